@@ -1,0 +1,304 @@
+"""Networks from timm and torchvision, with the domain let in through conditional SE gates (section 3.3).
+
+A :class:`Backbone` turns ``images (N, 3, S, S)`` and ``domain (N,)`` into ``features (N, F)``. Without gates it does not
+look at the domain. ``cse_<name>`` is ``<name>`` with gates, ``cse_resnet50`` being the paper's CSE-ResNet-50: timm's
+``legacy_seresnet50`` (Caffe style, as the official code) whose SE modules are given one more input, the domain code.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from . import paths
+from .errors import ConfigError, DataError, near_misses
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+
+
+class DomainCode:
+    """Where a backbone leaves the domain of the current batch for its gates: (N,) floats, 0 photo, 1 sketch."""
+
+    value: Tensor
+
+
+class ConditionalSE(nn.Module):
+    """Squeeze and excitation that also reads the domain code (CSE; section 3.3, and EMS [22]).
+
+    ``x * scale * sigmoid(fc2([relu(fc1(mean(x))), domain]))`` for x of shape (N, C, H, W).
+    """
+
+    def __init__(self, channels: int, hidden: int, code: DomainCode, scale: float = 1.0) -> None:
+        super().__init__()
+        self.fc1 = nn.Linear(channels, hidden)
+        self.fc2 = nn.Linear(hidden + 1, channels)
+        self.code, self.scale = code, scale
+
+    @classmethod
+    def from_se(cls, se: nn.Module, code: DomainCode) -> ConditionalSE:
+        """The gate of a pretrained SE module: 1x1 convolutions become linear, the domain's column starts at zero."""
+        fc1, fc2 = se.fc1, se.fc2
+        gate = cls(fc1.in_channels, fc1.out_channels, code)
+        with torch.no_grad():
+            gate.fc1.weight.copy_(fc1.weight.flatten(1))
+            gate.fc1.bias.copy_(fc1.bias)
+            gate.fc2.weight.copy_(nn.functional.pad(fc2.weight.flatten(1), (0, 1)))
+            gate.fc2.bias.copy_(fc2.bias)
+        return gate
+
+    @classmethod
+    def identity(cls, channels: int, code: DomainCode) -> ConditionalSE:
+        """A gate for a network that had none: ``2 * sigmoid(0) = 1`` at the start, so nothing changes yet."""
+        gate = cls(channels, max(8, channels // 16), code, scale=2.0)
+        nn.init.zeros_(gate.fc2.weight)
+        nn.init.zeros_(gate.fc2.bias)
+        return gate
+
+    def forward(self, x: Tensor) -> Tensor:
+        squeezed = torch.relu(self.fc1(x.mean((2, 3))))
+        domain = self.code.value[:, None].to(squeezed.dtype)
+        gate = self.scale * torch.sigmoid(self.fc2(torch.cat([squeezed, domain], dim=1)))
+        return x * gate[:, :, None, None].to(x.dtype)
+
+
+class Backbone(nn.Module):
+    """A network without its classifier: ``(N, 3, S, S)`` and ``(N,)`` domain codes to ``(N, num_features)``."""
+
+    def __init__(self, body: nn.Module, num_features: int, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.body, self.num_features, self.mean, self.std = body, num_features, mean, std
+        self.code: DomainCode | None = None
+
+    def forward(self, images: Tensor, domain: Tensor) -> Tensor:
+        if self.code is not None:
+            self.code.value = domain
+        return self.body(images)
+
+    def with_gates(self) -> Backbone:
+        """A copy with a conditional gate in every block; for every domain it still computes what this one does.
+
+        Raises:
+            ConfigError: if the network has neither SE modules nor residual blocks to put gates into.
+        """
+        gated = copy.deepcopy(self)
+        gated.code = DomainCode()
+        if not (_convert_se(gated.body, gated.code) or _insert_gates(gated.body, gated.code)):
+            raise ConfigError(
+                f"{type(self.body).__name__} has neither SE modules nor residual blocks with a last batch norm, so "
+                "there is no place for CSE gates. Use its name without 'cse_'."
+            )
+        return gated
+
+
+def _convert_se(body: nn.Module, code: DomainCode) -> int:
+    """Replace every SE module of timm's SENet and ResNet families by a :class:`ConditionalSE`; return how many."""
+    from timm.layers.squeeze_excite import SEModule
+    from timm.models.senet import SEModule as LegacySEModule
+
+    found = [
+        (parent, name, child)
+        for parent in body.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, (SEModule, LegacySEModule))
+    ]
+    for parent, name, child in found:
+        setattr(parent, name, ConditionalSE.from_se(child, code))
+    return len(found)
+
+
+def _insert_gates(body: nn.Module, code: DomainCode) -> int:
+    """Put an identity gate behind the last batch norm of every residual block (before the addition); return how many."""
+    count = 0
+    for block in list(body.modules()):
+        last = "bn3" if hasattr(block, "bn3") else "bn2" if type(block).__name__ == "BasicBlock" else None
+        if last:
+            norm = getattr(block, last)
+            setattr(block, last, nn.Sequential(norm, ConditionalSE.identity(norm.num_features, code)))
+            count += 1
+    return count
+
+
+class MiniAlexNet(nn.Module):
+    """AlexNet's shape (plain convolutions, two wide linear layers, dropout) for 32 to 64 px; its features are fc7."""
+
+    num_features = 512
+
+    def __init__(self, num_classes: int, width: int = 24) -> None:
+        super().__init__()
+        w, relu = width, partial(nn.ReLU, inplace=True)
+        self.features = nn.Sequential(
+            nn.Conv2d(3, w, 5, stride=2, padding=2), relu(), nn.MaxPool2d(3, 2),
+            nn.Conv2d(w, 2 * w, 3, padding=1), relu(), nn.MaxPool2d(2, 2),
+            nn.Conv2d(2 * w, 4 * w, 3, padding=1), relu(),
+            nn.Conv2d(4 * w, 4 * w, 3, padding=1), relu(), nn.AdaptiveAvgPool2d(3), nn.Flatten(),
+        )  # fmt: skip
+        self.classifier = nn.Sequential(
+            nn.Dropout(), nn.Linear(36 * w, 512), relu(), nn.Dropout(), nn.Linear(512, 512), relu(),
+            nn.Linear(512, num_classes),
+        )  # fmt: skip
+
+    def forward(self, images: Tensor) -> Tensor:
+        return self.classifier(self.features(images))
+
+
+def _timm(name: str, num_classes: int, **arguments: Any) -> nn.Module:
+    import timm
+
+    return timm.create_model(name, pretrained=False, num_classes=num_classes, **arguments)
+
+
+def _torchvision_alexnet(num_classes: int) -> nn.Module:
+    from torchvision.models import alexnet
+
+    return alexnet(weights=None, num_classes=num_classes)
+
+
+def _mini_resnet(num_classes: int, **block_args: Any) -> nn.Module:
+    """The bottleneck ResNet of the paper with one block a stage and a quarter of its width: 512 features."""
+    from timm.models.resnet import Bottleneck, ResNet
+
+    return ResNet(
+        Bottleneck, layers=(1, 1, 1, 1), channels=(16, 32, 64, 128), num_classes=num_classes, block_args=block_args
+    )
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """How a classifier is made, how its input is normalised, and where its weights come from on the hub."""
+
+    make: Callable[[int], nn.Module]  # number of classes -> classifier
+    mean: tuple[float, ...] = IMAGENET_MEAN
+    std: tuple[float, ...] = IMAGENET_STD
+    hub: str | None = None  # timm's or torchvision's name of the pretrained weights
+
+
+ARCHITECTURES: dict[str, Architecture] = {
+    "se_resnet50": Architecture(partial(_timm, "legacy_seresnet50"), hub="legacy_seresnet50.in1k"),
+    "resnet50": Architecture(partial(_timm, "resnet50"), hub="resnet50.tv_in1k"),
+    "alexnet": Architecture(_torchvision_alexnet, hub="torchvision/AlexNet_Weights.IMAGENET1K_V1"),
+    "mobilenetv2_100": Architecture(
+        partial(_timm, "mobilenetv2_100", pad_type="same"), mean=(0.5,) * 3, std=(0.5,) * 3
+    ),
+    "se_resnet_mini": Architecture(partial(_mini_resnet, attn_layer="se")),
+    "resnet_mini": Architecture(_mini_resnet),
+    "alexnet_mini": Architecture(MiniAlexNet),
+}
+
+
+def teacher_architecture(backbone: str) -> str:
+    """The ungated network that a student starts from: ``cse_resnet50`` -> ``se_resnet50``, ``alexnet`` -> itself."""
+    plain = backbone.removeprefix("cse_")
+    return f"se_{plain}" if backbone.startswith("cse_") and f"se_{plain}" in ARCHITECTURES else plain
+
+
+def architecture(name: str) -> Architecture:
+    """Look up a classifier: one of ``ARCHITECTURES`` or any model of timm.
+
+    Raises:
+        ConfigError: if nobody knows the name.
+    """
+    if name in ARCHITECTURES:
+        return ARCHITECTURES[name]
+    import timm
+
+    if not timm.is_model(name):
+        close = near_misses(name, [*ARCHITECTURES, *timm.list_models()]).split(" Known:")[0]
+        raise ConfigError(
+            f"Unknown backbone {name!r}. {close} The package's own: {', '.join(ARCHITECTURES)} "
+            "(cse_ in front adds gates); every timm model works too."
+        )
+    config = timm.get_pretrained_cfg(name)
+    mean, std = (config.mean, config.std) if config else (IMAGENET_MEAN, IMAGENET_STD)
+    return Architecture(partial(_timm, name), mean=mean, std=std, hub=name)
+
+
+class Classifier(nn.Module):
+    """A backbone with the linear classifier over the original classes: the teacher, and where a student starts."""
+
+    def __init__(self, name: str, backbone: Backbone, head: nn.Linear) -> None:
+        super().__init__()
+        self.name, self.backbone, self.head = name, backbone, head
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, S, S) to (N, C_O) logits."""
+        return self.head(self.backbone(images, images.new_zeros(len(images))))
+
+
+def build_classifier(name: str, num_classes: int, state: dict[str, Tensor] | None = None) -> Classifier:
+    """Build an ungated classifier, optionally with weights named as timm or torchvision name them, loaded strictly.
+
+    Raises:
+        ConfigError: for an unknown name. DataError: for weights of another network or shape.
+    """
+    spec = architecture(name)
+    network = spec.make(num_classes)
+    if state is not None:
+        _load_strictly(network, state, name)
+    if isinstance(getattr(network, "classifier", None), nn.Sequential):  # the AlexNet family: features are fc7
+        head = network.classifier[-1]
+        network.classifier = network.classifier[:-1]
+    else:
+        head = network.get_classifier()
+        network.reset_classifier(0)
+    return Classifier(name, Backbone(network, head.in_features, tuple(spec.mean), tuple(spec.std)), head)
+
+
+def _load_strictly(network: nn.Module, state: dict[str, Tensor], name: str) -> None:
+    """Load all weights or none; only the counters of batch norm, which inference never reads, may be missing."""
+    want = network.state_dict()
+    missing = [k for k in want if k not in state and not k.endswith("num_batches_tracked")]
+    extra = [k for k in state if k not in want]
+    shapes = [k for k in want if k in state and state[k].shape != want[k].shape]
+    if missing or extra or shapes:
+        what = missing and f"{missing[0]!r} is missing" or extra and f"{extra[0]!r} is not part of the network"
+        what = what or f"{shapes[0]!r} has shape {tuple(state[shapes[0]].shape)}, not {tuple(want[shapes[0]].shape)}"
+        raise DataError(
+            f"The weights do not fit {name}: {what} ({len(missing)} missing, {len(extra)} unknown, {len(shapes)} of "
+            "another shape). Give weights of the same architecture and number of classes."
+        )
+    network.load_state_dict({k: v.to(want[k].dtype) for k, v in state.items()}, strict=False)
+
+
+def weights_file(name: str, weights: str = "") -> Path:
+    """Find the pretrained weights of an architecture: ``weights`` itself, or ``weights/<name>.safetensors``.
+
+    Raises:
+        DataError: says which file is missing, where it was looked for, how to get it and where to put it.
+    """
+    if weights:
+        if Path(weights).is_file():
+            return Path(weights)
+        raise DataError(f"{weights}: there is no such weights file. Give the path of a .safetensors file for {name}.")
+    if found := paths.find_data(f"weights/{name}.safetensors"):
+        return found
+    looked = "\n  ".join(str(place / "weights" / f"{name}.safetensors") for place in paths.data_places())
+    hub = architecture(name).hub
+    get = f"`sakerepro weights fetch {name}` downloads {hub}" if hub else "There is no known source for it"
+    raise DataError(
+        f"The ImageNet weights of {name} are missing. Looked for:\n  {looked}\n  {get}; or put a .safetensors file with "
+        "the network's own parameter names at one of these places."
+    )
+
+
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """Read a safetensors file as float32.
+
+    Raises:
+        DataError: if the file is damaged or of another format (nothing is unpickled).
+    """
+    from safetensors.torch import load_file
+
+    try:
+        return {k: v.float() if v.is_floating_point() else v for k, v in load_file(file).items()}
+    except Exception as error:  # safetensors raises its own kinds for every sort of damage
+        raise DataError(
+            f"{file}: is not a readable safetensors file ({error}). Get it again, or convert it with "
+            "safetensors.torch.save_file; pickled checkpoints (.pt, .pth) are not read."
+        ) from error

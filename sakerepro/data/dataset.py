@@ -1,0 +1,80 @@
+"""What every data set is once it is loaded: five image sets, two disjoint lists of classes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+
+from ..errors import DataError
+
+PHOTO, SKETCH = 0, 1  # the domain code of the paper (section 3.3); the official code has it the other way round
+
+
+@dataclass(frozen=True)
+class ImageSet:
+    """Images of one domain with labels: N rows of a pack of M images that is shared and never copied."""
+
+    pixels: np.ndarray  # (M, H, W, C) uint8, C = 1 (grey) or 3 (RGB); often a read-only memory map
+    rows: np.ndarray  # (N,) int64, the rows of `pixels` that belong to this set
+    labels: np.ndarray  # (N,) int64, from 0, in the order of the class names that the data set gives
+    names: tuple[str, ...]  # (N,) relative paths, for people and for error messages
+    domain: int  # PHOTO or SKETCH
+
+    def __len__(self) -> int:
+        return len(self.rows)
+
+    def take(self, index: np.ndarray | Sequence[int]) -> np.ndarray:
+        """(n, H, W, C) uint8 pixels of the images ``index`` (positions in this set)."""
+        return np.asarray(self.pixels[self.rows[np.asarray(index, dtype=np.int64)]])
+
+    def select(self, index: np.ndarray) -> ImageSet:
+        """The images at ``index``: a (N,) mask or positions. Pixels are shared."""
+        index = np.flatnonzero(index) if np.asarray(index).dtype == bool else np.asarray(index, dtype=np.int64)
+        return replace(
+            self, rows=self.rows[index], labels=self.labels[index], names=tuple(self.names[i] for i in index)
+        )
+
+    def of_classes(self, classes: Sequence[int]) -> ImageSet:
+        """The images of these class ids, relabelled 0 ... len(classes) - 1 in the order given."""
+        new_id = np.full(int(self.labels.max(initial=-1)) + 1, -1)
+        classes = np.asarray([c for c in classes], dtype=np.int64)
+        inside = classes < len(new_id)
+        new_id[classes[inside]] = np.flatnonzero(inside)
+        kept = self.select(new_id[self.labels] >= 0)
+        return replace(kept, labels=new_id[kept.labels])
+
+
+@dataclass(frozen=True)
+class Dataset:
+    """A zero-shot sketch-based retrieval task (section 3.1): train on seen classes, search among unseen ones."""
+
+    name: str
+    split: str
+    seen: tuple[str, ...]
+    unseen: tuple[str, ...]
+    train_sketch: ImageSet  # labels index `seen`
+    val_sketch: ImageSet  # held-out sketches of seen classes (may be empty); labels index `seen`
+    train_photo: ImageSet  # labels index `seen`
+    query: ImageSet  # sketches; labels index `unseen`
+    gallery: ImageSet  # photos; labels index `unseen`
+    fingerprint: str  # SHA-256 over names, labels and contents: what a run was trained on
+
+    def __post_init__(self) -> None:
+        if both := sorted(set(self.seen) & set(self.unseen)):
+            raise DataError(
+                f"{self.name}/{self.split}: {len(both)} classes are both seen and unseen ({', '.join(both[:5])}); "
+                "zero-shot retrieval needs disjoint sets. Remove them from one of the two lists."
+            )
+
+
+@dataclass(frozen=True)
+class OriginalDomain:
+    """Labelled photos of the original domain: what the teacher knows, and where forgetting is measured."""
+
+    name: str
+    wnids: tuple[str, ...]  # WordNet 3.0 ids such as "n02084071", in the order of the labels
+    train: ImageSet
+    val: ImageSet
+    fingerprint: str

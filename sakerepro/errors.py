@@ -1,0 +1,26 @@
+"""What can go wrong, as sentences: what, where (file, line, value) and what to do about it."""
+
+
+class SakeError(Exception):
+    """Base of every error that the package raises on purpose; the command line prints it without a traceback."""
+
+
+class DataError(SakeError, ValueError):
+    """An image, a list or a folder is not what it has to be."""
+
+
+class ConfigError(SakeError, ValueError):
+    """A setting, a name or an argument has a value that cannot work."""
+
+
+class RunError(SakeError, RuntimeError):
+    """A run could not be finished, or what it left behind cannot be trusted."""
+
+
+def near_misses(name: str, known: "list[str] | tuple[str, ...]") -> str:
+    """A sentence that offers the closest known names: ``"Did you mean 'mini'? Known: ..."``."""
+    import difflib
+
+    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    offer = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
+    return f"{offer}Known: {', '.join(map(str, known))}."

@@ -1,0 +1,121 @@
+"""The SAKE student: one gated backbone, one feature layer, two linear heads (Figure 2 of the paper)."""
+
+from __future__ import annotations
+
+import copy
+
+import torch
+from torch import Tensor, nn
+
+from .backbones import Backbone, Classifier, teacher_architecture
+from .errors import ConfigError
+
+
+class Student(nn.Module):
+    """``h(images, domain)``: the embedding x that is searched with, and the two classifications that train it."""
+
+    def __init__(self, backbone: Backbone, dim: int, num_seen: int, num_original: int) -> None:
+        super().__init__()
+        self.backbone = backbone
+        self.feature = nn.Linear(backbone.num_features, dim)
+        self.seen_head = nn.Linear(dim, num_seen)  # W^B: alpha, beta
+        self.original_head = nn.Linear(dim, num_original)  # W^I: zeta, eta
+
+    def embed(self, images: Tensor, domain: Tensor | int) -> Tensor:
+        """Embed images.
+
+        Args:
+            images: (N, 3, S, S) normalised images.
+            domain: 0 photo, 1 sketch, as in the paper; one code for all, or (N,) codes.
+
+        Returns:
+            (N, dim) embeddings, not normalised: cosine distance does that.
+        """
+        if not isinstance(domain, Tensor):
+            domain = images.new_full((len(images),), float(domain))
+        return self.feature(self.backbone(images, domain))
+
+    def forward(self, images: Tensor, domain: Tensor | int) -> tuple[Tensor, Tensor]:
+        """Logits over the seen classes (N, C_S) and over the original classes (N, C_O)."""
+        x = self.embed(images, domain)
+        return self.seen_head(x), self.original_head(x)
+
+
+def factorise(weight: Tensor, dim: int, seed: int = 0) -> tuple[Tensor, Tensor]:
+    """Split a classifier into a feature layer and a head by truncated SVD (section 4.3, "Why SAKE?").
+
+    With W = U S V^T the feature weight is ``S_d V_d^T`` and the head ``U_d``, so that their product is the best
+    approximation of W of rank d. Where d exceeds the rank of W, the remaining features read random directions
+    orthogonal to the others, as strong as the weakest of them, and the head ignores them: the product stays W.
+
+    Args:
+        weight: (C_O, F) weight of the pretrained classifier.
+        dim: d, at most F.
+
+    Returns:
+        Feature weight (d, F) and head weight (C_O, d).
+
+    Raises:
+        ConfigError: if d is larger than F.
+    """
+    num_classes, width = weight.shape
+    if not 1 <= dim <= width:
+        raise ConfigError(f"dim = {dim} is not possible with a backbone of {width} features. Choose 1 to {width}.")
+    u, s, vt = torch.linalg.svd(weight.double(), full_matrices=False)
+    rank = min(dim, len(s))
+    feature, head = s[:rank, None] * vt[:rank], u[:, :rank]
+    if dim > rank:
+        noise = torch.randn(width, dim - rank, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
+        extra = torch.linalg.qr(torch.cat([vt[:rank].T, noise], dim=1))[0][:, rank:]
+        feature = torch.cat([feature, s[rank - 1] * extra.T])
+        head = torch.cat([head, head.new_zeros(num_classes, dim - rank)], dim=1)
+    return feature.float(), head.float()
+
+
+def build_student(
+    name: str,
+    *,
+    dim: int,
+    num_seen: int,
+    teacher: Classifier,
+    keep_bias: bool = True,
+    zero_head: bool = False,
+    seed: int = 0,
+) -> Student:
+    """Build the student from the network that it must not forget.
+
+    Args:
+        name: of the backbone; "cse_" in front lets the domain in through conditional SE gates.
+        dim: length of the embedding (the paper: 64 or 512).
+        num_seen: |C_S|.
+        teacher: the pretrained classifier of the same architecture; it is copied, not changed.
+        keep_bias: keep the pretrained classifier's bias in the original head (the official code drops it).
+        zero_head: start the benchmark head at zero instead of PyTorch's default. On features of norm 40 to 50 a random
+            head sends gradients through a pretrained network that can wreck it in the first steps.
+        seed: of the initial weights that are not pretrained.
+
+    Raises:
+        ConfigError: if the teacher is of another architecture, or dim exceeds the backbone's features.
+    """
+    if teacher_architecture(name) != teacher.name:
+        raise ConfigError(
+            f"A {name} student starts from {teacher_architecture(name)}, but the teacher is {teacher.name}."
+        )
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        backbone = teacher.backbone.with_gates() if name.startswith("cse_") else copy.deepcopy(teacher.backbone)
+        student = Student(backbone, dim, num_seen, teacher.head.out_features)
+    feature, head = factorise(teacher.head.weight.detach(), dim, seed)
+    with torch.no_grad():
+        student.feature.weight.copy_(feature)
+        student.feature.bias.zero_()
+        student.original_head.weight.copy_(head)
+        if keep_bias and teacher.head.bias is not None:
+            student.original_head.bias.copy_(teacher.head.bias)
+        else:
+            student.original_head.bias.zero_()
+        if zero_head:
+            student.seen_head.weight.zero_()
+            student.seen_head.bias.zero_()
+    return student.requires_grad_(True)
+

@@ -1,0 +1,77 @@
+"""Every folder of the project. Nobody else builds a path from scratch.
+
+Each folder can be moved by an environment variable; without one it lies below the checkout, or, for an installed
+package, below the current folder.
+"""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+
+def root() -> Path:
+    """The checkout that holds this package, or the current folder if the package is installed elsewhere."""
+    if home := os.environ.get("SAKEREPRO_HOME"):
+        return Path(home).expanduser().resolve()
+    checkout = Path(__file__).resolve().parent.parent
+    return checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()
+
+
+def _folder(variable: str, default: str) -> Path:
+    value = os.environ.get(variable)
+    return Path(value).expanduser().resolve() if value else root() / default
+
+
+def data() -> Path:
+    """Where data sets and weights are looked for first (``SAKEREPRO_DATA``)."""
+    return _folder("SAKEREPRO_DATA", "data")
+
+
+def data_places() -> list[Path]:
+    """Folders that are searched for data sets and weights, in this order.
+
+    ``SAKEREPRO_REAL_DATA``, then :func:`data`, then ``shared/data`` beside the checkout.
+    """
+    named = os.environ.get("SAKEREPRO_REAL_DATA")
+    first = [Path(named).expanduser().resolve()] if named else []
+    return [*first, data(), root().parent / "shared" / "data"]
+
+
+def find_data(*names: str) -> Path | None:
+    """The first of ``place/name`` that exists, over all places and then all names; ``None`` if there is none."""
+    return next((p / n for p in data_places() for n in names if (p / n).exists()), None)
+
+
+def runs() -> Path:
+    """Finished and unfinished runs (``SAKEREPRO_RUNS``)."""
+    return _folder("SAKEREPRO_RUNS", "runs")
+
+
+def cache() -> Path:
+    """What can be made again: packed images, features of pretrained networks (``SAKEREPRO_CACHE``)."""
+    return _folder("SAKEREPRO_CACHE", "cache")
+
+
+def results(preset: str | None = None) -> Path:
+    """Tables, figures and executed notebooks (``SAKEREPRO_RESULTS``), of one preset if named."""
+    base = _folder("SAKEREPRO_RESULTS", "results")
+    return base / preset if preset else base
+
+
+def notebooks() -> Path:
+    """The notebooks as they are committed, without outputs."""
+    return root() / "notebooks"
+
+
+def package_data(name: str) -> Path:
+    """A table that ships inside the package, such as ``wordnet.csv.gz``."""
+    return Path(__file__).resolve().parent / "tables" / name
+
+
+def shown(path: Path) -> str:
+    """The path as people read it: relative to the current folder where it lies below it."""
+    try:
+        return str(Path(path).resolve().relative_to(Path.cwd()))
+    except ValueError:
+        return str(path)
