@@ -88,8 +88,8 @@ _ORIGINAL = _of(
     ("goldfish", "n01443537", "fish", dict(girth=0.4, tail="fan", dorsal="long", scales=1, hue="orange")),
     ("great white shark", "n01484850", "fish", dict(girth=0.26, tail="lunate", dorsal="triangle", gills=1,
      snout=0.25, teeth=1, hue="grey")),
-    ("grey whale", "n02066245", "fish", dict(girth=0.38, tail="fluke", dorsal="", blunt=1, spout=1, hue="grey
-     black")),
+    ("grey whale", "n02066245", "fish", dict(girth=0.38, tail="fluke", dorsal="", blunt=1, spout=1,
+     hue="grey black")),
     ("box turtle", "n01669191", "turtle", dict(dome=0.5, feet="leg", hue="olive brown")),
     ("African crocodile", "n01697457", "lizard", dict(snout=0.42, girth=0.2, leg=0.14, ridge=1, teeth=1,
      hue="olive green")),
@@ -164,8 +164,8 @@ _ORIGINAL = _of(
 
 _SEEN = _of(
     "seen",
-    ("dog", "n02084071", "quadruped", dict(ear="mixed", tail="up", leg=0.44, snout=0.18, varied=1, hue="tan
-     brown black white")),
+    ("dog", "n02084071", "quadruped", dict(ear="mixed", tail="up", leg=0.44, snout=0.18, varied=1,
+     hue="tan brown black white")),
     ("cat", "n02121620", "quadruped", dict(ear="point", tail="cat", leg=0.34, snout=0.05, head=0.2, whiskers=1,
      varied=1, hue="grey black orange white")),
     ("cow", "n02403454", "quadruped", dict(ear="side", horn="short", tail="tuft", leg=0.38, girth=0.46,
@@ -178,8 +178,8 @@ _SEEN = _of(
      girth=0.42, snout=0.06, head=0.21, hue="white brown grey")),
     ("elephant", "n02503517", "quadruped", dict(ear="fan", ear_size=1.3, trunk=0.6, tail="tuft", leg=0.48,
      legs_wide=2.2, girth=0.56, head=0.3, snout=0.0, neck=0.05, tusk=1, hue="grey")),
-    ("duck", "n01846331", "bird", dict(leg=0.14, web=1, neck=0.2, bill="flat", tail="short", hue="brown yellow
-     white")),
+    ("duck", "n01846331", "bird", dict(leg=0.14, web=1, neck=0.2, bill="flat", tail="short",
+     hue="brown yellow white")),
     ("parrot", "n01816887", "bird", dict(leg=0.1, neck=0.0, bill="hook", tail="long", tilt=55, head=0.17,
      hue="red green blue")),
     ("shark", "n01482330", "fish", dict(girth=0.25, tail="lunate", dorsal="triangle", gills=1, snout=0.22,
@@ -217,8 +217,8 @@ _UNSEEN = _of(
      snout=0.18, head=0.14, leg=0.7, body=0.7, girth=0.34, slope=0.14, coat="cells", hue="sand")),
     ("owl", "n01621127", "bird", dict(front=1, leg=0.06, bill="hook", tail="short", hue="brown grey white")),
     ("swan", "n01858441", "bird", dict(leg=0.0, water=1, neck=0.6, curve=1.0, bill="flat", tail="up", hue="white")),
-    ("dolphin", "n02068974", "fish", dict(girth=0.27, tail="fluke", dorsal="hook", beak=1, arch=0.25, hue="grey
-     blue")),
+    ("dolphin", "n02068974", "fish", dict(girth=0.27, tail="fluke", dorsal="hook", beak=1, arch=0.25,
+     hue="grey blue")),
     ("ant", "n02219486", "bug", dict(segments=3, girth=0.3, hue="black red brown")),
     ("helicopter", "n03512147", "helicopter", dict(hue="any")),
     ("sofa", "n04256520", "sofa", dict(hue="any")),
