@@ -1,0 +1,48 @@
+"""From images to embeddings, in batches, without augmentation."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .backbones import Backbone
+from .data.augmentation import augment
+from .data.dataset import ImageSet
+from .loop import device
+
+
+def apply(
+    function: Callable[[Tensor, Tensor], Tensor], backbone: Backbone, image_set: ImageSet, size: int, batch: int = 256
+) -> np.ndarray:
+    """Call ``function(images, domain)`` on a whole set.
+
+    Returns:
+        (N, ...) float32, the outputs in the order of the set.
+    """
+    out = []
+    with torch.inference_mode():
+        for start in range(0, len(image_set), batch):
+            pixels = image_set.take(range(start, min(start + batch, len(image_set))))
+            images = augment(pixels, None, size, backbone.mean, backbone.std)
+            images = images.to(device(), memory_format=torch.channels_last)
+            domain = images.new_full((len(images),), float(image_set.domain))
+            out.append(function(images, domain).float().cpu().numpy())
+    if not out:
+        return np.zeros((0, 0), dtype=np.float32)
+    return np.concatenate(out)
+
+
+def embed(network: nn.Module, image_set: ImageSet, size: int, batch: int = 256) -> np.ndarray:
+    """(N, d) float32 embeddings of a set by anything with ``embed(images, domain)`` and a ``backbone``."""
+    network.eval()
+    return apply(network.embed, network.backbone, image_set, size, batch)
+
+
+def top1(logits: Callable[[Tensor, Tensor], Tensor], network: nn.Module, image_set: ImageSet, size: int) -> float:
+    """Share of a set's images, in [0, 1], whose largest logit is their label."""
+    network.eval()
+    predicted = apply(logits, network.backbone, image_set, size).argmax(axis=1)
+    return float(np.mean(predicted == image_set.labels))

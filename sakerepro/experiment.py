@@ -1,0 +1,163 @@
+"""One training run as one frozen value: what is trained, on what, how, and with which seed.
+
+A preset only fills in an :class:`Experiment`; nothing else in the code asks which preset it is in. Two experiments with
+equal fields are the same run, wherever they were written down.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from dataclasses import dataclass
+from typing import Any
+
+from .errors import ConfigError, near_misses
+from .files import short_hash
+
+CHOICES: dict[str, tuple[str, ...]] = {
+    "semantics": ("path", "thresholded"),
+    "batch_norm": ("train", "frozen"),
+    "augmentation": ("centred", "official", "none"),
+    "precision": ("float32", "bfloat16"),
+    "select": ("val", "last"),
+}
+
+
+def _setting(default: Any, help: str) -> Any:
+    return dataclasses.field(default=default, metadata={"help": help})
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """All settings of one run. The defaults are the paper's (section 4.1), or the official code's where it is silent."""
+
+    preset: str = _setting("mini", "label of the preset that the settings came from")
+    dataset: str = _setting("mini", "mini, sketchy-125x25, sketchy, tuberlin, or a folder")
+    split: str = _setting("zeroshot", "zeroshot (TU-Berlin, mini), zeroshot1 or zeroshot2 (Sketchy)")
+    dedupe: bool = _setting(False, "drop the photos that Sketchy's lists hold twice")
+    random_unseen: int = _setting(0, "draw this many unseen classes at random instead of the split's own (section 4.2)")
+    pseudo_unseen: int = _setting(0, "hold out this many seen classes and evaluate on them: for every choice of settings")
+    class_seed: int = _setting(0, "of the random or pseudo-unseen classes")
+
+    backbone: str = _setting("cse_resnet50", "network; cse_ in front adds the domain gates (section 3.3)")
+    weights: str = _setting("", "file of the pretrained weights; empty: found by the network's name")
+    dim: int = _setting(64, "length of the embedding: 64 or 512 in the paper")
+    keep_bias: bool = _setting(True, "keep the pretrained classifier's bias (the official code drops it)")
+    zero_head: bool = _setting(False, "start the benchmark head at zero")
+    size: int = _setting(224, "side of the network's square input, in pixels")
+
+    lambda_sake: float = _setting(1.0, "weight of L_SAKE; 0 trains with L_benchmark alone")
+    lambda1: float = _setting(1.0, "weight of the teacher's logits in its signal")
+    lambda2: float = _setting(0.3, "weight of the semantic similarity in the teacher's signal; 0 is L_teacher")
+    semantics: str = _setting("path", "WordNet similarity: path (the paper) or thresholded (the official code)")
+
+    epochs: int = _setting(20, "0 leaves the pretrained network as it is")
+    steps: int = _setting(0, "training steps an epoch; 0: until the sketches or the photos are used up")
+    batch_sketch: int = _setting(4, "sketches in a batch")
+    batch_photo: int = _setting(36, "photos in a batch")
+    lr: float = _setting(1e-4, "learning rate at the start")
+    lr_end: float = _setting(1e-7, "learning rate that the exponential decay, stepped per epoch, reaches at the end")
+    head_lr: float = _setting(1.0, "the benchmark head's learning rate, as a multiple")
+    weight_decay: float = _setting(5e-4, "of Adam (L2)")
+    batch_norm: str = _setting("train", "train, or frozen: keep the pretrained statistics")
+    augmentation: str = _setting("official", "centred, official (about the top-left corner, black fill) or none")
+    precision: str = _setting("float32", "float32, or bfloat16 autocast")
+    select: str = _setting("val", "keep the epoch that is best on held-out sketches of seen classes, or the last")
+
+    bits: tuple[int, ...] = _setting((64,), "lengths of the ITQ codes; those longer than dim are left out")
+    teacher_epochs: int = _setting(0, "train the teacher here, on the world's original domain; 0: pretrained weights")
+    seed: int = _setting(0, "of the heads, the batches and the augmentation")
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "bits", tuple(int(b) for b in self.bits))
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ConfigError(f"{name} = {getattr(self, name)!r} is not known. "
+                                  f"{near_misses(str(getattr(self, name)), known)}")
+        for name, low in _LOWEST.items():
+            if not getattr(self, name) >= low:
+                raise ConfigError(f"{name} = {getattr(self, name)!r} has to be at least {low}.")
+        if not 0 < self.lr_end <= self.lr:
+            raise ConfigError(f"lr_end = {self.lr_end} has to be above 0 and at most lr = {self.lr}.")
+        if self.random_unseen and self.pseudo_unseen:
+            raise ConfigError("random_unseen and pseudo_unseen exclude each other; set one of them to 0.")
+        if bad := [b for b in self.bits if b < 8 or b % 8]:
+            raise ConfigError(f"bits = {bad[0]} has to be a multiple of 8 and at least 8.")
+
+    @property
+    def method(self) -> str:
+        """The row of the paper's tables: pretrained, L_B, L_B + L_T or L_B + L_SAKE."""
+        if self.epochs == 0:
+            return "pretrained"
+        if self.lambda_sake == 0:
+            return "L_B"
+        return "L_B + L_T" if (self.lambda1, self.lambda2) == (1.0, 0.0) else "L_B + L_SAKE"
+
+    @property
+    def id(self) -> str:
+        """Readable name and hash of the content, such as ``mini-sake-64d-s0-0f3c91aa20d1``."""
+        method = self.method.rpartition("L_")[2].lower()
+        where = self.split.replace("zeroshot", "zs") + ("-pseudo" if self.pseudo_unseen else "")
+        return f"{self.preset}-{where}-{self.backbone}-{method}-{self.dim}d-s{self.seed}-{short_hash(self.to_dict())}"
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**dataclasses.asdict(self), "bits": list(self.bits)}
+
+    @classmethod
+    def from_dict(cls, values: dict[str, Any]) -> Experiment:
+        """The experiment with these settings and defaults for the others.
+
+        Raises:
+            ConfigError: names an unknown setting and the closest known one, or a value of the wrong type.
+        """
+        known = {f.name: f for f in dataclasses.fields(cls)}
+        for name, value in values.items():
+            if name not in known:
+                raise ConfigError(f"Unknown setting {name!r}. {near_misses(name, list(known))}")
+            want = type(known[name].default)
+            fits = isinstance(value, (list, tuple)) if want is tuple else (
+                isinstance(value, want) and isinstance(value, bool) == (want is bool)
+                or want is float and isinstance(value, int) and not isinstance(value, bool)
+            )
+            if not fits:
+                raise ConfigError(f"{name} = {value!r} has to be of type {want.__name__}.")
+        cast = {n: float(v) if type(known[n].default) is float else v for n, v in values.items()}
+        return cls(**cast)
+
+    def but(self, **changes: Any) -> Experiment:
+        """A copy with some settings changed, checked like a new one."""
+        return self.from_dict({**self.to_dict(), **changes})
+
+
+_LOWEST = {"dim": 1, "size": 8, "epochs": 0, "steps": 0, "batch_sketch": 1, "batch_photo": 1, "lambda_sake": 0.0,
+           "lambda1": 0.0, "lambda2": 0.0, "weight_decay": 0.0, "head_lr": 0.0, "teacher_epochs": 0, "class_seed": 0,
+           "random_unseen": 0, "pseudo_unseen": 0, "seed": 0}  # fmt: skip
+
+PRESETS: dict[str, dict[str, Any]] = {
+    "mini": dict(
+        dataset="mini", split="zeroshot", backbone="cse_resnet_mini", size=48, teacher_epochs=20,
+        epochs=8, batch_sketch=16, batch_photo=32, lr=1e-3, lr_end=1e-5, augmentation="centred", select="last",
+    ),
+    "small": dict(
+        dataset="sketchy-125x25", split="zeroshot1", backbone="cse_mobilenetv2_100", size=128, zero_head=True,
+        head_lr=10.0, epochs=10, steps=150, batch_sketch=32, batch_photo=32, lr=3e-4, lr_end=3e-6,
+        batch_norm="frozen", augmentation="centred", precision="bfloat16", lambda_sake=0.3, select="last",
+    ),
+    "paper": dict(dataset="tuberlin", split="zeroshot", backbone="cse_resnet50", precision="bfloat16"),
+}  # fmt: skip
+
+
+def preset(name: str, **changes: Any) -> Experiment:
+    """The experiment that a preset stands for, with some settings changed.
+
+    Sketchy's official batches (13 sketches, 26 photos) go with ``dataset="sketchy"`` unless other sizes are given.
+
+    Raises:
+        ConfigError: for an unknown preset or setting.
+    """
+    if name not in PRESETS:
+        raise ConfigError(f"Unknown preset {name!r}. {near_misses(name, list(PRESETS))}")
+    values = {"preset": name, **PRESETS[name]}
+    if changes.get("dataset") == "sketchy":
+        values |= {"batch_sketch": 13, "batch_photo": 26, "split": "zeroshot1"}
+    return Experiment.from_dict({**values, **changes})
