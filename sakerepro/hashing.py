@@ -1,0 +1,159 @@
+"""Binary codes: iterative quantisation (ITQ), and packed bits.
+
+Gong, Lazebnik, Gordo and Perronnin, "Iterative quantization", TPAMI 35(12), 2013.
+"""
+
+from __future__ import annotations
+
+import inspect
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _inputs
+from .errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from ._inputs import Array
+
+
+def pack(bits: Array) -> np.ndarray:
+    """(N, b) signs or booleans to (N, b / 8) uint8; a value above 0 is 1. The first bit is the highest of its byte.
+
+    Raises:
+        ConfigError: if b is not a multiple of 8.
+    """
+    x = _inputs.matrix(bits, "bits")
+    _whole_bytes(x.shape[1])
+    return np.packbits(x > 0, axis=1)
+
+
+def unpack(codes: Array) -> np.ndarray:
+    """(N, b / 8) packed codes to (N, b) uint8 of 0 and 1."""
+    return np.unpackbits(_inputs.codes(codes, "codes"), axis=1)
+
+
+def hamming(query: Array, gallery: Array) -> np.ndarray:
+    """(Q, b / 8) and (G, b / 8) packed codes to (Q, G) int32 counts of differing bits."""
+    query, gallery = _inputs.pair(query, gallery, "hamming")
+    return np.stack([np.bitwise_count(row ^ gallery).sum(axis=1, dtype=np.int32) for row in query])
+
+
+def _whole_bytes(bits: int) -> None:
+    if bits < 8 or bits % 8:
+        raise ConfigError(f"bits={bits} does not fill whole bytes. Use a multiple of 8, such as 32, 64 or 128.")
+
+
+class ITQ:
+    """Iterative quantisation: PCA to ``bits`` dimensions, then the rotation that loses least in taking signs.
+
+    Fit it on training features (of seen classes); rotation fitted on queries or gallery looks at the test set.
+    Follows scikit-learn's contract without depending on it.
+
+    Args:
+        bits: length of a code, a multiple of 8 and at most the number of features.
+        seed: of the random rotation that the alternation starts from.
+        iterations: alternations of signs and rotation (50 in the paper).
+
+    Attributes:
+        mean_: (d,) mean of the training features.
+        components_: (bits, d) principal directions, by falling variance.
+        rotation_: (bits, bits) orthogonal.
+        quantization_errors_: (iterations + 1,) mean over images of ``|sign(v) - v|^2``, before and after each
+            alternation; it never rises.
+        n_features_in_: d.
+    """
+
+    mean_: np.ndarray
+    components_: np.ndarray
+    rotation_: np.ndarray
+    quantization_errors_: np.ndarray
+    n_features_in_: int
+
+    def __init__(self, bits: int = 64, seed: int = 0, iterations: int = 50) -> None:
+        self.bits = bits
+        self.seed = seed
+        self.iterations = iterations
+
+    def get_params(self, deep: bool = True) -> dict[str, Any]:
+        """The settings by name."""
+        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
+
+    def set_params(self, **params: Any) -> ITQ:
+        """Change settings by name."""
+        for name, value in params.items():
+            _inputs.one_of(name, tuple(self.get_params()), "parameter")
+            setattr(self, name, value)
+        return self
+
+    def fit(self, features: Array, y: None = None) -> ITQ:
+        """Learn mean, directions and rotation from (N, d) features, N >= 2.
+
+        Raises:
+            ConfigError: if ``bits`` does not fill bytes or exceeds d, or ``iterations`` is below 0.
+            DataError: if the features are not finite, or hold one image only.
+        """
+        x = _inputs.features(features, "features")
+        _whole_bytes(self.bits)
+        if self.bits > x.shape[1]:
+            raise ConfigError(f"bits={self.bits} is more than the {x.shape[1]} features. ITQ cannot add dimensions.")
+        if len(x) < 2:
+            raise DataError("features hold one image. ITQ needs at least two to find a direction.")
+        self.mean_ = x.mean(axis=0, dtype=np.float64)
+        centred = x - self.mean_
+        _, vectors = np.linalg.eigh(centred.T @ centred)
+        self.components_ = np.ascontiguousarray(vectors[:, ::-1][:, : self.bits].T)
+        v = centred @ self.components_.T
+        rotation, _ = np.linalg.qr(np.random.default_rng(self.seed).standard_normal((self.bits, self.bits)))
+        errors = []
+        for step in range(self.iterations + 1):
+            z = v @ rotation
+            b = np.where(z > 0, 1.0, -1.0)
+            errors.append(float(((b - z) ** 2).sum(axis=1).mean()))
+            if step < self.iterations:
+                left, _, right = np.linalg.svd(v.T @ b)
+                rotation = left @ right
+        self.rotation_ = rotation
+        self.quantization_errors_ = np.asarray(errors)
+        self.n_features_in_ = x.shape[1]
+        return self
+
+    def project(self, features: Array) -> np.ndarray:
+        """(N, d) features to (N, bits) rotated real values; their signs are the code."""
+        if not hasattr(self, "rotation_"):
+            raise _not_fitted()
+        x = _inputs.features(features, "features")
+        if x.shape[1] != self.n_features_in_:
+            raise DataError(f"features have {x.shape[1]} columns; ITQ was fitted on {self.n_features_in_}.")
+        return (x - self.mean_) @ (self.components_.T @ self.rotation_)
+
+    def transform(self, features: Array) -> np.ndarray:
+        """(N, d) features to (N, bits / 8) packed uint8 codes."""
+        return pack(self.project(features))
+
+    def fit_transform(self, features: Array, y: None = None) -> np.ndarray:
+        """``fit`` and ``transform`` on the same features."""
+        return self.fit(features).transform(features)
+
+    def state(self) -> dict[str, np.ndarray]:
+        """Settings and fitted arrays as plain arrays, as safetensors keeps them."""
+        if not hasattr(self, "rotation_"):
+            raise _not_fitted()
+        settings = {name: np.asarray(value, dtype=np.int64) for name, value in self.get_params().items()}
+        names = ("mean_", "components_", "rotation_", "quantization_errors_")
+        return settings | {name: np.ascontiguousarray(getattr(self, name)) for name in names}
+
+    @classmethod
+    def from_state(cls, state: dict[str, np.ndarray]) -> ITQ:
+        """The inverse of :meth:`state`."""
+        itq = cls(**{name: int(state[name]) for name in ("bits", "seed", "iterations")})
+        for name in ("mean_", "components_", "rotation_", "quantization_errors_"):
+            setattr(itq, name, np.asarray(state[name]))
+        itq.n_features_in_ = len(itq.mean_)
+        return itq
+
+
+def _not_fitted() -> Exception:
+    from sklearn.exceptions import NotFittedError
+
+    return NotFittedError("This ITQ is not fitted yet. Call fit with training features first.")

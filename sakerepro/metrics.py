@@ -1,0 +1,186 @@
+"""mAP@all, mAP@k and P@k of a ranking: which convention, which rule for ties, and nothing left to the sort.
+
+Three conventions carry the same names in the literature, see :func:`retrieval_metrics`. References: McSherry and
+Najork, "Computing information retrieval performance measures efficiently in the presence of tied scores", ECIR 2008.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from . import _inputs, _ties
+from .errors import ConfigError, DataError
+
+if TYPE_CHECKING:
+    from ._inputs import Array
+
+CONVENTIONS = ("standard", "sake", "sem-pcyc")
+TIES = ("expected", "worst", "best", "index")
+
+
+@dataclass(frozen=True, eq=False)
+class RetrievalMetrics:
+    """What :func:`retrieval_metrics` measured, and under which settings.
+
+    The means are over the queries whose class is in the gallery; the arrays hold NaN for the others.
+    """
+
+    map_all: float  # mean of `ap`
+    map_at: dict[int, float]  # k -> mean of `ap_at[k]`
+    p_at: dict[int, float]  # k -> mean of `precision_at[k]`
+    ap: np.ndarray  # (Q,) float64, AP over the whole gallery
+    ap_at: dict[int, np.ndarray]  # k -> (Q,) float64
+    precision_at: dict[int, np.ndarray]  # k -> (Q,) float64
+    n_queries: int
+    n_gallery: int
+    n_without_relevant: int  # queries whose class is absent from the gallery
+    ks: tuple[int, ...]
+    distance: str
+    convention: str
+    ties: str
+    _sums: _ties.Sums = field(repr=False)
+
+    def under(self, convention: str) -> RetrievalMetrics:
+        """The same ranking under another convention, without ranking again.
+
+        Raises:
+            ConfigError: as :func:`retrieval_metrics` does.
+        """
+        return _measure(self._sums, self.ks, self.n_gallery, self.distance, convention, self.ties)
+
+    def summary(self) -> dict[str, float]:
+        """The means by the names that papers use: ``{"mAP@all": ..., "mAP@200": ..., "P@100": ...}``."""
+        at = {f"mAP@{k}": v for k, v in self.map_at.items()} | {f"P@{k}": v for k, v in self.p_at.items()}
+        return {"mAP@all": self.map_all} | at
+
+
+def retrieval_metrics(
+    query: Array,
+    gallery: Array,
+    query_labels: Array,
+    gallery_labels: Array,
+    ks: Sequence[int] = (100, 200),
+    distance: str = "cosine",
+    convention: str = "standard",
+    ties: str = "expected",
+) -> RetrievalMetrics:
+    """Rank the gallery for every query and measure how early its class comes.
+
+    ============  ===========================================  =====================================  ==================
+    convention    AP                                           AP@k divides by                        P@k divides by
+    ============  ===========================================  =====================================  ==================
+    ``standard``  mean precision at the relevant ranks         min(k, R)                              k
+    ``sake``      interpolated: precision is replaced by the   min(k, R)                              min(k, gallery)
+                  best one at this or any later rank (up to
+                  k), as in the official code of SAKE
+    ``sem-pcyc``  mean precision at the relevant ranks         relevant images in the top k           k
+    ============  ===========================================  =====================================  ==================
+
+    R is the number of gallery images of the query's class. With ``sem-pcyc``, AP@k is 0 where the top k hold none.
+
+    Images at exactly the same distance are tied, and ``ties`` says what becomes of them: ``"expected"`` gives the
+    exact expected value over uniformly random orders of the tied images (closed form, nothing is sampled);
+    ``"worst"`` and ``"best"`` put relevant images last or first among them; ``"index"`` keeps the order of the gallery.
+    Interpolated AP is not linear in the ranks and has no such closed form: ``convention="sake"`` with
+    ``ties="expected"`` is exact where no relevant image is tied with another class, and an error elsewhere.
+
+    Args:
+        query: (Q, d) float features, or (Q, bits / 8) packed uint8 codes for ``distance="hamming"``; array or tensor.
+        gallery: (G, d) or (G, bits / 8).
+        query_labels: (Q,) class ids or names.
+        gallery_labels: (G,).
+        ks: the cut-offs; one above G is allowed, and the ranking then ends early.
+        distance: ``"cosine"`` or ``"hamming"``. A feature of length zero has cosine 0 with everything.
+
+    Returns:
+        Means and values per query. A query whose class is absent from the gallery has no AP: it is NaN in the arrays,
+        left out of the means, counted in ``n_without_relevant``, and announced by a ``UserWarning``.
+
+    Raises:
+        ConfigError: if a setting is not known, a ``k`` is below 1, or ``sake`` meets ties as said above.
+        DataError: if shapes or types are wrong, a feature is NaN or infinite, or no query has its class in the gallery.
+    """
+    _inputs.one_of(convention, CONVENTIONS, "convention")
+    _inputs.one_of(ties, TIES, "ties")
+    cuts = _cuts(ks)
+    query, gallery = _inputs.pair(query, gallery, distance)
+    labels_q = _inputs.labels(query_labels, len(query), "query_labels")
+    labels_g = _inputs.labels(gallery_labels, len(gallery), "gallery_labels")
+    class_q, class_g = _classes(labels_q, labels_g)
+    absent = int((class_q < 0).sum())
+    if absent == len(query):
+        raise DataError("no query has its class in the gallery. Are query_labels and gallery_labels of one split?")
+    if absent:
+        missing = np.unique(labels_q[class_q < 0])[:5].tolist()
+        warnings.warn(
+            f"{absent} of {len(query)} queries have no image of their class in the gallery (classes {missing}); "
+            f"they are left out of the means.",
+            stacklevel=2,
+        )
+    sums = _ties.rank(query, gallery, class_q, class_g, cuts, distance, ties)
+    return _measure(sums, cuts, len(gallery), distance, convention, ties)
+
+
+def _cuts(ks: Sequence[int]) -> tuple[int, ...]:
+    for k in ks:
+        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
+            raise ConfigError(f"ks holds {k!r}. Give whole numbers from 1 on, such as ks=(100, 200).")
+    return tuple(dict.fromkeys(int(k) for k in ks))
+
+
+def _classes(query: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Labels as positions 0, 1, ... in the sorted classes of the gallery; -1 for a query whose class is not there."""
+    if (query.dtype.kind == "U") != (gallery.dtype.kind == "U"):
+        raise DataError(f"query_labels are {query.dtype}, gallery_labels {gallery.dtype}. Give ids or names in both.")
+    known, class_g = np.unique(gallery, return_inverse=True)
+    place = np.minimum(np.searchsorted(known, query), len(known) - 1)
+    return np.where(known[place] == query, place, -1), class_g.reshape(-1)
+
+
+def _measure(
+    sums: _ties.Sums, ks: tuple[int, ...], n_gallery: int, distance: str, convention: str, ties: str
+) -> RetrievalMetrics:
+    """Divide the sums of precisions as the convention says."""
+    _inputs.one_of(convention, CONVENTIONS, "convention")
+    k = np.asarray(ks, dtype=np.float64)[None, :]
+    relevant = np.where(sums.relevant > 0, sums.relevant, np.nan)[:, None]  # NaN: such a query has no AP
+    total, at = sums.plain, sums.plain_at / np.minimum(k, relevant)
+    if convention == "sake":
+        _refuse_ties(sums)
+        total, at = sums.interpolated, sums.interpolated_at / np.minimum(k, relevant)
+    elif convention == "sem-pcyc":
+        at = np.where(np.isnan(relevant), np.nan, sums.per_hit_at)
+    ap = total / relevant[:, 0]
+    depth = np.minimum(k, n_gallery) if convention == "sake" else k
+    precision = sums.hits_at / np.where(np.isnan(relevant), np.nan, depth)
+    return RetrievalMetrics(
+        map_all=float(np.nanmean(ap)),
+        map_at={k: float(np.nanmean(at[:, i])) for i, k in enumerate(ks)},
+        p_at={k: float(np.nanmean(precision[:, i])) for i, k in enumerate(ks)},
+        ap=ap,
+        ap_at={k: at[:, i].copy() for i, k in enumerate(ks)},
+        precision_at={k: precision[:, i].copy() for i, k in enumerate(ks)},
+        n_queries=len(ap),
+        n_gallery=n_gallery,
+        n_without_relevant=int(np.isnan(relevant).sum()),
+        ks=ks,
+        distance=distance,
+        convention=convention,
+        ties=ties,
+        _sums=sums,
+    )
+
+
+def _refuse_ties(sums: _ties.Sums) -> None:
+    mixed = int(np.isnan(sums.interpolated).sum())
+    if mixed:
+        raise ConfigError(
+            f"convention='sake' with ties='expected': {mixed} of {len(sums.interpolated)} queries have relevant and "
+            f"other images at one distance, and interpolated AP has no closed-form expected value over their orders. "
+            f"Use ties='worst' and 'best' (its bounds), ties='index', or convention='standard'."
+        )
