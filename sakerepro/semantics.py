@@ -1,0 +1,296 @@
+"""What WordNet knows of the classes: which synset each one is, and how near it is to the original classes.
+
+Supports the semantic constraint of SAKE (section 3.4): the matrix A of similarities between the seen classes and the
+classes of the original domain. Official class names come from a curated table, since the first sense of a word is
+wrong for many of them (saw is a proverb, tiger a fierce person); own class names are looked up through NLTK.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+
+from . import paths, wordnet
+from .errors import ConfigError, DataError, near_misses
+
+RULES = ("path", "thresholded")
+TABLES = ("tuberlin", "sketchy", "mini")  # the data sets whose class names the package knows
+Synsets = Mapping[str, str] | str | Path | None  # class name -> wnid, or the CSV file or data folder that says so
+
+
+@dataclass(frozen=True)
+class Resolution:
+    """Which synset a class is taken for, and why; ``wnid`` is empty where nothing was found."""
+
+    name: str
+    wnid: str
+    synset: str  # such as "dog.n.01"
+    source: str  # "by hand", "table", "wnid", "wordnet" or "unresolved"
+    note: str  # what was chosen and what else it could be; for an unresolved name, what to try
+
+    def __bool__(self) -> bool:
+        return bool(self.wnid)
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """How a class relates to ImageNet-1k."""
+
+    name: str
+    wnid: str
+    kind: Literal["same", "wider", "narrower", "none"]  # the class is an ImageNet synset, contains some, is in one
+    imagenet: tuple[str, ...]  # the ImageNet-1k wnids meant
+    inside: bool  # whether it counts as overlap under the relation that was asked for
+
+
+def semantic_similarity(
+    seen_names: Sequence[str],
+    original_wnids: Sequence[str],
+    rule: str = "path",
+    synsets: Synsets = None,
+    dataset: str | None = None,
+) -> np.ndarray:
+    """The semantic matrix A between seen classes and original classes (SAKE, section 3.4).
+
+    Args:
+        seen_names: C_S class names.
+        original_wnids: C_O WordNet 3.0 ids of the original classes, such as ``imagenet_wnids()``.
+        rule: ``"path"`` (the paper): 1 / (1 + edges of the shortest hypernym path), as NLTK's ``path_similarity``.
+            ``"thresholded"`` (the official code): 1 where the synsets are equal or one is below the other at any
+            depth, else the path similarity where it is above 0.2, else 0.
+        synsets: ids of classes that the tables do not know, see :func:`resolve_classes`.
+        dataset: ``"tuberlin"``, ``"sketchy"``, ``"mini"`` or a data folder, see :func:`resolve_classes`.
+
+    Returns:
+        (C_S, C_O) float32 in [0, 1].
+
+    Raises:
+        ConfigError: if the rule is unknown.
+        DataError: if a class or an id cannot be found in WordNet.
+    """
+    if rule not in RULES:
+        raise ConfigError(f"semantic rule '{rule}' is unknown. {near_misses(rule, RULES)}")
+    seen, original, graph = _classes(seen_names, original_wnids, synsets, dataset)
+    edges = wordnet.distances(graph, seen, original)
+    similarity = np.where(edges < wordnet.UNRELATED, 1.0 / (edges + 1.0), 0.0)
+    if rule == "thresholded":
+        related = wordnet.contains(graph, seen, original) != 0
+        similarity = np.where(related, 1.0, np.where(similarity > 0.2, similarity, 0.0))
+    return similarity.astype(np.float32)
+
+
+def leacock_chodorow(
+    names: Sequence[str], original_wnids: Sequence[str], synsets: Synsets = None, dataset: str | None = None
+) -> np.ndarray:
+    """Similarity of Leacock and Chodorow (1998), -log((edges + 1) / (2 * 19)), as in Figure 5b of SAKE.
+
+    Returns:
+        (C, C_O) float32 in [0, log 38 = 3.64], equal to NLTK's ``lch_similarity``. Arguments and errors are those of
+        :func:`semantic_similarity`.
+    """
+    rows, columns, graph = _classes(names, original_wnids, synsets, dataset)
+    edges = wordnet.distances(graph, rows, columns)
+    by_edges = [-math.log((e + 1) / (2.0 * wordnet.MAX_NOUN_DEPTH)) for e in range(2 * wordnet.MAX_NOUN_DEPTH + 1)]
+    return np.array(by_edges)[edges].astype(np.float32)  # nouns have one root, so every pair has a path
+
+
+def _classes(
+    names: Sequence[str], wnids: Sequence[str], synsets: Synsets, dataset: str | None
+) -> tuple[list[str], list[str], wordnet.Graph]:
+    rows = [r.wnid for r in require_classes(names, dataset, synsets)]
+    return rows, list(wnids), wordnet.graph_with([*rows, *wnids])
+
+
+def imagenet_wnids() -> tuple[str, ...]:
+    """The 1,000 ids of ImageNet-1k in the order of the labels, which is the order of the ids."""
+    with open(paths.package_data("imagenet1k.csv"), encoding="utf-8", newline="") as file:
+        return tuple(row["wnid"] for row in csv.DictReader(file))
+
+
+def imagenet_overlap(
+    names: Sequence[str],
+    dataset: str | None = None,
+    relation: Literal["synset", "related"] = "synset",
+    synsets: Synsets = None,
+) -> list[Overlap]:
+    """Which classes the ImageNet-1k teacher has seen under a name of their own.
+
+    ``relation="synset"`` counts a class as inside if it is one of the 1,000 synsets; ``"related"`` also if it
+    contains one or is contained in one (dog contains 118 breeds). ``kind`` says which it is in either case.
+
+    Raises:
+        ConfigError: if the relation is unknown.
+        DataError: if a class cannot be resolved.
+    """
+    if relation not in ("synset", "related"):
+        raise ConfigError(f"relation '{relation}' is unknown. {near_misses(relation, ('synset', 'related'))}")
+    rows, imagenet, graph = _classes(names, imagenet_wnids(), synsets, dataset)
+    result = []
+    for name, wnid, row in zip(names, rows, wordnet.contains(graph, rows, imagenet), strict=True):
+        kind: Literal["same", "wider", "narrower", "none"] = "none"
+        if 2 in row:  # same and wider at once is "same": crane.n.04 contains no other crane, laptop no other laptop
+            kind, code = "same", 2
+        elif 1 in row:
+            kind, code = "wider", 1
+        elif -1 in row:
+            kind, code = "narrower", -1
+        meant = () if kind == "none" else tuple(imagenet[j] for j in np.flatnonzero(row == code))
+        result.append(Overlap(name, wnid, kind, meant, kind == "same" or (relation == "related" and kind != "none")))
+    return result
+
+
+def require_classes(names: Sequence[str], dataset: str | None = None, synsets: Synsets = None) -> list[Resolution]:
+    """:func:`resolve_classes`, with an error that names every class that could not be resolved.
+
+    Raises:
+        DataError: if there is one, with near misses and how to set it by hand.
+    """
+    found = resolve_classes(names, dataset, synsets)
+    if lost := [r for r in found if not r]:
+        what = "\n".join(f"  '{r.name}': {r.note}" for r in lost[:10])
+        raise DataError(
+            f"{len(lost)} of {len(found)} classes have no WordNet synset:\n{what}\n"
+            f'Set them by hand: synsets={{"{lost[0].name}": "n02084071"}}, or a file synsets.csv in the data folder '
+            "with the columns class,wnid."
+        )
+    return found
+
+
+def resolve_classes(
+    names: Sequence[str], dataset: str | None = None, synsets: Synsets = None
+) -> list[Resolution]:
+    """The synset of each class. What is set by hand comes first, then the tables, then NLTK's WordNet.
+
+    Args:
+        names: class names; letter case, underscores, hyphens and spaces do not matter.
+        dataset: ``"tuberlin"``, ``"sketchy"`` or ``"mini"`` for the table of that data set. Any other name looks in
+            all three; if it is a folder with a ``synsets.csv``, that is read as well.
+        synsets: class name -> id such as ``"n02084071"``, or the path of a CSV file with the columns class,wnid, or
+            of the folder with a ``synsets.csv``.
+
+    Returns:
+        One :class:`Resolution` a name, in order; false ones could not be resolved.
+
+    Raises:
+        DataError: if ``synsets`` cannot be read or names an id that is no noun of WordNet 3.0.
+    """
+    own = dataset is not None and dataset not in TABLES and (Path(dataset) / "synsets.csv").is_file()
+    by_hand = {**(_read_synsets(dataset) if own else {}), **_read_synsets(synsets)}
+    return [_resolve(name, dataset, by_hand) for name in names]
+
+
+def _resolve(name: str, dataset: str | None, by_hand: Mapping[str, str]) -> Resolution:
+    if _key(name) in by_hand:
+        return _resolution(name, by_hand[_key(name)], "by hand", "")
+    if wordnet.is_wnid(name):
+        return _resolution(name, name, "wnid", "")
+    for table in (dataset,) if dataset in TABLES else TABLES:
+        if row := _table(table).get(_key(name)):
+            note = row[1] if dataset in TABLES else "; ".join(filter(None, (f"as in {table}", row[1])))
+            return _resolution(name, row[0], "table", note)
+    return class_synset(name)
+
+
+def class_synset(name: str) -> Resolution:
+    """The synset of a name that no table knows, through NLTK: the first noun sense, unless parentheses say more.
+
+    Case, underscores, hyphens, spaces and plurals do not matter: "Palm-Trees", "palm_tree" and "palm tree" are one.
+    What stands in parentheses, as in "mouse (animal)", picks the sense whose definition, lexicographer file or
+    hypernyms have one of these words.
+
+    Raises:
+        DataError: if NLTK has no WordNet.
+    """
+    corpus = wordnet.ensure_loaded()
+    base, _, hint = _key(name).partition("(")
+    words = base.split()
+    forms = ["_".join(words), "-".join(words), "".join(words)]
+    senses: list[Any] = next((found for form in forms if form and (found := corpus.synsets(form, pos="n"))), [])
+    if not senses:
+        return Resolution(name, "", "", "unresolved", _near_nouns(corpus, words))
+    hinted = [s for s in senses if set(re.findall(r"\w+", hint)) & _words_about(s)]
+    chosen, others = (hinted or senses)[0], [s for s in senses if s != (hinted or senses)[0]]
+    note = f"{chosen.definition()}; {'picked by the parentheses' if hinted else 'the only noun sense'}"
+    if others and not hinted:
+        more = ", ".join(f"{wordnet.wnid_of(s)} {s.name()} ({s.definition()[:50]})" for s in others[:4])
+        note = f"{chosen.definition()}; the first of {len(senses)} noun senses, others: {more}"
+    return Resolution(name, wordnet.wnid_of(chosen), chosen.name(), "wordnet", note)
+
+
+def _words_about(synset: Any) -> set[str]:
+    above = synset.closure(lambda s: s.hypernyms() + s.instance_hypernyms())
+    text = " ".join((synset.definition(), synset.lexname(), *(" ".join(s.lemma_names()) for s in above)))
+    return set(re.findall(r"[^\W_]+", text.casefold()))
+
+
+def _near_nouns(corpus: Any, words: list[str]) -> str:
+    """What to try for a name without a synset: its head noun, and nouns that are spelled nearly so."""
+    from difflib import get_close_matches
+
+    if not words:
+        return "the name is empty."
+    head = corpus.synsets(words[-1], pos="n")[:1] if len(words) > 1 else []
+    offers = [f"{wordnet.wnid_of(s)} ({s.name()})" for s in head]
+    form = "_".join(words)
+    nouns = [n for n in corpus.all_lemma_names("n") if n[0] == form[0] and abs(len(n) - len(form)) < 4]
+    for noun in get_close_matches(form, nouns, n=3, cutoff=0.7):
+        sense = corpus.synsets(noun, pos="n")[0]
+        offers.append(f"{wordnet.wnid_of(sense)} ({sense.name()})")
+    return f"no noun of WordNet. Near: {', '.join(offers)}." if offers else "no noun of WordNet, and none is near."
+
+
+def _resolution(name: str, wnid: str, source: str, note: str) -> Resolution:
+    return Resolution(name, wnid, wordnet.graph_with([wnid])[wnid].synset, source, note)
+
+
+def _key(name: str) -> str:
+    return " ".join(re.split(r"[\s_\-]+", name.strip().casefold()))
+
+
+@cache
+def _table(dataset: str) -> dict[str, tuple[str, str]]:
+    """Normalised class name -> (wnid, note) of one of ``TABLES``."""
+    if dataset == "mini":
+        from .data.world_classes import CLASSES
+
+        return {_key(c.name): (c.wnid, "") for c in CLASSES}
+    with open(paths.package_data("classes.csv"), encoding="utf-8", newline="") as file:
+        return {_key(r["class"]): (r["wnid"], r["note"]) for r in csv.DictReader(file) if r["dataset"] == dataset}
+
+
+def _read_synsets(synsets: Synsets) -> dict[str, str]:
+    """Normalised class name -> wnid, of a mapping, a CSV file or a folder with one."""
+    if synsets is None:
+        return {}
+    if isinstance(synsets, Mapping):
+        triples = [("synsets", name, wnid) for name, wnid in synsets.items()]
+    else:
+        path = Path(synsets)
+        triples = _read_csv(path / "synsets.csv" if path.is_dir() else path)
+    for where, name, wnid in triples:
+        if not wordnet.is_wnid(wnid):
+            raise DataError(
+                f"{where}: '{wnid}' of class '{name}' is no WordNet id; one looks like 'n02084071' (dog): the letter n "
+                "and the eight-digit offset of the noun in WordNet 3.0."
+            )
+    return {_key(name): wnid for _, name, wnid in triples}
+
+
+def _read_csv(path: Path) -> list[tuple[str, str, str]]:
+    """(where, class, wnid) of each line."""
+    if not path.is_file():
+        raise DataError(f"{path}: is not there. It should be a CSV file with the columns class,wnid.")
+    with open(path, encoding="utf-8-sig", newline="") as file:
+        reader = csv.DictReader(file)
+        if not {"class", "wnid"} <= set(reader.fieldnames or ()):
+            raise DataError(f"{path}, line 1: the columns are {reader.fieldnames}; class,wnid are needed.")
+        return [(f"{path}, line {reader.line_num}", (r["class"] or "").strip(), (r["wnid"] or "").strip())
+                for r in reader]

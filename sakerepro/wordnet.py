@@ -1,0 +1,264 @@
+"""WordNet 3.0 nouns: the small graph that ships with the package, and the whole of it through NLTK.
+
+The shipped table (``tables/wordnet.csv.gz``) holds every synset that the package names (ImageNet-1k, TU-Berlin,
+Sketchy, the miniature world) with all that lies above it, so that nothing has to be downloaded. Other nouns come from
+NLTK's WordNet corpus (``python -m nltk.downloader wordnet``), which has to be version 3.0: the ids of ImageNet are
+byte offsets into the files of that version.
+
+Commands::
+
+    python -m sakerepro.wordnet build                    make the shipped table again, from NLTK's WordNet
+    python -m sakerepro.wordnet link SOURCE NLTK_DATA    make an NLTK corpus of plain WordNet files, such as Debian's
+
+WordNet 3.0 is copyright 2006 by Princeton University; its licence is in ``tables/WORDNET_LICENSE.txt``.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+import shutil
+import sys
+import threading
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import paths
+from .errors import ConfigError, DataError
+from .files import write_folder_whole, write_whole
+
+MAX_NOUN_DEPTH = 19  # edges from the root to the deepest noun of WordNet 3.0: the D of Leacock and Chodorow
+UNRELATED = 10_000  # more than any path has edges
+
+_LOADING = threading.Lock()  # NLTK's lazy loader is not thread-safe
+
+
+@dataclass(frozen=True)
+class Node:
+    """A noun synset: its id, its name as NLTK writes it, its words, and what it is a kind or an instance of."""
+
+    wnid: str  # "n" and the eight-digit offset in WordNet 3.0
+    synset: str  # such as "dog.n.01"
+    lemmas: tuple[str, ...]  # with underscores for spaces
+    parents: tuple[str, ...]  # wnids of hypernyms, then of instance hypernyms; empty for the root
+
+
+Graph = dict[str, Node]  # by wnid; closed upwards: the parents of a node are in it
+
+
+def is_wnid(text: str) -> bool:
+    """Whether ``text`` has the form of a noun id, ``n`` and eight digits."""
+    return re.fullmatch(r"n\d{8}", text) is not None
+
+
+@cache
+def table() -> Graph:
+    """The shipped graph, some 2,000 nodes."""
+    path = paths.package_data("wordnet.csv.gz")
+    try:
+        text = gzip.decompress(path.read_bytes()).decode()
+    except (OSError, EOFError) as error:
+        raise DataError(f"{path}: cannot be read ({error}). Install the package again.") from error
+    rows = csv.DictReader(io.StringIO(text))
+    return {r["wnid"]: Node(r["wnid"], r["synset"], tuple(r["lemmas"].split()), tuple(r["parents"].split()))
+            for r in rows}
+
+
+def ensure_loaded() -> Any:
+    """NLTK's WordNet, loaded (about 5 s the first time) and safe to use from several threads afterwards.
+
+    Raises:
+        DataError: if NLTK's corpus is not there or is not WordNet 3.0.
+    """
+    with _LOADING:
+        from nltk.corpus import wordnet
+
+        try:
+            wordnet.ensure_loaded()
+            version = wordnet.get_version()
+        except (LookupError, OSError) as error:
+            raise DataError(
+                "NLTK finds no usable WordNet, which class names outside the package's own tables need. Get it with "
+                "`python -m nltk.downloader wordnet`, or make it of Debian's files (packages wordnet-base and "
+                "wordnet-sense-index) with `python -m sakerepro.wordnet link /usr/share/wordnet ~/nltk_data`, or name "
+                'synsets by hand: synsets={"my class": "n02084071"}.'
+            ) from error
+        if version != "3.0":
+            raise DataError(
+                f"NLTK's WordNet is version {version}, but the ids of ImageNet are offsets of version 3.0. "
+                "Get that with `python -m nltk.downloader wordnet`."
+            )
+        return wordnet
+
+
+def wnid_of(synset: Any) -> str:
+    """The id of an NLTK noun synset."""
+    return f"n{synset.offset():08d}"
+
+
+def from_nltk(wnids: Iterable[str]) -> Graph:
+    """The graph of these synsets and all that lies above them, from NLTK's WordNet.
+
+    Raises:
+        DataError: if an id is no noun of WordNet 3.0, or NLTK has no WordNet.
+    """
+    wordnet = ensure_loaded()
+    graph: Graph = {}
+    waiting = list(wnids)
+    while waiting:
+        wnid = waiting.pop()
+        if wnid in graph:
+            continue
+        if not is_wnid(wnid):
+            raise DataError(f"'{wnid}' is no WordNet id; one looks like 'n02084071' (dog).")
+        try:
+            synset = wordnet.synset_from_pos_and_offset("n", int(wnid[1:]))
+        except Exception as error:  # NLTK raises several kinds for an offset in the middle of a line
+            raise DataError(f"'{wnid}' is no noun of WordNet 3.0; is it an id of another version?") from error
+        parents = tuple(wnid_of(s) for s in (*synset.hypernyms(), *synset.instance_hypernyms()))
+        graph[wnid] = Node(wnid, synset.name(), tuple(synset.lemma_names()), parents)
+        waiting += parents
+    return graph
+
+
+def graph_with(wnids: Iterable[str]) -> Graph:
+    """A graph that holds all of ``wnids``: the shipped one, and NLTK's only where that is not enough."""
+    missing = sorted(set(wnids) - set(table()))
+    return {**table(), **from_nltk(missing)} if missing else table()
+
+
+def ancestors(graph: Graph, wnid: str) -> dict[str, int]:
+    """``wnid`` itself (0) and all that lies above it, with the fewest edges to get there."""
+    found = {wnid: 0}
+    level = [wnid]
+    while level:
+        level = [p for w in level for p in graph[w].parents if p not in found and not found.update({p: found[w] + 1})]
+    return found
+
+
+def distances(graph: Graph, rows: Iterable[str], columns: Iterable[str]) -> np.ndarray:
+    """(R, C) int64 edges of the shortest path over a common ancestor; ``UNRELATED`` or more where there is none."""
+    above_rows = [ancestors(graph, w) for w in rows]
+    above_columns = [ancestors(graph, w) for w in columns]
+    node = {w: i for i, w in enumerate(dict.fromkeys(w for above in above_columns for w in above))}
+    up = np.full((len(node), len(above_columns)), UNRELATED)  # (nodes, C): edges from each column up to each node
+    for j, above in enumerate(above_columns):
+        up[[node[w] for w in above], j] = list(above.values())
+    result = np.full((len(above_rows), len(above_columns)), UNRELATED)
+    for i, above in enumerate(above_rows):
+        shared = [(node[w], d) for w, d in above.items() if w in node]
+        if shared:
+            index, edges = np.array(shared).T
+            result[i] = (up[index] + edges[:, None]).min(axis=0)
+    return result
+
+
+def contains(graph: Graph, rows: Iterable[str], columns: Iterable[str]) -> np.ndarray:
+    """(R, C) int8: 2 where the synsets are equal, 1 where the column is a kind of the row, -1 the reverse, else 0."""
+    rows, columns = list(rows), list(columns)
+    above_rows = [ancestors(graph, w) for w in rows]
+    above_columns = [ancestors(graph, w) for w in columns]
+    result = np.zeros((len(rows), len(columns)), dtype=np.int8)
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            if row == column:
+                result[i, j] = 2
+            elif row in above_columns[j]:
+                result[i, j] = 1
+            elif column in above_rows[i]:
+                result[i, j] = -1
+    return result
+
+
+def named_wnids() -> list[str]:
+    """Every synset that the package itself names: ImageNet-1k, the two sketch data sets, the miniature world."""
+    from .data.world_classes import CLASSES
+
+    named = {c.wnid for c in CLASSES}
+    for name in ("imagenet1k.csv", "classes.csv"):
+        with open(paths.package_data(name), encoding="utf-8", newline="") as file:
+            named |= {row["wnid"] for row in csv.DictReader(file)}
+    return sorted(named)
+
+
+def table_bytes() -> bytes:
+    """The content of ``wordnet.csv.gz``, made from NLTK's WordNet; the same bytes on every machine of one zlib."""
+    text = io.StringIO()
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["wnid", "synset", "lemmas", "parents"])
+    for _, node in sorted(from_nltk(named_wnids()).items()):
+        writer.writerow([node.wnid, node.synset, " ".join(node.lemmas), " ".join(node.parents)])
+    return gzip.compress(text.getvalue().encode(), compresslevel=9, mtime=0)
+
+
+def build(path: Path | None = None) -> Path:
+    """Write the shipped table again (after a change of a class or of the world) and return where it is."""
+    path = path or paths.package_data("wordnet.csv.gz")
+    content = table_bytes()
+    with write_whole(path) as temporary:
+        temporary.write_bytes(content)
+    table.cache_clear()
+    return path
+
+
+# The lexicographer files in the order of their numbers (man page lexnames, section 5WN): NLTK's corpus has them as a
+# file, plain WordNet does not.
+_LEXNAMES = (
+    "adj.all adj.pert adv.all noun.Tops noun.act noun.animal noun.artifact noun.attribute noun.body noun.cognition "
+    "noun.communication noun.event noun.feeling noun.food noun.group noun.location noun.motive noun.object "
+    "noun.person noun.phenomenon noun.plant noun.possession noun.process noun.quantity noun.relation noun.shape "
+    "noun.state noun.substance noun.time verb.body verb.change verb.cognition verb.communication verb.competition "
+    "verb.consumption verb.contact verb.creation verb.emotion verb.motion verb.perception verb.possession "
+    "verb.social verb.stative verb.weather adj.ppl"
+).split()
+_PARTS = {"noun": 1, "verb": 2, "adj": 3, "adv": 4}
+_FILES = [f"{kind}.{part}" for kind in ("data", "index") for part in _PARTS] + [f"{part}.exc" for part in _PARTS]
+_FILES += ["index.sense"]
+
+
+def link(source: Path, nltk_data: Path) -> Path:
+    """Make an NLTK corpus of plain WordNet 3.0 files (``/usr/share/wordnet`` on Debian) and return its folder.
+
+    The files are copied, since NLTK refuses what lies outside its data folders, and the list of lexicographer files
+    is added. NLTK finds the corpus if ``nltk_data`` is ``~/nltk_data`` or is named by ``NLTK_DATA``.
+
+    Raises:
+        DataError: if a file of WordNet is missing from ``source``.
+    """
+    source, corpus = Path(source).expanduser(), Path(nltk_data).expanduser() / "corpora" / "wordnet"
+    if missing := [name for name in _FILES if not (source / name).is_file()]:
+        raise DataError(
+            f"{source}: {len(missing)} of {len(_FILES)} WordNet files are not there ({', '.join(missing[:4])}). "
+            "Debian has them in the packages wordnet-base and wordnet-sense-index."
+        )
+    with write_folder_whole(corpus) as folder:
+        for name in [*_FILES, "cntlist.rev"]:
+            if (source / name).is_file():  # cntlist.rev only serves Lemma.count()
+                shutil.copyfile(source / name, folder / name)
+        lines = [f"{i:02d}\t{name}\t{_PARTS[name.split('.')[0]]}\n" for i, name in enumerate(_LEXNAMES)]
+        (folder / "lexnames").write_text("".join(lines), encoding="utf-8")
+    return corpus
+
+
+def _main(arguments: list[str]) -> None:
+    if arguments == ["build"]:
+        path = build()
+        print(f"{paths.shown(path)}: {len(table()):,} synsets, {path.stat().st_size:,} bytes")
+    elif len(arguments) == 3 and arguments[0] == "link":
+        print(link(Path(arguments[1]), Path(arguments[2])))
+    else:
+        raise ConfigError("usage: python -m sakerepro.wordnet build | link SOURCE NLTK_DATA")
+
+
+if __name__ == "__main__":
+    try:
+        _main(sys.argv[1:])
+    except (ConfigError, DataError) as problem:
+        sys.exit(f"{type(problem).__name__}: {problem}")
