@@ -1,0 +1,234 @@
+"""Tables paper | ours | difference: made from rows by the specifications in ``tables_spec.py``, shown in five ways."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from . import files
+from .errors import ConfigError, near_misses
+from .measured import Measured, measured
+from .rows import LAMBDAS, OURS, paper_values, records
+from .tables_spec import ALL, BACKBONES, DATA_LABEL, DATASETS, TABLES, TableSpec
+
+KEYS = ("dataset", "split", "task", "classes", "method", "backbone", *LAMBDAS, "representation", "metric")
+NUMBERS = ("paper", "ours", "std", "n", "difference")
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the paper beside our numbers. Shows itself as text, in a notebook, and as the files of ``save``."""
+
+    item: str
+    spec: TableSpec
+    cells: pd.DataFrame  # one line a cell: KEYS, NUMBERS, status ("measured", "paper only", "not run"), lost
+    label: tuple[str, ...]  # what the numbers are: preset and data, seeds and runs, stand-ins; on every rendering
+    preset: str
+
+    def blocks(self) -> dict[str, pd.DataFrame]:
+        """The table as people read it, strings only: block title to a frame with one line a row of the table."""
+        groups = self.cells.groupby(list(self.spec.blocks), sort=False)
+        return {_title(self.spec.blocks, key): self._block(block) for key, block in groups}
+
+    def _block(self, block: pd.DataFrame) -> pd.DataFrame:
+        lines: dict[tuple[str, ...], dict[str, str]] = {}
+        digits, star = self.spec.decimals, "" if self.preset in ("paper", "") else "*"
+        columns: dict[str, None] = {}
+        for metric, cells in block.groupby("metric", sort=False):
+            ours_only = (cells["status"] == "measured").all() and cells["paper"].isna().all()
+            kinds = ("ours",) if ours_only else ("paper", "ours", f"diff{star}")
+            columns |= dict.fromkeys(f"{metric} {kind}" for kind in kinds)
+        for cell in records(block):
+            line = lines.setdefault(tuple(_shown(k, cell[k]) for k in self.spec.lines), {})
+            line[f"{cell['metric']} paper"] = _number(cell["paper"], digits, "lost" if cell["lost"] else "-")
+            line[f"{cell['metric']} ours"] = _spread(cell, digits)
+            line[f"{cell['metric']} diff{star}"] = _number(cell["difference"], digits, "-", sign="+")
+        index = pd.DataFrame(list(lines), columns=[_HEADS.get(k, k) for k in self.spec.lines])
+        return pd.concat([index, pd.DataFrame(list(lines.values()))[list(columns)].fillna("-")], axis=1)
+
+    def to_text(self) -> str:
+        """Aligned columns for a terminal."""
+        parts = [self.spec.title, *self.label]
+        for title, block in self.blocks().items():
+            parts += ["", title, *_aligned(block, left=len(self.spec.lines))]
+        return "\n".join(parts)
+
+    def to_markdown(self) -> str:
+        """GitHub's Markdown, a table per block."""
+        parts = [f"### {self.spec.title}", "", *(f"> {_escape(line, '|<>*_')}  " for line in self.label)]
+        for title, block in self.blocks().items():
+            rows = [list(block.columns), ["---"] * block.shape[1], *block.to_numpy().tolist()]
+            lines = ["| " + " | ".join(_escape(text, "|<>*_") for text in row) + " |" for row in rows]
+            parts += ["", f"**{title}**", "", *lines]
+        return "\n".join(parts) + "\n"
+
+    def to_latex(self) -> str:
+        """A ``table`` environment with one booktabs ``tabular`` per block; needs ``\\usepackage{booktabs}``."""
+        parts = [r"\begin{table}", r"\centering\small"]
+        for title, block in self.blocks().items():
+            left = len(self.spec.lines)
+            rows = [list(block.columns), *block.to_numpy().tolist()]
+            head, *body = [" & ".join(_latex(text) for text in row) + r" \\" for row in rows]
+            parts += [
+                rf"\par\medskip\textbf{{{_latex(title)}}}\par",
+                rf"\begin{{tabular}}{{{'l' * left}{'r' * (block.shape[1] - left)}}}",
+                r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}",
+            ]  # fmt: skip
+        caption = ". ".join(_latex(line) for line in (self.spec.title, *self.label))
+        return "\n".join([*parts, rf"\caption{{{caption}}}", rf"\label{{tab:{self.item}}}", r"\end{table}", ""])
+
+    def to_csv(self) -> str:
+        """One line a cell with every digit; the label stands above as lines that start with ``#``."""
+        label = "".join(f"# {line}\n" for line in (self.spec.title, *self.label))
+        return label + self.cells.to_csv(index=False, lineterminator="\n")
+
+    def to_html(self) -> str:
+        """HTML that is the same on every machine: fixed ids, one table per block."""
+        from html import escape
+
+        parts = [f"<h4>{escape(self.spec.title)}</h4>", *(f"<p><em>{escape(line)}</em></p>" for line in self.label)]
+        for number, (title, block) in enumerate(self.blocks().items()):
+            style = block.style.set_uuid(f"{self.item}-{number}").hide(axis="index").set_caption(escape(title))
+            parts.append(style.format(escape="html").to_html())
+        return "\n".join(parts)
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write ``<item>.csv``, ``.md`` and ``.tex`` into ``folder``; return their paths."""
+        texts = {"csv": self.to_csv(), "md": self.to_markdown(), "tex": self.to_latex()}
+        for suffix, text in texts.items():
+            files.write_text(Path(folder) / f"{self.item}.{suffix}", text)
+        return [Path(folder) / f"{self.item}.{suffix}" for suffix in texts]
+
+    __str__ = to_text
+    __repr__ = to_text
+    _repr_html_ = to_html
+
+
+def comparison(
+    item: str, frame: pd.DataFrame, *, setting: Mapping[str, float] | None = None, convention: str = "standard"
+) -> Table:
+    """Set our numbers beside the paper's.
+
+    Args:
+        item: ``"table1"`` ... ``"table5"``, ``"splits"`` or ``"forgetting"``.
+        frame: rows of one preset; rows of other items do no harm.
+        setting: lambdas of the main runs, such as ``{"lambda_sake": 0.3}``; see :func:`~sakerepro.measured.measured`.
+        convention: of the metrics.
+
+    Raises:
+        ConfigError: for an unknown item, mixed presets or ambiguous rows.
+    """
+    if item not in TABLES:
+        raise ConfigError(f"There is no table {item!r}. {near_misses(item, tuple(TABLES))}")
+    spec, paper = TABLES[item], paper_values(item)
+    ask = measured(frame, paper, varies=spec.varies, setting=setting, convention=convention)
+    theirs = [_cell(ask, spec, cell, paper=True) for cell in records(paper)]
+    known = {_key(cell) for cell in theirs}
+    extra = [_cell(ask, spec, cell) for cell in _extras(paper, ask, spec) if _key(cell) not in known]
+    cells = pd.DataFrame([*theirs, *(c for c in extra if c["status"] == "measured")])
+    used = ask.frame[ask.frame["run"].isin({run for runs in cells.pop("runs") for run in runs})]
+    order = ["status", *KEYS, *NUMBERS, "lost"]
+    label = _label(ask, used, convention, spread=bool((cells["n"] > 1).any()))
+    return Table(item, spec, cells[order].reset_index(drop=True), label, ask.preset)
+
+
+def _cell(ask: Measured, spec: TableSpec, cell: dict[str, Any], paper: bool = False) -> dict[str, Any]:
+    rows = ask.rows(cell, spec.varies)
+    value = cell["value"] if paper else math.nan
+    n, mean = len(rows), rows["value"].mean() if len(rows) else math.nan
+    return {
+        **{k: cell[k] for k in KEYS}, "paper": value, "ours": mean, "std": rows["value"].std(), "n": n,
+        "difference": mean - value, "lost": paper and math.isnan(value), "runs": tuple(rows["run"]),
+        "status": "measured" if n else "not run" if cell["method"] in OURS else "paper only",
+    }  # fmt: skip
+
+
+def _key(cell: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(str(cell[k]) for k in KEYS)
+
+
+def _extras(paper: pd.DataFrame, ask: Measured, spec: TableSpec) -> list[dict[str, Any]]:
+    """The paper's own cells of methods that we train, with the columns of ``spec.extra`` exchanged."""
+    cells = records(paper[paper["method"].isin(OURS)])
+    stand_ins = set(ask.backbones.values())
+    for name, values in spec.extra.items():
+        if values is ALL:
+            values = tuple(v for v in dict.fromkeys(ask.frame[name]) if v and v not in stand_ins)
+        cells = [{**cell, name: value} for cell in cells for value in values]
+    for cell in cells:  # lambdas belong to SAKE alone
+        if cell["method"] in ("pretrained", "L_B"):
+            cell.update(dict.fromkeys(LAMBDAS, math.nan), **({"lambda_sake": 0.0} if cell["method"] == "L_B" else {}))
+    return list({_key(cell): cell for cell in cells}.values())
+
+
+def _label(ask: Measured, used: pd.DataFrame, convention: str, spread: bool) -> tuple[str, ...]:
+    """What the numbers are, and where they come from."""
+    label = [f"Preset {ask.preset}: {DATA_LABEL[ask.preset]}" if ask.preset else f"{DATA_LABEL['']}"]
+    if ask.preset in ("mini", "small"):
+        label.append("diff*: ours minus the paper's, which are on other data: it is no error of either")
+    if len(used):
+        if spread:
+            label.append("Ours: mean ± standard deviation over seeds (how many)")
+        seeds = ", ".join(map(str, sorted(used["seed"].unique())))
+        runs = list(dict.fromkeys(used["run"]))
+        shown = ", ".join(runs[:6]) + (f" and {len(runs) - 6} more" if len(runs) > 6 else "")
+        dirty = " (with uncommitted changes)" if used["dirty"].any() else ""
+        commits = ", ".join(c[:12] for c in dict.fromkeys(used["commit"]) if c) or "unknown"
+        label.append(f"Seeds {seeds}; runs {shown}; commit {commits}{dirty}; metrics: {convention} convention")
+        if notes := ask.notes():
+            label.append(f"In place of the paper's: {'; '.join(notes)}")
+    return tuple(label)
+
+
+_HEADS = {"representation": "features", "lambda_sake": "lambda_SAKE"}
+
+
+def _shown(column: str, value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return BACKBONES.get(value, value) if column == "backbone" else str(value)
+
+
+def _title(columns: tuple[str, ...], key: tuple[Any, ...]) -> str:
+    """The heading of a block; (dataset, split) together is one of the paper's data sets."""
+    if columns == ("dataset", "split"):
+        return DATASETS[key[0], key[1]]
+    return " ".join(_shown(*pair) for pair in zip(columns, key, strict=True) if pair != ("classes", "all"))
+
+
+def _aligned(block: pd.DataFrame, left: int) -> list[str]:
+    """Lines of text: two of heading (metric, kind), the first ``left`` columns flush left, numbers flush right."""
+    heads = [c.rsplit(" ", 1) if " " in c else ["", c] for c in block.columns]
+    lines = [[h[0] for h in heads], [h[1] for h in heads], *block.to_numpy().tolist()]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    sides = ["<"] * left + [">"] * (len(heads) - left)
+    return ["  ".join(f"{t:{s}{w}}" for t, s, w in zip(line, sides, widths, strict=True)).rstrip() for line in lines]
+
+
+def _number(value: float, digits: int, missing: str, sign: str = "") -> str:
+    return missing if math.isnan(value) else f"{value:{sign}.{digits}f}"
+
+
+def _spread(cell: Mapping[str, Any], digits: int) -> str:
+    if cell["n"] == 0:
+        return str(cell["status"])
+    spread = f" ± {cell['std']:.{digits}f} ({cell['n']})" if cell["n"] > 1 else ""
+    return f"{cell['ours']:.{digits}f}{spread}"
+
+
+def _escape(text: str, characters: str) -> str:
+    return "".join("\\" + c if c in characters else c for c in str(text))
+
+
+_TEX = {c: "\\" + c for c in "&%$#_{}"} | {
+    "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
+}  # fmt: skip
+
+
+def _latex(text: str) -> str:
+    return "".join(_TEX.get(c, c) for c in str(text))

@@ -1,0 +1,25 @@
+"""What is made of result rows: tables paper | ours | difference, and later claims with their verdicts.
+
+Everything here works on a CSV of rows (:func:`read_rows`): nothing trains, nothing needs a GPU.
+``table1(frame)`` ... ``forgetting(frame)`` give a table, which shows itself in a notebook and on a terminal.
+"""
+
+from __future__ import annotations
+
+from functools import partial
+
+from .comparison import Table, comparison
+from .rows import Row, aggregate, paper_values, read_rows, rows_frame, write_rows
+
+table1 = partial(comparison, "table1")
+table2 = partial(comparison, "table2")
+table3 = partial(comparison, "table3")
+table4 = partial(comparison, "table4")
+table5 = partial(comparison, "table5")
+splits = partial(comparison, "splits")
+forgetting = partial(comparison, "forgetting")
+
+__all__ = [
+    "Row", "Table", "aggregate", "comparison", "forgetting", "paper_values", "read_rows", "rows_frame", "splits",
+    "table1", "table2", "table3", "table4", "table5", "write_rows",
+]  # fmt: skip
