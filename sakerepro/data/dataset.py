@@ -39,11 +39,23 @@ class ImageSet:
     def of_classes(self, classes: Sequence[int]) -> ImageSet:
         """The images of these class ids, relabelled 0 ... len(classes) - 1 in the order given."""
         new_id = np.full(int(self.labels.max(initial=-1)) + 1, -1)
-        classes = np.asarray([c for c in classes], dtype=np.int64)
-        inside = classes < len(new_id)
-        new_id[classes[inside]] = np.flatnonzero(inside)
+        wanted = np.asarray(classes, dtype=np.int64)
+        inside = wanted < len(new_id)
+        new_id[wanted[inside]] = np.flatnonzero(inside)
         kept = self.select(new_id[self.labels] >= 0)
         return replace(kept, labels=new_id[kept.labels])
+
+
+def concatenate(*sets: ImageSet) -> ImageSet:
+    """Image sets of one domain, one after the other; pixels are shared where all of them use the same pack."""
+    full = [s for s in sets if len(s)] or list(sets[:1])
+    first = full[0]
+    labels = np.concatenate([s.labels for s in full])
+    names = tuple(name for s in full for name in s.names)
+    if all(s.pixels is first.pixels for s in full):
+        return ImageSet(first.pixels, np.concatenate([s.rows for s in full]), labels, names, first.domain)
+    pixels = np.concatenate([s.take(np.arange(len(s))) for s in full])
+    return ImageSet(pixels, np.arange(len(pixels)), labels, names, first.domain)
 
 
 @dataclass(frozen=True)

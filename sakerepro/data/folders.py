@@ -1,0 +1,127 @@
+"""A plain folder as a data set: ``photo/<class>/*`` and ``sketch/<class>/*``, and perhaps ``unseen.txt``."""
+
+from __future__ import annotations
+
+import os
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+
+from ..errors import ConfigError, DataError, near_misses
+from .images import is_image_name
+from .listing import Listed, Listing
+from .splits import MIN_PHOTOS, held_out, random_unseen
+
+SPLITS = ("unseen.txt", "random")
+
+
+def is_plain(root: Path) -> bool:
+    """Whether a folder has a ``photo`` or a ``sketch`` folder in it."""
+    return (root / "photo").is_dir() or (root / "sketch").is_dir()
+
+
+def read_folder(root: Path, split: str | None = None, *, seed: int = 0, n_unseen: int | None = None,
+                min_photos: int = MIN_PHOTOS) -> Listing:  # fmt: skip
+    """List a plain folder and part its classes.
+
+    Images may lie in sub-folders of a class; files whose name does not end like an image's are left out. Class names
+    are compared as Unicode NFC. An eighth of each seen class's sketches (as on TU-Berlin) is held out for validation.
+
+    Args:
+        split: ``"unseen.txt"``: the test classes are named there, one a line; ``"random"``: they are drawn;
+            ``None``: as the file says if it is there, else drawn.
+        seed: of the drawn classes and of the validation sketches.
+        n_unseen: how many classes to draw; by default a fifth of them.
+        min_photos: how many photos each drawn class has at least.
+
+    Raises:
+        ConfigError: if so many classes cannot be drawn, or for an unknown split.
+        DataError: for a missing domain, a class without images in one of them, a loose image, or a bad ``unseen.txt``.
+    """
+    if split is not None and split not in SPLITS:
+        raise ConfigError(f"{root} has no split {split!r}. {near_misses(split, SPLITS)}")
+    photos, sketches = _classes(root, "photo"), _classes(root, "sketch")
+    for here, there in ((photos, sketches), (sketches, photos)):
+        if alone := sorted(here.keys() - there):
+            one, other = ("photo", "sketch") if here is photos else ("sketch", "photo")
+            raise DataError(
+                f"{root}: class {alone[0]!r} is in {one}/ and not in {other}/ ({len(alone)} such classes). "
+                "Each class needs photos and sketches: add the others, or remove the folder."
+            )
+    classes = sorted(photos)
+    if len(classes) < 2:
+        raise DataError(f"{root}: has {len(classes)} class. Zero-shot retrieval trains on some and tests on others.")
+    if split == "unseen.txt" or (split is None and (root / "unseen.txt").is_file()):
+        unseen, split = _named(root / "unseen.txt", classes), "unseen.txt"
+    else:
+        n_unseen = max(1, round(len(classes) / 5)) if n_unseen is None else n_unseen
+        unseen = random_unseen({c: len(photos[c]) for c in classes}, n_unseen, seed, min_photos)
+        split = f"random{n_unseen}-{seed}"
+    seen = tuple(c for c in classes if c not in set(unseen))
+    training = _listed(seen, sketches)
+    mask = held_out(training.labels, np.array([len(sketches[c]) // 8 for c in seen]), seed)
+    return Listing(
+        root.name, split, root, seen, unseen,
+        train_sketch=training.keep(~mask), val_sketch=training.keep(mask), train_photo=_listed(seen, photos),
+        query=_listed(unseen, sketches), gallery=_listed(unseen, photos),
+    )  # fmt: skip
+
+
+def files_below(folder: Path) -> list[str]:
+    """All files below a folder, sub-folders included, as sorted relative paths; hidden ones are left out."""
+    found = []
+    for place, inner, names in os.walk(folder):
+        inner[:] = [d for d in inner if not d.startswith(".")]
+        found += [Path(place, n).relative_to(folder).as_posix() for n in names if not n.startswith(".")]
+    return sorted(found)
+
+
+def _classes(root: Path, domain: str) -> dict[str, list[str]]:
+    """Class name -> paths of its images relative to ``root``."""
+    folder = root / domain
+    if not folder.is_dir():
+        raise DataError(f"{root}: has no {domain}/ folder. A plain data set is photo/<class>/* and sketch/<class>/*.")
+    found: dict[str, list[str]] = {}
+    for entry in sorted(folder.iterdir()):
+        if entry.name.startswith("."):
+            continue
+        if not entry.is_dir():
+            if is_image_name(entry.name):
+                raise DataError(f"{entry}: lies in no class folder. Move it to {domain}/<class>/.")
+            continue
+        name = unicodedata.normalize("NFC", entry.name)
+        if name in found:
+            raise DataError(f"{entry}: is there twice, written with different Unicode. Merge the two folders.")
+        found[name] = [f"{domain}/{entry.name}/{n}" for n in files_below(entry) if is_image_name(n)]
+        if not found[name]:
+            raise DataError(f"{entry}: holds no image. Add some, or remove the folder.")
+    if not found:
+        raise DataError(f"{folder}: holds no class folder. A plain data set is photo/<class>/* and sketch/<class>/*.")
+    return found
+
+
+def _listed(classes: tuple[str, ...], files: dict[str, list[str]]) -> Listed:
+    names = tuple(n for c in classes for n in files[c])
+    return Listed(names, np.repeat(np.arange(len(classes)), [len(files[c]) for c in classes]))
+
+
+def _named(file: Path, classes: list[str]) -> tuple[str, ...]:
+    """The classes that ``unseen.txt`` names, in its order."""
+    try:
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
+    except (OSError, UnicodeDecodeError) as error:
+        raise DataError(f"{file}: cannot be read as UTF-8 ({error}). Write one class name a line.") from error
+    names: list[str] = []
+    for number, line in enumerate(lines, 1):
+        name = unicodedata.normalize("NFC", line.strip())
+        if not name:
+            continue
+        if name not in classes:
+            raise DataError(f"{file}, line {number}: class {name!r} is not there. {near_misses(name, classes)}")
+        if name in names:
+            raise DataError(f"{file}, line {number}: class {name!r} is named twice. Remove one of the lines.")
+        names.append(name)
+    if not names or len(names) == len(classes):
+        raise DataError(f"{file}: names {len(names)} of {len(classes)} classes. Name some, and leave some to train on.")
+    return tuple(names)

@@ -1,0 +1,88 @@
+"""What a data set consists of before any image is read, and how it becomes one."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from .dataset import PHOTO, SKETCH, Dataset, ImageSet
+from .packing import VERSION, Pack, pack_images
+
+SETS = ("train_sketch", "val_sketch", "train_photo", "query", "gallery")
+DOMAIN_OF = dict(zip(SETS, (SKETCH, SKETCH, PHOTO, SKETCH, PHOTO), strict=True))
+
+
+@dataclass(frozen=True)
+class Listed:
+    """The files of one image set, in their given order."""
+
+    names: tuple[str, ...] = ()  # (N,) paths relative to the root
+    labels: np.ndarray = field(default_factory=lambda: np.zeros(0, np.int64))  # (N,) int64
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def keep(self, mask: np.ndarray) -> Listed:
+        """Those where ``mask`` (N,) bool is true."""
+        return Listed(tuple(np.asarray(self.names, object)[mask]), self.labels[mask])
+
+
+@dataclass(frozen=True)
+class Listing:
+    """A zero-shot split as files: the classes and the five image sets."""
+
+    name: str
+    split: str
+    root: Path
+    seen: tuple[str, ...]
+    unseen: tuple[str, ...]
+    train_sketch: Listed
+    val_sketch: Listed
+    train_photo: Listed
+    query: Listed
+    gallery: Listed
+    also: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())  # photos, sketches of its other splits
+
+    def names_of(self, domain: int) -> set[str]:
+        """All files of one domain, those of the other splits included: what one pack holds."""
+        own = (name for s in SETS if DOMAIN_OF[s] == domain for name in getattr(self, s).names)
+        return set(own) | self.also[domain]
+
+
+def assemble(listing: Listing, size: int, progress: bool = True) -> Dataset:
+    """Find or make the packs of a listing, one a domain, and give the data set whose rows point into them."""
+    packs = {
+        PHOTO: _pack(listing, PHOTO, "photos", size, progress),
+        SKETCH: _pack(listing, SKETCH, "sketches", size, progress),
+    }
+    sets = {s: image_set(packs[DOMAIN_OF[s]], getattr(listing, s), DOMAIN_OF[s]) for s in SETS}
+    digests = [packs[DOMAIN_OF[s]].sha256[sets[s].rows] for s in SETS]
+    fingerprint = fingerprint_of(size, [listing.seen, listing.unseen], list(sets.values()), digests)
+    return Dataset(listing.name, listing.split, listing.seen, listing.unseen, **sets, fingerprint=fingerprint)
+
+
+def _pack(listing: Listing, domain: int, what: str, size: int, progress: bool) -> Pack:
+    names = sorted(listing.names_of(domain))
+    label = f"{listing.name} {what}"
+    return pack_images(listing.root, names, size, label=label, grey=domain == SKETCH, progress=progress)
+
+
+def image_set(pack: Pack, listed: Listed, domain: int) -> ImageSet:
+    """The listed files as rows of a pack."""
+    rows = np.fromiter((pack.row_of[name] for name in listed.names), np.int64, len(listed))
+    return ImageSet(pack.pixels, rows, np.asarray(listed.labels, np.int64), listed.names, domain)
+
+
+def fingerprint_of(size: int, classes: Sequence[Sequence[str]], sets: Sequence[ImageSet],
+                   digests: Sequence[np.ndarray]) -> str:  # fmt: skip
+    """SHA-256 over the size, the class names, and each set's file names, labels and contents ((N, 32) digests)."""
+    total = hashlib.sha256(repr((VERSION, size, [tuple(c) for c in classes])).encode())
+    for images, contents in zip(sets, digests, strict=True):
+        total.update("\0".join(images.names).encode("utf-8", "surrogateescape"))
+        total.update(np.ascontiguousarray(images.labels).astype("<i8").tobytes())
+        total.update(np.ascontiguousarray(contents).tobytes())
+    return total.hexdigest()

@@ -1,0 +1,246 @@
+"""The file lists of the official SAKE code: one line a file, ``relative/path label``, and ``cname_cid.txt``.
+
+A data set is a folder with one folder of lists per split (``zeroshot1``, ...) beside the images. The lists may be
+gzipped (``.txt.gz``). Seen and unseen labels both start at 0.
+"""
+
+from __future__ import annotations
+
+import gzip
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from ..errors import ConfigError, DataError, near_misses
+from .dataset import PHOTO, SKETCH
+from .listing import DOMAIN_OF, Listed, Listing
+from .packing import stat_files
+
+# Sketchy's name, TU-Berlin's name, a plain name for lists of one's own
+PREFIXES = {
+    SKETCH: ("sketch_tx_000000000000_ready", "png_ready", "sketch"),
+    PHOTO: ("all_photo", "ImageResized_ready", "photo"),
+}
+ENDINGS = {"train_sketch": "train", "val_sketch": "test", "train_photo": "train", "query": "zero", "gallery": "zero"}
+DOUBLES = ("256x256/photo/", "EXTEND_image_sketchy_ready/")  # Sketchy's lists hold these photos under both names
+
+# seen, unseen classes; train, validation, query sketches; train, gallery photos of the official lists
+PUBLISHED = {
+    ("tuberlin", "zeroshot"): (220, 30, 15_400, 2_200, 2_400, 176_500, 27_989),
+    ("sketchy", "zeroshot1"): (100, 25, 55_252, 5_000, 15_229, 68_401, 17_101),
+    ("sketchy", "zeroshot2"): (104, 21, 57_587, 0, 12_694, 72_949, 12_553),
+}
+
+
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with one line of a list (or with a whole file: line 0)."""
+
+    file: str  # as people read it: "zeroshot1/cname_cid.txt"
+    line: int
+    text: str
+
+    def __str__(self) -> str:
+        return f"{self.file}, line {self.line}: {self.text}" if self.line else f"{self.file}: {self.text}"
+
+
+def split_names(root: Path) -> list[str]:
+    """The splits in a data set's folder: its sub-folders with a ``cname_cid.txt``."""
+    if not root.is_dir():
+        return []
+    return sorted(f.name for f in root.iterdir() if f.is_dir() and _find(f, "cname_cid.txt"))
+
+
+def read_split(root: Path, split: str | None = None, *, name: str = "", dedupe: bool = False) -> Listing:
+    """Read one split and check it, the presence of every listed file included.
+
+    Args:
+        root: the data set's folder.
+        split: its name; ``None`` for the first one there is. ``zeroshot0`` and ``zeroshot2`` name the same split.
+        name: of the data set, for people; by default the folder's.
+        dedupe: keep only one of the photos that Sketchy's lists hold twice.
+
+    Raises:
+        ConfigError: if there is no such split.
+        DataError: naming file, line and value of the first thing that is wrong, and how many more there are.
+    """
+    listing, problems = examine_split(root, split, name=name, dedupe=dedupe)
+    if problems:
+        total = sum(len(getattr(listing, s)) for s in DOMAIN_OF)
+        raise DataError(_report(problems, total, root))
+    return listing
+
+
+def examine_split(root: Path, split: str | None = None, *, name: str = "", dedupe: bool = False,
+                  images: bool = True) -> tuple[Listing, list[Problem]]:  # fmt: skip
+    """What a split consists of, and everything that is wrong with it; nothing is raised for a bad line.
+
+    With ``images=False``, the presence of the listed files is not looked at.
+    """
+    root = Path(root)
+    split = _choose(root, split)
+    problems: list[Problem] = []
+    seen = _read_classes(root / split, "cname_cid.txt", problems)
+    unseen = _read_classes(root / split, "cname_cid_zero.txt", problems)
+    where: dict[str, tuple[str, int]] = {}  # each listed file -> the list and line that named it
+    sets = {}
+    for key in DOMAIN_OF:
+        classes = unseen if ENDINGS[key] == "zero" else seen
+        sets[key] = _read_set(root / split, key, classes, where, problems)
+    if images:
+        problems += _missing(root, where)
+    if dedupe:
+        sets |= {key: drop_doubles(sets[key]) for key in ("train_photo", "gallery")}
+    also = _other_splits(root, split)
+    return Listing(name or root.name, split, root, seen, unseen, **sets, also=also), problems
+
+
+def drop_doubles(photos: Listed) -> Listed:
+    """Without the extension's copy of each photo that is also listed as one of Sketchy's own.
+
+    The two have the same class folder and file name: 12,499 of Sketchy's 12,500 photos.
+    """
+    own, extension = DOUBLES
+    kept = {_class_and_name(n) for n in photos.names if n.startswith(own)}
+    double = [n.startswith(extension) and _class_and_name(n) in kept for n in photos.names]
+    return photos.keep(~np.array(double, dtype=bool))
+
+
+def _class_and_name(path: str) -> tuple[str, ...]:
+    return PurePosixPath(path).parts[-2:]
+
+
+def _choose(root: Path, split: str | None) -> str:
+    there = split_names(root)
+    if not there:
+        raise DataError(f"{root}: has no split: no folder with a cname_cid.txt in it, such as zeroshot1.")
+    if split is None:
+        return there[0]
+    same = {"zeroshot0": "zeroshot2", "zeroshot2": "zeroshot0"}.get(split, split)
+    for name in (split, same):
+        if name in there:
+            return name
+    raise ConfigError(f"{root} has no split {split!r}. {near_misses(split, there)}")
+
+
+def _find(folder: Path, name: str) -> Path | None:
+    return next((folder / n for n in (name, f"{name}.gz") if (folder / n).is_file()), None)
+
+
+def _lines(path: Path) -> list[tuple[int, str]]:
+    """(line number, text) of the lines that are not blank."""
+    try:
+        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
+        text = data.decode("utf-8-sig")
+    except (OSError, EOFError, UnicodeDecodeError) as error:
+        raise DataError(f"{path}: is not a list in UTF-8 ({error}). Get a fresh copy.") from error
+    # not splitlines(): a name may hold one of the rarer separators of Unicode
+    lines = ((i, line.rstrip("\r")) for i, line in enumerate(text.split("\n"), 1))
+    return [(i, line) for i, line in lines if line.strip()]
+
+
+def _parse(path: Path, shown: str, what: str, problems: list[Problem]) -> list[tuple[int, str, int]]:
+    """(line number, name, number) of each line; a line that is not ``name number`` becomes a problem."""
+    parsed = []
+    for line, text in _lines(path):
+        name, _, number = text.rstrip().rpartition(" ")
+        if name.strip() and number.isascii() and number.isdecimal():
+            parsed.append((line, name.strip(), int(number)))
+        else:
+            problems.append(Problem(shown, line, f"{text!r} has no label. Each line is '{what} label'."))
+    return parsed
+
+
+def _read_classes(folder: Path, file: str, problems: list[Problem]) -> tuple[str, ...]:
+    """The class names in the order of their ids, which have to be 0 ... K - 1, each once."""
+    shown = f"{folder.name}/{file}"
+    path = _find(folder, file)
+    if path is None:
+        problems.append(Problem(shown, 0, "is not there. It names the classes: one line 'name id' each."))
+        return ()
+    parsed = _parse(path, shown, "name", problems)
+    by_id: dict[int, str] = {}
+    for line, name, number in parsed:
+        if number in by_id:
+            problems.append(Problem(shown, line, f"label {number} is given to {by_id[number]!r} and to {name!r}."))
+        elif name in by_id.values():
+            problems.append(Problem(shown, line, f"class {name!r} is named twice. Remove one of the lines."))
+        by_id.setdefault(number, name)
+    if gaps := sorted(set(range(max(by_id, default=-1) + 1)) - set(by_id)):
+        text = f"labels run to {max(by_id)} and {gaps[0]} is not among them ({len(gaps)} missing). Leave no gap."
+        problems.append(Problem(shown, 0, text))
+    if not by_id:
+        problems.append(Problem(shown, 0, "names no class. Add one line 'name id' each."))
+    return tuple(by_id[i] for i in sorted(by_id))
+
+
+def _read_set(folder: Path, key: str, classes: Sequence[str], where: dict[str, tuple[str, int]],
+              problems: list[Problem]) -> Listed:  # fmt: skip
+    """One image set; ``where`` gains its files."""
+    candidates = [f"{prefix}_filelist_{ENDINGS[key]}.txt" for prefix in PREFIXES[DOMAIN_OF[key]]]
+    found = next(((c, path) for c in candidates if (path := _find(folder, c))), None)
+    if found is None:
+        if key != "val_sketch":  # zeroshot2 comes without validation sketches
+            problems.append(Problem(f"{folder.name}/{_expected(folder, key)}", 0, f"is not there: the list of {key}."))
+        return Listed()
+    shown = f"{folder.name}/{found[0]}"
+    names, labels = [], []
+    for line, name, label in _parse(found[1], shown, "path", problems):
+        if label >= len(classes):
+            text = f"label {label} of {name!r} is beyond the split's {len(classes)} classes (0 ... {len(classes) - 1})."
+        elif name.startswith("/") or ".." in name.split("/"):
+            text = f"{name!r} leaves the data set's folder. Paths have to be relative to it."
+        elif name in where:
+            text = f"{name!r} is listed before, in {where[name][0]}, line {where[name][1]}. Remove one of the two."
+        else:
+            where[name] = (shown, line)
+            names.append(name)
+            labels.append(label)
+            continue
+        problems.append(Problem(shown, line, text))
+    if key != "val_sketch" and (empty := sorted(set(range(len(classes))) - set(labels))):
+        text = f"lists no file of {classes[empty[0]]!r} (label {empty[0]}), as of {len(empty)} classes in all."
+        problems.append(Problem(shown, 0, f"{text} Add files, or remove the class and close the gap in the labels."))
+    return Listed(tuple(names), np.array(labels, np.int64))
+
+
+def _expected(folder: Path, key: str) -> str:
+    """The list that belongs beside those that are there: TU-Berlin's names beside TU-Berlin's."""
+    official = 1 if any(_find(folder, f"png_ready_filelist_{e}.txt") for e in ENDINGS.values()) else 0
+    return f"{PREFIXES[DOMAIN_OF[key]][official]}_filelist_{ENDINGS[key]}.txt"
+
+
+def _missing(root: Path, where: dict[str, tuple[str, int]]) -> list[Problem]:
+    names = list(where)
+    gone = np.flatnonzero(stat_files(root, names)[:, 0] < 0)
+    return [Problem(*where[names[i]], f"'{names[i]}' is listed but not there.") for i in gone]
+
+
+def _report(problems: list[Problem], total: int, root: Path) -> str:
+    first = problems[0]
+    gone = sum("listed but not there" in p.text for p in problems)
+    lines = [str(first)]
+    if gone:
+        lines.append(f"{gone:,} of {total:,} listed files are missing below {root}.")
+    if others := Counter(p.file for p in problems if "listed but not there" not in p.text):
+        found = ", ".join(f"{count:,} in {file}" for file, count in others.items())
+        lines.append(f"{sum(others.values()):,} other problems: {found}." if gone else f"Problems: {found}.")
+    lines[-1] += f" Run `sakerepro check {root.name}` for the full list."
+    return "\n  ".join(lines)
+
+
+def _other_splits(root: Path, split: str) -> tuple[frozenset[str], frozenset[str]]:
+    """Photos and sketches that the other splits list and that are there: they share the packs of this one."""
+    names: dict[int, set[str]] = {PHOTO: set(), SKETCH: set()}
+    for other in split_names(root):
+        for key, domain in DOMAIN_OF.items() if other != split else ():
+            for prefix in PREFIXES[domain]:
+                if path := _find(root / other, f"{prefix}_filelist_{ENDINGS[key]}.txt"):
+                    names[domain] |= {name for _, name, _ in _parse(path, "", "", [])}
+                    break
+    safe = {d: sorted(n for n in names[d] if not n.startswith("/") and ".." not in n.split("/")) for d in names}
+    here = {d: stat_files(root, safe[d])[:, 0] >= 0 for d in names}
+    return tuple(frozenset(np.array(safe[d], object)[here[d]]) for d in (PHOTO, SKETCH))  # type: ignore[return-value]

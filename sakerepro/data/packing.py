@@ -1,0 +1,182 @@
+"""Images decoded once: one memory-mapped uint8 array per data set, domain and size, made again when a source changes.
+
+A pack is a folder below ``paths.cache()/packs``: ``pixels.npy`` (M, S, S, C), ``sha256.npy`` (M, 32) of the source
+files, and ``index.json`` with each source's name, length and time of change. It is written whole, under a lock.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from .. import files, paths
+from ..errors import DataError, RunError
+from .images import decode, read_bytes
+
+VERSION = 1  # of the format and of how images are read: raise it to have all packs made again
+_BLOCK = 1024  # images between two looks at what went wrong
+_ENOUGH_BAD = 100
+
+
+@dataclass(frozen=True)
+class Pack:
+    """M images in one array, in the order of their sorted names."""
+
+    pixels: np.ndarray  # (M, S, S, C) uint8, a read-only memory map; C = 1 if all are grey and that was allowed
+    sha256: np.ndarray  # (M, 32) uint8, of the source files
+    row_of: dict[str, int]  # relative path -> row
+
+
+class _Coloured(Exception):
+    """An image is not grey, so the pack needs three channels."""
+
+
+def stat_files(root: Path, names: Sequence[str]) -> np.ndarray:
+    """(n, 2) int64 length and time of change [ns] of each file; -1 where there is no such file."""
+    stats = np.full((len(names), 2), -1, np.int64)
+    for i, name in enumerate(names):
+        try:
+            found = os.stat(os.path.join(root, name))
+        except (OSError, ValueError):  # ValueError: a name with a null byte
+            continue
+        stats[i] = found.st_size, found.st_mtime_ns
+    return stats
+
+
+def pack_images(root: Path, names: Sequence[str], size: int, *, label: str, grey: bool = False,
+                progress: bool = True) -> Pack:  # fmt: skip
+    """Find or make the pack of these images.
+
+    Args:
+        root: the folder that ``names`` are relative to.
+        names: relative paths, in any order.
+        size: side in pixels.
+        label: what these images are, for people: ``"sketchy sketches"``.
+        grey: keep one channel if every image is grey (for sketches).
+        progress: show a bar with the time left on stderr while packing.
+
+    Raises:
+        DataError: naming the files that are missing or cannot be read as images.
+        RunError: if the cache has no space or cannot be written.
+    """
+    names = sorted(set(names))
+    stats = stat_files(root, names)
+    if (missing := np.flatnonzero(stats[:, 0] < 0)).size:
+        first = root / names[missing[0]]
+        raise DataError(f"{first}: is not there, nor are {missing.size - 1:,} more of {len(names):,} files.")
+    listing = hashlib.sha256(json.dumps([VERSION, size, names, stats.tolist()]).encode()).hexdigest()
+    key = files.short_hash([VERSION, str(Path(root).resolve()), label, size, grey])
+    folder = paths.cache() / "packs" / f"{label.replace(' ', '-').replace('/', '-')}-{size}-{key}"
+    if (pack := _open(folder, names, listing)) is not None:
+        return pack
+    waiting = f"Another process packs the {label}; waiting for it."
+    with files.lock(folder.parent / f"{folder.name}.lock", waiting):
+        if (pack := _open(folder, names, listing)) is not None:
+            return pack
+        with files.write_folder_whole(folder) as temporary:
+            try:
+                _make(temporary, Path(root), names, stats, size, 1 if grey else 3, label, listing, progress)
+            except _Coloured:
+                _make(temporary, Path(root), names, stats, size, 3, label, listing, progress)
+    pack = _open(folder, names, listing)
+    if pack is None:
+        raise RunError(f"{folder}: cannot be read back after writing. Check the disk, or set SAKEREPRO_CACHE.")
+    return pack
+
+
+def _open(folder: Path, names: list[str], listing: str) -> Pack | None:
+    """The pack, or ``None`` if it is not there, made from other files, or damaged."""
+    if not (folder / "index.json").is_file():
+        return None
+    try:
+        index = files.read_json(folder / "index.json")
+        if index["listing"] != listing:
+            return None
+        pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
+        digests = np.load(folder / "sha256.npy", allow_pickle=False)
+        shape = tuple(index["shape"])
+        whole = pixels.shape == shape and pixels.dtype == np.uint8 and digests.shape == (len(names), 32)
+        if not whole or (folder / "pixels.npy").stat().st_size != pixels.offset + pixels.size:
+            raise ValueError("not of the shape in its index")
+    except (OSError, ValueError, KeyError, TypeError, RunError) as error:
+        print(f"{paths.shown(folder)}: is damaged ({error}); made again.", file=sys.stderr)
+        return None
+    return Pack(pixels, digests, {name: i for i, name in enumerate(names)})
+
+
+def _make(folder: Path, root: Path, names: list[str], stats: np.ndarray, size: int, channels: int, label: str,
+          listing: str, progress: bool) -> None:  # fmt: skip
+    shape = (len(names), size, size, channels)
+    pixels = _reserve(folder / "pixels.npy", shape)
+    digests = np.zeros((len(names), 32), np.uint8)
+    _decode_all(root, names, pixels, digests, label, progress)
+    pixels.flush()
+    np.save(folder / "sha256.npy", digests, allow_pickle=False)
+    sources = [[name, *stat] for name, stat in zip(names, stats.tolist(), strict=True)]
+    index = {"version": VERSION, "root": str(root), "shape": shape, "listing": listing, "files": sources}
+    files.write_text(folder / "index.json", json.dumps(index, ensure_ascii=False))
+
+
+def _reserve(path: Path, shape: tuple[int, ...]) -> np.memmap:
+    """An empty array on disk with its space taken: writing to a map of a full disk would kill the process."""
+    need = int(np.prod(shape, dtype=np.int64)) + 2**20
+    free = shutil.disk_usage(path.parent).free
+    advice = "Free some space, or name another place with SAKEREPRO_CACHE."
+    if free < need:
+        text = f"{path.parent.parent}: packing needs {need / 1e9:.2f} GB and only {free / 1e9:.2f} GB are free."
+        raise RunError(f"{text} {advice}")
+    array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
+    if hasattr(os, "posix_fallocate") and array.size:
+        try:
+            with open(path, "r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, array.offset + array.size)
+        except OSError as error:
+            text = f"{path.parent.parent}: {need / 1e9:.2f} GB cannot be had ({error.strerror})."
+            raise RunError(f"{text} {advice}") from None
+    return array
+
+
+def _decode_all(root: Path, names: list[str], pixels: np.ndarray, digests: np.ndarray, label: str,
+                progress: bool) -> None:  # fmt: skip
+    """Fill both arrays on all cores; bad files are gathered, so that one look shows them all."""
+    from tqdm import tqdm
+
+    size, channels = pixels.shape[1], pixels.shape[3]
+    bad: list[str] = []
+
+    def one(i: int) -> None:
+        path = root / names[i]
+        try:
+            data = read_bytes(path)
+            image = decode(data, size, str(path))
+        except DataError as error:
+            bad.append(str(error))
+            return
+        if image.shape[2] > channels:
+            raise _Coloured
+        pixels[i] = image
+        digests[i] = np.frombuffer(hashlib.sha256(data).digest(), np.uint8)
+
+    every = 0.5 if sys.stderr.isatty() else 15.0  # a log file gets a line now and then, not a flood
+    bar = tqdm(total=len(names), desc=f"Packing {label}", unit=" images", mininterval=every, disable=not progress)
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with bar, ThreadPoolExecutor(cores) as pool:  # threads: Pillow decodes and resizes without the interpreter's lock
+        for start in range(0, len(names), _BLOCK):
+            block = range(start, min(start + _BLOCK, len(names)))
+            for _ in pool.map(one, block):
+                bar.update()
+            if len(bad) >= _ENOUGH_BAD:
+                break
+    if bad:
+        shown = "\n  ".join(sorted(bad)[:5])
+        more = f"\n  ... and {len(bad) - 5:,} more files like these." if len(bad) > 5 else ""
+        raise DataError(f"{shown}{more}")

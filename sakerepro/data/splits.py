@@ -1,0 +1,161 @@
+"""Other ways to part the classes: random splits, pseudo-unseen classes, validation sketches, photo queries."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import replace
+
+import numpy as np
+
+from ..errors import ConfigError, DataError
+from .dataset import Dataset, ImageSet, concatenate
+
+MIN_PHOTOS = 400  # of each test class (section 4.1, after Shen et al.)
+
+
+def random_unseen(photos: Mapping[str, int], n: int, seed: int, min_photos: int = MIN_PHOTOS) -> tuple[str, ...]:
+    """Draw ``n`` test classes among those with at least ``min_photos`` photos, in the mapping's order.
+
+    Args:
+        photos: class name -> number of photos.
+
+    Raises:
+        ConfigError: if there are not enough such classes (it says how many there are, and which minimum would do),
+            or if none would be left to train on.
+    """
+    if not 1 <= n < len(photos):
+        raise ConfigError(f"{n} unseen of {len(photos)} classes: ask for 1 ... {len(photos) - 1}, to leave some seen.")
+    able = [name for name, count in photos.items() if count >= min_photos]
+    if len(able) < n:
+        feasible = sorted(photos.values(), reverse=True)[n - 1]
+        raise ConfigError(
+            f"{n} unseen classes with at least {min_photos} photos each were asked for, and only {len(able)} of "
+            f"{len(photos)} classes have so many. Ask for at most {len(able)}, or set min_photos to {feasible}."
+        )
+    drawn = np.random.default_rng(seed).choice(len(able), n, replace=False)
+    return tuple(able[i] for i in sorted(drawn))
+
+
+def held_out(labels: np.ndarray, per_class: int | np.ndarray, seed: int) -> np.ndarray:
+    """(N,) bool: ``per_class`` random images of each class (one number, or one a class), never all of a class."""
+    labels = np.asarray(labels)
+    mask = np.zeros(len(labels), dtype=bool)
+    rng = np.random.default_rng(seed)
+    for label in np.unique(labels):
+        mine = rng.permutation(np.flatnonzero(labels == label))
+        count = per_class if np.isscalar(per_class) else np.asarray(per_class)[label]
+        mask[mine[: min(int(count), len(mine) - 1)]] = True  # type: ignore[arg-type]
+    return mask
+
+
+def hold_out_validation(dataset: Dataset, per_class: int, seed: int = 0) -> Dataset:
+    """Carve ``per_class`` validation sketches of each seen class out of the training sketches (``zeroshot2`` has none).
+
+    Raises:
+        ConfigError: if the data set has validation sketches, or ``per_class`` is below 1.
+    """
+    if len(dataset.val_sketch) or per_class < 1:
+        raise ConfigError(
+            f"{dataset.name}/{dataset.split}: {len(dataset.val_sketch):,} validation sketches are there and "
+            f"{per_class} a class were asked for. Carve them out once, from a split without any."
+        )
+    mask = held_out(dataset.train_sketch.labels, per_class, seed)
+    return replace(
+        dataset,
+        split=f"{dataset.split}+val{per_class}-{seed}",
+        train_sketch=dataset.train_sketch.select(~mask),
+        val_sketch=dataset.train_sketch.select(mask),
+        fingerprint=_derived(dataset, "val", per_class, seed),
+    )
+
+
+def pseudo_unseen(dataset: Dataset, n: int = 10, seed: int = 0) -> Dataset:
+    """Hold out ``n`` seen classes as if they were unseen: for every choice that must not look at unseen classes.
+
+    Seen are the other seen classes. Queries are all sketches of the held-out classes, training and validation; the
+    gallery is their training photos. The truly unseen classes are not part of the result. Pixels are shared.
+
+    Raises:
+        ConfigError: if ``n`` is not between 1 and the number of seen classes less one.
+    """
+    if not 1 <= n < len(dataset.seen):
+        raise ConfigError(
+            f"{dataset.name}/{dataset.split}: {n} pseudo-unseen of {len(dataset.seen)} seen classes. "
+            f"Ask for 1 ... {len(dataset.seen) - 1}, so that some are left to train on."
+        )
+    drawn = sorted(np.random.default_rng(seed).choice(len(dataset.seen), n, replace=False).tolist())
+    left = [c for c in range(len(dataset.seen)) if c not in set(drawn)]
+    sketches = concatenate(dataset.train_sketch, dataset.val_sketch)
+    return Dataset(
+        name=dataset.name,
+        split=f"{dataset.split}+pseudo{n}-{seed}",
+        seen=tuple(dataset.seen[c] for c in left),
+        unseen=tuple(dataset.seen[c] for c in drawn),
+        train_sketch=dataset.train_sketch.of_classes(left),
+        val_sketch=dataset.val_sketch.of_classes(left),
+        train_photo=dataset.train_photo.of_classes(left),
+        query=sketches.of_classes(drawn),
+        gallery=dataset.train_photo.of_classes(drawn),
+        fingerprint=_derived(dataset, "pseudo", n, seed),
+    )
+
+
+def random_split(dataset: Dataset, n_unseen: int, seed: int, min_photos: int = MIN_PHOTOS) -> Dataset:
+    """Part all classes of a data set anew (section 4.2: three random splits). Pixels are shared.
+
+    As many sketches of each seen class are held out for validation as in the given split (the median over its classes).
+
+    Raises:
+        ConfigError: if fewer than ``n_unseen`` classes have ``min_photos`` photos, or none would be seen.
+    """
+    classes, before = (*dataset.seen, *dataset.unseen), len(dataset.seen)
+    photos = concatenate(dataset.train_photo, _shifted(dataset.gallery, before))
+    sketches = concatenate(dataset.train_sketch, dataset.val_sketch, _shifted(dataset.query, before))
+    counts = np.bincount(photos.labels, minlength=len(classes)).tolist()
+    names = random_unseen(dict(zip(classes, counts, strict=True)), n_unseen, seed, min_photos)
+    unseen = [i for i, name in enumerate(classes) if name in set(names)]
+    seen = [i for i in range(len(classes)) if i not in set(unseen)]
+    training = sketches.of_classes(seen)
+    per_class = int(np.median(np.bincount(dataset.val_sketch.labels, minlength=before)))
+    mask = held_out(training.labels, per_class, seed)
+    return Dataset(
+        name=dataset.name,
+        split=f"{dataset.split}+random{n_unseen}-{seed}",
+        seen=tuple(classes[i] for i in seen),
+        unseen=tuple(classes[i] for i in unseen),
+        train_sketch=training.select(~mask),
+        val_sketch=training.select(mask),
+        train_photo=photos.of_classes(seen),
+        query=sketches.of_classes(unseen),
+        gallery=photos.of_classes(unseen),
+        fingerprint=_derived(dataset, "random", n_unseen, seed, min_photos),
+    )
+
+
+def photo_queries(dataset: Dataset, per_class: int = 10) -> tuple[ImageSet, ImageSet]:
+    """For retrieval from photo to photo (ZS-PBIR): the first gallery photos of each class as queries, and the others.
+
+    Raises:
+        DataError: if a class has no photo left for the gallery.
+    """
+    gallery = dataset.gallery
+    counts = np.bincount(gallery.labels, minlength=len(dataset.unseen))
+    if (few := np.flatnonzero(counts <= per_class)).size:
+        name, count = dataset.unseen[few[0]], counts[few[0]]
+        raise DataError(
+            f"{dataset.name}/{dataset.split}: class {name!r} has {count} gallery photos, and {per_class} would be "
+            f"queries ({few.size} such classes). Ask for {max(int(counts.min()) - 1, 0)} or fewer, or add photos."
+        )
+    first = np.zeros(len(gallery), dtype=bool)
+    for label in range(len(dataset.unseen)):
+        first[np.flatnonzero(gallery.labels == label)[:per_class]] = True
+    return gallery.select(first), gallery.select(~first)
+
+
+def _shifted(images: ImageSet, by: int) -> ImageSet:
+    return replace(images, labels=images.labels + by)
+
+
+def _derived(dataset: Dataset, *how: object) -> str:
+    return hashlib.sha256(repr((dataset.fingerprint, *how)).encode()).hexdigest()
