@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import ConfigError, DataError, near_misses
 from .images import is_image_name
-from .listing import Listed, Listing
+from .listing import Listed, Listing, Problem
 from .splits import MIN_PHOTOS, held_out, random_unseen
 
 SPLITS = ("unseen.txt", "random")
@@ -41,17 +41,11 @@ def read_folder(root: Path, split: str | None = None, *, seed: int = 0, n_unseen
     """
     if split is not None and split not in SPLITS:
         raise ConfigError(f"{root} has no split {split!r}. {near_misses(split, SPLITS)}")
-    photos, sketches = _classes(root, "photo"), _classes(root, "sketch")
-    for here, there in ((photos, sketches), (sketches, photos)):
-        if alone := sorted(here.keys() - there):
-            one, other = ("photo", "sketch") if here is photos else ("sketch", "photo")
-            raise DataError(
-                f"{root}: class {alone[0]!r} is in {one}/ and not in {other}/ ({len(alone)} such classes). "
-                "Each class needs photos and sketches: add the others, or remove the folder."
-            )
+    photos, sketches, problems = examine_folder(root)
+    if problems:
+        more = f"\n  And {len(problems) - 1:,} more. Run `sakerepro check {root}` for the full list."
+        raise DataError(str(problems[0]) + (more if len(problems) > 1 else ""))
     classes = sorted(photos)
-    if len(classes) < 2:
-        raise DataError(f"{root}: has {len(classes)} class. Zero-shot retrieval trains on some and tests on others.")
     if split == "unseen.txt" or (split is None and (root / "unseen.txt").is_file()):
         unseen, split = _named(root / "unseen.txt", classes), "unseen.txt"
     else:
@@ -62,10 +56,24 @@ def read_folder(root: Path, split: str | None = None, *, seed: int = 0, n_unseen
     training = _listed(seen, sketches)
     mask = held_out(training.labels, np.array([len(sketches[c]) // 8 for c in seen]), seed)
     return Listing(
-        root.name, split, root, seen, unseen,
+        root.resolve().name, split, root, seen, unseen,
         train_sketch=training.keep(~mask), val_sketch=training.keep(mask), train_photo=_listed(seen, photos),
         query=_listed(unseen, sketches), gallery=_listed(unseen, photos),
     )  # fmt: skip
+
+
+def examine_folder(root: Path) -> tuple[dict[str, list[str]], dict[str, list[str]], list[Problem]]:
+    """Photos and sketches of each class (paths relative to ``root``), and everything that is wrong with them."""
+    problems: list[Problem] = []
+    photos, sketches = _classes(root, "photo", problems), _classes(root, "sketch", problems)
+    for here, there, one, other in ((photos, sketches, "photo", "sketch"), (sketches, photos, "sketch", "photo")):
+        for name in sorted(here.keys() - there) if there else ():
+            text = f"this class has no folder {other}/{name}. Each needs photos and sketches: add them, or remove it."
+            problems.append(Problem(f"{root}/{one}/{name}", 0, text))
+    if len(photos) < 2 and not problems:
+        text = f"has {len(photos)} class. Zero-shot retrieval trains on some classes and tests on others: add some."
+        problems.append(Problem(str(root), 0, text))
+    return photos, sketches, problems
 
 
 def files_below(folder: Path) -> list[str]:
@@ -77,27 +85,26 @@ def files_below(folder: Path) -> list[str]:
     return sorted(found)
 
 
-def _classes(root: Path, domain: str) -> dict[str, list[str]]:
+def _classes(root: Path, domain: str, problems: list[Problem]) -> dict[str, list[str]]:
     """Class name -> paths of its images relative to ``root``."""
-    folder = root / domain
-    if not folder.is_dir():
-        raise DataError(f"{root}: has no {domain}/ folder. A plain data set is photo/<class>/* and sketch/<class>/*.")
+    folder, layout = root / domain, "A plain data set is photo/<class>/* and sketch/<class>/*."
     found: dict[str, list[str]] = {}
-    for entry in sorted(folder.iterdir()):
+    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
         if entry.name.startswith("."):
             continue
+        name = unicodedata.normalize("NFC", entry.name)
         if not entry.is_dir():
             if is_image_name(entry.name):
-                raise DataError(f"{entry}: lies in no class folder. Move it to {domain}/<class>/.")
-            continue
-        name = unicodedata.normalize("NFC", entry.name)
-        if name in found:
-            raise DataError(f"{entry}: is there twice, written with different Unicode. Merge the two folders.")
-        found[name] = [f"{domain}/{entry.name}/{n}" for n in files_below(entry) if is_image_name(n)]
-        if not found[name]:
-            raise DataError(f"{entry}: holds no image. Add some, or remove the folder.")
+                problems.append(Problem(str(entry), 0, f"lies in no class folder. Move it to {domain}/<class>/."))
+        elif name in found:
+            problems.append(Problem(str(entry), 0, "is there twice, in different Unicode. Merge the two folders."))
+        else:
+            found[name] = [f"{domain}/{entry.name}/{n}" for n in files_below(entry) if is_image_name(n)]
+            if not found[name]:
+                problems.append(Problem(str(entry), 0, "holds no image. Add some, or remove the folder."))
     if not found:
-        raise DataError(f"{folder}: holds no class folder. A plain data set is photo/<class>/* and sketch/<class>/*.")
+        what = "holds no class folder" if folder.is_dir() else "is not there"
+        problems.append(Problem(str(folder), 0, f"{what}. {layout}"))
     return found
 
 

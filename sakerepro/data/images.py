@@ -72,8 +72,8 @@ def decode(data: bytes, size: int, name: str) -> np.ndarray:
     except UnidentifiedImageError as error:
         known = "JPEG, PNG, BMP, GIF, WebP, TIFF or PPM"
         raise DataError(f"{name}: is not a {known} image. Replace it, or remove it.") from error
-    except Image.DecompressionBombError as error:
-        raise DataError(f"{name}: has far more than {MAX_PIXELS:,} pixels. Shrink it first.") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise DataError(f"{name}: has more than {MAX_PIXELS:,} pixels. Shrink it first.") from error
     except Exception as error:  # a damaged file can fail anywhere in a decoder, as almost any exception
         raise DataError(f"{name}: is damaged ({error}). Replace it by a whole copy, or remove it.") from error
     array = np.asarray(plain)

@@ -45,7 +45,7 @@ class Listing:
     train_photo: Listed
     query: Listed
     gallery: Listed
-    also: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())  # photos, sketches of its other splits
+    also: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())  # photos, sketches of all its splits
 
     def names_of(self, domain: int) -> set[str]:
         """All files of one domain, those of the other splits included: what one pack holds."""
@@ -53,22 +53,30 @@ class Listing:
         return set(own) | self.also[domain]
 
 
+@dataclass(frozen=True)
+class Problem:
+    """Something wrong with a data set, in one line of a list or in a whole file or folder (line 0)."""
+
+    file: str  # as people read it: "zeroshot1/cname_cid.txt"
+    line: int
+    text: str
+    missing: bool = False  # a file that is listed and not there: these come by the thousand
+
+    def __str__(self) -> str:
+        return f"{self.file}, line {self.line}: {self.text}" if self.line else f"{self.file}: {self.text}"
+
+
 def assemble(listing: Listing, size: int, progress: bool = True) -> Dataset:
     """Find or make the packs of a listing, one a domain, and give the data set whose rows point into them."""
+    photos, sketches = listing.names_of(PHOTO), listing.names_of(SKETCH)
     packs = {
-        PHOTO: _pack(listing, PHOTO, "photos", size, progress),
-        SKETCH: _pack(listing, SKETCH, "sketches", size, progress),
+        PHOTO: pack_images(listing.root, photos, size, what="photos", progress=progress),
+        SKETCH: pack_images(listing.root, sketches, size, what="sketches", grey=True, progress=progress),
     }
     sets = {s: image_set(packs[DOMAIN_OF[s]], getattr(listing, s), DOMAIN_OF[s]) for s in SETS}
     digests = [packs[DOMAIN_OF[s]].sha256[sets[s].rows] for s in SETS]
     fingerprint = fingerprint_of(size, [listing.seen, listing.unseen], list(sets.values()), digests)
     return Dataset(listing.name, listing.split, listing.seen, listing.unseen, **sets, fingerprint=fingerprint)
-
-
-def _pack(listing: Listing, domain: int, what: str, size: int, progress: bool) -> Pack:
-    names = sorted(listing.names_of(domain))
-    label = f"{listing.name} {what}"
-    return pack_images(listing.root, names, size, label=label, grey=domain == SKETCH, progress=progress)
 
 
 def image_set(pack: Pack, listed: Listed, domain: int) -> ImageSet:

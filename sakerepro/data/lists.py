@@ -9,14 +9,15 @@ from __future__ import annotations
 import gzip
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import numpy as np
 
+from .. import paths
 from ..errors import ConfigError, DataError, near_misses
 from .dataset import PHOTO, SKETCH
-from .listing import DOMAIN_OF, Listed, Listing
+from .listing import DOMAIN_OF, Listed, Listing, Problem
 from .packing import stat_files
 
 # Sketchy's name, TU-Berlin's name, a plain name for lists of one's own
@@ -33,18 +34,6 @@ PUBLISHED = {
     ("sketchy", "zeroshot1"): (100, 25, 55_252, 5_000, 15_229, 68_401, 17_101),
     ("sketchy", "zeroshot2"): (104, 21, 57_587, 0, 12_694, 72_949, 12_553),
 }
-
-
-@dataclass(frozen=True)
-class Problem:
-    """Something wrong with one line of a list (or with a whole file: line 0)."""
-
-    file: str  # as people read it: "zeroshot1/cname_cid.txt"
-    line: int
-    text: str
-
-    def __str__(self) -> str:
-        return f"{self.file}, line {self.line}: {self.text}" if self.line else f"{self.file}: {self.text}"
 
 
 def split_names(root: Path) -> list[str]:
@@ -67,14 +56,15 @@ def read_split(root: Path, split: str | None = None, *, name: str = "", dedupe: 
         ConfigError: if there is no such split.
         DataError: naming file, line and value of the first thing that is wrong, and how many more there are.
     """
-    listing, problems = examine_split(root, split, name=name, dedupe=dedupe)
+    listing, problems = examine_split(root, split, name=name)
     if problems:
-        total = sum(len(getattr(listing, s)) for s in DOMAIN_OF)
-        raise DataError(_report(problems, total, root))
-    return listing
+        raise DataError(_report(problems, listing))
+    if not dedupe:
+        return listing
+    return replace(listing, train_photo=drop_doubles(listing.train_photo), gallery=drop_doubles(listing.gallery))
 
 
-def examine_split(root: Path, split: str | None = None, *, name: str = "", dedupe: bool = False,
+def examine_split(root: Path, split: str | None = None, *, name: str = "",
                   images: bool = True) -> tuple[Listing, list[Problem]]:  # fmt: skip
     """What a split consists of, and everything that is wrong with it; nothing is raised for a bad line.
 
@@ -92,10 +82,8 @@ def examine_split(root: Path, split: str | None = None, *, name: str = "", dedup
         sets[key] = _read_set(root / split, key, classes, where, problems)
     if images:
         problems += _missing(root, where)
-    if dedupe:
-        sets |= {key: drop_doubles(sets[key]) for key in ("train_photo", "gallery")}
-    also = _other_splits(root, split)
-    return Listing(name or root.name, split, root, seen, unseen, **sets, also=also), problems
+    also = _all_splits(root) if images and not problems else (frozenset[str](), frozenset[str]())
+    return Listing(name or root.resolve().name, split, root, seen, unseen, **sets, also=also), problems
 
 
 def drop_doubles(photos: Listed) -> Listed:
@@ -216,31 +204,30 @@ def _expected(folder: Path, key: str) -> str:
 def _missing(root: Path, where: dict[str, tuple[str, int]]) -> list[Problem]:
     names = list(where)
     gone = np.flatnonzero(stat_files(root, names)[:, 0] < 0)
-    return [Problem(*where[names[i]], f"'{names[i]}' is listed but not there.") for i in gone]
+    return [Problem(*where[names[i]], f"{names[i]!r} is listed but not there.", missing=True) for i in gone]
 
 
-def _report(problems: list[Problem], total: int, root: Path) -> str:
-    first = problems[0]
-    gone = sum("listed but not there" in p.text for p in problems)
-    lines = [str(first)]
+def _report(problems: list[Problem], listing: Listing) -> str:
+    """The first problem, how many there are, and where the full list is."""
+    gone, lines = sum(p.missing for p in problems), [str(problems[0])]
     if gone:
-        lines.append(f"{gone:,} of {total:,} listed files are missing below {root}.")
-    if others := Counter(p.file for p in problems if "listed but not there" not in p.text):
-        found = ", ".join(f"{count:,} in {file}" for file, count in others.items())
-        lines.append(f"{sum(others.values()):,} other problems: {found}." if gone else f"Problems: {found}.")
-    lines[-1] += f" Run `sakerepro check {root.name}` for the full list."
+        total = sum(len(getattr(listing, s)) for s in DOMAIN_OF)
+        lines.append(f"{gone:,} of {total:,} listed files are missing below {paths.shown(listing.root)}.")
+    if bad := Counter(p.file for p in problems if not p.missing):
+        found = ", ".join(f"{count:,} in {file}" for file, count in bad.items())
+        lines.append(f"{sum(bad.values()):,} lines or files are not right: {found}.")
+    lines[-1] += f" Run `sakerepro check {listing.name}` for the full list."
     return "\n  ".join(lines)
 
 
-def _other_splits(root: Path, split: str) -> tuple[frozenset[str], frozenset[str]]:
-    """Photos and sketches that the other splits list and that are there: they share the packs of this one."""
+def _all_splits(root: Path) -> tuple[frozenset[str], frozenset[str]]:
+    """Photos and sketches that any split lists and that are there: one pack serves all splits."""
     names: dict[int, set[str]] = {PHOTO: set(), SKETCH: set()}
-    for other in split_names(root):
-        for key, domain in DOMAIN_OF.items() if other != split else ():
-            for prefix in PREFIXES[domain]:
-                if path := _find(root / other, f"{prefix}_filelist_{ENDINGS[key]}.txt"):
-                    names[domain] |= {name for _, name, _ in _parse(path, "", "", [])}
-                    break
+    for split in split_names(root):
+        for key, domain in DOMAIN_OF.items():
+            candidates = (_find(root / split, f"{p}_filelist_{ENDINGS[key]}.txt") for p in PREFIXES[domain])
+            for path in filter(None, candidates):
+                names[domain] |= {name for _, name, _ in _parse(path, "", "", [])}
     safe = {d: sorted(n for n in names[d] if not n.startswith("/") and ".." not in n.split("/")) for d in names}
     here = {d: stat_files(root, safe[d])[:, 0] >= 0 for d in names}
     return tuple(frozenset(np.array(safe[d], object)[here[d]]) for d in (PHOTO, SKETCH))  # type: ignore[return-value]

@@ -11,7 +11,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,15 +52,15 @@ def stat_files(root: Path, names: Sequence[str]) -> np.ndarray:
     return stats
 
 
-def pack_images(root: Path, names: Sequence[str], size: int, *, label: str, grey: bool = False,
+def pack_images(root: Path, names: Iterable[str], size: int, *, what: str = "photos", grey: bool = False,
                 progress: bool = True) -> Pack:  # fmt: skip
     """Find or make the pack of these images.
 
     Args:
         root: the folder that ``names`` are relative to.
-        names: relative paths, in any order.
+        names: relative paths, in any order. Another set of names below the same root replaces the pack.
         size: side in pixels.
-        label: what these images are, for people: ``"sketchy sketches"``.
+        what: these images are: ``"photos"`` or ``"sketches"``.
         grey: keep one channel if every image is grey (for sketches).
         progress: show a bar with the time left on stderr while packing.
 
@@ -68,25 +68,25 @@ def pack_images(root: Path, names: Sequence[str], size: int, *, label: str, grey
         DataError: naming the files that are missing or cannot be read as images.
         RunError: if the cache has no space or cannot be written.
     """
-    names = sorted(set(names))
+    root, names = Path(root).resolve(), sorted(set(names))
     stats = stat_files(root, names)
     if (missing := np.flatnonzero(stats[:, 0] < 0)).size:
         first = root / names[missing[0]]
         raise DataError(f"{first}: is not there, nor are {missing.size - 1:,} more of {len(names):,} files.")
     listing = hashlib.sha256(json.dumps([VERSION, size, names, stats.tolist()]).encode()).hexdigest()
-    key = files.short_hash([VERSION, str(Path(root).resolve()), label, size, grey])
-    folder = paths.cache() / "packs" / f"{label.replace(' ', '-').replace('/', '-')}-{size}-{key}"
+    folder = paths.cache() / "packs" / f"{root.name}-{what}-{size}-{files.short_hash([VERSION, str(root), grey])}"
     if (pack := _open(folder, names, listing)) is not None:
         return pack
+    label = f"{root.name} {what}"
     waiting = f"Another process packs the {label}; waiting for it."
     with files.lock(folder.parent / f"{folder.name}.lock", waiting):
         if (pack := _open(folder, names, listing)) is not None:
             return pack
         with files.write_folder_whole(folder) as temporary:
             try:
-                _make(temporary, Path(root), names, stats, size, 1 if grey else 3, label, listing, progress)
+                _make(temporary, root, names, stats, size, 1 if grey else 3, label, listing, progress)
             except _Coloured:
-                _make(temporary, Path(root), names, stats, size, 3, label, listing, progress)
+                _make(temporary, root, names, stats, size, 3, label, listing, progress)
     pack = _open(folder, names, listing)
     if pack is None:
         raise RunError(f"{folder}: cannot be read back after writing. Check the disk, or set SAKEREPRO_CACHE.")

@@ -82,7 +82,7 @@ def load_dataset(name: str | Path, split: str | None = None, *, size: int = 224,
             raise ConfigError(f"the generated world has no split {split!r}. Known: zeroshot.")
         return load_world(size, seed)[0]
     folder = _locate(str(name), root, [n for n in KNOWN if n not in _ORIGINAL])
-    label = str(name) if name in KNOWN else folder.name
+    label = str(name) if name in KNOWN else folder.resolve().name
     if lists.split_names(folder) or not folders.is_plain(folder):
         listing = lists.read_split(folder, split, name=label, dedupe=dedupe)
     else:
@@ -111,8 +111,8 @@ def load_original(name: str | Path, size: int, *, root: Path | str | None = None
     val, val_wnids = _image_folder(folder / "val", None)
     if odd := sorted(set(wnids) ^ set(val_wnids)):
         raise DataError(f"{folder}: class {odd[0]} is in only one of train/ and val/ ({len(odd)} such). Both need all.")
-    label = str(name) if name in KNOWN else folder.name
-    pack = pack_images(folder, [*train.names, *val.names], size, label=f"{label} photos", progress=progress)
+    label = str(name) if name in KNOWN else folder.resolve().name
+    pack = pack_images(folder, [*train.names, *val.names], size, progress=progress)
     sets = [image_set(pack, part, PHOTO) for part in (train, val)]
     fingerprint = fingerprint_of(size, [wnids], sets, [pack.sha256[s.rows] for s in sets])
     return OriginalDomain(label, wnids, sets[0], sets[1], fingerprint)

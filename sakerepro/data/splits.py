@@ -29,9 +29,10 @@ def random_unseen(photos: Mapping[str, int], n: int, seed: int, min_photos: int 
     able = [name for name, count in photos.items() if count >= min_photos]
     if len(able) < n:
         feasible = sorted(photos.values(), reverse=True)[n - 1]
+        fewer = f"Ask for at most {len(able)}, or set" if able else "Set"
         raise ConfigError(
             f"{n} unseen classes with at least {min_photos} photos each were asked for, and only {len(able)} of "
-            f"{len(photos)} classes have so many. Ask for at most {len(able)}, or set min_photos to {feasible}."
+            f"{len(photos)} classes have so many. {fewer} min_photos to {feasible}."
         )
     drawn = np.random.default_rng(seed).choice(len(able), n, replace=False)
     return tuple(able[i] for i in sorted(drawn))

@@ -1,0 +1,69 @@
+"""Small data sets on disk for the tests of the data room."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from sakerepro import paths
+
+OFFICIAL_PHOTO = "256x256/photo/tx_000000000000_ready"
+OFFICIAL_SKETCH = "256x256/sketch/tx_000000000000_ready"
+
+
+def real_data(name: str) -> Path:
+    """A folder of real data, or the test is skipped."""
+    found = paths.find_data(name)
+    if found is None:
+        pytest.skip(f"{name} is not in any of {', '.join(map(str, paths.data_places()))}")
+    return found
+
+
+def write_image(path: Path, seed: int = 0, side: int = 12, grey: bool = False) -> np.ndarray:
+    """A random lossless image; (side, side) or (side, side, 3) uint8."""
+    pixels = np.random.default_rng(seed).integers(0, 256, (side, side) if grey else (side, side, 3), dtype=np.uint8)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(pixels).save(path)
+    return pixels
+
+
+def plain_folder(root: Path, classes: tuple[str, ...] = ("ant", "bee", "cow", "dog", "elk"), photos: int = 4,
+                 sketches: int = 9) -> Path:  # fmt: skip
+    """``photo/<class>/*`` and ``sketch/<class>/*``."""
+    for c, name in enumerate(classes):
+        for i in range(photos):
+            write_image(root / "photo" / name / f"p {i}.png", seed=100 * c + i)
+        for i in range(sketches):
+            write_image(root / "sketch" / name / f"s{i}.png", seed=5000 + 100 * c + i, grey=True)
+    return root
+
+
+def write_lists(root: Path, split: str, lists: dict[str, list[str]]) -> None:
+    """``lists``: file name without .txt -> lines."""
+    (root / split).mkdir(parents=True, exist_ok=True)
+    for name, lines in lists.items():
+        (root / split / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+
+
+def sketchy_like(root: Path, seen: tuple[str, ...] = ("ant", "bee", "cow"), unseen: tuple[str, ...] = ("dog", "elk"),
+                 split: str = "zeroshot1", images: bool = True) -> Path:  # fmt: skip
+    """Sketchy's official layout, with two photos of its own, one in the extension, and four sketches a class."""
+    lists: dict[str, list[str]] = {"cname_cid": [], "cname_cid_zero": []}
+    for kind, ids, classes in (("train", "cname_cid", seen), ("zero", "cname_cid_zero", unseen)):
+        lists[ids] = [f"{name} {label}" for label, name in enumerate(classes)]
+        for label, name in enumerate(classes):
+            photos = [f"{OFFICIAL_PHOTO}/{name}/n0_{i}.png" for i in range(2)]
+            photos += [f"EXTEND_image_sketchy_ready/{name}/n0_1.png", f"EXTEND_image_sketchy_ready/{name}/ext_1.png"]
+            sketches = [f"{OFFICIAL_SKETCH}/{name}/n0_{i}-1.png" for i in range(4)]
+            held = sketches[3:] if kind == "train" else []
+            lists.setdefault(f"all_photo_filelist_{kind}", []).extend(f"{p} {label}" for p in photos)
+            train = [s for s in sketches if s not in held]
+            lists.setdefault(f"sketch_tx_000000000000_ready_filelist_{kind}", []).extend(f"{s} {label}" for s in train)
+            lists.setdefault("sketch_tx_000000000000_ready_filelist_test", []).extend(f"{s} {label}" for s in held)
+            for i, path in enumerate(photos + sketches) if images else ():
+                write_image(root / path, seed=hash((name, i)) % 2**31, grey="sketch/" in path)
+    write_lists(root, split, lists)
+    return root

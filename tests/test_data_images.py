@@ -1,0 +1,199 @@
+"""Reading one image: every mode as the eye sees it, every broken file refused by name."""
+
+from __future__ import annotations
+
+import io
+import struct
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image
+
+from sakerepro.data.images import decode, is_image_name, read_image
+from sakerepro.errors import DataError
+
+SIDE = 8
+
+
+def random_pixels(channels: int, seed: int = 0) -> np.ndarray:
+    shape = (SIDE, SIDE, channels) if channels > 1 else (SIDE, SIDE)
+    return np.random.default_rng(seed).integers(0, 256, shape, dtype=np.uint8)
+
+
+def as_bytes(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def on_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
+    a = alpha[..., None] / 255
+    return rgb * a + 255 * (1 - a)
+
+
+def test_rgb_is_read_as_it_is(tmp_path: Path) -> None:
+    pixels = random_pixels(3)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    assert np.array_equal(read_image(tmp_path / "a.png", SIDE), pixels)
+
+
+def test_grey_becomes_three_equal_channels(tmp_path: Path) -> None:
+    pixels = random_pixels(1)
+    Image.fromarray(pixels).save(tmp_path / "a.png")
+    assert np.array_equal(read_image(tmp_path / "a.png", SIDE), np.stack([pixels] * 3, axis=2))
+
+
+def test_grey_is_decoded_to_one_channel_whatever_its_mode() -> None:
+    pixels = random_pixels(1)
+    for image in (Image.fromarray(pixels), Image.fromarray(np.stack([pixels] * 3, axis=2))):
+        assert np.array_equal(decode(as_bytes(image), SIDE, "a"), pixels[..., None])
+
+
+def test_one_bit_image() -> None:
+    pixels = (random_pixels(1) > 127).astype(np.uint8) * 255
+    assert np.array_equal(decode(as_bytes(Image.fromarray(pixels).convert("1")), SIDE, "a"), pixels[..., None])
+
+
+def test_palette() -> None:
+    index, palette = random_pixels(1) % 7, np.random.default_rng(1).integers(0, 256, (7, 3), dtype=np.uint8)
+    image = Image.fromarray(index)
+    image.putpalette(palette.tobytes())
+    assert np.array_equal(decode(as_bytes(image), SIDE, "a"), palette[index])
+
+
+@pytest.mark.parametrize("transparency", [3, bytes([0, 255, 128, 0, 255, 7, 64])])
+def test_transparent_palette_lies_on_white(transparency: int | bytes) -> None:
+    index, palette = random_pixels(1) % 7, np.random.default_rng(1).integers(0, 256, (7, 3), dtype=np.uint8)
+    image = Image.fromarray(index)
+    image.putpalette(palette.tobytes())
+    alpha = np.full(7, 255) if isinstance(transparency, int) else np.frombuffer(transparency, np.uint8)
+    alpha = np.where(np.arange(7) == transparency, 0, alpha) if isinstance(transparency, int) else alpha
+    got = decode(as_bytes(image, transparency=transparency), SIDE, "a")
+    assert np.abs(got - on_white(palette[index], alpha[index])).max() <= 1
+
+
+def test_rgba_and_grey_with_alpha_lie_on_white() -> None:
+    rgba = random_pixels(4)
+    got = decode(as_bytes(Image.fromarray(rgba)), SIDE, "a")
+    assert np.abs(got - on_white(rgba[..., :3], rgba[..., 3])).max() <= 1
+    la = random_pixels(2)
+    got = decode(as_bytes(Image.merge("LA", [
+        Image.fromarray(la[..., 0]), Image.fromarray(la[..., 1])])), SIDE, "a")  # fmt: skip
+    assert np.abs(got - on_white(la[..., :1], la[..., 1])).max() <= 1
+
+
+def test_transparent_black_is_white_after_shrinking_too() -> None:
+    assert (decode(as_bytes(Image.new("RGBA", (50, 40), (0, 0, 0, 0))), SIDE, "a") == 255).all()
+
+
+def test_transparent_colour_of_an_rgb_image() -> None:
+    image = Image.new("RGB", (SIDE, SIDE), (10, 20, 30))
+    assert (decode(as_bytes(image, transparency=(10, 20, 30)), SIDE, "a") == 255).all()
+
+
+def test_sixteen_bit_grey_is_scaled() -> None:
+    deep = np.random.default_rng(0).integers(0, 65536, (SIDE, SIDE), dtype=np.uint16)
+    deep[0, :2] = 0, 65535
+    for kind in ("PNG", "TIFF"):
+        got = decode(as_bytes(Image.fromarray(deep), kind), SIDE, "a")
+        assert np.array_equal(got[..., 0], np.rint(deep / 257))
+
+
+def test_pixels_without_a_range_are_refused() -> None:
+    for values in (np.full((SIDE, SIDE), 70000, np.int32), np.full((SIDE, SIDE), 0.5, np.float32)):
+        with pytest.raises(DataError, match=r"^odd\.tif: has .* of no known range"):
+            decode(as_bytes(Image.fromarray(values), "TIFF"), SIDE, "odd.tif")
+
+
+def test_cmyk() -> None:
+    cmyk = random_pixels(4)
+    want = (255 - cmyk[..., :3].astype(float)) * (255 - cmyk[..., 3:].astype(float)) / 255
+    image = Image.merge("CMYK", [Image.fromarray(cmyk[..., i]) for i in range(4)])
+    assert np.abs(decode(as_bytes(image, "TIFF"), SIDE, "a") - want).max() <= 1
+    flat = Image.new("CMYK", (16, 16), (0, 255, 255, 0))  # red
+    assert np.abs(decode(as_bytes(flat, "JPEG", quality=95), SIDE, "a") - np.array([255, 0, 0])).max() <= 4
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_exif_orientation(orientation: int) -> None:
+    stored = random_pixels(3)
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    upright = {  # what a viewer has to do, by the EXIF standard
+        1: stored, 2: stored[:, ::-1], 3: stored[::-1, ::-1], 4: stored[::-1], 5: stored.transpose(1, 0, 2),
+        6: np.rot90(stored, -1), 7: stored.transpose(1, 0, 2)[::-1, ::-1], 8: np.rot90(stored, 1),
+    }[orientation]  # fmt: skip
+    assert np.array_equal(decode(as_bytes(Image.fromarray(stored), exif=exif), SIDE, "a"), upright)
+
+
+def test_one_pixel() -> None:
+    image = Image.new("RGB", (1, 1), (3, 77, 200))
+    assert (decode(as_bytes(image), 5, "a") == (3, 77, 200)).all()
+
+
+@pytest.mark.parametrize(("height", "width", "size"), [(37, 61, 16), (5, 100, 8), (9, 7, 20), (64, 64, 31)])
+def test_stretched_as_by_antialiased_interpolation(height: int, width: int, size: int) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
+    tensor = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
+    want = torch.nn.functional.interpolate(tensor, (size, size), mode="bilinear", antialias=True)[0].permute(1, 2, 0)
+    got = decode(as_bytes(Image.fromarray(pixels)), size, "a")
+    assert np.abs(got - want.numpy()).max() <= 1.1  # both passes of Pillow round to whole levels
+
+
+def test_first_frame_of_an_animation() -> None:
+    frames = [Image.new("L", (SIDE, SIDE), v) for v in (10, 200)]
+    data = as_bytes(frames[0], "GIF", save_all=True, append_images=frames[1:])
+    assert (decode(data, SIDE, "a") == 10).all()
+
+
+def test_empty_missing_and_other_files_are_named(tmp_path: Path) -> None:
+    (tmp_path / "empty.png").touch()
+    (tmp_path / "text.jpg").write_text("no image")
+    (tmp_path / "a folder.png").mkdir()
+    for name, what in (("empty.png", "is empty"), ("text.jpg", "is not a"), ("gone.png", "cannot be read"),
+                       ("a folder.png", "cannot be read")):  # fmt: skip
+        with pytest.raises(DataError, match=what) as error:
+            read_image(tmp_path / name, SIDE)
+        assert str(error.value).startswith(str(tmp_path / name))
+
+
+@pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"])
+@pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
+def test_truncated_is_refused(kind: str, kept: float) -> None:
+    pixels = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)
+    data = as_bytes(Image.fromarray(pixels), kind)
+    with pytest.raises(DataError, match="^cut: is "):
+        decode(data[: int(len(data) * kept)], SIDE, "cut")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(["PNG", "JPEG", "GIF", "TIFF"]), st.integers(0, 10**6), st.binary(min_size=1, max_size=8))
+def test_damage_gives_pixels_or_a_sentence(kind: str, where: int, junk: bytes) -> None:
+    data = as_bytes(Image.fromarray(random_pixels(3)), kind)
+    at = where % len(data)
+    damaged = data[:at] + junk + data[at + len(junk) :]
+    try:
+        assert decode(damaged, SIDE, "x").shape[:2] == (SIDE, SIDE)
+    except DataError as error:
+        assert str(error).startswith("x: ")
+
+
+@pytest.mark.parametrize("side", [12_000, 60_000])
+def test_decompression_bomb_is_refused_unread(side: int) -> None:
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
+    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000)))
+    with pytest.raises(DataError, match=r"bomb\.png: has more than .* pixels"):
+        decode(bomb + chunk(b"IEND", b""), SIDE, "bomb.png")
+
+
+def test_image_names() -> None:
+    assert all(map(is_image_name, ("a.JPEG", "b c.png", "ü/x.jpg", "d.e.TIFF")))
+    assert not any(map(is_image_name, ("a.txt", ".hidden.png", "png", "Thumbs.db", "x.eps")))
