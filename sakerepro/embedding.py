@@ -26,7 +26,7 @@ def apply(
     with torch.inference_mode():
         for start in range(0, len(image_set), batch):
             pixels = image_set.take(range(start, min(start + batch, len(image_set))))
-            images = augment(pixels, None, size, backbone.mean, backbone.std)
+            images = augment(pixels, None, size, mean=backbone.mean, std=backbone.std)
             images = images.to(device(), memory_format=torch.channels_last)
             domain = images.new_full((len(images),), float(image_set.domain))
             out.append(function(images, domain).float().cpu().numpy())

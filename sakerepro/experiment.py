@@ -85,12 +85,12 @@ class Experiment:
 
     @property
     def method(self) -> str:
-        """The row of the paper's tables: pretrained, L_B, L_B + L_T or L_B + L_SAKE."""
+        """The row of the paper's tables: pretrained, L_B, L_B + L_T or SAKE (which is L_B + L_SAKE)."""
         if self.epochs == 0:
             return "pretrained"
         if self.lambda_sake == 0:
             return "L_B"
-        return "L_B + L_T" if (self.lambda1, self.lambda2) == (1.0, 0.0) else "L_B + L_SAKE"
+        return "L_B + L_T" if (self.lambda1, self.lambda2) == (1.0, 0.0) else "SAKE"
 
     @property
     def id(self) -> str:

@@ -7,6 +7,7 @@ bit for bit on the same machine.
 
 from __future__ import annotations
 
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -88,7 +89,7 @@ def fit(task: Task, checkpoint: Path, label: str = "training") -> list[dict[str,
     saved_at, cost = time.monotonic(), 0.0
     plan: Sequence[Any] = task.plan(state["epoch"]) if state["epoch"] < task.epochs else []
     bar = tqdm(total=task.epochs * len(plan), initial=state["epoch"] * len(plan) + state["step"], desc=label,
-               unit="step", dynamic_ncols=True, mininterval=0.5, disable=None if not plan else False)  # fmt: skip
+               unit="step", mininterval=0.5 if sys.stderr.isatty() else 10)  # fmt: skip
     while state["epoch"] < task.epochs:
         epoch, started = state["epoch"], time.monotonic()
         for group, rate in zip(task.optimiser.param_groups, first_rates, strict=True):

@@ -11,15 +11,13 @@ import torch
 from torch import Tensor, nn
 
 from .backbones import Backbone, Classifier
-from .data.augmentation import augment, draw_transforms
+from .data.augmentation import augment, draw_transforms, fill_value
 from .data.batches import epoch_batches
 from .data.dataset import Dataset, ImageSet, OriginalDomain
 from .experiment import Experiment
 from .loop import Batch, Task, device, fit, generator
 from .losses import benchmark_loss, sake_loss
 from .model import Student
-
-FILL = {"centred": (0, 255), "official": (0, 0), "none": (0, 0)}  # what a moved (photo, sketch) leaves behind
 
 
 def autocast(precision: str) -> contextlib.AbstractContextManager[object]:
@@ -41,8 +39,10 @@ def make_batch(
     images, labels, domains, names = [], [], [], []
     for image_set, index in sets:
         transforms = draw_transforms(len(index), style, rng)
-        fill = FILL[style][image_set.domain]
-        images.append(augment(image_set.take(index), transforms, size, backbone.mean, backbone.std, fill=fill))
+        images.append(augment(
+            image_set.take(index), transforms, size, mean=backbone.mean, std=backbone.std,
+            fill=fill_value(style, image_set.domain),
+        ))  # fmt: skip
         labels.append(image_set.labels[index])
         domains.append(np.full(len(index), image_set.domain, dtype=np.float32))
         names += [image_set.names[i] for i in index]
@@ -62,9 +62,10 @@ def train_teacher(
 
     The paper takes a network pretrained on ImageNet; this stands in for that where the world is generated.
     """
-    network = teacher.to(device(), memory_format=torch.channels_last).train()
+    network = teacher.to(device(), memory_format=torch.channels_last)
 
     def plan(epoch: int) -> list[np.ndarray]:
+        network.train()
         order = generator(seed, epoch, 2**31).permutation(len(original.train))
         return np.array_split(order, max(1, len(order) // 64))
 
@@ -81,7 +82,9 @@ def train_teacher(
         lambda index, rng: make_batch([(original.train, index)], size, "centred", network.backbone, rng),
         losses, lambda epoch: 0.5 * (1 + np.cos(np.pi * epoch / epochs)), epochs, seed, after_epoch,
     )  # fmt: skip
-    return fit(task, checkpoint, "teacher")
+    history = fit(task, checkpoint, "teacher")
+    network.eval()
+    return history
 
 
 def student_losses(

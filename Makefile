@@ -1,0 +1,56 @@
+# Reproduce SAKE: one target a table. `make` lists them. PRESET=mini (default), small or paper; SEEDS=0,1,2.
+# PYTHON=<interpreter> uses an environment of your own instead of .venv (for instance the one of environment.yml).
+
+PRESET ?= mini
+SEEDS ?= 0
+SYSTEM_PYTHON ?= python3
+ITEMS := table1
+
+ifdef PYTHON
+  PY := $(PYTHON)
+  READY :=
+else
+  PY := .venv/bin/python
+  READY := .venv/ready
+endif
+
+# set before any process starts: neither acts later
+export PYTHONHASHSEED := 0
+export CUBLAS_WORKSPACE_CONFIG := :4096:8
+
+.DEFAULT_GOAL := help
+.PHONY: help setup $(ITEMS) test lint lock lab clean
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9%$$() -]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
+
+setup: $(READY) ## make .venv with the exact versions of constraints.txt (any other target does it too)
+
+.venv/ready: pyproject.toml constraints.txt
+	@echo "Setting up .venv (about 5 GB with PyTorch; a few minutes, once) ..."
+	@$(SYSTEM_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: SYSTEM_PYTHON=python3.12 make ...")'
+	@test -x .venv/bin/python || $(SYSTEM_PYTHON) -m venv .venv
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+table1: $(READY) ## Table 1: SAKE, L_benchmark alone and the pretrained network; real-valued and binary
+	@$(PY) -m sakerepro item $@ --preset $(PRESET) --seeds $(SEEDS)
+
+test: $(READY) ## all tests: unit, end to end, real data where it is at hand, nbval over the executed mini notebooks
+	@$(PY) -m pytest -q tests
+	@$(PY) -m sakerepro item table1 --preset mini --check
+
+lint: $(READY) ## ruff and mypy
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check . && $(PY) -m mypy
+
+lab: $(READY) ## JupyterLab on the notebooks
+	@$(PY) -m jupyterlab notebooks
+
+lock: ## write constraints.txt anew from the newest versions (in a fresh environment)
+	rm -rf .venv-lock && $(SYSTEM_PYTHON) -m venv .venv-lock
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
+	.venv-lock/bin/python -m pip freeze --exclude-editable --exclude sakerepro > constraints.txt.tmp && mv constraints.txt.tmp constraints.txt
+	rm -rf .venv-lock
+
+clean: ## remove what can be made again (cache/), not runs and results
+	rm -rf cache .pytest_cache .ruff_cache .mypy_cache

@@ -1,0 +1,102 @@
+"""Execute a notebook of the paper with papermill: parameters checked first, the result renamed only when whole."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+from typing import Any
+
+from . import paths
+from .errors import ConfigError, RunError, near_misses
+from .files import write_whole
+
+
+def notebook_path(name: str) -> Path:
+    """The committed notebook of that name.
+
+    Raises:
+        ConfigError: if there is none, with the closest names.
+    """
+    path = paths.notebooks() / f"{name}.ipynb"
+    if not path.is_file():
+        known = sorted(p.stem for p in paths.notebooks().glob("*.ipynb"))
+        raise ConfigError(f"There is no notebook {name!r}. {near_misses(name, known)}")
+    return path
+
+
+def check_parameters(path: Path, parameters: dict[str, Any]) -> None:
+    """Papermill only warns of a parameter that the notebook does not have: refuse it.
+
+    Raises:
+        ConfigError: names the parameter and the closest known one.
+    """
+    import papermill
+
+    known = list(papermill.inspect_notebook(str(path)))
+    for name in parameters:
+        if name not in known:
+            raise ConfigError(f"{path.name} has no parameter {name!r}. {near_misses(name, known)}")
+
+
+def execute(name: str, preset: str, **parameters: Any) -> Path:
+    """Run ``notebooks/<name>.ipynb`` to ``results/<preset>/<name>.ipynb``.
+
+    Args:
+        name: of the notebook, such as ``table1``.
+        preset: mini, small or paper.
+        parameters: of the notebook's parameters cell.
+
+    Returns:
+        The executed notebook; a failed one is kept in the cache folder and named in the error.
+
+    Raises:
+        ConfigError: for an unknown notebook, preset or parameter. RunError: if a cell fails.
+    """
+    import papermill
+    from papermill.exceptions import PapermillExecutionError
+
+    from .experiment import preset as check_preset
+
+    check_preset(preset)
+    source, target = notebook_path(name), paths.results(preset) / f"{name}.ipynb"
+    check_parameters(source, {"preset": preset, **parameters})
+    with write_whole(target) as temporary:
+        try:
+            papermill.execute_notebook(
+                str(source), str(temporary), {"preset": preset, **parameters}, kernel_name="python3",
+                progress_bar=False, cwd=str(paths.notebooks()), request_save_on_cell_execute=False,
+            )  # fmt: skip
+        except PapermillExecutionError as error:
+            failed = paths.cache() / "failed" / target.name
+            failed.parent.mkdir(parents=True, exist_ok=True)
+            failed.write_bytes(temporary.read_bytes())
+            raise RunError(
+                f"{name}: cell {error.exec_count} failed with {error.ename}: {error.evalue}\n"
+                f"  The notebook up to there: {paths.shown(failed)}. Earlier results and all runs are as they were."
+            ) from error
+        _strip(temporary)
+    return target
+
+
+def _strip(path: Path) -> None:
+    """Drop what differs from one execution to the next without meaning anything: times, paths, the kernel's version."""
+    import nbformat
+
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.pop("papermill", None)
+    notebook.metadata.get("language_info", {}).pop("version", None)
+    for number, cell in enumerate(notebook.cells):
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        cell.id = f"cell-{number}"
+        if cell.cell_type == "code":  # progress bars are for the one who waits
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+    nbformat.write(notebook, path)
+
+
+def kernel_is_ours() -> bool:
+    """Whether the ``python3`` kernel runs this very interpreter."""
+    from jupyter_client.kernelspec import KernelSpecManager
+
+    argv = KernelSpecManager().get_kernel_spec("python3").argv
+    return argv[0] in ("python", "python3", sys.executable)

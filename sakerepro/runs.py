@@ -1,0 +1,197 @@
+"""The run folder: find the finished run of an experiment, or make it."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import time
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import paths
+from .data import Dataset, load_dataset, pseudo_unseen, random_split
+from .errors import RunError
+from .evaluation import evaluate, trace_function
+from .experiment import Experiment
+from .files import lock, read_json, sha256, write_folder_whole, write_json, write_text
+from .model import Student, build_student
+from .provenance import provenance
+from .semantics import semantic_similarity
+from .teachers import load_teacher
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+FILES = ("experiment.json", "history.csv", "metrics.json", "embeddings.npz", "weights.safetensors")
+
+
+@dataclass(frozen=True)
+class Run:
+    """A finished run: a folder that is complete, checked when it is opened, and never written to again."""
+
+    folder: Path
+    experiment: Experiment
+
+    @property
+    def id(self) -> str:
+        """Name of the run and of its folder."""
+        return self.folder.name
+
+    def metrics(self) -> list[dict[str, Any]]:
+        """One dict a measurement: task, representation, metric, convention, value."""
+        return read_json(self.folder / "metrics.json")
+
+    def provenance(self) -> dict[str, Any]:
+        """Versions, commit, hardware, seconds, checksums of the inputs."""
+        return read_json(self.folder / "provenance.json")
+
+    def history(self) -> pd.DataFrame:
+        """One row an epoch: losses, rate, validation accuracy, seconds."""
+        import pandas as pd
+
+        try:
+            return pd.read_csv(self.folder / "history.csv")
+        except pd.errors.EmptyDataError:  # a pretrained network has no epochs
+            return pd.DataFrame()
+
+    def embeddings(self) -> dict[str, np.ndarray]:
+        """``query``, ``gallery``, ``train_photo``, ``train_sketch``: (N, dim) float32, with ``*_labels`` (N,) and APs."""
+        with np.load(self.folder / "embeddings.npz", allow_pickle=False) as file:
+            return dict(file)
+
+    def dataset(self) -> Dataset:
+        """The data that the run was trained and measured on."""
+        return experiment_data(self.experiment)
+
+    def student(self) -> Student:
+        """The trained network, in eval mode.
+
+        Raises:
+            RunError: if the weights are not what the run wrote.
+        """
+        from .backbones import read_weights
+
+        teacher, _, _ = load_teacher(self.experiment)
+        file = self.folder / "weights.safetensors"
+        if sha256(file) != self.provenance()["files"]["weights.safetensors"]["sha256"]:
+            raise RunError(f"{file}: is not what the run wrote. Remove {self.folder}; the same command makes it again.")
+        weights = read_weights(file)
+        student = build_student(self.experiment.backbone, dim=self.experiment.dim,
+                                num_seen=len(weights["seen_head.bias"]), teacher=teacher)  # fmt: skip
+        student.load_state_dict(weights)
+        return student.eval()
+
+
+def experiment_data(e: Experiment) -> Dataset:
+    """Load the data of an experiment, with its random or pseudo-unseen classes."""
+    data = load_dataset(e.dataset, e.split, size=e.size, dedupe=e.dedupe)
+    if e.random_unseen:
+        return random_split(data, e.random_unseen, seed=e.class_seed)
+    return pseudo_unseen(data, e.pseudo_unseen, seed=e.class_seed) if e.pseudo_unseen else data
+
+
+def find(experiment: Experiment) -> Run | None:
+    """The finished run of an experiment, or None.
+
+    Raises:
+        RunError: if its folder is damaged, with the file and what to do.
+    """
+    folder = paths.runs() / experiment.id
+    return open_run(folder) if folder.is_dir() else None
+
+
+def open_run(folder: Path) -> Run:
+    """Open a run folder, checking that every file is there in its full length.
+
+    Raises:
+        RunError: names the file that is missing or damaged.
+    """
+    sizes = read_json(folder / "provenance.json").get("files", {})
+    for name in FILES:
+        file = folder / name
+        if not file.is_file() or file.stat().st_size != sizes.get(name, {}).get("bytes"):
+            raise RunError(
+                f"{file}: is {'damaged' if file.is_file() else 'missing'}. Remove the folder {folder.name}; the same "
+                "command makes the run again. Other runs are not touched."
+            )
+    return Run(folder, Experiment.from_dict(read_json(folder / "experiment.json")))
+
+
+def run(experiment: Experiment, trace: bool = False) -> Run:
+    """Find the run of an experiment, or train, measure and keep it.
+
+    An interrupted run goes on from its last checkpoint. If another process is making the same run, this one waits for it.
+
+    Args:
+        experiment: what to train.
+        trace: also measure the query and gallery after every epoch, into the history (for curves, never for choices).
+
+    Raises:
+        SakeError: of whatever stands in the way; what was finished stays.
+    """
+    if found := find(experiment):
+        return found
+    folder = paths.runs() / experiment.id
+    with lock(folder.with_name(f".{folder.name}.lock"), f"Another process makes {folder.name}; waiting for it."):
+        return find(experiment) or _make(experiment, folder, trace)
+
+
+def _make(e: Experiment, folder: Path, trace: bool) -> Run:
+    from .training import train_student
+
+    started = time.time()
+    data = experiment_data(e)
+    teacher, wnids, source = load_teacher(e)
+    similarity = semantic_similarity(list(data.seen), list(wnids), rule=e.semantics)
+    student = build_student(
+        e.backbone, dim=e.dim, num_seen=len(data.seen), teacher=teacher, keep_bias=e.keep_bias, zero_head=e.zero_head,
+        seed=e.seed,
+    )  # fmt: skip
+    work = folder.with_name(f".work-{folder.name}")
+    _same_inputs(work, {"data": data.fingerprint, "teacher": source["sha256"]})
+    tracer = trace_function(data, e) if trace else None
+    history = train_student(student, teacher, data, similarity, e, work / "checkpoint.pt", tracer)
+    trained = time.time()
+    metrics, arrays = evaluate(student, data, e)
+    with write_folder_whole(folder) as new:
+        _write(new, e, history, metrics, arrays, student)
+        write_json(new / "provenance.json", provenance(
+            seed=e.seed, command=" ".join(sys.argv), data=data.fingerprint, teacher=source,
+            seconds=round(time.time() - started, 1), seconds_training=round(trained - started, 1), finished=time.time(),
+            files={n: {"bytes": (new / n).stat().st_size, "sha256": sha256(new / n)} for n in FILES},
+        ))  # fmt: skip
+    shutil.rmtree(work, ignore_errors=True)
+    return open_run(folder)
+
+
+def _same_inputs(work: Path, inputs: dict[str, str]) -> None:
+    """A checkpoint goes on only with the data and the teacher that it began with."""
+    note = work / "inputs.json"
+    if note.is_file() and read_json(note) != inputs:
+        raise RunError(
+            f"{work}: the unfinished run began with other images or another teacher. Remove this folder to begin again."
+        )
+    write_json(note, inputs)
+
+
+def _write(
+    new: Path, e: Experiment, history: list[dict[str, float]], metrics: list[dict[str, Any]],
+    arrays: dict[str, np.ndarray], student: Student,
+) -> None:  # fmt: skip
+    import pandas as pd
+    from safetensors.torch import save_file
+
+    write_json(new / "experiment.json", e.to_dict())
+    write_text(new / "history.csv", pd.DataFrame(history).to_csv(index=False))
+    write_json(new / "metrics.json", metrics)
+    np.savez(new / "embeddings.npz", **arrays)
+    save_file({k: v.contiguous().cpu() for k, v in student.state_dict().items()}, new / "weights.safetensors")
+
+
+def all_runs() -> list[Run]:
+    """Every finished run below :func:`sakerepro.paths.runs`, oldest first; teachers and unfinished work left out."""
+    folders = [f.parent for f in paths.runs().glob("*/provenance.json") if not f.parent.name.startswith(".")]
+    return [open_run(f) for f in sorted(folders, key=lambda f: f.stat().st_mtime)]
