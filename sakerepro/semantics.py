@@ -124,7 +124,10 @@ def imagenet_overlap(
     """Which classes the ImageNet-1k teacher has seen under a name of their own.
 
     ``relation="synset"`` counts a class as inside if it is one of the 1,000 synsets; ``"related"`` also if it
-    contains one or is contained in one (dog contains 118 breeds). ``kind`` says which it is in either case.
+    contains one or is contained in one (horse contains sorrel). ``kind`` says which it is in either case.
+
+    Of the 30 TU-Berlin test classes 13 are synsets of ImageNet-1k, 10 more are related. The 18 that are told elsewhere
+    come out if the first noun sense of each name is taken, which must be an ImageNet synset or the parent of one.
 
     Raises:
         ConfigError: if the relation is unknown.
@@ -136,7 +139,7 @@ def imagenet_overlap(
     result = []
     for name, wnid, row in zip(names, rows, wordnet.contains(graph, rows, imagenet), strict=True):
         kind: Literal["same", "wider", "narrower", "none"] = "none"
-        if 2 in row:  # same and wider at once is "same": crane.n.04 contains no other crane, laptop no other laptop
+        if 2 in row:  # no synset of ImageNet-1k lies below another one, so a row has one kind only
             kind, code = "same", 2
         elif 1 in row:
             kind, code = "wider", 1
@@ -209,20 +212,22 @@ def class_synset(name: str) -> Resolution:
     Raises:
         DataError: if NLTK has no WordNet.
     """
-    corpus = wordnet.ensure_loaded()
     base, _, hint = _key(name).partition("(")
     words = base.split()
     forms = ["_".join(words), "-".join(words), "".join(words)]
-    senses: list[Any] = next((found for form in forms if form and (found := corpus.synsets(form, pos="n"))), [])
-    if not senses:
-        return Resolution(name, "", "", "unresolved", _near_nouns(corpus, words))
-    hinted = [s for s in senses if set(re.findall(r"\w+", hint)) & _words_about(s)]
-    chosen, others = (hinted or senses)[0], [s for s in senses if s != (hinted or senses)[0]]
-    note = f"{chosen.definition()}; {'picked by the parentheses' if hinted else 'the only noun sense'}"
-    if others and not hinted:
-        more = ", ".join(f"{wordnet.wnid_of(s)} {s.name()} ({s.definition()[:50]})" for s in others[:4])
-        note = f"{chosen.definition()}; the first of {len(senses)} noun senses, others: {more}"
-    return Resolution(name, wordnet.wnid_of(chosen), chosen.name(), "wordnet", note)
+    with wordnet.corpus() as corpus:
+        senses: list[Any] = next((found for form in forms if form and (found := corpus.synsets(form, pos="n"))), [])
+        if not senses:
+            return Resolution(name, "", "", "unresolved", _near_nouns(corpus, words))
+        hinted = [s for s in senses if set(re.findall(r"\w+", hint)) & _words_about(s)]
+        chosen = (hinted or senses)[0]
+        others = [s for s in (*hinted, *(s for s in senses if s not in hinted)) if s != chosen]
+        how = "the only noun sense"
+        if others:
+            which = f"{len(hinted)} that fit the parentheses" if hinted else f"{len(senses)} noun senses"
+            more = (f"{wordnet.wnid_of(s)} {s.name()} ({s.definition()[:50]})" for s in others[:4])
+            how = f"the first of {which}, others: {', '.join(more)}"
+        return Resolution(name, wordnet.wnid_of(chosen), chosen.name(), "wordnet", f"{chosen.definition()}; {how}")
 
 
 def _words_about(synset: Any) -> set[str]:

@@ -22,7 +22,9 @@ import re
 import shutil
 import sys
 import threading
-from collections.abc import Iterable
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
@@ -37,7 +39,7 @@ from .files import write_folder_whole, write_whole
 MAX_NOUN_DEPTH = 19  # edges from the root to the deepest noun of WordNet 3.0: the D of Leacock and Chodorow
 UNRELATED = 10_000  # more than any path has edges
 
-_LOADING = threading.Lock()  # NLTK's lazy loader is not thread-safe
+_READING = threading.RLock()  # neither NLTK's lazy loader nor its reading (seek, then read) is thread-safe
 
 
 @dataclass(frozen=True)
@@ -47,7 +49,7 @@ class Node:
     wnid: str  # "n" and the eight-digit offset in WordNet 3.0
     synset: str  # such as "dog.n.01"
     lemmas: tuple[str, ...]  # with underscores for spaces
-    parents: tuple[str, ...]  # wnids of hypernyms, then of instance hypernyms; empty for the root
+    parents: tuple[str, ...]  # sorted wnids of hypernyms and instance hypernyms; empty for the root
 
 
 Graph = dict[str, Node]  # by wnid; closed upwards: the parents of a node are in it
@@ -71,13 +73,14 @@ def table() -> Graph:
             for r in rows}
 
 
-def ensure_loaded() -> Any:
-    """NLTK's WordNet, loaded (about 5 s the first time) and safe to use from several threads afterwards.
+@contextmanager
+def corpus() -> Iterator[Any]:
+    """NLTK's WordNet, for one thread at a time; the first use loads it (about 5 s).
 
     Raises:
         DataError: if NLTK's corpus is not there or is not WordNet 3.0.
     """
-    with _LOADING:
+    with _READING:
         from nltk.corpus import wordnet
 
         try:
@@ -95,6 +98,12 @@ def ensure_loaded() -> Any:
                 f"NLTK's WordNet is version {version}, but the ids of ImageNet are offsets of version 3.0. "
                 "Get that with `python -m nltk.downloader wordnet`."
             )
+        yield wordnet
+
+
+def ensure_loaded() -> Any:
+    """Load NLTK's WordNet and return it; :func:`corpus` is the way to it where there may be several threads."""
+    with corpus() as wordnet:
         return wordnet
 
 
@@ -109,23 +118,32 @@ def from_nltk(wnids: Iterable[str]) -> Graph:
     Raises:
         DataError: if an id is no noun of WordNet 3.0, or NLTK has no WordNet.
     """
-    wordnet = ensure_loaded()
     graph: Graph = {}
     waiting = list(wnids)
-    while waiting:
-        wnid = waiting.pop()
-        if wnid in graph:
-            continue
-        if not is_wnid(wnid):
-            raise DataError(f"'{wnid}' is no WordNet id; one looks like 'n02084071' (dog).")
-        try:
-            synset = wordnet.synset_from_pos_and_offset("n", int(wnid[1:]))
-        except Exception as error:  # NLTK raises several kinds for an offset in the middle of a line
-            raise DataError(f"'{wnid}' is no noun of WordNet 3.0; is it an id of another version?") from error
-        parents = tuple(wnid_of(s) for s in (*synset.hypernyms(), *synset.instance_hypernyms()))
-        graph[wnid] = Node(wnid, synset.name(), tuple(synset.lemma_names()), parents)
-        waiting += parents
+    with corpus() as wordnet:
+        while waiting:
+            wnid = waiting.pop()
+            if wnid not in graph:
+                synset = _noun(wordnet, wnid)
+                # sorted, since NLTK's order changes from process to process
+                parents = tuple(sorted(wnid_of(s) for s in (*synset.hypernyms(), *synset.instance_hypernyms())))
+                graph[wnid] = Node(wnid, synset.name(), tuple(synset.lemma_names()), parents)
+                waiting += parents
     return graph
+
+
+def _noun(wordnet: Any, wnid: str) -> Any:
+    if not is_wnid(wnid):
+        raise DataError(f"'{wnid}' is no WordNet id; one looks like 'n02084071' (dog).")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NLTK warns of an odd offset, and then fails in one of several ways
+            synset = wordnet.synset_from_pos_and_offset("n", int(wnid[1:]))
+        if synset.offset() == int(wnid[1:]):
+            return synset
+    except Exception:
+        pass
+    raise DataError(f"'{wnid}' is no noun of WordNet 3.0; is it an id of another version?")
 
 
 def graph_with(wnids: Iterable[str]) -> Graph:

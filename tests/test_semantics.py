@@ -1,0 +1,321 @@
+"""Class to synset to similarity, against NLTK's WordNet (skipped where that is not installed) and by hand."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import math
+import os
+import re
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+
+from sakerepro import paths, wordnet
+from sakerepro.data.world_classes import CLASSES
+from sakerepro.errors import ConfigError, DataError
+from sakerepro.semantics import (
+    imagenet_overlap,
+    imagenet_wnids,
+    leacock_chodorow,
+    resolve_classes,
+    semantic_similarity,
+)
+
+DOG, CAT, CANINE, FELINE, CARNIVORE = "n02084071", "n02121620", "n02083346", "n02120997", "n02075296"
+SEA_LION, SEAL, ENTITY = "n02077923", "n02076196", "n00001740"
+
+
+@pytest.fixture(scope="module")
+def nltk_wordnet():
+    try:
+        return wordnet.ensure_loaded()
+    except DataError as error:
+        pytest.skip(str(error))
+
+
+def curated(dataset: str) -> list[dict[str, str]]:
+    with open(paths.package_data("classes.csv"), encoding="utf-8", newline="") as file:
+        return [row for row in csv.DictReader(file) if row["dataset"] == dataset]
+
+
+def names_of(dataset: str) -> list[str]:
+    return [row["class"] for row in curated(dataset)]
+
+
+def official_names(path: str) -> list[str]:
+    lists = paths.find_data("sake-lists")
+    if lists is None:
+        pytest.skip("the official lists (sake-lists) are not in a data folder")
+    with gzip.open(lists / path, "rt", encoding="utf-8") as file:
+        return [line.rsplit(" ", 1)[0] for line in file.read().splitlines()]
+
+
+def noun(corpus, wnid):
+    return corpus.synset_from_pos_and_offset("n", int(wnid[1:]))
+
+
+def below(synset):
+    return set(synset.closure(lambda s: s.hyponyms() + s.instance_hyponyms()))
+
+
+# ---- similarity ------------------------------------------------------------------------------------------------------
+
+
+def test_similarity_of_a_chain_worked_out_by_hand():
+    # dog - canine - carnivore - feline - cat: 4 edges; dog - domestic animal - animal is longer
+    wnids = [DOG, CANINE, CARNIVORE, FELINE, CAT]
+    assert semantic_similarity([DOG], wnids).tolist() == [[1, 1 / 2, np.float32(1 / 3), 1 / 4, np.float32(1 / 5)]]
+    # 1/5 is not above 0.2, and 1/4 (feline) is: it lies in another branch; canine and carnivore contain dog
+    assert semantic_similarity([DOG], wnids, "thresholded").tolist() == [[1, 1, 1, 0.25, 0]]
+    want = [-math.log(edges / 38) for edges in (1, 2, 3, 4, 5)]
+    np.testing.assert_allclose(leacock_chodorow([DOG], wnids)[0], want, rtol=1e-6)
+
+
+@pytest.mark.parametrize("dataset", ["tuberlin", "sketchy", "mini"])
+def test_sampled_pairs_equal_nltk_to_the_last_bit(dataset, nltk_wordnet):
+    names = [c.name for c in CLASSES] if dataset == "mini" else names_of(dataset)
+    original = imagenet_wnids()
+    path = semantic_similarity(names, original, dataset=dataset)
+    near = leacock_chodorow(names, original, dataset=dataset)
+    rows = [noun(nltk_wordnet, r.wnid) for r in resolve_classes(names, dataset)]
+    rng = np.random.default_rng(0)
+    for i, j in zip(rng.integers(len(names), size=1500), rng.integers(len(original), size=1500), strict=True):
+        column = noun(nltk_wordnet, original[j])
+        assert path[i, j] == np.float32(rows[i].path_similarity(column)), (names[i], original[j])
+        assert near[i, j] == np.float32(rows[i].lch_similarity(column)), (names[i], original[j])
+
+
+def test_thresholded_rule_equals_a_naive_loop_over_nltk(nltk_wordnet):
+    names = ["dog", "mushroom", "bird", "hot air balloon", "lobster", "person", "table", "crane", "alarm clock"]
+    original = imagenet_wnids()[::3] + (SEAL, ENTITY)
+    got = semantic_similarity(names, original, "thresholded")
+    columns = [noun(nltk_wordnet, wnid) for wnid in original]
+    columns_below = [below(column) for column in columns]
+    seen_values = set()
+    for i, resolved in enumerate(resolve_classes(names)):
+        row = noun(nltk_wordnet, resolved.wnid)
+        row_below = below(row)
+        for j, column in enumerate(columns):
+            similar = row.path_similarity(column)
+            if row == column or row in columns_below[j] or column in row_below:
+                want = 1.0
+            else:
+                want = similar if similar > 0.2 else 0.0
+            assert got[i, j] == np.float32(want), (names[i], original[j])
+            seen_values.add(round(want, 3))
+    assert {0.0, 0.25, 0.333, 1.0} <= seen_values  # each branch of the rule was taken
+
+
+@pytest.mark.parametrize("rule", ["path", "thresholded"])
+def test_matrix_is_symmetric_one_on_equal_synsets_and_in_0_1(rule):
+    wnids = [c.wnid for c in CLASSES] + list(imagenet_wnids()[::11])
+    square = semantic_similarity(wnids, wnids, rule)
+    assert square.dtype == np.float32 and square.shape == (len(wnids), len(wnids))
+    assert (square == square.T).all() and (np.diag(square) == 1).all()
+    assert square.min() >= 0 and square.max() == 1
+    if rule == "path":
+        same = np.array(wnids)[:, None] == np.array(wnids)[None]
+        assert ((square == 1) == same).all() and square.min() > 0  # nouns have one root
+
+
+def test_shapes_of_nothing_and_of_one():
+    assert semantic_similarity([], [DOG, CAT]).shape == (0, 2)
+    assert semantic_similarity(["dog"], []).shape == (1, 0)
+    assert semantic_similarity(["dog", "dog"], [DOG]).tolist() == [[1], [1]]
+
+
+def test_unknown_rule_and_bad_wnid_are_named(nltk_wordnet):
+    with pytest.raises(ConfigError, match="'paths' is unknown. Did you mean 'path'"):
+        semantic_similarity(["dog"], [DOG], rule="paths")
+    with pytest.raises(DataError, match="'dog.n.01' is no WordNet id"):
+        semantic_similarity(["dog"], ["dog.n.01"])
+    with pytest.raises(DataError, match="'n02084072' is no noun of WordNet 3.0"):
+        semantic_similarity(["dog"], ["n02084072"])
+
+
+# ---- tables ----------------------------------------------------------------------------------------------------------
+
+
+def test_shipped_table_is_what_nltk_gives_today(nltk_wordnet):
+    shipped = paths.package_data("wordnet.csv.gz").read_bytes()
+    assert gzip.decompress(shipped) == gzip.decompress(wordnet.table_bytes()), "run `python -m sakerepro.wordnet build`"
+    assert shipped[4:8] == b"\0\0\0\0"  # no time stamp: the same bytes from the same content
+    noun(nltk_wordnet, DOG).lch_similarity(noun(nltk_wordnet, CAT))  # makes NLTK work out the depth
+    assert nltk_wordnet._max_depth["n", False] == wordnet.MAX_NOUN_DEPTH
+
+
+def test_shipped_table_is_closed_upwards_and_has_one_root():
+    graph = wordnet.table()
+    assert [wnid for wnid, node in graph.items() if not node.parents] == [ENTITY]
+    assert all(parent in graph for node in graph.values() for parent in node.parents)
+    assert set(wordnet.named_wnids()) <= set(graph)
+
+
+def test_imagenet_list_is_timms():
+    from timm.data import ImageNetInfo
+
+    assert list(imagenet_wnids()) == ImageNetInfo().label_names()
+
+
+def test_curated_synset_names_belong_to_their_ids():
+    for row in curated("tuberlin") + curated("sketchy"):
+        assert wordnet.table()[row["wnid"]].synset == row["synset"], row
+
+
+@pytest.mark.parametrize("dataset, folder", [("tuberlin", "TUBerlin/zeroshot"), ("sketchy", "Sketchy/zeroshot1"),
+                                             ("sketchy", "Sketchy/zeroshot2")])
+def test_every_official_class_is_curated(dataset, folder):
+    names = official_names(f"{folder}/cname_cid.txt.gz") + official_names(f"{folder}/cname_cid_zero.txt.gz")
+    assert sorted(names) == sorted(names_of(dataset))
+    assert {r.source for r in resolve_classes(names, dataset)} == {"table"}
+
+
+def test_sketchy_synsets_agree_with_the_ids_in_its_file_names(nltk_wordnet):
+    """Photos of Sketchy are named after their ImageNet synset: the class has to be, contain or lie in one of them."""
+    ids: dict[str, set[str]] = {}
+    for part in ("train", "zero"):
+        for file in official_names(f"Sketchy/zeroshot1/all_photo_filelist_{part}.txt.gz"):
+            folder, name = file.split("/")[-2:]
+            if wnid := re.match(r"n\d{8}(?=_)", name):
+                ids.setdefault(folder, set()).add(wnid[0])
+    assert len(ids) == 125
+    unrelated = set()
+    for resolved in resolve_classes(sorted(ids), "sketchy"):
+        found = sorted(ids[resolved.name])
+        if not wordnet.contains(wordnet.graph_with(found), [resolved.wnid], found).any():
+            unrelated.add(resolved.name)
+    assert unrelated == {"mushroom"}  # named after the fungi here; the class is ImageNet's mushroom, the vegetable
+
+
+@pytest.mark.parametrize("dataset, name, synset", [
+    ("sketchy", "saw", "saw.n.02"), ("sketchy", "tiger", "tiger.n.02"), ("sketchy", "raccoon", "raccoon.n.02"),
+    ("sketchy", "dolphin", "dolphin.n.02"), ("sketchy", "scorpion", "scorpion.n.03"),
+    ("sketchy", "lobster", "lobster.n.02"), ("sketchy", "cow", "cow.n.01"),
+    ("tuberlin", "mouse (animal)", "mouse.n.01"), ("tuberlin", "computer-mouse", "mouse.n.04"),
+    ("tuberlin", "santa claus", "santa_claus.n.01"),
+    ("mini", CLASSES[0].name, None)])
+def test_words_with_a_misleading_first_sense(dataset, name, synset):
+    (found,) = resolve_classes([name], dataset)
+    assert found.source == "table" and found.synset == (synset or wordnet.table()[CLASSES[0].wnid].synset)
+
+
+# ---- own class names -------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name, wnid", [
+    ("Oak-Trees", "n12268246"), ("oak_tree", "n12268246"), ("  GOLDEN  retriever ", "n02099601"),
+    ("wolves", "n02114100"), ("crane (bird)", "n02012849"), ("bass (animal)", "n02565573")])
+def test_own_names_are_normalised(name, wnid, nltk_wordnet):
+    (found,) = resolve_classes([name])
+    assert (found.wnid, found.source) == (wnid, "wordnet")
+
+
+def test_choice_between_senses_is_told(nltk_wordnet):
+    (found,) = resolve_classes(["bass"])
+    assert found.synset == nltk_wordnet.synsets("bass", pos="n")[0].name()
+    assert "the first of 8 noun senses, others: " in found.note
+    assert all(f" {s.name()} (" in found.note for s in nltk_wordnet.synsets("bass", pos="n")[1:5])
+    assert "the only noun sense" in resolve_classes(["wolfhound"])[0].note
+
+
+def test_unresolved_names_get_near_misses_and_a_way_out(nltk_wordnet):
+    found = resolve_classes(["dog", "strabery", "qqxzy"])
+    assert [bool(r) for r in found] == [True, False, False]
+    assert "n07745940 (strawberry.n.01)" in found[1].note
+    with pytest.raises(DataError, match="(?s)2 of 3 classes have no WordNet synset.*strawberry.*'qqxzy'.*synsets.csv"):
+        semantic_similarity(["dog", "strabery", "qqxzy"], [DOG])
+    assert not resolve_classes([" "])[0]
+
+
+def test_synsets_by_hand_win_over_tables(tmp_path):
+    hand = {"My_Dog": DOG, "saw": CAT}
+    file = tmp_path / "synsets.csv"
+    file.write_text("class,wnid\nMy_Dog,n02084071\n" + f"saw, {CAT}\n", encoding="utf-8-sig")
+    for way in ({"synsets": hand}, {"synsets": file}, {"synsets": tmp_path}, {"dataset": str(tmp_path)}):
+        found = resolve_classes(["my dog", "saw"], **way)
+        assert [(r.name, r.wnid, r.source) for r in found] == [("my dog", DOG, "by hand"), ("saw", CAT, "by hand")]
+    assert resolve_classes([DOG])[0].synset == "dog.n.01"  # folders named after ids, as ImageNet's
+
+
+def test_bad_synsets_are_named_with_their_line(tmp_path):
+    with pytest.raises(DataError, match="synsets: 'dog' of class 'x' is no WordNet id"):
+        resolve_classes(["x"], synsets={"x": "dog"})
+    file = tmp_path / "mine.csv"
+    with pytest.raises(DataError, match="mine.csv: is not there"):
+        resolve_classes(["x"], synsets=file)
+    file.write_text("class,wnid\ny,n02084071\nx,2084071\n")
+    with pytest.raises(DataError, match="mine.csv, line 3: '2084071' of class 'x'"):
+        resolve_classes(["x"], synsets=file)
+    file.write_text("name,id\nx,n02084071\n")
+    with pytest.raises(DataError, match="line 1: the columns are .* class,wnid are needed"):
+        resolve_classes(["x"], synsets=file)
+
+
+# ---- overlap with ImageNet-1k ----------------------------------------------------------------------------------------
+
+
+def test_overlap_tells_same_wider_narrower_and_none():
+    found = imagenet_overlap(["pizza", "horse", "hot air balloon", "brain"], "tuberlin")
+    assert [o.kind for o in found] == ["same", "wider", "narrower", "none"]
+    assert [o.inside for o in found] == [True, False, False, False]
+    assert found[0].imagenet == ("n07873807",) and found[1].imagenet == ("n02389026",)  # pizza; sorrel
+    assert [o.inside for o in imagenet_overlap(["pizza", "horse", "brain"], "tuberlin", "related")] == [1, 1, 0]
+    with pytest.raises(ConfigError, match="relation 'synsets' is unknown"):
+        imagenet_overlap(["pizza"], relation="synsets")  # type: ignore[arg-type]
+
+
+def test_overlap_of_the_official_test_classes():
+    careful = imagenet_overlap(official_names("Sketchy/zeroshot2/cname_cid_zero.txt.gz"), "sketchy")
+    assert not any(o.inside for o in careful)  # as Yelamarthi et al. chose them
+    assert {o.name for o in careful if o.kind != "none"} == {"dolphin", "door", "songbird"}
+    tuberlin = imagenet_overlap(official_names("TUBerlin/zeroshot/cname_cid_zero.txt.gz"), "tuberlin")
+    assert (sum(o.inside for o in tuberlin), sum(o.kind != "none" for o in tuberlin)) == (13, 23)
+
+
+# ---- NLTK's corpus ---------------------------------------------------------------------------------------------------
+
+
+def run_python(code: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=paths.root())
+
+
+def test_without_nltk_data_official_names_work_and_own_names_say_how_to_get_it():
+    code = (
+        "import nltk; nltk.data.path[:] = []\n"
+        "from sakerepro.semantics import semantic_similarity as s\n"
+        "from sakerepro.errors import DataError\n"
+        "print(s(['saw', 'tiger'], ['n02129604'], dataset='sketchy').tolist())\n"
+        "try: s(['wolfhound'], ['n02129604'])\n"
+        "except DataError as error: print(error)\n"
+    )
+    done = run_python(code)
+    assert "[1.0]" in done.stdout and "python -m nltk.downloader wordnet" in done.stdout, done.stderr
+
+
+def test_plain_files_become_a_corpus_that_threads_can_load_at_once(tmp_path, nltk_wordnet):
+    """The files of a corpus without `lexnames` are what Debian ships."""
+    try:
+        source = os.fspath(nltk_wordnet._root)
+    except TypeError:
+        pytest.skip("NLTK's WordNet is a zip file here")
+    corpus = wordnet.link(source, tmp_path)
+    with open(os.path.join(source, "lexnames")) as file:
+        assert (corpus / "lexnames").read_text() == file.read()
+    code = (
+        f"import nltk; nltk.data.path[:] = [{os.fspath(tmp_path)!r}]\n"
+        "from concurrent.futures import ThreadPoolExecutor\n"
+        "from sakerepro.semantics import class_synset\n"
+        "print([r.synset for r in ThreadPoolExecutor(4).map(class_synset, ['wolf', 'oak', 'sofa', 'kettle'])])\n"
+    )
+    done = run_python(code)
+    assert done.stdout.strip() == "['wolf.n.01', 'oak.n.01', 'sofa.n.01', 'kettle.n.01']", done.stderr
+
+
+def test_linking_an_incomplete_folder_names_what_is_missing(tmp_path):
+    (tmp_path / "data.noun").write_text("")
+    with pytest.raises(DataError, match=r"12 of 13 WordNet files are not there \(data.verb"):
+        wordnet.link(tmp_path, tmp_path / "out")
+    assert not (tmp_path / "out").exists()
