@@ -14,7 +14,7 @@ from . import files
 from .errors import ConfigError, near_misses
 from .measured import Measured, measured
 from .rows import LAMBDAS, OURS, paper_values, records
-from .tables_spec import ALL, BACKBONES, DATA_LABEL, DATASETS, TABLES, TableSpec
+from .tables_spec import ALL, BACKBONES, DATASETS, TABLES, TableSpec
 
 KEYS = ("dataset", "split", "task", "classes", "method", "backbone", *LAMBDAS, "representation", "metric")
 NUMBERS = ("paper", "ours", "std", "n", "difference")
@@ -133,7 +133,10 @@ def comparison(
     cells = pd.DataFrame([*theirs, *(c for c in extra if c["status"] == "measured")])
     used = ask.frame[ask.frame["run"].isin({run for runs in cells.pop("runs") for run in runs})]
     order = ["status", *KEYS, *NUMBERS, "lost"]
-    label = _label(ask, used, convention, spread=bool((cells["n"] > 1).any()))
+    other = ask.preset != "paper"
+    more = ["diff*: ours minus the paper's, which are on other data: it is no error of either"] if other else []
+    more += ["Ours: mean ± standard deviation over seeds (how many)"] if (cells["n"] > 1).any() else []
+    label = ask.label(used, convention, *more)
     return Table(item, spec, cells[order].reset_index(drop=True), label, ask.preset)
 
 
@@ -164,25 +167,6 @@ def _extras(paper: pd.DataFrame, ask: Measured, spec: TableSpec) -> list[dict[st
         if cell["method"] in ("pretrained", "L_B"):
             cell.update(dict.fromkeys(LAMBDAS, math.nan), **({"lambda_sake": 0.0} if cell["method"] == "L_B" else {}))
     return list({_key(cell): cell for cell in cells}.values())
-
-
-def _label(ask: Measured, used: pd.DataFrame, convention: str, spread: bool) -> tuple[str, ...]:
-    """What the numbers are, and where they come from."""
-    label = [f"Preset {ask.preset}: {DATA_LABEL[ask.preset]}" if ask.preset else f"{DATA_LABEL['']}"]
-    if ask.preset in ("mini", "small"):
-        label.append("diff*: ours minus the paper's, which are on other data: it is no error of either")
-    if len(used):
-        if spread:
-            label.append("Ours: mean ± standard deviation over seeds (how many)")
-        seeds = ", ".join(map(str, sorted(used["seed"].unique())))
-        runs = list(dict.fromkeys(used["run"]))
-        shown = ", ".join(runs[:6]) + (f" and {len(runs) - 6} more" if len(runs) > 6 else "")
-        dirty = " (with uncommitted changes)" if used["dirty"].any() else ""
-        commits = ", ".join(c[:12] for c in dict.fromkeys(used["commit"]) if c) or "unknown"
-        label.append(f"Seeds {seeds}; runs {shown}; commit {commits}{dirty}; metrics: {convention} convention")
-        if notes := ask.notes():
-            label.append(f"In place of the paper's: {'; '.join(notes)}")
-    return tuple(label)
 
 
 _HEADS = {"representation": "features", "lambda_sake": "lambda_SAKE"}

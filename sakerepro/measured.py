@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .errors import ConfigError, near_misses
+from .experiment import PRESETS
 from .rows import COLUMNS, LAMBDAS, OURS, UNIT, one_preset
 from .tables_spec import (
     BACKBONE_STAND_INS,
     BACKBONES,
+    DATA_LABEL,
     DATA_STAND_INS,
     DATASETS,
     MAIN_BACKBONE,
@@ -34,12 +38,16 @@ class Measured:
     data: dict[tuple[str, str], tuple[str, str]]  # the paper's (dataset, split) -> ours
     backbones: dict[str, str]  # the paper's backbone -> ours
 
+    @cached_property
+    def columns(self) -> dict[str, np.ndarray]:
+        """The columns as arrays: a table asks them a hundred times."""
+        return {name: self.frame[name].to_numpy(dtype=object) for name in COLUMNS}
+
     def translate(self, cell: Cell, varies: tuple[str, ...] = ()) -> dict[str, Any]:
         """The columns of our rows that stand for ``cell``; the lambdas not in ``varies`` are those of the main runs."""
         query = {k: v for k, v in cell.items() if k in COLUMNS and k != "value" and not _open(v)}
-        query["dataset"], query["split"] = self.data.get(
-            (cell["dataset"], cell["split"]), (cell["dataset"], cell["split"])
-        )
+        if pair := self.data.get((cell["dataset"], cell["split"])):
+            query["dataset"], query["split"] = pair
         if query["method"] in OURS:
             backbone = query.get("backbone", MAIN_BACKBONE)
             query["backbone"] = self.backbones.get(backbone, backbone)
@@ -56,9 +64,12 @@ class Measured:
         Raises:
             ConfigError: if two different numbers stand for one seed.
         """
-        found = self.frame
+        mask = np.ones(len(self.frame), dtype=bool)
         for name, value in self.translate(cell, varies).items():
-            found = found[found[name] == value]
+            mask &= self.columns[name] == value
+        found = self.frame[mask]
+        if len(found) < 2:
+            return found
         if (twice := found.duplicated(list(UNIT), keep=False)).any():
             same = found[twice]
             differ = [c for c in COLUMNS if c not in ("value", *UNIT) and same[c].nunique(dropna=False) > 1]
@@ -79,6 +90,22 @@ class Measured:
         lambdas = [f"{k} = {v:g} (paper: {PAPER_SETTING[k]:g})" for k, v in other.items()]
         return [*data, *nets, *lambdas]
 
+    def label(self, used: pd.DataFrame, convention: str, *more: str) -> tuple[str, ...]:
+        """Lines that say what numbers are, and which seeds, runs and commit the rows ``used`` come from."""
+        if not self.preset:
+            return (DATA_LABEL[""],)
+        label = [f"Preset {self.preset}: {DATA_LABEL.get(self.preset, 'not the data of the paper')}", *more]
+        if len(used):
+            seeds = ", ".join(map(str, sorted(used["seed"].unique())))
+            runs = list(dict.fromkeys(used["run"]))
+            shown = ", ".join(runs[:6]) + (f" and {len(runs) - 6} more" if len(runs) > 6 else "")
+            dirty = " (with uncommitted changes)" if used["dirty"].any() else ""
+            commits = ", ".join(c[:12] for c in dict.fromkeys(used["commit"]) if c) or "unknown"
+            label.append(f"Seeds {seeds}; runs {shown}; commit {commits}{dirty}; metrics: {convention} convention")
+        if notes := self.notes():
+            label.append(f"In place of the paper's: {'; '.join(notes)}")
+        return tuple(label)
+
 
 def _open(value: Any) -> bool:
     return value == "" or (isinstance(value, float) and math.isnan(value))
@@ -94,7 +121,7 @@ def measured(
         frame: rows of one preset; rows with a ``variant`` (a named deviation) are left out.
         paper: cells of the paper, as from :func:`~sakerepro.rows.paper_values`.
         varies: lambdas that these cells vary themselves.
-        setting: lambdas of the main runs; left out, they are what all rows have, or the paper's.
+        setting: lambdas of the main runs; left out, they are the preset's, or what all rows have.
         convention: of the metrics, see ``metrics.py``.
 
     Raises:
@@ -103,32 +130,35 @@ def measured(
     preset = one_preset(frame)
     kept = frame[(frame["variant"] == "") & (frame["convention"].isin([convention, ""]))]
     data = {}
-    own = set(zip(kept["dataset"], kept["split"], strict=True))
+    asked = kept[kept["task"].isin(set(paper["task"]))]  # only what the cells ask for can choose a stand-in
+    own = set(zip(asked["dataset"], asked["split"], strict=True))
     alone = paper["dataset"].nunique() == 1
-    for pair in dict.fromkeys(zip(paper["dataset"], paper["split"], strict=True)):
+    for pair in dict.fromkeys(p for p in zip(paper["dataset"], paper["split"], strict=True) if p[0]):
         offers = DATA_STAND_INS.get(preset, {}).get(pair, ())
         if alone and pair == ("tuberlin", "zeroshot"):
             offers = (*offers, *TUBERLIN_STAND_INS.get(preset, ()))
         data[pair] = next((p for p in (pair, *offers) if p in own), pair)
-    here = set(kept["backbone"])
+    here = set(asked["backbone"])
     nets = BACKBONE_STAND_INS.get(preset, {})
     names = dict.fromkeys([*(b for b in paper["backbone"] if b), MAIN_BACKBONE])
     backbones = {b: next((c for c in (b, *nets.get(b, ())) if c in here), b) for b in names}
-    return Measured(kept, preset, _setting(kept, varies, setting or {}), data, backbones)
+    return Measured(kept, preset, _setting(kept, preset, varies, setting or {}), data, backbones)
 
 
-def _setting(frame: pd.DataFrame, varies: tuple[str, ...], given: Mapping[str, float]) -> dict[str, float]:
+def _setting(
+    frame: pd.DataFrame, preset: str, varies: tuple[str, ...], given: Mapping[str, float]
+) -> dict[str, float]:  # fmt: skip
     for name in given:
         if name not in LAMBDAS:
             raise ConfigError(f"There is no setting {name!r}. {near_misses(name, LAMBDAS)}")
     chosen = {}
     for name in LAMBDAS:
-        rows = frame[frame["method"] == "SAKE"]
-        values = sorted(rows[name].dropna().unique())
+        values = sorted(frame[frame["method"] == "SAKE"][name].dropna().unique())
+        usual = PRESETS.get(preset, {}).get(name, PAPER_SETTING[name])
         if name in given:
             chosen[name] = float(given[name])
-        elif name in varies or not values or PAPER_SETTING[name] in values:
-            chosen[name] = PAPER_SETTING[name]
+        elif name in varies or not values or usual in values:
+            chosen[name] = usual
         elif len(values) == 1:
             chosen[name] = float(values[0])
         else:

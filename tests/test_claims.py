@@ -1,0 +1,248 @@
+"""Claims and verdicts on made-up rows whose verdict is known."""
+
+import math
+from dataclasses import replace
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from sakerepro import results
+from sakerepro.claims import CLOSE, FAILS, HOLDS, NOT_RUN, RULE, bootstrap
+from sakerepro.claims_spec import all_claims
+from sakerepro.errors import ConfigError
+from sakerepro.results import Row, rows_frame
+from sakerepro.tables_spec import TABLES
+
+SAKE = Row("tuberlin", "zeroshot", "SAKE", "mAP@all", 0.4, "paper", "64-d", backbone="cse_resnet50",
+           lambda_sake=1.0, lambda1=1.0, lambda2=0.3, run="sake", commit="c" * 40)  # fmt: skip
+TEACHER = replace(SAKE, lambda2=0.0, run="teacher")
+LB = replace(SAKE, lambda_sake=0.0, run="lb")
+PRETRAINED = replace(SAKE, method="pretrained", lambda_sake=math.nan, lambda1=math.nan, lambda2=math.nan, run="none")
+BOOST = "table3.semantics-boost"  # SAKE at lambda2 = 0.3 above lambda2 = 0
+
+
+def seeds(row, *values):
+    return [replace(row, seed=i, value=v, run=f"{row.run}-{i}") for i, v in enumerate(values)]
+
+
+def verdict(id_, *rows, **options):
+    found = results.claims(id_.partition(".")[0], rows_frame(rows), **options).verdicts
+    return next(v for v in found if v.claim.id == id_)
+
+
+@pytest.mark.parametrize(
+    "differences, wanted",
+    [
+        ((0.02, 0.03, 0.04), HOLDS),  # mean 0.03, standard error 0.00577, t(0.95, 2) = 2.920: from 0.0131
+        ((-0.02, -0.03, -0.04), FAILS),
+        ((0.01, 0.03, 0.05), CLOSE),  # standard error 0.01155: from -0.0037
+        ((0.03, 0.04), HOLDS),  # t(0.95, 1) = 6.314, standard error 0.005: from 0.0034
+        ((0.02, 0.04), CLOSE),
+        ((0.0, 0.0, 0.0), CLOSE),
+        ((0.0004, 0.0004), CLOSE),  # below what the paper's tables can show
+        ((0.006,), HOLDS),  # one seed: a margin of 0.005
+        ((0.005,), CLOSE),
+        ((-0.005,), CLOSE),
+        ((-0.006,), FAILS),
+    ],
+)
+def test_verdict_by_hand(differences, wanted):
+    rows = [*seeds(TEACHER, *[0.4] * len(differences)), *seeds(SAKE, *[0.4 + d for d in differences])]
+    found = verdict(BOOST, *rows)
+    assert found.verdict == wanted
+    assert found.decides.n == len(differences)
+    assert found.decides.mean == pytest.approx(np.mean(differences))
+    assert found.line == f"{BOOST}: {wanted}"
+
+
+def test_interval_by_hand():
+    decides = verdict(BOOST, *seeds(TEACHER, 0.4, 0.4, 0.4), *seeds(SAKE, 0.42, 0.43, 0.44)).decides
+    half = 2.919986 * 0.01 / math.sqrt(3)  # t(0.95, 2) from a printed table
+    assert (decides.low, decides.high) == (pytest.approx(0.03 - half), pytest.approx(0.03 + half))
+
+
+def test_not_run():
+    assert verdict(BOOST).verdict == NOT_RUN
+    one = verdict(BOOST, SAKE)
+    assert one.verdict == NOT_RUN
+    assert one.reason == "not run: CSE-ResNet-50 L_B + L_T 64-d ZS-SBIR"
+    apart = verdict(BOOST, SAKE, replace(TEACHER, seed=1))
+    assert (apart.verdict, apart.reason) == (NOT_RUN, "no split and seed in common")
+
+
+def test_seeds_are_paired():
+    """Seeds differ by 0.2, the pairs by 0.03 +- 0.001; and a seed that only one side has does not enter."""
+    rows = [*seeds(TEACHER, 0.2, 0.4, 0.6, 0.9), *seeds(SAKE, 0.231, 0.43, 0.629)]
+    found = verdict(BOOST, *rows)
+    assert (found.verdict, found.decides.n) == (HOLDS, 3)
+    shuffled = verdict(BOOST, *seeds(TEACHER, 0.2, 0.4, 0.6), *seeds(SAKE, 0.629, 0.231, 0.43))
+    assert shuffled.verdict == CLOSE
+
+
+def test_a_pretrained_network_stands_beside_every_seed():
+    id_ = "table4.lb-forgets-photos.cse_resnet50"
+    rows = [replace(PRETRAINED, task="ZS-PBIR", value=0.6), *seeds(replace(LB, task="ZS-PBIR"), 0.5, 0.51, 0.52)]
+    assert (verdict(id_, *rows).verdict, verdict(id_, *rows).decides.n) == (HOLDS, 3)
+    rows[0] = replace(rows[0], value=0.4)
+    assert verdict(id_, *rows).verdict == FAILS
+
+
+def test_one_seed_with_queries_uses_their_bootstrap():
+    rng = np.random.default_rng(3)
+    teacher = rng.random(400)
+    steady, noisy = teacher + 0.004, teacher + rng.normal(0.006, 0.3, 400)
+    key = ("ZS-SBIR", "64-d")
+    for ap, wanted in ((steady, HOLDS), (teacher - 0.004, FAILS), (noisy, CLOSE)):
+        aps = {("teacher", *key): teacher, ("sake", *key): ap}
+        rows = [replace(TEACHER, value=teacher.mean()), replace(SAKE, value=ap.mean())]
+        found = verdict(BOOST, *rows, per_query=aps)
+        assert found.verdict == wanted
+        assert "bootstrap" in found.reason
+    assert verdict(BOOST, *rows, per_query={}).reason == "margin 0.005, one seed"
+
+
+def test_bootstrap_against_the_normal_approximation():
+    values = np.random.default_rng(0).normal(0.1, 1.0, 5000)
+    low, high = bootstrap(np.append(values, math.nan))
+    half = 1.6449 * values.std() / math.sqrt(5000)
+    assert low == pytest.approx(values.mean() - half, abs=0.1 * half)
+    assert high == pytest.approx(values.mean() + half, abs=0.1 * half)
+
+
+def grid(**values):
+    """Rows of Table 3 from ``l1_l2=value``, such as ``a1_b03=0.4``."""
+    names = {"b0": 0.0, "b01": 0.1, "b03": 0.3, "b1": 1.0, "b3": 3.0}
+    cells = ((name, *name.split("_")) for name in values)
+    return [replace(SAKE, lambda1=float(a[1:]), lambda2=names[b], value=values[n], run=n) for n, a, b in cells]
+
+
+def test_one_failing_difference_fails_the_claim():
+    good = {"a1_b0": 0.40, "a1_b01": 0.41, "a1_b03": 0.45, "a1_b1": 0.42, "a1_b3": 0.40}
+    assert verdict("table3.peak", *grid(**good)).verdict == HOLDS
+    bad = verdict("table3.peak", *grid(**(good | {"a1_b1": 0.46})))
+    assert (bad.verdict, bad.decides.name) == (FAILS, "lambda2 = 0.3 > 1")
+    assert "weakest of 4" in bad.reason
+    assert verdict("table3.peak", *grid(**(good | {"a1_b1": 0.449}))).verdict == CLOSE
+    both = verdict("table3.peak", *grid(**(good | {"a1_b1": 0.449, "a1_b01": 0.5})))
+    assert (both.verdict, both.decides.name) == (FAILS, "lambda2 = 0.3 > 0.1")
+
+
+def test_what_was_not_run_is_named_beside_the_verdict():
+    found = verdict("table3.peak", *grid(a1_b03=0.45, a1_b0=0.4))
+    assert found.verdict == HOLDS
+    assert "not run: CSE-ResNet-50 SAKE 64-d ZS-SBIR" in found.reason
+
+
+def test_a_bound_by_hand():
+    base = {"a0_b0": 0.36, "a0_b01": 0.36, "a0_b03": 0.363, "a0_b1": 0.36, "a0_b3": 0.358}
+    assert verdict("table3.semantics-alone", *grid(**base)).verdict == HOLDS  # all within 0.005 of the margin of 0.01
+    assert verdict("table3.semantics-alone", *grid(**(base | {"a0_b1": 0.368}))).verdict == CLOSE
+    far = verdict("table3.semantics-alone", *grid(**(base | {"a0_b1": 0.34})))
+    assert (far.verdict, far.decides.name) == (FAILS, "lambda2 = 1 and 0")
+
+
+def test_difference_of_differences_by_hand():
+    photo = {"task": "ZS-PBIR"}
+    inside, outside = {**photo, "classes": "IN"}, {**photo, "classes": "non-IN"}
+    values = [(0.0, inside, 0.5), (1.0, inside, 0.6), (3.0, inside, 0.7), (0.0, outside, 0.5), (1.0, outside, 0.58)]
+    rows = [replace(SAKE, lambda_sake=v, **where, value=x, run=f"{v}{where}") for v, where, x in values]
+    for last, wanted in ((0.59, HOLDS), (0.70, FAILS)):
+        end = replace(SAKE, lambda_sake=3.0, **outside, value=last, run="end")
+        found = verdict("table5.non-in-saturates", *rows, end)
+        assert found.verdict == wanted
+        first = found.judged[0]  # (0.7 - 0.6) - (last - 0.58)
+        assert first.mean == pytest.approx(0.1 - (last - 0.58))
+
+
+def test_other_systems_stand_with_the_papers_numbers_only_beside_the_papers_data():
+    id_ = "table2.beats-hashing.tuberlin"
+    ours = [replace(SAKE, representation=f"{b}-bit", value=0.3, run=str(b)) for b in (32, 64, 128)]
+    assert verdict(id_, *ours).verdict == HOLDS
+    assert verdict(id_, *(replace(r, value=0.233) for r in ours)).verdict == CLOSE  # ZSIH 128-bit: 0.234
+    small = [replace(r, preset="small", dataset="sketchy-125x25", split="zeroshot1") for r in ours]
+    assert verdict("table2.beats-hashing.sketchy", *small).verdict == NOT_RUN
+    baseline = replace(small[1], method="ZSH", backbone="", value=0.1, run="zsh")
+    assert verdict("table2.beats-hashing.sketchy", *small, baseline).verdict == HOLDS
+
+
+def test_the_printed_figures_are_judged_on_the_papers_data_only():
+    rows = seeds(SAKE, 0.43, 0.435, 0.44)  # Table 3 prints 0.434
+    assert verdict("table3.numbers", *rows).verdict == HOLDS
+    assert verdict("table3.numbers", *seeds(SAKE, 0.38, 0.385)).verdict == FAILS
+    small = [replace(r, preset="small", dataset="sketchy-125x25", split="zeroshot1") for r in rows]
+    found = verdict("table3.numbers", *small)
+    assert (found.verdict, found.reason) == (NOT_RUN, "the paper's figures are of other data")
+
+
+def test_figure5_pairs_the_held_out_sets():
+    levels = (("low", 0.1), ("medium", 0.2), ("high", 0.3))
+    rows = [
+        replace(SAKE, task="groups", metric="confidence", classes=c, split=f"apart{i}", value=v + i / 10, run=f"{c}{i}")
+        for i in range(3) for c, v in levels
+    ]  # fmt: skip
+    found = verdict("figure5.confidence", *rows)
+    assert (found.verdict, found.decides.n) == (HOLDS, 3)
+
+
+def test_small_runs_answer_in_the_place_of_the_papers():
+    at = {"preset": "small", "dataset": "sketchy-125x25", "split": "zeroshot1", "backbone": "cse_mobilenetv2_100"}
+    rows = [replace(SAKE, **at, lambda_sake=0.3, value=0.4), replace(LB, **at, value=0.3)]
+    assert verdict("table4.sake-beats-lb.sbir", *rows).verdict == HOLDS
+    assert verdict("table1.sake-beats-lb.sketchy.64-d", *rows).verdict == HOLDS
+    assert verdict("table1.sake-beats-lb.tuberlin.64-d", *rows).verdict == NOT_RUN
+
+
+@pytest.mark.parametrize(
+    "id_, wanted",
+    [
+        ("table3.peak", CLOSE),  # 0.434 at 0.3, 0.431 at 0.1
+        ("table3.semantics-boost", HOLDS),  # 0.434, 0.426
+        ("table4.cse", CLOSE),  # 0.353 against 0.352 with L_B
+        ("table4.lb-forgets-photos.alexnet", FAILS),  # 0.386 before, 0.393 after
+        ("table4.lb-forgets-photos.resnet50", HOLDS),  # 0.640, 0.542
+        ("table4.semantics-help.sbir", CLOSE),  # AlexNet: 0.275, 0.275
+        ("table5.in-rises", CLOSE),  # 0.545, then 0.543
+        ("table5.sbir-peak", CLOSE),  # 0.434 against 0.429 is on the margin
+        ("table2.longer-is-better.tuberlin", HOLDS),
+        ("forgetting.sake-alleviates.alexnet", HOLDS),
+        ("table1.beats-others-binary.split16", NOT_RUN),  # the lost cells
+    ],
+)
+def test_the_same_rule_on_the_papers_own_numbers(id_, wanted):
+    assert verdict(id_).paper_verdict == wanted
+
+
+def test_every_item_has_claims_and_every_claim_can_be_shown():
+    by_item = {}
+    for id_, claim in all_claims().items():
+        assert id_ == claim.id and claim.contrasts and claim.says
+        by_item.setdefault(claim.item, []).append(claim)
+    assert set(by_item) == {*TABLES, "figure3", "figure4", "figure5"}
+    for item, wanted in by_item.items():
+        found = results.claims(item, rows_frame([]))
+        assert found.lines == [f"{c.id}: not run" for c in wanted]
+        assert len(found.frame()) == len(wanted)
+
+
+def test_every_rendering_has_label_rule_and_verdict():
+    small = replace(SAKE, preset="small", dataset="sketchy-125x25", split="zeroshot1", lambda_sake=0.3)
+    found = results.claims("table4", rows_frame([small, replace(small, lambda_sake=0.0, value=0.3, run="lb")]))
+    html = found._repr_html_().replace("&#x27;", "'").replace("&gt;", ">")
+    for text in (str(found), found.to_markdown(), html):
+        assert "not comparable with the paper's absolute figures" in text
+        assert RULE.replace(">", ">") in text
+        assert "0.400 against 0.300, +0.100" in text
+        assert "table4.sake-beats-lb.sbir" in text
+    frame = found.frame()
+    assert isinstance(frame, pd.DataFrame)
+    assert frame.set_index("claim").loc["table4.sake-beats-lb.sbir", "verdict"] == HOLDS
+    assert "table4.sake-beats-lb.sbir: holds" in results.verdict_lines("table4", rows_frame([small, replace(
+        small, lambda_sake=0.0, value=0.3, run="lb")]))  # fmt: skip
+
+
+def test_presets_are_not_mixed_and_unknown_items_are_named():
+    with pytest.raises(ConfigError, match="mixed"):
+        results.claims("table4", rows_frame([SAKE, replace(LB, preset="mini")]))
+    with pytest.raises(ConfigError, match="'figure6'.*'figure5'"):
+        results.claims("figure6", rows_frame([]))
