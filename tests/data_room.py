@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from pathlib import Path
 
 import numpy as np
@@ -63,7 +64,7 @@ def sketchy_like(root: Path, seen: tuple[str, ...] = ("ant", "bee", "cow"), unse
             train = [s for s in sketches if s not in held]
             lists.setdefault(f"sketch_tx_000000000000_ready_filelist_{kind}", []).extend(f"{s} {label}" for s in train)
             lists.setdefault("sketch_tx_000000000000_ready_filelist_test", []).extend(f"{s} {label}" for s in held)
-            for i, path in enumerate(photos + sketches) if images else ():
-                write_image(root / path, seed=hash((name, i)) % 2**31, grey="sketch/" in path)
+            for path in photos + sketches if images else ():
+                write_image(root / path, seed=zlib.crc32(path.encode()), grey="sketch/" in path)
     write_lists(root, split, lists)
     return root

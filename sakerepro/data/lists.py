@@ -75,6 +75,9 @@ def examine_split(root: Path, split: str | None = None, *, name: str = "",
     problems: list[Problem] = []
     seen = _read_classes(root / split, "cname_cid.txt", problems)
     unseen = _read_classes(root / split, "cname_cid_zero.txt", problems)
+    if both := [c for c in unseen if c in seen]:
+        text = f"{both[0]!r} is a seen class too ({len(both)} such). Remove one of the two: they have to be disjoint."
+        problems.append(Problem(f"{split}/cname_cid_zero.txt", 0, text))
     where: dict[str, tuple[str, int]] = {}  # each listed file -> the list and line that named it
     sets = {}
     for key in DOMAIN_OF:
@@ -190,7 +193,7 @@ def _read_set(folder: Path, key: str, classes: Sequence[str], where: dict[str, t
             continue
         problems.append(Problem(shown, line, text))
     if key != "val_sketch" and (empty := sorted(set(range(len(classes))) - set(labels))):
-        text = f"lists no file of {classes[empty[0]]!r} (label {empty[0]}), as of {len(empty)} classes in all."
+        text = f"lists no file of {classes[empty[0]]!r} (label {empty[0]}), the first of {len(empty)} such classes."
         problems.append(Problem(shown, 0, f"{text} Add files, or remove the class and close the gap in the labels."))
     return Listed(tuple(names), np.array(labels, np.int64))
 

@@ -1,0 +1,134 @@
+"""A plain folder: any image, nested, with any name; what is wrong with it is said by name."""
+
+from __future__ import annotations
+
+import shutil
+import unicodedata
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data_room import plain_folder, write_image
+
+from sakerepro.data.folders import examine_folder, read_folder
+from sakerepro.errors import ConfigError, DataError
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    return plain_folder(tmp_path / "my set")
+
+
+def test_classes_are_parted_as_unseen_txt_says(root: Path) -> None:
+    (root / "unseen.txt").write_text("\ufeffdog\n\n  bee \n", encoding="utf-8")
+    listing = read_folder(root)
+    assert (listing.unseen, listing.seen, listing.split) == (("dog", "bee"), ("ant", "cow", "elk"), "unseen.txt")
+    assert [n.split("/")[1] for n in listing.query.names] == ["dog"] * 9 + ["bee"] * 9
+    assert listing.query.labels.tolist() == [0] * 9 + [1] * 9
+    assert (len(listing.gallery), len(listing.train_photo)) == (8, 12)
+    assert len(listing.train_sketch) + len(listing.val_sketch) == 27
+
+
+def test_an_eighth_of_each_class_s_sketches_is_held_out(root: Path) -> None:
+    (root / "unseen.txt").write_text("dog", encoding="utf-8")
+    listing = read_folder(root)
+    assert np.bincount(listing.val_sketch.labels).tolist() == [1, 1, 1, 1]
+    assert not set(listing.val_sketch.names) & set(listing.train_sketch.names)
+    assert read_folder(root, seed=0).val_sketch.names == listing.val_sketch.names
+    assert any(read_folder(root, seed=s).val_sketch.names != listing.val_sketch.names for s in (1, 2, 3))
+
+
+def test_a_random_split_is_seeded_and_keeps_to_the_least_number_of_photos(root: Path) -> None:
+    for i in range(6):
+        for name in ("bee", "elk"):
+            write_image(root / "photo" / name / f"more {i}.png", seed=i)
+    drawn = {read_folder(root, n_unseen=1, min_photos=10, seed=s).unseen for s in range(12)}
+    assert drawn == {("bee",), ("elk",)}
+    assert read_folder(root, n_unseen=1, min_photos=1, seed=5).unseen == read_folder(root, min_photos=1, seed=5).unseen
+    with pytest.raises(ConfigError, match=r"only 2 of 5 classes .* Ask for at most 2, or set min_photos to 4\."):
+        read_folder(root, n_unseen=3, min_photos=10)
+    with pytest.raises(ConfigError, match=r"at least 400 photos .* only 0 of 5 .* Set min_photos to 10\."):
+        read_folder(root)
+
+
+def test_nested_hidden_and_other_files_unicode_and_spaces(tmp_path: Path) -> None:
+    root = tmp_path / "größe"
+    decomposed = unicodedata.normalize("NFD", "löwe")
+    places = [("photo", "löwe"), ("sketch", decomposed), ("photo", "alarm clock"), ("sketch", "alarm clock")]
+    for domain, name in places:
+        write_image(root / domain / name / "deep er" / "日本 1.JPG.png")
+        write_image(root / domain / name / "2.png")
+        (root / domain / name / "notes.txt").write_text("x")
+        (root / domain / name / ".cache").mkdir()
+        write_image(root / domain / name / ".cache" / "3.png")
+    (root / "unseen.txt").write_text(decomposed, encoding="utf-8")
+    listing = read_folder(root)
+    assert (listing.seen, listing.unseen) == (("alarm clock",), ("löwe",))
+    assert listing.query.names == (f"sketch/{decomposed}/2.png", f"sketch/{decomposed}/deep er/日本 1.JPG.png")
+    assert all((root / n).is_file() for n in listing.names_of(0) | listing.names_of(1))
+
+
+def wreck(root: Path, how: str) -> None:
+    if how == "one domain":
+        shutil.rmtree(root / "sketch")
+    elif how == "class in photo only":
+        shutil.rmtree(root / "sketch" / "cow")
+    elif how == "class in sketch only":
+        shutil.rmtree(root / "photo" / "bee")
+    elif how == "empty class":
+        shutil.rmtree(root / "photo" / "dog")
+        (root / "photo" / "dog").mkdir()
+        (root / "photo" / "dog" / "readme.txt").touch()
+    elif how == "loose image":
+        write_image(root / "photo" / "x.png")
+    elif how == "one class":
+        for domain in ("photo", "sketch"):
+            for name in ("bee", "cow", "dog", "elk"):
+                shutil.rmtree(root / domain / name)
+    elif how == "no class":
+        shutil.rmtree(root / "photo")
+        (root / "photo").mkdir()
+
+
+@pytest.mark.parametrize(("how", "says"), [
+    ("one domain", "sketch: is not there. A plain data set is photo/<class>/* and sketch/<class>/*."),
+    ("class in photo only", "photo/cow: this class has no folder sketch/cow."),
+    ("class in sketch only", "sketch/bee: this class has no folder photo/bee."),
+    ("empty class", "photo/dog: holds no image."),
+    ("loose image", "photo/x.png: lies in no class folder. Move it to photo/<class>/."),
+    ("one class", "has 1 class. Zero-shot retrieval trains on some classes and tests on others"),
+    ("no class", "photo: holds no class folder."),
+])  # fmt: skip
+def test_what_is_wrong_is_said_once(root: Path, how: str, says: str) -> None:
+    wreck(root, how)
+    with pytest.raises(DataError) as error:
+        read_folder(root, min_photos=1)
+    assert says in str(error.value) and "\n" not in str(error.value)
+    assert [says in str(p) for p in examine_folder(root)[2]] == [True]
+
+
+def test_several_problems_are_counted(root: Path) -> None:
+    wreck(root, "loose image")
+    wreck(root, "class in photo only")
+    with pytest.raises(DataError, match="And 1 more. Run `sakerepro check"):
+        read_folder(root)
+
+
+@pytest.mark.parametrize(("text", "says"), [
+    ("dog\nbea\n", "unseen.txt, line 2: class 'bea' is not there. Did you mean 'bee'?"),
+    ("dog\n\ndog\n", "unseen.txt, line 3: class 'dog' is named twice."),
+    ("\n", "unseen.txt: names 0 of 5 classes."),
+    ("ant\nbee\ncow\ndog\nelk\n", "unseen.txt: names 5 of 5 classes."),
+])  # fmt: skip
+def test_a_wrong_unseen_txt(root: Path, text: str, says: str) -> None:
+    (root / "unseen.txt").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError) as error:
+        read_folder(root)
+    assert says in str(error.value)
+
+
+def test_unknown_split_and_missing_unseen_txt(root: Path) -> None:
+    with pytest.raises(ConfigError, match="has no split 'zeroshot1'"):
+        read_folder(root, "zeroshot1")
+    with pytest.raises(DataError, match=r"unseen\.txt: cannot be read"):
+        read_folder(root, "unseen.txt")

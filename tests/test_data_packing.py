@@ -1,0 +1,187 @@
+"""Packs: the pixels of the files, made once, made again when they have to be, never half."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from data_room import write_image
+
+from sakerepro import paths
+from sakerepro.data import packing
+from sakerepro.data.images import read_image
+from sakerepro.data.packing import Pack, pack_images
+from sakerepro.errors import DataError, RunError
+
+SIDE = 6
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAKEREPRO_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> tuple[Path, list[str]]:
+    root = tmp_path / "set of photos"
+    names = ["b/2.png", "a/ü 1.png", "a/日本 3.png", "0.png"]
+    for i, name in enumerate(names):
+        write_image(root / name, seed=i, side=9)
+    return root, names
+
+
+def packed(root: Path, names: list[str], **options: bool) -> Pack:
+    return pack_images(root, names, SIDE, progress=False, **options)  # type: ignore[arg-type]
+
+
+def no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("an image was decoded again")
+
+    monkeypatch.setattr(packing, "decode", refuse)
+
+
+def the_folder() -> Path:
+    (folder,) = (f for f in (paths.cache() / "packs").iterdir() if f.is_dir())
+    return folder
+
+
+def test_rows_are_the_images(photos: tuple[Path, list[str]]) -> None:
+    root, names = photos
+    pack = packed(root, names)
+    assert pack.pixels.shape == (4, SIDE, SIDE, 3) and not pack.pixels.flags.writeable
+    for name in names:
+        row = pack.row_of[name]
+        assert np.array_equal(pack.pixels[row], read_image(root / name, SIDE))
+        assert pack.sha256[row].tobytes() == hashlib.sha256((root / name).read_bytes()).digest()
+
+
+def test_grey_sketches_take_one_channel_and_a_coloured_one_makes_it_three(photos: tuple[Path, list[str]]) -> None:
+    root, names = photos
+    grey = [f"grey {i}.png" for i in range(3)]
+    for i, name in enumerate(grey):
+        write_image(root / name, seed=i, grey=True)
+    pack = packed(root, grey, grey=True)
+    assert pack.pixels.shape == (3, SIDE, SIDE, 1)
+    mixed = packed(root, [*grey, names[0]], grey=True)
+    assert mixed.pixels.shape == (4, SIDE, SIDE, 3)
+    for name in grey:
+        want = read_image(root / name, SIDE)
+        assert np.array_equal(np.broadcast_to(pack.pixels[pack.row_of[name]], want.shape), want)
+        assert np.array_equal(mixed.pixels[mixed.row_of[name]], want)
+
+
+def test_an_unchanged_set_is_not_decoded_again(photos: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    root, names = photos
+    first = packed(root, names)
+    no_decoding(monkeypatch)
+    again = packed(root, names[::-1] + names)
+    assert np.array_equal(first.pixels, again.pixels) and first.row_of == again.row_of
+
+
+@pytest.mark.parametrize("change", ["content", "time", "removed", "added"])
+def test_a_changed_set_is_packed_again_in_its_place(photos: tuple[Path, list[str]], change: str) -> None:
+    root, names = photos
+    packed(root, names)
+    if change == "content":
+        write_image(root / names[0], seed=99, side=9)
+    if change == "time":  # the same length and another content cannot be told but by the time
+        os.utime(root / names[0], ns=(1, 1))
+    if change == "removed":
+        names = names[1:]
+    if change == "added":
+        write_image(root / "new.png", seed=5)
+        names = [*names, "new.png"]
+    pack = packed(root, names)
+    assert len(pack.pixels) == len(names)
+    for name in names:
+        assert np.array_equal(pack.pixels[pack.row_of[name]], read_image(root / name, SIDE))
+    assert the_folder()
+
+
+def damage(folder: Path, how: str) -> None:
+    pixels, index = folder / "pixels.npy", folder / "index.json"
+    if how == "cut":
+        pixels.write_bytes(pixels.read_bytes()[:-10])
+    elif how == "longer":
+        pixels.write_bytes(pixels.read_bytes() + b"junk")
+    elif how == "another shape":
+        np.save(pixels, np.zeros((4, SIDE, SIDE, 1), np.uint8))
+    elif how == "pickle":
+        np.save(pixels, np.array([{}], object), allow_pickle=True)
+    elif how == "index":
+        index.write_text(index.read_text()[:50])
+    elif how == "gone":
+        pixels.unlink()
+    elif how == "digests":
+        np.save(folder / "sha256.npy", np.zeros((1, 32), np.uint8))
+
+
+@pytest.mark.parametrize("how", ["cut", "longer", "another shape", "pickle", "index", "gone", "digests"])
+def test_a_damaged_pack_is_noticed_and_made_again(
+    photos: tuple[Path, list[str]], how: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    root, names = photos
+    want = np.array(packed(root, names).pixels)
+    damage(the_folder(), how)
+    assert np.array_equal(packed(root, names).pixels, want)
+    assert "is damaged" in capsys.readouterr().err
+
+
+def test_bad_files_are_all_named_and_nothing_is_left(photos: tuple[Path, list[str]]) -> None:
+    root, names = photos
+    (root / names[0]).write_bytes(b"")
+    (root / names[2]).write_bytes((root / names[2]).read_bytes()[:60])
+    with pytest.raises(DataError) as error:
+        packed(root, names)
+    assert f"{root / names[0]}: is empty" in str(error.value) and f"{root / names[2]}: is " in str(error.value)
+    assert not [f for f in (paths.cache() / "packs").iterdir() if f.is_dir()]
+
+
+def test_a_missing_file_is_named(photos: tuple[Path, list[str]]) -> None:
+    root, names = photos
+    with pytest.raises(DataError, match=r"gone\.png: is not there, nor are 0 more of 5"):
+        packed(root, [*names, "gone.png"])
+
+
+def test_too_little_space_is_said_before_work_begins(
+    photos: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    no_decoding(monkeypatch)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 1000))  # type: ignore[attr-defined]
+    with pytest.raises(RunError, match=r"needs 0\.00 GB .* SAKEREPRO_CACHE"):
+        packed(*photos)
+
+
+def test_a_cache_that_cannot_be_written(photos: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    file = photos[0] / photos[1][0]
+    monkeypatch.setenv("SAKEREPRO_CACHE", str(file / "cache"))
+    with pytest.raises(RunError, match="cannot be created"):
+        packed(*photos)
+
+
+def test_two_processes_at_once_make_one_pack(photos: tuple[Path, list[str]]) -> None:
+    root, names = photos
+    for i in range(40):
+        write_image(root / f"more {i}.png", seed=i, side=200)
+        names.append(f"more {i}.png")
+    code = (
+        "import sys; from pathlib import Path; from sakerepro.data.packing import pack_images\n"
+        f"pack = pack_images(Path({str(root)!r}), {names!r}, {SIDE}, progress=False)\n"
+        "import hashlib; print(hashlib.sha256(pack.pixels.tobytes()).hexdigest())"
+    )
+    running = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    answers = [process.communicate(timeout=120)[0].split()[-1] for process in running]
+    want = np.stack([read_image(root / name, SIDE) for name in sorted(names)])
+    assert answers == [hashlib.sha256(want.tobytes()).hexdigest()] * 2
+    assert the_folder()
+
+
+def test_no_images_make_an_empty_pack(tmp_path: Path) -> None:
+    assert packed(tmp_path, []).pixels.shape == (0, SIDE, SIDE, 3)
