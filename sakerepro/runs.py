@@ -145,7 +145,7 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
     started = time.time()
     data = experiment_data(e)
     teacher, wnids, source = load_teacher(e)
-    similarity = semantic_similarity(list(data.seen), list(wnids), rule=e.semantics)
+    similarity = semantic_similarity(data.seen, wnids, rule=e.semantics, dataset=e.dataset)
     student = build_student(
         e.backbone, dim=e.dim, num_seen=len(data.seen), teacher=teacher, keep_bias=e.keep_bias, zero_head=e.zero_head,
         seed=e.seed,

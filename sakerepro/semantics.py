@@ -174,8 +174,8 @@ def resolve_classes(
 
     Args:
         names: class names; letter case, underscores, hyphens and spaces do not matter.
-        dataset: ``"tuberlin"``, ``"sketchy"`` or ``"mini"`` for the table of that data set. Any other name looks in
-            all three; if it is a folder with a ``synsets.csv``, that is read as well.
+        dataset: ``"tuberlin"``, ``"sketchy"`` or ``"mini"`` (or a part such as ``"sketchy-125x25"``) for the table of
+            that data set. Any other name looks in all three; if it is a folder with a ``synsets.csv``, that is read as well.
         synsets: class name -> id such as ``"n02084071"``, or the path of a CSV file with the columns class,wnid, or
             of the folder with a ``synsets.csv``.
 
@@ -195,9 +195,10 @@ def _resolve(name: str, dataset: str | None, by_hand: Mapping[str, str]) -> Reso
         return _resolution(name, by_hand[_key(name)], "by hand", "")
     if wordnet.is_wnid(name):
         return _resolution(name, name, "wnid", "")
-    for table in (dataset,) if dataset in TABLES else TABLES:
+    own = (dataset or "").partition("-")[0]  # sketchy-125x25 is a part of sketchy
+    for table in (own,) if own in TABLES else TABLES:
         if row := _table(table).get(_key(name)):
-            note = row[1] if dataset in TABLES else "; ".join(filter(None, (f"as in {table}", row[1])))
+            note = row[1] if own in TABLES else "; ".join(filter(None, (f"as in {table}", row[1])))
             return _resolution(name, row[0], "table", note)
     return class_synset(name)
 
