@@ -257,6 +257,12 @@ def _figures() -> Iterable[Claim]:
                 _rising(levels, groups("LCH")))
 
 
+def _cost() -> Iterable[Claim]:
+    ratio = _cell("SAKE", task="training", metric="time relative to L_B", representation="64-d")
+    yield Claim("cost.training-time", "1", "moderate extra computation in training (read as: at most half more)",
+                (Contrast("1.5 > SAKE's training time relative to L_B's", ((-1.0, ratio),), -1.5),))
+
+
 def all_claims() -> dict[str, Claim]:
     """Every claim by its id, in the order of the paper's items; each table ends with its printed figures."""
     claims: list[Claim] = []
@@ -264,5 +270,5 @@ def all_claims() -> dict[str, Claim]:
               "table5": _table5, "forgetting": _forgetting}
     for item, make in makers.items():
         claims += [*make(), _numbers(item)]
-    claims += _figures()
+    claims += [*_figures(), *_cost()]
     return {claim.id: claim for claim in claims}

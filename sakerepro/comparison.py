@@ -26,14 +26,14 @@ class Table:
 
     item: str
     spec: TableSpec
-    cells: pd.DataFrame  # one line a cell: KEYS, NUMBERS, status ("measured", "paper only", "not run"), lost
+    cells: pd.DataFrame  # one line a cell: KEYS, NUMBERS, status ("measured", "paper only", "not run"), lost, ours_on
     label: tuple[str, ...]  # what the numbers are: preset and data, seeds and runs, stand-ins; on every rendering
     preset: str
 
     def blocks(self) -> dict[str, pd.DataFrame]:
         """The table as people read it, strings only: block title to a frame with one line a row of the table."""
         groups = self.cells.groupby(list(self.spec.blocks), sort=False)
-        return {_title(self.spec.blocks, key): self._block(block) for key, block in groups}
+        return {_title(self.spec.blocks, key, block): self._block(block) for key, block in groups}
 
     def _block(self, block: pd.DataFrame) -> pd.DataFrame:
         lines: dict[tuple[str, ...], dict[str, str]] = {}
@@ -132,7 +132,7 @@ def comparison(
     extra = [_cell(ask, spec, cell) for cell in _extras(paper, ask, spec) if _key(cell) not in known]
     cells = pd.DataFrame([*theirs, *(c for c in extra if c["status"] == "measured")])
     used = ask.frame[ask.frame["run"].isin({run for runs in cells.pop("runs") for run in runs})]
-    order = ["status", *KEYS, *NUMBERS, "lost"]
+    order = ["status", *KEYS, *NUMBERS, "lost", "ours_on"]
     other = ask.preset != "paper"
     more = ["diff*: ours minus the paper's, which are on other data: it is no error of either"] if other else []
     more += ["Ours: mean ± standard deviation over seeds (how many)"] if (cells["n"] > 1).any() else []
@@ -141,12 +141,13 @@ def comparison(
 
 
 def _cell(ask: Measured, spec: TableSpec, cell: dict[str, Any], paper: bool = False) -> dict[str, Any]:
-    rows = ask.rows(cell, spec.varies)
+    rows, query = ask.rows(cell, spec.varies), ask.translate(cell, spec.varies)
     value = cell["value"] if paper else math.nan
     n, mean = len(rows), rows["value"].mean() if len(rows) else math.nan
     return {
         **{k: cell[k] for k in KEYS}, "paper": value, "ours": mean, "std": rows["value"].std(), "n": n,
         "difference": mean - value, "lost": paper and math.isnan(value), "runs": tuple(rows["run"]),
+        "ours_on": f"{query['dataset']}/{query['split']}",
         "status": "measured" if n else "not run" if cell["method"] in OURS else "paper only",
     }  # fmt: skip
 
@@ -178,11 +179,14 @@ def _shown(column: str, value: Any) -> str:
     return BACKBONES.get(value, value) if column == "backbone" else str(value)
 
 
-def _title(columns: tuple[str, ...], key: tuple[Any, ...]) -> str:
-    """The heading of a block; (dataset, split) together is one of the paper's data sets."""
+def _title(columns: tuple[str, ...], key: tuple[Any, ...], block: pd.DataFrame) -> str:
+    """The heading of a block; (dataset, split) together is one of the paper's data sets. Says what ours are from."""
     if columns == ("dataset", "split"):
-        return DATASETS[key[0], key[1]]
-    return " ".join(_shown(*pair) for pair in zip(columns, key, strict=True) if pair != ("classes", "all"))
+        title = DATASETS[key[0], key[1]]
+    else:
+        title = " ".join(_shown(*pair) for pair in zip(columns, key, strict=True) if pair != ("classes", "all"))
+    ours = block[block["ours_on"] != block["dataset"] + "/" + block["split"]]["ours_on"].unique()
+    return f"{title} (ours: {', '.join(ours)})" if len(ours) else title
 
 
 def _aligned(block: pd.DataFrame, left: int) -> list[str]:

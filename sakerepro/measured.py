@@ -98,7 +98,7 @@ class Measured:
         if len(used):
             seeds = ", ".join(map(str, sorted(used["seed"].unique())))
             runs = list(dict.fromkeys(used["run"]))
-            shown = ", ".join(runs[:6]) + (f" and {len(runs) - 6} more" if len(runs) > 6 else "")
+            shown = ", ".join(runs[:4]) + (f" and {len(runs) - 4} more" if len(runs) > 4 else "")
             dirty = " (with uncommitted changes)" if used["dirty"].any() else ""
             commits = ", ".join(c[:12] for c in dict.fromkeys(used["commit"]) if c) or "unknown"
             label.append(f"Seeds {seeds}; runs {shown}; commit {commits}{dirty}; metrics: {convention} convention")

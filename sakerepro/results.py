@@ -11,7 +11,7 @@ from functools import partial
 
 from .claims import Verdicts, claims, verdict_lines
 from .comparison import Table, comparison
-from .rows import Row, aggregate, paper_values, read_rows, rows_frame, write_rows
+from .rows import Row, aggregate, code_variant, paper_values, read_rows, rows_frame, write_rows
 
 table1 = partial(comparison, "table1")
 table2 = partial(comparison, "table2")
@@ -22,6 +22,7 @@ splits = partial(comparison, "splits")
 forgetting = partial(comparison, "forgetting")
 
 __all__ = [
-    "Row", "Table", "Verdicts", "aggregate", "claims", "comparison", "forgetting", "paper_values", "read_rows",
-    "rows_frame", "splits", "table1", "table2", "table3", "table4", "table5", "verdict_lines", "write_rows",
+    "Row", "Table", "Verdicts", "aggregate", "claims", "code_variant", "comparison", "forgetting", "paper_values",
+    "read_rows", "rows_frame", "splits", "table1", "table2", "table3", "table4", "table5", "verdict_lines",
+    "write_rows",
 ]  # fmt: skip

@@ -48,6 +48,14 @@ PROVENANCE = ("run", "commit", "dirty")
 UNIT = ("dataset", "split", "seed")  # what is measured once; several units in one cell are its spread
 
 
+def code_variant(representation: str, dim: int) -> str:
+    """The variant of a row: "" for features, and for codes as long as their features, else "512-d to bits".
+
+    The paper does not say which features its codes come from; equal lengths are the default here.
+    """
+    return f"{dim}-d to bits" if representation.endswith("-bit") and representation != f"{dim}-bit" else ""
+
+
 def rows_frame(rows: Iterable[Row]) -> pd.DataFrame:
     """Rows as a data frame with the columns ``COLUMNS``, each number once, each setting under one name.
 

@@ -2,15 +2,16 @@
 
 import math
 from dataclasses import replace
+from html import unescape
 
 import numpy as np
 import pandas as pd
 import pytest
 
 from sakerepro import results
-from sakerepro.claims import CLOSE, FAILS, HOLDS, NOT_RUN, RULE, bootstrap
 from sakerepro.claims_spec import all_claims
 from sakerepro.errors import ConfigError
+from sakerepro.judging import CLOSE, FAILS, HOLDS, NOT_RUN, RULE, bootstrap
 from sakerepro.results import Row, rows_frame
 from sakerepro.tables_spec import TABLES
 
@@ -98,7 +99,7 @@ def test_one_seed_with_queries_uses_their_bootstrap():
         rows = [replace(TEACHER, value=teacher.mean()), replace(SAKE, value=ap.mean())]
         found = verdict(BOOST, *rows, per_query=aps)
         assert found.verdict == wanted
-        assert "bootstrap" in found.reason
+        assert "bootstrap" in found.reason and "one seed" in found.reason
     assert verdict(BOOST, *rows, per_query={}).reason == "margin 0.005, one seed"
 
 
@@ -140,6 +141,7 @@ def test_a_bound_by_hand():
     assert verdict("table3.semantics-alone", *grid(**(base | {"a0_b1": 0.368}))).verdict == CLOSE
     far = verdict("table3.semantics-alone", *grid(**(base | {"a0_b1": 0.34})))
     assert (far.verdict, far.decides.name) == (FAILS, "lambda2 = 1 and 0")
+    assert far.reason.endswith("bound 0.01")
 
 
 def test_difference_of_differences_by_hand():
@@ -218,7 +220,7 @@ def test_every_item_has_claims_and_every_claim_can_be_shown():
     for id_, claim in all_claims().items():
         assert id_ == claim.id and claim.contrasts and claim.says
         by_item.setdefault(claim.item, []).append(claim)
-    assert set(by_item) == {*TABLES, "figure3", "figure4", "figure5"}
+    assert set(by_item) == {*TABLES, "figure3", "figure4", "figure5", "cost"}
     for item, wanted in by_item.items():
         found = results.claims(item, rows_frame([]))
         assert found.lines == [f"{c.id}: not run" for c in wanted]
@@ -228,10 +230,10 @@ def test_every_item_has_claims_and_every_claim_can_be_shown():
 def test_every_rendering_has_label_rule_and_verdict():
     small = replace(SAKE, preset="small", dataset="sketchy-125x25", split="zeroshot1", lambda_sake=0.3)
     found = results.claims("table4", rows_frame([small, replace(small, lambda_sake=0.0, value=0.3, run="lb")]))
-    html = found._repr_html_().replace("&#x27;", "'").replace("&gt;", ">")
+    html = unescape(found._repr_html_())
     for text in (str(found), found.to_markdown(), html):
         assert "not comparable with the paper's absolute figures" in text
-        assert RULE.replace(">", ">") in text
+        assert RULE in text
         assert "0.400 against 0.300, +0.100" in text
         assert "table4.sake-beats-lb.sbir" in text
     frame = found.frame()
@@ -239,6 +241,18 @@ def test_every_rendering_has_label_rule_and_verdict():
     assert frame.set_index("claim").loc["table4.sake-beats-lb.sbir", "verdict"] == HOLDS
     assert "table4.sake-beats-lb.sbir: holds" in results.verdict_lines("table4", rows_frame([small, replace(
         small, lambda_sake=0.0, value=0.3, run="lb")]))  # fmt: skip
+
+
+def test_saved_claims_read_back(tmp_path):
+    csv, markdown = results.claims("cost", rows_frame([])).save(tmp_path)
+    assert pd.read_csv(csv, comment="#")["verdict"].tolist() == [NOT_RUN]
+    assert markdown.read_text(encoding="utf-8").count("| cost.training-time |") == 1
+
+
+@pytest.mark.parametrize("ratio, wanted", [(1.3, HOLDS), (1.6, FAILS), (1.502, CLOSE)])
+def test_a_constant_by_hand(ratio, wanted):
+    row = replace(SAKE, task="training", metric="time relative to L_B", value=ratio)
+    assert verdict("cost.training-time", row).verdict == wanted
 
 
 def test_presets_are_not_mixed_and_unknown_items_are_named():

@@ -131,7 +131,7 @@ def test_table1_without_runs_is_the_paper_alone():
 def test_what_only_we_measure_stands_below_with_p25():
     rows = [SAKE, replace(SAKE, metric="P@25", value=0.9)]
     rows += [replace(SAKE, method="L_B"), replace(SAKE, method="pretrained")]
-    block = results.table1(rows_frame(rows)).blocks()["Sketchy Ext."]
+    block = results.table1(rows_frame(rows)).blocks()["Sketchy Ext. (ours: sketchy-125x25/zeroshot1)"]
     assert block["method"].tolist()[-5:] == ["SAKE", "SAKE", "pretrained", "L_B", "SAKE"]
     assert "P@25 ours" in block and "P@25 paper" not in block
     assert block["P@25 ours"].tolist()[-1] == "0.900"
@@ -170,6 +170,15 @@ def test_stand_ins_are_named():
         "In place of the paper's: sketchy-125x25/zeroshot1 for TU-Berlin Ext.; cse_mobilenetv2_100 for CSE-ResNet-50; "
         "lambda_sake = 0.3 (paper: 1)"
     )
+
+
+def test_codes_of_longer_features_are_a_named_deviation():
+    variants = [results.code_variant(r, 512) for r in ("512-d", "512-bit", "64-bit", "")]
+    assert variants == ["", "", "512-d to bits", ""]
+    rows = [replace(TUBERLIN, representation="64-bit", run=str(d), value=v, variant=results.code_variant("64-bit", d))
+            for d, v in ((64, 0.3), (512, 0.4))]  # fmt: skip
+    got = cell(results.table2(rows_frame(rows)), dataset="tuberlin", method="SAKE", representation="64-bit")
+    assert got["ours"] == 0.3
 
 
 def test_the_small_subset_does_not_stand_in_for_tuberlin_in_table1():
