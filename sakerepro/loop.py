@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import time
+import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -93,7 +94,7 @@ def fit(task: Task, checkpoint: Path, label: str = "training") -> list[dict[str,
     while state["epoch"] < task.epochs:
         epoch, started = state["epoch"], time.monotonic()
         for group, rate in zip(task.optimiser.param_groups, first_rates, strict=True):
-            group["lr"] = rate * task.rate(epoch)
+            group["lr"] = float(rate * task.rate(epoch))  # a numpy number could not be read back from a checkpoint
         plan = task.plan(epoch)
         for step, batch in _batches(task, plan, epoch, state["step"]):
             _step(task, batch, epoch, step, state["sums"])
@@ -104,7 +105,7 @@ def fit(task: Task, checkpoint: Path, label: str = "training") -> list[dict[str,
                 saved_at = time.monotonic()
         row = {"epoch": epoch + 1, "lr": task.optimiser.param_groups[0]["lr"]}
         row |= {name: total / len(plan) for name, total in state["sums"].items()}
-        row |= task.after_epoch(epoch)
+        row |= {name: float(value) for name, value in task.after_epoch(epoch).items()}
         row["seconds"] = round(time.monotonic() - started, 2)
         state["history"].append(row)
         if task.score and (state["best"] is None or row[task.score] > state["best"]["score"]):
@@ -166,6 +167,9 @@ def _load(task: Task, checkpoint: Path) -> dict[str, Any] | None:
     if not checkpoint.is_file():
         return None
     try:
+        with zipfile.ZipFile(checkpoint) as archive:  # torch does not compare checksums
+            if archive.testzip():
+                raise ValueError("checksum")
         state = torch.load(checkpoint, map_location=device(), weights_only=True)
         task.network.load_state_dict(state.pop("network"))
         task.optimiser.load_state_dict(state.pop("optimiser"))
