@@ -7,6 +7,8 @@ equal fields are the same run, wherever they were written down.
 from __future__ import annotations
 
 import dataclasses
+import math
+import numbers
 from dataclasses import dataclass
 from typing import Any
 
@@ -24,6 +26,20 @@ CHOICES: dict[str, tuple[str, ...]] = {
 
 def _setting(default: Any, help: str) -> Any:
     return dataclasses.field(default=default, metadata={"help": help})
+
+
+def _typed(name: str, value: Any, want: type) -> Any:
+    """The value as exactly the type of its setting: equal experiments are equal as JSON too, and so are their ids."""
+    if want is tuple and isinstance(value, (list, tuple)):
+        return tuple(_typed(name, v, int) for v in value)
+    if isinstance(value, bool) == (want is bool):
+        if want is int and isinstance(value, numbers.Integral):
+            return int(value)
+        if want is float and isinstance(value, numbers.Real) and math.isfinite(value):
+            return float(value)
+        if want in (str, bool) and isinstance(value, want):
+            return value
+    raise ConfigError(f"{name} = {value!r} has to be of type {want.__name__}{' and finite' * (want is float)}.")
 
 
 @dataclass(frozen=True)
@@ -68,7 +84,8 @@ class Experiment:
     seed: int = _setting(0, "of the heads, the batches and the augmentation")
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "bits", tuple(int(b) for b in self.bits))
+        for f in dataclasses.fields(self):
+            object.__setattr__(self, f.name, _typed(f.name, getattr(self, f.name), type(f.default)))
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise ConfigError(f"{name} = {getattr(self, name)!r} is not known. "
@@ -110,19 +127,11 @@ class Experiment:
         Raises:
             ConfigError: names an unknown setting and the closest known one, or a value of the wrong type.
         """
-        known = {f.name: f for f in dataclasses.fields(cls)}
-        for name, value in values.items():
+        known = [f.name for f in dataclasses.fields(cls)]
+        for name in values:
             if name not in known:
-                raise ConfigError(f"Unknown setting {name!r}. {near_misses(name, list(known))}")
-            want = type(known[name].default)
-            fits = isinstance(value, (list, tuple)) if want is tuple else (
-                isinstance(value, want) and isinstance(value, bool) == (want is bool)
-                or want is float and isinstance(value, int) and not isinstance(value, bool)
-            )
-            if not fits:
-                raise ConfigError(f"{name} = {value!r} has to be of type {want.__name__}.")
-        cast = {n: float(v) if type(known[n].default) is float else v for n, v in values.items()}
-        return cls(**cast)
+                raise ConfigError(f"Unknown setting {name!r}. {near_misses(name, known)}")
+        return cls(**values)
 
     def but(self, **changes: Any) -> Experiment:
         """A copy with some settings changed, checked like a new one."""
