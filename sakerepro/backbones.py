@@ -209,9 +209,9 @@ def architecture(name: str) -> Architecture:
     import timm
 
     if not timm.is_model(name):
-        close = near_misses(name, [*ARCHITECTURES, *timm.list_models()]).split(" Known:")[0]
+        close = near_misses(name, [*ARCHITECTURES, *timm.list_models()]).partition("Known:")[0]
         raise ConfigError(
-            f"Unknown backbone {name!r}. {close} The package's own: {', '.join(ARCHITECTURES)} "
+            f"Unknown backbone {name!r}. {close}The package's own: {', '.join(ARCHITECTURES)} "
             "(cse_ in front adds gates); every timm model works too."
         )
     config = timm.get_pretrained_cfg(name)
@@ -247,6 +247,11 @@ def build_classifier(name: str, num_classes: int, state: dict[str, Tensor] | Non
     else:
         head = network.get_classifier()
         network.reset_classifier(0)
+    if not isinstance(head, nn.Linear):
+        raise ConfigError(
+            f"{name} ends in {type(head).__name__}, not in one linear classifier, so there is nothing to start the "
+            "feature layer from. Choose another backbone."
+        )
     return Classifier(name, Backbone(network, head.in_features, tuple(spec.mean), tuple(spec.std)), head)
 
 
