@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import paths
-from .data import Dataset, load_dataset, pseudo_unseen, random_split
+from .data import Dataset, load_dataset, photo_queries, pseudo_unseen, random_split
 from .errors import RunError
 from .evaluation import evaluate, trace_function
 from .experiment import Experiment
@@ -59,8 +59,14 @@ class Run:
 
     def embeddings(self) -> dict[str, np.ndarray]:
         """``query``, ``gallery``, ``train_photo``, ``train_sketch``: (N, dim) float32, with ``*_labels`` (N,) and APs."""
-        with np.load(self.folder / "embeddings.npz", allow_pickle=False) as file:
-            return dict(file)
+        try:
+            with np.load(self.folder / "embeddings.npz", allow_pickle=False) as file:
+                return dict(file)
+        except Exception as error:  # numpy and zipfile raise their own kinds for every sort of damage
+            raise RunError(
+                f"{self.folder / 'embeddings.npz'}: is damaged ({error}). Remove the folder {self.id}; the same "
+                "command makes the run again."
+            ) from error
 
     def dataset(self) -> Dataset:
         """The data that the run was trained and measured on."""
@@ -109,7 +115,8 @@ def open_run(folder: Path) -> Run:
     Raises:
         RunError: names the file that is missing or damaged.
     """
-    sizes = read_json(folder / "provenance.json").get("files", {})
+    origin, settings = read_json(folder / "provenance.json"), read_json(folder / "experiment.json")
+    sizes = origin.get("files", {}) if isinstance(origin, dict) and isinstance(settings, dict) else {}
     for name in FILES:
         file = folder / name
         if not file.is_file() or file.stat().st_size != sizes.get(name, {}).get("bytes"):
@@ -117,7 +124,7 @@ def open_run(folder: Path) -> Run:
                 f"{file}: is {'damaged' if file.is_file() else 'missing'}. Remove the folder {folder.name}; the same "
                 "command makes the run again. Other runs are not touched."
             )
-    return Run(folder, Experiment.from_dict(read_json(folder / "experiment.json")))
+    return Run(folder, Experiment.from_dict(settings))
 
 
 def run(experiment: Experiment, trace: bool = False) -> Run:
@@ -144,6 +151,7 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
 
     started = time.time()
     data = experiment_data(e)
+    photo_queries(data)  # a class with too few photos is found now, not after the training
     teacher, wnids, source = load_teacher(e)
     similarity = semantic_similarity(data.seen, wnids, rule=e.semantics, dataset=e.dataset)
     student = build_student(
