@@ -92,10 +92,10 @@ def _item(arguments: argparse.Namespace) -> None:
     from .items import item_runs
     from .notebook import check_parameters, execute, notebook_path
 
-    more = dict(p.partition("=")[::2] for p in arguments.p)
-    parameters = {"seeds": _numbers(arguments.seeds, "seeds"), **{k: _literal(v) for k, v in more.items()}}
+    seeds = _numbers(arguments.seeds, "seeds")
+    parameters = {"seeds": seeds, **dict(map(_pair, arguments.p))}
     check_parameters(notebook_path(arguments.name), parameters)
-    item_runs(arguments.name, arguments.preset, parameters["seeds"])
+    item_runs(arguments.name, arguments.preset, seeds)
     print(f"{arguments.name}: executing the notebook ...", flush=True)
     notebook = execute(arguments.name, arguments.preset, **parameters)
     folder = paths.results(arguments.preset)
@@ -104,6 +104,14 @@ def _item(arguments: argparse.Namespace) -> None:
     for file in sorted(folder.glob(f"{arguments.name}[.-]*")):
         print(f"  {paths.shown(file)}{'  (executed notebook)' if file == notebook else ''}")
     print(f"  {paths.shown(paths.runs())}  (the runs: settings, history, weights, embeddings, metrics, provenance)")
+
+
+def _pair(text: str) -> tuple[str, object]:
+    name, equals, value = text.partition("=")
+    if not equals or name in ("preset", "seeds"):
+        hint = f"use --{name}" if equals else "has to be NAME=VALUE"
+        raise ConfigError(f"-p {text}: {hint}.")
+    return name, _literal(value)
 
 
 def _literal(text: str) -> object:

@@ -28,8 +28,8 @@ def fetch_weights(name: str, ask: bool = True) -> Path:
         return target
     if hub is None:
         raise ConfigError(f"There is no known source of pretrained weights for {name}; put them at {target}.")
-    if ask and input(f"Download {hub} (10 to 250 MB) to {target}? [y/N] ").strip().lower() not in ("y", "yes"):
-        raise ConfigError("Nothing was downloaded.")
+    if ask and not _agreed(f"Download {hub} (10 to 250 MB) to {target}? [y/N] "):
+        raise ConfigError("Nothing was downloaded. Answer y, or give --yes.")
     try:
         if hub.startswith("torchvision/"):
             from torchvision.models import AlexNet_Weights
@@ -46,3 +46,10 @@ def fetch_weights(name: str, ask: bool = True) -> Path:
     with write_whole(target) as temporary:
         save_file({k: v.contiguous() for k, v in state.items()}, temporary)
     return target
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:  # nobody is there to answer
+        return False

@@ -53,6 +53,8 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
         ConfigError: for an unknown notebook, preset or parameter. RunError: if a cell fails.
     """
     import papermill
+    from jupyter_client.kernelspec import NoSuchKernel
+    from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
     from .experiment import preset as check_preset
@@ -73,6 +75,11 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
             raise RunError(
                 f"{name}: cell {error.exec_count} failed with {error.ename}: {error.evalue}\n"
                 f"  The notebook up to there: {paths.shown(failed)}. Earlier results and all runs are as they were."
+            ) from error
+        except (DeadKernelError, NoSuchKernel) as error:
+            raise RunError(
+                f"{name}: the notebook's kernel did not start or died ({type(error).__name__}: {error}). Too little "
+                "memory kills it, and `pip install ipykernel` brings it. Earlier results and all runs are as they were."
             ) from error
         _strip(temporary)
     return target
