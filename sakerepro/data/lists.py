@@ -83,9 +83,10 @@ def examine_split(root: Path, split: str | None = None, *, name: str = "",
     for key in DOMAIN_OF:
         classes = unseen if ENDINGS[key] == "zero" else seen
         sets[key] = _read_set(root / split, key, classes, where, problems)
-    if images:
-        problems += _missing(root, where)
-    also = _all_splits(root) if images and not problems else (frozenset[str](), frozenset[str]())
+    also = _all_splits(root) if images else (frozenset[str](), frozenset[str]())
+    for path, (file, line) in where.items() if images else ():
+        if path not in also[PHOTO] and path not in also[SKETCH]:
+            problems.append(Problem(file, line, f"{path!r} is listed but not there.", missing=True))
     return Listing(name or root.resolve().name, split, root, seen, unseen, **sets, also=also), problems
 
 
@@ -202,12 +203,6 @@ def _expected(folder: Path, key: str) -> str:
     """The list that belongs beside those that are there: TU-Berlin's names beside TU-Berlin's."""
     official = 1 if any(_find(folder, f"png_ready_filelist_{e}.txt") for e in ENDINGS.values()) else 0
     return f"{PREFIXES[DOMAIN_OF[key]][official]}_filelist_{ENDINGS[key]}.txt"
-
-
-def _missing(root: Path, where: dict[str, tuple[str, int]]) -> list[Problem]:
-    names = list(where)
-    gone = np.flatnonzero(stat_files(root, names)[:, 0] < 0)
-    return [Problem(*where[names[i]], f"{names[i]!r} is listed but not there.", missing=True) for i in gone]
 
 
 def _report(problems: list[Problem], listing: Listing) -> str:
