@@ -22,11 +22,6 @@ from sakerepro.errors import DataError, RunError
 SIDE = 6
 
 
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SAKEREPRO_CACHE", str(tmp_path / "cache"))
-
-
 @pytest.fixture
 def photos(tmp_path: Path) -> tuple[Path, list[str]]:
     root = tmp_path / "set of photos"
@@ -181,6 +176,26 @@ def test_two_processes_at_once_make_one_pack(photos: tuple[Path, list[str]]) -> 
     want = np.stack([read_image(root / name, SIDE) for name in sorted(names)])
     assert answers == [hashlib.sha256(want.tobytes()).hexdigest()] * 2
     assert the_folder()
+
+
+def test_a_killed_process_leaves_nothing_that_counts(photos: tuple[Path, list[str]]) -> None:
+    root, names = photos
+    code = (
+        "import os, signal, sys; from pathlib import Path; from sakerepro.data import packing\n"
+        "real, seen = packing.decode, []\n"
+        "def decode(*a):\n"
+        "    seen.append(a)\n"
+        "    return real(*a) if len(seen) < 3 else os.kill(os.getpid(), signal.SIGKILL)\n"
+        "packing.decode = decode\n"
+        f"packing.pack_images(Path({str(root)!r}), {names!r}, {SIDE}, progress=False)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == -9
+    left = [f for f in (paths.cache() / "packs").iterdir() if f.is_dir()]
+    assert len(left) == 1 and left[0].name.startswith(".")
+    pack = packed(root, names)
+    assert the_folder().name[0] != "."
+    for name in names:
+        assert np.array_equal(pack.pixels[pack.row_of[name]], read_image(root / name, SIDE))
 
 
 def test_no_images_make_an_empty_pack(tmp_path: Path) -> None:

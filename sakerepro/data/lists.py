@@ -7,6 +7,7 @@ gzipped (``.txt.gz``). Seen and unseen labels both start at 0.
 from __future__ import annotations
 
 import gzip
+import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -48,7 +49,8 @@ def read_split(root: Path, split: str | None = None, *, name: str = "", dedupe: 
 
     Args:
         root: the data set's folder.
-        split: its name; ``None`` for the first one there is. ``zeroshot0`` and ``zeroshot2`` name the same split.
+        split: its name; ``None`` for ``zeroshot`` or ``zeroshot1``, or the first there is.
+            ``zeroshot0`` and ``zeroshot2`` name the same split.
         name: of the data set, for people; by default the folder's.
         dedupe: keep only one of the photos that Sketchy's lists hold twice.
 
@@ -110,7 +112,7 @@ def _choose(root: Path, split: str | None) -> str:
     if not there:
         raise DataError(f"{root}: has no split: no folder with a cname_cid.txt in it, such as zeroshot1.")
     if split is None:
-        return there[0]
+        return next((s for s in ("zeroshot", "zeroshot1") if s in there), there[0])
     same = {"zeroshot0": "zeroshot2", "zeroshot2": "zeroshot0"}.get(split, split)
     for name in (split, same):
         if name in there:
@@ -127,7 +129,7 @@ def _lines(path: Path) -> list[tuple[int, str]]:
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
         text = data.decode("utf-8-sig")
-    except (OSError, EOFError, UnicodeDecodeError) as error:
+    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
         raise DataError(f"{path}: is not a list in UTF-8 ({error}). Get a fresh copy.") from error
     # not splitlines(): a name may hold one of the rarer separators of Unicode
     lines = ((i, line.rstrip("\r")) for i, line in enumerate(text.split("\n"), 1))

@@ -82,6 +82,8 @@ def pack_images(root: Path, names: Iterable[str], size: int, *, what: str = "pho
     with files.lock(folder.parent / f"{folder.name}.lock", waiting):
         if (pack := _open(folder, names, listing)) is not None:
             return pack
+        for left in folder.parent.glob(f".{folder.name}-*"):  # gigabytes of a process that was killed
+            shutil.rmtree(left, ignore_errors=True)
         with files.write_folder_whole(folder) as temporary:
             try:
                 _make(temporary, root, names, stats, size, 1 if grey else 3, label, listing, progress)

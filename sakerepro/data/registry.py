@@ -61,7 +61,7 @@ def load_dataset(name: str | Path, split: str | None = None, *, size: int = 224,
         name: ``"mini"`` (the generated world), ``"sketchy-125x25"``, ``"sketchy"``, ``"tuberlin"``, or a folder: either
             in the list format of the official code, or ``photo/<class>/*`` with ``sketch/<class>/*``.
         split: a folder of lists such as ``"zeroshot1"``; for a plain folder ``"unseen.txt"`` or ``"random"``.
-            ``None`` for the first there is.
+            ``None`` for the usual one.
         size: side of the packed images; the size of the network's input, or a little more.
         dedupe: drop the photos that Sketchy's lists hold twice.
         root: the data set's folder, if it is not in one of ``paths.data_places()``.
