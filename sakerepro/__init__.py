@@ -25,7 +25,8 @@ _WHERE = {
     "metrics": ["RetrievalMetrics", "retrieval_metrics"],
     "experiment": ["Experiment", "preset"],
     "runs": ["Run", "all_runs", "find", "open_run", "run"],
-    "items": ["experiments", "item_runs", "run_rows"],
+    "items": ["experiments", "item_runs", "query_precision", "run_rows"],
+    "provenance": ["about"],
     "errors": ["ConfigError", "DataError", "RunError", "SakeError"],
 }  # fmt: skip
 _HOME = {name: module for module, names in _WHERE.items() for name in names}
@@ -50,10 +51,11 @@ if TYPE_CHECKING:
     from .errors import ConfigError, DataError, RunError, SakeError
     from .experiment import Experiment, preset
     from .hashing import ITQ
-    from .items import experiments, item_runs, run_rows
+    from .items import experiments, item_runs, query_precision, run_rows
     from .losses import benchmark_loss, sake_loss, teacher_loss
     from .metrics import RetrievalMetrics, retrieval_metrics
     from .model import Student, build_student, factorise
+    from .provenance import about
     from .retrieval import search
     from .runs import Run, all_runs, find, open_run, run
     from .semantics import imagenet_overlap, leacock_chodorow, resolve_classes, semantic_similarity

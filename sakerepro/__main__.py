@@ -17,7 +17,7 @@ def _parser() -> argparse.ArgumentParser:
     )  # fmt: skip
     commands = parser.add_subparsers(dest="command", metavar="COMMAND")
 
-    item = commands.add_parser("item", help="make a table or figure of the paper: train what is missing, show the result")
+    item = commands.add_parser("item", help="make a table or figure: train what is missing, show the result")
     item.add_argument("name", help="table1, ...")
     item.add_argument("--preset", default="mini", help="mini (generated, default), small (real subset) or paper")
     item.add_argument("--seeds", default="0", help="comma-separated, such as 0,1,2")

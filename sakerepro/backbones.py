@@ -1,8 +1,8 @@
 """Networks from timm and torchvision, with the domain let in through conditional SE gates (section 3.3).
 
-A :class:`Backbone` turns ``images (N, 3, S, S)`` and ``domain (N,)`` into ``features (N, F)``. Without gates it does not
-look at the domain. ``cse_<name>`` is ``<name>`` with gates, ``cse_resnet50`` being the paper's CSE-ResNet-50: timm's
-``legacy_seresnet50`` (Caffe style, as the official code) whose SE modules are given one more input, the domain code.
+A :class:`Backbone` turns ``images (N, 3, S, S)`` and ``domain (N,)`` into ``features (N, F)``. Without gates it does
+not look at the domain. ``cse_<name>`` is ``<name>`` with gates, ``cse_resnet50`` being the paper's CSE-ResNet-50:
+timm's ``legacy_seresnet50`` (Caffe style, as the official code) whose SE modules are given one more input, the domain.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ class ConditionalSE(nn.Module):
         self.code, self.scale = code, scale
 
     @classmethod
-    def from_se(cls, se: nn.Module, code: DomainCode) -> ConditionalSE:
+    def from_se(cls, se: Any, code: DomainCode) -> ConditionalSE:
         """The gate of a pretrained SE module: 1x1 convolutions become linear, the domain's column starts at zero."""
         fc1, fc2 = se.fc1, se.fc2
         gate = cls(fc1.in_channels, fc1.out_channels, code)
@@ -114,7 +114,7 @@ def _convert_se(body: nn.Module, code: DomainCode) -> int:
 
 
 def _insert_gates(body: nn.Module, code: DomainCode) -> int:
-    """Put an identity gate behind the last batch norm of every residual block (before the addition); return how many."""
+    """Put an identity gate behind the last batch norm of every residual block, before the addition; count them."""
     count = 0
     for block in list(body.modules()):
         last = "bn3" if hasattr(block, "bn3") else "bn2" if type(block).__name__ == "BasicBlock" else None
@@ -165,8 +165,9 @@ def _mini_resnet(num_classes: int, **block_args: Any) -> nn.Module:
     from timm.models.resnet import Bottleneck, ResNet
 
     return ResNet(
-        Bottleneck, layers=(1, 1, 1, 1), channels=(16, 32, 64, 128), num_classes=num_classes, block_args=block_args
-    )
+        Bottleneck,  # type: ignore[arg-type]
+        layers=(1, 1, 1, 1), channels=(16, 32, 64, 128), num_classes=num_classes, block_args=block_args,
+    )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -238,7 +239,7 @@ def build_classifier(name: str, num_classes: int, state: dict[str, Tensor] | Non
         ConfigError: for an unknown name. DataError: for weights of another network or shape.
     """
     spec = architecture(name)
-    network = spec.make(num_classes)
+    network: Any = spec.make(num_classes)
     if state is not None:
         _load_strictly(network, state, name)
     if isinstance(getattr(network, "classifier", None), nn.Sequential):  # the AlexNet family: features are fc7
@@ -287,8 +288,8 @@ def weights_file(name: str, weights: str = "") -> Path:
     hub = architecture(name).hub
     get = f"`sakerepro weights fetch {name}` downloads {hub}" if hub else "There is no known source for it"
     raise DataError(
-        f"The ImageNet weights of {name} are missing. Looked for:\n  {looked}\n  {get}; or put a .safetensors file with "
-        "the network's own parameter names at one of these places."
+        f"The ImageNet weights of {name} are missing. Looked for:\n  {looked}\n  {get}; or put a .safetensors file "
+        "with the network's own parameter names at one of these places."
     )
 
 

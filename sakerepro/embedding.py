@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from .backbones import Backbone
 from .data.augmentation import augment
@@ -35,13 +36,13 @@ def apply(
     return np.concatenate(out)
 
 
-def embed(network: nn.Module, image_set: ImageSet, size: int, batch: int = 256) -> np.ndarray:
+def embed(network: Any, image_set: ImageSet, size: int, batch: int = 256) -> np.ndarray:
     """(N, d) float32 embeddings of a set by anything with ``embed(images, domain)`` and a ``backbone``."""
     network.eval()
     return apply(network.embed, network.backbone, image_set, size, batch)
 
 
-def top1(logits: Callable[[Tensor, Tensor], Tensor], network: nn.Module, image_set: ImageSet, size: int) -> float:
+def top1(logits: Callable[[Tensor, Tensor], Tensor], network: Any, image_set: ImageSet, size: int) -> float:
     """Share of a set's images, in [0, 1], whose largest logit is their label."""
     network.eval()
     predicted = apply(logits, network.backbone, image_set, size).argmax(axis=1)

@@ -44,14 +44,14 @@ def _typed(name: str, value: Any, want: type) -> Any:
 
 @dataclass(frozen=True)
 class Experiment:
-    """All settings of one run. The defaults are the paper's (section 4.1), or the official code's where it is silent."""
+    """All settings of one run. The defaults are the paper's (section 4.1); where it is silent, the official code's."""
 
     preset: str = _setting("mini", "label of the preset that the settings came from")
     dataset: str = _setting("mini", "mini, sketchy-125x25, sketchy, tuberlin, or a folder")
     split: str = _setting("zeroshot", "zeroshot (TU-Berlin, mini), zeroshot1 or zeroshot2 (Sketchy)")
     dedupe: bool = _setting(False, "drop the photos that Sketchy's lists hold twice")
-    random_unseen: int = _setting(0, "draw this many unseen classes at random instead of the split's own (section 4.2)")
-    pseudo_unseen: int = _setting(0, "hold out this many seen classes and evaluate on them: for every choice of settings")
+    random_unseen: int = _setting(0, "draw so many unseen classes at random, not the split's own (section 4.2)")
+    pseudo_unseen: int = _setting(0, "hold out so many seen classes and measure on them: to choose settings by")
     class_seed: int = _setting(0, "of the random or pseudo-unseen classes")
 
     backbone: str = _setting("cse_resnet50", "network; cse_ in front adds the domain gates (section 3.3)")

@@ -4,15 +4,17 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .errors import ConfigError, near_misses
 from .experiment import Experiment, preset
-from .rows import Row, rows_frame
+from .rows import Row, code_variant, rows_frame
 from .runs import Run, find, run
 
-METHODS = {  # what sets the compared methods apart; all else is equal
+METHODS: dict[str, dict[str, Any]] = {  # what sets the compared methods apart; all else is equal
     "pretrained": {"epochs": 0},
     "L_B": {"lambda_sake": 0.0},
     "L_B + L_T": {"lambda1": 1.0, "lambda2": 0.0},
@@ -82,9 +84,21 @@ def run_rows(runs: Iterable[Run]) -> pd.DataFrame:
                 preset=e.preset, representation=m["representation"], task=m["task"], classes=m.get("classes", "all"),
                 backbone=e.backbone, lambda_sake=e.lambda_sake if e.epochs else math.nan,
                 lambda1=e.lambda1 if e.epochs else math.nan, lambda2=e.lambda2 if e.epochs else math.nan,
-                convention=m["convention"], seed=e.seed, run=r.id, commit=origin["commit"], dirty=origin["dirty"],
+                variant=code_variant(m["representation"], e.dim), convention=m["convention"], seed=e.seed, run=r.id,
+                commit=origin["commit"], dirty=origin["dirty"],
             ))  # fmt: skip
     return rows_frame(rows)
+
+
+def query_precision(runs: Iterable[Run]) -> dict[tuple[str, str, str], np.ndarray]:
+    """(run id, task, representation) to the average precision of every query: what verdicts on one seed rest on."""
+    found = {}
+    for r in runs:
+        for name, values in r.embeddings().items():
+            if name.startswith("ap/"):
+                _, task, representation = name.split("/")
+                found[r.id, task, representation] = values
+    return found
 
 
 def _split_name(e: Experiment) -> str:

@@ -66,3 +66,15 @@ def provenance(**more: Any) -> dict[str, Any]:
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
         **more,
     }
+
+
+def about(preset: str, seeds: list[int]) -> str:
+    """What a notebook says of itself first: preset, seeds, versions, commit; only the last line is of this machine."""
+    from .tables_spec import DATA_LABEL
+
+    sha, dirty = commit()
+    versions = ", ".join(f"{p} {metadata.version(p)}" for p in ("torch", "timm", "numpy"))
+    return (
+        f"Preset {preset}: {DATA_LABEL.get(preset, 'unknown')}\nSeeds: {', '.join(map(str, seeds))}\n"
+        f"Python {sys.version.split()[0]}, {versions}; commit {sha[:12] or 'unknown'}{' (changed)' if dirty else ''}"
+    )

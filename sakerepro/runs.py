@@ -58,7 +58,7 @@ class Run:
             return pd.DataFrame()
 
     def embeddings(self) -> dict[str, np.ndarray]:
-        """``query``, ``gallery``, ``train_photo``, ``train_sketch``: (N, dim) float32, with ``*_labels`` (N,) and APs."""
+        """``query``, ``gallery``, ``train_photo``, ``train_sketch``: (N, dim), with ``*_labels`` and APs."""
         try:
             with np.load(self.folder / "embeddings.npz", allow_pickle=False) as file:
                 return dict(file)
@@ -130,7 +130,7 @@ def open_run(folder: Path) -> Run:
 def run(experiment: Experiment, trace: bool = False) -> Run:
     """Find the run of an experiment, or train, measure and keep it.
 
-    An interrupted run goes on from its last checkpoint. If another process is making the same run, this one waits for it.
+    An interrupted run goes on from its last checkpoint. If another process is making the same run, this one waits.
 
     Args:
         experiment: what to train.
@@ -195,7 +195,7 @@ def _write(
     write_json(new / "experiment.json", e.to_dict())
     write_text(new / "history.csv", pd.DataFrame(history).to_csv(index=False))
     write_json(new / "metrics.json", metrics)
-    np.savez(new / "embeddings.npz", **arrays)
+    np.savez(new / "embeddings.npz", **arrays)  # type: ignore[arg-type]
     save_file({k: v.contiguous().cpu() for k, v in student.state_dict().items()}, new / "weights.safetensors")
 
 

@@ -175,7 +175,7 @@ def resolve_classes(
     Args:
         names: class names; letter case, underscores, hyphens and spaces do not matter.
         dataset: ``"tuberlin"``, ``"sketchy"`` or ``"mini"`` (or a part such as ``"sketchy-125x25"``) for the table of
-            that data set. Any other name looks in all three; if it is a folder with a ``synsets.csv``, that is read as well.
+            that data set. Any other name looks in all three; a folder's ``synsets.csv`` is read as well.
         synsets: class name -> id such as ``"n02084071"``, or the path of a CSV file with the columns class,wnid, or
             of the folder with a ``synsets.csv``.
 

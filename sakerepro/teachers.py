@@ -42,7 +42,9 @@ def _trained(name: str, e: Experiment) -> tuple[Classifier, tuple[str, ...], dic
     from .training import train_teacher
 
     original = load_original(e.dataset, size=e.size)
-    spec = {"teacher": name, "size": e.size, "epochs": e.teacher_epochs, "seed": 0, "data": original.fingerprint}
+    spec: dict[str, Any] = {
+        "teacher": name, "size": e.size, "epochs": e.teacher_epochs, "seed": 0, "data": original.fingerprint,
+    }  # fmt: skip
     folder = paths.runs() / f"teacher-{name}-{short_hash(spec)}"
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(spec["seed"])
@@ -66,5 +68,5 @@ def _read(classifier: Classifier, folder: Path) -> Classifier:
     try:
         classifier.load_state_dict(read_weights(folder / "weights.safetensors"))
     except Exception as error:
-        raise RunError(f"{folder}: the teacher is damaged ({error}). Remove this folder; it is trained again.") from error
+        raise RunError(f"{folder}: the teacher is damaged ({error}). Remove it; it is trained again.") from error
     return classifier.eval()

@@ -15,7 +15,7 @@ from .data.augmentation import augment, draw_transforms, fill_value
 from .data.batches import epoch_batches
 from .data.dataset import Dataset, ImageSet, OriginalDomain
 from .experiment import Experiment
-from .loop import Batch, Task, device, fit, generator
+from .loop import Batch, Task, device, fit, generator, place
 from .losses import benchmark_loss, sake_loss
 from .model import Student
 
@@ -62,7 +62,7 @@ def train_teacher(
 
     The paper takes a network pretrained on ImageNet; this stands in for that where the world is generated.
     """
-    network = teacher.to(device(), memory_format=torch.channels_last)
+    network = place(teacher)
 
     def plan(epoch: int) -> list[np.ndarray]:
         network.train()
@@ -134,8 +134,8 @@ def train_student(
         trace: measures more after each epoch, into the history; never used for a choice.
     """
     e = experiment
-    student.to(device(), memory_format=torch.channels_last)
-    teacher.to(device(), memory_format=torch.channels_last).eval().requires_grad_(False)
+    place(student)
+    place(teacher).eval().requires_grad_(False)
     head = [*student.seen_head.parameters()]
     rest = [p for p in student.parameters() if all(p is not q for q in head)]
     optimiser = torch.optim.Adam(
