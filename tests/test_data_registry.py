@@ -18,7 +18,7 @@ SETS = ("train_sketch", "val_sketch", "query", "train_photo", "gallery")
 
 
 @pytest.fixture
-def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Data and cache below a temporary folder, and nothing else to be found."""
     monkeypatch.setenv("SAKEREPRO_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path / "data"))
@@ -39,8 +39,8 @@ def assert_pixels_are_the_files(data: Dataset, root: Path) -> None:
             assert np.array_equal(np.broadcast_to(images.take([i])[0], want.shape), want)
 
 
-def test_a_named_data_set_is_found_below_the_data_folder(own_places: Path) -> None:
-    root = sketchy_like(own_places / "data" / "Sketchy")
+def test_a_named_data_set_is_found_below_the_data_folder(elsewhere: Path) -> None:
+    root = sketchy_like(elsewhere / "data" / "Sketchy")
     data = load("sketchy", "zeroshot1")
     assert (data.name, data.split, len(data.seen), len(data.unseen)) == ("sketchy", "zeroshot1", 3, 2)
     assert [len(getattr(data, s)) for s in SETS] == [9, 3, 8, 12, 8]
@@ -48,14 +48,14 @@ def test_a_named_data_set_is_found_below_the_data_folder(own_places: Path) -> No
     assert_pixels_are_the_files(data, root)
 
 
-def test_root_may_be_the_data_set_or_the_folder_around_it(own_places: Path) -> None:
-    root = sketchy_like(own_places / "elsewhere" / "Sketchy")
+def test_root_may_be_the_data_set_or_the_folder_around_it(elsewhere: Path) -> None:
+    root = sketchy_like(elsewhere / "elsewhere" / "Sketchy")
     fingerprints = {load("sketchy", root=r).fingerprint for r in (root, root.parent)} | {load(root).fingerprint}
     assert len(fingerprints) == 1
 
 
-def test_dedupe_and_other_splits_use_the_same_packs(own_places: Path) -> None:
-    root = sketchy_like(own_places / "data" / "Sketchy")
+def test_dedupe_and_other_splits_use_the_same_packs(elsewhere: Path) -> None:
+    root = sketchy_like(elsewhere / "data" / "Sketchy")
     sketchy_like(root, seen=("ant", "dog"), unseen=("elk",), split="zeroshot2", images=False)
     all_photos, other = load("sketchy", "zeroshot1"), load(root, "zeroshot2")
     deduped = load("sketchy", "zeroshot1", dedupe=True)
@@ -65,8 +65,8 @@ def test_dedupe_and_other_splits_use_the_same_packs(own_places: Path) -> None:
     assert_pixels_are_the_files(deduped, root)
 
 
-def test_a_plain_folder_by_path(own_places: Path) -> None:
-    root = plain_folder(own_places / "my photos")
+def test_a_plain_folder_by_path(elsewhere: Path) -> None:
+    root = plain_folder(elsewhere / "my photos")
     (root / "unseen.txt").write_text("elk\n")
     data = load(root)
     assert (data.name, data.unseen, data.split) == ("my photos", ("elk",), "unseen.txt")
@@ -75,8 +75,8 @@ def test_a_plain_folder_by_path(own_places: Path) -> None:
     assert len(drawn.unseen) == 2 and drawn.split == "random2-3"
 
 
-def test_the_fingerprint_follows_contents_names_labels_and_size(own_places: Path) -> None:
-    root = plain_folder(own_places / "set")
+def test_the_fingerprint_follows_contents_names_labels_and_size(elsewhere: Path) -> None:
+    root = plain_folder(elsewhere / "set")
     (root / "unseen.txt").write_text("elk\n")
     seen = {load(root).fingerprint}
     assert {load(root).fingerprint} == seen
@@ -91,7 +91,7 @@ def test_the_fingerprint_follows_contents_names_labels_and_size(own_places: Path
 
 
 @pytest.mark.parametrize("name", ["sketchy", "tuberlin", "sketchy-125x25"])
-def test_a_missing_data_set_says_what_to_get_and_where_to_put_it(own_places: Path, name: str) -> None:
+def test_a_missing_data_set_says_what_to_get_and_where_to_put_it(elsewhere: Path, name: str) -> None:
     with pytest.raises(DataError) as error:
         load(name)
     says = str(error.value)
@@ -100,7 +100,7 @@ def test_a_missing_data_set_says_what_to_get_and_where_to_put_it(own_places: Pat
     assert "zeroshot" in says and "SAKEREPRO_REAL_DATA" in says and "SAKEREPRO_DATA" in says
 
 
-def test_unknown_names_offer_the_closest(own_places: Path) -> None:
+def test_unknown_names_offer_the_closest(elsewhere: Path) -> None:
     with pytest.raises(ConfigError, match=r"data set 'tu-berlin' is unknown, and no folder\. Did you mean 'tuberlin'"):
         load("tu-berlin")
     with pytest.raises(DataError, match="is not there, or not a folder"):
@@ -111,13 +111,13 @@ def test_unknown_names_offer_the_closest(own_places: Path) -> None:
         load("mini", "zeroshot7")
     with pytest.raises(ConfigError, match="size = 0"):
         load_dataset("mini", size=0)
-    (own_places / "empty").mkdir()
+    (elsewhere / "empty").mkdir()
     with pytest.raises(DataError, match="has no split|photo"):
-        load(own_places / "empty")
+        load(elsewhere / "empty")
 
 
-def test_bad_images_of_a_data_set_are_named(own_places: Path) -> None:
-    root = plain_folder(own_places / "set")
+def test_bad_images_of_a_data_set_are_named(elsewhere: Path) -> None:
+    root = plain_folder(elsewhere / "set")
     (root / "unseen.txt").write_text("elk\n")
     bad = root / "photo" / "cow" / "p 1.png"
     bad.write_text("no image")
@@ -137,8 +137,8 @@ def image_folder(root: Path, wnids: tuple[str, ...] = ("n02084071", "n02121620")
     return root
 
 
-def test_an_image_folder_is_an_original_domain(own_places: Path) -> None:
-    root = image_folder(own_places / "imagenet")
+def test_an_image_folder_is_an_original_domain(elsewhere: Path) -> None:
+    root = image_folder(elsewhere / "imagenet")
     original = load_original(root, SIDE, progress=False)
     assert original.wnids == ("n02084071", "n02121620")
     assert original.train.labels.tolist() == [0, 0, 0, 1, 1, 1] and original.val.labels.tolist() == [0, 1]
@@ -149,8 +149,8 @@ def test_an_image_folder_is_an_original_domain(own_places: Path) -> None:
     assert len(load_original(root, SIDE, progress=False, per_class=2).train) == 4
 
 
-def test_what_is_wrong_with_an_image_folder(own_places: Path) -> None:
-    root = image_folder(own_places / "imagenet")
+def test_what_is_wrong_with_an_image_folder(elsewhere: Path) -> None:
+    root = image_folder(elsewhere / "imagenet")
     (root / "train" / "n99999999").mkdir()
     with pytest.raises(DataError, match=r"n99999999: holds no image"):
         load_original(root, SIDE, progress=False)
@@ -161,7 +161,7 @@ def test_what_is_wrong_with_an_image_folder(own_places: Path) -> None:
     with pytest.raises(DataError, match=r"dogs: is not named by a WordNet id"):
         load_original(root, SIDE, progress=False)
     with pytest.raises(DataError, match=r"train: is not there"):
-        load_original(own_places, SIDE, progress=False)
+        load_original(elsewhere, SIDE, progress=False)
     with pytest.raises(ConfigError, match="Did you mean 'tiny-imagenet-40'"):
         load_original("tiny-imagenet", SIDE)
 
