@@ -39,8 +39,8 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
-        move = {"device": device, "non_blocking": True}
-        return Batch(self.images.to(**move), self.labels.to(**move), self.domain.to(**move), self.photos, self.names)
+        tensors = (t.to(device, non_blocking=True) for t in (self.images, self.labels, self.domain))
+        return Batch(*tensors, self.photos, self.names)
 
 
 @dataclass
