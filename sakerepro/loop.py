@@ -39,8 +39,8 @@ class Batch:
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
-        tensors = (t.to(device, non_blocking=True) for t in (self.images, self.labels, self.domain))
-        return Batch(*tensors, self.photos, self.names)
+        images, labels, domain = (t.to(device, non_blocking=True) for t in (self.images, self.labels, self.domain))
+        return Batch(images, labels, domain, self.photos, self.names)
 
 
 @dataclass
