@@ -101,11 +101,11 @@ def build_student(
         raise ConfigError(
             f"A {name} student starts from {teacher_architecture(name)}, but the teacher is {teacher.name}."
         )
+    feature, head = factorise(teacher.head.weight.detach(), dim, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         backbone = teacher.backbone.with_gates() if name.startswith("cse_") else copy.deepcopy(teacher.backbone)
         student = Student(backbone, dim, num_seen, teacher.head.out_features)
-    feature, head = factorise(teacher.head.weight.detach(), dim, seed)
     with torch.no_grad():
         student.feature.weight.copy_(feature)
         student.feature.bias.zero_()

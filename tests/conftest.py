@@ -1,0 +1,74 @@
+"""What all tests share: folders of their own, random numbers, the tiny task, real data where it is at hand."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+os.environ["TQDM_DISABLE"] = "1"  # read when tqdm is imported
+
+import numpy as np  # noqa: E402
+import pytest  # noqa: E402
+import tiny  # noqa: E402
+
+from sakerepro import paths  # noqa: E402
+from sakerepro.data.dataset import Dataset  # noqa: E402
+from sakerepro.experiment import Experiment  # noqa: E402
+from sakerepro.runs import Run, run  # noqa: E402
+
+PLACES = ("RUNS", "RESULTS", "CACHE")
+
+
+@pytest.fixture(autouse=True)
+def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No test sees or leaves a run, a result or a pack of another."""
+    for place in PLACES:
+        monkeypatch.setenv(f"SAKEREPRO_{place}", str(tmp_path / place.lower()))
+    return tmp_path
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
+
+
+@pytest.fixture
+def real_data() -> Callable[[str], Path]:
+    """``real_data("weights/x.safetensors")``: its path, or the test is skipped."""
+
+    def find(name: str) -> Path:
+        if (found := paths.find_data(name)) is None:
+            pytest.skip(f"{name} is not in any of {', '.join(map(str, paths.data_places()))}")
+        return found
+
+    return find
+
+
+@pytest.fixture(scope="session")
+def tiny_data() -> Dataset:
+    """The tiny task in memory."""
+    return tiny.dataset()
+
+
+@pytest.fixture(scope="session")
+def tiny_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the tiny task in ``data`` and a teacher's weights in ``se_resnet_mini.safetensors``."""
+    place = tmp_path_factory.mktemp("tiny")
+    tiny.write_folder(place / "data")
+    tiny.write_weights(place / "se_resnet_mini.safetensors")
+    return place
+
+
+@pytest.fixture(scope="session")
+def tiny_experiment(tiny_place: Path) -> Experiment:
+    return tiny.experiment(tiny_place / "data", tiny_place / "se_resnet_mini.safetensors")
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_place: Path, tiny_experiment: Experiment) -> Run:
+    """A finished run that was never interrupted; tests that damage it work on a copy."""
+    with pytest.MonkeyPatch.context() as patch:
+        for place in PLACES:
+            patch.setenv(f"SAKEREPRO_{place}", str(tiny_place / place.lower()))
+        return run(tiny_experiment, trace=True)
