@@ -18,15 +18,14 @@ import numpy as np
 
 from .. import files, paths
 from ..errors import ConfigError, RunError, near_misses
-from . import world_render
 from .dataset import PHOTO, SKETCH, Dataset, ImageSet, OriginalDomain
 from .listing import fingerprint_of
 from .world_classes import WorldClass, of_role
-from .world_plans import figure_of, number_of, recipe
+from .world_draw import HELD_OUT, VERSION, check_size, draw
+from .world_files import write_world
 
-VERSION = 1  # of the pictures: raise it with every change of a plan or of the rendering, so that caches are made again
-HELD_OUT = 5000  # the index of the first validation image, so that more training images change no validation image
-_DOMAINS = {"photo": PHOTO, "sketch": SKETCH}
+__all__ = ["Counts", "World", "draw", "load_world", "make_world", "write_world"]
+
 _PACKS = ("original", "photos", "sketches")
 
 
@@ -50,29 +49,6 @@ class World(NamedTuple):
     original: OriginalDomain
 
 
-def draw(class_name: str, domain: int | str, size: int = 48, seed: int = 0, index: int = 0) -> np.ndarray:
-    """One image: (size, size, 3) uint8 for a photo, (size, size, 1) for a sketch.
-
-    Args:
-        class_name: one of the world's classes; any other name gets a recipe of its own (:func:`world_plans.recipe`).
-        domain: ``PHOTO`` or ``SKETCH``, or ``"photo"`` or ``"sketch"``.
-        size: side in pixels, 8 to 512.
-        seed, index: not negative; any change of either gives another image.
-
-    Raises:
-        ConfigError: for a size, seed, index or domain that cannot be.
-    """
-    code = _DOMAINS.get(domain, -1) if isinstance(domain, str) else domain
-    if code not in (PHOTO, SKETCH):
-        raise ConfigError(f"domain = {domain!r} is neither photo (0) nor sketch (1).")
-    _check_size(size, seed)
-    if index < 0:
-        raise ConfigError(f"index = {index} of a generated image has to be at least 0.")
-    rng = np.random.default_rng([seed, number_of(class_name), code, index])
-    figure = figure_of(recipe(class_name), rng, spread=0.12 if code == PHOTO else 0.2)
-    return (world_render.photo if code == PHOTO else world_render.sketch)(figure, size, rng)
-
-
 def make_world(size: int = 48, seed: int = 0, *, progress: bool = True, **counts: int) -> World:
     """Draw the world, without a look at the cache.
 
@@ -86,7 +62,7 @@ def make_world(size: int = 48, seed: int = 0, *, progress: bool = True, **counts
         ConfigError: for an unknown count, or a value that cannot be.
     """
     amount = _counts(counts)
-    _check_size(size, seed)
+    check_size(size, seed)
     plan = _plan(amount)
     packs = {name: _drawn(plan[name], size, seed, name, progress) for name in _PACKS}
     digests = {name: _digests(pack) for name, pack in packs.items()}
@@ -101,7 +77,7 @@ def load_world(size: int = 48, seed: int = 0, *, progress: bool = True, **counts
         RunError: if the cache cannot be written.
     """
     amount = _counts(counts)
-    _check_size(size, seed)
+    check_size(size, seed)
     key = files.short_hash([VERSION, size, seed, asdict(amount), [c.name for c in _classes()]])
     folder = paths.cache() / f"world-{key}"
     if (world := _open(folder, amount, size)) is not None:
@@ -120,13 +96,6 @@ def load_world(size: int = 48, seed: int = 0, *, progress: bool = True, **counts
     if world is None:
         raise RunError(f"{folder}: cannot be read back after writing. Check the disk, or set SAKEREPRO_CACHE.")
     return world
-
-
-def _check_size(size: int, seed: int) -> None:
-    if not isinstance(size, int) or not 8 <= size <= 512:
-        raise ConfigError(f"size = {size!r} of generated images has to be a whole number from 8 to 512.")
-    if not isinstance(seed, int) or seed < 0:
-        raise ConfigError(f"seed = {seed!r} of the generated world has to be a whole number, at least 0.")
 
 
 def _counts(counts: dict[str, Any]) -> Counts:

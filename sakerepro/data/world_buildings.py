@@ -58,7 +58,7 @@ def _lighthouse(f: Figure) -> None:
     for i in range(3):
         a, b = 0.18 + 0.27 * i, 0.31 + 0.27 * i
         wa, wb = w + (top - w) * a, w + (top - w) * b
-        f.area([(-wa, a * h), (wa, a * h), (wb, b * h), (-wb, b * h)], "red" if f.kind("hue") else "main")
+        f.area([(-wa, a * h), (wa, a * h), (wb, b * h), (-wb, b * h)], "red")
     f.box(-top * 1.4, h, top * 1.4, h + 0.04, "black")
     f.box(-top * 0.75, h + 0.04, top * 0.75, h + 0.17, "yellow")
     f.area([(-top, h + 0.17), (0, h + 0.3), (top, h + 0.17)], "red")

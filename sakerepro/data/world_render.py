@@ -217,7 +217,7 @@ class _Hand:
         points = middle + (points - middle) * np.exp(0.06 * self.rng.standard_normal(2))
         if not part.width:
             points = np.concatenate([points, points[:1]])
-        if self.corners and len(points) > 12:
+        if self.corners and len(points) > 12 and _is_curve(points):
             points = points[:: 3 if part.width else len(points) // 7]
             points = points if part.width else np.concatenate([points, points[:1]])
         line = _resampled(points, self.fine / 16)
@@ -236,6 +236,13 @@ class _Hand:
             start, missing = int(self.rng.integers(n)), max(1, int(n * self.gap))
             line = np.roll(line[:-1], -start, axis=0)[missing:] if np.allclose(line[0], line[-1]) else line[missing:]
         draw.line(list(map(tuple, line.tolist())), fill=self.ink, width=self.width, joint="curve")
+
+
+def _is_curve(points: np.ndarray) -> bool:
+    """Whether no corner of the polyline turns by more than about 70 degrees."""
+    way = np.diff(points, axis=0)
+    way /= np.maximum(np.hypot(way[:, 0], way[:, 1])[:, None], 1e-9)
+    return bool((way[1:] * way[:-1]).sum(axis=1).min() > 0.35)
 
 
 def _resampled(points: np.ndarray, step: float) -> np.ndarray:
