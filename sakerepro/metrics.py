@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import _inputs, _ties
+from . import _inputs, _ranking
 from .errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -43,7 +43,7 @@ class RetrievalMetrics:
     distance: str
     convention: str
     ties: str
-    _sums: _ties.Sums = field(repr=False)
+    _sums: _ranking.Sums = field(repr=False)
 
     def under(self, convention: str) -> RetrievalMetrics:
         """The same ranking under another convention, without ranking again.
@@ -122,7 +122,7 @@ def retrieval_metrics(
             f"they are left out of the means.",
             stacklevel=2,
         )
-    sums = _ties.rank(query, gallery, class_q, class_g, cuts, distance, ties)
+    sums = _ranking.rank(query, gallery, class_q, class_g, cuts, distance, TIES.index(ties))
     return _measure(sums, cuts, len(gallery), distance, convention, ties)
 
 
@@ -143,7 +143,7 @@ def _classes(query: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _measure(
-    sums: _ties.Sums, ks: tuple[int, ...], n_gallery: int, distance: str, convention: str, ties: str
+    sums: _ranking.Sums, ks: tuple[int, ...], n_gallery: int, distance: str, convention: str, ties: str
 ) -> RetrievalMetrics:
     """Divide the sums of precisions as the convention says."""
     _inputs.one_of(convention, CONVENTIONS, "convention")
@@ -176,7 +176,7 @@ def _measure(
     )
 
 
-def _refuse_ties(sums: _ties.Sums) -> None:
+def _refuse_ties(sums: _ranking.Sums) -> None:
     mixed = int(np.isnan(sums.interpolated).sum())
     if mixed:
         raise ConfigError(

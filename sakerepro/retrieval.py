@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import _inputs
+from . import _inputs, _ranking
 from .errors import ConfigError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ._inputs import Array
 
 
@@ -37,9 +40,79 @@ def search(
     query, gallery = _inputs.pair(query, gallery, distance)
     if not 1 <= k <= len(gallery):
         raise ConfigError(f"k={k} is not possible with a gallery of {len(gallery)} images. Use 1 to {len(gallery)}.")
-    if distance == "cosine":
-        away = 1 - _inputs.unit(query) @ _inputs.unit(gallery).T
-    else:
-        away = np.stack([np.bitwise_count(row ^ gallery).sum(1, dtype=np.int32) for row in query])
-    index = np.argsort(away, axis=1, kind="stable")[:, :k]
-    return index, np.take_along_axis(away, index, 1)
+    find = _nearest_features if distance == "cosine" else _nearest_codes
+    keys, index = find(query, gallery, k)
+    order = np.argsort(keys, axis=1, kind="stable")
+    keys, index = np.take_along_axis(keys, order, 1), np.take_along_axis(index, order, 1)
+    return index, 1 + keys if distance == "cosine" else keys  # the key of a feature is minus its cosine
+
+
+@dataclass(frozen=True, eq=False)
+class _Kept:
+    """The candidates of a chunk of queries, in the order of the gallery."""
+
+    keys: np.ndarray  # (q, room)
+    index: np.ndarray  # (q, room) int64
+    counts: np.ndarray  # (q,) candidates so far
+    bounds: np.ndarray  # (q,) key that a further photo must be below
+
+    @classmethod
+    def of(cls, queries: int, k: int, kind: np.dtype) -> _Kept:
+        shape, limit = (queries, _room(k)), np.inf if kind.kind == "f" else np.iinfo(kind).max
+        counts, bounds = np.zeros(queries, np.int64), np.full(queries, limit, kind)
+        return cls(np.empty(shape, kind), np.empty(shape, np.int64), counts, bounds)
+
+    def part(self, start: int) -> tuple[np.ndarray, ...]:
+        rows = slice(start, start + _ranking.BLOCK)
+        return self.keys[rows], self.index[rows], self.counts[rows], self.bounds[rows]
+
+
+def _room(k: int) -> int:
+    """Places for candidates: so many that cutting them back to k costs little per candidate."""
+    return 2 * k + 64
+
+
+def _chunks(queries: int, k: int) -> Iterator[slice]:
+    step = max(1, _ranking.BUDGET // (16 * _room(k)))
+    return (slice(s, min(s + step, queries)) for s in range(0, queries, step))
+
+
+def _nearest_features(query: np.ndarray, gallery: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    from . import _kernels
+
+    keys, index = np.empty((len(query), k), query.dtype), np.empty((len(query), k), np.int64)
+    tiles, padded = _ranking.Tiles.of(gallery), _ranking.query_keys(query)
+    for part in _chunks(len(query), k):
+        kept = _Kept.of(part.stop - part.start, k, query.dtype)
+        starts = range(0, len(kept.counts), _ranking.BLOCK)
+        for first, width, block in tiles.blocks():
+
+            def search_block(
+                s: int, part: slice = part, kept: _Kept = kept, first: int = first, width: int = width,
+                block: np.ndarray = block,
+            ) -> None:  # fmt: skip
+                rows = padded[part.start + s : min(part.start + s + _ranking.BLOCK, part.stop) + _kernels.STEP]
+                _kernels.nearest_features(rows, block, width, first, k, *kept.part(s))
+
+            _ranking.each(search_block, starts)
+        _ranking.each(lambda s, kept=kept: _kernels.finish(k, *kept.part(s)[:3]), starts)  # type: ignore[misc]
+        keys[part], index[part] = kept.keys[:, :k], kept.index[:, :k]
+    return keys, index
+
+
+def _nearest_codes(query: np.ndarray, gallery: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    from . import _kernels
+
+    keys, index = np.empty((len(query), k), np.int32), np.empty((len(query), k), np.int64)
+    rows, words = _ranking.as_words(query), np.ascontiguousarray(_ranking.as_words(gallery).T)
+    for part in _chunks(len(query), k):
+        kept = _Kept.of(part.stop - part.start, k, keys.dtype)
+
+        def search_block(s: int, part: slice = part, kept: _Kept = kept) -> None:
+            block = rows[part.start + s : min(part.start + s + _ranking.BLOCK, part.stop)]
+            _kernels.nearest_codes(block, words, k, *kept.part(s))
+            _kernels.finish(k, *kept.part(s)[:3])
+
+        _ranking.each(search_block, range(0, len(kept.counts), _ranking.BLOCK))
+        keys[part], index[part] = kept.keys[:, :k], kept.index[:, :k]
+    return keys, index

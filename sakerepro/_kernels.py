@@ -1,0 +1,292 @@
+"""Compiled loops for ranking and search: tiles of scores, counting against thresholds, the k smallest.
+
+Photos are handled in tiles of :data:`TILE`, stored dimension by dimension, so that one score never leaves the cache
+between being computed and being counted, and so that each score is the same sum in the same order wherever the photo
+stands: equal features tie exactly. A *key* is a distance in the wide sense: the smaller, the nearer (minus the cosine).
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import njit, types
+from numba.extending import intrinsic
+
+TILE = 1024
+CODES = 4096  # the same for codes, which are smaller
+BEYOND = 8  # counters for keys beyond all thresholds, in turn: one alone would wait for itself
+STEP = 4  # queries and dimensions that one pass of `keys` takes together; both are padded to it
+
+_fast = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract"}}
+
+
+@intrinsic
+def popcount(typingctx, word):
+    """Number of ones of a uint64, as one instruction that LLVM can vectorise."""
+
+    def build(context, builder, signature, arguments):
+        return builder.ctpop(arguments[0])
+
+    return types.uint64(types.uint64), build
+
+
+@njit(**_fast)
+def inverse_lengths(x, out):
+    """out[n] = 1 / |x[n]|, or 0 for a row of zeros."""
+    for n in range(len(x)):
+        total = 0.0
+        for k in range(x.shape[1]):
+            total += np.float64(x[n, k]) * np.float64(x[n, k])
+        out[n] = 1 / np.sqrt(total) if total > 0 else 0.0
+
+
+@njit(**_fast)
+def fill_tile(x, rows, factor, tile):
+    """tile[k, j] = x[rows[j], k] * factor[rows[j]]; the rest of the (d padded, TILE) tile stays zero."""
+    count, d = len(rows), x.shape[1]
+    for start in range(0, count, 16):  # 16 photos at a time fill whole cache lines of the tile
+        stop = min(start + 16, count)
+        for k in range(d):
+            for j in range(start, stop):
+                tile[k, j] = x[rows[j], k] * factor[rows[j]]
+    tile[:d, count:] = 0
+    tile[d:] = 0
+
+
+@njit(**_fast)
+def keys(query, tile, out):
+    """out = query @ tile for STEP queries and all TILE columns."""
+    out[:] = 0
+    q0, q1, q2, q3 = query[0], query[1], query[2], query[3]
+    o0, o1, o2, o3 = out[0], out[1], out[2], out[3]
+    for k in range(0, len(tile), 4):
+        a0, a1, a2, a3 = q0[k], q0[k + 1], q0[k + 2], q0[k + 3]
+        b0, b1, b2, b3 = q1[k], q1[k + 1], q1[k + 2], q1[k + 3]
+        c0, c1, c2, c3 = q2[k], q2[k + 1], q2[k + 2], q2[k + 3]
+        d0, d1, d2, d3 = q3[k], q3[k + 1], q3[k + 2], q3[k + 3]
+        t0, t1, t2, t3 = tile[k], tile[k + 1], tile[k + 2], tile[k + 3]
+        for j in range(TILE):
+            g0, g1, g2, g3 = t0[j], t1[j], t2[j], t3[j]
+            o0[j] = o0[j] + a0 * g0 + a1 * g1 + a2 * g2 + a3 * g3
+            o1[j] = o1[j] + b0 * g0 + b1 * g1 + b2 * g2 + b3 * g3
+            o2[j] = o2[j] + c0 * g0 + c1 * g1 + c2 * g2 + c3 * g3
+            o3[j] = o3[j] + d0 * g0 + d1 * g1 + d2 * g2 + d3 * g3
+
+
+@njit(**_fast)
+def relevant_keys(query, tile, count, out):
+    """out[i, j] = key of query i and photo j of one tile, for the len(out) queries of one class."""
+    buffer = np.empty((STEP, TILE), query.dtype)
+    for i in range(0, len(out), STEP):
+        keys(query[i : i + STEP], tile, buffer)
+        for s in range(min(STEP, len(out) - i)):
+            out[i + s] = buffer[s, :count]
+
+
+@njit(**_fast)
+def build_table(thresholds, table):
+    """Make ``table[b]`` the number of thresholds in buckets before b; return the first key and buckets per unit.
+
+    `thresholds` are sorted and end with infinity, which is in no bucket. The bucket of a key never falls as the key
+    rises, so whatever lies in an earlier bucket is smaller. The last bucket lies beyond all thresholds.
+    """
+    one, buckets, count = thresholds.dtype.type, len(table) - BEYOND, len(thresholds) - BEYOND
+    low, high = thresholds[0], thresholds[count - 1]
+    scale = (buckets - 1) / (np.float64(high) - np.float64(low)) if high > low else 0.0
+    scale = one(scale) if scale < 1e30 else one(0.0)
+    table[:] = 0
+    for key in thresholds[:count]:
+        table[min(int((key - low) * scale), buckets - 1) + 1] += np.uint32(1)
+    for b in range(buckets - 1):
+        table[b + 1] += table[b]
+    for b in range(BEYOND):
+        table[buckets + b] = count + b
+    return low, scale
+
+
+@njit(**_fast)
+def count_tile(row, found, width, thresholds, table, low, scale, counts):
+    """Count the keys of one query and tile between and on its sorted thresholds.
+
+    counts[2 p] counts keys between thresholds p - 1 and p, counts[2 p + 1] keys equal to p (first of equal ones).
+    """
+    last, zero = row.dtype.type(len(table) - BEYOND), row.dtype.type(0)
+    for j in range(TILE):
+        bucket = (row[j] - low) * scale
+        bucket = bucket if bucket > zero else zero
+        found[j] = np.uint32(bucket if bucket < last else last)
+    for j in range(width):  # unsigned indices: numba then tests for no negative ones
+        key = row[np.uint64(j)]
+        p = np.uint64(table[found[np.uint64(j)]])
+        p += np.uint64(thresholds[p] < key)  # a bucket holds few thresholds: two steps without a branch, rarely more
+        p += np.uint64(thresholds[p] < key)
+        while thresholds[p] < key:
+            p += np.uint64(1)
+        counts[p + p + np.uint64(thresholds[p] == key)] += np.uint32(1)
+
+
+@njit(**_fast)
+def count_tile_in_order(row, width, classes, wanted, thresholds, counts, within, seen):
+    """`count_tile` that also notes, for every relevant photo, which one it is among the photos of equal key."""
+    for j in range(width):
+        key = row[j]
+        p = np.searchsorted(thresholds, key)
+        equal = thresholds[p] == key
+        counts[2 * p + equal] += np.uint32(1)
+        if equal and classes[j] == wanted:
+            within[p + seen[p]] = counts[2 * p + 1]
+            seen[p] += np.uint32(1)
+
+
+@njit(**_fast)
+def count_block(query, tiles, width, at, thresholds, table_at, tables, counts, classes, wanted, within, seen):
+    """Count a block of queries against a super-block of `width` photos; in order if `within` has room for it.
+
+    Query i owns thresholds and counters from at[i] to at[i + 1], and the table from table_at[i] to table_at[i + 1].
+    """
+    block, in_order = len(wanted), len(within) > 0
+    buffer = np.empty((STEP, TILE), query.dtype)
+    found = np.empty(TILE, np.uint32)
+    low, scale = np.empty(block, query.dtype), np.empty(block, query.dtype)
+    for i in range(block):
+        low[i], scale[i] = build_table(thresholds[at[i] : at[i + 1]], tables[table_at[i] : table_at[i + 1]])
+    for t in range(len(tiles)):
+        inside = min(TILE, width - t * TILE)
+        for i in range(0, block, STEP):
+            keys(query[i : i + STEP], tiles[t], buffer)
+            for s in range(i, min(i + STEP, block)):
+                a, b, row = at[s], at[s + 1], buffer[s - i]
+                if in_order:
+                    here = classes[t * TILE : t * TILE + inside]
+                    count_tile_in_order(
+                        row, inside, here, wanted[s], thresholds[a:b], counts[2 * a : 2 * b], within[a:b], seen[a:b]
+                    )
+                else:
+                    table = tables[table_at[s] : table_at[s + 1]]
+                    count_tile(row, found, inside, thresholds[a:b], table, low[s], scale[s], counts[2 * a : 2 * b])
+
+
+@njit(**_fast)
+def bit_distances(query, words, start, stop, out):
+    """out[j] = differing bits between a query of W words and column start + j of the (W, G) gallery."""
+    q, row = query[0], words[0, start:stop]
+    for j in range(stop - start):
+        out[j] = np.int32(popcount(q ^ row[j]))
+    for w in range(1, len(words)):
+        q, row = query[w], words[w, start:stop]
+        for j in range(stop - start):
+            out[j] += np.int32(popcount(q ^ row[j]))
+
+
+@njit(**_fast)
+def distance_histogram(query, words, start, stop, buffer, four, out):
+    """out[d] = photos of columns start ... stop at distance d; `four` counters in turn: none waits for itself."""
+    four[:] = 0
+    for begin in range(start, stop, CODES):
+        end = min(begin + CODES, stop)
+        bit_distances(query, words, begin, end, buffer)
+        whole = (end - begin) & ~3
+        for j in range(0, whole, 4):
+            four[0, np.uint32(buffer[j])] += 1
+            four[1, np.uint32(buffer[j + 1])] += 1
+            four[2, np.uint32(buffer[j + 2])] += 1
+            four[3, np.uint32(buffer[j + 3])] += 1
+        for j in range(whole, end - begin):
+            four[0, buffer[j]] += 1
+    for d in range(len(out)):
+        out[d] = four[0, d] + four[1, d] + four[2, d] + four[3, d]
+
+
+@njit(**_fast)
+def places_in_order(query, words, classes, wanted, first, buffer, within):
+    """within[p] = place of a relevant photo among all photos of its distance; distance d begins at p = first[d]."""
+    passed, noted = np.zeros(len(first), np.int64), np.zeros(len(first), np.int64)
+    for begin in range(0, words.shape[1], CODES):
+        end = min(begin + CODES, words.shape[1])
+        bit_distances(query, words, begin, end, buffer)
+        for j in range(end - begin):
+            d = buffer[j]
+            passed[d] += 1
+            if classes[begin + j] == wanted:
+                within[first[d] + noted[d]] = passed[d]
+                noted[d] += 1
+
+
+@njit(**_fast)
+def shrink(keys_kept, index_kept, count, k):
+    """Keep the k smallest of `count` candidates, the earlier of equal ones, in their order; return the k-th key."""
+    bound = np.partition(keys_kept[:count], k - 1)[k - 1]
+    equal = k
+    for j in range(count):
+        equal -= keys_kept[j] < bound
+    kept = 0
+    for j in range(count):
+        key = keys_kept[j]
+        if key < bound or (key == bound and equal > 0):
+            equal -= key == bound
+            keys_kept[kept], index_kept[kept] = key, index_kept[j]
+            kept += 1
+    return bound
+
+
+@njit(**_fast)
+def any_below(row, bound):
+    """Whether one of 128 keys is below the bound; the fixed length lets LLVM compare many at once."""
+    found = False
+    for j in range(128):
+        found |= row[j] < bound
+    return found
+
+
+@njit(**_fast)
+def collect(row, width, offset, k, keys_kept, index_kept, count, bound):
+    """Add the photos of one tile that are nearer than the bound to the candidates; return their number and the bound.
+
+    A later photo at the bound itself loses to the k earlier ones, so "nearer" is strict.
+    """
+    for start in range(0, width, 128):
+        stop = min(start + 128, width)
+        if stop - start == 128 and not any_below(row[start:stop], bound):
+            continue
+        for j in range(start, stop):
+            if row[j] < bound:
+                keys_kept[count], index_kept[count] = row[j], offset + j
+                count += 1
+                if count == len(keys_kept):
+                    bound = shrink(keys_kept, index_kept, count, k)
+                    count = k
+    return count, bound
+
+
+@njit(**_fast)
+def nearest_features(query, tiles, width, offset, k, keys_kept, index_kept, counts, bounds):
+    """`collect` for a block of queries and a super-block of `width` photos that starts at photo `offset`."""
+    buffer = np.empty((STEP, TILE), query.dtype)
+    for t in range(len(tiles)):
+        inside = min(TILE, width - t * TILE)
+        for i in range(0, len(counts), STEP):
+            keys(query[i : i + STEP], tiles[t], buffer)
+            for s in range(i, min(i + STEP, len(counts))):
+                counts[s], bounds[s] = collect(
+                    buffer[s - i], inside, offset + t * TILE, k, keys_kept[s], index_kept[s], counts[s], bounds[s]
+                )
+
+
+@njit(**_fast)
+def nearest_codes(query, words, k, keys_kept, index_kept, counts, bounds):
+    """`collect` for a block of queries of W words and a (W, G) gallery."""
+    buffer = np.empty(CODES, np.int32)
+    for start in range(0, words.shape[1], CODES):
+        stop = min(start + CODES, words.shape[1])
+        for s in range(len(query)):
+            bit_distances(query[s], words, start, stop, buffer)
+            counts[s], bounds[s] = collect(
+                buffer, stop - start, start, k, keys_kept[s], index_kept[s], counts[s], bounds[s]
+            )
+
+
+@njit(**_fast)
+def finish(k, keys_kept, index_kept, counts):
+    """Leave exactly the k nearest of each query in the first k columns, in the order of the gallery."""
+    for s in range(len(counts)):
+        if counts[s] > k:
+            shrink(keys_kept[s], index_kept[s], counts[s], k)

@@ -1,0 +1,248 @@
+"""Ranking without a sort of the gallery: only the ranks of relevant photos count, and those are counted.
+
+For real-valued features the keys of the relevant photos are sorted (a small share of the gallery) and the keys of all
+photos are counted between them, tile by tile, so that no score matrix exists. For codes a histogram of distances says
+it all. Memory does not grow with queries x photos: what a chunk of queries needs is kept below `BUDGET`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from . import _inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BUDGET = 40 << 20  # bytes for the thresholds, tables and counters of the queries that are ranked together
+BLOCK = 16  # queries that one task takes: their tables stay in the second-level cache beside a tile
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """What a ranking says before any convention divides it. Q queries, K cut-offs; NaN where the class is absent."""
+
+    relevant: np.ndarray  # (Q,) int64, gallery images of the query's class
+    plain: np.ndarray  # (Q,) sum of the precisions at the relevant ranks
+    interpolated: np.ndarray  # (Q,) the same with the precision envelope; NaN where ties leave it undefined
+    plain_at: np.ndarray  # (Q, K) sum of the precisions at relevant ranks up to k
+    interpolated_at: np.ndarray  # (Q, K) the same, list and envelope cut at k
+    hits_at: np.ndarray  # (Q, K) relevant images among the top k
+    per_hit_at: np.ndarray  # (Q, K) plain_at / hits_at, or 0; its expected value if ties are averaged
+
+
+def each(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    """``[work(item) for item in items]`` on as many threads as torch uses; compiled loops release the lock."""
+    import torch
+
+    threads = torch.get_num_threads()
+    if threads == 1:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, items))
+
+
+def rank(
+    query: np.ndarray,
+    gallery: np.ndarray,
+    class_q: np.ndarray,
+    class_g: np.ndarray,
+    ks: tuple[int, ...],
+    distance: str,
+    rule: int,
+) -> Sums:
+    """Rank a checked gallery for checked queries. Classes count from 0; a query of class -1 has none in the gallery."""
+    sizes = np.bincount(class_g)
+    relevant = np.where(class_q >= 0, sizes[class_q], 0)
+    chosen = np.flatnonzero(class_q >= 0)
+    chosen = chosen[np.argsort(class_q[chosen], kind="stable")]  # class by class
+    rows = np.full((len(query), 2 + 4 * len(ks)), np.nan)
+    cuts = np.asarray(ks, dtype=np.int64)
+    by_class = np.argsort(class_g, kind="stable")
+    ends = np.cumsum(sizes)
+    task = _Task(query[chosen], gallery, class_q[chosen], class_g, by_class, ends - sizes, ends, cuts, rule)
+    rows[chosen] = _rank_codes(task) if distance == "hamming" else _rank_features(task)
+    at = np.split(rows[:, 2:], 4, axis=1)
+    return Sums(relevant, rows[:, 0], rows[:, 1], *at)
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    query: np.ndarray  # (Q, d), class by class
+    gallery: np.ndarray  # (G, d), in its own order
+    wanted: np.ndarray  # (Q,) the class of each query
+    classes: np.ndarray  # (G,)
+    by_class: np.ndarray  # (G,) gallery indices, class by class
+    first: np.ndarray  # (C,) where each class begins and
+    last: np.ndarray  # (C,) ends in `by_class`
+    ks: np.ndarray  # (K,) int64
+    rule: int  # position in metrics.TIES
+
+
+def as_words(codes: np.ndarray) -> np.ndarray:
+    """(N, bytes) packed codes to (N, W) uint64 words, filled up with zeros."""
+    whole = np.zeros((len(codes), -(-codes.shape[1] // 8) * 8), np.uint8)
+    whole[:, : codes.shape[1]] = codes
+    return whole.view(np.uint64)
+
+
+def _rank_codes(task: _Task) -> np.ndarray:
+    from . import _ties
+
+    query, gallery = as_words(task.query), as_words(task.gallery)
+    words = np.ascontiguousarray(gallery[task.by_class].T)
+    in_order = np.ascontiguousarray(gallery.T) if task.rule == _ties.INDEX else words
+    rows = np.empty((len(query), 2 + 4 * len(task.ks)))
+
+    def block(start: int) -> None:
+        part = slice(start, start + BLOCK)
+        wanted = task.wanted[part]
+        _ties.rows_of_codes(
+            query[part], words, in_order, task.classes, wanted, task.first[wanted], task.last[wanted],
+            task.rule, task.ks, rows[part],
+        )  # fmt: skip
+
+    each(block, range(0, len(query), BLOCK))
+    return rows
+
+
+@dataclass(frozen=True, eq=False)
+class Tiles:
+    """A float gallery as unit vectors in tiles, made a super-block at a time: there is no normalised copy of it."""
+
+    gallery: np.ndarray  # (G, d)
+    factor: np.ndarray  # (G,) float64, 1 / length
+
+    @classmethod
+    def of(cls, gallery: np.ndarray) -> Tiles:
+        from ._kernels import inverse_lengths
+
+        if gallery.dtype == np.float64 and _extreme(gallery):  # squares would overflow or vanish
+            gallery = _inputs.unit(gallery)
+        factor = np.empty(len(gallery))
+        parts = range(0, len(gallery), 1 << 14)
+        each(lambda s: inverse_lengths(gallery[s : s + (1 << 14)], factor[s : s + (1 << 14)]), parts)
+        return cls(gallery, factor)
+
+    def one(self, rows: np.ndarray) -> np.ndarray:
+        """(d padded, TILE) of up to TILE photos."""
+        from ._kernels import TILE
+
+        tile = np.empty((padded(self.gallery.shape[1]), TILE), self.gallery.dtype)
+        self._fill(rows, tile)
+        return tile
+
+    def _fill(self, rows: np.ndarray, tile: np.ndarray) -> None:
+        from ._kernels import fill_tile
+
+        fill_tile(self.gallery, rows, self.factor, tile)
+
+    def blocks(self) -> Iterator[tuple[int, int, np.ndarray]]:
+        """First photo, number of photos and (tiles, d padded, TILE) of each super-block; its memory is used again."""
+        from ._kernels import TILE
+
+        count, d = len(self.gallery), padded(self.gallery.shape[1])
+        most = max(1, min(16, (8 << 20) // (TILE * d * self.gallery.itemsize), -(-count // TILE)))
+        tiles = np.empty((most, d, TILE), self.gallery.dtype)
+        for start in range(0, count, most * TILE):
+            stop = min(start + most * TILE, count)
+            here = -(-(stop - start) // TILE)
+            each(
+                lambda t, start=start, stop=stop: self._fill(  # type: ignore[misc]
+                    np.arange(start + t * TILE, min(start + (t + 1) * TILE, stop)), tiles[t]
+                ),
+                range(here),
+            )
+            yield start, stop - start, tiles[:here]
+
+
+def _extreme(x: np.ndarray) -> bool:
+    size = np.abs(x)
+    return bool(size.max() > 1e140 or size.max(axis=1)[size.any(axis=1)].min(initial=1) < 1e-140)
+
+
+def padded(width: int) -> int:
+    """The width filled up to whole steps of the compiled product."""
+    return -(-width // 4) * 4
+
+
+def query_keys(query: np.ndarray) -> np.ndarray:
+    """Minus the unit queries, padded by zeros to whole steps and by whole-step rows, for `_kernels.keys`."""
+    from ._kernels import STEP
+
+    out = np.zeros((len(query) + STEP, padded(query.shape[1])), query.dtype)
+    np.negative(_inputs.unit(query), out=out[: len(query), : query.shape[1]])
+    return out
+
+
+def _rank_features(task: _Task) -> np.ndarray:
+    from ._kernels import BEYOND, STEP
+
+    tiles, query = Tiles.of(task.gallery), query_keys(task.query)
+    counts = task.last[task.wanted] - task.first[task.wanted]
+    cost = np.cumsum((counts + BEYOND) * (12 + query.itemsize + 8 + (8 if task.rule == 3 else 0)))
+    rows, start = np.empty((len(counts), 2 + 4 * len(task.ks))), 0
+    while start < len(counts):
+        spent = cost[start - 1] if start else 0
+        stop = max(start + 1, int(np.searchsorted(cost, spent + BUDGET, side="right")))
+        rows[start:stop] = _rank_chunk(task, tiles, query[start : stop + STEP], slice(start, stop))
+        start = stop
+    return rows
+
+
+def _rank_chunk(task: _Task, tiles: Tiles, query: np.ndarray, part: slice) -> np.ndarray:
+    """Rows of one chunk of queries, as many as the budget allows."""
+    from . import _kernels, _ties
+
+    wanted, rule = task.wanted[part], task.rule
+    counts = task.last[wanted] - task.first[wanted]
+    at = np.concatenate([[0], np.cumsum(counts + _kernels.BEYOND)])
+    thresholds = np.full(at[-1], np.inf, query.dtype)
+    _sorted_thresholds(task, tiles, query, wanted, at, thresholds)
+    buckets = 2 ** np.ceil(np.log2(np.clip(2 * counts, 64, 16384))).astype(np.int64)
+    table_at = np.concatenate([[0], np.cumsum(buckets + _kernels.BEYOND)])
+    tables, counters = np.empty(table_at[-1], np.uint32), np.zeros(2 * at[-1], np.uint32)
+    within, seen = (np.zeros(at[-1] if rule == _ties.INDEX else 0, np.uint32) for _ in range(2))
+    rows = np.empty((len(wanted), 2 + 4 * len(task.ks)))
+    starts = range(0, len(wanted), BLOCK)
+    for first, width, block in tiles.blocks():
+
+        def count(s: int, first: int = first, width: int = width, block: np.ndarray = block) -> None:
+            e = min(s + BLOCK, len(wanted))
+            _kernels.count_block(
+                query[s : e + _kernels.STEP], block, width, at[s : e + 1], thresholds, table_at[s : e + 1], tables,
+                counters, task.classes[first : first + width], wanted[s:e], within, seen,
+            )  # fmt: skip
+
+        each(count, starts)
+
+    def fill(s: int) -> bool:
+        e = min(s + BLOCK, len(wanted))
+        return bool(_ties.rows_of_counts(at[s : e + 1], thresholds, counters, within, rule, task.ks, rows[s:e]))
+
+    if not all(each(fill, starts)):
+        raise AssertionError("a relevant photo was not counted at its own distance: please report this as a bug")
+    return rows
+
+
+def _sorted_thresholds(
+    task: _Task, tiles: Tiles, query: np.ndarray, wanted: np.ndarray, at: np.ndarray, thresholds: np.ndarray
+) -> None:
+    """Fill in, for each query, the sorted keys of the photos of its class; the places behind them stay infinite."""
+    from . import _kernels
+
+    def one_class(c: int) -> None:
+        a, b = np.searchsorted(wanted, [c, c + 1])
+        rows = task.by_class[task.first[c] : task.last[c]]
+        out = thresholds[at[a] : at[b]].reshape(b - a, len(rows) + _kernels.BEYOND)
+        for s in range(0, len(rows), _kernels.TILE):
+            here = rows[s : s + _kernels.TILE]
+            _kernels.relevant_keys(query[a : b + _kernels.STEP], tiles.one(here), len(here), out[:, s : s + len(here)])
+        out.sort(axis=1)
+
+    each(one_class, np.unique(wanted))
