@@ -1,0 +1,49 @@
+"""What several commands share: lists of numbers, JSON on standard output, tables of text."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from ..errors import ConfigError
+
+
+def numbers(text: str, name: str) -> list[int]:
+    """``"0,1,2"`` as a list.
+
+    Raises:
+        ConfigError: naming the flag, if a part is no whole number.
+    """
+    try:
+        return [int(part) for part in text.split(",")]
+    except ValueError:
+        raise ConfigError(f"--{name} {text}: has to be whole numbers with commas, such as 0,1,2.") from None
+
+
+def literal(text: str) -> object:
+    """A value as JSON where it is JSON, else the text itself."""
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def print_json(value: Any) -> None:
+    """One JSON value on standard output, for scripts."""
+    print(json.dumps(value, indent=1, ensure_ascii=False, default=str))
+
+
+def print_table(head: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> None:
+    """Aligned columns: the first ``left`` flush left, the others flush right; numbers with three decimals."""
+    lines = [list(head), *([_cell(value) for value in row] for row in rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    for line in lines:
+        cells = (f"{t:<{w}}" if i < left else f"{t:>{w}}" for i, (t, w) in enumerate(zip(line, widths, strict=True)))
+        print("  ".join(cells).rstrip())
+
+
+def _cell(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
