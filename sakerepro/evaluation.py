@@ -31,11 +31,11 @@ def evaluate(student: Student, data: Dataset, e: Experiment) -> tuple[list[dict[
             "train_sketch": data.train_sketch}  # fmt: skip
     arrays = {name: embed(student, images, e.size) for name, images in sets.items()}
     arrays |= {f"{name}_labels": images.labels for name, images in sets.items()}
-    measured = _both_tasks(arrays, data, lambda x: x, "cosine", f"{e.dim}-d")
+    measured = _tasks(arrays, data, lambda x: x, "cosine", f"{e.dim}-d", e.photo_queries)
     for bits in e.bits:
         if bits <= e.dim:
             itq = ITQ(bits=bits, seed=e.seed).fit(np.concatenate([arrays["train_photo"], arrays["train_sketch"]]))
-            measured += _both_tasks(arrays, data, itq.transform, "hamming", f"{bits}-bit")
+            measured += _tasks(arrays, data, itq.transform, "hamming", f"{bits}-bit", e.photo_queries)
     for entry in measured:
         if "ap" in entry:
             arrays[f"ap/{entry['task']}/{entry['representation']}"] = entry.pop("ap")
@@ -47,21 +47,22 @@ def trace_function(data: Dataset, e: Experiment) -> Callable[[Student], dict[str
 
     def trace(student: Student) -> dict[str, float]:
         arrays = {"query": embed(student, data.query, e.size), "gallery": embed(student, data.gallery, e.size)}
-        rows = _both_tasks(arrays, data, lambda x: x, "cosine", "")
+        rows = _tasks(arrays, data, lambda x: x, "cosine", "", e.photo_queries)
         return {r["task"]: r["value"] for r in rows if (r["metric"], r["convention"]) == ("mAP@all", "standard")}
 
     return trace
 
 
-def _both_tasks(
-    arrays: dict[str, np.ndarray], data: Dataset, code: Callable[[np.ndarray], np.ndarray], distance: str, name: str
-) -> list[dict[str, Any]]:
+def _tasks(
+    arrays: dict[str, np.ndarray], data: Dataset, code: Callable[[np.ndarray], np.ndarray], distance: str, name: str,
+    asking: int,
+) -> list[dict[str, Any]]:  # fmt: skip
+    """ZS-SBIR, and ZS-PBIR with the first ``asking`` photos of each class as queries."""
     gallery, labels = code(arrays["gallery"]), data.gallery.labels
-    asks = np.isin(data.gallery.rows, photo_queries(data)[0].rows)
-    tasks = {
-        "ZS-SBIR": (code(arrays["query"]), gallery, data.query.labels, labels),
-        "ZS-PBIR": (gallery[asks], gallery[~asks], labels[asks], labels[~asks]),
-    }
+    tasks = {"ZS-SBIR": (code(arrays["query"]), gallery, data.query.labels, labels)}
+    if asking:
+        asks = np.isin(data.gallery.rows, photo_queries(data, asking)[0].rows)
+        tasks["ZS-PBIR"] = (gallery[asks], gallery[~asks], labels[asks], labels[~asks])
     rows = []
     for task, inputs in tasks.items():
         for convention in ("standard", "sake"):

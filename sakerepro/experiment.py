@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import numbers
+import re
 from dataclasses import dataclass
 from typing import Any
 
@@ -48,11 +49,15 @@ class Experiment:
 
     preset: str = _setting("mini", "label of the preset that the settings came from")
     dataset: str = _setting("mini", "mini, sketchy-125x25, sketchy, tuberlin, or a folder")
-    split: str = _setting("zeroshot", "zeroshot (TU-Berlin, mini), zeroshot1 or zeroshot2 (Sketchy)")
+    split: str = _setting("zeroshot", "zeroshot (TU-Berlin, mini), zeroshot1 or zeroshot2 (Sketchy), unseen.txt or random "
+                                      "(a folder); empty: the usual one of the data set")
     dedupe: bool = _setting(False, "drop the photos that Sketchy's lists hold twice")
     random_unseen: int = _setting(0, "draw so many unseen classes at random, not the split's own (section 4.2)")
     pseudo_unseen: int = _setting(0, "hold out so many seen classes and measure on them: to choose settings by")
     class_seed: int = _setting(0, "of the random or pseudo-unseen classes")
+    min_photos: int = _setting(400, "photos that a random unseen class has at least (section 4.1)")
+    outside_original: bool = _setting(False, "draw random unseen classes outside the original domain (appendix A.1)")
+    photo_queries: int = _setting(10, "photos of each unseen class that ask in ZS-PBIR (the first); 0: no ZS-PBIR")
 
     backbone: str = _setting("cse_resnet50", "network; cse_ in front adds the domain gates (section 3.3)")
     weights: str = _setting("", "file of the pretrained weights; empty: found by the network's name")
@@ -81,6 +86,7 @@ class Experiment:
 
     bits: tuple[int, ...] = _setting((64,), "lengths of the ITQ codes; those longer than dim are left out")
     teacher_epochs: int = _setting(0, "train the teacher here, on the world's original domain; 0: pretrained weights")
+    teacher_data: str = _setting("", "data set with the original domain that the teacher is trained on; empty: the same")
     seed: int = _setting(0, "of the heads, the batches and the augmentation")
 
     def __post_init__(self) -> None:
@@ -97,6 +103,8 @@ class Experiment:
             raise ConfigError(f"lr_end = {self.lr_end} has to be above 0 and at most lr = {self.lr}.")
         if self.random_unseen and self.pseudo_unseen:
             raise ConfigError("random_unseen and pseudo_unseen exclude each other; set one of them to 0.")
+        if self.outside_original and not self.random_unseen:
+            raise ConfigError("outside_original is about random unseen classes; set random_unseen to their number.")
         if bad := [b for b in self.bits if b < 8 or b % 8]:
             raise ConfigError(f"bits = {bad[0]} has to be a multiple of 8 and at least 8.")
 
@@ -113,8 +121,11 @@ class Experiment:
     def id(self) -> str:
         """Readable name and hash of the content, such as ``mini-sake-64d-s0-0f3c91aa20d1``."""
         method = self.method.rpartition("L_")[2].lower()
-        where = self.split.replace("zeroshot", "zs") + ("-pseudo" if self.pseudo_unseen else "")
-        return f"{self.preset}-{where}-{self.backbone}-{method}-{self.dim}d-s{self.seed}-{short_hash(self.to_dict())}"
+        where = self.split.replace("zeroshot", "zs") or re.sub(r"[^\w.]+", "_", self.dataset.rpartition("/")[2])
+        where += "-pseudo" if self.pseudo_unseen else ""
+        where += f"-{'outside' if self.outside_original else 'random'}{self.class_seed}" if self.random_unseen else ""
+        content = {k: v for k, v in self.to_dict().items() if _LATER.get(k, _ALWAYS) != v}
+        return f"{self.preset}-{where}-{self.backbone}-{method}-{self.dim}d-s{self.seed}-{short_hash(content)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -138,9 +149,14 @@ class Experiment:
         return self.from_dict({**self.to_dict(), **changes})
 
 
+_ALWAYS = object()
+_LATER = {  # settings that came later: runs from before keep their ids
+    "min_photos": 400, "outside_original": False, "photo_queries": 10, "teacher_data": "",
+}  # fmt: skip
+
 _LOWEST = {"dim": 1, "size": 8, "epochs": 0, "steps": 0, "batch_sketch": 1, "batch_photo": 1, "lambda_sake": 0.0,
            "lambda1": 0.0, "lambda2": 0.0, "weight_decay": 0.0, "head_lr": 0.0, "teacher_epochs": 0, "class_seed": 0,
-           "random_unseen": 0, "pseudo_unseen": 0, "seed": 0}  # fmt: skip
+           "random_unseen": 0, "pseudo_unseen": 0, "min_photos": 0, "photo_queries": 0, "seed": 0}  # fmt: skip
 
 PRESETS: dict[str, dict[str, Any]] = {
     "mini": dict(
@@ -159,7 +175,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 def preset(name: str, **changes: Any) -> Experiment:
     """The experiment that a preset stands for, with some settings changed.
 
-    Sketchy's official batches (13 sketches, 26 photos) go with ``dataset="sketchy"`` unless other sizes are given.
+    Sketchy's official batches (13 sketches, 26 photos) go with ``dataset="sketchy"`` unless other sizes are given. With
+    another data set than the preset's own comes that data set's usual split, and a teacher that the preset trains is
+    still trained on the preset's own original domain, unless ``split`` and ``teacher_data`` say otherwise.
 
     Raises:
         ConfigError: for an unknown preset or setting.
@@ -167,6 +185,13 @@ def preset(name: str, **changes: Any) -> Experiment:
     if name not in PRESETS:
         raise ConfigError(f"Unknown preset {name!r}. {near_misses(name, list(PRESETS))}")
     values = {"preset": name, **PRESETS[name]}
+    if changes.get("dataset", own := values["dataset"]) != own:
+        values["split"] = _SPLITS.get(changes["dataset"], "")
+        if values.get("teacher_epochs"):
+            values["teacher_data"] = own
     if changes.get("dataset") == "sketchy":
         values |= {"batch_sketch": 13, "batch_photo": 26, "split": "zeroshot1"}
     return Experiment.from_dict({**values, **changes})
+
+
+_SPLITS = {"mini": "zeroshot", "tuberlin": "zeroshot", "sketchy": "zeroshot1", "sketchy-125x25": "zeroshot1"}

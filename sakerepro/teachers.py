@@ -41,7 +41,7 @@ def _trained(name: str, e: Experiment) -> tuple[Classifier, tuple[str, ...], dic
     from .data import load_original
     from .training import train_teacher
 
-    original = load_original(e.dataset, size=e.size)
+    original = load_original(e.teacher_data or e.dataset, size=e.size)
     spec: dict[str, Any] = {
         "teacher": name, "size": e.size, "epochs": e.teacher_epochs, "seed": 0, "data": original.fingerprint,
     }  # fmt: skip
