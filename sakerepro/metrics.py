@@ -177,7 +177,7 @@ def _measure(
 
 
 def _refuse_ties(sums: _ranking.Sums) -> None:
-    mixed = int(np.isnan(sums.interpolated).sum())
+    mixed = int((np.isnan(sums.interpolated) & (sums.relevant > 0)).sum())
     if mixed:
         raise ConfigError(
             f"convention='sake' with ties='expected': {mixed} of {len(sums.interpolated)} queries have relevant and "
