@@ -49,8 +49,8 @@ class Experiment:
 
     preset: str = _setting("mini", "label of the preset that the settings came from")
     dataset: str = _setting("mini", "mini, sketchy-125x25, sketchy, tuberlin, or a folder")
-    split: str = _setting("zeroshot", "zeroshot (TU-Berlin, mini), zeroshot1 or zeroshot2 (Sketchy), unseen.txt or random "
-                                      "(a folder); empty: the usual one of the data set")
+    split: str = _setting("zeroshot", "zeroshot (TU-Berlin, mini), zeroshot1 or zeroshot2 (Sketchy), unseen.txt or "
+                                      "random (a folder); empty: the usual one of the data set")
     dedupe: bool = _setting(False, "drop the photos that Sketchy's lists hold twice")
     random_unseen: int = _setting(0, "draw so many unseen classes at random, not the split's own (section 4.2)")
     pseudo_unseen: int = _setting(0, "hold out so many seen classes and measure on them: to choose settings by")
@@ -86,7 +86,7 @@ class Experiment:
 
     bits: tuple[int, ...] = _setting((64,), "lengths of the ITQ codes; those longer than dim are left out")
     teacher_epochs: int = _setting(0, "train the teacher here, on the world's original domain; 0: pretrained weights")
-    teacher_data: str = _setting("", "data set with the original domain that the teacher is trained on; empty: the same")
+    teacher_data: str = _setting("", "data set whose original domain the teacher is trained on; empty: the same")
     seed: int = _setting(0, "of the heads, the batches and the augmentation")
 
     def __post_init__(self) -> None:
