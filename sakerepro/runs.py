@@ -18,6 +18,7 @@ from .evaluation import evaluate, trace_function
 from .experiment import Experiment
 from .files import lock, read_json, sha256, write_folder_whole, write_json, write_text
 from .model import Student, build_student
+from .original import original_wnids, outside_original
 from .provenance import provenance
 from .semantics import semantic_similarity
 from .teachers import load_teacher
@@ -93,9 +94,11 @@ class Run:
 
 def experiment_data(e: Experiment) -> Dataset:
     """Load the data of an experiment, with its random or pseudo-unseen classes."""
-    data = load_dataset(e.dataset, e.split, size=e.size, dedupe=e.dedupe)
+    data = load_dataset(e.dataset, e.split or None, size=e.size, dedupe=e.dedupe, min_photos=e.min_photos)
     if e.random_unseen:
-        return random_split(data, e.random_unseen, seed=e.class_seed)
+        names = (*data.seen, *data.unseen)
+        among = outside_original(names, original_wnids(e), e.dataset) if e.outside_original else None
+        return random_split(data, e.random_unseen, e.class_seed, e.min_photos, among)
     return pseudo_unseen(data, e.pseudo_unseen, seed=e.class_seed) if e.pseudo_unseen else data
 
 
@@ -151,7 +154,8 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
 
     started = time.time()
     data = experiment_data(e)
-    photo_queries(data)  # a class with too few photos is found now, not after the training
+    if e.photo_queries:
+        photo_queries(data, e.photo_queries)  # a class with too few photos is found now, not after the training
     teacher, wnids, source = load_teacher(e)
     similarity = semantic_similarity(data.seen, wnids, rule=e.semantics, dataset=e.dataset)
     student = build_student(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import replace
 
 import numpy as np
@@ -102,19 +102,31 @@ def pseudo_unseen(dataset: Dataset, n: int = 10, seed: int = 0) -> Dataset:
     )
 
 
-def random_split(dataset: Dataset, n_unseen: int, seed: int, min_photos: int = MIN_PHOTOS) -> Dataset:
+def random_split(
+    dataset: Dataset, n_unseen: int, seed: int, min_photos: int = MIN_PHOTOS, among: Collection[str] | None = None
+) -> Dataset:
     """Part all classes of a data set anew (section 4.2: three random splits). Pixels are shared.
 
     As many sketches of each seen class are held out for validation as in the given split (the median over its classes).
 
+    Args:
+        among: only these classes can become unseen (appendix A.1: classes outside the original domain).
+
     Raises:
-        ConfigError: if fewer than ``n_unseen`` classes have ``min_photos`` photos, or none would be seen.
+        ConfigError: if fewer than ``n_unseen`` classes are left and have ``min_photos`` photos, or none would be seen.
     """
     classes, before = (*dataset.seen, *dataset.unseen), len(dataset.seen)
     photos = concatenate(dataset.train_photo, _shifted(dataset.gallery, before))
     sketches = concatenate(dataset.train_sketch, dataset.val_sketch, _shifted(dataset.query, before))
     counts = np.bincount(photos.labels, minlength=len(classes)).tolist()
-    names = random_unseen(dict(zip(classes, counts, strict=True)), n_unseen, seed, min_photos)
+    able = {name: n for name, n in zip(classes, counts, strict=True) if among is None or name in among}
+    if among is not None and len(able) <= n_unseen:
+        raise ConfigError(
+            f"{dataset.name}/{dataset.split}: {n_unseen} unseen classes were asked for, to be drawn among {len(able)} "
+            "that are allowed. Ask for fewer."
+        )
+    names = random_unseen(able, n_unseen, seed, min_photos)
+    limits = () if among is None else tuple(sorted(able))
     unseen = [i for i, name in enumerate(classes) if name in set(names)]
     seen = [i for i in range(len(classes)) if i not in set(unseen)]
     training = sketches.of_classes(seen)
@@ -130,7 +142,7 @@ def random_split(dataset: Dataset, n_unseen: int, seed: int, min_photos: int = M
         train_photo=photos.of_classes(seen),
         query=sketches.of_classes(unseen),
         gallery=photos.of_classes(unseen),
-        fingerprint=_derived(dataset, "random", n_unseen, seed, min_photos),
+        fingerprint=_derived(dataset, "random", n_unseen, seed, min_photos, *limits),
     )
 
 
