@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -64,6 +65,16 @@ def write_folder_whole(path: Path) -> Iterator[Path]:
             temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def sweep(path: Path) -> None:
+    """Remove what killed processes left of writing ``path``. Only for who alone writes it, under a lock."""
+    path = Path(path)
+    name, stem, suffix = (glob.escape(part) for part in (path.name, path.stem, path.suffix))
+    for left in path.parent.glob(f".{stem}-????????.tmp{suffix}"):
+        left.unlink(missing_ok=True)
+    for left in path.parent.glob(f".{name}-????????"):
+        shutil.rmtree(left, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

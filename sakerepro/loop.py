@@ -21,7 +21,7 @@ import torch
 from torch import Tensor, nn
 
 from .errors import RunError
-from .files import write_whole
+from .files import sweep, write_whole
 
 Network = TypeVar("Network", bound=nn.Module)
 CHECKPOINT_SECONDS = 30.0  # at least; more where saving itself is slow
@@ -79,7 +79,7 @@ def fit(task: Task, checkpoint: Path, label: str = "training") -> list[dict[str,
 
     Args:
         task: the network is left with the weights of the last epoch, or of the best by ``task.score``.
-        checkpoint: file that is kept up to date, and read to go on.
+        checkpoint: file that is kept up to date, and read to go on. Two processes must not share one.
         label: before the progress bar.
 
     Returns:
@@ -90,6 +90,7 @@ def fit(task: Task, checkpoint: Path, label: str = "training") -> list[dict[str,
     """
     from tqdm import tqdm
 
+    sweep(checkpoint)
     state = _load(task, checkpoint)
     first_rates = [group["lr"] for group in task.optimiser.param_groups] if not state else state["first_rates"]
     state = state or {"epoch": 0, "step": 0, "sums": {}, "history": [], "best": None, "first_rates": first_rates}

@@ -16,7 +16,7 @@ from .data import Dataset, load_dataset, photo_queries, pseudo_unseen, random_sp
 from .errors import RunError
 from .evaluation import evaluate, trace_function
 from .experiment import Experiment
-from .files import lock, read_json, sha256, write_folder_whole, write_json, write_text
+from .files import lock, read_json, sha256, sweep, write_folder_whole, write_json, write_text
 from .model import Student, build_student
 from .original import original_wnids, outside_original
 from .provenance import provenance
@@ -164,6 +164,7 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
     )  # fmt: skip
     work = folder.with_name(f".work-{folder.name}")
     _same_inputs(work, {"data": data.fingerprint, "teacher": source["sha256"]})
+    sweep(folder)
     tracer = trace_function(data, e) if trace else None
     history = train_student(student, teacher, data, similarity, e, work / "checkpoint.pt", tracer)
     trained = time.time()

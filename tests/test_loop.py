@@ -1,0 +1,368 @@
+"""Training that is stopped goes on with the same numbers: by errors at every step, and by SIGKILL at any moment."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from torch import Tensor, nn
+
+from sakerepro import loop
+from sakerepro.backbones import build_classifier
+from sakerepro.errors import RunError
+from sakerepro.experiment import Experiment
+from sakerepro.loop import Batch, Task, fit
+from sakerepro.model import build_student
+from sakerepro.training import train_student, train_teacher
+
+STEPS, EPOCHS = 3, 2
+
+
+class Stop(Exception):
+    """What stops a training here."""
+
+
+def network() -> nn.Module:
+    """Batch norm, dropout and two layers: statistics and randomness that a resumed run has to get right."""
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(6, 9), nn.BatchNorm1d(9), nn.ReLU(), nn.Dropout(0.4), nn.Linear(9, 3))
+
+
+def a_task(stop_at: int = -1, where: str = "losses", **changes: Any) -> Task:
+    """Adam on random points that are jittered anew in each step; stops at its ``stop_at``-th call of ``where``."""
+    net, calls = network(), {"prepare": 0, "losses": 0, "after_epoch": 0}
+    points = np.random.default_rng(1).normal(size=(40, 6)).astype(np.float32)
+
+    def count(what: str) -> None:
+        calls[what] += 1
+        if what == where and calls[what] == stop_at:
+            raise Stop
+
+    def plan(epoch: int) -> list[np.ndarray]:
+        net.train()
+        return list(np.random.default_rng([9, epoch]).permutation(40)[: STEPS * 8].reshape(STEPS, 8))
+
+    def prepare(index: np.ndarray, rng: np.random.Generator) -> Batch:
+        count("prepare")
+        x = points[index] + rng.normal(0, 0.3, (8, 6)).astype(np.float32)
+        return Batch(torch.from_numpy(x), torch.from_numpy(index % 3), torch.zeros(8), 8, [f"{i}.png" for i in index])
+
+    def losses(batch: Batch) -> dict[str, Tensor]:
+        count("losses")
+        loss = nn.functional.cross_entropy(net(batch.images), batch.labels)
+        return {"loss": loss, "loss_twice": 2 * loss.detach()}
+
+    def after_epoch(epoch: int) -> dict[str, float]:
+        count("after_epoch")
+        net.eval()
+        return {"val": float(net(torch.from_numpy(points)).sum().detach())}
+
+    optimiser = torch.optim.Adam(
+        [{"params": net[0].parameters(), "lr": 0.01}, {"params": net[4].parameters(), "lr": 0.1}]
+    )
+    settings = {"epochs": EPOCHS, "seed": 5, "after_epoch": after_epoch, "rate": lambda epoch: 0.5**epoch}
+    return Task(net, optimiser, plan, prepare, losses, **(settings | changes))  # type: ignore[arg-type]
+
+
+def without_seconds(history: list[dict[str, float]]) -> list[dict[str, float]]:
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in history]
+
+
+@pytest.fixture
+def checkpoint(tmp_path: Path) -> Path:
+    return tmp_path / "work" / "checkpoint.pt"
+
+
+@pytest.fixture
+def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Checkpoints after every step; by default the tests' steps are over before the first is due."""
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+    save = loop._save
+    monkeypatch.setattr(loop, "_save", lambda *arguments: 0 * save(*arguments))
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
+    """Weights and history of the training that nothing stopped."""
+    task = a_task()
+    history = fit(task, tmp_path_factory.mktemp("whole") / "checkpoint.pt")
+    return task.network.state_dict(), without_seconds(history)
+
+
+def test_equals_a_plain_loop(checkpoint: Path) -> None:
+    """One epoch by hand, with the same random numbers but none of the machinery."""
+    task = a_task(epochs=1)
+    history = fit(task, checkpoint)
+    by_hand, values = a_task(), []
+    for step, index in enumerate(by_hand.plan(0)):
+        batch = by_hand.prepare(index, loop.generator(5, 0, step))
+        torch.manual_seed(int(loop.generator(5, 0, step, 1).integers(2**62)))
+        loss = by_hand.losses(batch)["loss"]
+        by_hand.optimiser.zero_grad()
+        loss.backward()
+        by_hand.optimiser.step()
+        values.append(loss.item())
+    assert tiny.same(task.network.state_dict(), by_hand.network.state_dict())
+    assert history[0]["loss"] == pytest.approx(np.mean(values)) and history[0]["loss_twice"] == 2 * history[0]["loss"]
+    assert (history[0]["epoch"], history[0]["lr"]) == (1, 0.01) and history[0]["seconds"] >= 0
+
+
+@pytest.mark.parametrize("where", ["prepare", "losses", "after_epoch"])
+@pytest.mark.parametrize("stop_at", range(1, STEPS * EPOCHS + 1))
+def test_stopped_at_any_step_it_ends_the_same(
+    where: str, stop_at: int, checkpoint: Path, whole: tuple[Any, Any], every_step: None
+) -> None:
+    if where == "after_epoch" and stop_at > EPOCHS:
+        return
+    with pytest.raises(Stop):
+        fit(a_task(stop_at, where), checkpoint)
+    task = a_task()
+    assert without_seconds(fit(task, checkpoint)) == whole[1]
+    assert tiny.same(task.network.state_dict(), whole[0])
+
+
+def test_stopped_again_and_again(checkpoint: Path, whole: tuple[Any, Any], every_step: None) -> None:
+    for _ in range(STEPS * EPOCHS - 1):  # each lives for one step
+        with pytest.raises(Stop):
+            fit(a_task(2), checkpoint)
+    task = a_task()
+    assert without_seconds(fit(task, checkpoint)) == whole[1]
+    assert tiny.same(task.network.state_dict(), whole[0])
+
+
+def test_with_checkpoints_far_apart_it_goes_on_from_the_last_epoch(checkpoint: Path, whole: tuple[Any, Any]) -> None:
+    with pytest.raises(Stop):
+        fit(a_task(STEPS + 2), checkpoint)
+    seen: list[int] = []
+    task = a_task()
+    losses = task.losses
+    task.losses = lambda batch: seen.append(1) or losses(batch)  # type: ignore[func-returns-value]
+    assert without_seconds(fit(task, checkpoint)) == whole[1]
+    assert len(seen) == STEPS and tiny.same(task.network.state_dict(), whole[0])
+
+
+def test_a_finished_training_is_not_trained_on(checkpoint: Path, whole: tuple[Any, Any]) -> None:
+    fit(a_task(), checkpoint)
+    task = a_task(1)  # would stop at its first step
+    assert without_seconds(fit(task, checkpoint)) == whole[1]
+    assert tiny.same(task.network.state_dict(), whole[0])
+
+
+def test_no_epochs_leave_the_network_as_it_is(checkpoint: Path) -> None:
+    task = a_task(1, epochs=0)
+    assert fit(task, checkpoint) == [] and tiny.same(task.network.state_dict(), network().state_dict())
+
+
+def test_the_rate_is_a_factor_on_every_group(checkpoint: Path) -> None:
+    rates = []
+    task = a_task(epochs=3)
+    losses = task.losses
+    task.losses = lambda batch: rates.append([g["lr"] for g in task.optimiser.param_groups]) or losses(batch)  # type: ignore[func-returns-value]
+    fit(task, checkpoint)
+    assert rates[::STEPS] == [[0.01, 0.1], [0.005, 0.05], [0.0025, 0.025]]
+
+
+def test_numpy_numbers_can_be_read_back(checkpoint: Path, whole: tuple[Any, Any]) -> None:
+    """Rates and measurements that numpy computed: torch refuses to read its scalars from a checkpoint."""
+    changes = {"rate": lambda epoch: np.float64(0.5) ** epoch, "after_epoch": lambda epoch: {"val": np.float32(0.25)}}
+    with pytest.raises(Stop):
+        fit(a_task(STEPS + 1, **changes), checkpoint)
+    task = a_task(**changes)
+    assert [row["val"] for row in fit(task, checkpoint)] == [0.25, 0.25]
+    assert tiny.same(task.network.state_dict(), whole[0])
+
+
+@pytest.mark.parametrize("stop_at", [None, STEPS + 2, 3 * STEPS])
+@pytest.mark.parametrize(("scores", "best"), [((1, 9, 5), 2), ((4, 4, 1), 1), ((1, 2, 3), 3), ((-3, -9, -5), 1)])
+def test_the_best_epoch_is_kept(
+    scores: tuple[float, ...], best: int, stop_at: int | None, checkpoint: Path, every_step: None
+) -> None:
+    """Its weights, and all rows of the history; of equals the first."""
+    snapshots: dict[int, dict[str, Tensor]] = {}
+
+    def scored(task: Task) -> Task:
+        def after_epoch(epoch: int) -> dict[str, float]:
+            snapshots[epoch + 1] = {k: v.clone() for k, v in task.network.state_dict().items()}
+            return {"val": scores[epoch]}
+
+        task.after_epoch = after_epoch
+        return task
+
+    if stop_at:
+        with pytest.raises(Stop):
+            fit(scored(a_task(stop_at, epochs=3, score="val")), checkpoint)
+    task = scored(a_task(epochs=3, score="val"))
+    history = fit(task, checkpoint)
+    assert [row["val"] for row in history] == list(scores)
+    assert tiny.same(task.network.state_dict(), snapshots[best])
+    assert not tiny.same(snapshots[1], snapshots[2])
+
+
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_loss_that_is_not_finite_stops_and_loses_nothing(bad: float, checkpoint: Path, every_step: None) -> None:
+    task = a_task()
+    losses, calls, kept = task.losses, [], []
+
+    def spoilt(batch: Batch) -> dict[str, Tensor]:
+        calls.append(batch.names)
+        if len(calls) == STEPS + 2:
+            kept.append(checkpoint.read_bytes())
+            return {"loss": losses(batch)["loss"] * bad}
+        return losses(batch)
+
+    task.losses = spoilt
+    with pytest.raises(RunError, match=r"The loss is (nan|inf) in epoch 2, step 2\..*Try a lower lr") as error:
+        fit(task, checkpoint)
+    assert ", ".join(calls[-1][:6]) in str(error.value) and "(8 images)" in str(error.value)
+    assert checkpoint.read_bytes() == kept[0]
+    assert all(torch.isfinite(p).all() for p in task.network.parameters())  # no step was taken with it
+
+
+def flip(content: bytes) -> bytes:
+    """One byte of a tensor's numbers changed: nothing but a checksum tells."""
+    middle = len(content) // 2
+    return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [lambda b: b[:-10], lambda b: b[: len(b) // 2], lambda b: b"", lambda b: b"text" * 99, flip],
+    ids=["end", "half", "empty", "text", "byte"],
+)
+def test_a_damaged_checkpoint_is_named_and_left_alone(damage: Callable[[bytes], bytes], checkpoint: Path) -> None:
+    with pytest.raises(Stop):
+        fit(a_task(STEPS + 1), checkpoint)
+    checkpoint.write_bytes(wrong := damage(checkpoint.read_bytes()))
+    with pytest.raises(RunError, match=r"checkpoint\.pt: the checkpoint is damaged.*Remove this file"):
+        fit(a_task(), checkpoint)
+    assert checkpoint.read_bytes() == wrong
+
+
+def test_a_checkpoint_of_another_network_is_refused(checkpoint: Path) -> None:
+    fit(a_task(), checkpoint)
+    task = a_task()
+    task.network = nn.Linear(2, 2)
+    with pytest.raises(RunError, match="checkpoint is damaged"):
+        fit(task, checkpoint)
+
+
+def test_what_a_killed_process_left_is_swept_away(checkpoint: Path) -> None:
+    checkpoint.parent.mkdir()
+    left, other = checkpoint.parent / ".checkpoint-abcd1234.tmp.pt", checkpoint.parent / "checkpoint-of-mine.pt"
+    left.write_bytes(b"half")
+    other.write_bytes(b"mine")
+    fit(a_task(), checkpoint)
+    assert not left.exists() and other.exists()
+
+
+# the real thing: student and teacher
+
+
+def test_a_killed_student_ends_the_same(tmp_path: Path) -> None:
+    """SIGKILL half-way through a checkpoint's file, before and after its renaming, and at random moments."""
+    moments = [f"{m:.2f}" for m in np.random.default_rng().uniform(0.02, 0.8, 5)]
+    plans = {"whole": ["end"], "killed": ["half:2", "before:1", "after:2", "half:1", *moments, "end"]}
+    driver = str(Path(__file__).with_name("kill_driver.py"))
+    done = tiny.python(driver, *(f"{tmp_path / name}={','.join(plan)}" for name, plan in plans.items()))
+    wanted = [{"folder": name, "moment": m, "killed": m != "end"} for name, plan in plans.items() for m in plan]
+    found = [json.loads(line) for line in done.stdout.splitlines()]
+    assert done.returncode == 0, done.stderr
+    for line, want in zip(found, wanted, strict=True):  # a fast machine may be done before a random moment comes
+        want["killed"] = line["killed"] if line["moment"] in moments else want["killed"]
+    assert found == wanted
+    one, other = (torch.load(tmp_path / name / "weights.pt", weights_only=True) for name in plans)
+    assert tiny.same(one, other)
+    rows = [json.loads((tmp_path / name / "history.json").read_text()) for name in plans]
+    assert rows[0] == rows[1] and len(rows[0]) == 3
+    assert not list((tmp_path / "killed").glob(".checkpoint*"))
+
+
+def test_a_stopped_teacher_ends_the_same(tmp_path: Path, every_step: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    original = tiny.original()
+
+    def train(checkpoint: Path, stop_at: int = 0) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
+        torch.manual_seed(0)
+        teacher, calls = build_classifier("se_resnet_mini", len(tiny.ORIGINAL)), []
+        real = loop._step
+
+        def step(*arguments: Any) -> None:
+            calls.append(1)
+            if len(calls) == stop_at:
+                raise Stop
+            real(*arguments)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(loop, "_step", step)
+            history = train_teacher(teacher, original, size=tiny.SIDE, epochs=3, seed=1, checkpoint=checkpoint)
+        return teacher.state_dict(), without_seconds(history)
+
+    want = train(tmp_path / "whole.pt")
+    for stop_at in (2, 1, 2):
+        with pytest.raises(Stop):
+            train(tmp_path / "stopped.pt", stop_at)
+    found = train(tmp_path / "stopped.pt")
+    assert found[1] == want[1] and tiny.same(found[0], want[0])
+    assert [row["lr"] for row in want[1]] == pytest.approx([2e-3, 1.5e-3, 0.5e-3])  # half a cosine
+
+
+def student_and_teacher() -> tuple[Any, Any]:
+    torch.manual_seed(0)
+    teacher = tiny.randomise(build_classifier("se_resnet_mini", 11))
+    return build_student("cse_resnet_mini", dim=8, num_seen=4, teacher=teacher), teacher
+
+
+SETTINGS = {"epochs": 2, "steps": 2, "batch_sketch": 3, "batch_photo": 4, "size": 32, "lr": 1e-3, "lr_end": 1e-5}
+
+
+def test_the_schedule_is_the_papers(tiny_data: Any, tmp_path: Path) -> None:
+    """Exponential from lr towards lr_end; frozen batch norm keeps its statistics and trains its scale."""
+    student, teacher = student_and_teacher()
+    before = {k: v.clone() for k, v in student.state_dict().items()}
+    kept = {k: v.clone() for k, v in teacher.state_dict().items()}
+    e = Experiment(**SETTINGS, batch_norm="frozen")  # type: ignore[arg-type]
+    history = train_student(student, teacher, tiny_data, np.zeros((4, 11), np.float32), e, tmp_path / "c.pt")
+    assert [row["lr"] for row in history] == pytest.approx([1e-3, 1e-4])
+    after = student.state_dict()
+    running = [k for k in before if "running" in k]
+    assert running and all(torch.equal(before[k], after[k]) for k in running)
+    assert not torch.equal(before["backbone.body.bn1.weight"], after["backbone.body.bn1.weight"])
+    assert tiny.same(teacher.state_dict(), kept) and not any(p.requires_grad for p in teacher.parameters())
+    assert not student.training and set(history[0]) >= {"loss", "loss_benchmark", "loss_sake", "val_top1"}
+
+
+def test_trained_batch_norm_moves_its_statistics(tiny_data: Any, tmp_path: Path) -> None:
+    student, teacher = student_and_teacher()
+    before = student.state_dict()["backbone.body.bn1.running_mean"].clone()
+    train_student(student, teacher, tiny_data, np.zeros((4, 11), np.float32), Experiment(**SETTINGS), tmp_path / "c.pt")  # type: ignore[arg-type]
+    assert not torch.equal(student.state_dict()["backbone.body.bn1.running_mean"], before)
+
+
+@pytest.mark.parametrize("lambda_sake", [0.0, 1.0])
+def test_training_learns_the_seen_classes(lambda_sake: float, tiny_data: Any, tmp_path: Path) -> None:
+    student, teacher = student_and_teacher()
+    e = Experiment(
+        **SETTINGS | {"epochs": 5, "steps": 5, "batch_sketch": 9, "batch_photo": 9, "lr": 3e-3, "lr_end": 1e-3},
+        augmentation="none",
+        lambda_sake=lambda_sake,
+    )  # type: ignore[arg-type]
+    history = train_student(student, teacher, tiny_data, np.zeros((4, 11), np.float32), e, tmp_path / "c.pt")
+    assert history[-1]["loss_benchmark"] < 0.6 * math.log(4) < history[0]["loss_benchmark"]  # chance is log 4
+
+
+def test_the_head_learns_at_its_own_rate(tiny_data: Any, tmp_path: Path) -> None:
+    """A first step of Adam is as long as the learning rate, whatever the gradient."""
+    student, teacher = student_and_teacher()
+    before = {k: v.clone() for k, v in student.state_dict().items()}
+    e = Experiment(**SETTINGS | {"epochs": 1, "steps": 1, "lr": 1e-4}, head_lr=10.0, weight_decay=0.0)  # type: ignore[arg-type]
+    train_student(student, teacher, tiny_data, np.zeros((4, 11), np.float32), e, tmp_path / "c.pt")
+    moved = {k: (v - before[k]).abs().max().item() for k, v in student.state_dict().items()}
+    assert moved["seen_head.weight"] == pytest.approx(1e-3, rel=1e-2)
+    assert moved["feature.weight"] == pytest.approx(1e-4, rel=1e-2)
+    assert moved["original_head.weight"] == pytest.approx(1e-4, rel=1e-2)
