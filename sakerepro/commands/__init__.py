@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import items, runs
+from . import check, items, runs
 
-MODULES = (items, runs)  # in the order of --help
+MODULES = (items, runs, check)  # in the order of --help

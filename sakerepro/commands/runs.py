@@ -1,13 +1,15 @@
-"""``train``, ``runs``, ``weights``: single runs and what they start from."""
+"""``train``, ``evaluate``, ``runs``, ``compare``, ``weights``: single runs and what they start from."""
 
 from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .common import numbers, print_json
+from ..errors import RunError, SakeError
+from .common import named_run, numbers, print_json, print_table
 
 if TYPE_CHECKING:
     from ..runs import Run
@@ -22,9 +24,33 @@ def add(commands: Any) -> None:
     add_settings(train)
     train.set_defaults(function=_train)
 
+    evaluate = commands.add_parser(
+        "evaluate", help="measure a finished run's network again, on its own data or on another",
+        description="Embed and measure with the weights of a finished run. On its own data, the numbers are compared "
+        "with those that the run wrote. Binary codes are fitted on the training images of the data measured on.",
+    )  # fmt: skip
+    evaluate.add_argument("run", metavar="RUN", help="id of a run (its beginning or end is enough), or its folder")
+    evaluate.add_argument("--dataset", help="measure on this data set or folder instead of the run's own")
+    evaluate.add_argument("--split", help="of that data; by default its usual one")
+    evaluate.add_argument("--photo-queries", type=int, metavar="INT", help="photos of each class that ask in ZS-PBIR")
+    evaluate.add_argument("--min-photos", type=int, metavar="INT", help="of a random unseen class of a folder")
+    evaluate.add_argument("--json", action="store_true", help="for scripts")
+    evaluate.set_defaults(function=_evaluate)
+
     runs = commands.add_parser("runs", help="list finished runs with their main numbers")
     runs.add_argument("--json", action="store_true", help="for scripts")
     runs.set_defaults(function=_runs)
+
+    compare = commands.add_parser(
+        "compare", help="what differs between two runs, with a paired test over the queries",
+        description="Settings and metrics of two runs that differ. The test pairs the average precision of every "
+        "query: a two-sided sign-flip (randomisation) test, exact up to 16 queries and by 20,000 random flips above, with a "
+        "95 % bootstrap interval of the mean difference. It knows of one seed only.",
+    )  # fmt: skip
+    compare.add_argument("a", metavar="A", help="id of a run (its beginning or end is enough), or its folder")
+    compare.add_argument("b", metavar="B", help="the other run")
+    compare.add_argument("--json", action="store_true", help="for scripts")
+    compare.set_defaults(function=_compare)
 
     weights = commands.add_parser("weights", help="pretrained weights").add_subparsers(
         dest="action", required=True, metavar="ACTION"
@@ -78,9 +104,16 @@ def settings(arguments: argparse.Namespace) -> dict[str, object]:
 def _train(arguments: argparse.Namespace) -> None:
     from .. import paths
     from ..experiment import preset
-    from ..runs import run
+    from ..runs import find, run
 
-    done = run(preset(arguments.preset, **settings(arguments)), trace=arguments.trace)
+    changes = settings(arguments)
+    for name in ("dataset", "weights", "teacher_data"):
+        if name in changes:
+            changes[name] = _absolute(str(changes[name]))
+    e = preset(arguments.preset, **changes)
+    if (found := find(e)) and e.dataset.startswith("/"):
+        _same_data(found)
+    done = found or run(e, trace=arguments.trace)
     if arguments.json:
         print_json(_entry(done))
         return
@@ -88,33 +121,135 @@ def _train(arguments: argparse.Namespace) -> None:
     print(paths.shown(done.folder))
 
 
-def _runs(arguments: argparse.Namespace) -> None:
-    from ..runs import all_runs
+def _absolute(name: str) -> str:
+    """A folder or file as an absolute path, so that a run means the same from every place; else the name itself."""
+    from ..data.registry import KNOWN
 
-    found = all_runs()
+    here = Path(name).expanduser()
+    return str(here.resolve()) if name and name not in (*KNOWN, "mini") and here.exists() else name
+
+
+def _same_data(found: Run) -> None:
+    """A folder of one's own may have changed since its run was made."""
+    if found.dataset().fingerprint != found.provenance()["data"]:
+        raise RunError(
+            f"{found.experiment.dataset}: its images, classes or split changed since {found.id} was made. Remove "
+            f"{found.folder} to train again, or train with another --seed beside it."
+        )
+
+
+def _evaluate(arguments: argparse.Namespace) -> None:
+    from ..evaluation import evaluate
+    from ..loop import place
+    from ..runs import experiment_data
+
+    r = named_run(arguments.run)
+    changes = {name: value for name in ("split", "photo_queries", "min_photos")
+               if (value := getattr(arguments, name)) is not None}  # fmt: skip
+    if arguments.dataset:
+        plain = {"split": "", "random_unseen": 0, "outside_original": False, "pseudo_unseen": 0}
+        changes = {**plain, "dataset": _absolute(arguments.dataset), **changes}
+    e = r.experiment.but(**changes)
+    data = experiment_data(e)
+    metrics, _ = evaluate(place(r.student()), data, e)
+    if e != r.experiment:
+        note = _trained_on(r, data.unseen)
+    elif data.fingerprint != r.provenance()["data"]:
+        note = "The images or lists changed since the run was made, so its own numbers cannot be compared with."
+    else:
+        note = _against_stored(r, metrics)
     if arguments.json:
-        print_json([_entry(r) for r in found])
+        print_json({"run": r.id, "dataset": e.dataset, "split": data.split, "metrics": metrics, "note": note})
+        return
+    print(f"{r.id} on {data.name}, {data.split}: {len(data.query):,} sketches, {len(data.gallery):,} photos, "
+          f"{len(data.unseen)} unseen classes")  # fmt: skip
+    print_metrics(metrics)
+    print(note)
+
+
+def _against_stored(r: Run, metrics: list[dict[str, Any]]) -> str:
+    stored = [m["value"] for m in r.metrics()]
+    furthest = max(abs(m["value"] - v) for m, v in zip(metrics, stored, strict=True))
+    return f"The run wrote the same numbers; the largest difference is {furthest:.1e}."\
+        if furthest < 1e-3 else f"The run wrote other numbers: they differ by up to {furthest:.3f}."
+
+
+def _trained_on(r: Run, unseen: Iterable[str]) -> str:
+    """Whether the classes that are measured are unseen at all."""
+    try:
+        seen = set(r.dataset().seen)
+    except SakeError:
+        return "The run's own data is not here, so whether it was trained on some of these classes cannot be said."
+    both = sorted(seen & set(unseen))
+    if both:
+        return f"Not zero-shot: the run was trained on {len(both)} of these classes ({', '.join(both[:5])})."
+    return "None of these classes has the name of one that the run was trained on."
+
+
+def print_metrics(metrics: list[dict[str, Any]]) -> None:
+    """A line for each task, representation and convention."""
+    names = list(dict.fromkeys(m["metric"] for m in metrics))
+    lines: dict[tuple[str, str, str], dict[str, float]] = {}
+    for m in metrics:
+        lines.setdefault((m["task"], m["representation"], m["convention"]), {})[m["metric"]] = m["value"]
+    rows = [[*key, *(line.get(n) for n in names)] for key, line in lines.items()]
+    print_table(["task", "features", "convention", *names], rows, left=3)
+
+
+def _runs(arguments: argparse.Namespace) -> int:
+    from .. import paths
+    from ..runs import open_run
+
+    found, damaged = [], []
+    for file in sorted(paths.runs().glob("*/experiment.json"), key=lambda f: f.stat().st_mtime):
+        try:
+            found.append(open_run(file.parent))
+        except SakeError as error:
+            damaged.append({"folder": str(file.parent), "problem": str(error)})
+    if arguments.json:
+        print_json({"runs": [_entry(r) for r in found], "damaged": damaged})
     elif found:
         show_runs(found)
-    else:
-        print("There are no finished runs yet. `make table1` makes the first.")
+    elif not damaged:
+        print("There are no finished runs yet. `make table1` or `sakerepro train` makes the first.")
+    for entry in [] if arguments.json else damaged:
+        print(f"Damaged: {entry['problem']}")
+    return 1 if damaged else 0
 
 
 def _entry(r: Run) -> dict[str, Any]:
-    return {"id": r.id, "folder": str(r.folder), "experiment": r.experiment.to_dict(), "metrics": r.metrics()}
+    return {"id": r.id, "folder": str(r.folder), "method": r.experiment.method, "experiment": r.experiment.to_dict(),
+            "metrics": r.metrics(), "provenance": r.provenance()}  # fmt: skip
 
 
-def show_runs(found: Sequence[Run]) -> None:
-    """mAP@all of runs, a line each."""
-    import pandas as pd
+def show_runs(found: Iterable[Run]) -> None:
+    """mAP@all (standard convention) of runs, a line each."""
+    lines = {r.id: {(m["task"], m["representation"]): m["value"] for m in r.metrics()
+                    if (m["metric"], m["convention"]) == ("mAP@all", "standard")} for r in found}  # fmt: skip
+    columns = sorted(dict.fromkeys(c for line in lines.values() for c in line), key=lambda c: (c[0] != "ZS-SBIR",))
+    print_table(["mAP@all", *(" ".join(c) for c in columns)],
+                [[name, *(line.get(c) for c in columns)] for name, line in lines.items()])  # fmt: skip
 
-    from ..items import run_rows
 
-    rows = run_rows(found)
-    rows = rows[(rows["metric"] == "mAP@all") & (rows["convention"] == "standard")]
-    table = rows.pivot_table(index="run", columns=["task", "representation"], values="value", sort=False)
-    with pd.option_context("display.width", 200, "display.max_columns", 20, "display.max_rows", 1000):
-        print(table.round(3).to_string(na_rep="-"))
+def _compare(arguments: argparse.Namespace) -> None:
+    from ..paired import compare_runs
+
+    c = compare_runs(named_run(arguments.a), named_run(arguments.b))
+    if arguments.json:
+        print_json(c.to_dict())
+        return
+    print(f"A: {c.a}\nB: {c.b}\n")
+    print_table(["setting", "A", "B"], [[n, *pair] for n, pair in c.settings.items()] or [["none differs", "", ""]])
+    print()
+    rows = [[m["task"], m["representation"], m["convention"], m["metric"], m["a"], m["b"], f"{m['b'] - m['a']:+.3f}"]
+            for m in c.metrics if m["a"] != m["b"]]  # fmt: skip
+    print_table(["task", "features", "convention", "metric", "A", "B", "B - A"], rows, left=4)
+    print()
+    for t in c.tests:
+        print(f"{t.task}, {t.representation}: B - A = {t.difference:+.4f} mAP over {t.queries:,} queries, "
+              f"95 % bootstrap interval {t.low:+.4f} ... {t.high:+.4f}; B better on {t.better:,}, worse on {t.worse:,}; "
+              f"sign-flip p = {t.p:.2g} ({t.how})")  # fmt: skip
+    print("One seed each: the test is about these queries, not about another training." if c.tests else c.untested)
 
 
 def _fetch(arguments: argparse.Namespace) -> None:

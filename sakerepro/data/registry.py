@@ -49,6 +49,11 @@ KNOWN = {
         "train/<wnid>/*.JPEG, val/<wnid>/*.JPEG",
     ),
 }
+_HELP = {
+    "sketchy-125x25": "`sakerepro data subset sketchy --per-class 25` makes it out of the full Sketchy data.",
+    "sketchy": "`sakerepro data fetch sketchy` downloads it where its source still is, after asking.",
+    "tuberlin": "`sakerepro data fetch tuberlin` downloads it where its source still is, after asking.",
+}
 _ORIGINAL = ("tiny-imagenet-40",)
 
 
@@ -118,6 +123,15 @@ def load_original(name: str | Path, size: int, *, root: Path | str | None = None
     return OriginalDomain(label, wnids, sets[0], sets[1], fingerprint)
 
 
+def find_folder(name: str) -> Path:
+    """The folder of a data set that :func:`load_dataset` knows by name, or the named folder itself.
+
+    Raises:
+        ConfigError, DataError: as :func:`load_dataset`.
+    """
+    return _locate(name, None, [n for n in KNOWN if n not in _ORIGINAL])
+
+
 def _locate(name: str, root: Path | str | None, known: list[str]) -> Path:
     """The folder of a named data set, or the named folder itself."""
     if root is not None:
@@ -142,7 +156,8 @@ def _not_here(name: str) -> Path:
     raise DataError(
         f"data set {name!r} is not here. Looked for\n{places}\n"
         f"  Get {entry.what}, and put it at {paths.shown(paths.data() / entry.folders[0])}: {entry.layout}.\n"
-        f"  Or name the folder that holds {entry.folders[0]} with SAKEREPRO_REAL_DATA or SAKEREPRO_DATA."
+        f"  Or name the folder that holds {entry.folders[0]} with SAKEREPRO_REAL_DATA or SAKEREPRO_DATA.\n"
+        f"  {_HELP.get(name, '')}".rstrip()
     )
 
 
