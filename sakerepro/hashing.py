@@ -14,7 +14,12 @@ from . import _inputs
 from .errors import ConfigError, DataError
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from ._inputs import Array
+
+
+_FITTED = ("mean_", "components_", "rotation_", "quantization_errors_")
 
 
 def pack(bits: Array) -> np.ndarray:
@@ -75,6 +80,9 @@ class ITQ:
         self.seed = seed
         self.iterations = iterations
 
+    def __repr__(self) -> str:
+        return f"ITQ({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
+
     def get_params(self, deep: bool = True) -> dict[str, Any]:
         """The settings by name."""
         return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
@@ -97,23 +105,23 @@ class ITQ:
         _whole_bytes(self.bits)
         if self.bits > x.shape[1]:
             raise ConfigError(f"bits={self.bits} is more than the {x.shape[1]} features. ITQ cannot add dimensions.")
+        if self.iterations < 0:
+            raise ConfigError(f"iterations={self.iterations} is below 0. The paper of ITQ uses 50.")
         if len(x) < 2:
             raise DataError("features hold one image. ITQ needs at least two to find a direction.")
-        self.mean_ = x.mean(axis=0, dtype=np.float64)
-        centred = x - self.mean_
-        _, vectors = np.linalg.eigh(centred.T @ centred)
-        self.components_ = np.ascontiguousarray(vectors[:, ::-1][:, : self.bits].T)
-        v = centred @ self.components_.T
+        mean, components = _principal(x, self.bits)
+        v = _apply(x, mean, components.T, x.dtype)
         rotation, _ = np.linalg.qr(np.random.default_rng(self.seed).standard_normal((self.bits, self.bits)))
+        size = sum(float(np.square(part, dtype=np.float64).sum()) for part in _chunks(v)) / len(v)
         errors = []
         for step in range(self.iterations + 1):
-            z = v @ rotation
-            b = np.where(z > 0, 1.0, -1.0)
-            errors.append(float(((b - z) ** 2).sum(axis=1).mean()))
-            if step < self.iterations:
-                left, _, right = np.linalg.svd(v.T @ b)
+            correlation = _correlate_signs(v, rotation)
+            # |sign(z) - z|^2 = bits - 2 |z|_1 + |z|^2, and the |z|_1 of all images is sum(rotation * correlation)
+            errors.append(self.bits - 2 * float((rotation * correlation).sum()) / len(v) + size)
+            if step < self.iterations:  # orthogonal Procrustes: the rotation nearest to the signs
+                left, _, right = np.linalg.svd(correlation)
                 rotation = left @ right
-        self.rotation_ = rotation
+        self.mean_, self.components_, self.rotation_ = mean, components, rotation
         self.quantization_errors_ = np.asarray(errors)
         self.n_features_in_ = x.shape[1]
         return self
@@ -125,7 +133,7 @@ class ITQ:
         x = _inputs.features(features, "features")
         if x.shape[1] != self.n_features_in_:
             raise DataError(f"features have {x.shape[1]} columns; ITQ was fitted on {self.n_features_in_}.")
-        return (x - self.mean_) @ (self.components_.T @ self.rotation_)
+        return _apply(x, self.mean_, self.components_.T @ self.rotation_, np.dtype(np.float64))
 
     def transform(self, features: Array) -> np.ndarray:
         """(N, d) features to (N, bits / 8) packed uint8 codes."""
@@ -140,17 +148,62 @@ class ITQ:
         if not hasattr(self, "rotation_"):
             raise _not_fitted()
         settings = {name: np.asarray(value, dtype=np.int64) for name, value in self.get_params().items()}
-        names = ("mean_", "components_", "rotation_", "quantization_errors_")
-        return settings | {name: np.ascontiguousarray(getattr(self, name)) for name in names}
+        return settings | {name: np.ascontiguousarray(getattr(self, name)) for name in _FITTED}
 
     @classmethod
     def from_state(cls, state: dict[str, np.ndarray]) -> ITQ:
-        """The inverse of :meth:`state`."""
+        """The inverse of :meth:`state`.
+
+        Raises:
+            DataError: if an array is missing.
+        """
+        if missing := [name for name in (*cls().get_params(), *_FITTED) if name not in state]:
+            raise DataError(f"this is not the state of an ITQ: {', '.join(missing)} missing. Fit it again.")
         itq = cls(**{name: int(state[name]) for name in ("bits", "seed", "iterations")})
-        for name in ("mean_", "components_", "rotation_", "quantization_errors_"):
+        for name in _FITTED:
             setattr(itq, name, np.asarray(state[name]))
         itq.n_features_in_ = len(itq.mean_)
         return itq
+
+
+_ROWS = 4096  # images that are worked on together: what they need stays in the cache
+
+
+def _chunks(x: np.ndarray) -> Iterator[np.ndarray]:
+    return (x[s : s + _ROWS] for s in range(0, len(x), _ROWS))
+
+
+def _principal(x: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
+    """(d,) mean and the first (bits, d) principal directions in float64, each with its largest entry positive."""
+    mean = sum((part.sum(axis=0, dtype=np.float64) for part in _chunks(x)), np.zeros(x.shape[1])) / len(x)
+    scatter = np.zeros((x.shape[1], x.shape[1]))
+    for part in _chunks(x):
+        centred = (part - mean).astype(x.dtype, copy=False)
+        scatter += centred.T @ centred
+    _, vectors = np.linalg.eigh(scatter)
+    components = vectors[:, ::-1][:, :bits].T
+    largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], 1)
+    return mean, components * np.where(largest < 0, -1, 1)
+
+
+def _apply(x: np.ndarray, mean: np.ndarray, matrix: np.ndarray, kind: np.dtype) -> np.ndarray:
+    """(x - mean) @ matrix as the type of x; the product itself in type `kind`."""
+    out, matrix = np.empty((len(x), matrix.shape[1]), x.dtype), matrix.astype(kind)
+    for part, rows in zip(_chunks(x), _chunks(out), strict=True):
+        rows[:] = (part - mean).astype(kind, copy=False) @ matrix
+    return out
+
+
+def _correlate_signs(v: np.ndarray, rotation: np.ndarray) -> np.ndarray:
+    """V^T sign(V R) in float64, without the matrix of signs."""
+    total, room = np.zeros(rotation.shape), np.empty((min(_ROWS, len(v)), v.shape[1]), v.dtype)
+    rotation = rotation.astype(v.dtype)
+    for part in _chunks(v):
+        signs = room[: len(part)]
+        np.matmul(part, rotation, out=signs)
+        np.copysign(v.dtype.type(1), signs, out=signs)
+        total += part.T @ signs
+    return total
 
 
 def _not_fitted() -> Exception:

@@ -1,0 +1,164 @@
+"""ITQ and packed codes against naive implementations."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from safetensors.numpy import load_file, save_file
+from sklearn.base import clone
+from sklearn.decomposition import PCA
+from sklearn.exceptions import NotFittedError
+
+from sakerepro.errors import ConfigError, DataError
+from sakerepro.hashing import ITQ, hamming, pack, unpack
+
+
+@pytest.fixture
+def features(rng: np.random.Generator) -> np.ndarray:
+    """(4501, 20) correlated features around a mean far from zero; more rows than are worked on together."""
+    return rng.standard_normal((4501, 20)) @ rng.standard_normal((20, 20)) + 100
+
+
+def naive_itq(x: np.ndarray, bits: int, seed: int, iterations: int) -> tuple[np.ndarray, list[float]]:
+    """Gong et al. (2013), section 3, step by step; only the first rotation is drawn as the package draws it."""
+    v = PCA(bits, svd_solver="full").fit(x).transform(x)
+    direction = PCA(bits, svd_solver="full").fit(x).components_
+    v = v * np.where(direction[np.arange(bits), np.abs(direction).argmax(1)] < 0, -1, 1)  # the package's choice of sign
+    r, _ = np.linalg.qr(np.random.default_rng(seed).standard_normal((bits, bits)))
+    errors = []
+    for _ in range(iterations):
+        b = np.sign(v @ r)
+        errors.append(((b - v @ r) ** 2).sum(1).mean())
+        s, _, s_hat = np.linalg.svd(b.T @ v)
+        r = s_hat.T @ s.T
+    b = np.sign(v @ r)
+    errors.append(((b - v @ r) ** 2).sum(1).mean())
+    return v @ r, errors
+
+
+@pytest.mark.parametrize("bits, iterations", [(8, 0), (8, 7), (16, 20)])
+def test_equals_naive_itq(features, bits, iterations):
+    projected, errors = naive_itq(features, bits, 3, iterations)
+    itq = ITQ(bits=bits, seed=3, iterations=iterations).fit(features)
+    assert itq.quantization_errors_ == pytest.approx(np.array(errors), rel=1e-9)
+    assert itq.project(features) == pytest.approx(projected, abs=1e-6)
+    assert np.array_equal(itq.transform(features), np.packbits(projected > 0, axis=1))
+
+
+@pytest.mark.parametrize("kind, accuracy", [(np.float64, 1e-12), (np.float32, 1e-6)])
+def test_quantisation_error_never_rises_and_the_rotation_is_orthogonal(features, kind, accuracy):
+    itq = ITQ(bits=16, iterations=40).fit(features.astype(kind))
+    assert itq.quantization_errors_.shape == (41,)
+    assert (np.diff(itq.quantization_errors_) <= accuracy * itq.quantization_errors_[0]).all()
+    assert itq.rotation_ @ itq.rotation_.T == pytest.approx(np.eye(16), abs=1e-12)
+    assert itq.components_ @ itq.components_.T == pytest.approx(np.eye(16), abs=1e-10)
+    codes = unpack(itq.transform(features)).astype(float) * 2 - 1
+    error = ((codes - itq.project(features)) ** 2).sum(1).mean()
+    assert itq.quantization_errors_[-1] == pytest.approx(error, rel=1e-4)
+
+
+def test_shapes_are_those_of_the_documentation(features):
+    itq = ITQ(bits=8).fit(features.astype(np.float32))
+    assert (itq.mean_.shape, itq.components_.shape, itq.rotation_.shape) == ((20,), (8, 20), (8, 8))
+    assert itq.n_features_in_ == 20
+    assert itq.project(features[:3]).shape == (3, 8)
+    codes = itq.transform(features[:3])
+    assert codes.shape == (3, 1) and codes.dtype == np.uint8
+
+
+def test_same_seed_same_codes_other_seed_other_codes(features):
+    first, second, third = (ITQ(8, seed=s).fit_transform(features) for s in (1, 1, 2))
+    assert np.array_equal(first, second) and not np.array_equal(first, third)
+
+
+def test_codes_do_not_depend_on_what_is_coded_beside_them(features):
+    itq = ITQ(16).fit(features)
+    assert np.array_equal(itq.transform(features)[4321:], itq.transform(features[4321:]))
+
+
+def test_tensors_and_half_precision_are_taken(features):
+    x = (features - 100).astype(np.float16)
+    wanted = ITQ(8).fit_transform(x.astype(np.float32))
+    assert np.array_equal(ITQ(8).fit_transform(torch.from_numpy(x)), wanted)
+    assert np.array_equal(ITQ(8).fit_transform(np.asfortranarray(x)), wanted)
+
+
+def test_features_are_left_alone(features):
+    before = features.copy()
+    ITQ(8).fit_transform(features)
+    assert np.array_equal(features, before)
+
+
+def test_constant_and_few_features_still_give_codes():
+    assert ITQ(8).fit_transform(np.ones((3, 8))).shape == (3, 1)
+    assert ITQ(8).fit_transform(np.eye(8)[:2]).shape == (2, 1)
+
+
+def test_follows_scikit_learn(features):
+    itq = ITQ(bits=16, seed=5, iterations=2)
+    assert itq.get_params() == {"bits": 16, "seed": 5, "iterations": 2}
+    fitted = itq.fit(features)
+    assert fitted is itq and not hasattr(clone(itq), "rotation_")
+    assert clone(itq).get_params() == itq.get_params()
+    assert itq.set_params(bits=8).bits == 8
+    assert repr(itq) == "ITQ(bits=8, seed=5, iterations=2)"
+    with pytest.raises(ConfigError, match="Did you mean 'bits'"):
+        itq.set_params(bit=8)
+    for method in (ITQ().transform, ITQ().project, lambda x: ITQ().state()):
+        with pytest.raises(NotFittedError, match="not fitted"):
+            method(features)
+
+
+def test_state_survives_safetensors(features, tmp_path):
+    itq = ITQ(bits=16, seed=5, iterations=3).fit(features)
+    save_file(itq.state(), tmp_path / "itq.safetensors")
+    again = ITQ.from_state(load_file(tmp_path / "itq.safetensors"))
+    assert again.get_params() == itq.get_params() and again.n_features_in_ == 20
+    assert np.array_equal(again.quantization_errors_, itq.quantization_errors_)
+    assert np.array_equal(again.transform(features), itq.transform(features))
+
+
+def test_state_with_a_missing_array_is_refused(features):
+    state = ITQ(8, iterations=1).fit(features).state()
+    del state["rotation_"]
+    with pytest.raises(DataError, match="rotation_"):
+        ITQ.from_state(state)
+
+
+@pytest.mark.parametrize(
+    "settings, x, error, message",
+    [
+        ({"bits": 12}, np.eye(20), ConfigError, "bits=12 does not fill whole bytes"),
+        ({"bits": 0}, np.eye(20), ConfigError, "bits=0"),
+        ({"bits": 32}, np.eye(20), ConfigError, "bits=32 is more than the 20 features"),
+        ({"iterations": -1}, np.eye(20), ConfigError, "iterations=-1"),
+        ({}, np.eye(20)[:1], DataError, "at least two"),
+        ({}, np.full((2, 20), np.nan), DataError, "row 0, column 0"),
+        ({}, np.eye(20, dtype=int), DataError, "type int64"),
+        ({}, np.ones(20), DataError, "shape"),
+    ],
+)
+def test_bad_input_is_named(settings, x, error, message):
+    with pytest.raises(error, match=message):
+        ITQ(**{"bits": 8, **settings}).fit(x)
+
+
+def test_width_of_later_features_is_checked(features):
+    with pytest.raises(DataError, match="19 columns; ITQ was fitted on 20"):
+        ITQ(8).fit(features).transform(features[:, :19])
+
+
+@pytest.mark.parametrize("bits", [8, 24, 64])
+def test_pack_and_unpack_are_inverse(bits, rng):
+    signs = rng.standard_normal((13, bits))
+    assert np.array_equal(unpack(pack(signs)), signs > 0)
+    assert pack(np.array([[1.0, -1, 0, 1, -1, -1, -1, 2]])).tolist() == [[0b10010001]]
+    with pytest.raises(ConfigError, match="bits=9"):
+        pack(np.zeros((1, 9)))
+
+
+def test_hamming_counts_differing_bits(rng):
+    query, gallery = rng.integers(0, 256, (3, 5)).astype(np.uint8), rng.integers(0, 256, (7, 5)).astype(np.uint8)
+    wanted = [[sum(bin(int(a) ^ int(b)).count("1") for a, b in zip(q, g, strict=True)) for g in gallery] for q in query]
+    assert hamming(query, gallery).tolist() == wanted
