@@ -1,0 +1,212 @@
+"""One run as one value: presets, checks, ids; and which runs an item of the paper asks for."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import Any
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sakerepro.data import draw_transforms
+from sakerepro.errors import ConfigError
+from sakerepro.experiment import CHOICES, PRESETS, Experiment, preset
+from sakerepro.items import METHODS, experiments
+from sakerepro.semantics import RULES
+
+
+def test_the_defaults_are_the_papers() -> None:
+    """Section 4.1, and what the official code does where the paper is silent."""
+    e = Experiment()
+    assert (e.backbone, e.dim, e.size, e.epochs) == ("cse_resnet50", 64, 224, 20)
+    assert (e.lambda_sake, e.lambda1, e.lambda2, e.semantics) == (1.0, 1.0, 0.3, "path")
+    assert (e.lr, e.lr_end, e.weight_decay, e.batch_sketch, e.batch_photo) == (1e-4, 1e-7, 5e-4, 4, 36)
+    assert (e.augmentation, e.select, e.bits, e.teacher_epochs) == ("official", "val", (64,), 0)
+
+
+def test_presets() -> None:
+    assert set(PRESETS) == {"mini", "small", "paper"}
+    assert {preset(name).preset for name in PRESETS} == set(PRESETS)
+    assert preset("mini").dataset == "mini" and preset("mini").teacher_epochs > 0
+    assert (preset("small").dataset, preset("small").backbone) == ("sketchy-125x25", "cse_mobilenetv2_100")
+    paper = preset("paper")
+    assert paper == Experiment(preset="paper", dataset="tuberlin", precision="bfloat16")
+
+
+def test_sketchys_batches_come_with_sketchy() -> None:
+    e = preset("paper", dataset="sketchy")
+    assert (e.batch_sketch, e.batch_photo, e.split) == (13, 26, "zeroshot1")
+    mine = preset("paper", dataset="sketchy", batch_photo=5, split="zeroshot2")
+    assert (mine.batch_sketch, mine.batch_photo, mine.split) == (13, 5, "zeroshot2")
+    assert preset("paper").batch_photo == 36
+
+
+@pytest.mark.parametrize(
+    ("call", "words"),
+    [
+        (lambda: preset("minni"), "Unknown preset 'minni'. Did you mean 'mini'"),
+        (lambda: preset("mini", lamda2=0.1), "Unknown setting 'lamda2'. Did you mean 'lambda2'"),
+        (lambda: preset("mini", xyz=1), "Unknown setting 'xyz'. Known: preset, dataset"),
+        (lambda: preset("mini", augmentation="centered"), "augmentation = 'centered' .*Did you mean 'centred'"),
+        (lambda: preset("mini", batch_norm="freeze"), "batch_norm = 'freeze' .*Did you mean 'frozen'"),
+        (lambda: preset("mini", precision="fp16"), "precision = 'fp16' .*Known: float32, bfloat16"),
+        (lambda: preset("mini").but(semantic="path"), "Unknown setting 'semantic'. Did you mean 'semantics'"),
+        (lambda: Experiment.from_dict({"Epochs": 3}), "Unknown setting 'Epochs'. Did you mean 'epochs'"),
+    ],
+)
+def test_near_misses_are_offered(call: Any, words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        call()
+
+
+@pytest.mark.parametrize("make", [Experiment, lambda **v: preset("paper", **v), lambda **v: Experiment().but(**v)])
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("dim", "64"), ("dim", 64.0), ("dim", True), ("dim", None), ("lr", "1e-4"), ("lr", False), ("zero_head", 1),
+        ("zero_head", "false"), ("dataset", 3), ("bits", 64), ("bits", "64"), ("bits", (64.5,)), ("bits", ("a",)),
+        ("lambda1", float("nan")), ("lambda2", float("inf")),
+    ],
+)  # fmt: skip
+def test_values_of_another_type_are_refused(make: Any, name: str, value: object) -> None:
+    with pytest.raises(ConfigError, match=f"{name} = .* has to be of type"):
+        make(**{name: value})
+
+
+@pytest.mark.parametrize(
+    ("changes", "words"),
+    [
+        ({"dim": 0}, "dim = 0 has to be at least 1"),
+        ({"size": 7}, "size = 7 has to be at least 8"),
+        ({"epochs": -1}, "epochs = -1"),
+        ({"batch_photo": 0}, "batch_photo = 0"),
+        ({"lambda_sake": -0.1}, "lambda_sake = -0.1"),
+        ({"lr": 1e-5, "lr_end": 1e-4}, "lr_end = 0.0001 has to be above 0 and at most lr"),
+        ({"lr_end": 0.0}, "lr_end = 0.0"),
+        ({"random_unseen": 5, "pseudo_unseen": 5}, "exclude each other"),
+        ({"bits": (64, 12)}, "bits = 12 has to be a multiple of 8"),
+        ({"bits": (0,)}, "bits = 0"),
+        ({"seed": -1}, "seed = -1"),
+    ],
+)
+def test_values_that_cannot_work_are_refused(changes: dict[str, Any], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        Experiment(**changes)
+
+
+def test_the_choices_are_what_the_rooms_offer() -> None:
+    """A choice that is checked here works there."""
+    assert CHOICES["semantics"] == tuple(RULES)
+    for style in CHOICES["augmentation"]:
+        assert draw_transforms(2, style, np.random.default_rng(0)).shape == (2, 2, 3)
+
+
+@pytest.mark.parametrize("name", list(PRESETS))
+def test_round_trip_through_json(name: str) -> None:
+    e = preset(name, bits=(32, 64), seed=3)
+    again = Experiment.from_dict(json.loads(json.dumps(e.to_dict())))
+    assert again == e and again.id == e.id and hash(again) == hash(e)
+
+
+def test_one_run_however_it_is_written() -> None:
+    """Whole numbers for floats, lists for tuples, numpy's numbers: equal experiments have equal ids."""
+    one = Experiment(lambda1=1.0, lr=1e-3, bits=(32,), seed=2)
+    other = Experiment(lambda1=1, lr=np.float64(1e-3), bits=[np.int32(32)], seed=np.int64(2))  # type: ignore[arg-type]
+    assert one == other and one.id == other.id
+    assert json.dumps(other.to_dict()) == json.dumps(one.to_dict())
+
+
+@given(st.permutations(list(Experiment().to_dict().items())))
+def test_the_order_of_the_fields_does_not_matter(items: list[tuple[str, Any]]) -> None:
+    assert Experiment.from_dict(dict(items)).id == Experiment().id
+
+
+CHANGED = {
+    "preset": "x", "dataset": "x", "split": "x", "backbone": "x", "weights": "x", "semantics": "thresholded",
+    "batch_norm": "frozen", "augmentation": "none", "precision": "bfloat16", "select": "last", "bits": (8,),
+    "lr": 1e-2, "lr_end": 1e-6, "teacher_data": "x",
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Experiment) if f.name != "outside_original"])
+def test_every_setting_is_part_of_the_id(name: str) -> None:
+    base = Experiment()
+    value = getattr(base, name)
+    other = CHANGED[name] if name in CHANGED else not value if isinstance(value, bool) else value + 1
+    changed = base.but(**{name: other})
+    assert changed.id != base.id and changed != base
+
+
+def test_outside_original_is_part_of_the_id() -> None:
+    base = Experiment(random_unseen=3)
+    assert base.but(outside_original=True).id != base.id
+
+
+def test_ids_are_names_that_a_folder_can_have() -> None:
+    for e in (preset("paper", split="zeroshot2"), preset("mini", dataset="/some where/ö x/", split="")):
+        assert "/" not in e.id and " " not in e.id and len(e.id) < 200
+    assert preset("paper", dim=512, seed=2).id.startswith("paper-zs-cse_resnet50-sake-512d-s2-")
+
+
+def test_but_changes_a_copy() -> None:
+    e = preset("mini")
+    changed = e.but(dim=8, bits=[8])
+    assert (changed.dim, changed.bits, e.dim) == (8, (8,), 64) and changed.but(dim=64, bits=(64,)) == e
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        e.dim = 8  # type: ignore[misc]
+
+
+@pytest.mark.parametrize(
+    ("changes", "method"),
+    [
+        ({}, "SAKE"),
+        ({"epochs": 0}, "pretrained"),
+        ({"epochs": 0, "lambda_sake": 0.0}, "pretrained"),
+        ({"lambda_sake": 0.0}, "L_B"),
+        ({"lambda_sake": 0.0, "lambda2": 0.0}, "L_B"),
+        ({"lambda1": 1, "lambda2": 0}, "L_B + L_T"),
+        ({"lambda1": 0.5, "lambda2": 0.0}, "SAKE"),
+        ({"lambda_sake": 0.1}, "SAKE"),
+    ],
+)
+def test_the_row_of_the_tables(changes: dict[str, Any], method: str) -> None:
+    assert preset("paper", **changes).method == method
+
+
+def test_methods_carry_their_names() -> None:
+    assert {name: preset("small", **changes).method for name, changes in METHODS.items()} == {n: n for n in METHODS}
+
+
+# items
+
+
+def test_table1_asks_for_each_run_once() -> None:
+    wanted = experiments("table1", "paper", [0, 1])
+    assert len(wanted) == len({e.id for e in wanted})
+    assert {(e.dataset, e.split) for e in wanted} == {
+        ("tuberlin", "zeroshot"), ("sketchy", "zeroshot1"), ("sketchy", "zeroshot2")
+    }  # fmt: skip
+    assert {e.dim for e in wanted} == {64, 512}
+    assert sorted({(e.method, e.seed) for e in wanted if e.method != "pretrained"}) == [
+        ("L_B", 0), ("L_B", 1), ("SAKE", 0), ("SAKE", 1)
+    ]  # fmt: skip
+    assert {e.seed for e in wanted if e.method == "pretrained"} == {0}  # there is nothing random in it
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("tabel1",), "Unknown item 'tabel1'. Did you mean 'table1'"),
+        (("table1", "big"), "Unknown preset 'big'. Known: mini"),
+        (("table1", "mini", []), "seeds"),
+        (("table1", "mini", [1, 1]), "distinct"),
+        (("table1", "mini", [-1]), "from 0 on"),
+        (("table1", "mini", ["0"]), "whole numbers"),
+    ],
+)
+def test_impossible_items_are_refused(arguments: tuple[Any, ...], words: str) -> None:
+    with pytest.raises(ConfigError, match=words):
+        experiments(*arguments)

@@ -1,0 +1,151 @@
+"""Files that are whole or not there, locks that die with their process, folders that cannot be written."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import tiny
+
+from sakerepro import files, paths
+from sakerepro.errors import RunError
+
+
+class Stop(Exception):
+    """Something goes wrong half-way."""
+
+
+def test_a_file_is_replaced_only_when_whole(tmp_path: Path) -> None:
+    path = tmp_path / "new folder" / "ä file.txt"
+    files.write_text(path, "old")
+    with pytest.raises(Stop), files.write_whole(path) as temporary:
+        temporary.write_text("half")
+        assert path.read_text() == "old" and temporary.suffix == ".txt"
+        raise Stop
+    assert path.read_text() == "old" and list(path.parent.iterdir()) == [path]
+    files.write_text(path, "new ü")
+    assert path.read_text(encoding="utf-8") == "new ü" and list(path.parent.iterdir()) == [path]
+    assert path.stat().st_mode & 0o777 == 0o644
+
+
+def test_a_folder_is_replaced_only_when_whole(tmp_path: Path) -> None:
+    path = tmp_path / "folder"
+    for content in ("one", "two"):
+        with files.write_folder_whole(path) as temporary:
+            (temporary / "a").write_text(content)
+        assert (path / "a").read_text() == content
+    with pytest.raises(Stop), files.write_folder_whole(path) as temporary:
+        (temporary / "a").write_text("half")
+        raise Stop
+    assert (path / "a").read_text() == "two" and list(tmp_path.iterdir()) == [path]
+
+
+def test_sweep_removes_the_leftovers_of_this_path_alone(tmp_path: Path) -> None:
+    keep = [".run[1]-more-abcdefgh", "run[1]", ".run1-abcdefgh", ".run[1].lock", ".work-run[1]", ".c-abcdefgh.tmp.txt"]
+    go = [".run[1]-abcdefgh", ".c-abcdefgh.tmp.pt"]
+    for name in keep + go:
+        (tmp_path / name).mkdir() if "run" in name else (tmp_path / name).write_text("x")
+    files.sweep(tmp_path / "run[1]")
+    files.sweep(tmp_path / "c.pt")
+    assert sorted(p.name for p in tmp_path.iterdir()) == sorted(keep)
+    files.sweep(tmp_path / "nowhere" / "c.pt")
+
+
+def test_json_round_trip_is_canonical(tmp_path: Path) -> None:
+    files.write_json(tmp_path / "a.json", {"b": [1, 2.5, None], "ä": "ü"})
+    assert files.read_json(tmp_path / "a.json") == {"ä": "ü", "b": [1, 2.5, None]}
+    text = (tmp_path / "a.json").read_text(encoding="utf-8")
+    assert json.loads(text) and text.index("b") < text.index("ä") and text.endswith("}\n")
+
+
+@pytest.mark.parametrize("content", [b"{", b"", b"\xff\xfe\x00", None])
+def test_json_that_cannot_be_read_is_named(content: bytes | None, tmp_path: Path) -> None:
+    if content is not None:
+        (tmp_path / "a.json").write_bytes(content)
+    with pytest.raises(RunError, match=r"a\.json: cannot be read.*Remove"):
+        files.read_json(tmp_path / "a.json")
+
+
+@pytest.mark.parametrize("write", [lambda p: files.write_text(p, "x"), lambda p: files.lock(p).__enter__()])
+def test_a_folder_that_cannot_be_made_is_named(write, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    (tmp_path / "taken").write_text("a file")
+    for path in (tmp_path / "taken" / "x", tmp_path / "taken" / "deeper" / "x"):
+        with pytest.raises(RunError, match="taken.*cannot be created .*(File exists|Not a directory).*another place"):
+            write(path)
+
+
+def test_a_folder_that_cannot_be_written_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda path, mode: False)
+    with pytest.raises(RunError, match="is not writable. Change its rights"):
+        files.write_text(tmp_path / "x", "x")
+    assert not list(tmp_path.iterdir())
+
+
+HOLD = """
+import sys, time
+from pathlib import Path
+from sakerepro.files import lock
+with lock(Path(sys.argv[1])):
+    print("held", flush=True)
+    time.sleep(60)
+"""
+
+
+def test_a_lock_goes_with_its_process(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """The other process holds it until it is killed; this one waits, says so once, and then has it."""
+    path = tmp_path / "deep" / "x.lock"
+    environment = {**os.environ, "PYTHONPATH": str(Path(files.__file__).parent.parent)}
+    command = [sys.executable, "-c", HOLD, str(path)]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as other:
+        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        killed = subprocess.Popen([sys.executable, "-c", f"import time, os; time.sleep(.5); os.kill({other.pid}, 9)"])
+        with files.lock(path, "somebody works on it; waiting"):
+            assert other.wait(timeout=5) == -9
+        killed.wait()
+    assert capsys.readouterr().out == "somebody works on it; waiting\n"
+    with files.lock(path, "never said"):
+        pass
+    assert not capsys.readouterr().out
+
+
+def test_checksums(tmp_path: Path) -> None:
+    (tmp_path / "x").write_bytes(b"abc" * 100_000)
+    assert files.sha256(tmp_path / "x") == hashlib.sha256(b"abc" * 100_000).hexdigest()
+    assert files.short_hash({"b": 1, "a": [2]}) == files.short_hash({"a": [2], "b": 1}) != files.short_hash({"a": [2]})
+    assert len(files.short_hash("x")) == 12
+
+
+def test_every_place_can_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, place in (("RUNS", paths.runs), ("CACHE", paths.cache), ("RESULTS", paths.results), ("DATA", paths.data)):
+        monkeypatch.setenv(f"SAKEREPRO_{name}", str(tmp_path / name))
+        assert place() == tmp_path / name
+    assert paths.results("mini") == tmp_path / "RESULTS" / "mini"
+    monkeypatch.setenv("SAKEREPRO_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("SAKEREPRO_RUNS")
+    assert paths.runs() == tmp_path / "home" / "runs" and paths.notebooks() == tmp_path / "home" / "notebooks"
+
+
+def test_data_is_found_in_the_order_of_the_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(tmp_path / "real"))
+    monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path / "data"))
+    assert paths.find_data("nothing of this name") is None
+    (tmp_path / "data" / "A").mkdir(parents=True)
+    assert paths.find_data("B", "A") == tmp_path / "data" / "A"
+    (tmp_path / "real" / "A").mkdir(parents=True)
+    assert paths.find_data("B", "A") == tmp_path / "real" / "A"
+    (tmp_path / "real" / "B").mkdir()
+    assert paths.find_data("B", "A") == tmp_path / "real" / "B"
+
+
+def test_the_tiny_task_is_what_it_says() -> None:
+    """The tests' own data: shapes, labels and disjoint images."""
+    data = tiny.dataset()
+    assert data.train_photo.take([0, 5]).shape == (2, 32, 32, 3) and data.query.take([1]).shape == (1, 32, 32, 1)
+    assert len(data.gallery) == 2 * tiny.PHOTOS and data.gallery.labels.max() == 1
+    images = [s.take(range(len(s))) for s in (data.train_photo, data.gallery)]
+    assert len({i.tobytes() for part in images for i in part}) == 6 * tiny.PHOTOS
