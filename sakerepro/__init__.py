@@ -25,7 +25,8 @@ _WHERE = {
     "metrics": ["RetrievalMetrics", "retrieval_metrics"],
     "experiment": ["Experiment", "preset"],
     "runs": ["Run", "all_runs", "find", "open_run", "run"],
-    "items": ["experiments", "item_runs", "query_precision", "run_rows"],
+    "items": ["experiments", "item_rows", "item_runs", "query_precision", "run_rows"],
+    "measures": ["class_gains"],
     "provenance": ["about"],
     "errors": ["ConfigError", "DataError", "RunError", "SakeError"],
 }  # fmt: skip
@@ -51,8 +52,9 @@ if TYPE_CHECKING:
     from .errors import ConfigError, DataError, RunError, SakeError
     from .experiment import Experiment, preset
     from .hashing import ITQ
-    from .items import experiments, item_runs, query_precision, run_rows
+    from .items import experiments, item_rows, item_runs, query_precision, run_rows
     from .losses import benchmark_loss, sake_loss, teacher_loss
+    from .measures import class_gains
     from .metrics import RetrievalMetrics, retrieval_metrics
     from .model import Student, build_student, factorise
     from .provenance import about

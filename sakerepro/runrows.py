@@ -1,0 +1,56 @@
+"""From finished runs to tidy result rows."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .experiment import Experiment
+from .rows import Row, code_variant, rows_frame
+from .runs import Run
+
+
+def split_name(e: Experiment) -> str:
+    """The split of an experiment as rows name it: its own, ``random0``, ``outside0`` or ``zeroshot1-pseudo0``."""
+    if e.random_unseen:
+        return f"{'outside' if e.outside_original else 'random'}{e.class_seed}"
+    return f"{e.split}-pseudo{e.class_seed}" if e.pseudo_unseen else e.split
+
+
+def run_row(run: Run, metric: str, value: float, **fields: Any) -> Row:
+    """One number of a run as a row; ``fields`` are the other columns where they are not those of the run."""
+    e, origin = run.experiment, run.provenance()
+    of_run: dict[str, Any] = dict(
+        dataset=e.dataset, split=split_name(e), method=e.method, preset=e.preset, representation=f"{e.dim}-d",
+        backbone=e.backbone, lambda_sake=e.lambda_sake if e.epochs else math.nan,
+        lambda1=e.lambda1 if e.epochs else math.nan, lambda2=e.lambda2 if e.epochs else math.nan,
+        seed=e.seed, run=run.id, commit=origin["commit"], dirty=origin["dirty"],
+    )  # fmt: skip
+    return Row(metric=metric, value=float(value), **{**of_run, **fields})
+
+
+def run_rows(runs: Iterable[Run]) -> pd.DataFrame:
+    """The measurements of runs as tidy result rows (see :class:`sakerepro.results.Row`)."""
+    return rows_frame(
+        run_row(
+            r, m["metric"], m["value"], representation=m["representation"], task=m["task"],
+            classes=m.get("classes", "all"), variant=code_variant(m["representation"], r.experiment.dim),
+            convention=m["convention"],
+        )
+        for r in runs for m in r.metrics()
+    )  # fmt: skip
+
+
+def query_precision(runs: Iterable[Run]) -> dict[tuple[str, str, str], np.ndarray]:
+    """(run id, task, representation) to the average precision of every query: what verdicts on one seed rest on."""
+    found = {}
+    for r in runs:
+        for name, values in r.embeddings().items():
+            if name.startswith("ap/"):
+                _, task, representation = name.split("/")
+                found[r.id, task, representation] = values
+    return found
