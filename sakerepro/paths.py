@@ -53,6 +53,11 @@ def cache() -> Path:
     return _folder("SAKEREPRO_CACHE", "cache")
 
 
+def collections() -> Path:
+    """Indexes of photo collections (``SAKEREPRO_COLLECTIONS``)."""
+    return _folder("SAKEREPRO_COLLECTIONS", "collections")
+
+
 def results(preset: str | None = None) -> Path:
     """Tables, figures and executed notebooks (``SAKEREPRO_RESULTS``), of one preset if named."""
     base = _folder("SAKEREPRO_RESULTS", "results")

@@ -44,8 +44,8 @@ def add(commands: Any) -> None:
     compare = commands.add_parser(
         "compare", help="what differs between two runs, with a paired test over the queries",
         description="Settings and metrics of two runs that differ. The test pairs the average precision of every "
-        "query: a two-sided sign-flip (randomisation) test, exact up to 16 queries and by 20,000 random flips above, with a "
-        "95 % bootstrap interval of the mean difference. It knows of one seed only.",
+        "query: a two-sided sign-flip (randomisation) test, exact up to 16 queries and by 20,000 random flips above, "
+        "with a 95 %% bootstrap interval of the mean difference. It knows of one seed only.",
     )  # fmt: skip
     compare.add_argument("a", metavar="A", help="id of a run (its beginning or end is enough), or its folder")
     compare.add_argument("b", metavar="B", help="the other run")
@@ -247,8 +247,8 @@ def _compare(arguments: argparse.Namespace) -> None:
     print()
     for t in c.tests:
         print(f"{t.task}, {t.representation}: B - A = {t.difference:+.4f} mAP over {t.queries:,} queries, "
-              f"95 % bootstrap interval {t.low:+.4f} ... {t.high:+.4f}; B better on {t.better:,}, worse on {t.worse:,}; "
-              f"sign-flip p = {t.p:.2g} ({t.how})")  # fmt: skip
+              f"95 % bootstrap interval {t.low:+.4f} ... {t.high:+.4f}; "
+              f"B better on {t.better:,}, worse on {t.worse:,}; sign-flip p = {t.p:.2g} ({t.how})")  # fmt: skip
     print("One seed each: the test is about these queries, not about another training." if c.tests else c.untested)
 
 

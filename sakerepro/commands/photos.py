@@ -1,0 +1,113 @@
+"""``index`` and ``query``: photos of one's own, searched with sketches."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from ..errors import ConfigError
+from .common import named_run, print_json, print_table
+
+if TYPE_CHECKING:
+    from ..collection import Collection
+    from ..runs import Run
+
+
+def add(commands: Any) -> None:
+    """Register the commands of this module."""
+    index = commands.add_parser(
+        "index", help="embed a folder of photos with a finished run, to search it with sketches",
+        description="Embed every photo below a folder. A second call embeds new and changed files only and drops "
+        "removed ones; an interrupted one goes on. The index is a folder of plain files that can be copied.",
+    )  # fmt: skip
+    index.add_argument("photos", metavar="PHOTOS", help="folder; sub-folders are searched too")
+    index.add_argument("--run", required=True, help="id of a run (its beginning or end is enough), or its folder")
+    index.add_argument("--to", help="the index's folder; by default collections/<PHOTOS>-<run>")
+    index.add_argument("--bits", type=int, default=64, help="length of the binary codes [64]")
+    index.add_argument("--dtype", choices=("float16", "float32"), default="float16", help="of embeddings [float16]")
+    index.add_argument("--json", action="store_true", help="for scripts")
+    index.set_defaults(function=_index)
+
+    query = commands.add_parser("query", help="find the photos of an index that are nearest to sketches")
+    query.add_argument("sketch", nargs="+", metavar="SKETCH", help="image files")
+    query.add_argument("--index", help="the index's folder or name; by default the only one there is")
+    query.add_argument("--run", help="the run, where it is not found by the id that the index names")
+    query.add_argument("-k", type=int, default=10, help="how many photos [10]")
+    query.add_argument("--codes", action="store_true", help="compare binary codes instead of embeddings")
+    query.add_argument("--photo", action="store_true", help="the queries are photos, not sketches")
+    query.add_argument("--sheet", metavar="PNG", help="also write a contact sheet")
+    query.add_argument("--json", action="store_true", help="for scripts")
+    query.set_defaults(function=_query)
+
+
+def _index(arguments: argparse.Namespace) -> None:
+    import dataclasses
+
+    from .. import paths
+    from ..collection import index_photos
+
+    run = named_run(arguments.run)
+    made, changes = index_photos(arguments.photos, run, arguments.to, bits=arguments.bits, dtype=arguments.dtype,
+                                 progress=not arguments.json)  # fmt: skip
+    size = sum(f.stat().st_size for f in made.folder.iterdir())
+    if arguments.json:
+        print_json({"index": str(made.folder), "run": made.run, "photos": len(made), **dataclasses.asdict(changes),
+                    "bytes": size, "bad_files": {n: why for n, (_, why) in made.bad.items()}})  # fmt: skip
+        return
+    for name, (_, why) in list(made.bad.items())[:20]:
+        print(f"Skipped {name}: {why}")
+    print(f"{len(made):,} photos: {changes.added:,} embedded now, {changes.kept:,} kept, {changes.removed:,} removed, "
+          f"{changes.bad:,} bad ones skipped.")  # fmt: skip
+    print(f"{paths.shown(made.folder)}: {size / 1e6:.1f} MB, codes.npy among it {made.codes.nbytes / 1e6:.1f} MB")
+
+
+def _query(arguments: argparse.Namespace) -> None:
+    from ..collection import query
+    from ..data.dataset import PHOTO, SKETCH
+
+    if arguments.k < 1:
+        raise ConfigError(f"-k {arguments.k}: has to be at least 1.")
+    found = _opened(arguments.index)
+    rows, distances = query(found, _run_of(found, arguments.run), arguments.sketch, arguments.k, codes=arguments.codes,
+                            domain=PHOTO if arguments.photo else SKETCH)  # fmt: skip
+    hits = [[(found.names[r], float(d)) for r, d in zip(*pair, strict=True)]
+            for pair in zip(rows, distances, strict=True)]  # fmt: skip
+    if arguments.sheet:
+        from ..contact_sheet import contact_sheet
+
+        captions = [[(found.root / n, f"{i}. {d:.3g}\n{n}") for i, (n, d) in enumerate(h, 1)] for h in hits]
+        contact_sheet(Path(arguments.sheet), [Path(s) for s in arguments.sketch], captions)
+    if arguments.json:
+        print_json([{"sketch": s, "found": [{"rank": i, "photo": n, "path": str(found.root / n), "distance": d}
+                                            for i, (n, d) in enumerate(h, 1)]}
+                    for s, h in zip(arguments.sketch, hits, strict=True)])  # fmt: skip
+        return
+    for sketch, row in zip(arguments.sketch, hits, strict=True):
+        print(sketch)
+        shown = [[f"  {i}", f"{d:g}" if arguments.codes else f"{d:.4f}", str(found.root / n)]
+                 for i, (n, d) in enumerate(row, 1)]  # fmt: skip
+        print_table(["rank", "bits" if arguments.codes else "distance", "photo"], shown, left=3)
+    if arguments.sheet:
+        print(f"Contact sheet: {arguments.sheet}")
+
+
+def _opened(name: str | None) -> Collection:
+    """The named index, or the only one there is."""
+    from .. import paths
+    from ..collection import open_collection
+
+    known = sorted(f.parent for f in paths.collections().glob("*/index.json") if not f.parent.name.startswith("."))
+    if name:
+        for place in (Path(name).expanduser(), paths.collections() / name):
+            if (place / "index.json").is_file():
+                return open_collection(place)
+    elif len(known) == 1:
+        return open_collection(known[0])
+    what = f"{name}: is no index." if name else f"{len(known)} indexes are in {paths.shown(paths.collections())}."
+    there = f"Known: {', '.join(f.name for f in known)}" if known else "`sakerepro index PHOTOS --run RUN` makes one"
+    raise ConfigError(f"{what} Name one with --index. {there}.")
+
+
+def _run_of(found: Collection, name: str | None) -> Run:
+    return named_run(name or found.run)
