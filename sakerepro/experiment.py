@@ -165,8 +165,8 @@ PRESETS: dict[str, dict[str, Any]] = {
     ),
     "small": dict(
         dataset="sketchy-125x25", split="zeroshot1", backbone="cse_mobilenetv2_100", size=128, zero_head=True,
-        head_lr=10.0, epochs=10, steps=150, batch_sketch=32, batch_photo=32, lr=3e-4, lr_end=3e-6,
-        batch_norm="frozen", augmentation="centred", precision="bfloat16", lambda_sake=0.3, select="last",
+        head_lr=10.0, epochs=8, steps=100, batch_sketch=32, batch_photo=32, lr=3e-4, lr_end=3e-6,
+        batch_norm="frozen", augmentation="centred", precision="bfloat16", select="last",
     ),
     "paper": dict(dataset="tuberlin", split="zeroshot", backbone="cse_resnet50", precision="bfloat16"),
 }  # fmt: skip
