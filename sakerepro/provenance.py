@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import ast
 import hashlib
 import os
 import platform
 import subprocess
 import sys
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -37,6 +39,59 @@ def code_hash() -> str:
     return digest.hexdigest()[:12]
 
 
+@cache
+def code_parts(start: str = "runs") -> dict[str, str]:
+    """Module to 8 digits over its code, for ``start`` and all modules of the package that it uses.
+
+    Comments, docstrings and layout do not count: only what can change a number does.
+
+    Args:
+        start: a module of the package; ``"runs"`` for what makes the numbers of a run.
+    """
+    found: dict[str, str] = {}
+    ahead = [start]
+    while ahead:
+        name = ahead.pop()
+        file = Path(__file__).parent.joinpath(*name.split(".")).with_suffix(".py")
+        file = file if file.is_file() else file.with_suffix("") / "__init__.py"
+        if name in found or name in _PLUMBING or not file.is_file():
+            continue
+        tree = ast.parse(file.read_text(encoding="utf-8"))
+        ahead += _uses(tree, name if file.name == "__init__.py" else name.rpartition(".")[0])
+        found[name] = hashlib.sha256(_bare(tree).encode()).hexdigest()[:8]
+    return dict(sorted(found.items()))
+
+
+# Modules that move numbers about and make none; what `experiment` says, and how often it changes, is in a run's id.
+_PLUMBING = ("errors", "experiment", "files", "kept", "paths", "provenance")
+
+
+def _uses(tree: ast.Module, package: str) -> list[str]:
+    """The modules of this package that a module imports, wherever in it; what is no module is left out later."""
+    used = []
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            parts = package.split(".") if package else []
+            base = ".".join([*parts[: len(parts) - node.level + 1], *filter(None, [node.module])])
+            used += [base] * bool(base) + [f"{base}.{a.name}" if base else a.name for a in node.names]
+    return used
+
+
+def _bare(tree: ast.Module) -> str:
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
+            node.body = node.body[1:]
+    return ast.dump(tree)
+
+
+def memory_gib() -> float:
+    """The most main memory that this process has held so far."""
+    import resource
+
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return round(peak / (2**30 if sys.platform == "darwin" else 2**20), 2)
+
+
 def processor() -> str:
     """Name of the CPU, with what it can do for bfloat16."""
     try:
@@ -57,6 +112,7 @@ def provenance(**more: Any) -> dict[str, Any]:
         "commit": sha,
         "dirty": dirty,
         "code": code_hash(),
+        "parts": code_parts(),
         "python": sys.version.split()[0],
         "packages": {p: metadata.version(p) for p in PACKAGES},
         "platform": platform.platform(),
@@ -64,6 +120,8 @@ def provenance(**more: Any) -> dict[str, Any]:
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
         "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "memory_gib": memory_gib(),
+        "accelerator_memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
         **more,
     }
 
