@@ -53,9 +53,10 @@ def tiny_data() -> Dataset:
 
 @pytest.fixture(scope="session")
 def tiny_place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the tiny task in ``data`` and a teacher's weights in ``se_resnet_mini.safetensors``."""
+    """A folder with ``data``, ``original`` and a teacher's weights in ``se_resnet_mini.safetensors``."""
     place = tmp_path_factory.mktemp("tiny")
     tiny.write_folder(place / "data")
+    tiny.write_original(place / "original")
     tiny.write_weights(place / "se_resnet_mini.safetensors")
     return place
 

@@ -64,14 +64,19 @@ def original() -> OriginalDomain:
 
 
 def write_folder(root: Path) -> Path:
-    """The same kinds of images as a plain folder, with the original domain in ``train`` and ``val`` beside it."""
+    """The same kinds of images as a plain folder."""
     for number, name in enumerate((*SEEN, *UNSEEN)):
         for domain, kind, count in ((PHOTO, "photo", PHOTOS), (SKETCH, "sketch", SKETCHES + VALIDATION)):
             _write(root / kind / name, number, domain, range(count))
+    (root / "unseen.txt").write_text("\n".join(UNSEEN))
+    return root
+
+
+def write_original(root: Path) -> Path:
+    """The original domain as a folder."""
     for number, wnid in enumerate(ORIGINAL):
         _write(root / "train" / wnid, 7 + number, PHOTO, range(9))
         _write(root / "val" / wnid, 7 + number, PHOTO, range(90, 92))
-    (root / "unseen.txt").write_text("\n".join(UNSEEN))
     return root
 
 

@@ -1,0 +1,375 @@
+"""Runs are found or made, once; what is damaged, unwritable or does not belong together is named."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from safetensors.torch import load_file
+from sklearn.metrics import average_precision_score
+
+from sakerepro import evaluation, loop, paths, provenance, training
+from sakerepro.data import load_dataset, photo_queries
+from sakerepro.embedding import embed
+from sakerepro.errors import DataError, RunError
+from sakerepro.experiment import Experiment
+from sakerepro.files import read_json, sha256
+from sakerepro.hashing import ITQ
+from sakerepro.runs import FILES, Run, all_runs, find, open_run, run
+from sakerepro.semantics import imagenet_wnids
+
+
+class Stop(Exception):
+    """What stops a run here."""
+
+
+@pytest.fixture
+def copy(tiny_run: Run) -> Run:
+    """A copy of the finished run among this test's own."""
+    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
+    return Run(paths.runs() / tiny_run.id, tiny_run.experiment)
+
+
+@pytest.fixture
+def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise AssertionError("trained again")
+
+    monkeypatch.setattr(training, "train_student", refuse)
+
+
+def flip(file: Path, at: float = 0.5) -> None:
+    content = bytearray(file.read_bytes())
+    content[int(at * len(content))] ^= 0xFF
+    file.write_bytes(content)
+
+
+def test_a_run_is_a_whole_folder_and_nothing_else_is_left(tiny_run: Run) -> None:
+    assert {f.name for f in tiny_run.folder.iterdir()} == {*FILES, "provenance.json"}
+    assert tiny_run.folder.name == tiny_run.id == tiny_run.experiment.id
+    assert {f.name for f in tiny_run.folder.parent.iterdir()} == {tiny_run.id, f".{tiny_run.id}.lock"}
+
+
+def test_the_same_experiment_is_found_and_not_trained_again(copy: Run, no_training: None) -> None:
+    again = Experiment.from_dict(json.loads(json.dumps(copy.experiment.to_dict())))
+    before = {f: f.stat().st_mtime_ns for f in copy.folder.iterdir()}
+    assert run(again) == find(again) == open_run(copy.folder) == copy
+    assert {f: f.stat().st_mtime_ns for f in copy.folder.iterdir()} == before
+    assert find(again.but(seed=1)) is None
+
+
+def test_history_has_a_row_an_epoch(tiny_run: Run) -> None:
+    history = tiny_run.history()
+    assert history["epoch"].tolist() == [1, 2] and np.isfinite(history.to_numpy()).all()
+    assert {"loss", "loss_benchmark", "loss_sake", "lr", "val_top1", "seconds", "ZS-SBIR", "ZS-PBIR"} == {
+        *history.columns
+    } - {"epoch"}
+
+
+def test_what_is_measured_is_measured_on_what_is_kept(tiny_run: Run) -> None:
+    """mAP@all and P@k of both tasks from the kept embeddings, by scikit-learn and a loop."""
+    kept, data = tiny_run.embeddings(), tiny_run.dataset()
+    assert {n: kept[n].shape for n in ("query", "gallery", "train_photo", "train_sketch")} == {
+        "query": (16, 16), "gallery": (24, 16), "train_photo": (48, 16), "train_sketch": (28, 16)
+    }  # fmt: skip
+    first = np.concatenate([np.flatnonzero(kept["gallery_labels"] == c)[:10] for c in range(2)])
+    rest = np.setdiff1d(np.arange(24), first)
+    assert photo_queries(data)[0].names == tuple(data.gallery.names[i] for i in first)
+    tasks = {
+        "ZS-SBIR": (kept["query"], kept["gallery"], kept["query_labels"], kept["gallery_labels"]),
+        "ZS-PBIR": (*(kept["gallery"][i] for i in (first, rest)), *(kept["gallery_labels"][i] for i in (first, rest))),
+    }
+    rows = {(m["task"], m["representation"], m["convention"], m["metric"]): m["value"] for m in tiny_run.metrics()}
+    assert len(rows) == len(tiny_run.metrics()) == 2 * 2 * 2 * 7  # tasks, representations, conventions, metrics
+    for task, (query, gallery, ql, gl) in tasks.items():
+        q, g = (x / np.linalg.norm(x, axis=1, keepdims=True) for x in (query, gallery))
+        scores = q.astype(np.float64) @ g.T.astype(np.float64)
+        precision = [average_precision_score(gl == label, row) for label, row in zip(ql, scores, strict=True)]
+        assert rows[task, "16-d", "standard", "mAP@all"] == pytest.approx(np.mean(precision), abs=1e-5)
+        np.testing.assert_allclose(kept[f"ap/{task}/16-d"], precision, atol=1e-5)
+        top = np.argsort(-scores, axis=1)[:, :25]
+        hits = (gl[top] == ql[:, None]).sum(axis=1)
+        assert rows[task, "16-d", "standard", "P@25"] == pytest.approx(hits.mean() / 25, abs=1e-6)
+
+
+def test_the_kept_network_gives_the_kept_embeddings(tiny_run: Run) -> None:
+    student = tiny_run.student()
+    assert not student.training
+    found = embed(student, tiny_run.dataset().query, tiny.SIDE)
+    np.testing.assert_allclose(found, tiny_run.embeddings()["query"], rtol=1e-4, atol=1e-5)
+
+
+def test_the_best_epoch_on_validation_sketches_is_kept(tiny_run: Run) -> None:
+    student, data = tiny_run.student(), tiny_run.dataset()
+    from sakerepro.embedding import top1
+
+    found = top1(lambda x, d: student(x, d)[0], student, data.val_sketch, tiny.SIDE)
+    assert found == tiny_run.history()["val_top1"].max()
+
+
+def test_provenance_says_where_the_numbers_come_from(tiny_run: Run, tiny_place: Path) -> None:
+    p = tiny_run.provenance()
+    weights = tiny_place / "se_resnet_mini.safetensors"
+    assert p["teacher"] == {"teacher": "se_resnet_mini", "file": weights.name, "sha256": sha256(weights)}
+    assert p["data"] == load_dataset(str(tiny_place / "data"), "unseen.txt", size=tiny.SIDE).fingerprint
+    assert p["files"] == {
+        n: {"bytes": (tiny_run.folder / n).stat().st_size, "sha256": sha256(tiny_run.folder / n)} for n in FILES
+    }
+    assert p["seed"] == 0 and 0 < p["seconds_training"] <= p["seconds"] and p["finished"] > 1.7e9
+    assert p["packages"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
+    assert (
+        p["code"] == provenance.code_hash() and isinstance(p["dirty"], bool) and p["commit"] == provenance.commit()[0]
+    )
+    assert p["processor"] and p["platform"] and p["cores"] == os.cpu_count() and "command" in p and "accelerator" in p
+
+
+def test_the_rotation_is_learned_on_training_features_alone(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not on queries, not on the gallery (section 4.1)."""
+    fitted: list[np.ndarray] = []
+
+    class Spy(ITQ):
+        def fit(self, features: Any, y: None = None) -> ITQ:
+            fitted.append(np.array(features))
+            return super().fit(features, y)
+
+    monkeypatch.setattr(evaluation, "ITQ", Spy)
+    e = tiny_run.experiment.but(bits=(8, 16, 24))  # 24 bits from 16 features cannot be
+    measured, arrays = evaluation.evaluate(tiny_run.student(), tiny_run.dataset(), e)
+    assert {m["representation"] for m in measured} == {"16-d", "8-bit", "16-bit"} and len(fitted) == 2
+    for features in fitted:
+        np.testing.assert_array_equal(features, np.concatenate([arrays["train_photo"], arrays["train_sketch"]]))
+
+
+def test_a_pretrained_network_is_measured_without_training(tiny_experiment: Experiment, tiny_place: Path) -> None:
+    """As it comes: no history, the teacher's own weights, the seen head apart."""
+    done = run(tiny_experiment.but(epochs=0))
+    assert len(done.history()) == 0 and len(done.metrics()) == 56 and done.experiment.method == "pretrained"
+    kept, teacher = load_file(done.folder / "weights.safetensors"), load_file(tiny_place / "se_resnet_mini.safetensors")
+    torch.testing.assert_close(kept["backbone.body.layer1.0.conv1.weight"], teacher["layer1.0.conv1.weight"])
+    torch.testing.assert_close(kept["backbone.body.bn1.running_mean"], teacher["bn1.running_mean"])
+
+
+def test_a_stopped_run_goes_on_and_ends_the_same(
+    tiny_run: Run, tiny_experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Stopped in training after a checkpoint, then while measuring; in the end the folders hold the same numbers."""
+    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
+    real, calls = loop._step, []
+
+    def step(*arguments: Any) -> None:
+        calls.append(1)
+        if len(calls) == 3:
+            raise Stop
+        real(*arguments)
+
+    def no_evaluation(*_: object) -> None:
+        raise Stop
+
+    for name, replacement in (("sakerepro.loop._step", step), ("sakerepro.runs.evaluate", no_evaluation)):
+        with monkeypatch.context() as patch, pytest.raises(Stop):
+            patch.setattr(name, replacement)
+            run(tiny_experiment, trace=True)
+        assert find(tiny_experiment) is None and all_runs() == []
+    with monkeypatch.context() as patch:
+        patch.setattr(loop, "_step", no_evaluation)  # nothing is left to train
+        done = run(tiny_experiment, trace=True)
+    assert tiny.same(*(load_file(r.folder / "weights.safetensors") for r in (done, tiny_run)))
+    assert done.metrics() == tiny_run.metrics()
+    assert done.history().drop(columns="seconds").equals(tiny_run.history().drop(columns="seconds"))
+    for name, values in tiny_run.embeddings().items():
+        np.testing.assert_array_equal(done.embeddings()[name], values)
+    assert {f.name for f in paths.runs().iterdir()} == {done.id, f".{done.id}.lock"}
+
+
+def test_two_processes_make_one_run(tiny_place: Path) -> None:
+    """One trains; the other says that it waits, and uses what it finds."""
+    driver = str(Path(__file__).with_name("runs_driver.py"))
+    done = tiny.python(driver, str(tiny_place / "data"), str(tiny_place / "se_resnet_mini.safetensors"))
+    assert done.returncode == 0, done.stderr
+    lines = done.stdout.splitlines()
+    found = [json.loads(line) for line in lines if line.startswith("{")]
+    assert sorted(r["trained"] for r in found) == [0, 1] and found[0]["id"] == found[1]["id"]
+    assert [line for line in lines if "waiting" in line] == [f"Another process makes {found[0]['id']}; waiting for it."]
+    assert [r.id for r in all_runs()] == [found[0]["id"]]
+
+
+def truncate(file: Path) -> None:
+    file.write_bytes(file.read_bytes()[:-5])
+
+
+@pytest.mark.parametrize("name", [*FILES, "provenance.json"])
+@pytest.mark.parametrize("damage", [truncate, Path.unlink], ids=["truncated", "missing"])
+def test_a_damaged_run_is_named_and_not_trained_over(
+    name: str, damage: Callable[[Path], None], copy: Run, no_training: None
+) -> None:
+    damage(copy.folder / name)
+    for opening in (lambda: run(copy.experiment), lambda: find(copy.experiment), lambda: open_run(copy.folder)):
+        with pytest.raises(RunError, match=f"{name}: (is|cannot be) .*Remove") as error:
+            opening()
+        assert copy.id in str(error.value)
+
+
+@pytest.mark.parametrize("content", ["[]", "{}", "nonsense", '{"files": {}}'])
+def test_a_broken_provenance_gets_a_sentence(content: str, copy: Run) -> None:
+    (copy.folder / "provenance.json").write_text(content)
+    with pytest.raises(RunError, match="Remove"):
+        open_run(copy.folder)
+
+
+def test_broken_json_of_the_right_length_gets_a_sentence(copy: Run) -> None:
+    flip(copy.folder / "experiment.json", 0.0)
+    with pytest.raises(RunError, match=r"experiment\.json: cannot be read"):
+        find(copy.experiment)
+
+
+def test_numbers_that_were_changed_are_noticed_when_they_are_used(copy: Run) -> None:
+    for name in ("weights.safetensors", "embeddings.npz"):
+        flip(copy.folder / name)
+    assert find(copy.experiment) is not None  # the lengths are right
+    with pytest.raises(RunError, match=r"weights\.safetensors: is not what the run wrote"):
+        copy.student()
+    with pytest.raises(RunError, match=r"embeddings\.npz: is damaged"):
+        copy.embeddings()
+
+
+def test_one_damaged_run_is_named_among_all(copy: Run) -> None:
+    assert [r.id for r in all_runs()] == [copy.id]
+    (copy.folder / "metrics.json").unlink()
+    with pytest.raises(RunError, match=copy.id):
+        all_runs()
+
+
+def test_runs_that_cannot_be_written_are_said_so_before_training(
+    tmp_path: Path, tiny_experiment: Experiment, monkeypatch: pytest.MonkeyPatch, no_training: None
+) -> None:
+    (tmp_path / "taken").write_text("a file")
+    monkeypatch.setenv("SAKEREPRO_RUNS", str(tmp_path / "taken" / "runs"))
+    with pytest.raises(RunError, match="cannot be created.*another place"):
+        run(tiny_experiment)
+    monkeypatch.setenv("SAKEREPRO_RUNS", str(tmp_path / "closed"))
+    access = os.access
+    monkeypatch.setattr(os, "access", lambda p, mode: "closed" not in str(p) and access(p, mode))
+    with pytest.raises(RunError, match="closed: is not writable"):
+        run(tiny_experiment)
+
+
+def test_a_checkpoint_goes_on_only_with_its_own_inputs(
+    tmp_path: Path, tiny_experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Other images in the same folder, or other weights in the same file, since the run was stopped."""
+    root = tiny.write_folder(tmp_path / "mine")
+    weights = tiny.write_weights(tmp_path / "mine.safetensors")
+    e = tiny_experiment.but(dataset=str(root), weights=str(weights))
+
+    def stop(*_: object) -> None:
+        raise Stop
+
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        patch.setattr("sakerepro.runs.evaluate", stop)
+        run(e)
+    photo = next((root / "photo" / "cat").iterdir())
+    content = photo.read_bytes()
+    photo.write_bytes(next((root / "photo" / "cup").iterdir()).read_bytes())
+    with pytest.raises(
+        RunError, match=f"{e.id}: the unfinished run began with other images or another teacher.*Remove"
+    ):
+        run(e)
+    photo.write_bytes(content)
+    before = weights.read_bytes()
+    flip(weights, 0.9)
+    with pytest.raises(RunError, match="another teacher"):
+        run(e)
+    weights.write_bytes(before)
+    assert run(e).id == e.id
+
+
+def test_too_few_gallery_photos_are_found_before_training(
+    tmp_path: Path, tiny_experiment: Experiment, no_training: None
+) -> None:
+    root = tiny.write_folder(tmp_path / "mine")
+    for photo in sorted((root / "photo" / "bear").iterdir())[:3]:
+        photo.unlink()
+    with pytest.raises(DataError, match="'bear' has 9 gallery photos"):
+        run(tiny_experiment.but(dataset=str(root)))
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(tiny_experiment: Experiment) -> None:
+    """Step, files and what to try; no run folder, and the checkpoint stays where it was."""
+    with pytest.raises(RunError, match=r"The loss is (nan|inf) in epoch \d, step \d.*\.png.*Try a lower lr"):
+        run(tiny_experiment.but(lr=1e30, lr_end=1e29, steps=4))
+    assert all_runs() == []
+
+
+# the teacher that is trained here
+
+
+@pytest.fixture
+def own_teacher(tiny_place: Path, tiny_experiment: Experiment) -> Experiment:
+    return tiny_experiment.but(teacher_epochs=2, teacher_data=str(tiny_place / "original"), weights="", epochs=1)
+
+
+def test_a_teacher_is_trained_once_for_all_runs(own_teacher: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, trained = training.train_teacher, []
+    monkeypatch.setattr(training, "train_teacher", lambda *a, **k: trained.append(1) or real(*a, **k))  # type: ignore[func-returns-value]
+    one, other = run(own_teacher), run(own_teacher.but(lambda_sake=0.0))
+    assert len(trained) == 1 and one.provenance()["teacher"] == other.provenance()["teacher"]
+    (folder,) = (f for f in paths.runs().iterdir() if f.name.startswith("teacher-"))
+    note = read_json(folder / "teacher.json")
+    assert [row["epoch"] for row in note["history"]] == [1, 2] and note["size"] == tiny.SIDE
+    assert one.provenance()["teacher"]["sha256"] == sha256(folder / "weights.safetensors")
+    assert load_file(folder / "weights.safetensors")["head.weight"].shape == (len(tiny.ORIGINAL), 512)
+    assert {r.id for r in all_runs()} == {one.id, other.id}  # a teacher is no run
+
+
+def test_a_stopped_teacher_goes_on(own_teacher: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
+    real, calls = loop._step, []
+
+    def step(*arguments: Any) -> None:
+        calls.append(1)
+        if len(calls) == 2:
+            raise Stop
+        real(*arguments)
+
+    with monkeypatch.context() as patch, pytest.raises(Stop):
+        patch.setattr(loop, "_step", step)  # 45 photos are one step an epoch: stopped in the second
+        run(own_teacher)
+    stopped = run(own_teacher).provenance()["teacher"]["sha256"]
+    for folder in paths.runs().iterdir():
+        shutil.rmtree(folder) if folder.is_dir() else folder.unlink()
+    assert run(own_teacher).provenance()["teacher"]["sha256"] == stopped
+
+
+def test_a_damaged_teacher_is_named(own_teacher: Experiment) -> None:
+    run(own_teacher)
+    (folder,) = (f for f in paths.runs().iterdir() if f.name.startswith("teacher-"))
+    truncate(folder / "weights.safetensors")
+    with pytest.raises(RunError, match=f"{folder.name}: the teacher is damaged.*Remove it"):
+        run(own_teacher.but(seed=1))
+
+
+def test_the_semantic_matrix_is_that_of_the_classes(
+    tiny_experiment: Experiment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Rows in the order of the seen classes, columns in the order of ImageNet, handed to the training as they are."""
+    seen: list[np.ndarray] = []
+
+    def spy(student: Any, teacher: Any, data: Any, similarity: np.ndarray, *rest: Any) -> None:
+        seen.append(similarity)
+        assert data.seen == tuple(sorted(tiny.SEEN))
+        raise Stop
+
+    monkeypatch.setattr(training, "train_student", spy)
+    with pytest.raises(Stop):
+        run(tiny_experiment)
+    assert seen[0].shape == (4, 1000)
+    cup, pizza = sorted(tiny.SEEN).index("cup"), sorted(tiny.SEEN).index("pizza")
+    assert seen[0][pizza, imagenet_wnids().index("n07873807")] == 1.0  # ImageNet has pizza itself
+    assert seen[0][cup, imagenet_wnids().index("n07873807")] < 0.5
