@@ -33,7 +33,7 @@ _PACKS = ("original", "photos", "sketches")
 class Counts:
     """Images a class."""
 
-    original_train: int = 40
+    original_train: int = 120
     original_val: int = 10
     train_photo: int = 40
     train_sketch: int = 30
