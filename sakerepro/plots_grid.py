@@ -13,21 +13,8 @@ from matplotlib.patches import Rectangle
 from .data.dataset import Dataset, ImageSet
 from .errors import ConfigError
 from .plots_data import pick_queries, query_ap
-from .plots_style import (
-    INK,
-    PAGE,
-    PALE,
-    RIGHT,
-    WRONG,
-    Picture,
-    data_title,
-    fitted,
-    is_generated,
-    new_figure,
-    run_data,
-    styled,
-    text_width,
-)
+from .plots_labels import data_title, is_generated, run_data
+from .plots_style import INK, PAGE, PALE, RIGHT, WRONG, Picture, fitted, new_figure, styled, text_width
 from .retrieval import search
 
 if TYPE_CHECKING:

@@ -11,7 +11,8 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 
 from .errors import ConfigError
-from .plots_style import INK, MARKERS, PAGE, PALETTE, Picture, data_line, fitted, name_of, new_figure, paler, styled
+from .plots_labels import data_line
+from .plots_style import INK, MARKERS, PAGE, PALETTE, Picture, fitted, name_of, new_figure, paler, styled
 
 if TYPE_CHECKING:
     from .runs import Run
@@ -24,7 +25,8 @@ def tsne_map(run: Run, seed: int = 0, max_points: int = 2000) -> Figure:
     """Figure 4, one row: the features of unseen photos (left) and sketches (right, over the photos made pale).
 
     Both panels are one joint t-SNE of the length-one features (retrieval is by cosine). Classes differ in colour and
-    marker, and their names stand at the medians of their points. Distances between groups in a t-SNE mean little.
+    marker; their names stand just above their medoids (the point nearest to all others of its class), moved where names
+    would lie over each other. Distances between groups in a t-SNE mean little.
 
     Args:
         seed: of the t-SNE and of the choice of points.
@@ -121,10 +123,15 @@ def _scatter(axis: Axes, places: np.ndarray, labels: np.ndarray, pale: float = 0
 def _names(axis: Axes, places: np.ndarray, labels: np.ndarray, names: tuple[str, ...]) -> None:
     halo = [matplotlib.patheffects.withStroke(linewidth=1.6, foreground="white")]
     for label in np.unique(labels):
-        x, y = np.median(places[labels == label], axis=0)
+        x, y = _medoid(places[labels == label])
         text = axis.text(x, y, fitted(names[label], 0.9, LABEL_SIZE)[0], fontsize=LABEL_SIZE, color=INK, ha="center",
                          va="center", path_effects=halo, zorder=6, gid=f"name class {label}")  # fmt: skip
         text.set_in_layout(False)
+
+
+def _medoid(places: np.ndarray) -> np.ndarray:
+    """The (2,) point nearest to all others; a mean would lie between two groups, in neither."""
+    return places[np.linalg.norm(places[:, None] - places[None], axis=2).sum(1).argmin()]
 
 
 def _spread_names(figure: Picture, axes: list[Axes]) -> None:
@@ -136,12 +143,12 @@ def _spread_names(figure: Picture, axes: list[Axes]) -> None:
         _push_apart(axis, texts)
 
 
-def _push_apart(axis: Axes, texts: list[Text], rounds: int = 300) -> None:
+def _push_apart(axis: Axes, texts: list[Text], rounds: int = 150) -> None:
     if not texts:
         return
     boxes: list[Any] = [t.get_window_extent() for t in texts]
     size = np.array([[b.width, b.height * 0.8] for b in boxes]) + 1.0
-    home = np.array([[(b.x0 + b.x1) / 2, (b.y0 + b.y1) / 2] for b in boxes])
+    home = np.array([[(b.x0 + b.x1) / 2, (b.y0 + b.y1) / 2 + 0.8 * b.height] for b in boxes])  # not on the points
     place, bounds = home.copy(), axis.get_window_extent()
     low = np.array([bounds.x0, bounds.y0]) + size / 2
     high = np.array([bounds.x1, bounds.y1]) - size / 2

@@ -15,6 +15,7 @@ from matplotlib.lines import Line2D
 from .comparison import comparison
 from .errors import ConfigError, near_misses
 from .measured import measured
+from .plots_labels import data_title
 from .plots_style import (
     COLUMN,
     INK,
@@ -22,7 +23,7 @@ from .plots_style import (
     PAGE,
     SPARE,
     Look,
-    data_title,
+    above,
     lambda_name,
     legend_below,
     legend_of,
@@ -153,10 +154,11 @@ def bits_curve(
     cells = cells.assign(bits=cells["representation"].str.removesuffix("-bit").astype(int)).sort_values("bits")
     panels = _panels(cells, frame, "table2", setting, convention)
     figure, axes = new_figure(COLUMN if len(panels) == 1 else 5.0, 2.5, 1, len(panels), sharey=True)
+    theirs = "paper" if all(same for *_, same in panels) else "paper (other data)"
     for axis, (title, panel, _) in zip(axes, panels, strict=True):
         for number, (method, curve) in enumerate(panel.groupby("method", sort=False)):
             look = LOOKS.get(str(method), SPARE[3 + number % 3])
-            _curve(axis, curve, "bits", look, str(method))
+            _curve(axis, curve, look, name_of(str(method)), theirs)
         axis.set_xscale("log", base=2)
         bits = sorted(panel["bits"].unique())
         axis.set_xticks(bits, [str(b) for b in bits])
@@ -168,15 +170,15 @@ def bits_curve(
     return figure
 
 
-def _curve(axis: Axes, curve: pd.DataFrame, x: str, look: Look, method: str) -> None:
+def _curve(axis: Axes, curve: pd.DataFrame, look: Look, method: str, source: str) -> None:
     """Our curve with its spread, and the paper's: hollow and thin."""
     ours, theirs = curve[curve["n"] > 0], curve[curve["paper"].notna()]
     if len(ours):
-        axis.errorbar(ours[x], ours["ours"], yerr=ours["std"].fillna(0), color=look.color, linestyle=look.line,
-                      marker=look.marker, capsize=2, elinewidth=0.8, label=f"{name_of(method)}, ours")  # fmt: skip
+        axis.errorbar(ours["bits"], ours["ours"], yerr=ours["std"].fillna(0), color=look.color, linestyle=look.line,
+                      marker=look.marker, capsize=2, elinewidth=0.8, label=f"{method}, ours")  # fmt: skip
     if len(theirs):
-        axis.plot(theirs[x], theirs["paper"], color=look.color, linestyle=look.line, marker=look.marker, linewidth=0.7,
-                  label=f"{name_of(method)}, paper", **_HOLLOW)  # fmt: skip
+        axis.plot(theirs["bits"], theirs["paper"], color=look.color, linestyle=look.line, marker=look.marker,
+                  linewidth=0.7, label=f"{method}, {source}", **_HOLLOW)  # fmt: skip
 
 
 @styled
@@ -238,7 +240,8 @@ def gain_by_similarity(frame: pd.DataFrame, *, groups: tuple[str, ...] = ("low",
 
     Args:
         frame: one row a class: ``split`` (the held-out set), ``class``, ``gain`` (SAKE's mAP@all minus L_B's), and
-            one or both of ``confidence`` (the teacher's, Figure 5a) and ``LCH`` (Leacock-Chodorow, Figure 5b).
+            one or both of ``confidence`` (the teacher's, Figure 5a) and ``LCH`` (Leacock-Chodorow, Figure 5b); with a
+            column ``dataset``, its name stands above.
         groups: names of the groups, from low gain to high.
 
     Raises:
@@ -258,6 +261,8 @@ def gain_by_similarity(frame: pd.DataFrame, *, groups: tuple[str, ...] = ("low",
         axis.set_title(f"({letter})" if len(shown) > 1 else "")
         reading_axes(axis, "gain of SAKE over $L_B$ in mAP@all (group)", kinds[kind])
     legend_of(figure, axes[:1])
+    if "dataset" in frame.columns:
+        above(figure, "; ".join(dict.fromkeys(data_title(name, "zeroshot") for name in frame["dataset"])))
     return figure
 
 

@@ -13,20 +13,18 @@ from matplotlib.ticker import MaxNLocator
 
 from .errors import ConfigError, DataError
 from .plots_data import class_frame, precision_by_recall
+from .plots_labels import data_line, looks_of, run_groups
 from .plots_style import (
     COLUMN,
     INK,
     LOOKS,
     PAGE,
     Look,
-    data_line,
     legend_of,
-    looks_of,
     name_of,
     new_figure,
     paler,
     reading_axes,
-    run_groups,
     styled,
     text_width,
 )
@@ -107,7 +105,7 @@ def _epoch_line(axis: Axes, table: pd.DataFrame, name: str, look: Look, label: s
     if start is not None:
         peak = int(np.argmax(mean))
         axis.plot(mean.index[peak], mean.iloc[peak], "o", color=INK, markersize=7.5, markerfacecolor="none",
-                  markeredgewidth=0.8, gid=f"best of {label}")  # fmt: skip
+                  markeredgewidth=0.8, gid=f"best of {label}", label="best epoch")  # fmt: skip
 
 
 def _measured(members: Sequence[Run], task: str) -> float | None:

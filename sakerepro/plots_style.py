@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ParamSpec, TypeVar
+from typing import Any, ParamSpec, TypeVar
 
 import matplotlib
 import matplotlib.colors
@@ -24,12 +24,8 @@ from matplotlib.figure import Figure
 from matplotlib.textpath import TextPath
 
 from . import paths
-from .data.dataset import Dataset
 from .errors import ConfigError
 from .files import write_whole
-
-if TYPE_CHECKING:
-    from .runs import Run
 
 COLUMN, PAGE = 3.3, 7.0  # inches
 DPI = 200
@@ -75,12 +71,6 @@ SPARE = (
     Look("#000000", (0, (1, 1.2)), "^"), Look("#cc79a7", (0, (7, 2)), "v"), Look("#e69f00", (0, (2, 1)), "P"),
     Look("#56b4e9", (0, (5, 1, 1, 1, 1, 1)), "X"),
 )  # fmt: skip
-DATA_NAMES = {
-    "mini": "generated mini world",
-    "sketchy-125x25": "Sketchy subset",
-    "sketchy": "Sketchy Ext.",
-    "tuberlin": "TU-Berlin Ext.",
-}
 METHOD_NAMES = {"L_B": "$L_B$", "L_B + L_T": "$L_B + L_T$"}
 
 
@@ -198,25 +188,9 @@ def legend_of(figure: Figure, axes: Sequence[Axes]) -> None:
     legend_below(figure, [handle for handle, _ in pairs], [label for _, label in pairs])
 
 
-def data_line(figure: Figure, runs: Sequence[Run]) -> None:
-    """Say above the axes what the numbers were measured on; the generated world is called generated."""
-    names = dict.fromkeys(run_data(run) for run in runs)
-    figure.suptitle("; ".join(names), x=0.01, ha="left", fontsize=6.5, color="#666666")
-
-
-def run_data(run: Run) -> str:
-    """What a run was measured on, in words."""
-    e = run.experiment
-    name = data_title(e.dataset, e.split)
-    if e.random_unseen:
-        return f"{name}, random split {e.class_seed}"
-    return f"{name}, pseudo-unseen classes" if e.pseudo_unseen else name
-
-
-def data_title(dataset: str, split: str) -> str:
-    """What a data set is called: its name, and the split where it has several."""
-    name = DATA_NAMES.get(dataset, Path(dataset).name)
-    return name if split == "zeroshot" else f"{name}, {split}"
+def above(figure: Figure, text: str) -> None:
+    """A quiet line at the top left."""
+    figure.suptitle(text, x=0.01, ha="left", fontsize=6.5, color="#666666")
 
 
 def name_of(method: str) -> str:
@@ -224,57 +198,9 @@ def name_of(method: str) -> str:
     return METHOD_NAMES.get(method, method)
 
 
-def run_groups(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Runs that differ in nothing but their seed, under the method's name; what else sets groups apart is added.
-
-    Raises:
-        ConfigError: if there is no run.
-    """
-    if not runs:
-        raise ConfigError("There is no run to draw. Give one or more finished runs, as from sr.run or sr.item_runs.")
-    groups: dict[Any, list[Run]] = {}
-    for run in runs:
-        groups.setdefault(run.experiment.but(seed=0), []).append(run)
-    methods = [e.method for e in groups]
-    labels = {}
-    for e, method in zip(groups, methods, strict=True):
-        same = [o.to_dict() for o, m in zip(groups, methods, strict=True) if m == method]
-        differ = [k for k, v in e.to_dict().items() if any(o[k] != v for o in same)]
-        labels[e] = ", ".join([name_of(method), *(_setting(k, e.to_dict()[k]) for k in differ)])
-    return {labels[e]: members for e, members in groups.items()}
-
-
-def looks_of(groups: Mapping[str, Sequence[Run]]) -> dict[str, Look]:
-    """A look for each group: the method's own for the first group of a method, a free one for any other."""
-    looks: dict[str, Look] = {}
-    own = [LOOKS[m] for m in dict.fromkeys(members[0].experiment.method for members in groups.values())]
-    taken = {x for look in own for x in (look.color, look.marker)}
-    free = [spare for spare in SPARE if not {spare.color, spare.marker} & taken]
-    for label, members in groups.items():
-        look = LOOKS[members[0].experiment.method]
-        spare = free[(len(looks) - len(own)) % len(free)]
-        looks[label] = spare if look in looks.values() else look
-    return looks
-
-
-def _setting(name: str, value: Any) -> str:
-    if name == "dim":
-        return f"{value}-d"
-    if name.startswith("lambda"):
-        return f"{lambda_name(name)} = {value:g}"
-    return str(value) if isinstance(value, str) else f"{name} = {value}"
-
-
 def lambda_name(name: str) -> str:
     """``lambda_sake`` as a mathematical label."""
     return {"lambda_sake": r"$\lambda_\mathrm{SAKE}$", "lambda1": r"$\lambda_1$", "lambda2": r"$\lambda_2$"}[name]
-
-
-def is_generated(dataset: Dataset) -> bool:
-    """Whether the images are the miniature world's, which anyone may publish."""
-    from .data.world_classes import CLASSES
-
-    return dataset.name == "mini" and {*dataset.seen, *dataset.unseen} <= {c.name for c in CLASSES}
 
 
 def text_width(text: str, size: float) -> float:

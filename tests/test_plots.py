@@ -17,9 +17,10 @@ from sakerepro.data.dataset import PHOTO, SKETCH, Dataset, ImageSet
 from sakerepro.errors import ConfigError, DataError
 from sakerepro.experiment import preset
 from sakerepro.plots_data import class_frame, pick_queries, precision_by_recall
+from sakerepro.plots_labels import looks_of, run_groups
 from sakerepro.plots_maps import class_look, joint_tsne
 from sakerepro.plots_rows import gain_groups
-from sakerepro.plots_style import fitted, looks_of, run_groups, text_width
+from sakerepro.plots_style import fitted, text_width
 from sakerepro.results import Row, paper_values, rows_frame
 from sakerepro.runs import Run
 
@@ -463,7 +464,7 @@ def test_bits_curve_puts_ours_beside_the_papers():
     (axis,) = named(plots.bits_curve(frame))
     lines = {c.get_label(): c.lines[0].get_xydata() for c in axis.containers}
     np.testing.assert_allclose(lines["SAKE, ours"], [[32, 0.2], [64, 0.3], [128, 0.4]])
-    theirs = next(line for line in axis.lines if line.get_label() == "SAKE, paper")
+    theirs = next(line for line in axis.lines if line.get_label() == "SAKE, paper (other data)")
     np.testing.assert_allclose(theirs.get_xydata(), [[32, 0.269], [64, 0.359], [128, 0.392]])
     assert theirs.get_markerfacecolor() == "white"
 

@@ -1,0 +1,91 @@
+"""What runs and data sets are called in a figure, and which runs belong to one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from matplotlib.figure import Figure
+
+from .data.dataset import Dataset
+from .errors import ConfigError
+from .plots_style import LOOKS, SPARE, Look, above, lambda_name, name_of
+
+if TYPE_CHECKING:
+    from .runs import Run
+
+DATA_NAMES = {
+    "mini": "generated mini world",
+    "sketchy-125x25": "Sketchy subset",
+    "sketchy": "Sketchy Ext.",
+    "tuberlin": "TU-Berlin Ext.",
+}
+
+
+def run_groups(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Runs that differ in nothing but their seed, under the method's name; what else sets groups apart is added.
+
+    Raises:
+        ConfigError: if there is no run.
+    """
+    if not runs:
+        raise ConfigError("There is no run to draw. Give one or more finished runs, as from sr.run or sr.item_runs.")
+    groups: dict[Any, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.experiment.but(seed=0), []).append(run)
+    methods = [e.method for e in groups]
+    labels = {}
+    for e, method in zip(groups, methods, strict=True):
+        same = [o.to_dict() for o, m in zip(groups, methods, strict=True) if m == method]
+        differ = [k for k, v in e.to_dict().items() if any(o[k] != v for o in same)]
+        labels[e] = ", ".join([name_of(method), *(_setting(k, e.to_dict()[k]) for k in differ)])
+    return {labels[e]: members for e, members in groups.items()}
+
+
+def looks_of(groups: Mapping[str, Sequence[Run]]) -> dict[str, Look]:
+    """A look for each group: the method's own for the first group of a method, a free one for any other."""
+    looks: dict[str, Look] = {}
+    own = [LOOKS[m] for m in dict.fromkeys(members[0].experiment.method for members in groups.values())]
+    taken = {x for look in own for x in (look.color, look.marker)}
+    free = [spare for spare in SPARE if not {spare.color, spare.marker} & taken]
+    for label, members in groups.items():
+        look = LOOKS[members[0].experiment.method]
+        spare = free[(len(looks) - len(own)) % len(free)]
+        looks[label] = spare if look in looks.values() else look
+    return looks
+
+
+def _setting(name: str, value: Any) -> str:
+    if name == "dim":
+        return f"{value}-d"
+    if name.startswith("lambda"):
+        return f"{lambda_name(name)} = {value:g}"
+    return str(value) if isinstance(value, str) else f"{name} = {value}"
+
+
+def run_data(run: Run) -> str:
+    """What a run was measured on, in words."""
+    e = run.experiment
+    name = data_title(e.dataset, e.split)
+    if e.random_unseen:
+        return f"{name}, random split {e.class_seed}"
+    return f"{name}, pseudo-unseen classes" if e.pseudo_unseen else name
+
+
+def data_title(dataset: str, split: str) -> str:
+    """What a data set is called: its name, and the split where it has several."""
+    name = DATA_NAMES.get(dataset, Path(dataset).name)
+    return name if split == "zeroshot" else f"{name}, {split}"
+
+
+def data_line(figure: Figure, runs: Sequence[Run]) -> None:
+    """Say above the axes what the numbers were measured on; the generated world is called generated."""
+    above(figure, "; ".join(dict.fromkeys(run_data(run) for run in runs)))
+
+
+def is_generated(dataset: Dataset) -> bool:
+    """Whether the images are the miniature world's, which anyone may publish."""
+    from .data.world_classes import CLASSES
+
+    return dataset.name == "mini" and {*dataset.seen, *dataset.unseen} <= {c.name for c in CLASSES}
