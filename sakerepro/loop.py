@@ -90,6 +90,8 @@ def fit(task: Task, checkpoint: Path, label: str = "training") -> list[dict[str,
     """
     from tqdm import tqdm
 
+    if not task.epochs:
+        return []
     sweep(checkpoint)
     state = _load(task, checkpoint)
     first_rates = [group["lr"] for group in task.optimiser.param_groups] if not state else state["first_rates"]
