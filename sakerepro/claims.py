@@ -87,9 +87,10 @@ class Verdicts:
         return f"{label}{self.frame().to_html(index=False, border=0)}\n<p>{escape(RULE)}</p>"
 
     def save(self, folder: Path) -> list[Path]:
-        """Write ``<item>-claims.csv`` and ``.md`` into ``folder``; return their paths."""
+        """Write ``<item>-claims.csv``, ``.md`` and ``.txt`` into ``folder``; return their paths."""
         label = "".join(f"# {line}\n" for line in self.label)
-        texts = {"csv": label + self.frame().to_csv(index=False, lineterminator="\n"), "md": self.to_markdown()}
+        csv = label + self.frame().to_csv(index=False, lineterminator="\n")
+        texts = {"csv": csv, "md": self.to_markdown(), "txt": self.to_text() + "\n"}
         for suffix, text in texts.items():
             files.write_text(Path(folder) / f"{self.item}-claims.{suffix}", text)
         return [Path(folder) / f"{self.item}-claims.{suffix}" for suffix in texts]

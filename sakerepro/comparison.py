@@ -98,8 +98,8 @@ class Table:
         return "\n".join(parts)
 
     def save(self, folder: Path) -> list[Path]:
-        """Write ``<item>.csv``, ``.md`` and ``.tex`` into ``folder``; return their paths."""
-        texts = {"csv": self.to_csv(), "md": self.to_markdown(), "tex": self.to_latex()}
+        """Write ``<item>.csv``, ``.md``, ``.tex`` and ``.txt`` into ``folder``; return their paths."""
+        texts = {"csv": self.to_csv(), "md": self.to_markdown(), "tex": self.to_latex(), "txt": self.to_text() + "\n"}
         for suffix, text in texts.items():
             files.write_text(Path(folder) / f"{self.item}.{suffix}", text)
         return [Path(folder) / f"{self.item}.{suffix}" for suffix in texts]

@@ -93,7 +93,8 @@ def linear_probe(
         seed: of the training photos that are held out for the choice.
 
     Returns:
-        ``top-1`` in [0, 1] on ``val``, the ``strength`` that was chosen, ``gradient``: near 0 if the solver arrived.
+        ``top-1`` in [0, 1] on ``val``, the ``strength`` that was chosen, ``gradient``: near 0 if the solver arrived,
+        and ``width``: F.
     """
     classes = int(max(train_labels.max(), val_labels.max())) + 1
     aside = np.zeros(len(train), dtype=bool)
@@ -105,7 +106,8 @@ def linear_probe(
         scores[strength] = float(np.mean(probe.predict(train[aside]) == train_labels[aside]))
     best = max(STRENGTHS, key=lambda s: scores[s])  # the strongest of equals
     final = fit_probe(train, train_labels, classes, best)
-    return {"top-1": float(np.mean(final.predict(val) == val_labels)), "strength": best, "gradient": final.gradient}
+    top1 = float(np.mean(final.predict(val) == val_labels))
+    return {"top-1": top1, "strength": best, "gradient": final.gradient, "width": train.shape[1]}
 
 
 def probe(run: Run, original: OriginalDomain) -> dict[str, dict[str, float]]:
@@ -139,5 +141,5 @@ def probe_rows(runs: Iterable[Run], original: str = "") -> Iterator[Row]:
     for run in runs:
         photos = original_photos(run.experiment, original)
         for name, found in probe(run, photos).items():
-            variant = "" if name == "features" else VARIANT
-            yield run_row(run, "top-1", found["top-1"], task="probe", variant=variant)
+            variant, width = "" if name == "features" else VARIANT, f"{found['width']}-d"
+            yield run_row(run, "top-1", found["top-1"], task="probe", variant=variant, representation=width)

@@ -1,12 +1,13 @@
-"""``item``: the tables and figures of the paper."""
+"""``item``, ``status``, ``report``: the tables and figures of the paper."""
 
 from __future__ import annotations
 
 import argparse
+import time
 from typing import Any
 
 from ..errors import ConfigError
-from .common import literal, numbers
+from .common import literal, numbers, print_json, print_table
 
 
 def add(commands: Any) -> None:
@@ -18,24 +19,62 @@ def add(commands: Any) -> None:
     item.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="another notebook parameter")
     item.set_defaults(function=_item)
 
+    status = commands.add_parser("status", help="which items are done, stale (code or settings changed), missing")
+    status.add_argument("--preset", action="append", help="only this one; can be given several times")
+    status.add_argument("--json", action="store_true", help="for scripts")
+    status.set_defaults(function=_status)
+
+    report = commands.add_parser("report", help="write REPRODUCING.md anew from the results")
+    report.set_defaults(function=_report)
+
 
 def _item(arguments: argparse.Namespace) -> None:
     from .. import paths
     from ..items import item_runs
     from ..notebook import check_parameters, execute, notebook_path
+    from ..status import write_record
 
     seeds = numbers(arguments.seeds, "seeds")
     parameters = {"seeds": seeds, **dict(map(_pair, arguments.p))}
     check_parameters(notebook_path(arguments.name), parameters)
-    item_runs(arguments.name, arguments.preset, seeds)
+    runs = item_runs(arguments.name, arguments.preset, seeds)
     print(f"{arguments.name}: executing the notebook ...", flush=True)
+    started = time.monotonic()
     notebook = execute(arguments.name, arguments.preset, **parameters)
+    write_record(arguments.name, arguments.preset, seeds, parameters, runs, time.monotonic() - started)
     folder = paths.results(arguments.preset)
-    print((folder / f"{arguments.name}.txt").read_text(encoding="utf-8"))
+    for text in (folder / f"{arguments.name}.txt", folder / f"{arguments.name}-claims.txt"):
+        if text.is_file():
+            print(text.read_text(encoding="utf-8"))
     print("Where it is:")
     for file in sorted(folder.glob(f"{arguments.name}[.-]*")):
         print(f"  {paths.shown(file)}{'  (executed notebook)' if file == notebook else ''}")
     print(f"  {paths.shown(paths.runs())}  (the runs: settings, history, weights, embeddings, metrics, provenance)")
+
+
+def _status(arguments: argparse.Namespace) -> None:
+    from ..experiment import preset
+    from ..status import MISSING, PRESETS, all_status, to_json
+
+    found = all_status([preset(name).preset for name in arguments.preset or PRESETS])
+    if arguments.json:
+        print_json(to_json(found))
+        return
+    rows = [
+        (s.item, s.preset, s.state, "" if s.state == MISSING else s.commit[:12] + "+" * s.dirty or "unknown",
+         "" if s.state == MISSING else s.age, s.why)
+        for s in found
+    ]  # fmt: skip
+    print_table(("item", "preset", "state", "commit", "age", "what changed since"), rows, left=6)
+    if any(s.dirty for s in found):
+        print("+: made from a checkout with changes that were not committed")
+
+
+def _report(arguments: argparse.Namespace) -> None:
+    from .. import paths
+    from ..report import write_report
+
+    print(paths.shown(write_report()))
 
 
 def _pair(text: str) -> tuple[str, object]:

@@ -1,0 +1,57 @@
+"""The words of REPRODUCING.md: known deviations, and the assumptions behind the estimates for the paper's size."""
+
+from __future__ import annotations
+
+INTRO = """\
+# Reproducing the paper
+
+Every table, figure and testable sentence of *Semantic-Aware Knowledge Preservation for Zero-Shot Sketch-Based Image
+Retrieval* (ICCV 2019), one command each: what it takes, what came out, and what was not run. This page is generated
+from `results/` by `make report`; change it there.
+
+- `mini` runs on a generated miniature world. Its numbers show that the pipeline works; they are no evidence for the
+  paper, and its verdicts are verdicts on the miniature world.
+- `small` runs on 25 + 25 real images a class of Sketchy, with a MobileNetV2. It is real evidence on small data: orders
+  and gains can be compared with the paper's, absolute figures cannot.
+- `paper` is the paper's own size. It needs its data sets, its networks' weights and a GPU (README).
+
+`make ITEM PRESET=small SEEDS=0,1,2` makes an item, `make all` all of them, `make status` says what is done, stale or
+missing. Runs that items share are trained once, so the times below do not add up: see the last row.
+"""
+
+# Estimates for the paper's size, on one H100-class card. Nothing of it was measured.
+IMAGES_PER_SECOND = 900  # trained, teacher included, CSE-ResNet-50 at 224 px in bfloat16, batches of 40
+IMAGES_PER_EPOCH = {"tuberlin": 154_000, "sketchy": 103_000}  # facts of the official schedule: sketches + photos
+EVALUATION_SECONDS = 240  # embeddings of all images of a run, codes, four metrics
+EMBEDDED = {"tuberlin": 222_000, "sketchy": 156_000}  # images whose features a run keeps
+WEIGHTS_GIB = 0.11
+PACKED_GIB = {"tuberlin": 30, "sketchy": 14}  # decoded images, shared by all runs
+PROBE_GIB = 22  # decoded photos of the original domain: 100 a class for training, all of the validation photos
+PROBE_SECONDS = 900  # a run
+MAIN_MEMORY_GIB, GPU_MEMORY_GIB = 16, 12
+
+DEVIATIONS = """\
+The official code and the paper differ in places, and both leave things open. What is done here, by the name of the
+setting (`sakerepro train --help`), and what it changes:
+
+| | here | elsewhere | what it changes |
+| --- | --- | --- | --- |
+| domain code | photo 0, sketch 1 (the paper) | the code has sketch 0, photo 1 | names only; converted weights are swapped |
+| `keep_bias` | the pretrained classifier's bias starts the original head | the code drops it | the start of L_SAKE: with the bias the student's original logits are the teacher's best rank-d approximation |
+| `semantics` | `path`: WordNet path similarity of curated synsets (the paper) | `thresholded`: 1 for kinds of each other, 0 below 0.2 (the code, where 49 of 220 TU-Berlin rows are all zero because a name did not resolve) | the target of L_SAKE: path similarities are dense and small, thresholded ones sparse and large |
+| `augmentation` | `official` in `paper`: about the top-left corner, filled with black. `centred` in `mini` and `small`: about the centre, sketches filled with white | the code has `official` only | sketches get no black wedges |
+| `select` | `val` in `paper`: the epoch that is best on held-out sketches of seen classes. `last` in `mini` and `small` | the code: `val` | seen-class accuracy is no guide to unseen classes on small data |
+| metrics | `standard`: plain average precision, AP@k over min(k, R), P@k over k; ties count by their expected value | the code interpolates precision and takes ties in file order; SEM-PCYC divides by the relevant items found | on the same features mAP@200 was 0.512, 0.517 and 0.763; on the same codes mAP lay between 0.217 and 0.297 by the order of ties. Both conventions are in every run's metrics |
+| codes | ITQ fitted on the training features (the paper) | none in the code; others fit on test images | fitting on the gallery looks at the test set |
+| length of codes (Table 2) | features as long as the code | "512-d to bits" beside it, where 512-d runs exist | the paper does not say which it used |
+| Sketchy's lists | as they are: 12,500 photos are listed twice | `dedupe=true` drops them | duplicates in the gallery raise mAP a little for all methods |
+| random splits | classes with at least 400 photos (`min_photos`; 20 in `mini` and `small`) | the code's Sketchy split holds `wheelchair` with 378 | |
+| original domain (Table 5, Figure 5) | a class is inside if it is an original synset, contains one or is contained in one | the paper does not say; of the 30 TU-Berlin test classes 13 are synsets of ImageNet-1k, 10 more are related | which classes count as IN |
+| ZS-PBIR of Table 5 | the gallery holds all unseen classes, the mean is over the queries of one kind. In `mini`, where no unseen class is inside, IN is the original domain's own held-out photos | the paper does not say | the level of both columns, not their order |
+| linear probe | on the features that the pretrained classifier reads, logistic regression, penalty chosen on training photos; of ImageNet 100 photos a class | the paper trains on all of ImageNet | the level; `small` probes 200 classes of ImageNet at 64 px |
+| baseline of Figure 5 | L_B with the same gated network, so that only the loss differs | the paper takes an ungated SE-ResNet-50 with L_B | the gain is that of the loss alone |
+| Figure 4's claim | silhouettes of the features themselves, by cosine | the paper looks at a t-SNE | a number instead of an impression |
+| cost | steps of both losses timed in turn on one machine | the paper gives no figure; "moderate" is read as at most half more | |
+| small: network | MobileNetV2 with CSE gates that start as the identity, teacher MobileNetV2 | CSE-ResNet-50, SE-ResNet-50 | absolute figures |
+| small: training | batch norm frozen, benchmark head zero at the start and at ten times the rate, fewer steps (the preset holds them all) | 20 epochs of 3,850 steps | absolute figures; settings were chosen on pseudo-unseen classes alone |
+"""  # noqa: E501

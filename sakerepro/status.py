@@ -1,0 +1,155 @@
+"""Which items are done, stale or missing, and what each took, by the record that an item leaves beside its results.
+
+The record names the runs with the code that made them, so that a checkout with results and no runs can tell as well.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from . import paths
+from .errors import SakeError
+from .files import read_json, short_hash, write_json
+from .items import ITEMS, experiments
+from .provenance import code_parts, memory_gib, provenance
+from .runs import Run
+
+PRESETS = ("mini", "small", "paper")
+DONE, STALE, MISSING = "done", "stale", "missing"
+
+
+@dataclass(frozen=True)
+class Status:
+    """One item in one preset."""
+
+    item: str
+    preset: str
+    state: str  # done, stale or missing
+    why: str  # what changed since, for a stale one
+    commit: str  # of the checkout that made it
+    dirty: bool  # whether that had changes that were not committed
+    finished: float  # seconds since 1970; 0 for a missing one
+
+    @property
+    def age(self) -> str:
+        """How long ago, in words."""
+        seconds = time.time() - self.finished
+        for unit, length in (("d", 86400), ("h", 3600), ("min", 60)):
+            if seconds >= 2 * length:
+                return f"{seconds / length:.0f} {unit}"
+        return f"{max(seconds, 0):.0f} s"
+
+
+def record_file(item: str, preset: str) -> Path:
+    """``results/<preset>/<item>.json``."""
+    return paths.results(preset) / f"{item}.json"
+
+
+def write_record(
+    item: str, preset: str, seeds: Sequence[int], parameters: Mapping[str, Any], runs: Iterable[Run], seconds: float
+) -> None:
+    """Note what an item was made from and what it took.
+
+    Args:
+        parameters: of the notebook, beside preset and seeds.
+        seconds: of the notebook itself; those of the runs are in the runs.
+    """
+    made = {run.id: run.provenance() for run in runs}
+    code = {_digest(p.get("parts", {})): p.get("parts", {}) for p in made.values()}
+    now = provenance(parts=_item_parts(), finished=time.time())
+    write_json(record_file(item, preset), {
+        "item": item, "preset": preset, "seeds": list(seeds), "parameters": dict(parameters),
+        "runs": {name: {"commit": p["commit"], "dirty": p["dirty"], "code": _digest(p.get("parts", {})),
+                        "seconds": p["seconds"]} for name, p in made.items()},
+        "code": code, "notebook": _notebook_digest(item),
+        "seconds_teachers": round(_teacher_seconds(made.values()), 1),
+        "seconds_notebook": round(seconds, 1),
+        "memory_gib": max([memory_gib(), *(p.get("memory_gib", 0.0) for p in made.values())]),
+        "accelerator_memory_gib": max([0.0, *(p.get("accelerator_memory_gib", 0.0) for p in made.values())]),
+        "disk_gib": round(sum(f["bytes"] for p in made.values() for f in p["files"].values()) / 2**30, 3),
+        "machines": sorted({p["accelerator"] or f"{p['threads']} threads of {p['processor']}" for p in made.values()}),
+        "made": now,
+    })  # fmt: skip
+
+
+def status(item: str, preset: str) -> Status:
+    """Whether an item is done, and if it is stale why."""
+    file = record_file(item, preset)
+    wanted = [file, file.with_suffix(".ipynb"), file.with_name(f"{item}-claims.csv")]
+    if not all(f.is_file() for f in wanted):
+        return Status(item, preset, MISSING, "", "", False, 0.0)
+    record = read_json(file)
+    try:
+        why, made = "; ".join(_changes(record)), record["made"]
+        return Status(item, preset, STALE if why else DONE, why, made["commit"], made["dirty"], made["finished"])
+    except (KeyError, TypeError, AttributeError):
+        return Status(item, preset, STALE, f"{file.name} is of another version", "", False, file.stat().st_mtime)
+
+
+def all_status(presets: Iterable[str] = PRESETS) -> list[Status]:
+    """Every item in every preset, in the order of the paper's tables."""
+    return [status(item, preset) for preset in presets for item in ITEMS]
+
+
+def _changes(record: Mapping[str, Any]) -> list[str]:
+    """What is not as it was when the item was made."""
+    item, preset, found = record["item"], record["preset"], []
+    try:
+        now = {e.id for e in experiments(item, preset, record["seeds"])}
+    except SakeError as error:
+        return [f"its settings are refused now ({error})"]
+    if other := len(now ^ set(record["runs"])):
+        found.append(f"{other} runs are of other settings now")
+    if changed := _modules(code_parts("runs"), *record["code"].values()):
+        found.append(f"runs made with other {changed}")
+    if changed := _modules(_item_parts(), record["made"]["parts"]):
+        found.append(f"shown by other {changed}")
+    if record["notebook"] != _notebook_digest(item):
+        found.append("the notebook changed")
+    return found
+
+
+def _modules(now: Mapping[str, str], *then: Mapping[str, str]) -> str:
+    """The modules that differ from any of ``then``, for people."""
+    changed = sorted({m for old in then for m in now.keys() | old.keys() if now.get(m) != old.get(m)})
+    few = ", ".join(f"{m.rpartition('.')[2]}.py" for m in changed[:4])
+    return f"{few} and {len(changed) - 4} more" if len(changed) > 4 else few
+
+
+def _item_parts() -> dict[str, str]:
+    """The code behind tables, figures and claims that is not behind the runs."""
+    of_runs = code_parts("runs")
+    parts = {name: digest for start in ("items", "results", "plots") for name, digest in code_parts(start).items()}
+    return {name: digest for name, digest in parts.items() if name not in of_runs}
+
+
+def _notebook_digest(item: str) -> str:
+    """12 digits over the sources of the notebook's cells."""
+    file = paths.notebooks() / f"{item}.ipynb"
+    if not file.is_file():
+        return ""
+    cells = read_json(file)["cells"]
+    text = json.dumps([[c["cell_type"], "".join(c["source"])] for c in cells])
+    return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _teacher_seconds(provenances: Iterable[Mapping[str, Any]]) -> float:
+    """Training time of the teachers that were trained here, each once."""
+    specs = {short_hash(p["teacher"]): {k: v for k, v in p["teacher"].items() if k != "sha256"} for p in provenances}
+    files = {paths.runs() / f"teacher-{s['teacher']}-{short_hash(s)}" / "teacher.json" for s in specs.values()}
+    return float(sum(row["seconds"] for file in files if file.is_file() for row in read_json(file)["history"]))
+
+
+def _digest(parts: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:8]
+
+
+def to_json(found: Iterable[Status]) -> list[dict[str, Any]]:
+    """For scripts."""
+    return [{**asdict(s), "age": s.age if s.finished else None} for s in found]
