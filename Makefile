@@ -5,7 +5,7 @@
 PRESET ?= mini
 SEEDS ?= 0
 SYSTEM_PYTHON ?= python3
-ITEMS := table1
+ITEMS := table1 table2 table3 table4 table5 splits forgetting figure3 figure4 figure5 cost
 
 ifdef PYTHON
   PY := $(PYTHON)
@@ -24,7 +24,7 @@ ifdef DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup $(ITEMS) test lint lock lab clean
+.PHONY: help setup all status report $(ITEMS) test lint lock lab clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9%$$() -]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -38,8 +38,29 @@ setup: $(READY) ## make .venv with the exact versions of constraints.txt (any ot
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
 
-table1: $(READY) ## Table 1: SAKE, L_benchmark alone and the pretrained network; real-valued and binary
+all: $(ITEMS) ## every item, then REPRODUCING.md; with -j2 two at a time, a run that both need is made by one
+	@$(PY) -m sakerepro report
+
+table1: ## Table 1: SAKE, L_benchmark alone and the pretrained network; real-valued and binary
+table2: ## Table 2: binary codes of 32, 64 and 128 bits
+table3: ## Table 3: lambda1 and lambda2
+table4: ## Table 4: backbones and losses; sketches and photos as queries
+table5: ## Table 5: lambda_SAKE; classes inside and outside the original domain
+splits: ## section 4.2: three random splits
+forgetting: ## sections 1, 3.2, 4.3: what training forgets of the original domain
+figure3: ## Figure 3: the ten nearest photos
+figure4: ## Figure 4: t-SNE maps of the unseen classes
+figure5: ## Figure 5: SAKE's gain by similarity to the original domain
+cost: ## section 1: what L_SAKE costs in training
+
+$(ITEMS): $(READY)
 	@$(PY) -m sakerepro item $@ --preset $(PRESET) --seeds $(SEEDS)
+
+status: $(READY) ## which items are done, stale (code or settings changed since) or missing, with commit and age
+	@$(PY) -m sakerepro status
+
+report: $(READY) ## REPRODUCING.md anew from the results
+	@$(PY) -m sakerepro report
 
 test: $(READY) ## all tests: unit, end to end, real data where it is at hand, nbval over the executed mini notebooks
 	@$(PY) -m pytest -q tests
