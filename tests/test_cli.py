@@ -1,0 +1,170 @@
+"""The command line: quick help, one sentence for what is wrong, exit codes, flags for every setting."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+
+from sakerepro import paths
+from sakerepro.__main__ import main, parser
+from sakerepro.commands.runs import settings
+from sakerepro.experiment import Experiment, preset
+from sakerepro.runs import Run
+
+HEAVY = ("torch", "numba", "pandas", "timm", "torchvision", "sklearn", "scipy", "matplotlib", "nltk", "papermill")
+HELP = """
+import sys
+from sakerepro.__main__ import main
+try:
+    main(sys.argv[1:])
+except SystemExit as end:
+    assert not end.code, end.code
+print("LOADED", *sys.modules)
+"""
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """For the whole command line and for the command with the most flags."""
+    for arguments in (["--help"], ["train", "--help"], []):
+        done = tiny.python("-c", HELP, *arguments)
+        assert done.returncode == 0, done.stderr
+        text, _, loaded = done.stdout.partition("LOADED ")
+        assert "usage: sakerepro" in text and not set(HEAVY) & set(loaded.split())
+        if "train" in arguments:
+            assert all(f"--{f.name.replace('_', '-')} " in text for f in dataclasses.fields(Experiment)[1:])
+
+
+def test_importing_the_package_loads_nothing_heavy_either() -> None:
+    done = tiny.python("-c", "import sys, sakerepro; print(*sys.modules)")
+    assert done.returncode == 0 and not set(HEAVY) & set(done.stdout.split())
+
+
+def test_every_public_name_is_there() -> None:
+    import sakerepro
+
+    for name in sakerepro.__all__:
+        if name not in ("widgets",):
+            assert getattr(sakerepro, name) is not None
+    with pytest.raises(AttributeError, match="no attribute 'nothing'"):
+        sakerepro.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["item", "tabel1"], 2, "Did you mean 'table1'"),
+        (["item", "table1", "--preset", "medium"], 2, "Unknown preset 'medium'"),
+        (["item", "table1", "--seeds", "0,x"], 2, "--seeds 0,x: has to be whole numbers"),
+        (["item", "table1", "-p", "sedes=[1]"], 2, "no parameter 'sedes'. Did you mean 'seeds'"),
+        (["item", "table1", "-p", "seeds"], 2, "-p seeds: has to be NAME=VALUE"),
+        (["item", "table1", "-p", "seeds=[1]"], 2, "-p seeds=[1]: use --seeds"),
+        (["train", "--preset", "mimi"], 2, "Did you mean 'mini'"),
+        (["train", "--dim", "0"], 2, "dim = 0 has to be at least 1"),
+        (["train", "--bits", "64,a"], 2, "--bits 64,a: has to be whole numbers"),
+        (["train", "--bits", "12"], 2, "multiple of 8"),
+        (["train", "--dataset", "sketchi"], 2, "'sketchi' is unknown"),
+        (["train", "--preset", "paper"], 3, "data set 'tuberlin' is not here"),
+        (["train", "--preset", "paper", "--dataset", "no/such"], 3, "no/such"),
+        (["weights", "fetch", "resnet_mini"], 2, "no known source"),
+        (["weights", "fetch", "resnet5"], 2, "Did you mean"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(
+    arguments: list[str],
+    code: int,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(tmp_path))
+    monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path))
+    monkeypatch.setattr(paths, "data_places", lambda: [tmp_path])
+    assert main(arguments) == code
+    said = capsys.readouterr()
+    assert said.err.startswith("sakerepro: ") and words in said.err and "Traceback" not in said.err
+    assert not paths.runs().exists() or not any(paths.runs().glob("*/*"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["trian"], ["train", "--dim", "many"], ["train", "--zero-head", "maybe"], ["train", "--select", "best"]],
+)
+def test_wrong_usage_is_refused_by_the_parser(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2 and "usage: sakerepro" in capsys.readouterr().err
+
+
+def test_no_traceback_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """Also where the interpreter ends: an unwritable place for the runs."""
+    (tmp_path / "taken").write_text("a file")
+    done = tiny.python("-m", "sakerepro", "train", "--epochs", "0", SAKEREPRO_CACHE=str(tmp_path / "taken" / "x"))
+    assert done.returncode == 1 and "RunError: " in done.stderr and "cannot be created" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "values"),
+    [
+        ([], {}),
+        (["--dim", "32"], {"dim": 32}),
+        (["--lr", "1e-3"], {"lr": 1e-3}),
+        (["--lambda1", "2"], {"lambda1": 2.0}),
+        (["--bits", "16,32"], {"bits": [16, 32]}),
+        (["--zero-head", "true", "--keep-bias", "false"], {"zero_head": True, "keep_bias": False}),
+        (["--dataset", "a folder", "--batch-norm", "frozen"], {"dataset": "a folder", "batch_norm": "frozen"}),
+    ],
+)
+def test_every_flag_has_the_type_of_its_setting(flags: list[str], values: dict[str, Any]) -> None:
+    found = settings(parser().parse_args(["train", *flags]))
+    assert found == values and [type(v) for v in found.values()] == [type(v) for v in values.values()]
+    assert preset("mini", **found) == preset("mini", **values)
+
+
+def test_train_finds_the_run_and_says_where_it_is(
+    tiny_run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sakerepro.experiment.PRESETS", {"tiny": tiny_run.experiment.to_dict() | {"preset": "tiny"}})
+    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
+    assert main(["train", "--preset", "tiny", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["id"] == tiny_run.id and found["metrics"] == tiny_run.metrics()
+    assert main(["train", "--preset", "tiny"]) == 0
+    assert tiny_run.id in capsys.readouterr().out
+
+
+def test_runs_are_listed(tiny_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs"]) == 0
+    assert "no finished runs yet" in capsys.readouterr().out
+    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
+    assert main(["runs"]) == 0
+    assert tiny_run.id in capsys.readouterr().out
+
+
+def test_nothing_is_downloaded_without_a_yes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nobody(question: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("timm.create_model", lambda *_, **__: pytest.fail("downloaded"))
+    for answer in (nobody, lambda question: "n", lambda question: ""):
+        monkeypatch.setattr("builtins.input", answer)
+        assert main(["weights", "fetch", "resnet50"]) == 2
+        assert "Nothing was downloaded" in capsys.readouterr().err
+
+
+def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sakerepro.runs.run", interrupt)
+    assert main(["train"]) == 130
+    assert "goes on from where it was" in capsys.readouterr().err

@@ -1,0 +1,111 @@
+"""Preset paper is real code: the full network at 224 px, and whole runs over folders in the official layouts."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from sakerepro import paths
+from sakerepro.backbones import ConditionalSE, build_classifier
+from sakerepro.data.dataset import PHOTO, SKETCH, Dataset, ImageSet
+from sakerepro.data.world_files import write_world
+from sakerepro.errors import DataError
+from sakerepro.experiment import preset
+from sakerepro.model import build_student
+from sakerepro.runs import run
+from sakerepro.semantics import imagenet_wnids, semantic_similarity
+from sakerepro.training import train_student
+
+SEEN = {"tuberlin": ("airplane", "mouse (animal)", "t-shirt"), "sketchy": ("airplane", "car_(sedan)", "hedgehog")}
+UNSEEN = {"tuberlin": ("zebra", "wine-bottle"), "sketchy": ("bat", "door")}
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Both data sets in their official layouts, four images a class, and random weights of SE-ResNet-50."""
+    place = tmp_path_factory.mktemp("data")
+    for name, folder in (("tuberlin", "TUBerlin"), ("sketchy", "Sketchy")):
+        layout = f"sake-{name}"
+        write_world(place / folder, layout=layout, seen=SEEN[name], unseen=UNSEEN[name], per_class=4, size=64)
+    tiny.write_weights(place / "weights" / "se_resnet50.safetensors", "se_resnet50")
+    return place
+
+
+def seen_classes(count: int) -> Dataset:
+    """So many seen classes with one photo and one sketch each, of four pictures at 224 px."""
+    rng = np.random.default_rng(0)
+    photos, sketches = (rng.integers(0, 256, (4, 224, 224, c), dtype=np.uint8) for c in (3, 1))
+    names = tuple(f"{i}.png" for i in range(count))
+    rows, labels = np.arange(count) % 4, np.arange(count)
+    photo, sketch = ImageSet(photos, rows, labels, names, PHOTO), ImageSet(sketches, rows, labels, names, SKETCH)
+    nothing = sketch.select(np.zeros(0, np.int64))
+    return Dataset("x", "x", names, ("u",), sketch, nothing, photo, nothing, replace(nothing, domain=PHOTO), "0")
+
+
+def test_one_step_of_the_full_network_at_224_px(tmp_path: Path) -> None:
+    """220 seen classes, 64-d, one photo and one sketch; every part of the student learns, the teacher does not."""
+    torch.manual_seed(0)
+    teacher = tiny.randomise(build_classifier("se_resnet50", 1000))
+    student = build_student("cse_resnet50", dim=64, num_seen=220, teacher=teacher)  # type: ignore[arg-type]
+    assert student.seen_head.weight.shape == (220, 64) and student.original_head.weight.shape == (1000, 64)
+    before = {k: v.clone() for k, v in student.named_parameters()}
+    kept = {k: v.clone() for k, v in teacher.state_dict().items()}
+    similarity = semantic_similarity(["airplane", "zebra"] * 110, imagenet_wnids(), dataset="tuberlin")
+    e = preset("paper", epochs=1, steps=1, batch_sketch=1, batch_photo=1, lr=1e-3)
+    history = train_student(student, teacher, seen_classes(220), similarity, e, tmp_path / "c.pt")  # type: ignore[arg-type]
+    assert len(history) == 1 and np.isfinite(list(history[0].values())).all()
+    assert history[0]["loss"] == pytest.approx(history[0]["loss_benchmark"] + history[0]["loss_sake"], rel=1e-4)
+    still = [k for k, v in student.named_parameters() if torch.equal(v, before[k])]
+    assert not still
+    gates = [m for m in student.modules() if isinstance(m, ConditionalSE)]
+    assert len(gates) == 16 and all(gate.fc2.weight[:, -1].any() for gate in gates)
+    assert tiny.same(teacher.state_dict(), kept)
+
+
+@pytest.mark.parametrize(("name", "size"), [("tuberlin", 224), ("sketchy", 97)])
+def test_a_whole_run_over_the_official_layout(
+    name: str, size: int, place: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(place))
+    changes = {"epochs": 1, "steps": 1, "batch_sketch": 2, "batch_photo": 2, "photo_queries": 2, "size": size}
+    done = run(preset("paper", dataset=name, **changes))
+    data = done.dataset()
+    assert (data.seen, data.unseen) == (SEEN[name], UNSEEN[name])
+    assert [len(s) for s in (data.train_sketch, data.val_sketch, data.train_photo, data.query, data.gallery)] == [
+        12, 6, 12, 8, 8
+    ]  # fmt: skip
+    assert done.provenance()["teacher"]["file"] == "se_resnet50.safetensors" and done.experiment.method == "SAKE"
+    assert {m["task"] for m in done.metrics()} == {"ZS-SBIR", "ZS-PBIR"}
+    assert {m["representation"] for m in done.metrics()} == {"64-d", "64-bit"}
+    assert all(0 <= m["value"] <= 1 for m in done.metrics())
+    kept = done.embeddings()
+    assert kept["gallery"].shape == (8, 64) and np.isfinite(kept["gallery"]).all()
+    assert len(done.history()) == 1 and 0 <= done.history()["val_top1"][0] <= 1
+
+
+@pytest.mark.parametrize("name", ["tuberlin", "sketchy"])
+def test_missing_data_says_what_to_get_and_where_to_put_it(
+    name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for variable in ("SAKEREPRO_REAL_DATA", "SAKEREPRO_DATA", "SAKEREPRO_HOME"):
+        monkeypatch.setenv(variable, str(tmp_path / "empty"))
+    with pytest.raises(DataError, match=f"data set '{name}' is not here. Looked for") as error:
+        run(preset("paper", dataset=name))
+    assert all(str(p) in str(error.value) for p in paths.data_places()) and "Get the" in str(error.value)
+
+
+def test_missing_weights_say_what_to_get_and_where_to_put_it(
+    place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data = tmp_path / "only data"
+    data.mkdir()
+    (data / "TUBerlin").symlink_to(place / "TUBerlin")
+    for variable in ("SAKEREPRO_REAL_DATA", "SAKEREPRO_DATA", "SAKEREPRO_HOME"):
+        monkeypatch.setenv(variable, str(data))
+    with pytest.raises(DataError, match=r"weights of se_resnet50 are missing(.|\n)*weights fetch se_resnet50"):
+        run(preset("paper", size=32, photo_queries=2))
