@@ -22,7 +22,6 @@ __all__ = [
 MORE: dict[str, Callable[[Sequence[Run]], Iterable[Row]]] = {  # what an item measures beside retrieval
     "table2": lambda runs: code_rows(runs, BITS),
     "table5": domain_rows,
-    "forgetting": probe_rows,
     "figure3": top_rows,
     "figure4": cluster_rows,
     "figure5": group_rows,
@@ -60,12 +59,21 @@ def item_runs(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,))
     return [run(experiment) for experiment in wanted]
 
 
-def item_rows(item: str, runs: Sequence[Run]) -> pd.DataFrame:
+def item_rows(item: str, runs: Sequence[Run], original: str = "") -> pd.DataFrame:
     """All that an item shows as tidy rows: retrieval, and what only this item measures (on finished runs).
 
     What takes long (probes, the teacher's confidence, photos of the original domain) is kept beside the runs.
+
+    Args:
+        original: for ``forgetting``, a folder of labelled photos instead of the preset's own original domain.
+
+    Raises:
+        ConfigError: for an unknown item.
     """
     if item not in ITEMS:
         raise ConfigError(f"Unknown item {item!r}. {near_misses(item, list(ITEMS))}")
-    more = MORE[item](runs) if item in MORE else ()
+    if item == "forgetting":
+        more: Iterable[Row] = probe_rows(runs, original)
+    else:
+        more = MORE[item](runs) if item in MORE else ()
     return pd.concat([run_rows(runs), rows_frame(more)], ignore_index=True)

@@ -30,7 +30,7 @@ def add(commands: Any) -> None:
 
 def _item(arguments: argparse.Namespace) -> None:
     from .. import paths
-    from ..items import item_runs
+    from ..items import item_rows, item_runs
     from ..notebook import check_parameters, execute, notebook_path
     from ..status import write_record
 
@@ -38,6 +38,7 @@ def _item(arguments: argparse.Namespace) -> None:
     parameters = {"seeds": seeds, **dict(map(_pair, arguments.p))}
     check_parameters(notebook_path(arguments.name), parameters)
     runs = item_runs(arguments.name, arguments.preset, seeds)
+    item_rows(arguments.name, runs, str(parameters.get("original", "")))  # here, because a notebook shows no progress
     print(f"{arguments.name}: executing the notebook ...", flush=True)
     started = time.monotonic()
     notebook = execute(arguments.name, arguments.preset, **parameters)
