@@ -178,7 +178,7 @@ def _principal(x: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
     mean = sum((part.sum(axis=0, dtype=np.float64) for part in _chunks(x)), np.zeros(x.shape[1])) / len(x)
     scatter = np.zeros((x.shape[1], x.shape[1]))
     for part in _chunks(x):
-        centred = (part - mean).astype(x.dtype, copy=False)
+        centred = part - mean.astype(x.dtype)
         scatter += centred.T @ centred
     _, vectors = np.linalg.eigh(scatter)
     components = vectors[:, ::-1][:, :bits].T
@@ -188,9 +188,9 @@ def _principal(x: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
 
 def _apply(x: np.ndarray, mean: np.ndarray, matrix: np.ndarray, kind: np.dtype) -> np.ndarray:
     """(x - mean) @ matrix as the type of x; the product itself in type `kind`."""
-    out, matrix = np.empty((len(x), matrix.shape[1]), x.dtype), matrix.astype(kind)
+    out, mean, matrix = np.empty((len(x), matrix.shape[1]), x.dtype), mean.astype(kind), matrix.astype(kind)
     for part, rows in zip(_chunks(x), _chunks(out), strict=True):
-        rows[:] = (part - mean).astype(kind, copy=False) @ matrix
+        rows[:] = (part.astype(kind, copy=False) - mean) @ matrix
     return out
 
 

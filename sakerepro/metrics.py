@@ -86,8 +86,9 @@ def retrieval_metrics(
     Images at exactly the same distance are tied, and ``ties`` says what becomes of them: ``"expected"`` gives the
     exact expected value over uniformly random orders of the tied images (closed form, nothing is sampled);
     ``"worst"`` and ``"best"`` put relevant images last or first among them; ``"index"`` keeps the order of the gallery.
-    Interpolated AP is not linear in the ranks and has no such closed form: ``convention="sake"`` with
-    ``ties="expected"`` is exact where no relevant image is tied with another class, and an error elsewhere.
+    Interpolated AP is not linear in the ranks and has no closed form: ``convention="sake"`` with ``ties="expected"``
+    goes through all orders of each tied group, exactly, and is an error where one group has more than 1,000 of them,
+    as is usual with binary codes.
 
     Args:
         query: (Q, d) float features, or (Q, bits / 8) packed uint8 codes for ``distance="hamming"``; array or tensor.
@@ -180,7 +181,7 @@ def _refuse_ties(sums: _ranking.Sums) -> None:
     mixed = int((np.isnan(sums.interpolated) & (sums.relevant > 0)).sum())
     if mixed:
         raise ConfigError(
-            f"convention='sake' with ties='expected': {mixed} of {len(sums.interpolated)} queries have relevant and "
-            f"other images at one distance, and interpolated AP has no closed-form expected value over their orders. "
+            f"convention='sake' with ties='expected': for {mixed} of {len(sums.interpolated)} queries too many images "
+            f"are at one distance; interpolated AP is averaged order by order, up to 1,000 orders of a tied group. "
             f"Use ties='worst' and 'best' (its bounds), ties='index', or convention='standard'."
         )

@@ -16,9 +16,7 @@ if TYPE_CHECKING:
     from ._inputs import Array
 
 
-def search(
-    query: Array, gallery: Array, k: int = 10, distance: str = "cosine"
-) -> tuple[np.ndarray, np.ndarray]:
+def search(query: Array, gallery: Array, k: int = 10, distance: str = "cosine") -> tuple[np.ndarray, np.ndarray]:
     """The ``k`` nearest gallery images of every query, nearest first.
 
     Exact and deterministic: equal distances come in the order of the gallery. A feature of length zero has cosine 0
