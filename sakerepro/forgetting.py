@@ -140,6 +140,7 @@ def probe_rows(runs: Iterable[Run], original: str = "") -> Iterator[Row]:
     """
     for run in runs:
         photos = original_photos(run.experiment, original)
-        for name, found in probe(run, photos).items():
-            variant, width = "" if name == "features" else VARIANT, f"{found['width']}-d"
-            yield run_row(run, "top-1", found["top-1"], task="probe", variant=variant, representation=width)
+        found = probe(run, photos)
+        for name, variant in (("features", ""), ("embedding", VARIANT)):
+            width = f"{found[name]['width']}-d"
+            yield run_row(run, "top-1", found[name]["top-1"], task="probe", variant=variant, representation=width)

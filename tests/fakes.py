@@ -1,0 +1,55 @@
+"""A run that was never trained: an experiment with arrays of your own, for what is measured on finished runs."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from sakerepro.data.dataset import PHOTO, SKETCH, Dataset, ImageSet
+from sakerepro.experiment import Experiment
+
+
+@dataclass
+class FakeRun:
+    """Answers as a :class:`sakerepro.Run` does."""
+
+    experiment: Experiment
+    arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    data: Dataset | None = None
+    more: dict[str, Any] = field(default_factory=dict)  # of the provenance
+
+    @property
+    def id(self) -> str:
+        return self.experiment.id
+
+    def embeddings(self) -> dict[str, np.ndarray]:
+        return self.arrays
+
+    def dataset(self) -> Dataset:
+        assert self.data is not None
+        return self.data
+
+    def provenance(self) -> dict[str, Any]:
+        names = ("embeddings.npz", "weights.safetensors")
+        files = {name: {"bytes": 2**20, "sha256": f"{name} of {self.id}"} for name in names}
+        common = {"commit": "c" * 40, "dirty": False, "files": files, "seconds": 100.0, "accelerator": None,
+                  "threads": 2, "processor": "CPU", "teacher": {"teacher": "none", "sha256": "0"}}  # fmt: skip
+        return {**common, **self.more}
+
+
+def images(labels: np.ndarray, domain: int) -> ImageSet:
+    """Black images with these labels."""
+    n = len(labels)
+    pixels = np.zeros((n, 8, 8, 3), np.uint8)
+    return ImageSet(pixels, np.arange(n), np.asarray(labels), tuple(f"{i}.png" for i in range(n)), domain)
+
+
+def task(unseen: tuple[str, ...], query_labels: np.ndarray, gallery_labels: np.ndarray) -> Dataset:
+    """A task whose unseen part is given; one seen class."""
+    one = np.zeros(1, np.int64)
+    return Dataset(
+        "mini", "zeroshot", ("dog",), unseen, images(one, SKETCH), images(one[:0], SKETCH), images(one, PHOTO),
+        images(query_labels, SKETCH), images(gallery_labels, PHOTO), "0" * 64,
+    )  # fmt: skip

@@ -1,0 +1,369 @@
+"""Items ask for the runs that their tables need, share them, and measure what only they show."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+from fakes import FakeRun, task
+
+import sakerepro as sr
+from sakerepro import items_spec, kept, measures, paths, results
+from sakerepro.claims_spec import all_claims
+from sakerepro.data import photo_queries, random_split
+from sakerepro.errors import ConfigError, RunError
+from sakerepro.experiment import Experiment, preset
+from sakerepro.files import short_hash
+from sakerepro.items import ITEMS, MORE, TITLES, experiments
+from sakerepro.original import outside_original
+from sakerepro.rows import OURS, rows_frame
+from sakerepro.runrows import run_row, split_name
+from sakerepro.semantics import imagenet_wnids
+
+PRESETS = ("mini", "small", "paper")
+
+
+def test_every_claim_has_an_item_with_a_notebook_a_target_and_a_title() -> None:
+    makefile = (paths.root() / "Makefile").read_text(encoding="utf-8")
+    targets = re.search(r"^ITEMS := (.+)$", makefile, re.MULTILINE)
+    assert targets and targets.group(1).split() == list(ITEMS) == list(TITLES)
+    assert {claim.item for claim in all_claims().values()} == set(ITEMS)
+    for item in ITEMS:
+        assert (paths.notebooks() / f"{item}.ipynb").is_file()
+        assert re.search(rf"^{item}: ## .", makefile, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_equal_settings_are_one_run_and_different_ones_have_different_names(name: str) -> None:
+    every = {item: experiments(item, name, [0, 1]) for item in ITEMS}
+    for found in every.values():
+        assert len(found) == len(set(found)) > 0
+    distinct = set(itertools.chain(*every.values()))
+    assert len({e.id for e in distinct}) == len(distinct)
+    main = preset(name, **items_spec.TASKS[name][0])
+    for item in ("table1", "table2", "table3", "table4", "table5", "figure3", "figure4", "cost"):
+        assert main in every[item]
+    baseline = main.but(lambda_sake=0.0)
+    assert all(baseline in every[i] for i in ("table1", "table4", "table5", "figure3", "figure4", "cost"))
+    assert main.but(lambda2=0.0) in set(every["table3"]) & set(every["table4"])
+    assert all(e.preset == name for e in distinct)
+    assert {e.seed for e in distinct if not e.epochs} == {0}  # what is not trained is measured once
+
+
+@pytest.mark.parametrize("name", ["mini", "paper"])
+def test_grids_are_the_papers(name: str) -> None:
+    wanted = {(a, b) for a in (0, 1) for b in (0, 0.1, 0.3, 1, 3)}
+    assert {(e.lambda1, e.lambda2) for e in experiments("table3", name)} == wanted
+    assert {e.lambda_sake for e in experiments("table5", name)} == {0, 0.1, 0.3, 1, 3}
+    table4 = experiments("table4", name)
+    assert len(table4) == 12 and len({e.backbone for e in table4}) == 3 and {e.dim for e in table4} == {64}
+    codes = {(e.dim, e.bits) for e in experiments("table2", name) if e.dim != 512}
+    assert codes == {(b, (b,)) for b in (32, 64, 128)}
+    for item, flag in (("splits", False), ("figure5", True)):
+        drawn = experiments(item, name)
+        assert {e.class_seed for e in drawn} == {0, 1, 2}
+        assert {e.outside_original for e in drawn} == {flag}
+        assert all(e.random_unseen and e.min_photos == (20 if name == "mini" else 400) for e in drawn)
+
+
+def fake_rows(item: str, name: str, value: float = 0.4):
+    """A number for everything that the runs of an item measure, without a run."""
+    rows = []
+    for e in experiments(item, name):
+        codes = [f"{b}-bit" for b in e.bits if b <= e.dim]
+        for task_name, representation, metric in itertools.product(
+            ("ZS-SBIR", "ZS-PBIR"), [f"{e.dim}-d", *codes], ("mAP@all", "mAP@200", "P@100", "P@200")
+        ):
+            variant = "" if representation in (f"{e.dim}-d", f"{e.dim}-bit") else "long"
+            rows.append(run_row(FakeRun(e), metric, value, task=task_name, representation=representation,
+                                variant=variant))  # fmt: skip
+    return rows_frame(rows)
+
+
+@pytest.mark.parametrize(
+    "item, name, absent",
+    [
+        *((i, "paper", set()) for i in ("table1", "table2", "table3", "table4", "splits")),
+        ("table1", "mini", {"sketchy"}), ("table2", "mini", {"sketchy"}), ("table3", "mini", set()),
+        ("table4", "mini", set()), ("splits", "mini", set()), ("table1", "small", {"tuberlin"}),
+        ("table2", "small", {"tuberlin"}), ("table3", "small", set()), ("splits", "small", set()),
+    ],
+)  # fmt: skip
+def test_the_runs_of_an_item_fill_its_table(item: str, name: str, absent: set[str]) -> None:
+    cells = results.comparison(item, fake_rows(item, name)).cells
+    ours = cells[cells["method"].isin(OURS)]
+    not_run = ours[ours["status"] == "not run"]
+    if (item, name) == ("table1", "small"):  # 64-d alone
+        not_run = not_run[not_run["representation"] != "512-d"]
+    assert set(not_run["dataset"]) == absent
+    assert len(ours) > len(not_run)
+
+
+def test_table4_of_small_says_which_backbone_was_not_run() -> None:
+    cells = results.table4(fake_rows("table4", "small")).cells
+    assert set(cells[cells["status"] == "not run"]["backbone"]) == {"alexnet"}
+
+
+@pytest.mark.parametrize("item", ["table1", "table2", "table3", "table4", "splits"])
+def test_no_claim_is_left_without_its_runs_at_the_papers_size(item: str) -> None:
+    assert not [line for line in results.verdict_lines(item, fake_rows(item, "paper")) if "not run" in line]
+
+
+def test_wrong_items_presets_and_seeds_are_named() -> None:
+    for arguments, said in (
+        (("table9",), "table9"), (("table1", "huge"), "huge"), (("table1", "mini", [0, 0]), r"\[0, 0\]"),
+        (("table1", "mini", []), r"\[\]"), (("table1", "mini", [-1]), "-1"),
+    ):  # fmt: skip
+        with pytest.raises(ConfigError, match=said):
+            experiments(*arguments)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="figure9"):
+        sr.item_rows("figure9", [])
+
+
+def test_curves_belong_to_forgetting_and_to_the_first_seed() -> None:
+    found = items_spec.traced("mini", [3, 4])
+    assert found == {e for e in experiments("forgetting", "mini", [3]) if e.epochs}
+
+
+def test_settings_that_came_later_leave_names_as_they_were() -> None:
+    e = preset("mini")
+    later = ("min_photos", "outside_original", "photo_queries", "teacher_data")
+    assert e.id.endswith(short_hash({k: v for k, v in e.to_dict().items() if k not in later}))
+    assert e.but(random_unseen=3).id != e.but(random_unseen=3, outside_original=True).id
+    with pytest.raises(ConfigError, match="random_unseen"):
+        e.but(outside_original=True)
+
+
+# Held-out classes outside the original domain
+
+
+def test_outside_is_neither_equal_nor_above_nor_below() -> None:
+    # horse: above sorrel; umbrella: equal; teddy bear: equal; scissors: none. Names of Sketchy.
+    names = ("horse", "scissors", "umbrella", "cup")
+    assert outside_original(names, imagenet_wnids(), "sketchy") == ("scissors", "cup")
+    assert outside_original(["dog"], ["n02084071"], "mini") == ()
+    assert outside_original(["dog"], ["n02088364"], "mini") == ()  # beagle is a dog
+    assert outside_original(["cat", "dog"], ["n02118333"], "mini") == ("cat", "dog")  # red fox's genus
+
+
+def test_held_out_sets_are_drawn_among_what_is_allowed(tiny_data) -> None:  # type: ignore[no-untyped-def]
+    among = ("cat", "cup", "bear")
+    drawn = {random_split(tiny_data, 2, seed, 1, among).unseen for seed in range(20)}
+    assert all(set(unseen) < set(among) for unseen in drawn) and len(drawn) == 3
+    prints = {random_split(tiny_data, 2, 0, 1, a).fingerprint for a in (None, among, among[:2] + ("pizza",))}
+    assert len(prints) == 3
+    with pytest.raises(ConfigError, match="2 unseen .* among 2"):
+        random_split(tiny_data, 2, 0, 1, ("cat", "cup"))
+
+
+# Measurements
+
+
+def embedded(rng: np.random.Generator, queries: int = 23, photos: int = 60, classes: int = 4) -> FakeRun:
+    arrays = {
+        "query": rng.normal(size=(queries, 64)).astype(np.float32),
+        "gallery": rng.normal(size=(photos, 64)).astype(np.float32),
+        "query_labels": np.arange(queries) % classes, "gallery_labels": rng.permutation(np.arange(photos) % classes),
+    }  # fmt: skip
+    names = ("horse", "giraffe", "owl", "swan")[:classes]
+    return FakeRun(preset("mini"), arrays, task(names, arrays["query_labels"], arrays["gallery_labels"]))
+
+
+def values(rows) -> dict:  # type: ignore[no-untyped-def]
+    return {(r.metric, r.task, r.classes): r.value for r in rows}
+
+
+def test_top_ten_by_a_naive_loop(rng: np.random.Generator) -> None:
+    run = embedded(rng)
+    a, right, shares = run.arrays, [], []
+    for q, label in zip(a["query"], a["query_labels"], strict=True):
+        cosine = [float(q @ g / np.linalg.norm(q) / np.linalg.norm(g)) for g in a["gallery"]]
+        top = [int(a["gallery_labels"][i]) for i in sorted(range(60), key=lambda i: -cosine[i])[:10]]
+        right.append(top.count(int(label)) / 10)
+        wrong = [c for c in top if c != label]
+        if len(wrong) >= 5:
+            shares.append(max(wrong.count(c) for c in set(wrong)) / len(wrong))
+    found = values(measures.top_rows([run]))
+    assert found["P@10", "ZS-SBIR", "all"] == pytest.approx(np.mean(right))
+    assert found["top wrong class@10", "ZS-SBIR", "all"] == pytest.approx(np.mean(shares))
+    assert (
+        results.claims("figure3", rows_frame(measures.top_rows([run]))).lines[0]
+        == "figure3.mostly-right: does not hold"
+    )
+
+
+def test_no_negative_case_no_row() -> None:
+    x = np.eye(64, dtype=np.float32)[[0] * 12 + [1] * 12]
+    labels = np.repeat([0, 1], 12)
+    arrays = {"query": x, "gallery": x, "query_labels": labels, "gallery_labels": labels}
+    assert values(measures.top_rows([FakeRun(preset("mini"), arrays)])) == {("P@10", "ZS-SBIR", "all"): 1.0}
+
+
+def silhouette(x: np.ndarray, labels: np.ndarray) -> float:
+    """Rousseeuw's definition, image by image."""
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    distance, scores = 1 - unit @ unit.T, []
+    for i, label in enumerate(labels):
+        mean = {c: np.mean([distance[i, j] for j in range(len(x)) if labels[j] == c and j != i]) for c in set(labels)}
+        a, b = mean[label], min(v for c, v in mean.items() if c != label)
+        scores.append((b - a) / max(a, b))
+    return float(np.mean(scores))
+
+
+def test_clusters_by_the_definition(rng: np.random.Generator) -> None:
+    run = embedded(rng)
+    run.arrays["query"] += 0.4
+    run.arrays["gallery"] += np.eye(64, dtype=np.float32)[run.arrays["gallery_labels"]] * 4
+    a = run.arrays
+    x, labels = np.concatenate([a["gallery"], a["query"]]), np.concatenate([a["gallery_labels"], a["query_labels"]])
+    domain = np.repeat([0, 1], [len(a["gallery"]), len(a["query"])])
+    found = values(measures.cluster_rows([run]))
+    assert found["silhouette", "clusters", "all"] == pytest.approx(silhouette(x, labels), abs=1e-5)
+    gaps = [silhouette(x[labels == c], domain[labels == c]) for c in range(4)]
+    assert found["domain silhouette", "clusters", "all"] == pytest.approx(np.mean(gaps), abs=1e-5)
+
+
+def test_inside_and_outside_share_the_queries(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = embedded(rng)
+    monkeypatch.setattr(measures, "original_wnids", lambda e: ("n02391049",))  # zebra, and a horse for the test:
+    monkeypatch.setattr(measures, "outside_original", lambda names, wnids, dataset: ("giraffe", "swan"))
+    asks = photo_queries(run.data)[0].labels  # type: ignore[arg-type]
+    ap = rng.random(len(asks))
+    ap[3] = math.nan  # a query without a relevant photo
+    run.arrays["ap/ZS-PBIR/64-d"] = ap
+    inside = [v for v, c in zip(ap, asks, strict=True) if c in (0, 2) and not math.isnan(v)]
+    outside = [v for v, c in zip(ap, asks, strict=True) if c in (1, 3) and not math.isnan(v)]
+    assert values(measures.domain_rows([run])) == pytest.approx({
+        ("mAP@all", "ZS-PBIR", "IN"): np.mean(inside), ("mAP@all", "ZS-PBIR", "non-IN"): np.mean(outside),
+    })  # fmt: skip
+
+
+def pair(rng: np.random.Generator, class_seed: int, gains: np.ndarray) -> list[FakeRun]:
+    """SAKE and L_B on 9 classes of 3 queries each, with these gains."""
+    e = preset("mini", random_unseen=9, outside_original=True, class_seed=class_seed)
+    labels, ap = np.repeat(np.arange(9), 3), rng.random(27) / 2
+    names = ("horse", "giraffe", "owl", "swan", "ant", "sofa", "pear", "castle", "umbrella")
+    data = task(names, labels, labels)
+    return [
+        FakeRun(e, {"ap/ZS-SBIR/64-d": ap + gains[labels], "query_labels": labels}, data),
+        FakeRun(e.but(lambda_sake=0.0), {"ap/ZS-SBIR/64-d": ap, "query_labels": labels}, data),
+    ]
+
+
+def test_three_groups_by_gain(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    gains = np.array([0.3, -0.1, 0.2, 0.5, 0.0, 0.4, -0.2, 0.1, 0.6])
+    monkeypatch.setattr(measures, "_confidence", lambda run: list(np.arange(9) / 10))
+    monkeypatch.setattr(measures, "original_wnids", lambda e: ("n02391049", "n03001627"))
+    runs = [run for seed in (0, 1) for run in pair(rng, seed, gains * (1 - 2 * seed))]
+    rows = list(measures.group_rows(runs))
+    first = {(r.metric, r.classes): r.value for r in rows if r.split == "outside0"}
+    # low: classes 6, 1, 4; medium: 7, 2, 0; high: 5, 3, 8
+    assert [first["gain", g] for g in measures.GROUPS] == pytest.approx([-0.1, 0.2, 0.5])
+    assert [first["confidence", g] for g in measures.GROUPS] == pytest.approx([11 / 30, 9 / 30, 16 / 30])
+    assert {r.split for r in rows} == {"outside0", "outside1"} and {r.method for r in rows} == {"SAKE"}
+    frame = measures.class_gains(runs)
+    assert len(frame) == 18 and frame["gain"].to_numpy()[9:] == pytest.approx(-gains)
+    horse = frame[frame["class"] == "horse"]["LCH"].iloc[0]
+    assert horse == pytest.approx(-math.log(3 / 38), abs=1e-6)  # horse and zebra are both equines: two edges
+    verdicts = results.claims("figure5", rows_frame(rows))
+    assert all(v.decides.n == 2 for v in verdicts.verdicts)
+
+
+def test_a_gain_needs_its_baseline(rng: np.random.Generator) -> None:
+    sake, baseline = pair(rng, 0, np.zeros(9))
+    other = FakeRun(baseline.experiment.but(seed=1))
+    with pytest.raises(ConfigError, match="no run with L_B"):
+        measures.pairs([sake, other])  # type: ignore[list-item]
+
+
+def test_codes_of_long_features(rng: np.random.Generator) -> None:
+    arrays = {
+        "train_photo": rng.normal(size=(90, 40)).astype(np.float32), "query": rng.normal(size=(9, 40)),
+        "train_sketch": rng.normal(size=(50, 40)).astype(np.float32), "gallery": rng.normal(size=(31, 40)),
+        "query_labels": np.arange(9) % 3, "gallery_labels": np.arange(31) % 3,
+    }  # fmt: skip
+    run = FakeRun(preset("mini", dim=40, bits=(16,), seed=2), arrays)
+    (row,) = measures.code_rows([run], (8, 16))  # type: ignore[list-item]
+    itq = sr.ITQ(bits=8, seed=2).fit(np.concatenate([arrays["train_photo"], arrays["train_sketch"]]))
+    q, g = (np.unpackbits(itq.transform(arrays[k]), axis=1) for k in ("query", "gallery"))
+    distance = (q[:, None] != g[None]).sum(2)
+    want = []
+    for d, label in zip(distance, arrays["query_labels"], strict=True):
+        relevant, aps = arrays["gallery_labels"] == label, []
+        for _ in range(400):  # ties in random order
+            order = rng.permutation(31)
+            hits = relevant[order[np.argsort(d[order], kind="stable")]]
+            aps.append(np.mean(np.cumsum(hits)[hits] / (np.flatnonzero(hits) + 1)))
+        want.append(np.mean(aps))
+    assert (row.representation, row.variant) == ("8-bit", "40-d to bits")
+    assert row.value == pytest.approx(np.mean(want), abs=0.01)
+
+
+def test_rows_say_where_they_are_from() -> None:
+    e = preset("mini", random_unseen=12, class_seed=2, seed=5)
+    row = run_row(FakeRun(e), "mAP@all", 0.5)
+    assert (row.split, row.seed, row.run, row.method, row.representation) == ("random2", 5, e.id, "SAKE", "64-d")
+    assert split_name(preset("mini")) == "zeroshot"
+    assert split_name(preset("mini", pseudo_unseen=4, class_seed=1)) == "zeroshot-pseudo1"
+    assert math.isnan(run_row(FakeRun(e.but(epochs=0)), "mAP@all", 0.5).lambda_sake)
+
+
+# What is kept
+
+
+def test_kept_is_computed_once_for_equal_inputs(capsys: pytest.CaptureFixture[str]) -> None:
+    calls = []
+
+    def compute() -> list[float]:
+        calls.append(1)
+        return [0.1, 1 / 3]
+
+    first = kept.kept("probe", "a-run", {"weights": "1"}, compute)
+    assert "measuring probe of a-run" in capsys.readouterr().out
+    assert kept.kept("probe", "a-run", {"weights": "1"}, compute) == first == [0.1, 1 / 3]
+    assert capsys.readouterr().out == ""
+    kept.kept("probe", "a-run", {"weights": "2"}, compute)
+    kept.kept("clusters", "a-run", {"weights": "1"}, compute)
+    assert len(calls) == 3
+    assert sr.all_runs() == []  # what is kept is no run
+
+
+def test_a_failed_measurement_leaves_nothing_and_a_damaged_one_is_named() -> None:
+    with pytest.raises(ZeroDivisionError):
+        kept.kept("probe", "a-run", {}, lambda: 1 / 0)
+    assert not list(kept.folder().glob("*.json"))
+    kept.kept("probe", "a-run", {}, lambda: 1)
+    (file,) = kept.folder().glob("*.json")
+    file.write_text("{")
+    with pytest.raises(RunError, match=re.escape(file.name)):
+        kept.kept("probe", "a-run", {}, lambda: 1)
+
+
+def test_items_measure_more_only_where_they_say() -> None:
+    assert set(MORE) == {"table2", "table5", "figure3", "figure4", "figure5", "cost"}
+
+
+def test_cost_of_a_step(tiny_run, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    from sakerepro import cost
+
+    monkeypatch.setattr(cost, "STEPS", 2)
+    monkeypatch.setattr(cost, "WARM_UP", 1)
+    sake = tiny_run
+    baseline = FakeRun(sake.experiment.but(lambda_sake=0.0))
+    rows = list(cost.cost_rows([sake, baseline]))
+    seconds = {r.method: r.value for r in rows if r.metric == "seconds a step"}
+    (ratio,) = (r for r in rows if r.metric == "time relative to L_B")
+    assert ratio.value == pytest.approx(seconds["SAKE"] / seconds["L_B"]) and min(seconds.values()) > 0
+    assert len(list(kept.folder().glob("step-seconds-*.json"))) == 1
+    assert [replace(r, value=0) for r in cost.cost_rows([sake, baseline])] == [replace(r, value=0) for r in rows]
+
+
+def test_experiment_from_a_record_of_before() -> None:
+    old = {k: v for k, v in preset("mini").to_dict().items() if k not in ("outside_original", "min_photos")}
+    assert Experiment.from_dict(old) == preset("mini")
+    assert isinstance(paths.runs(), Path)

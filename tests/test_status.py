@@ -1,0 +1,164 @@
+"""Status tells done, stale and missing apart and says why; the report shows what is there and what is not."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+from fakes import FakeRun
+
+import sakerepro
+from sakerepro import paths, results
+from sakerepro.__main__ import main
+from sakerepro.claims_spec import all_claims
+from sakerepro.files import read_json, write_json
+from sakerepro.items import ITEMS, experiments
+from sakerepro.provenance import code_parts
+from sakerepro.report import report, write_report
+from sakerepro.rows import rows_frame
+from sakerepro.runrows import run_row
+from sakerepro.status import record_file, status, write_record
+
+
+def make(item: str, preset: str = "mini", seeds: tuple[int, ...] = (0,), **provenance: Any) -> Path:
+    """Leave what an item leaves, with one row a run."""
+    more = {"parts": code_parts("runs"), "memory_gib": 1.5, "seconds": 90.0} | provenance
+    runs = [FakeRun(e, more=more) for e in experiments(item, preset, seeds)]
+    write_record(item, preset, seeds, {"original": ""}, runs, 12.0)  # type: ignore[arg-type]
+    rows = rows_frame(run_row(r, "mAP@all", 0.3 + 0.1 * (r.experiment.method == "SAKE")) for r in runs)  # type: ignore
+    results.claims(item, rows).save(paths.results(preset))
+    record_file(item, preset).with_suffix(".ipynb").write_text("{}")
+    return record_file(item, preset)
+
+
+def edit(file: Path, *keys: str, value: Any) -> None:
+    record = read_json(file)
+    inner = record
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    write_json(file, record)
+
+
+def test_missing_then_done_then_missing_again() -> None:
+    assert status("table4", "mini").state == "missing"
+    file = make("table4")
+    found = status("table4", "mini")
+    assert (found.state, found.why) == ("done", "")
+    assert re.fullmatch(r"[0-9a-f]{40}|", found.commit) and re.fullmatch(r"\d+ (s|min)", found.age)
+    assert status("table4", "small").state == status("table3", "mini").state == "missing"
+    for name in ("table4.ipynb", "table4-claims.csv", "table4.json"):
+        moved = (file.parent / name).rename(file.parent / "aside")
+        assert status("table4", "mini").state == "missing"
+        moved.rename(file.parent / name)
+    assert status("table4", "mini").state == "done"
+
+
+@pytest.mark.parametrize(
+    "keys, value, said",
+    [
+        (("seeds",), [1], "12 runs are of other settings"),
+        (("made", "parts", "claims"), "0", "shown by other claims.py"),
+        (("made", "parts", "gone"), "0", "shown by other gone.py"),
+        (("notebook",), "0", "the notebook changed"),
+        (("seeds",), [0, 0], "refused"),
+        (("made",), 3, "another version"),
+    ],
+)
+def test_stale_says_what_changed(keys: tuple[str, ...], value: Any, said: str) -> None:
+    edit(make("table5" if keys == ("seeds",) and value == [1] else "figure3"), *keys, value=value)
+    found = status("table5" if keys == ("seeds",) and value == [1] else "figure3", "mini")
+    assert found.state == "stale"
+    assert said.replace("12", "10") in found.why
+
+
+def test_runs_of_other_code_are_named_by_module() -> None:
+    make("figure4", parts={**code_parts("runs"), "losses": "0", "data.packing": "0"})
+    assert status("figure4", "mini").why == "runs made with other packing.py, losses.py"
+    make("figure4", parts={})
+    assert "and" in status("figure4", "mini").why and "more" in status("figure4", "mini").why
+
+
+def test_only_code_that_can_change_a_number_counts(tmp_path: Path) -> None:
+    package = tmp_path / "sakerepro"
+    shutil.copytree(Path(sakerepro.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    ask = "import json; from sakerepro.provenance import code_parts; print(json.dumps(code_parts()))"
+
+    def parts() -> dict[str, str]:
+        done = tiny.python("-P", "-c", ask, PYTHONPATH=str(tmp_path))
+        return json.loads(done.stdout)
+
+    before, losses = parts(), package / "losses.py"
+    text = losses.read_text(encoding="utf-8")
+    assert {"losses", "training", "model", "data.world", "metrics", "semantics"} <= set(before)
+    assert not {"plots", "claims", "results", "__main__", "status", "measures"} & set(before)
+    changed = re.sub(r'"""', '"""Said in other words. ', text, count=1) + "\n# a comment\n"
+    losses.write_text(changed, encoding="utf-8")
+    assert parts() == before
+    losses.write_text(text + "\nEXTRA = 1\n", encoding="utf-8")
+    after = parts()
+    assert {m for m in before if after[m] != before[m]} == {"losses"}
+
+
+def test_the_command_shows_every_item(capsys: pytest.CaptureFixture[str]) -> None:
+    edit(make("cost"), "made", "finished", value=time.time() - 3 * 86400)
+    assert main(["status"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len([line for line in lines if " missing" in line]) == 3 * len(ITEMS) - 1
+    assert any(re.match(r"cost +mini +done +\w+\+? +3 d", line) for line in lines)
+    assert main(["status", "--preset", "mini", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [f["item"] for f in found] == list(ITEMS) and {f["preset"] for f in found} == {"mini"}
+    assert main(["status", "--preset", "huge"]) == 2
+    assert "huge" in capsys.readouterr().err
+
+
+# REPRODUCING.md
+
+
+def test_report_without_results_says_so() -> None:
+    text = report()
+    for claim in all_claims().values():
+        assert text.count(f"| `{claim.id}` |") == 1
+    count = len(all_claims())
+    for preset in ("mini", "small", "paper"):
+        assert f"| `{preset}` | 0 | 0 | 0 | {count} |" in text
+        assert f"### `{preset}`\n\nNothing was run." in text
+    assert text.count("not run; estimate: ") == len(ITEMS) + 1
+    assert "holds**" not in text
+
+
+def test_report_shows_what_was_measured(tmp_path: Path) -> None:
+    for item in ("table5", "figure3", "figure4"):
+        make(item)
+    text = report()
+    assert text == report()
+    assert "| `table5.sbir-peak` |" in text and "[mini](" not in text  # results lie elsewhere here
+    row = next(line for line in text.splitlines() if line.startswith("| `table5` |"))
+    # five runs of 90 s and a notebook of 12 s
+    assert "7.7 min, 1.5 GiB of memory, 10 MiB of disk; 5 runs, 1 seed" in row
+    together = next(line for line in text.splitlines() if line.startswith("| all |"))
+    assert "8.1 min; 5 runs (3 of 11 items)" in together  # SAKE and L_B once, three notebooks
+    claims = results.claims("table5", rows_frame([]))  # the paper's side does not need runs
+    peak = next(v for v in claims.verdicts if v.claim.id == "table5.sbir-peak")
+    assert peak.row[3] in text.replace("\\<", "<")
+    assert "- `figure3.mostly-right`: not run: " in text and "- `table1`: the whole item." in text
+    counted = re.search(r"\| `mini` \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", text)
+    assert (
+        counted and sum(map(int, counted.groups())) == len(all_claims()) and int(counted.group(4)) < len(all_claims())
+    )
+    (paths.results("mini") / "notes.md").write_text("What was tried: nothing.\n")
+    assert "## Notes on `mini`\n\nWhat was tried: nothing." in report()
+    assert write_report(tmp_path / "R.md").read_text(encoding="utf-8") == report()
+
+
+def test_report_links_results_of_the_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SAKEREPRO_HOME", str(tmp_path))
+    make("cost")
+    assert f"[mini]({paths.results('mini').relative_to(tmp_path).as_posix()}/cost.ipynb)" in report()
