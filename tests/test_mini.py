@@ -1,0 +1,59 @@
+"""The main job on the miniature world, end to end, with the runs that ``make table1`` makes (or finds)."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import sakerepro as sr
+from sakerepro.runs import Run
+
+PLACES = {name: os.environ.get(name) for name in ("SAKEREPRO_RUNS", "SAKEREPRO_CACHE")}  # before tests get their own
+REFERENCE = Path(__file__).parent / "reference" / "mini_table1.csv"
+TOLERANCE = 0.06  # mAP; another processor rounds differently, and training makes that visible
+
+
+@pytest.fixture
+def runs(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+    for name, value in PLACES.items():
+        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
+    return sr.item_runs("table1", "mini", [0])
+
+
+def test_the_numbers_are_those_of_the_reference_within_the_tolerance(runs: list[Run]) -> None:
+    key = ["method", "representation", "variant", "task", "metric", "convention"]
+    want = pd.read_csv(REFERENCE, keep_default_na=False).set_index(key)["value"]
+    got = sr.run_rows(runs).set_index(key)["value"]
+    assert set(want.index) <= set(got.index)
+    far = (got[want.index] - want).abs()
+    assert far.max() <= TOLERANCE, far.nlargest(5)
+
+
+def test_what_was_measured_follows_from_the_stored_embeddings(runs: list[Run]) -> None:
+    """mAP@all by a plain loop over queries, from the arrays in the run folder."""
+    run = next(r for r in runs if (r.experiment.method, r.experiment.dim) == ("SAKE", 64))
+    stored = run.embeddings()
+    unit = {k: stored[k] / np.linalg.norm(stored[k], axis=1, keepdims=True) for k in ("query", "gallery")}
+    precisions = []
+    for query, label in zip(unit["query"], stored["query_labels"], strict=True):
+        hits = stored["gallery_labels"][np.argsort(-(unit["gallery"] @ query), kind="stable")] == label
+        precisions.append(np.mean(np.arange(1, hits.sum() + 1) / (np.flatnonzero(hits) + 1)))
+    measured = {(m["task"], m["representation"], m["metric"], m["convention"]): m["value"] for m in run.metrics()}
+    assert measured["ZS-SBIR", "64-d", "mAP@all", "standard"] == pytest.approx(np.mean(precisions), abs=1e-6)
+
+
+def test_training_helps_and_random_features_do_not(runs: list[Run]) -> None:
+    rows = sr.run_rows(runs).query("metric == 'mAP@all' and convention == 'standard' and task == 'ZS-SBIR'")
+    value = rows[rows["representation"] == "64-d"].set_index("method")["value"]
+    data = next(r for r in runs if r.experiment.dim == 64).dataset()
+    rng = np.random.default_rng(0)
+    chance = sr.retrieval_metrics(
+        rng.normal(size=(len(data.query), 64)), rng.normal(size=(len(data.gallery), 64)),
+        data.query.labels, data.gallery.labels,
+    ).map_all  # fmt: skip
+    assert chance == pytest.approx(1 / len(data.unseen), abs=0.03)
+    assert value["SAKE"] > 1.5 * chance and value["L_B"] > 1.5 * chance
