@@ -106,7 +106,9 @@ def _changes(record: Mapping[str, Any]) -> list[str]:
         return [f"its settings are refused now ({error})"]
     if other := len(now ^ set(record["runs"])):
         found.append(f"{other} runs are of other settings now")
-    if changed := _modules(code_parts("runs"), *record["code"].values()):
+    if unknown := sum(not record["code"][run["code"]] for run in record["runs"].values()):
+        found.append(f"{unknown} runs do not say which code made them")
+    if changed := _modules(code_parts("runs"), *filter(None, record["code"].values())):
         found.append(f"runs made with other {changed}")
     if changed := _modules(_item_parts(), record["made"]["parts"]):
         found.append(f"shown by other {changed}")
