@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import check, items, photos, runs
+from . import check, data, items, photos, runs
 
-MODULES = (items, runs, check, photos)  # in the order of --help
+MODULES = (items, runs, photos, check, data)  # in the order of --help

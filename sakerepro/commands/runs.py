@@ -253,6 +253,6 @@ def _compare(arguments: argparse.Namespace) -> None:
 
 
 def _fetch(arguments: argparse.Namespace) -> None:
-    from ..fetch import fetch_weights
+    from ..weights import fetch_weights
 
     print(fetch_weights(arguments.name, ask=not arguments.yes))

@@ -1,0 +1,77 @@
+"""``data``: get, check, pack and cut the data sets; ``weights``: pretrained networks."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from . import check
+
+
+def add(commands: Any) -> None:
+    """Register the commands of this module."""
+    actions = commands.add_parser("data", help="fetch, check, pack or cut the real data sets").add_subparsers(
+        dest="action", required=True, metavar="ACTION"
+    )
+    fetch = actions.add_parser(
+        "fetch", help="download and unpack, after asking; goes on where it was cut",
+        description="Download from the places that the official code and the data's authors name, after asking, and "
+        "unpack safely. A cut download goes on with the same command. What cannot be had is named, with what to place "
+        "where.",
+    )  # fmt: skip
+    fetch.add_argument("name", choices=("sketchy", "tuberlin"))
+    fetch.add_argument("--yes", action="store_true", help="do not ask")
+    fetch.add_argument("--archive", help="a local copy of the official archive, instead of a download")
+    fetch.add_argument("--url", default="", help="another place of the official archive")
+    fetch.set_defaults(function=_fetch)
+
+    check.add_arguments(actions.add_parser("check", help="the same as `sakerepro check`"))
+
+    pack = actions.add_parser("pack", help="decode the images of a data set ahead of the first run")
+    pack.add_argument("data", metavar="DATA", help="a folder, or sketchy, tuberlin, sketchy-125x25")
+    pack.add_argument("--size", type=int, default=224, help="side in pixels, as in `train --size` [224]")
+    pack.add_argument("--min-photos", type=int, default=1, help="of a random unseen class of a plain folder [1]")
+    pack.set_defaults(function=_pack)
+
+    subset = actions.add_parser(
+        "subset", help="the first photos and sketches of every class, resized: the input of the preset small",
+        description="`sakerepro data subset sketchy --per-class 25` makes sketchy-125x25, the input of the preset "
+        "small: of the files that the lists of any split name, the first of every class by name (photos of the "
+        "extension left out), 224 px, with the official lists filtered to them.",
+    )  # fmt: skip
+    subset.add_argument("data", metavar="DATA", help="sketchy, tuberlin or a folder with lists")
+    subset.add_argument("--per-class", type=int, default=25, help="photos, and sketches, of each class [25]")
+    subset.add_argument("--size", type=int, default=224, help="side in pixels [224]")
+    subset.add_argument("--to", help="a new folder; by default data/<name>-<classes>x<per class>")
+    subset.set_defaults(function=_subset)
+
+
+def _fetch(arguments: argparse.Namespace) -> None:
+    from ..data.sources import fetch_dataset
+
+    print(fetch_dataset(arguments.name, url=arguments.url, archive=arguments.archive, yes=arguments.yes))
+
+
+def _pack(arguments: argparse.Namespace) -> None:
+    from ..data import load_dataset
+
+    data = load_dataset(arguments.data, size=arguments.size, min_photos=arguments.min_photos)
+    for what, pixels in (("photos", data.gallery.pixels), ("sketches", data.query.pixels)):
+        print(f"{what}: {len(pixels):,} images of {arguments.size} px, {pixels.nbytes / 1e6:,.1f} MB")
+    print(f"{data.name} is packed; any split of it starts at once.")
+
+
+def _subset(arguments: argparse.Namespace) -> None:
+    from .. import paths
+    from ..data import lists
+    from ..data.registry import find_folder
+    from ..data.subset import write_subset
+
+    root = find_folder(arguments.data)
+    classes = {c for split in lists.split_names(root) for listing in [lists.examine_split(root, split, images=False)[0]]
+               for c in (*listing.seen, *listing.unseen)}  # fmt: skip
+    label = arguments.data if Path(arguments.data).name == arguments.data else root.resolve().name
+    to = Path(arguments.to) if arguments.to else paths.data() / f"{label}-{len(classes)}x{arguments.per_class}"
+    made = write_subset(root, to, arguments.per_class, arguments.size)
+    print(f"{paths.shown(made)}: {sum(1 for _ in made.rglob('*.*'))} files")

@@ -1,0 +1,103 @@
+"""A small part of a big data set, of every class alike, so that anybody who has the whole can repeat it."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections import defaultdict
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path, PurePosixPath
+
+import numpy as np
+
+from .. import files
+from ..errors import ConfigError, DataError
+from . import lists
+from .dataset import PHOTO, SKETCH
+from .images import read_image
+from .lists import DOUBLES
+
+EXTENSION = DOUBLES[1]
+
+
+def first_of_each(names: set[str], per_class: int) -> set[str]:
+    """The first ``per_class`` files of each class folder, by name; none of Sketchy's photo extension.
+
+    ``names`` are all files that any split lists, since a split may leave some out.
+    """
+    folders: dict[str, list[str]] = defaultdict(list)
+    for name in sorted(names):
+        if not name.startswith(EXTENSION):
+            folders[str(PurePosixPath(name).parent)].append(name)
+    return {name for found in folders.values() for name in found[:per_class]}
+
+
+def filtered_lists(root: Path, keep: set[str]) -> dict[str, str]:
+    """Every list of every split with the lines of ``keep`` only, in their order: ``zeroshot1/<list>.txt`` -> text."""
+    texts = {}
+    for split in lists.split_names(root):
+        for file in sorted((root / split).glob("*.txt*")):
+            lines = [line for _, line in lists._lines(file)]
+            if "filelist" in file.name:
+                lines = [line for line in lines if line.rpartition(" ")[0].strip() in keep]
+            texts[f"{split}/{file.name.removesuffix('.gz')}"] = "".join(f"{line}\n" for line in lines)
+    return texts
+
+
+def listed_names(root: Path) -> dict[int, set[str]]:
+    """All photos and all sketches that the lists of any split name, whether they are there or not."""
+    names: dict[int, set[str]] = {PHOTO: set(), SKETCH: set()}
+    for split in lists.split_names(root):
+        listing, _ = lists.examine_split(root, split, images=False)
+        for domain in names:
+            names[domain] |= listing.names_of(domain)
+    return names
+
+
+def write_subset(root: Path, to: Path, per_class: int, size: int = 224, progress: bool = True) -> Path:
+    """Write the first ``per_class`` photos and sketches of every class, resized, with the lists filtered to them.
+
+    Photos become JPEG, sketches PNG with 16 levels of grey, squares of ``size`` pixels under their own names.
+
+    Args:
+        root: a data set in the official list format.
+        to: a new folder.
+
+    Raises:
+        ConfigError: if ``to`` is there already, or ``per_class`` or ``size`` is below 1.
+        DataError: if the lists name too few files, or one of them is missing or damaged.
+    """
+    from tqdm import tqdm
+
+    if per_class < 1 or size < 1:
+        raise ConfigError(f"per_class = {per_class} and size = {size} have to be at least 1.")
+    if to.exists():
+        raise ConfigError(f"{to}: is there already. Remove it, or name another folder with --to.")
+    names = listed_names(root)
+    keep = {domain: first_of_each(found, per_class) for domain, found in names.items()}
+    if not keep[PHOTO] or not keep[SKETCH]:
+        raise DataError(f"{root}: its lists name no photos or no sketches. Run `sakerepro check {root}`.")
+    quiet = None if progress else True  # None: no bar where nobody watches
+    with files.write_folder_whole(to) as new, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+        for path, text in filtered_lists(root, keep[PHOTO] | keep[SKETCH]).items():
+            (new / path).parent.mkdir(exist_ok=True)
+            files.write_text(new / path, text)
+        jobs = [(name, domain) for domain in keep for name in sorted(keep[domain])]
+        made = pool.map(lambda job: _resized(root, new, job[0], job[1], size), jobs)
+        for _ in tqdm(made, "Resizing", len(jobs), unit=" images", file=sys.stderr, disable=quiet):
+            pass
+    return to
+
+
+def _resized(root: Path, to: Path, name: str, domain: int, size: int) -> None:
+    from PIL import Image
+
+    picture = Image.fromarray(read_image(root / name, size))
+    (to / name).parent.mkdir(parents=True, exist_ok=True)
+    if domain == PHOTO:
+        picture.save(to / name, quality=90)
+        return
+    grey = np.asarray(picture.convert("L"))
+    indexed = Image.fromarray(((grey.astype(np.uint16) * 15 + 127) // 255).astype(np.uint8), "P")
+    indexed.putpalette([17 * level for level in range(16) for _ in range(3)])
+    indexed.save(to / name, bits=4, optimize=True)

@@ -1,0 +1,346 @@
+"""Downloads from a server on this machine that stalls, cuts, lies and serves the wrong file; archives that mean harm."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import stat
+import tarfile
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sakerepro import paths
+from sakerepro.__main__ import main
+from sakerepro.data import sources
+from sakerepro.data.download import download, remote_size
+from sakerepro.data.unpack import Limits, unpack
+from sakerepro.data.world_files import write_world
+from sakerepro.errors import ConfigError, DataError, RunError
+
+BODY = b"PK" + np.random.default_rng(0).bytes(300_001)
+OTHER = b"PK" + b"new" * 80_000
+SHA = hashlib.sha256(BODY).hexdigest()
+FAST = {"timeout": 0.4, "pause": 0.0, "progress": False}
+
+
+class Server(ThreadingHTTPServer):
+    """Serves ``body``, in one of several bad ways; ``requests`` are the Range headers it was sent."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.body, self.way, self.tag, self.requests = BODY, "well", '"one"', list[str | None]()
+        self.then = ""  # the way of all answers but the first; empty: the same
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/some/data.zip"
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_HEAD(self) -> None:
+        self._start(404 if self.server.way == "gone" else 200, len(self.server.body))
+
+    def do_GET(self) -> None:
+        server = self.server
+        server.requests.append(self.headers["Range"])
+        way = server.way if len(server.requests) == 1 else server.then or server.way
+        if way == "other file":
+            server.body, server.tag = OTHER, '"two"'
+        if way in ("gone", "broken"):
+            return self._start({"gone": 404, "broken": 503}[way], 0)
+        body, start = server.body, 0
+        ranged = self.headers["Range"] and way != "no ranges"
+        if ranged and self.headers.get("If-Range", server.tag) == server.tag:
+            start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
+        if start >= len(body):
+            return self._start(416, 0)
+        said = len(body) - start + {"claims more": 1000, "claims less": -1000}.get(way, 0)
+        self._start(206 if start else 200, said, start, len(body))
+        if way == "cuts":
+            self.wfile.write(body[start : start + 100_000])
+        elif way == "stalls":
+            self.wfile.write(body[start : start + 100_000])
+            self.wfile.flush()
+            time.sleep(1.0)
+        else:
+            self.wfile.write(body[start : start + said])
+        self.close_connection = True
+
+    def _start(self, status: int, length: int, start: int = 0, total: int = 0) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(length))
+        self.send_header("ETag", self.server.tag)
+        if status == 206:
+            self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+        self.end_headers()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir() if not p.name.endswith(".lock"))
+
+
+def test_a_whole_file_arrives(server: Server, tmp_path: Path) -> None:
+    assert remote_size(server.url) == len(BODY)
+    assert download(server.url, tmp_path / "x.zip", sha256=SHA, begins=b"PK", **FAST).read_bytes() == BODY
+    assert left(tmp_path) == ["x.zip"]
+
+
+@pytest.mark.parametrize("way", ["cuts", "stalls"])
+def test_cut_and_stalled_connections_are_gone_on_with(server: Server, tmp_path: Path, way: str) -> None:
+    server.way = way
+    assert download(server.url, tmp_path / "x.zip", sha256=SHA, **FAST).read_bytes() == BODY
+    assert server.requests == [None, "bytes=100000-", "bytes=200000-", "bytes=300000-"]
+
+
+def test_a_later_call_goes_on_where_an_earlier_one_gave_up(server: Server, tmp_path: Path) -> None:
+    server.way, server.then = "cuts", "broken"
+    with pytest.raises(DataError, match="100,000 bytes are here. The same command goes on"):
+        download(server.url, tmp_path / "x.zip", **FAST)
+    server.way = server.then = "well"
+    assert download(server.url, tmp_path / "x.zip", sha256=SHA, **FAST).read_bytes() == BODY
+    assert server.requests[-1] == "bytes=100000-"
+
+
+def test_a_server_without_ranges_sends_everything_anew(server: Server, tmp_path: Path) -> None:
+    server.way, server.then = "cuts", "no ranges"
+    assert download(server.url, tmp_path / "x.zip", sha256=SHA, **FAST).read_bytes() == BODY
+    assert server.requests == [None, "bytes=100000-"]
+
+
+def test_bytes_that_nobody_knows_are_not_gone_on_with(server: Server, tmp_path: Path) -> None:
+    (tmp_path / ".x.zip.part").write_bytes(b"something else")
+    assert download(server.url, tmp_path / "x.zip", sha256=SHA, **FAST).read_bytes() == BODY
+    assert server.requests == [None]
+
+
+def test_a_file_that_changed_meanwhile_is_not_glued_together(server: Server, tmp_path: Path) -> None:
+    server.way, server.then = "cuts", "other file"
+    assert download(server.url, tmp_path / "x.zip", **FAST).read_bytes() == OTHER
+    assert server.requests == [None, "bytes=100000-"]
+
+
+def test_a_server_that_claims_more_than_it_has_is_given_up(server: Server, tmp_path: Path) -> None:
+    server.way = "claims more"
+    with pytest.raises(DataError, match="cannot be downloaded now"):
+        download(server.url, tmp_path / "x.zip", **FAST)
+    assert not (tmp_path / "x.zip").exists()
+
+
+def test_a_server_that_claims_less_is_found_out_by_the_checksum(server: Server, tmp_path: Path) -> None:
+    server.way = "claims less"
+    with pytest.raises(DataError, match="another file than expected"):
+        download(server.url, tmp_path / "x.zip", sha256=SHA, **FAST)
+    assert not [name for name in left(tmp_path) if name.endswith(("zip", "part"))]
+
+
+def test_a_web_page_in_place_of_the_archive_is_refused(server: Server, tmp_path: Path) -> None:
+    server.body = b"<!DOCTYPE html><p>This file is too large to be scanned"
+    with pytest.raises(DataError, match="begins with '<!DOCTYPE html>.*moved, or wants a click"):
+        download(server.url, tmp_path / "x.zip", begins=b"PK", **FAST)
+
+
+def test_more_than_is_expected_is_not_taken(server: Server, tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="300,003 bytes, more than the 1,000"):
+        download(server.url, tmp_path / "x.zip", most=1000, **FAST)
+
+
+def test_gone_and_unreachable_sources_are_told_apart(server: Server, tmp_path: Path) -> None:
+    server.way = "gone"
+    with pytest.raises(DataError, match=r"is gone \(HTTP 404\)"):
+        remote_size(server.url)
+    with pytest.raises(DataError, match=r"is gone \(HTTP 404\)"):
+        download(server.url, tmp_path / "x.zip", **FAST)
+    assert len(server.requests) == 1  # not tried again
+    server.way = "broken"
+    with pytest.raises(DataError, match="HTTP 503"):
+        download(server.url, tmp_path / "x.zip", **FAST)
+    assert len(server.requests) == 5
+    with pytest.raises(DataError, match="cannot be reached"):
+        remote_size("http://127.0.0.1:9/x")
+    with pytest.raises(ConfigError, match="only http"):
+        download("file:///etc/passwd", tmp_path / "x", **FAST)
+
+
+def test_disk_space_is_looked_at_first(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(RunError, match="0.00 GB and only 0.00 GB are free"):
+        download(server.url, tmp_path / "x.zip", **FAST)
+    with pytest.raises(RunError, match="unpacking needs"):
+        unpack(archive(tmp_path, {"a/b.txt": b"x" * 5000}), tmp_path / "out", lambda n: n, progress=False)
+
+
+def archive(folder: Path, members: dict[str, bytes], change: Callable[[zipfile.ZipInfo], None] | None = None) -> Path:
+    """A zip archive; ``change`` is done to the last entry before it is written."""
+    path = folder / "archive.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for number, (name, data) in enumerate(members.items()):
+            entry = zipfile.ZipInfo(name)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            if change and number == len(members) - 1:
+                change(entry)
+            file.writestr(entry, data)
+    return path
+
+
+def tar(folder: Path, *entries: tuple[tarfile.TarInfo, bytes]) -> Path:
+    path = folder / "archive.tar.gz"
+    with tarfile.open(path, "w:gz") as file:
+        for entry, data in entries:
+            entry.size = len(data)
+            file.addfile(entry, io.BytesIO(data))
+    return path
+
+
+def test_wanted_files_are_unpacked_and_what_was_there_stays(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    members = {"d/Sketchy/a b/1.png": b"one", "d/Other/2.png": b"two", "d/Sketchy/.hidden": b"", "d/": b""}
+    path = archive(tmp_path, members)
+    assert unpack(path, out, sources._below("Sketchy"), progress=False) == 1
+    assert (out / "a b/1.png").read_bytes() == b"one" and (out / "mine.txt").read_text() == "mine"
+    assert sorted(p.name for p in out.rglob("*")) == ["1.png", "a b", "mine.txt"]
+    entry = tarfile.TarInfo("Sketchy/x/2.png")
+    assert unpack(tar(tmp_path, (entry, b"two")), out, sources._below("Sketchy"), progress=False) == 1
+    assert (out / "x/2.png").read_bytes() == b"two"
+
+
+@pytest.mark.parametrize("name", ["../evil", "/etc/evil", "a/../../evil", "a\\..\\evil", "C:/evil", "a/\x07b"])
+def test_paths_that_leave_the_folder_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match="outside of its folder"):
+        unpack(archive(tmp_path, {"good": b"1", name: b"2"}), tmp_path / "out", lambda n: n, progress=False)
+    entry = tarfile.TarInfo(name)
+    with pytest.raises(DataError, match="outside of its folder"):
+        bad = tar(tmp_path, (tarfile.TarInfo("good"), b"1"), (entry, b"2"))
+        unpack(bad, tmp_path / "out", lambda n: n, progress=False)
+    assert not list((tmp_path / "out").iterdir()) and not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize("kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.FIFOTYPE, tarfile.CHRTYPE])
+def test_links_and_devices_are_refused(tmp_path: Path, kind: bytes) -> None:
+    entry = tarfile.TarInfo("link")
+    entry.type, entry.linkname = kind, "/etc/passwd"
+    with pytest.raises(DataError, match="is a link or a device"):
+        bad = tar(tmp_path, (tarfile.TarInfo("good"), b"1"), (entry, b""))
+        unpack(bad, tmp_path / "out", lambda n: n, progress=False)
+
+    def link(info: zipfile.ZipInfo) -> None:
+        info.external_attr = (stat.S_IFLNK | 0o777) << 16
+
+    with pytest.raises(DataError, match="is a link or a device"):
+        unpack(archive(tmp_path, {"link": b"/etc/passwd"}, link), tmp_path / "out", lambda n: n, progress=False)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_bombs_doubles_damage_and_the_wrong_archive_change_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    small = Limits(files=2, total=10_000, single=5_000)
+    for members, match in [({"a": b"0" * 6000}, "larger than 5,000"), ({"a": b"", "b": b"", "c": b""}, "or 2. Refused"),
+                           ({"a": b"0" * 20_000}, "20,000 bytes in 1 files")]:  # fmt: skip
+        with pytest.raises(DataError, match=match):
+            unpack(archive(tmp_path, members), out, lambda n: n, small, progress=False)
+    with pytest.raises(DataError, match="would be the same file"):
+        unpack(archive(tmp_path, {"a": b"1", "b": b"2"}), out, lambda n: "same", progress=False)
+    with pytest.raises(DataError, match="holds nothing that belongs to out"):
+        unpack(archive(tmp_path, {"a": b"1"}), out, lambda n: None, progress=False)
+    whole = archive(tmp_path, {"a": BODY, "b": BODY}).read_bytes()
+    for damaged in (whole[:-30_000], whole[:1000] + b"\0" * 100 + whole[1100:], b"no archive at all"):
+        (tmp_path / "bad.zip").write_bytes(damaged)
+        with pytest.raises(DataError, match="damaged or no zip or tar"):
+            unpack(tmp_path / "bad.zip", out, lambda n: n, progress=False)
+    with pytest.raises(DataError, match="is not there"):
+        unpack(tmp_path / "none.zip", out, lambda n: n, progress=False)
+    assert not list(out.iterdir())
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".out-")]
+
+
+@pytest.fixture
+def official(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An archive laid out like the official one, with small generated data sets, and an empty data folder."""
+    monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("SAKEREPRO_REAL_DATA", raising=False)
+    place = tmp_path / "made" / "dataset"
+    write_world(place / "Sketchy", "sake-sketchy", seen=["cat", "cup"], unseen=["bear"], per_class=2, size=8)
+    write_world(place / "TUBerlin", "sake-tuberlin", seen=["cat", "cup"], unseen=["bear"], per_class=2, size=8)
+    return Path(shutil.make_archive(str(tmp_path / "dataset"), "zip", tmp_path / "made"))
+
+
+def test_fetch_asks_downloads_unpacks_and_remembers(
+    official: Path, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.body = official.read_bytes()
+    monkeypatch.setattr("builtins.input", lambda question: "n")
+    assert main(["data", "fetch", "sketchy", "--url", server.url]) == 2
+    assert "Nothing was downloaded" in capsys.readouterr().err and not server.requests
+    questions: list[str] = []
+    monkeypatch.setattr("builtins.input", lambda question: questions.append(question) or "y")
+    assert main(["data", "fetch", "sketchy", "--url", server.url]) == 0
+    assert "0.00 GB from http://127.0.0.1" in questions[0]
+    root = paths.data() / "Sketchy"
+    assert len(list(root.rglob("*.png"))) == 2 * 3 + 2 * 1 and len(list(root.rglob("*.jpg"))) == 6
+    assert SHA not in (paths.data() / "downloads.json").read_text()
+    assert hashlib.sha256(server.body).hexdigest() in (paths.data() / "downloads.json").read_text()
+    asked = len(server.requests)
+    assert main(["data", "fetch", "sketchy"]) == 0  # complete: nobody is asked, nothing is fetched
+    assert main(["data", "fetch", "tuberlin", "--url", server.url, "--yes"]) == 0  # the archive is here already
+    assert len(server.requests) == asked and (paths.data() / "TUBerlin/zeroshot/cname_cid.txt").is_file()
+
+
+def test_a_local_archive_needs_no_network(official: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "fetch", "tuberlin", "--archive", str(official)]) == 0
+    assert main(["data", "check", str(paths.data() / "TUBerlin"), "--quick"]) == 3  # not the published numbers
+    assert "train sketch: 4 are listed, and the official lists have 15,400" in capsys.readouterr().out
+
+
+def test_when_the_sources_are_gone_it_says_what_to_place_where(
+    official: Path, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.way = "gone"
+    gone = tuple(sources.Source(s.file, server.url, s.place, s.holds) for s in sources.SOURCES["tuberlin"])
+    monkeypatch.setitem(sources.SOURCES, "tuberlin", gone)
+    assert main(["data", "fetch", "tuberlin", "--yes"]) == 3
+    said = capsys.readouterr().err
+    assert said.count("is gone (HTTP 404)") == 2
+    for place in ("zeroshot/*.txt", "png_ready/<class>/<n>.png", "ImageResized_ready/<class>/*.JPEG", "--archive FILE"):
+        assert place in said
+
+
+def test_an_archive_with_missing_files_names_them(official: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = official.parent / "made" / "dataset" / "Sketchy"
+    next(iter(sorted(folder.rglob("*.jpg")))).unlink()
+    partial = shutil.make_archive(str(official.parent / "partial"), "zip", official.parent / "made")
+    assert main(["data", "fetch", "sketchy", "--archive", partial]) == 3
+    assert "1 listed files are not there" in capsys.readouterr().err
+
+
+def test_tuberlin_sketches_of_their_own_archive_get_the_names_of_the_lists() -> None:
+    place = sources._tuberlin_sketches
+    assert place("png/alarm clock/81.png") == "png_ready/alarm clock/81.png"
+    assert place("png/filelist.txt") is None and place("__MACOSX/png/a/1.png") is None
