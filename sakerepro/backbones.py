@@ -11,13 +11,11 @@ import copy
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from . import paths
 from .errors import ConfigError, DataError, near_misses
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -270,41 +268,3 @@ def _load_strictly(network: nn.Module, state: dict[str, Tensor], name: str) -> N
             "another shape). Give weights of the same architecture and number of classes."
         )
     network.load_state_dict({k: v.to(want[k].dtype) for k, v in state.items()}, strict=False)
-
-
-def weights_file(name: str, weights: str = "") -> Path:
-    """Find the pretrained weights of an architecture: ``weights`` itself, or ``weights/<name>.safetensors``.
-
-    Raises:
-        DataError: says which file is missing, where it was looked for, how to get it and where to put it.
-    """
-    if weights:
-        if Path(weights).is_file():
-            return Path(weights)
-        raise DataError(f"{weights}: there is no such weights file. Give the path of a .safetensors file for {name}.")
-    if found := paths.find_data(f"weights/{name}.safetensors"):
-        return found
-    looked = "\n  ".join(str(place / "weights" / f"{name}.safetensors") for place in paths.data_places())
-    hub = architecture(name).hub
-    get = f"`sakerepro weights fetch {name}` downloads {hub}" if hub else "There is no known source for it"
-    raise DataError(
-        f"The ImageNet weights of {name} are missing. Looked for:\n  {looked}\n  {get}; or put a .safetensors file "
-        "with the network's own parameter names at one of these places."
-    )
-
-
-def read_weights(file: Path) -> dict[str, Tensor]:
-    """Read a safetensors file as float32.
-
-    Raises:
-        DataError: if the file is damaged or of another format (nothing is unpickled).
-    """
-    from safetensors.torch import load_file
-
-    try:
-        return {k: v.float() if v.is_floating_point() else v for k, v in load_file(file).items()}
-    except Exception as error:  # safetensors raises its own kinds for every sort of damage
-        raise DataError(
-            f"{file}: is not a readable safetensors file ({error}). Get it again, or convert it with "
-            "safetensors.torch.save_file; pickled checkpoints (.pt, .pth) are not read."
-        ) from error

@@ -79,7 +79,7 @@ class Run:
         Raises:
             RunError: if the weights are not what the run wrote.
         """
-        from .backbones import read_weights
+        from .weights import read_weights
 
         teacher, _, _ = load_teacher(self.experiment)
         file = self.folder / "weights.safetensors"

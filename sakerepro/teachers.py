@@ -7,11 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from . import paths
-from .backbones import Classifier, build_classifier, read_weights, teacher_architecture, weights_file
+from .backbones import Classifier, build_classifier, teacher_architecture
 from .errors import RunError
 from .experiment import Experiment
 from .files import lock, read_json, sha256, short_hash, write_folder_whole, write_json
 from .provenance import provenance
+from .weights import read_weights, weights_file
 
 
 def load_teacher(experiment: Experiment) -> tuple[Classifier, tuple[str, ...], dict[str, Any]]:

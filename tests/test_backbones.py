@@ -19,12 +19,11 @@ from sakerepro.backbones import (
     DomainCode,
     architecture,
     build_classifier,
-    read_weights,
     teacher_architecture,
-    weights_file,
 )
 from sakerepro.errors import ConfigError, DataError
 from sakerepro.model import build_student
+from sakerepro.weights import read_weights, weights_file
 
 PHOTO, SKETCH = 0.0, 1.0
 
