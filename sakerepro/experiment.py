@@ -160,8 +160,8 @@ _LOWEST = {"dim": 1, "size": 8, "epochs": 0, "steps": 0, "batch_sketch": 1, "bat
 
 PRESETS: dict[str, dict[str, Any]] = {
     "mini": dict(
-        dataset="mini", split="zeroshot", backbone="cse_resnet_mini", size=48, teacher_epochs=12,
-        epochs=12, batch_sketch=16, batch_photo=32, lr=1e-3, lr_end=1e-5, augmentation="centred", select="last",
+        dataset="mini", split="zeroshot", backbone="cse_resnet_mini", size=48, teacher_epochs=10,
+        epochs=10, batch_sketch=16, batch_photo=32, lr=1e-3, lr_end=1e-5, augmentation="centred", select="last",
     ),
     "small": dict(
         dataset="sketchy-125x25", split="zeroshot1", backbone="cse_mobilenetv2_100", size=128, zero_head=True,
