@@ -33,11 +33,10 @@ def write_report(path: Path | None = None) -> Path:
 def report() -> str:
     """The report as Markdown; the same results give the same text."""
     found = {(item, preset): _claims(item, preset) for item in ITEMS for preset in PRESETS}
-    notes = [(p, (paths.results(p) / "notes.md")) for p in PRESETS]
     return "\n".join([
         spec.INTRO, "## What each item takes", "", _items(), "", "## Verdicts", "", _counts(found), "", RULE, "",
         *(_item_claims(item, found) for item in ITEMS),
-        *(f"## Notes on `{p}`\n\n{file.read_text(encoding='utf-8').strip()}\n" for p, file in notes if file.is_file()),
+        *(_notes(file) for preset in PRESETS for file in sorted(paths.results(preset).glob("*.md"))),
         "## Known deviations", "", spec.DEVIATIONS, "## What was not run", "", _not_run(found),
     ])  # fmt: skip
 
@@ -137,6 +136,14 @@ def _shown(claims: pd.DataFrame, claim: str) -> str:
         return NOT_RUN
     verdict, ours, n = (str(claims[column][claim]) for column in ("verdict", "ours", "n"))
     return f"**{verdict}** {ours}".strip() + (f" (n = {n})" if n != "0" else "")
+
+
+def _notes(file: Path) -> str:
+    """Notes written by hand beside the results, under their own title; what items write is shown above."""
+    if file.name.partition(".")[0].removesuffix("-claims") in ITEMS:
+        return ""
+    title, _, text = file.read_text(encoding="utf-8").strip().partition("\n")
+    return f"## {title.lstrip('# ')}\n{text}\n"
 
 
 def _not_run(found: Mapping[tuple[str, str], pd.DataFrame]) -> str:
