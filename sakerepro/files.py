@@ -122,6 +122,21 @@ def lock(path: Path, waiting: str = "") -> Iterator[None]:
         held.release()
 
 
+def locked(path: Path) -> bool:
+    """Whether somebody else holds :func:`lock` on ``path`` at this moment."""
+    from filelock import FileLock, Timeout
+
+    if not Path(path).exists():
+        return False
+    held = FileLock(str(path))
+    try:
+        held.acquire(timeout=0)
+    except Timeout:
+        return True
+    held.release()
+    return False
+
+
 def sha256(path: Path) -> str:
     """Hexadecimal SHA-256 of a file."""
     with open(path, "rb") as file:

@@ -14,7 +14,7 @@ from .items_spec import BITS, ITEMS, METHODS, TASKS, TITLES, traced
 from .measures import cluster_rows, code_rows, domain_rows, group_rows, top_rows
 from .rows import Row, rows_frame
 from .runrows import query_precision, run_rows
-from .runs import Run, find, run
+from .runs import Run, busy, find, run
 
 __all__ = [
     "ITEMS", "METHODS", "TASKS", "TITLES", "experiments", "item_rows", "item_runs", "query_precision", "run_rows",
@@ -51,10 +51,13 @@ def item_runs(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,))
     wanted = experiments(item, preset_name, seeds)
     curves = traced(preset_name, seeds)
     missing = [e for e in wanted if find(e) is None]
+    count = len(missing)
     if missing:
-        print(f"{item}, {preset_name}: {len(wanted) - len(missing)} of {len(wanted)} runs are there.", flush=True)
-    for number, experiment in enumerate(missing, start=1):
-        print(f"  run {number} of {len(missing)}: {experiment.id}", flush=True)
+        print(f"{item}, {preset_name}: {len(wanted) - count} of {len(wanted)} runs are there.", flush=True)
+    while missing:
+        experiment = next((e for e in missing if not busy(e)), missing[0])  # what another process makes can wait
+        missing.remove(experiment)
+        print(f"  run {count - len(missing)} of {count}: {experiment.id}", flush=True)
         run(experiment, trace=experiment in curves)
     return [run(experiment) for experiment in wanted]
 

@@ -16,7 +16,7 @@ from .data import Dataset, load_dataset, photo_queries, pseudo_unseen, random_sp
 from .errors import RunError
 from .evaluation import evaluate, trace_function
 from .experiment import Experiment
-from .files import lock, read_json, sha256, sweep, write_folder_whole, write_json, write_text
+from .files import lock, locked, read_json, sha256, sweep, write_folder_whole, write_json, write_text
 from .model import Student, build_student
 from .original import original_wnids, outside_original
 from .provenance import provenance
@@ -112,6 +112,15 @@ def find(experiment: Experiment) -> Run | None:
     return open_run(folder) if folder.is_dir() else None
 
 
+def busy(experiment: Experiment) -> bool:
+    """Whether another process is making the run of an experiment right now."""
+    return locked(_lock_file(paths.runs() / experiment.id))
+
+
+def _lock_file(folder: Path) -> Path:
+    return folder.with_name(f".{folder.name}.lock")
+
+
 def open_run(folder: Path) -> Run:
     """Open a run folder, checking that every file is there in its full length.
 
@@ -145,7 +154,7 @@ def run(experiment: Experiment, trace: bool = False) -> Run:
     if found := find(experiment):
         return found
     folder = paths.runs() / experiment.id
-    with lock(folder.with_name(f".{folder.name}.lock"), f"Another process makes {folder.name}; waiting for it."):
+    with lock(_lock_file(folder), f"Another process makes {folder.name}; waiting for it."):
         return find(experiment) or _make(experiment, folder, trace)
 
 

@@ -18,11 +18,12 @@ from sakerepro.claims_spec import all_claims
 from sakerepro.data import photo_queries, random_split
 from sakerepro.errors import ConfigError, RunError
 from sakerepro.experiment import Experiment, preset
-from sakerepro.files import short_hash
+from sakerepro.files import lock, short_hash
 from sakerepro.items import ITEMS, MORE, TITLES, experiments
 from sakerepro.original import outside_original
 from sakerepro.rows import OURS, rows_frame
 from sakerepro.runrows import run_row, split_name
+from sakerepro.runs import busy
 from sakerepro.semantics import imagenet_wnids
 
 PRESETS = ("mini", "small", "paper")
@@ -137,6 +138,20 @@ def test_settings_that_came_later_leave_names_as_they_were() -> None:
     assert e.but(random_unseen=3).id != e.but(random_unseen=3, outside_original=True).id
     with pytest.raises(ConfigError, match="random_unseen"):
         e.but(outside_original=True)
+
+
+def test_what_another_process_makes_comes_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sakerepro import items
+
+    wanted, made = experiments("table5", "mini"), []
+    monkeypatch.setattr(items, "find", lambda e: e if e in made else None)
+    monkeypatch.setattr(items, "run", lambda e, trace=False: made.append(e) if e not in made else e)
+    paths.runs().mkdir(parents=True)
+    with lock(paths.runs() / f".{wanted[1].id}.lock"):
+        assert [busy(e) for e in wanted] == [False, True, False, False, False]
+        sr.item_runs("table5")
+    assert made == [wanted[0], *wanted[2:], wanted[1]]
+    assert not any(busy(e) for e in wanted)
 
 
 # Held-out classes outside the original domain
