@@ -1,4 +1,4 @@
-"""Downloads from a server on this machine that stalls, cuts, lies and serves the wrong file; archives that mean harm."""
+"""Downloads from a server here that stalls, cuts, lies and serves the wrong file; archives that mean harm."""
 
 from __future__ import annotations
 
@@ -288,7 +288,7 @@ def official(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.delenv("SAKEREPRO_REAL_DATA", raising=False)
     place = tmp_path / "made" / "dataset"
     write_world(place / "Sketchy", "sake-sketchy", seen=["cat", "cup"], unseen=["bear"], per_class=2, size=8)
-    write_world(place / "TUBerlin", "sake-tuberlin", seen=["cat", "cup"], unseen=["bear"], per_class=2, size=8)
+    write_world(place / "TUBerlin", "sake-tuberlin", seen=["cat", "cup"], unseen=["bear (animal)"], per_class=2, size=8)
     return Path(shutil.make_archive(str(tmp_path / "dataset"), "zip", tmp_path / "made"))
 
 
