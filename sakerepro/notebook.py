@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -62,7 +65,7 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
     check_preset(preset)
     source, target = notebook_path(name), paths.results(preset) / f"{name}.ipynb"
     check_parameters(source, {"preset": preset, **parameters})
-    with write_whole(target) as temporary:
+    with write_whole(target) as temporary, _same_package():
         try:
             papermill.execute_notebook(
                 str(source), str(temporary), {"preset": preset, **parameters}, kernel_name="python3",
@@ -83,6 +86,21 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
             ) from error
         _strip(temporary)
     return target
+
+
+@contextlib.contextmanager
+def _same_package() -> Iterator[None]:
+    """The kernel, a process of its own, imports the package that this process runs, installed or not."""
+    before = os.environ.get("PYTHONPATH")
+    here = str(Path(__file__).resolve().parent.parent)
+    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [here, before]))
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ["PYTHONPATH"]
+        else:
+            os.environ["PYTHONPATH"] = before
 
 
 def _strip(path: Path) -> None:

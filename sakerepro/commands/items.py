@@ -46,11 +46,19 @@ def _item(arguments: argparse.Namespace) -> None:
     folder = paths.results(arguments.preset)
     for text in (folder / f"{arguments.name}.txt", folder / f"{arguments.name}-claims.txt"):
         if text.is_file():
-            print(text.read_text(encoding="utf-8"))
+            print(_without_not_run(text.read_text(encoding="utf-8")))
     print("Where it is:")
     for file in sorted(folder.glob(f"{arguments.name}[.-]*")):
         print(f"  {paths.shown(file)}{'  (executed notebook)' if file == notebook else ''}")
     print(f"  {paths.shown(paths.runs())}  (the runs: settings, history, weights, embeddings, metrics, provenance)")
+
+
+def _without_not_run(text: str) -> str:
+    """The text less the claims that this preset has no runs for; the file has them."""
+    parts = text.split("\n\n")
+    kept = [part for part in parts if not part.partition("\n")[0].endswith(": NOT RUN")]
+    left_out = len(parts) - len(kept)
+    return "\n\n".join(kept) + (f"\n({left_out} claims need runs that this preset does not have.)\n" if left_out else "")
 
 
 def _status(arguments: argparse.Namespace) -> None:
