@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
+from . import paths
+from .backbones import teacher_architecture
 from .cost import cost_rows
-from .errors import ConfigError, near_misses
+from .errors import ConfigError, RunError, near_misses
 from .experiment import Experiment
 from .forgetting import probe_rows
 from .items_spec import BITS, ITEMS, METHODS, TASKS, TITLES, traced
@@ -46,7 +48,11 @@ def experiments(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,
 
 
 def item_runs(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,)) -> list[Run]:
-    """Find or make all runs of an item, saying which is which of how many."""
+    """Find or make all runs of an item, saying which is which of how many.
+
+    Raises:
+        RunError: if runs that are to be compared were made on different images or with different teachers.
+    """
     seeds = list(seeds)
     wanted = experiments(item, preset_name, seeds)
     curves = traced(preset_name, seeds)
@@ -59,7 +65,31 @@ def item_runs(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,))
         missing.remove(experiment)
         print(f"  run {count - len(missing)} of {count}: {experiment.id}", flush=True)
         run(experiment, trace=experiment in curves)
-    return [run(experiment) for experiment in wanted]
+    runs = [run(experiment) for experiment in wanted]
+    _check_comparable(runs)
+    return runs
+
+
+_DATA = ("dataset", "split", "size", "dedupe", "random_unseen", "pseudo_unseen", "class_seed", "min_photos",
+         "outside_original")  # fmt: skip
+
+
+def _check_comparable(runs: Iterable[Run]) -> None:
+    """Files can change between two runs of the same settings; a table must not mix them."""
+    first: dict[tuple[object, ...], tuple[str, Run]] = {}
+    for one in runs:
+        e, origin = one.experiment, one.provenance()
+        data = tuple(getattr(e, name) for name in _DATA)
+        teacher = (teacher_architecture(e.backbone), e.weights, e.size, e.teacher_epochs)
+        for what, key, digest in (
+            ("on other images", data, origin["data"]), ("with another teacher", teacher, origin["teacher"]["sha256"]),
+        ):  # fmt: skip
+            known, other = first.setdefault((what, *key), (digest, one))
+            if known != digest:
+                raise RunError(
+                    f"{one.id} was made {what} than {other.id}, so they cannot be compared. Remove the older one of "
+                    f"them below {paths.shown(paths.runs())}; the same command makes it again."
+                )
 
 
 def item_rows(item: str, runs: Sequence[Run], original: str = "") -> pd.DataFrame:

@@ -135,7 +135,7 @@ def _shown(claims: pd.DataFrame, claim: str) -> str:
     if claim not in claims.index:
         return NOT_RUN
     verdict, ours, n = (str(claims[column][claim]) for column in ("verdict", "ours", "n"))
-    return f"**{verdict}** {ours}".strip() + (f" (n = {n})" if n != "0" else "")
+    return f"**{verdict}** {ours} (n = {n})" if n != "0" else verdict
 
 
 def _notes(file: Path) -> str:

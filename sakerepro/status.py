@@ -73,7 +73,7 @@ def write_record(
         "memory_gib": max([memory_gib(), *(p.get("memory_gib", 0.0) for p in made.values())]),
         "accelerator_memory_gib": max([0.0, *(p.get("accelerator_memory_gib", 0.0) for p in made.values())]),
         "disk_gib": round(sum(f["bytes"] for p in made.values() for f in p["files"].values()) / 2**30, 3),
-        "machines": sorted({p["accelerator"] or f"{p['threads']} threads of {p['processor']}" for p in made.values()}),
+        "machines": sorted({p["accelerator"] or f"{p['processor']}, {p['threads']} threads" for p in made.values()}),
         "made": now,
     })  # fmt: skip
 

@@ -145,13 +145,32 @@ def test_what_another_process_makes_comes_last(monkeypatch: pytest.MonkeyPatch) 
 
     wanted, made = experiments("table5", "mini"), []
     monkeypatch.setattr(items, "find", lambda e: e if e in made else None)
-    monkeypatch.setattr(items, "run", lambda e, trace=False: made.append(e) if e not in made else e)
+    monkeypatch.setattr(items, "run", lambda e, trace=False: made.append(e) if e not in made else FakeRun(e))
     paths.runs().mkdir(parents=True)
     with lock(paths.runs() / f".{wanted[1].id}.lock"):
         assert [busy(e) for e in wanted] == [False, True, False, False, False]
         sr.item_runs("table5")
     assert made == [wanted[0], *wanted[2:], wanted[1]]
     assert not any(busy(e) for e in wanted)
+
+
+@pytest.mark.parametrize(
+    "more, said",
+    [({"data": "other"}, "on other images"), ({"teacher": {"sha256": "other"}}, "with another teacher")],
+)
+def test_runs_of_other_images_or_teachers_are_not_compared(
+    monkeypatch: pytest.MonkeyPatch, more: dict, said: str
+) -> None:
+    from sakerepro import items
+
+    wanted = experiments("table4", "mini")
+    changed = wanted[-1]  # of the gated network, as three others
+    monkeypatch.setattr(items, "find", lambda e: FakeRun(e))
+    monkeypatch.setattr(items, "run", lambda e: FakeRun(e, more=more if e == changed else {}))
+    with pytest.raises(RunError, match=f"{changed.id} was made {said} than "):
+        sr.item_runs("table4")
+    monkeypatch.setattr(items, "run", lambda e: FakeRun(e))
+    assert len(sr.item_runs("table4")) == 12
 
 
 # Held-out classes outside the original domain
