@@ -4,6 +4,7 @@
 
 PRESET ?= mini
 SEEDS ?= 0
+JOBS ?= 2
 SYSTEM_PYTHON ?= python3
 ITEMS := table1 table2 table3 table4 table5 splits forgetting figure3 figure4 figure5 cost
 
@@ -63,7 +64,7 @@ report: $(READY) ## REPRODUCING.md anew from the results
 	@$(PY) -m sakerepro report
 
 test: $(READY) ## all tests: unit, end to end, real data where it is at hand, nbval over the executed mini notebooks
-	@$(PY) -m pytest -q tests
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(JOBS) --dist loadfile tests
 	@$(PY) -m pytest -q --nbval-lax --nbval-cell-timeout=1800 -o filterwarnings= results/mini
 
 lint: $(READY) ## ruff and mypy

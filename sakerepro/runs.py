@@ -13,7 +13,7 @@ import numpy as np
 
 from . import paths
 from .data import Dataset, load_dataset, photo_queries, pseudo_unseen, random_split
-from .errors import RunError
+from .errors import DataError, RunError
 from .evaluation import evaluate, trace_function
 from .experiment import Experiment
 from .files import lock, locked, read_json, sha256, sweep, write_folder_whole, write_json, write_text
@@ -152,10 +152,24 @@ def run(experiment: Experiment, trace: bool = False) -> Run:
         SakeError: of whatever stands in the way; what was finished stays.
     """
     if found := find(experiment):
+        _same_data(found)
         return found
     folder = paths.runs() / experiment.id
     with lock(_lock_file(folder), f"Another process makes {folder.name}; waiting for it."):
         return find(experiment) or _make(experiment, folder, trace)
+
+
+def _same_data(run: Run) -> None:
+    """A finished run stands for the images it was trained on; without them at hand it is taken at its word."""
+    try:
+        now = run.dataset().fingerprint
+    except DataError:
+        return
+    if now != run.provenance()["data"]:
+        raise RunError(
+            f"{run.id}: was made from other images than {run.experiment.dataset} holds now. Remove {run.folder} to "
+            "make it again from these, or restore the images."
+        )
 
 
 def _make(e: Experiment, folder: Path, trace: bool) -> Run:

@@ -373,3 +373,18 @@ def test_the_semantic_matrix_is_that_of_the_classes(
     cup, pizza = sorted(tiny.SEEN).index("cup"), sorted(tiny.SEEN).index("pizza")
     assert seen[0][pizza, imagenet_wnids().index("n07873807")] == 1.0  # ImageNet has pizza itself
     assert seen[0][cup, imagenet_wnids().index("n07873807")] < 0.5
+
+
+def test_a_finished_run_of_other_images_is_not_passed_off_as_one_of_these(
+    tiny_run: Run, tiny_place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.copytree(tiny_place / "data", tmp_path / "data")
+    e = tiny_run.experiment.but(dataset=str(tmp_path / "data"))
+    made = run(e)
+    assert run(e).id == made.id
+    photo = next((tmp_path / "data").rglob("photo/**/*.png"))
+    photo.write_bytes(next((tmp_path / "data").rglob("sketch/**/*.png")).read_bytes())
+    with pytest.raises(RunError, match="other images"):
+        run(e)
+    shutil.rmtree(tmp_path / "data")
+    assert run(e).id == made.id  # nothing to compare with

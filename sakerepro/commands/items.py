@@ -58,7 +58,8 @@ def _without_not_run(text: str) -> str:
     parts = text.split("\n\n")
     kept = [part for part in parts if not part.partition("\n")[0].endswith(": NOT RUN")]
     left_out = len(parts) - len(kept)
-    return "\n\n".join(kept) + (f"\n({left_out} claims need runs that this preset does not have.)\n" if left_out else "")
+    note = f"\n({left_out} more claims need runs that this preset does not have.)\n" if left_out else ""
+    return "\n\n".join(kept) + note
 
 
 def _status(arguments: argparse.Namespace) -> None:
