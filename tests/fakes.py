@@ -34,8 +34,10 @@ class FakeRun:
     def provenance(self) -> dict[str, Any]:
         names = ("embeddings.npz", "weights.safetensors")
         files = {name: {"bytes": 2**20, "sha256": f"{name} of {self.id}"} for name in names}
-        common = {"commit": "c" * 40, "dirty": False, "files": files, "seconds": 100.0, "data": "0",
-                  "accelerator": None, "threads": 2, "processor": "CPU", "teacher": {"teacher": "none", "sha256": "0"}}  # fmt: skip
+        common = {
+            "commit": "c" * 40, "dirty": False, "files": files, "seconds": 100.0, "data": "0", "accelerator": None,
+            "threads": 2, "processor": "CPU", "teacher": {"teacher": "none", "sha256": "0"},
+        }  # fmt: skip
         return {**common, **self.more}
 
 
