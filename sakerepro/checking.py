@@ -81,6 +81,9 @@ def check(name: str, split: str | None = None, *, images: bool = True, progress:
     root = find_folder(name)
     label = next((n for n, entry in KNOWN.items() if name == n or root.name in entry.folders), root.resolve().name)
     plain = not lists.split_names(root) and folders.is_plain(root)
+    if not plain and not lists.split_names(root):
+        raise DataError(f"{root}: holds neither photo/<class>/* with sketch/<class>/*, nor lists (a folder such as "
+                        "zeroshot1 with a cname_cid.txt in it). Name the folder that does.")  # fmt: skip
     report = Report(label, root, "folders" if plain else "lists")
     listings = _plain(report, split) if plain else _listed(report, split)
     report.splits.extend(_split(report, listing) for listing in listings)
@@ -123,7 +126,7 @@ def _plain(report: Report, split: str | None) -> list[Listing]:
 def _listed(report: Report, split: str | None) -> list[Listing]:
     """The listings of the official format."""
     listings = []
-    for name in [split] if split or not lists.split_names(report.root) else lists.split_names(report.root):
+    for name in [split] if split else lists.split_names(report.root):
         listing, wrong = lists.examine_split(report.root, name, name=report.name)
         listings.append(listing)
         report.problems.extend(p for p in wrong if p not in report.problems)

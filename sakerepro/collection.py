@@ -223,7 +223,7 @@ def _save_part(path: Path, rows: dict[str, np.ndarray], bad: dict[str, tuple[Sta
 def _load_part(path: Path, stats: dict[str, Stat]) -> Part | None:
     """A part, without the files that changed since; ``None`` if it is damaged."""
     try:
-        with np.load(path, allow_pickle=False) as part:
+        with open(path, "rb") as file, np.load(file, allow_pickle=False) as part:
             rows = {str(n): v for n, s, v in zip(part["names"], part["stats"].tolist(), part["vectors"], strict=True)
                     if stats.get(str(n)) == tuple(s)}  # fmt: skip
             bad = {str(n): ((s[0], s[1]), str(why)) for n, s, why in
@@ -259,7 +259,7 @@ def open_collection(folder: Path | str) -> Collection:
     try:
         embeddings = np.load(folder / "embeddings.npy", mmap_mode="r", allow_pickle=False)
         codes = np.load(folder / "codes.npy", allow_pickle=False)
-        with np.load(folder / "itq.npz", allow_pickle=False) as state:
+        with open(folder / "itq.npz", "rb") as file, np.load(file, allow_pickle=False) as state:
             itq = ITQ.from_state(dict(state))
         if embeddings.shape != (len(listed), about["dim"]) or codes.shape != (len(listed), about["bits"] // 8):
             raise ValueError(f"{len(listed)} files, {embeddings.shape} embeddings and {codes.shape} codes")

@@ -54,7 +54,7 @@ def _cell(value: object) -> str:
 
 
 def named_run(name: str) -> Run:
-    """The finished run of that id, of an id that begins or ends so, or in that folder.
+    """The finished run of that id, of the only id with that part, or in that folder.
 
     Raises:
         ConfigError: if none or several are meant. RunError: if it is damaged.
@@ -65,7 +65,7 @@ def named_run(name: str) -> Run:
     if (Path(name) / "experiment.json").is_file():
         return open_run(Path(name).resolve())
     known = sorted(f.parent.name for f in paths.runs().glob("*/experiment.json") if not f.parent.name.startswith("."))
-    found = [k for k in known if k == name] or [k for k in known if name and (k.startswith(name) or k.endswith(name))]
+    found = [k for k in known if k == name] or [k for k in known if name and name in k]
     if len(found) == 1:
         return open_run(paths.runs() / found[0])
     if found:

@@ -22,7 +22,7 @@ def add(commands: Any) -> None:
         "removed ones; an interrupted one goes on. The index is a folder of plain files that can be copied.",
     )  # fmt: skip
     index.add_argument("photos", metavar="PHOTOS", help="folder; sub-folders are searched too")
-    index.add_argument("--run", required=True, help="id of a run (its beginning or end is enough), or its folder")
+    index.add_argument("--run", required=True, help="id of a run (a part of it is enough), or its folder")
     index.add_argument("--to", help="the index's folder; by default collections/<PHOTOS>-<run>")
     index.add_argument("--bits", type=int, default=64, help="length of the binary codes [64]")
     index.add_argument("--dtype", choices=("float16", "float32"), default="float16", help="of embeddings [float16]")

@@ -29,7 +29,7 @@ def add(commands: Any) -> None:
         description="Embed and measure with the weights of a finished run. On its own data, the numbers are compared "
         "with those that the run wrote. Binary codes are fitted on the training images of the data measured on.",
     )  # fmt: skip
-    evaluate.add_argument("run", metavar="RUN", help="id of a run (its beginning or end is enough), or its folder")
+    evaluate.add_argument("run", metavar="RUN", help="id of a run (a part of it is enough), or its folder")
     evaluate.add_argument("--dataset", help="measure on this data set or folder instead of the run's own")
     evaluate.add_argument("--split", help="of that data; by default its usual one")
     evaluate.add_argument("--photo-queries", type=int, metavar="INT", help="photos of each class that ask in ZS-PBIR")
@@ -47,7 +47,7 @@ def add(commands: Any) -> None:
         "query: a two-sided sign-flip (randomisation) test, exact up to 16 queries and by 20,000 random flips above, "
         "with a 95 %% bootstrap interval of the mean difference. It knows of one seed only.",
     )  # fmt: skip
-    compare.add_argument("a", metavar="A", help="id of a run (its beginning or end is enough), or its folder")
+    compare.add_argument("a", metavar="A", help="id of a run (a part of it is enough), or its folder")
     compare.add_argument("b", metavar="B", help="the other run")
     compare.add_argument("--json", action="store_true", help="for scripts")
     compare.set_defaults(function=_compare)
