@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -16,7 +16,7 @@ import pandas as pd
 import traitlets
 
 from . import paths
-from .drawing import example_strokes, render
+from .drawing import Stroke, example_strokes, render
 from .errors import ConfigError, SakeError, near_misses
 from .experiment import preset as preset_experiment
 from .plots_labels import data_line, is_generated, run_data
@@ -93,7 +93,7 @@ class DrawAndRetrieve(ipywidgets.VBox):
     """
 
     def __init__(self, retrievers: Sequence[Retriever], k: int = 10, representation: str = REAL,
-                 strokes: Sequence[dict[str, Any]] = ()) -> None:  # fmt: skip
+                 strokes: Sequence[Stroke] = ()) -> None:  # fmt: skip
         self.retrievers = list(retrievers)
         self.frames: list[pd.DataFrame] = []
         common = [r for r in self.retrievers[0].representations if all(r in o.representations for o in retrievers)]
@@ -111,7 +111,7 @@ class DrawAndRetrieve(ipywidgets.VBox):
         )
         super().__init__([ipywidgets.HBox([self.k, self.representation]), self.pad])
         self.retrieve()
-        self.pad.observe(self._answer, ["strokes", "bitmap"])
+        self.pad.observe(self._answer, "version")  # also where the same lines are sent again: each version is answered
         self.pad.on_msg(lambda _, content, __: self._answer() if content.get("kind") == "ready" else None)
         for control in (self.k, self.representation):
             control.observe(self._answer, "value")
@@ -121,6 +121,18 @@ class DrawAndRetrieve(ipywidgets.VBox):
         self.frames = [] if self.pad.empty else [
             r.search(self.pad.sketch(r.size), self.k.value, self.representation.value) for r in self.retrievers
         ]  # fmt: skip
+        return self.frames
+
+    def draw(self, strokes: Sequence[Stroke], bitmap: bytes = b"") -> list[pd.DataFrame]:
+        """Put something else on the paper, as if it had been drawn there; returns ``frames``.
+
+        Raises:
+            DataError: as :func:`sakerepro.drawing.render`; the paper stays as it is.
+        """
+        render(strokes, 8, bitmap=bitmap)
+        with self.pad.hold_sync():
+            self.pad.strokes, self.pad.bitmap, self.pad.example = [dict(s) for s in strokes], bitmap, False
+            self.pad.version += 1
         return self.frames
 
     def titles(self) -> list[str]:
@@ -172,8 +184,8 @@ class DrawAndRetrieve(ipywidgets.VBox):
                 line = axes[row * (columns + 1) : (row + 1) * (columns + 1)]
                 line[0].imshow(self.pad.sketch(retriever.size), cmap="gray", vmin=0, vmax=255)
                 line[0].set_title(title, loc="left").set_in_layout(False)  # it may be wider than its column
-                for axis, photo in zip(line[1:], frame.itertuples(index=False), strict=False):
-                    _tile(axis, photo, retriever.photos.take([int(str(photo.photo))])[0] if images else None, width)
+                for axis, photo in zip(line[1:], frame.to_dict("records"), strict=False):
+                    _tile(axis, photo, retriever.photos.take([photo["photo"]])[0] if images else None, width)
             data_line(figure, [r.run for r in self.retrievers])
         return figure
 
@@ -186,11 +198,10 @@ class DrawAndRetrieve(ipywidgets.VBox):
         return bundle and {**bundle, "text/plain": repr(self), "image/png": self.picture()._repr_png_()}
 
 
-def _tile(axis: Axes, photo: Any, pixels: np.ndarray | None, width: float) -> None:
-    rank, name, distance, *_ = photo
-    text, size = fitted(f"{rank} {name}", width * 0.92, 6.0)
+def _tile(axis: Axes, photo: Mapping[Hashable, Any], pixels: np.ndarray | None, width: float) -> None:
+    text, size = fitted(f"{photo['rank']} {photo['class']}", width * 0.92, 6.0)
     axis.imshow(np.full((1, 1), 244) if pixels is None else pixels.squeeze(), cmap="gray", vmin=0, vmax=255)
-    axis.text(0.5, -0.06, f"{text}\n{distance_text(distance)}", transform=axis.transAxes, ha="center",
+    axis.text(0.5, -0.06, f"{text}\n{distance_text(photo['distance'])}", transform=axis.transAxes, ha="center",
               va="top", fontsize=size)  # fmt: skip
 
 
@@ -199,7 +210,7 @@ def _name_of(representation: str) -> str:
 
 
 def draw_and_retrieve(run: Run, other: Run | None = None, *, k: int = 10, representation: str = REAL,
-                      strokes: Sequence[dict[str, Any]] | None = None) -> DrawAndRetrieve:  # fmt: skip
+                      strokes: Sequence[Stroke] | None = None) -> DrawAndRetrieve:  # fmt: skip
     """A sketch pad that answers with the nearest photos of a run, and of another beside it.
 
     Args:

@@ -241,6 +241,20 @@ def test_a_line_from_the_browser_is_answered_with_photos(browser: Browser) -> No
     ]
 
 
+def test_every_version_is_answered_also_with_the_same_lines(browser: Browser) -> None:
+    first, second = browser.draw(strokes=[LINE]), browser.draw(strokes=[LINE])
+    assert (first["version"], second["version"]) == (1, 2) and first["strips"] == second["strips"]
+    assert len(browser.shown) == 2
+
+
+def test_a_drawing_from_python_is_answered_like_one_from_the_browser(browser: Browser) -> None:
+    frames = browser.widget.draw([LINE])
+    assert [len(f) for f in frames] == [4, 4] and browser.shown[-1]["version"] == 1
+    with pytest.raises(DataError, match="stroke 1"):
+        browser.widget.draw([{}])
+    assert browser.shown[-1]["strips"] == browser.draw(strokes=[LINE])["strips"]
+
+
 def test_controls_change_the_answer(browser: Browser) -> None:
     browser.draw(strokes=[LINE])
     browser.widget.k.value = 6
