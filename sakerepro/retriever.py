@@ -50,8 +50,8 @@ class Retriever:
         data, arrays, e = run.dataset(), run.embeddings(), run.experiment
         if data.fingerprint != run.provenance()["data"]:
             raise RunError(
-                f"{run.id}: its data set {e.dataset!r} has other images now than when it was trained. Remove the "
-                "run's folder; the same command makes it again."
+                f"{run.id}: was made from other images than {e.dataset} holds now. Remove {run.folder} to make it "
+                "again from these, or restore the images."
             )
         self.run, self.data, self.size, self.pen = run, data, e.size, pen_of(data.train_sketch)
         self.photos = data.gallery if photos is None else photos

@@ -15,14 +15,14 @@ import numpy as np
 import pandas as pd
 import traitlets
 
-from . import paths
+from .commands.common import named_run
 from .drawing import Stroke, example_strokes, render
 from .errors import ConfigError, SakeError, near_misses
 from .experiment import preset as preset_experiment
 from .plots_labels import data_line, is_generated, run_data
 from .plots_style import PAGE, Picture, fitted, new_figure, style
 from .retriever import REAL, Retriever
-from .runs import Run, find, open_run
+from .runs import Run, find
 from .runs import run as find_or_make
 
 if TYPE_CHECKING:
@@ -231,26 +231,18 @@ def choose_runs(preset: str = "mini", run: str = "", other: str = "") -> list[Ru
 
     Args:
         preset: where ``run`` is empty: its SAKE run, found or made.
-        run: id of a finished run, as ``sakerepro runs`` lists them.
+        run: id of a finished run, as ``sakerepro runs`` lists them, or a part that only it has.
         other: id of a second run; ``"none"`` for none; empty for L_B with the same settings: made for a preset's run,
             and beside a named run taken only if it is finished.
 
     Raises:
         ConfigError: for an unknown preset or id, with the closest known ones.
     """
-    first = _named(run) if run else find_or_make(preset_experiment(preset))
+    first = named_run(run) if run else find_or_make(preset_experiment(preset))
     if other == "none":
         return [first]
     if other:
-        return [first, _named(other)]
+        return [first, named_run(other)]
     plain = first.experiment.but(lambda_sake=0.0)
     second = find(plain) if run or plain == first.experiment else find_or_make(plain)
     return [first] if second is None or second.id == first.id else [first, second]
-
-
-def _named(name: str) -> Run:
-    folder = paths.runs() / name
-    if not (folder / "provenance.json").is_file():
-        known = sorted(f.parent.name for f in paths.runs().glob("*/experiment.json"))
-        raise ConfigError(f"there is no finished run {name!r}. {near_misses(name, known)}")
-    return open_run(folder)

@@ -200,7 +200,7 @@ def test_photos_of_other_data_than_the_run_saw_are_refused(runs: list[Run], tmp_
     folder = tmp_path / runs[0].id
     shutil.copytree(runs[0].folder, folder)
     write_json(folder / "provenance.json", {**read_json(folder / "provenance.json"), "data": "0" * 64})
-    with pytest.raises(RunError, match="has other images now"):
+    with pytest.raises(RunError, match="was made from other images"):
         Retriever(replace(runs[0], folder=folder))
 
 
@@ -322,8 +322,9 @@ def test_runs_are_chosen_by_name(there: list[Run]) -> None:
     assert [r.id for r in choose_runs(run=plain.id)] == [plain.id]
     assert [r.id for r in choose_runs(run=plain.id, other=sake.id)] == [plain.id, sake.id]
     assert [r.id for r in choose_runs(run=sake.id, other="none")] == [sake.id]
+    assert [r.id for r in choose_runs(run=sake.id[-8:], other="none")] == [sake.id]  # a part is enough
     with pytest.raises(ConfigError, match=f"Did you mean '{sake.id}'"):
-        choose_runs(run=sake.id[:-2])
+        choose_runs(run=f"{sake.id}0")
 
 
 def test_the_pad_ships_with_the_package() -> None:
