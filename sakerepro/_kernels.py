@@ -1,8 +1,11 @@
-"""Compiled loops for ranking and search: tiles of scores, counting against thresholds, the k smallest.
+"""Compiled loops for ranking, search and ITQ: tiles of scores, counting against thresholds, signs that turn.
 
 Photos are handled in tiles of :data:`TILE`, stored dimension by dimension, so that one score never leaves the cache
 between being computed and being counted, and so that each score is the same sum in the same order wherever the photo
 stands: equal features tie exactly. A *key* is a distance in the wide sense: the smaller, the nearer (minus the cosine).
+
+Compiled code is kept on disk file by file: whoever changes a function that another file calls (`_ties`, `_nearest`)
+removes ``__pycache__``, or the other file goes on with the old one.
 """
 
 from __future__ import annotations
@@ -125,11 +128,24 @@ def count_tile(row, found, width, thresholds, table, low, scale, counts):
 
 
 @njit(**_fast)
+def first_not_below(rising, x):
+    """Index of the first of some rising values that is not below x; their number if all are."""
+    low, high = 0, len(rising)
+    while low < high:
+        middle = (low + high) >> 1
+        if rising[middle] < x:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+@njit(**_fast)
 def count_tile_in_order(row, width, classes, wanted, thresholds, counts, within, seen):
     """`count_tile` that also notes, for every relevant photo, which one it is among the photos of equal key."""
     for j in range(width):
         key = row[j]
-        p = np.searchsorted(thresholds, key)
+        p = first_not_below(thresholds, key)
         equal = thresholds[p] == key
         counts[2 * p + equal] += np.uint32(1)
         if equal and classes[j] == wanted:
@@ -212,81 +228,39 @@ def places_in_order(query, words, classes, wanted, first, buffer, within):
 
 
 @njit(**_fast)
-def shrink(keys_kept, index_kept, count, k):
-    """Keep the k smallest of `count` candidates, the earlier of equal ones, in their order; return the k-th key."""
-    bound = np.partition(keys_kept[:count], k - 1)[k - 1]
-    equal = k
-    for j in range(count):
-        equal -= keys_kept[j] < bound
-    kept = 0
-    for j in range(count):
-        key = keys_kept[j]
-        if key < bound or (key == bound and equal > 0):
-            equal -= key == bound
-            keys_kept[kept], index_kept[kept] = key, index_kept[j]
-            kept += 1
-    return bound
+def add_row(row, step, sums):
+    """sums += step * row."""
+    for k in range(len(row)):
+        sums[k] += step * row[k]
 
 
 @njit(**_fast)
-def any_below(row, bound):
-    """Whether one of 128 keys is below the bound; the fixed length lets LLVM compare many at once."""
+def any_turned(row, positive):
+    """Whether one of 64 values is no longer of the sign noted; the fixed length lets LLVM compare many at once."""
     found = False
-    for j in range(128):
-        found |= row[j] < bound
+    for j in range(64):
+        found |= (row[j] > 0) != positive[j]
     return found
 
 
 @njit(**_fast)
-def collect(row, width, offset, k, keys_kept, index_kept, count, bound):
-    """Add the photos of one tile that are nearer than the bound to the candidates; return their number and the bound.
+def turn_signs(rotation, tile, v, positive, change):
+    """Mend `positive` = (R^T V^T > 0) for one tile, and add to `change` what B^T V (bits, d) gains by it.
 
-    A later photo at the bound itself loses to the k earlier ones, so "nearer" is strict.
+    `rotation` is R^T; `v` holds the photos of the tile as rows.
     """
-    for start in range(0, width, 128):
-        stop = min(start + 128, width)
-        if stop - start == 128 and not any_below(row[start:stop], bound):
-            continue
-        for j in range(start, stop):
-            if row[j] < bound:
-                keys_kept[count], index_kept[count] = row[j], offset + j
-                count += 1
-                if count == len(keys_kept):
-                    bound = shrink(keys_kept, index_kept, count, k)
-                    count = k
-    return count, bound
-
-
-@njit(**_fast)
-def nearest_features(query, tiles, width, offset, k, keys_kept, index_kept, counts, bounds):
-    """`collect` for a block of queries and a super-block of `width` photos that starts at photo `offset`."""
-    buffer = np.empty((STEP, TILE), query.dtype)
-    for t in range(len(tiles)):
-        inside = min(TILE, width - t * TILE)
-        for i in range(0, len(counts), STEP):
-            keys(query[i : i + STEP], tiles[t], buffer)
-            for s in range(i, min(i + STEP, len(counts))):
-                counts[s], bounds[s] = collect(
-                    buffer[s - i], inside, offset + t * TILE, k, keys_kept[s], index_kept[s], counts[s], bounds[s]
-                )
-
-
-@njit(**_fast)
-def nearest_codes(query, words, k, keys_kept, index_kept, counts, bounds):
-    """`collect` for a block of queries of W words and a (W, G) gallery."""
-    buffer = np.empty(CODES, np.int32)
-    for start in range(0, words.shape[1], CODES):
-        stop = min(start + CODES, words.shape[1])
-        for s in range(len(query)):
-            bit_distances(query[s], words, start, stop, buffer)
-            counts[s], bounds[s] = collect(
-                buffer, stop - start, start, k, keys_kept[s], index_kept[s], counts[s], bounds[s]
-            )
-
-
-@njit(**_fast)
-def finish(k, keys_kept, index_kept, counts):
-    """Leave exactly the k nearest of each query in the first k columns, in the order of the gallery."""
-    for s in range(len(counts)):
-        if counts[s] > k:
-            shrink(keys_kept[s], index_kept[s], counts[s], k)
+    buffer, turned = np.empty((STEP, TILE), tile.dtype), np.empty(65, np.int64)
+    for i in range(0, len(rotation), STEP):
+        keys(rotation[i : i + STEP], tile, buffer)
+        for s in range(STEP):
+            for start in range(0, len(v), 64):
+                row, old = buffer[s, start : start + 64], positive[i + s, start : start + 64]
+                if not any_turned(row, old):
+                    continue
+                count = np.uint64(0)
+                for j in range(64):  # listed without a branch: which sign turns cannot be guessed
+                    turned[count] = j
+                    count += np.uint64((row[j] > 0) != old[j])
+                for j in turned[: np.int64(count)]:
+                    old[j] = not old[j]
+                    add_row(v[start + j], 2.0 if old[j] else -2.0, change[i + s])

@@ -10,9 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from ._kernels import BEYOND, CODES, distance_histogram, places_in_order
+from ._envelope import expected_envelope
+from ._kernels import BEYOND, CODES, distance_histogram, first_not_below, places_in_order
 
-ORDERS = 1000  # of one tied group, up to which interpolated precisions are averaged order by order
 EXPECTED, WORST, BEST, INDEX = range(4)  # in the order of metrics.TIES
 
 _exact = {"nogil": True, "cache": True, "error_model": "numpy"}
@@ -27,7 +27,7 @@ def from_ranks(ranks, precision, ks, row):
     for c in range(cuts + 1):
         hits = count
         if c < cuts:
-            hits = np.searchsorted(ranks, ks[c], side="right")
+            hits = first_not_below(ranks, ks[c] + 1)
         plain, interpolated, best = 0.0, 0.0, 0.0
         for j in range(hits - 1, -1, -1):  # backwards: `best` is the precision envelope, cut at k
             best = max(best, precision[j])
@@ -104,106 +104,6 @@ def expected_per_hit(before_sum, first, n, size, good, cut):
 
 
 @njit(**_exact)
-def orders(size, good):
-    """Number of orders of `good` relevant among `size` tied photos, or `ORDERS` + 1 for any larger number."""
-    count = 1.0
-    for i in range(min(good, size - good)):
-        count = count * (size - i) / (i + 1)
-        if count > ORDERS:
-            return ORDERS + 1
-    return round(count)
-
-
-@njit(**_exact)
-def mean_above(values, chances, x):
-    """E[max(W, x)] of a random W."""
-    total = 0.0
-    for i in range(len(values)):
-        total += chances[i] * max(values[i], x)
-    return total
-
-
-@njit(**_exact)
-def maximum_of(values, chances, others):
-    """Values (rising) and chances of max(W, M), M being each of the sorted `others` with the same chance."""
-    room = len(values) + len(others)
-    new_values, new_chances = np.empty(room), np.empty(room)
-    i, j, count, below, last = 0, 0, 0, 0.0, 0.0
-    while i < len(values) or j < len(others):
-        x = min(values[i] if i < len(values) else np.inf, others[j] if j < len(others) else np.inf)
-        while i < len(values) and values[i] == x:
-            below += chances[i]
-            i += 1
-        while j < len(others) and others[j] == x:
-            j += 1
-        chance = below * j / len(others)
-        if chance > last:
-            new_values[count], new_chances[count] = x, chance - last
-            count, last = count + 1, chance
-    return new_values[:count], new_chances[:count]
-
-
-@njit(**_exact)
-def raise_to(values, chances, start, x):
-    """Make max(W, x) of W, whose rising values begin at `start`, in place; return where they begin now."""
-    chance = 0.0
-    while start < len(values) and values[start] <= x:
-        chance += chances[start]
-        start += 1
-    if chance > 0:
-        start -= 1
-        values[start], chances[start] = x, chance
-    return start
-
-
-@njit(**_exact)
-def next_places(places, size):
-    """The next choice of places 1 ... size in the order of the dictionary, in place."""
-    good = len(places)
-    j = good - 1
-    while j >= 0 and places[j] == size - good + j + 1:
-        j -= 1
-    if j >= 0:
-        places[j:] = np.arange(places[j] + 1, places[j] + 1 + good - j)
-
-
-@njit(**_exact)
-def expected_envelope(groups, before, size, good, k):
-    """Expected interpolated sum of precisions up to k; NaN where a tied group has more than `ORDERS` orders.
-
-    From the last group to the first, the best precision so far is a random value W, independent of the order within
-    the next group; all orders of that group are gone through.
-    """
-    end, hits = 0, 0
-    while end < groups and before[end] < k:
-        if good[end] < size[end] and orders(size[end], good[end]) > ORDERS:
-            return np.nan
-        hits += good[end]
-        end += 1
-    values, chances, start, total = np.zeros(1), np.ones(1), 0, 0.0
-    for g in range(end - 1, -1, -1):
-        n, m, r = before[g], size[g], good[g]
-        hits -= r
-        cut = min(m, k - n)
-        if r == m:  # nothing is random here
-            for t in range(cut, 0, -1):
-                start = raise_to(values, chances, start, (hits + t) / (n + t))
-                total += mean_above(values[start:], chances[start:], 0.0)
-            continue
-        ways = orders(m, r)
-        places, best = np.arange(1, r + 1), np.zeros(ways)
-        for way in range(ways):
-            for j in range(r - 1, -1, -1):
-                if places[j] <= cut:
-                    best[way] = max(best[way], (hits + j + 1) / (n + places[j]))
-                    total += mean_above(values[start:], chances[start:], best[way]) / ways
-            next_places(places, m)
-        values, chances = maximum_of(values[start:], chances[start:], np.sort(best))
-        start = 0
-    return total
-
-
-@njit(**_exact)
 def from_groups(groups, before, size, good, ks, row):
     """Fill `row` with expected values over uniformly random orders within each group."""
     cuts = len(ks)
@@ -248,9 +148,18 @@ def fill_row(groups, before, size, good, within, rule, ranks, precision, ks, row
 
 
 @njit(**_exact)
+def longest(first, last):
+    """The largest of some lengths."""
+    most = 0
+    for i in range(len(first)):
+        most = max(most, last[i] - first[i])
+    return most
+
+
+@njit(**_exact)
 def rows_of_counts(at, thresholds, counts, within, rule, ks, rows):
     """`fill_row` for queries whose photos were counted against thresholds; False if the counts cannot be right."""
-    most = np.max(at[1:] - at[:-1])
+    most = longest(at[:-1], at[1:])
     before, size, good = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
     ranks, precision = np.empty(most, np.int64), np.empty(most)
     for i in range(len(rows)):
@@ -282,13 +191,15 @@ def rows_of_codes(query, words, in_order, classes, wanted, first, last, rule, ks
     everything, relevant = np.empty(bits + 1, np.int64), np.empty(bits + 1, np.int64)
     before, size, good = np.empty(bits + 1, np.int64), np.empty(bits + 1, np.int64), np.empty(bits + 1, np.int64)
     four, buffer = np.empty((4, bits + 1), np.uint32), np.empty(CODES, np.int32)
-    most = np.max(last - first)
-    ranks, precision, within = np.empty(most, np.int64), np.empty(most), np.empty(most, np.int64)
+    most = longest(first, last)
+    ranks, precision, within = np.empty(most, np.int64), np.empty(most), np.empty(most, np.uint32)
     for i in range(len(rows)):
         distance_histogram(query[i], words, 0, words.shape[1], buffer, four, everything)
         distance_histogram(query[i], words, first[i], last[i], buffer, four, relevant)
         if rule == INDEX:
-            starts = np.cumsum(relevant) - relevant
+            starts = np.zeros(bits + 1, np.int64)
+            for d in range(bits):
+                starts[d + 1] = starts[d] + relevant[d]
             places_in_order(query[i], in_order, classes, wanted[i], starts, buffer, within)
         groups, passed = 0, 0
         for d in range(bits + 1):

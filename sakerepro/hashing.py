@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import _inputs
+from . import _inputs, _ranking
 from .errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -113,9 +113,9 @@ class ITQ:
         v = _apply(x, mean, components.T, x.dtype)
         rotation, _ = np.linalg.qr(np.random.default_rng(self.seed).standard_normal((self.bits, self.bits)))
         size = sum(float(np.square(part, dtype=np.float64).sum()) for part in _chunks(v)) / len(v)
-        errors = []
+        signs, errors = _Signs(v), []
         for step in range(self.iterations + 1):
-            correlation = _correlate_signs(v, rotation)
+            correlation = signs.of(rotation)
             # |sign(z) - z|^2 = bits - 2 |z|_1 + |z|^2, and the |z|_1 of all images is sum(rotation * correlation)
             errors.append(self.bits - 2 * float((rotation * correlation).sum()) / len(v) + size)
             if step < self.iterations:  # orthogonal Procrustes: the rotation nearest to the signs
@@ -169,8 +169,8 @@ class ITQ:
 _ROWS = 4096  # images that are worked on together: what they need stays in the cache
 
 
-def _chunks(x: np.ndarray) -> Iterator[np.ndarray]:
-    return (x[s : s + _ROWS] for s in range(0, len(x), _ROWS))
+def _chunks(x: np.ndarray, rows: int = _ROWS) -> Iterator[np.ndarray]:
+    return (x[s : s + rows] for s in range(0, len(x), rows))
 
 
 def _principal(x: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
@@ -194,16 +194,36 @@ def _apply(x: np.ndarray, mean: np.ndarray, matrix: np.ndarray, kind: np.dtype) 
     return out
 
 
-def _correlate_signs(v: np.ndarray, rotation: np.ndarray) -> np.ndarray:
-    """V^T sign(V R) in float64, without the matrix of signs."""
-    total, room = np.zeros(rotation.shape), np.empty((min(_ROWS, len(v)), v.shape[1]), v.dtype)
-    rotation = rotation.astype(v.dtype)
-    for part in _chunks(v):
-        signs = room[: len(part)]
-        np.matmul(part, rotation, out=signs)
-        np.copysign(v.dtype.type(1), signs, out=signs)
-        total += part.T @ signs
-    return total
+class _Signs:
+    """B = sign(V R) and V^T B as R changes: from one rotation to the next few signs turn; only those are counted."""
+
+    def __init__(self, v: np.ndarray) -> None:
+        from ._kernels import TILE, fill_tile
+
+        self.v, count = v, -(-len(v) // TILE)
+        self.tiles = np.empty((count, v.shape[1], TILE), v.dtype)
+        for part, tile in zip(_chunks(v, TILE), self.tiles, strict=True):
+            fill_tile(part, np.arange(len(part)), np.ones(len(part)), tile)
+        self.positive = np.zeros(self.tiles.shape, np.bool_)  # B = -1 at first
+        total = sum((part.sum(axis=0, dtype=np.float64) for part in _chunks(v)), np.zeros(v.shape[1]))
+        self.correlation = -np.repeat(total[None], v.shape[1], axis=0)  # (bits, d): B^T V
+
+    def of(self, rotation: np.ndarray) -> np.ndarray:
+        """V^T sign(V R) in float64."""
+        from ._kernels import TILE, turn_signs
+
+        turned = np.ascontiguousarray(rotation.T, dtype=self.v.dtype)
+        blocks = range(0, len(self.tiles), 8)
+
+        def change(first: int) -> np.ndarray:
+            gain = np.zeros(rotation.shape)
+            for t in range(first, min(first + 8, len(self.tiles))):
+                turn_signs(turned, self.tiles[t], self.v[t * TILE : (t + 1) * TILE], self.positive[t], gain)
+            return gain
+
+        for gain in _ranking.each(change, blocks):  # added in their order: the threads change no bit
+            self.correlation += gain
+        return self.correlation.T
 
 
 def _not_fitted() -> Exception:

@@ -87,7 +87,7 @@ def retrieval_metrics(
     exact expected value over uniformly random orders of the tied images (closed form, nothing is sampled);
     ``"worst"`` and ``"best"`` put relevant images last or first among them; ``"index"`` keeps the order of the gallery.
     Interpolated AP is not linear in the ranks and has no closed form: ``convention="sake"`` with ``ties="expected"``
-    goes through all orders of each tied group, exactly, and is an error where one group has more than 1,000 of them,
+    goes through all orders of each tied group, exactly, and is an error where one group has more than 100 of them,
     as is usual with binary codes.
 
     Args:
@@ -182,6 +182,6 @@ def _refuse_ties(sums: _ranking.Sums) -> None:
     if mixed:
         raise ConfigError(
             f"convention='sake' with ties='expected': for {mixed} of {len(sums.interpolated)} queries too many images "
-            f"are at one distance; interpolated AP is averaged order by order, up to 1,000 orders of a tied group. "
+            f"are at one distance; interpolated AP is averaged order by order, up to 100 orders of a tied group. "
             f"Use ties='worst' and 'best' (its bounds), ties='index', or convention='standard'."
         )

@@ -76,7 +76,7 @@ def _chunks(queries: int, k: int) -> Iterator[slice]:
 
 
 def _nearest_features(query: np.ndarray, gallery: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    from . import _kernels
+    from . import _kernels, _nearest
 
     keys, index = np.empty((len(query), k), query.dtype), np.empty((len(query), k), np.int64)
     tiles, padded = _ranking.Tiles.of(gallery), _ranking.query_keys(query)
@@ -90,16 +90,16 @@ def _nearest_features(query: np.ndarray, gallery: np.ndarray, k: int) -> tuple[n
                 block: np.ndarray = block,
             ) -> None:  # fmt: skip
                 rows = padded[part.start + s : min(part.start + s + _ranking.BLOCK, part.stop) + _kernels.STEP]
-                _kernels.nearest_features(rows, block, width, first, k, *kept.part(s))
+                _nearest.nearest_features(rows, block, width, first, k, *kept.part(s))
 
             _ranking.each(search_block, starts)
-        _ranking.each(lambda s, kept=kept: _kernels.finish(k, *kept.part(s)[:3]), starts)  # type: ignore[misc]
+        _ranking.each(lambda s, kept=kept: _nearest.finish(k, *kept.part(s)[:3]), starts)  # type: ignore[misc]
         keys[part], index[part] = kept.keys[:, :k], kept.index[:, :k]
     return keys, index
 
 
 def _nearest_codes(query: np.ndarray, gallery: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    from . import _kernels
+    from . import _nearest
 
     keys, index = np.empty((len(query), k), np.int32), np.empty((len(query), k), np.int64)
     rows, words = _ranking.as_words(query), np.ascontiguousarray(_ranking.as_words(gallery).T)
@@ -108,8 +108,8 @@ def _nearest_codes(query: np.ndarray, gallery: np.ndarray, k: int) -> tuple[np.n
 
         def search_block(s: int, part: slice = part, kept: _Kept = kept) -> None:
             block = rows[part.start + s : min(part.start + s + _ranking.BLOCK, part.stop)]
-            _kernels.nearest_codes(block, words, k, *kept.part(s))
-            _kernels.finish(k, *kept.part(s)[:3])
+            _nearest.nearest_codes(block, words, k, *kept.part(s))
+            _nearest.finish(k, *kept.part(s)[:3])
 
         _ranking.each(search_block, range(0, len(kept.counts), _ranking.BLOCK))
         keys[part], index[part] = kept.keys[:, :k], kept.index[:, :k]
