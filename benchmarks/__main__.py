@@ -1,0 +1,89 @@
+"""``python -m benchmarks [names ...] [--quick]``: run, print one table, keep the numbers with the machine's name."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import os
+import pkgutil
+import re
+import time
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from sakerepro import paths
+from sakerepro.files import read_json, write_json
+from sakerepro.provenance import provenance
+
+from .common import OURS, Row
+
+PEERS = ("faiss-cpu", "torchmetrics", "pytorch-metric-learning")
+
+
+def modules() -> list[str]:
+    """Names of the modules of this folder that have ``rows``."""
+    names = [m.name for m in pkgutil.iter_modules([str(Path(__file__).parent)]) if m.name not in ("common", "__main__")]
+    return [name for name in names if hasattr(importlib.import_module(f"benchmarks.{name}"), "rows")]
+
+
+def table(rows: list[Row]) -> str:
+    """Rows as text: seconds, how many times our time, memory, notes."""
+    mine = {row.work: row.seconds for row in rows if row.who == OURS}
+    lines = [f"{'':<44}{'seconds':>10}{'x ours':>9}{'MiB':>8}  note"]
+    work = ""
+    for row in rows:
+        if row.work != work:
+            lines += ["", row.work]
+            work = row.work
+        own = mine.get(work)
+        seconds = f"{row.seconds:.3f}" if row.seconds is not None else "-"
+        ratio = f"{row.seconds / own:.2f}" if row.seconds is not None and own else "-"
+        memory = f"{row.peak_mib:.0f}" if row.peak_mib is not None else "-"
+        lines.append(f"  {row.who:<42}{seconds:>10}{ratio:>9}{memory:>8}  {row.note}")
+        if row.bar:
+            lines.append(f"    {'reached' if row.holds else 'NOT REACHED'}: {row.bar}")
+    return "\n".join(lines)
+
+
+def version(package: str) -> str:
+    """The installed version, or that there is none."""
+    try:
+        return metadata.version(package)
+    except metadata.PackageNotFoundError:
+        return "not installed"
+
+
+def keep(name: str, rows: list[Row], load: float) -> Path:
+    """Put one module's rows into the file of this machine; the other modules' rows stay."""
+    about: dict[str, Any] = provenance()
+    about["packages"] |= {package: version(package) for package in PEERS}
+    about |= {"load_before": round(load, 2), "date": time.strftime("%Y-%m-%d")}
+    machine = re.sub(r"[^a-z0-9]+", "-", f"{about['processor']} {about['threads']} threads".lower()).strip("-")
+    path = paths.results("bench") / f"{machine}.json"
+    kept = read_json(path) if path.exists() else {}
+    write_json(path, kept | {name: {"about": about, "rows": [vars(row) for row in rows]}})
+    return path
+
+
+def main() -> None:
+    known = modules()
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="name", help=f"what to run, all by default: {', '.join(known)}")
+    parser.add_argument("--quick", action="store_true", help="small sizes: shows that everything runs; nothing is kept")
+    chosen = parser.parse_args()
+    if unknown := [name for name in chosen.names if name not in known]:
+        parser.error(f"{', '.join(unknown)}: not known. Known: {', '.join(known)}")
+    everything: list[Row] = []
+    for name in chosen.names or known:
+        print(f"{name} ...", flush=True)
+        load = os.getloadavg()[0]
+        rows = importlib.import_module(f"benchmarks.{name}").rows(chosen.quick)
+        everything += rows
+        if not chosen.quick:
+            print(f"  kept in {paths.shown(keep(name, rows, load))}", flush=True)
+    print(table(everything))
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,62 @@
+"""1,000 queries over 10^4 ... 10^6 photos: time and memory as the gallery grows, with a curve."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sakerepro import paths
+from sakerepro.files import write_whole
+
+from .common import OURS, Case, Contender, Row, run_cases
+from .ranking import argsort, features, ours, value
+
+PHOTOS = (10_000, 31_623, 100_000, 316_228, 1_000_000)
+PEER = "numpy argsort, chunked"
+
+
+def _case(photos: int) -> Case:
+    contenders = {OURS: Contender(ours)} | ({PEER: Contender(argsort)} if photos <= 100_000 else {})
+    return Case(f"scaling, 1,000 x {photos:,} x 64", features(1000, photos, 30), contenders, remark=value)
+
+
+CASES = [_case(photos) for photos in PHOTOS]
+
+
+def rows(quick: bool) -> list[Row]:
+    """One row for each gallery and side; the last of ours carries the bar, and the curve is drawn."""
+    found = run_cases(__name__, quick)
+    if quick:
+        return found
+    mine = [row for row in found if row.who == OURS]
+    first, last = mine[2], mine[-1]
+    growth = last.seconds / first.seconds / (PHOTOS[-1] / PHOTOS[2])  # type: ignore[operator]
+    spread = (last.peak_mib or 0) - (first.peak_mib or 0)
+    text = f"time linear, memory constant: {growth:.2f} x the time a photo of 10^5, {spread:+.0f} MiB"
+    _draw(found)
+    judged = Row(**{**vars(last), "bar": text, "holds": growth <= 1.25 and spread <= 32})
+    return [judged if row is last else row for row in found]
+
+
+def _draw(found: list[Row]) -> None:
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    figure, panels = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
+    for who in (OURS, PEER):
+        mine = [(int(row.work.split(" x ")[1].replace(",", "")), row) for row in found if row.who == who]
+        photos = [n for n, _ in mine]
+        panels[0].loglog(photos, [row.seconds for _, row in mine], "o-", label=who)
+        panels[1].loglog(photos, [max(row.peak_mib or 0, 0.1) for _, row in mine], "o-", label=who)
+    ends = np.array([PHOTOS[0], PHOTOS[-1]])
+    anchor = next(row.seconds for row in found if row.who == OURS and f"{PHOTOS[2]:,}" in row.work)
+    panels[0].loglog(ends, anchor * ends / PHOTOS[2], ":", color="grey", label="linear")
+    for panel, name in zip(panels, ("seconds", "peak memory above the inputs (MiB)"), strict=True):
+        panel.set(xlabel="photos", ylabel=name)
+        panel.grid(alpha=0.3)
+    panels[0].legend()
+    figure.suptitle("Four metrics, both kinds of AP: 1,000 queries, 64 dimensions")
+    with write_whole(paths.results("bench") / "scaling.png") as temporary:
+        figure.savefig(temporary, dpi=150)
+    plt.close(figure)
