@@ -27,6 +27,9 @@ _WHERE = {
     "runs": ["Run", "all_runs", "find", "open_run", "run"],
     "items": ["experiments", "item_rows", "item_runs", "query_precision", "run_rows"],
     "measures": ["class_gains"],
+    "checking": ["check"],
+    "own": ["example_folder"],
+    "collection": ["index_photos", "open_collection"],
     "provenance": ["about"],
     "errors": ["ConfigError", "DataError", "RunError", "SakeError"],
 }  # fmt: skip
@@ -38,6 +41,8 @@ __all__ = ["__version__", *_HOME, *_ROOMS]
 if TYPE_CHECKING:
     from . import paths, plots, results
     from .backbones import build_classifier
+    from .checking import check
+    from .collection import index_photos, open_collection
     from .data import (
         Dataset,
         ImageSet,
@@ -57,6 +62,7 @@ if TYPE_CHECKING:
     from .measures import class_gains
     from .metrics import RetrievalMetrics, retrieval_metrics
     from .model import Student, build_student, factorise
+    from .own import example_folder
     from .provenance import about
     from .retrieval import search
     from .runs import Run, all_runs, find, open_run, run

@@ -21,6 +21,7 @@ from .data.packing import stat_files
 from .data.registry import KNOWN, find_folder
 from .data.splits import MIN_PHOTOS
 from .errors import ConfigError, DataError
+from .experiment import Experiment, preset
 from .semantics import Overlap, Resolution, imagenet_overlap, resolve_classes
 
 COUNTS = ("seen", "unseen", "train_sketch", "val_sketch", "query", "train_photo", "gallery")  # as lists.PUBLISHED
@@ -57,6 +58,26 @@ class Report:
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(replace(self, root=str(self.root)))  # type: ignore[arg-type]
+
+    def to_text(self, most: int | None = 20) -> str:
+        """As people read it, with at most so many problems and classes; ``None`` for all."""
+        from .checking_text import report_text
+
+        return report_text(self, most)
+
+    __str__ = to_text
+
+    def experiment(self, preset_name: str = "mini", **changes: Any) -> Experiment:
+        """The experiment of a preset on this data, with the settings that the data needs.
+
+        Raises:
+            DataError: if there are problems. ConfigError: for an unknown preset or setting.
+        """
+        if self.problems:
+            raise DataError(f"{self.root}: has {len(self.problems)} problems, the first: {self.problems[0]}")
+        data = self.name if self.name in KNOWN else str(self.root.resolve())
+        needed: dict[str, Any] = {name.replace("-", "_"): value for name, value in self.flags.items()}
+        return preset(preset_name, **{"dataset": data, **needed, **changes})
 
     def train_command(self) -> str:
         """The command that trains on this data."""

@@ -160,4 +160,4 @@ def test_a_reader_that_goes_away_is_no_error() -> None:
         "os.dup2(write, 1)\nsys.exit(main(['completion', 'bash']))"
     )
     done = tiny.python("-c", code)
-    assert done.returncode == 0 and not done.stderr
+    assert done.returncode == 0 and not any(w in done.stderr for w in ("Traceback", "Exception", "BrokenPipe"))

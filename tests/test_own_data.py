@@ -19,6 +19,7 @@ from sakerepro.checking import Report, check
 from sakerepro.data.world_files import write_world
 from sakerepro.errors import ConfigError, DataError
 from sakerepro.experiment import Experiment, preset
+from sakerepro.own import example_folder
 from sakerepro.runs import all_runs
 from sakerepro.wordnet import corpus
 
@@ -237,3 +238,19 @@ def test_the_teacher_of_mini_can_be_kept_for_other_images(own: Path, monkeypatch
     monkeypatch.setattr("sakerepro.data.load_original", original)
     assert main(["train", "--dataset", str(own), "--photo-queries", "0", "--size", "24"]) == 3
     assert asked == ["mini"] and not list(paths.runs().glob("*/experiment.json"))
+
+
+def test_the_example_folder_is_drawn_once_and_ready_to_train_on() -> None:
+    report = check(str(example_folder()), progress=False)
+    assert not report.problems and not report.flags and report.splits[0].counts["unseen"] == 6
+    drawn = {f: f.stat().st_mtime_ns for f in example_folder().rglob("*.png")}
+    assert drawn == {f: f.stat().st_mtime_ns for f in example_folder().rglob("*.png")}
+    e = report.experiment("mini", epochs=3)
+    assert (e.dataset, e.split, e.teacher_data, e.epochs) == (str(example_folder()), "", "mini", 3)
+
+
+def test_a_report_gives_the_experiment_that_the_data_needs_or_its_first_problem(own: Path) -> None:
+    assert check(str(own), images=False).experiment("mini").photo_queries == 2
+    (own / "photo/cat/0000.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match="has 1 problems, the first: photo/cat/0000.jpg: is empty"):
+        check(str(own), progress=False).experiment("mini")

@@ -40,11 +40,9 @@ def print_json(value: Any) -> None:
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> None:
     """Aligned columns: the first ``left`` flush left, the others flush right; numbers with three decimals."""
-    lines = [list(head), *([_cell(value) for value in row] for row in rows)]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    for line in lines:
-        cells = (f"{t:<{w}}" if i < left else f"{t:>{w}}" for i, (t, w) in enumerate(zip(line, widths, strict=True)))
-        print("  ".join(cells).rstrip())
+    from ..checking_text import table_lines
+
+    print("\n".join(table_lines(head, [[_cell(value) for value in row] for row in rows], left)))
 
 
 def _cell(value: object) -> str:
