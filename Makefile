@@ -71,7 +71,7 @@ lint: $(READY) ## ruff and mypy
 	@$(PY) -m ruff check . && $(PY) -m mypy
 
 lab: $(READY) ## JupyterLab on the notebooks
-	@$(PY) -m jupyterlab notebooks
+	@$(PY) -m jupyterlab --ServerApp.root_dir=. notebooks/00_index.ipynb
 
 lock: ## write constraints.txt anew from the newest versions (in a fresh environment)
 	rm -rf .venv-lock && $(SYSTEM_PYTHON) -m venv .venv-lock

@@ -109,6 +109,7 @@ def _strip(path: Path) -> None:
 
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata.pop("papermill", None)
+    notebook.metadata.pop("widgets", None)  # their ids are random, and nobody answers a widget of a kernel that is gone
     notebook.metadata.get("language_info", {}).pop("version", None)
     for number, cell in enumerate(notebook.cells):
         for key in ("papermill", "execution"):
@@ -116,6 +117,8 @@ def _strip(path: Path) -> None:
         cell.id = f"cell-{number}"
         if cell.cell_type == "code":  # progress bars are for the one who waits
             cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+            for output in cell.outputs:
+                output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     nbformat.write(notebook, path)
 
 
