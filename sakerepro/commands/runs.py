@@ -201,7 +201,8 @@ def _runs(arguments: argparse.Namespace) -> int:
     from ..runs import open_run
 
     found, damaged = [], []
-    for file in sorted(paths.runs().glob("*/experiment.json"), key=lambda f: f.stat().st_mtime):
+    made = [f for f in paths.runs().glob("*/experiment.json") if not f.parent.name.startswith(".")]
+    for file in sorted(made, key=lambda f: f.stat().st_mtime):
         try:
             found.append(open_run(file.parent))
         except SakeError as error:
