@@ -25,7 +25,7 @@ ifdef DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup all status report $(ITEMS) test lint lock lab clean
+.PHONY: help setup all status report $(ITEMS) test lint bench lock lab clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9%$$() -]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -69,6 +69,10 @@ test: $(READY) ## all tests: unit, end to end, real data where it is at hand, nb
 
 lint: $(READY) ## ruff and mypy
 	@$(PY) -m ruff check . && $(PY) -m mypy
+
+bench: $(READY) ## speed and memory beside peers (adds them to the environment); a table, a curve, results/bench/
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[bench]'
+	@$(PY) -m benchmarks
 
 lab: $(READY) ## JupyterLab on the notebooks
 	@$(PY) -m jupyterlab --ServerApp.root_dir=. notebooks/00_index.ipynb
