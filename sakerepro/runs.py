@@ -13,7 +13,7 @@ import numpy as np
 
 from . import paths
 from .data import Dataset, load_dataset, photo_queries, pseudo_unseen, random_split
-from .errors import DataError, RunError
+from .errors import ConfigError, DataError, RunError, near_misses
 from .evaluation import evaluate, trace_function
 from .experiment import Experiment
 from .files import lock, locked, read_json, sha256, sweep, write_folder_whole, write_json, write_text
@@ -227,7 +227,31 @@ def _write(
     save_file({k: v.contiguous().cpu() for k, v in student.state_dict().items()}, new / "weights.safetensors")
 
 
+def run_folders() -> list[Path]:
+    """The folders of all finished runs, oldest first; teachers and what is still being written (hidden) left out."""
+    made = [f for f in paths.runs().glob("*/experiment.json") if not f.parent.name.startswith(".")]
+    return [f.parent for f in sorted(made, key=lambda f: f.stat().st_mtime)]
+
+
 def all_runs() -> list[Run]:
-    """Every finished run below :func:`sakerepro.paths.runs`, oldest first; teachers and unfinished work left out."""
-    folders = [f.parent for f in paths.runs().glob("*/provenance.json") if not f.parent.name.startswith(".")]
-    return [open_run(f) for f in sorted(folders, key=lambda f: f.stat().st_mtime)]
+    """Every finished run below :func:`sakerepro.paths.runs`, oldest first."""
+    return [open_run(folder) for folder in run_folders()]
+
+
+def named_run(name: str) -> Run:
+    """The finished run of that id, of the only id with that part, or in that folder.
+
+    Raises:
+        ConfigError: if none or several are meant. RunError: if it is damaged.
+    """
+    if (Path(name) / "experiment.json").is_file():
+        return open_run(Path(name).resolve())
+    known = sorted(folder.name for folder in run_folders())
+    found = [k for k in known if k == name] or [k for k in known if name and name in k]
+    if len(found) == 1:
+        return open_run(paths.runs() / found[0])
+    if found:
+        raise ConfigError(f"{name!r} could be {', '.join(found[:5])}{' or others' if len(found) > 5 else ''}. "
+                          "Write more of it.")  # fmt: skip
+    hint = near_misses(name, known) if known else "There are none yet; `sakerepro train` makes one."
+    raise ConfigError(f"There is no finished run {name!r} in {paths.shown(paths.runs())}. {hint}")

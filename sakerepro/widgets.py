@@ -15,14 +15,13 @@ import numpy as np
 import pandas as pd
 import traitlets
 
-from .commands.common import named_run
 from .drawing import Stroke, example_strokes, render
 from .errors import ConfigError, SakeError, near_misses
 from .experiment import preset as preset_experiment
 from .plots_labels import data_line, is_generated, run_data
 from .plots_style import PAGE, Picture, fitted, new_figure, style
 from .retriever import REAL, Retriever
-from .runs import Run, find
+from .runs import Run, find, named_run
 from .runs import run as find_or_make
 
 if TYPE_CHECKING:

@@ -13,11 +13,10 @@ import tiny
 
 from sakerepro import paths
 from sakerepro.__main__ import main
-from sakerepro.commands.common import named_run
 from sakerepro.errors import ConfigError, RunError
 from sakerepro.files import write_json
 from sakerepro.paired import EXACT, compare_runs, interval, sign_flip
-from sakerepro.runs import Run, open_run
+from sakerepro.runs import Run, named_run, open_run
 
 
 def twin(run: Run, folder: Path, shift: float = 0.0, **changes: object) -> Run:

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-from ..errors import ConfigError, near_misses
-
-if TYPE_CHECKING:
-    from ..runs import Run
+from ..errors import ConfigError
 
 
 def numbers(text: str, name: str) -> list[int]:
@@ -49,25 +45,3 @@ def _cell(value: object) -> str:
     if value is None:
         return "-"
     return f"{value:.3f}" if isinstance(value, float) else str(value)
-
-
-def named_run(name: str) -> Run:
-    """The finished run of that id, of the only id with that part, or in that folder.
-
-    Raises:
-        ConfigError: if none or several are meant. RunError: if it is damaged.
-    """
-    from .. import paths
-    from ..runs import open_run
-
-    if (Path(name) / "experiment.json").is_file():
-        return open_run(Path(name).resolve())
-    known = sorted(f.parent.name for f in paths.runs().glob("*/experiment.json") if not f.parent.name.startswith("."))
-    found = [k for k in known if k == name] or [k for k in known if name and name in k]
-    if len(found) == 1:
-        return open_run(paths.runs() / found[0])
-    if found:
-        raise ConfigError(f"{name!r} could be {', '.join(found[:5])}{' or others' if len(found) > 5 else ''}. "
-                          "Write more of it.")  # fmt: skip
-    hint = near_misses(name, known) if known else "There are none yet; `sakerepro train` makes one."
-    raise ConfigError(f"There is no finished run {name!r} in {paths.shown(paths.runs())}. {hint}")

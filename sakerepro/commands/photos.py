@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
-from .common import named_run, print_json, print_table
+from .common import print_json, print_table
 
 if TYPE_CHECKING:
     from ..collection import Collection
@@ -46,6 +46,7 @@ def _index(arguments: argparse.Namespace) -> None:
 
     from .. import paths
     from ..collection import index_photos
+    from ..runs import named_run
 
     run = named_run(arguments.run)
     made, changes = index_photos(arguments.photos, run, arguments.to, bits=arguments.bits, dtype=arguments.dtype,
@@ -110,4 +111,6 @@ def _opened(name: str | None) -> Collection:
 
 
 def _run_of(found: Collection, name: str | None) -> Run:
+    from ..runs import named_run
+
     return named_run(name or found.run)

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RunError, SakeError
-from .common import named_run, numbers, print_json, print_table
+from .common import numbers, print_json, print_table
 
 if TYPE_CHECKING:
     from ..runs import Run
@@ -141,7 +141,7 @@ def _same_data(found: Run) -> None:
 def _evaluate(arguments: argparse.Namespace) -> None:
     from ..evaluation import evaluate
     from ..loop import place
-    from ..runs import experiment_data
+    from ..runs import experiment_data, named_run
 
     r = named_run(arguments.run)
     changes = {name: value for name in ("split", "photo_queries", "min_photos")
@@ -197,16 +197,14 @@ def print_metrics(metrics: list[dict[str, Any]]) -> None:
 
 
 def _runs(arguments: argparse.Namespace) -> int:
-    from .. import paths
-    from ..runs import open_run
+    from ..runs import open_run, run_folders
 
     found, damaged = [], []
-    made = [f for f in paths.runs().glob("*/experiment.json") if not f.parent.name.startswith(".")]
-    for file in sorted(made, key=lambda f: f.stat().st_mtime):
+    for folder in run_folders():
         try:
-            found.append(open_run(file.parent))
+            found.append(open_run(folder))
         except SakeError as error:
-            damaged.append({"folder": str(file.parent), "problem": str(error)})
+            damaged.append({"folder": str(folder), "problem": str(error)})
     if arguments.json:
         print_json({"runs": [_entry(r) for r in found], "damaged": damaged})
     elif found:
@@ -234,6 +232,7 @@ def show_runs(found: Iterable[Run]) -> None:
 
 def _compare(arguments: argparse.Namespace) -> None:
     from ..paired import compare_runs
+    from ..runs import named_run
 
     c = compare_runs(named_run(arguments.a), named_run(arguments.b))
     if arguments.json:
