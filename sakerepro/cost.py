@@ -23,7 +23,7 @@ from .runrows import run_row
 from .runs import Run, experiment_data
 from .semantics import semantic_similarity
 from .teachers import load_teacher
-from .training import make_batch, student_losses
+from .training import make_batch, speed_up, student_losses
 
 STEPS, WARM_UP = 15, 3
 
@@ -35,6 +35,7 @@ def step_seconds(e: Experiment) -> dict[str, float]:
     """
     data, (teacher, wnids, _) = experiment_data(e), load_teacher(e)
     place(teacher).eval().requires_grad_(False)
+    speed_up(teacher, e)
     similarity = torch.from_numpy(semantic_similarity(data.seen, wnids, rule=e.semantics, dataset=e.dataset))
     similarity = similarity.to(device())
     rng = generator(e.seed)
@@ -43,6 +44,7 @@ def step_seconds(e: Experiment) -> dict[str, float]:
     steps = {}
     for name, settings in {"SAKE": e, "L_B": e.but(lambda_sake=0.0)}.items():
         student = place(build_student(e.backbone, dim=e.dim, num_seen=len(data.seen), teacher=teacher)).train()
+        speed_up(student, e)
         optimiser = torch.optim.Adam(student.parameters(), lr=e.lr)
         losses = student_losses(student, teacher, similarity, settings)
         batch = make_batch(drawn, e.size, e.augmentation, student.backbone, rng).to(device())

@@ -82,7 +82,9 @@ class Experiment:
     batch_norm: str = _setting("train", "train, or frozen: keep the pretrained statistics")
     augmentation: str = _setting("official", "centred, official (about the top-left corner, black fill) or none")
     precision: str = _setting("float32", "float32, or bfloat16 autocast")
-    select: str = _setting("val", "keep the epoch that is best on held-out sketches of seen classes, or the last")
+    compile: bool = _setting(False, "compile the networks (torch.compile): minutes at first, for long runs on a GPU")
+    select: str = _setting("val", "keep the epoch that is best on held-out sketches of seen classes (the last where "
+                                  "a split holds none out), or the last")
 
     bits: tuple[int, ...] = _setting((64,), "lengths of the ITQ codes; those longer than dim are left out")
     teacher_epochs: int = _setting(0, "train the teacher here, on the world's original domain; 0: pretrained weights")
@@ -151,7 +153,7 @@ class Experiment:
 
 _ALWAYS = object()
 _LATER = {  # settings that came later: runs from before keep their ids
-    "min_photos": 400, "outside_original": False, "photo_queries": 10, "teacher_data": "",
+    "min_photos": 400, "outside_original": False, "photo_queries": 10, "teacher_data": "", "compile": False,
 }  # fmt: skip
 
 _LOWEST = {"dim": 1, "size": 8, "epochs": 0, "steps": 0, "batch_sketch": 1, "batch_photo": 1, "lambda_sake": 0.0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from pathlib import Path
+from types import MethodType
 
 import numpy as np
 import torch
@@ -30,6 +31,30 @@ def freeze_batch_norm(network: nn.Module) -> None:
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()
+
+
+def strided_depthwise_in_float32(network: nn.Module) -> None:
+    """Keep strided depthwise convolutions out of autocast on a CPU: there bfloat16 has no fast gradient for them.
+
+    With it, the four of MobileNetV2 take a third of a training step: four times as long as in float32.
+    """
+
+    def forward(conv: nn.Conv2d, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu"):
+            return type(conv).forward(conv, x)
+        with torch.autocast("cpu", enabled=False):
+            return type(conv).forward(conv, x.float()).to(x.dtype)
+
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d) and module.groups == module.in_channels > 1 and max(module.stride) > 1:
+            module.forward = MethodType(forward, module)  # type: ignore[method-assign]  # a deep copy gets its own
+
+
+def speed_up(network: Student | Classifier, experiment: Experiment) -> None:
+    """Make training steps of a network faster, in place; what it computes stays within rounding."""
+    strided_depthwise_in_float32(network)
+    if experiment.compile:
+        network.backbone.body.compile()
 
 
 def make_batch(
@@ -136,6 +161,8 @@ def train_student(
     e = experiment
     place(student)
     place(teacher).eval().requires_grad_(False)
+    speed_up(student, e)
+    speed_up(teacher, e)
     head = [*student.seen_head.parameters()]
     rest = [p for p in student.parameters() if all(p is not q for q in head)]
     optimiser = torch.optim.Adam(
