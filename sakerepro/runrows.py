@@ -26,8 +26,8 @@ def run_row(run: Run, metric: str, value: float, **fields: Any) -> Row:
     """One number of a run as a row; ``fields`` are the other columns where they are not those of the run."""
     e, origin = run.experiment, run.provenance()
     of_run: dict[str, Any] = dict(
-        dataset=Path(e.dataset).name, split=split_name(e), method=e.method, preset=e.preset, representation=f"{e.dim}-d",
-        backbone=e.backbone, lambda_sake=e.lambda_sake if e.epochs else math.nan,
+        dataset=Path(e.dataset).name, split=split_name(e), method=e.method, preset=e.preset,
+        representation=f"{e.dim}-d", backbone=e.backbone, lambda_sake=e.lambda_sake if e.epochs else math.nan,
         lambda1=e.lambda1 if e.epochs else math.nan, lambda2=e.lambda2 if e.epochs else math.nan,
         seed=e.seed, run=run.id, commit=origin["commit"], dirty=origin["dirty"],
     )  # fmt: skip
