@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import os
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -69,7 +68,7 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
         try:
             papermill.execute_notebook(
                 str(source), str(temporary), {"preset": preset, **parameters}, kernel_name="python3",
-                progress_bar=False, cwd=str(paths.notebooks()), request_save_on_cell_execute=False,
+                progress_bar=False, cwd=str(paths.notebooks()), request_save_on_cell_execute=False, **_encrypted(),
             )  # fmt: skip
         except PapermillExecutionError as error:
             failed = paths.cache() / "failed" / target.name
@@ -103,6 +102,16 @@ def _same_package() -> Iterator[None]:
             os.environ["PYTHONPATH"] = before
 
 
+def _encrypted() -> dict[str, Any]:
+    """Talk to the kernel encrypted, where Jupyter can; newer kernels warn of plain TCP on every start."""
+    import zmq
+    from jupyter_client.manager import KernelManager
+    from traitlets.config import Config
+
+    able = "transport_encryption" in KernelManager.class_trait_names() and zmq.has("curve")
+    return {"config": Config({"KernelManager": {"transport_encryption": "auto"}})} if able else {}
+
+
 def _strip(path: Path) -> None:
     """Drop what differs from one execution to the next without meaning anything: times, paths, the kernel's version."""
     import nbformat
@@ -120,11 +129,3 @@ def _strip(path: Path) -> None:
             for output in cell.outputs:
                 output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
     nbformat.write(notebook, path)
-
-
-def kernel_is_ours() -> bool:
-    """Whether the ``python3`` kernel runs this very interpreter."""
-    from jupyter_client.kernelspec import KernelSpecManager
-
-    argv = KernelSpecManager().get_kernel_spec("python3").argv
-    return argv[0] in ("python", "python3", sys.executable)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import nbformat
@@ -10,7 +11,7 @@ from nbformat.v4 import new_code_cell, new_notebook
 
 from sakerepro import paths
 from sakerepro.errors import ConfigError, RunError
-from sakerepro.notebook import check_parameters, execute, kernel_is_ours, notebook_path
+from sakerepro.notebook import check_parameters, execute, notebook_path
 
 PARAMETERS = 'preset: str = "mini"  # mini, small or paper\nseeds: list = [0]  # one run each\n'
 
@@ -65,16 +66,19 @@ def test_parameters_are_those_of_the_notebook() -> None:
 def test_executed_and_then_failed(capfd: pytest.CaptureFixture[str]) -> None:
     """A result with its parameters; a later failure leaves it as it was and shows where it is."""
     write(
-        "table1", "import os, sys\nprint(preset, seeds, os.path.basename(os.getcwd()))", "print('x', file=sys.stderr)"
+        "table1", "import os, sys\nprint(preset, seeds, os.path.basename(os.getcwd()), sys.prefix)", "print('x', file=sys.stderr)"
     )
     done = execute("table1", "small", seeds=[3, 4])
     assert done == paths.results("small") / "table1.ipynb"
     result = nbformat.read(done, as_version=4)
-    assert [o["text"] for cell in result.cells for o in cell.get("outputs", [])] == ["small [3, 4] notebooks\n"]
+    assert [o["text"] for cell in result.cells for o in cell.get("outputs", [])] == [
+        f"small [3, 4] notebooks {sys.prefix}\n"  # the kernel is this interpreter's
+    ]
     assert all(cell.execution_count for cell in result.cells)  # nbval compares nothing without
     assert "papermill" not in result.metadata and "papermill" not in str([c.metadata for c in result.cells])
     assert [c.id for c in result.cells] == [f"cell-{i}" for i in range(4)]  # parameters, injected, two
     assert str(paths.results()) not in done.read_text() and list(done.parent.iterdir()) == [done]
+    assert not capfd.readouterr().err  # nothing that a kernel says of itself
     before = done.read_bytes()
 
     write("table1", "print('so far')", "1 / 0")
@@ -90,10 +94,6 @@ def test_a_kernel_that_dies_gets_a_sentence() -> None:
     with pytest.raises(RunError, match="table1: the notebook's kernel did not start or died.*Earlier results"):
         execute("table1", "mini")
     assert not list(paths.results("mini").iterdir())
-
-
-def test_the_kernel_is_this_interpreter() -> None:
-    assert kernel_is_ours()
 
 
 def test_results_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_execution: None) -> None:
