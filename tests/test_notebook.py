@@ -65,9 +65,8 @@ def test_parameters_are_those_of_the_notebook() -> None:
 
 def test_executed_and_then_failed(capfd: pytest.CaptureFixture[str]) -> None:
     """A result with its parameters; a later failure leaves it as it was and shows where it is."""
-    write(
-        "table1", "import os, sys\nprint(preset, seeds, os.path.basename(os.getcwd()), sys.prefix)", "print('x', file=sys.stderr)"
-    )
+    says = "import os, sys\nprint(preset, seeds, os.path.basename(os.getcwd()), sys.prefix)"
+    write("table1", says, "print('x', file=sys.stderr)")
     done = execute("table1", "small", seeds=[3, 4])
     assert done == paths.results("small") / "table1.ipynb"
     result = nbformat.read(done, as_version=4)
