@@ -6,7 +6,7 @@ PRESET ?= mini
 SEEDS ?= 0
 JOBS ?= 2
 SYSTEM_PYTHON ?= python3
-ITEMS := table1 table2 table3 table4 table5 splits forgetting figure3 figure4 figure5 cost
+ITEMS := table1 table2 table3 table4 table5 splits forgetting figure3 figure4 figure5 cost length
 
 ifdef PYTHON
   PY := $(PYTHON)
@@ -53,6 +53,7 @@ figure3: ## Figure 3: the ten nearest photos
 figure4: ## Figure 4: t-SNE maps of the unseen classes
 figure5: ## Figure 5: SAKE's gain by similarity to the original domain
 cost: ## section 1: what L_SAKE costs in training
+length: ## section 1: forgetting over the epochs, on classes held out of the seen ones
 
 $(ITEMS): $(READY)
 	@$(PY) -m sakerepro item $@ --preset $(PRESET) --seeds $(SEEDS)

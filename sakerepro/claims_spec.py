@@ -263,6 +263,21 @@ def _cost() -> Iterable[Claim]:
                 (Contrast("1.5 > SAKE's training time relative to L_B's", ((-1.0, ratio),), -1.5),))
 
 
+def _length() -> Iterable[Claim]:
+    def at(method: str, task: str, metric: str = "mAP@all") -> Cell:
+        return _cell(method, dataset="", split="", task=task, metric=metric)
+
+    tasks = ("ZS-SBIR", "ZS-PBIR")
+    yield Claim("length.lb-over-fits", "1", "fine-tuning over-fits the features to the source domain", tuple(
+        _above(f"{t}: L_B after the first epoch > after the last", at("L_B", t, "mAP@all after epoch 1"), at("L_B", t))
+        for t in tasks
+    ))
+    yield Claim("length.lb-eliminates", "1", "what was learned before is mostly eliminated during fine-tuning",
+                (_above("ZS-PBIR: pretrained > L_B", at("pretrained", "ZS-PBIR"), at("L_B", "ZS-PBIR")),))
+    yield Claim("length.sake-lasts", "abstract, 3.2", "preserved knowledge benefits the classes never seen",
+                tuple(_above(f"{t}: SAKE > L_B after the last epoch", at("SAKE", t), at("L_B", t)) for t in tasks))
+
+
 def all_claims() -> dict[str, Claim]:
     """Every claim by its id, in the order of the paper's items; each table ends with its printed figures."""
     claims: list[Claim] = []
@@ -270,5 +285,5 @@ def all_claims() -> dict[str, Claim]:
               "table5": _table5, "forgetting": _forgetting}
     for item, make in makers.items():
         claims += [*make(), _numbers(item)]
-    claims += [*_figures(), *_cost()]
+    claims += [*_figures(), *_cost(), *_length()]
     return {claim.id: claim for claim in claims}

@@ -13,7 +13,7 @@ from .errors import ConfigError, RunError, near_misses
 from .experiment import Experiment
 from .forgetting import probe_rows
 from .items_spec import BITS, ITEMS, METHODS, TASKS, TITLES, traced
-from .measures import cluster_rows, code_rows, domain_rows, group_rows, top_rows
+from .measures import cluster_rows, code_rows, domain_rows, group_rows, length_rows, top_rows
 from .rows import Row, rows_frame
 from .runrows import query_precision, run_rows
 from .runs import Run, busy, find, run
@@ -28,6 +28,7 @@ MORE: dict[str, Callable[[Sequence[Run]], Iterable[Row]]] = {  # what an item me
     "figure4": cluster_rows,
     "figure5": group_rows,
     "cost": cost_rows,
+    "length": length_rows,
 }
 
 

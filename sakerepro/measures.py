@@ -101,6 +101,23 @@ def top_rows(runs: Iterable[Run]) -> Iterator[Row]:
             yield run_row(run, f"top wrong class@{TOP}", float(np.mean(shares)))
 
 
+def length_rows(runs: Iterable[Run]) -> Iterator[Row]:
+    """mAP@all after the first epoch and at the best one, of runs that were traced: who turns down, and when.
+
+    The best epoch is the best on the queries shown, so its value is no fair estimate; that of the first and of the last
+    (the run's own measurement) are.
+    """
+    for run in runs:
+        history = run.history()
+        for task in ("ZS-SBIR", "ZS-PBIR"):
+            if task in history:
+                values = history[task].to_numpy()
+                best = int(values.argmax())
+                yield run_row(run, "mAP@all after epoch 1", values[0], task=task)
+                yield run_row(run, "mAP@all at the best epoch", values[best], task=task)
+                yield run_row(run, "best epoch", history["epoch"].iloc[best], task=task)
+
+
 def cluster_rows(runs: Iterable[Run]) -> Iterator[Row]:
     """Figure 4 as numbers: silhouettes by cosine of the features themselves, not of their t-SNE.
 

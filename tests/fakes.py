@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import pandas as pd
 
 from sakerepro.data.dataset import PHOTO, SKETCH, Dataset, ImageSet
 from sakerepro.experiment import Experiment
@@ -19,6 +20,7 @@ class FakeRun:
     arrays: dict[str, np.ndarray] = field(default_factory=dict)
     data: Dataset | None = None
     more: dict[str, Any] = field(default_factory=dict)  # of the provenance
+    epochs: pd.DataFrame = field(default_factory=pd.DataFrame)  # what was measured after each epoch
 
     @property
     def id(self) -> str:
@@ -26,6 +28,9 @@ class FakeRun:
 
     def embeddings(self) -> dict[str, np.ndarray]:
         return self.arrays
+
+    def history(self) -> pd.DataFrame:
+        return self.epochs
 
     def dataset(self) -> Dataset:
         assert self.data is not None

@@ -9,6 +9,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from fakes import FakeRun, task
 
@@ -126,14 +127,32 @@ def test_wrong_items_presets_and_seeds_are_named() -> None:
         sr.item_rows("figure9", [])
 
 
-def test_curves_belong_to_forgetting_and_to_the_first_seed() -> None:
+def test_curves_belong_to_forgetting_with_its_first_seed_and_to_length() -> None:
     found = items_spec.traced("mini", [3, 4])
-    assert found == {e for e in experiments("forgetting", "mini", [3]) if e.epochs}
+    wanted = {*experiments("forgetting", "mini", [3]), *experiments("length", "mini", [3, 4])}
+    assert found == {e for e in wanted if e.epochs}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_length_looks_at_no_unseen_class_and_never_lets_the_rate_decay(name: str) -> None:
+    for e in experiments("length", name):
+        assert e.pseudo_unseen > 0
+        assert e.lr_end == e.lr and (e.epochs == 0 or e.epochs > preset(name).epochs)
+
+
+def test_length_reads_first_best_and_last_epoch_off_the_history() -> None:
+    history = pd.DataFrame({"epoch": [1, 2, 3], "ZS-SBIR": [0.2, 0.4, 0.3], "loss": [3.0, 2.0, 1.0]})
+    e = preset("mini", lr_end=1e-3)
+    rows = rows_frame(measures.length_rows([FakeRun(e, epochs=history), FakeRun(e.but(epochs=0))]))
+    assert rows.set_index("metric")["value"].to_dict() == {
+        "mAP@all after epoch 1": 0.2, "mAP@all at the best epoch": 0.4, "best epoch": 2,
+    }  # fmt: skip
+    assert set(rows["task"]) == {"ZS-SBIR"}
 
 
 def test_settings_that_came_later_leave_names_as_they_were() -> None:
     e = preset("mini")
-    later = ("min_photos", "outside_original", "photo_queries", "teacher_data")
+    later = ("min_photos", "outside_original", "photo_queries", "teacher_data", "compile")
     assert e.id.endswith(short_hash({k: v for k, v in e.to_dict().items() if k not in later}))
     assert e.but(random_unseen=3).id != e.but(random_unseen=3, outside_original=True).id
     with pytest.raises(ConfigError, match="random_unseen"):
@@ -379,7 +398,7 @@ def test_a_failed_measurement_leaves_nothing_and_a_damaged_one_is_named() -> Non
 
 
 def test_items_measure_more_only_where_they_say() -> None:
-    assert set(MORE) == {"table2", "table5", "figure3", "figure4", "figure5", "cost"}
+    assert set(MORE) == {"table2", "table5", "figure3", "figure4", "figure5", "cost", "length"}
 
 
 def test_cost_of_a_step(tiny_run, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]

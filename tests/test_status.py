@@ -147,7 +147,7 @@ def test_report_shows_what_was_measured(tmp_path: Path, monkeypatch: pytest.Monk
     # five runs of 90 s and a notebook of 12 s
     assert "7.7 min, 1.5 GiB of memory, 10 MiB of disk; 5 runs, 1 seed" in row
     together = next(line for line in text.splitlines() if line.startswith("| all |"))
-    assert "8.1 min; 5 runs (3 of 11 items)" in together  # SAKE and L_B once, three notebooks
+    assert "8.1 min; 5 runs (3 of 12 items)" in together  # SAKE and L_B once, three notebooks
     claims = results.claims("table5", rows_frame([]))  # the paper's side does not need runs
     peak = next(v for v in claims.verdicts if v.claim.id == "table5.sbir-peak")
     assert peak.row[3] in text.replace("\\<", "<")
