@@ -18,7 +18,7 @@ from sakerepro.provenance import provenance
 
 from .common import OURS, Row
 
-PEERS = ("faiss-cpu", "torchmetrics", "pytorch-metric-learning")
+PEERS = ("faiss-cpu", "torchmetrics", "pytorch-metric-learning", "nltk")
 
 
 def modules() -> list[str]:

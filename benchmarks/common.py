@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import importlib
 import multiprocessing
+import os
 import statistics
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
@@ -31,12 +34,34 @@ class Row:
 
 
 @dataclass(frozen=True)
+class Lap:
+    """What ``run`` answers where not all of the call counts, or where a part of the work stands for the whole."""
+
+    seconds: float
+    cpu_seconds: float
+    answer: Any = None
+
+
+class Clock:
+    """Wall and CPU seconds since it was made."""
+
+    def __init__(self) -> None:
+        self.wall, self.cpu = time.perf_counter(), time.process_time()
+
+    def lap(self, answer: Any = None, times: float = 1.0) -> Lap:
+        """The time until now, ``times`` as often."""
+        wall, cpu = time.perf_counter() - self.wall, time.process_time() - self.cpu
+        return Lap(wall * times, cpu * times, answer)
+
+
+@dataclass(frozen=True)
 class Contender:
-    """One way to do a piece of work. ``run(inputs)`` is what is measured."""
+    """One way to do a piece of work. ``run(inputs)`` is what is measured, unless it answers with a :class:`Lap`."""
 
     run: Callable[[Any], Any]
     package: str = ""  # imported first; a missing one makes a row that says so
     note: str = ""
+    hindrance: Callable[[], str] = lambda: ""  # what else keeps it from taking part here
 
 
 @dataclass(frozen=True)
@@ -48,6 +73,8 @@ class Case:
     contenders: dict[str, Contender]
     judge: Callable[[dict[str, Row]], tuple[str, bool]] | None = None  # rows by name -> the bar, and whether it holds
     remark: Callable[[str, Any, Any], str] = field(default=lambda who, inputs, answer: "")  # from an answer to a note
+    turns: int | None = None  # exactly so many after the warm-up, however long one takes
+    memory: bool = True  # whether the peak of this process says anything
 
 
 def missing(package: str) -> str:
@@ -61,39 +88,53 @@ def missing(package: str) -> str:
     return ""
 
 
-def timed(run: Callable[[Any], Any], inputs: Any) -> tuple[float, float, Any]:
-    """Wall seconds, CPU seconds and the answer of one call."""
-    wall, cpu = time.perf_counter(), time.process_time()
+def timed(run: Callable[[Any], Any], inputs: Any) -> Lap:
+    """One call, by its own clock where it has one."""
+    clock = Clock()
     answer = run(inputs)
-    return time.perf_counter() - wall, time.process_time() - cpu, answer
+    lap = clock.lap(answer)
+    return answer if isinstance(answer, Lap) else lap
+
+
+def fresh_process(*arguments: str) -> Lap:
+    """A Python process of its own, from its start to its end.
+
+    Raises:
+        RuntimeError: with what it printed, if it fails.
+    """
+    before, wall = os.times(), time.perf_counter()
+    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
+    wall, after = time.perf_counter() - wall, os.times()
+    if done.returncode:
+        raise RuntimeError(f"python {' '.join(arguments)} failed: {done.stderr}")
+    cpu = after.children_user + after.children_system - before.children_user - before.children_system
+    return Lap(wall, cpu, done.stdout)
 
 
 def measure(module: str, number: int, case: Case, quick: bool) -> list[Row]:
     """Rows of one case: every contender once to warm up, then all of them in turn."""
     share = 0.02 if quick else 1.0
     inputs = case.inputs(share)
-    absent = {who: why for who, c in case.contenders.items() if (why := missing(c.package))}
+    absent = {who: why for who, c in case.contenders.items() if (why := missing(c.package) or c.hindrance())}
     present = {who: c for who, c in case.contenders.items() if who not in absent}
-    times: dict[str, list[tuple[float, float]]] = {}
-    notes = {}
+    first: dict[str, Lap] = {}
     for who, contender in present.items():
         contender.run(case.inputs(0.002))  # imports, compiles
-        wall, cpu, answer = timed(contender.run, inputs)
-        notes[who] = "; ".join(filter(None, [contender.note, case.remark(who, inputs, answer)]))
-        times[who] = [(wall, cpu)]
-        print(f"    {case.work}: {who} {wall:.3f} s", flush=True)
-    for round_number in range(1 if quick else ROUNDS):
-        for who, contender in present.items():
-            if times[who][0][0] > LONG:
-                continue
-            if round_number == 0:
-                times[who].clear()  # the first call was the warm-up
-            times[who].append(timed(contender.run, inputs)[:2])
+        first[who] = timed(contender.run, inputs)
+        print(f"    {case.work}: {who} {first[who].seconds:.3f} s", flush=True)
+    # the first call was one more warm-up, unless it is too long to be done again
+    once = {who for who, lap in first.items() if case.turns is None and lap.seconds > LONG}
+    laps: dict[str, list[Lap]] = {who: [first[who]] if who in once else [] for who in present}
+    for _ in range(1 if quick else case.turns or ROUNDS):
+        for who in [w for w in present if w not in once]:
+            laps[who].append(timed(present[who].run, inputs))
     rows = {who: Row(case.work, who, note=why) for who, why in absent.items()}
-    for who in present:
-        wall, cpu = (statistics.median(t) for t in zip(*times[who], strict=True))
-        rows[who] = Row(case.work, who, wall, cpu, peak_memory(module, number, who, share), notes[who])
-    if case.judge and not quick and OURS in rows:
+    for who, contender in present.items():
+        note = "; ".join(filter(None, [contender.note, case.remark(who, inputs, first[who].answer)]))
+        wall, cpu = (statistics.median(getattr(lap, part) for lap in laps[who]) for part in ("seconds", "cpu_seconds"))
+        peak = peak_memory(module, number, who, share) if case.memory else None
+        rows[who] = Row(case.work, who, wall, cpu, peak, note)
+    if case.judge and not quick and OURS in rows and rows[OURS].seconds is not None:
         text, holds = case.judge(rows)
         rows[OURS] = Row(**{**vars(rows[OURS]), "bar": text, "holds": holds})
     return [rows[who] for who in case.contenders]

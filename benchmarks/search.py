@@ -57,9 +57,9 @@ def with_faiss(kind: str) -> Callable[[Task], Any]:
             index.add(task.gallery)
             scores, found = index.search(task.query, K)
             return found, 1 - scores
-        index = faiss.IndexBinaryFlat(64)
-        index.add(task.gallery)
-        distances, found = index.search(task.query, K)
+        binary = faiss.IndexBinaryFlat(64)
+        binary.add(task.gallery)
+        distances, found = binary.search(task.query, K)
         return found, distances
 
     return run
