@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import errno
 import os
 import sys
 from collections.abc import Sequence
@@ -12,10 +13,16 @@ from .errors import ConfigError, DataError, SakeError
 
 EXIT_CODES = """exit codes:
   0    done
-  1    something failed (one sentence says what and what to do)
+  1    something failed, a full disk among it (one sentence says what and what to do)
   2    wrong usage, or a setting that cannot work
   3    data is missing or not what it has to be, or a check found problems
   130  interrupted; the same command goes on from where it was"""
+
+
+# What the machine refuses, not what the code does wrong: a sentence helps more than a traceback.
+MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE)
+# safetensors and PyTorch wrap a full disk in errors of their own, PyTorch without saying so
+WRITING = ("No space left on device", "StorageFull", "PytorchStreamWriter", "inline_container.cc", "iostream error")
 
 
 def parser() -> argparse.ArgumentParser:
@@ -56,6 +63,27 @@ def main(argv: Sequence[str] | None = None) -> int:
     except BrokenPipeError:  # `sakerepro runs | head`: nobody reads on
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+    except Exception as error:
+        if not (sentence := _of_machine(error)):
+            raise
+        print(f"sakerepro: {sentence}", file=sys.stderr)
+        return 1
+
+
+def _of_machine(error: BaseException) -> str:
+    """A sentence for a full disk, missing rights and the like; empty for anything else."""
+    if isinstance(error, OSError) and error.errno in MACHINE:
+        return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror}. {_ELSEWHERE}"
+    if any(words in str(error) for words in WRITING):
+        return f"a file could not be written; the disk is probably full. {_ELSEWHERE}"
+    before = error.__cause__ or error.__context__
+    return _of_machine(before) if before else ""
+
+
+_ELSEWHERE = (
+    "Make room or change its rights, or name another place (SAKEREPRO_RUNS, SAKEREPRO_CACHE, SAKEREPRO_RESULTS, "
+    "SAKEREPRO_COLLECTIONS). What was finished is whole, and the same command goes on."
+)
 
 
 if __name__ == "__main__":

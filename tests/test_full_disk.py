@@ -1,0 +1,62 @@
+"""What the machine refuses is one sentence and exit code 1; what the code does wrong stays a traceback."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tiny
+
+from sakerepro.__main__ import main
+
+LIMITED = """
+import resource, sys
+resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))  # no file can become longer: what a full disk does
+from sakerepro.__main__ import main
+sys.exit(main(sys.argv[1:]))
+"""
+SETTINGS = ("--teacher-epochs=0 --size=32 --epochs=1 --steps=2 --batch-sketch=4 --batch-photo=4 --dim=16 --bits=8 "
+            "--photo-queries=3 --split=unseen.txt")  # fmt: skip
+
+
+@pytest.mark.parametrize("packed", [False, True])
+def test_a_full_disk_is_a_sentence(tiny_place: Path, tmp_path: Path, packed: bool) -> None:
+    """While images are packed (NumPy and Python write), and while a checkpoint is saved (PyTorch writes)."""
+    data, weights = tiny_place / "data", tiny_place / "se_resnet_mini.safetensors"
+    if packed:
+        main(["data", "pack", str(data), "--size", "32", "--min-photos", "1"])
+    arguments = ["train", *SETTINGS.split(), f"--dataset={data}", f"--weights={weights}"]
+    done = tiny.python("-c", LIMITED, *arguments, SAKEREPRO_CACHE=str(tmp_path / "cache"))
+    assert done.returncode == 1 and "Traceback" not in done.stderr
+    assert done.stderr.splitlines()[-1].startswith("sakerepro: ") and "name another place" in done.stderr
+    assert ("could not be written" in done.stderr) == packed
+    assert not list((tmp_path / "runs").glob("[!.]*"))  # no run that looks finished
+
+
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (PermissionError(13, "Permission denied", "a/b"), "a/b: Permission denied. "),
+        (OSError(28, "No space left on device"), "sakerepro: No space left on device. "),
+        (OSError(30, "Read-only file system", "a/b"), "a/b: Read-only file system. "),
+    ],
+)
+def test_what_the_machine_refuses_is_named(
+    error: Exception, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def refuse() -> None:
+        raise error
+
+    monkeypatch.setattr("sakerepro.runs.run_folders", refuse)
+    assert main(["runs"]) == 1
+    assert said in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("error", [FileNotFoundError(2, "No such file", "x"), RuntimeError("a mistake"), KeyError("x")])
+def test_a_mistake_of_the_code_stays_a_traceback(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail() -> None:
+        raise error
+
+    monkeypatch.setattr("sakerepro.runs.run_folders", fail)
+    with pytest.raises(type(error)):
+        main(["runs"])
