@@ -61,6 +61,8 @@ def _setting(name: str, value: Any) -> str:
         return f"{value}-d"
     if name.startswith("lambda"):
         return f"{lambda_name(name)} = {value:g}"
+    if name == "class_seed":
+        return f"random split {value}"
     return str(value) if isinstance(value, str) else f"{name} = {value}"
 
 

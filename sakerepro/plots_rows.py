@@ -226,7 +226,7 @@ def _series(by: list[str], key: tuple[object, ...]) -> str:
     if by == ["lambda1"]:
         return f"{lambda_name('lambda1')} = {key[0]:g}"
     task, classes = key
-    where = {"all": "", "IN": ", classes inside ImageNet", "non-IN": ", classes outside ImageNet"}
+    where = {"all": "", "IN": ", classes inside the original domain", "non-IN": ", classes outside it"}
     return f"{task}{where.get(str(classes), f', {classes}')}"
 
 
