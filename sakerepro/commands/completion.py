@@ -10,7 +10,7 @@ _BASH = """\
 # sakerepro completion bash > ~/.local/share/bash-completion/completions/sakerepro
 _sakerepro() {{
     local current=${{COMP_WORDS[COMP_CWORD]}} previous=${{COMP_WORDS[COMP_CWORD-1]}} command="" word
-    for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
+    for word in "${{COMP_WORDS[@]:1:$((COMP_CWORD-1))}}"; do
         case "$command $word" in
 {steps}
         esac
