@@ -103,7 +103,7 @@ def scikit_learn(task: Task) -> dict[str, float]:
     from sklearn.metrics import average_precision_score
 
     pairs = zip(task.query, task.query_labels, strict=True)
-    aps = [average_precision_score(task.gallery_labels == c, task.gallery @ q) for q, c in pairs]
+    aps = [float(average_precision_score(task.gallery_labels == c, task.gallery @ q)) for q, c in pairs]
     return {"mAP@all": float(np.mean(aps))}
 
 
