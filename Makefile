@@ -25,7 +25,7 @@ ifdef DATA
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup all status report $(ITEMS) test lint bench lock lab clean
+.PHONY: help setup all status report $(ITEMS) test lint bench lock lab docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9%$$() -]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -77,6 +77,9 @@ bench: $(READY) ## speed and memory beside peers (adds them to the environment);
 
 lab: $(READY) ## JupyterLab on the notebooks
 	@$(PY) -m jupyterlab --ServerApp.root_dir=. notebooks/00_index.ipynb
+
+docs: $(READY) ## docs/api.md and docs/commands.md anew from the docstrings and the parser
+	@PYTHONPATH=. $(PY) docs/build.py
 
 lock: ## write constraints.txt anew from the newest versions (in a fresh environment)
 	rm -rf .venv-lock && $(SYSTEM_PYTHON) -m venv .venv-lock

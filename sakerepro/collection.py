@@ -76,7 +76,8 @@ def index_photos(photos: Path | str, run: Run, to: Path | str | None = None, *, 
         run: whose network embeds. The rotation of the codes is fitted on its training features.
         to: the index's folder; by default ``<photos>-<run>`` in ``paths.collections()``.
         bits: of the codes; at most the embedding's length.
-        dtype: of the stored embeddings.
+        dtype: of the stored embeddings, ``"float16"`` or ``"float32"``.
+        progress: show a bar on stderr meanwhile.
 
     Raises:
         ConfigError: for a wrong argument, or if the index there is of another run or another folder.
@@ -249,7 +250,10 @@ def embed_images(student: Any, images: Sequence[np.ndarray], domain: int, size: 
 
 
 def open_collection(folder: Path | str) -> Collection:
-    """Open an index.
+    """Open an index; embeddings are memory-mapped.
+
+    Args:
+        folder: of the index, as :func:`index_photos` made it.
 
     Raises:
         RunError: if a file of it is missing or damaged.

@@ -70,7 +70,7 @@ def notebooks() -> Path:
 
 
 def package_data(name: str) -> Path:
-    """A table that ships inside the package, such as ``wordnet.csv.gz``."""
+    """The table of that name that ships inside the package, such as ``wordnet.csv.gz``."""
     return Path(__file__).resolve().parent / "tables" / name
 
 

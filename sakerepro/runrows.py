@@ -47,7 +47,11 @@ def run_rows(runs: Iterable[Run]) -> pd.DataFrame:
 
 
 def query_precision(runs: Iterable[Run]) -> dict[tuple[str, str, str], np.ndarray]:
-    """(run id, task, representation) to the average precision of every query: what verdicts on one seed rest on."""
+    """(run id, task, representation) to the (Q,) average precision of every query: what verdicts on one seed rest on.
+
+    Args:
+        runs: finished runs; nothing is measured again.
+    """
     found = {}
     for r in runs:
         for name, values in r.embeddings().items():

@@ -64,6 +64,7 @@ def _index(arguments: argparse.Namespace) -> None:
 
 
 def _query(arguments: argparse.Namespace) -> None:
+    from .. import paths
     from ..collection import query
     from ..data.dataset import PHOTO, SKETCH
 
@@ -84,9 +85,10 @@ def _query(arguments: argparse.Namespace) -> None:
                                             for i, (n, d) in enumerate(h, 1)]}
                     for s, h in zip(arguments.sketch, hits, strict=True)])  # fmt: skip
         return
+    root = Path(paths.shown(found.root))
     for sketch, row in zip(arguments.sketch, hits, strict=True):
         print(sketch)
-        shown = [[f"  {i}", f"{d:g}" if arguments.codes else f"{d:.4f}", str(found.root / n)]
+        shown = [[f"  {i}", f"{d:g}" if arguments.codes else f"{d:.4f}", str(root / n)]
                  for i, (n, d) in enumerate(row, 1)]  # fmt: skip
         print_table(["rank", "bits" if arguments.codes else "distance", "photo"], shown, left=3)
     if arguments.sheet:

@@ -1,0 +1,59 @@
+"""Commands, Python and links in Markdown files."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from pathlib import Path
+
+from sakerepro import paths
+
+GENERATED = ("api.md", "commands.md")  # held against their sources instead
+
+
+def written() -> list[Path]:
+    """The documents that people wrote: README.md and docs/*.md."""
+    docs = sorted((paths.root() / "docs").glob("*.md"))
+    return [paths.root() / "README.md", *(d for d in docs if d.name not in GENERATED)]
+
+
+def blocks(text: str, language: str) -> list[str]:
+    """The fenced blocks of a language, in order."""
+    return [m[1] for m in re.finditer(rf"^```{language}\n(.*?)^```$", text, re.MULTILINE | re.DOTALL)]
+
+
+def commands(text: str) -> list[str]:
+    """What stands after a ``$`` in console blocks, without the comment; other lines are output."""
+    lines = [line[2:] for block in blocks(text, "console") for line in block.splitlines() if line.startswith("$ ")]
+    return [line.partition("  #")[0].strip() for line in lines]
+
+
+def steps(path: Path) -> list[tuple[str, str]]:
+    """("console", command) and ("python", block) in the order in which a reader meets them."""
+    found = []
+    for m in re.finditer(r"^```(console|python)\n.*?^```$", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
+        if m[1] == "python":
+            found += [("python", block) for block in blocks(m[0], "python")]
+        else:
+            found += [("console", command) for command in commands(m[0])]
+    return found
+
+
+def words(command: str) -> list[str]:
+    """The arguments of the ``sakerepro`` in a command line, also of one inside ``source <(...)`` or before a pipe."""
+    inner = re.search(r"sakerepro ([^()|]*)", command)
+    if inner is None:
+        raise ValueError(f"{command!r} calls neither make nor sakerepro")
+    return shlex.split(inner[1])
+
+
+def links(path: Path) -> list[tuple[str, str]]:
+    """(file, anchor) of every link that stays in the repository; an empty file is the document itself."""
+    found = re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8"))
+    return [(link.partition("#")[0], link.partition("#")[2]) for link in found if "://" not in link]
+
+
+def anchors(path: Path) -> set[str]:
+    """The anchors of a document's headings, as forges make them."""
+    heads = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}

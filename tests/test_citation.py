@@ -1,0 +1,38 @@
+"""CITATION.cff and CHANGELOG.md say what pyproject.toml says, in the forms that tools read."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any
+
+import yaml
+
+import sakerepro
+from sakerepro import paths
+
+
+def project() -> dict[str, Any]:
+    return tomllib.loads((paths.root() / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+
+
+def test_the_citation_file_has_what_the_format_requires() -> None:
+    """Citation File Format 1.2.0: required keys, no others than the known ones, the paper as what to cite."""
+    cff = yaml.safe_load((paths.root() / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= set(cff) and cff["cff-version"] == "1.2.0"
+    assert set(cff) <= {"cff-version", "message", "title", "authors", "type", "version", "license", "keywords", "abstract",
+                        "preferred-citation"}  # fmt: skip
+    assert (cff["type"], str(cff["version"]), cff["license"]) == ("software", project()["version"], project()["license"])
+    paper = cff["preferred-citation"]
+    assert paper["type"] == "conference-paper" and paper["year"] == 2019 and paper["conference"]["name"]
+    assert [a["family-names"] for a in paper["authors"]] == ["Liu", "Xie", "Wang", "Yuille"]
+    assert paper["title"] in (paths.root() / "README.md").read_text(encoding="utf-8").replace("\n", " ")
+
+
+def test_one_version_everywhere() -> None:
+    text = (paths.root() / "CHANGELOG.md").read_text(encoding="utf-8")
+    heads = re.findall(r"^## \[(.*?)\](?: - \d{4}-\d{2}-\d{2})?$", text, re.MULTILINE)
+    assert heads[0] == "Unreleased" and project()["version"] == sakerepro.__version__
+    assert sakerepro.__version__ in (heads[1] if len(heads) > 1 else text)
+    kinds = re.findall(r"^### (.*)$", text, re.MULTILINE)
+    assert kinds and set(kinds) <= {"Added", "Changed", "Deprecated", "Removed", "Fixed", "Security"}

@@ -1,0 +1,157 @@
+"""Every command and every Python block of the documents is run on tiny data; those that cannot be are parsed."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import documents
+import pytest
+import tiny
+from data_room import sketchy_like
+
+from sakerepro import paths
+from sakerepro.__main__ import main, parser
+from sakerepro.card import model_card
+from sakerepro.runs import Run, all_runs
+
+# Not run, only parsed by the real parser, and why. Everything else in the documents is run, or `make -n` reads it.
+PARSED_ONLY = {
+    "sakerepro weights fetch mobilenetv2_100": "downloads; test_backbones.py covers what it does with a file",
+    "sakerepro data fetch sketchy": "downloads gigabytes; test_fetch.py runs it against a local server",
+    "sakerepro data fetch tuberlin --archive TUBerlin.zip": "needs the official archive; test_fetch.py makes one",
+}
+EXIT_CODES = {"sakerepro check sketchy": 3}  # the stand-in for Sketchy does not have the published counts
+DOCUMENTS = documents.written()
+
+
+@pytest.fixture
+def place(tmp_path: Path, tiny_place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """What the documents speak of: my-folder, my-photos, two sketches, a small Sketchy; presets of the tiny size."""
+    settings = tiny.experiment(tiny_place / "data", tiny_place / "se_resnet_mini.safetensors", dim=64, bits=(64,))
+    preset = {k: v for k, v in settings.to_dict().items() if k != "preset"}
+    monkeypatch.setattr("sakerepro.experiment.PRESETS", {"mini": preset, "small": preset})
+    monkeypatch.setattr(paths, "data_places", lambda: [tmp_path / "data"])
+    for name in ("DATA", "COLLECTIONS"):
+        monkeypatch.setenv(f"SAKEREPRO_{name}", str(tmp_path / name.lower()))
+    sketchy_like(tmp_path / "data" / "Sketchy")
+    here = tmp_path / "here"
+    shutil.copytree(tiny_place / "data", here / "my-folder")
+    shutil.copytree(tiny_place / "data" / "photo", here / "my-photos")
+    for name, sketch in (("sketch.png", "bear/0.png"), ("another.png", "airplane/1.png")):
+        shutil.copy(tiny_place / "data" / "sketch" / sketch, here / name)
+    monkeypatch.chdir(here)
+    yield here
+
+
+def filled(arguments: list[str]) -> list[str]:
+    """RUN, A and B as runs that are there: the newest one, and the two newest."""
+    ids = [r.id for r in all_runs()]
+    names = {"RUN": ids[-1:], "A": ids[-2:-1], "B": ids[-1:]}
+    return [names[word][0] if word in names else word for word in arguments]
+
+
+def make(command: str) -> None:
+    """``make -n`` finds the target and the Makefile reads every variable."""
+    text = (paths.root() / "Makefile").read_text(encoding="utf-8")
+    for word in command.split()[1:]:
+        name, equals, _ = word.partition("=")
+        assert not equals or re.search(rf"^({name} \?=|ifdef {name}$)", text, re.MULTILINE), f"{command}: {name}"
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
+    dry = ["make", "-n", "-C", str(paths.root()), *command.split()[1:]]
+    done = subprocess.run(dry, capture_output=True, text=True, env=environment, timeout=60)
+    assert done.returncode == 0, f"{command}: {done.stderr}"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("document", DOCUMENTS, ids=lambda d: d.name)
+def test_every_command_and_every_block_runs(document: Path, place: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    if any(step == ("console", "sakerepro runs") for step in documents.steps(document)):
+        assert main(["train"]) == 0  # a reader who lists runs has one
+    for kind, text in documents.steps(document):
+        if kind == "python":
+            exec(compile(text, f"{document.name}: Python", "exec"), {})
+        elif text.startswith("make "):
+            make(text)
+        elif text in PARSED_ONLY:
+            parser().parse_args(documents.words(text))
+        else:
+            code = main(filled(documents.words(text)))
+            assert code == EXIT_CODES.get(text, 0), f"{text}: {capsys.readouterr().err}"
+
+
+def test_what_is_only_parsed_is_in_the_documents() -> None:
+    """No reason outlives its command, and every command is one that is run, made or parsed."""
+    said = {text for document in DOCUMENTS for kind, text in documents.steps(document) if kind == "console"}
+    assert set(PARSED_ONLY) <= said and set(EXIT_CODES) <= said and len(said) > 25
+    assert all(text.startswith("make ") or documents.words(text) for text in said)
+
+
+def test_console_blocks_are_read_as_people_read_them() -> None:
+    text = "```console\n$ sakerepro runs --json   # all\nout $ put\n$ make table1\n```\n```python\n$ no\n```\n"
+    assert documents.commands(text) == ["sakerepro runs --json", "make table1"]
+    assert documents.words("source <(sakerepro completion bash)") == ["completion", "bash"]
+    with pytest.raises(ValueError, match="neither"):
+        documents.words("rm -rf x")
+    with pytest.raises(AssertionError, match="SEED"):
+        make("make table1 SEED=1")
+    with pytest.raises(AssertionError, match="No rule"):
+        make("make tabel1")
+
+
+def test_the_commands_of_a_model_card_are_commands(tiny_run: Run) -> None:
+    found = documents.commands(model_card(tiny_run))
+    assert len(found) == 2
+    for command in found:
+        assert parser().parse_args(documents.words(command)).function
+
+
+@pytest.mark.parametrize("document", [*DOCUMENTS, *(paths.root() / n for n in ("docs/api.md", "CHANGELOG.md"))],
+                         ids=lambda d: d.name)  # fmt: skip
+def test_links_lead_somewhere(document: Path) -> None:
+    for file, anchor in documents.links(document):
+        target = (document.parent / file).resolve() if file else document
+        assert target.exists(), f"{document.name}: {file}"
+        assert not anchor or anchor in documents.anchors(target), f"{document.name}: {file}#{anchor}"
+
+
+def test_readme_is_short() -> None:
+    assert len((paths.root() / "README.md").read_text(encoding="utf-8").splitlines()) < 200
+
+
+def build() -> Any:
+    """``docs/build.py`` as a module."""
+    spec = importlib.util.spec_from_file_location("build", paths.root() / "docs" / "build.py")
+    assert spec and spec.loader
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.mark.parametrize("page", documents.GENERATED)
+def test_the_reference_is_up_to_date(page: str) -> None:
+    committed = (paths.root() / "docs" / page).read_text(encoding="utf-8")
+    assert committed == build().PAGES[page](), f"docs/{page} is older than the code: `make docs`"
+
+
+def test_the_reference_has_every_name_and_every_command() -> None:
+    import sakerepro
+
+    text = (paths.root() / "docs" / "api.md").read_text(encoding="utf-8")
+    for name in sakerepro.__all__[1:]:
+        assert f"`sr.{name}`\n" in text, name
+    commands = (paths.root() / "docs" / "commands.md").read_text(encoding="utf-8")
+    for path, inner in build().tree(parser()).items():
+        flags = [o for a in inner._actions for o in a.option_strings if a.dest != "help"]
+        assert all(f"`{flag}" in commands or f", {flag}" in commands for flag in flags), path
+
+
+def test_every_public_name_has_a_docstring() -> None:
+    undocumented = [name for name, value in build().all_public() if not (value.__doc__ or "").strip()]
+    assert not undocumented
