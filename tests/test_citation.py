@@ -20,9 +20,10 @@ def test_the_citation_file_has_what_the_format_requires() -> None:
     """Citation File Format 1.2.0: required keys, no others than the known ones, the paper as what to cite."""
     cff = yaml.safe_load((paths.root() / "CITATION.cff").read_text(encoding="utf-8"))
     assert {"cff-version", "message", "title", "authors"} <= set(cff) and cff["cff-version"] == "1.2.0"
-    assert set(cff) <= {"cff-version", "message", "title", "authors", "type", "version", "license", "keywords", "abstract",
-                        "preferred-citation"}  # fmt: skip
-    assert (cff["type"], str(cff["version"]), cff["license"]) == ("software", project()["version"], project()["license"])
+    assert set(cff) <= {"cff-version", "message", "title", "authors", "type", "version", "license", "keywords",
+                        "abstract", "preferred-citation"}  # fmt: skip
+    assert cff["type"] == "software" and cff["license"] == project()["license"]
+    assert str(cff["version"]) == project()["version"]
     paper = cff["preferred-citation"]
     assert paper["type"] == "conference-paper" and paper["year"] == 2019 and paper["conference"]["name"]
     assert [a["family-names"] for a in paper["authors"]] == ["Liu", "Xie", "Wang", "Yuille"]
