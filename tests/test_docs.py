@@ -121,6 +121,14 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert not anchor or anchor in documents.anchors(target), f"{document.name}: {file}#{anchor}"
 
 
+def test_the_table_in_the_readme_is_the_committed_one() -> None:
+    """Output that is pasted ages; what is shown of ``make table1`` has to stand in ``results/mini`` line by line."""
+    shown = documents.blocks((paths.root() / "README.md").read_text(encoding="utf-8"), "text")[0].splitlines()
+    folder = paths.root() / "results" / "mini"
+    there = {line for name in ("table1.txt", "table1-claims.txt") for line in (folder / name).read_text().splitlines()}
+    assert [line for line in shown if line != "..." and line not in there] == []
+
+
 def test_readme_is_short() -> None:
     assert len((paths.root() / "README.md").read_text(encoding="utf-8").splitlines()) < 200
 
