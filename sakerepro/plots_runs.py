@@ -105,7 +105,7 @@ def _epoch_line(axis: Axes, table: pd.DataFrame, name: str, look: Look, label: s
     if start is not None:
         peak = int(np.argmax(mean))
         axis.plot(mean.index[peak], mean.iloc[peak], "o", color=INK, markersize=7.5, markerfacecolor="none",
-                  markeredgewidth=0.8, gid=f"best of {label}", label="best epoch")  # fmt: skip
+                  markeredgewidth=0.8, clip_on=False, gid=f"best of {label}", label="best epoch")  # fmt: skip
 
 
 def _measured(members: Sequence[Run], task: str) -> float | None:
