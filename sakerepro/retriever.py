@@ -68,7 +68,11 @@ class Retriever:
         self._thumbnails: dict[int, bytes] = {}
 
     def embed(self, sketch: np.ndarray) -> np.ndarray:
-        """(1, dim) embedding of a (H, W) uint8 sketch, dark on white; stretched to the network's input."""
+        """(1, dim) embedding of a (H, W) uint8 sketch, dark on white; stretched to the network's input.
+
+        Raises:
+            ConfigError: if the sketch is of another shape or type.
+        """
         from PIL import Image
 
         sketch = np.asarray(sketch)
@@ -109,7 +113,7 @@ class Retriever:
         })  # fmt: skip
 
     def thumbnail(self, photo: int) -> bytes:
-        """The photo at this position as a JPEG, in the size that the network sees."""
+        """The photo at position ``photo`` as the bytes of a JPEG, in the size that the network sees."""
         from PIL import Image
 
         if photo not in self._thumbnails:

@@ -87,7 +87,9 @@ class DrawAndRetrieve(ipywidgets.VBox):
     Where no browser shows it, it is the picture of the same answer.
 
     Attributes:
-        pad: the :class:`SketchPad`. k, representation: the controls. retrievers: one a run.
+        pad: the :class:`SketchPad`.
+        k, representation: the controls.
+        retrievers: one a run.
         frames: the answer to the present drawing, one frame a run.
     """
 
