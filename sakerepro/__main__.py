@@ -76,8 +76,7 @@ def _of_machine(error: BaseException) -> str:
         return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror}. {_ELSEWHERE}"
     if any(words in str(error) for words in WRITING):
         return f"a file could not be written; the disk is probably full. {_ELSEWHERE}"
-    before = error.__cause__ or error.__context__
-    return _of_machine(before) if before else ""
+    return _of_machine(error.__cause__) if error.__cause__ else ""
 
 
 _ELSEWHERE = (

@@ -52,7 +52,16 @@ def test_what_the_machine_refuses_is_named(
     assert said in capsys.readouterr().err
 
 
-@pytest.mark.parametrize("error", [FileNotFoundError(2, "No such file", "x"), RuntimeError("a mistake"), KeyError("x")])
+def mistake_in_a_handler() -> Exception:
+    """What Python gives for a mistake in an ``except OSError`` block."""
+    error = KeyError("x")
+    error.__context__ = OSError(28, "No space left on device")
+    return error
+
+
+@pytest.mark.parametrize(
+    "error", [FileNotFoundError(2, "No such file", "x"), RuntimeError("a mistake"), mistake_in_a_handler()]
+)
 def test_a_mistake_of_the_code_stays_a_traceback(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail() -> None:
         raise error
