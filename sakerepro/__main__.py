@@ -13,14 +13,14 @@ from .errors import ConfigError, DataError, SakeError
 
 EXIT_CODES = """exit codes:
   0    done
-  1    something failed, a full disk among it (one sentence says what and what to do)
+  1    something failed, such as a full disk (one sentence says what and what to do)
   2    wrong usage, or a setting that cannot work
   3    data is missing or not what it has to be, or a check found problems
   130  interrupted; the same command goes on from where it was"""
 
 
 # What the machine refuses, not what the code does wrong: a sentence helps more than a traceback.
-MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO, errno.EMFILE)
+MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
 # safetensors and PyTorch wrap a full disk in errors of their own, PyTorch without saying so
 WRITING = ("No space left on device", "StorageFull", "PytorchStreamWriter", "inline_container.cc", "iostream error")
 

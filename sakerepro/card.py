@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import paths
-from .errors import DataError
+from .errors import SakeError
 from .experiment import Experiment
 from .files import write_text
 from .runrows import split_name
@@ -84,7 +84,7 @@ def _classes(run: Run) -> tuple[list[tuple[str, tuple[str, ...]]], bool]:
 
     try:
         data = run.dataset()
-    except DataError:
+    except SakeError:
         return [], run.experiment.dataset == "mini"
     if data.fingerprint != run.provenance()["data"]:
         return [], run.experiment.dataset == "mini"

@@ -272,7 +272,7 @@ def _length() -> Iterable[Claim]:
         _above(f"{t}: L_B after the first epoch > after the last", at("L_B", t, "mAP@all after epoch 1"), at("L_B", t))
         for t in tasks
     ))
-    yield Claim("length.lb-eliminates", "1", "what was learned before is mostly eliminated during fine-tuning",
+    yield Claim("length.lb-forgets", "1, 3.2", "fine-tuning loses what was learned before (read as: of photos)",
                 (_above("ZS-PBIR: pretrained > L_B", at("pretrained", "ZS-PBIR"), at("L_B", "ZS-PBIR")),))
     yield Claim("length.sake-lasts", "abstract, 3.2", "preserved knowledge benefits the classes never seen",
                 tuple(_above(f"{t}: SAKE > L_B after the last epoch", at("SAKE", t), at("L_B", t)) for t in tasks))

@@ -137,6 +137,7 @@ def test_curves_belong_to_forgetting_with_its_first_seed_and_to_length() -> None
 def test_length_looks_at_no_unseen_class_and_never_lets_the_rate_decay(name: str) -> None:
     for e in experiments("length", name):
         assert e.pseudo_unseen > 0
+        assert e.select == "last"  # what the run itself measures has to be the last epoch
         assert e.lr_end == e.lr and (e.epochs == 0 or e.epochs > preset(name).epochs)
 
 
