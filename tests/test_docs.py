@@ -155,9 +155,13 @@ def test_the_reference_has_every_name_and_every_command() -> None:
     for name in sakerepro.__all__[1:]:
         assert f"`sr.{name}`\n" in text, name
     commands = (paths.root() / "docs" / "commands.md").read_text(encoding="utf-8")
-    for path, inner in build().tree(parser()).items():
+    sections = {text.partition("`")[0]: text for text in commands.split("\n## `")[1:]}
+    tree = build().tree(parser())
+    leaves = {" ".join(path): inner for path, inner in tree.items() if not build().inner_parsers(inner)}
+    assert list(sections) == list(leaves)
+    for path, inner in leaves.items():
         flags = [o for a in inner._actions for o in a.option_strings if a.dest != "help"]
-        section = commands.split(f"`{' '.join(path)}`\n", 1)[1].partition("\n## ")[0] if path else commands
+        section = sections[path]
         assert all(f"`{flag}" in section or f", {flag}" in section for flag in flags), path
 
 
