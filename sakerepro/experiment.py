@@ -179,8 +179,7 @@ def preset(name: str, **changes: Any) -> Experiment:
 
     Sketchy's official batches (13 sketches, 26 photos) go with ``dataset="sketchy"`` unless other sizes are given. With
     another data set than the preset's own comes that data set's usual split, and a teacher that the preset trains is
-    still trained on the preset's own original domain, unless ``split`` and ``teacher_data`` say otherwise. Of a folder
-    without ``unseen.txt`` any class of ``FOLDER_PHOTOS`` photos can be drawn as unseen.
+    still trained on the preset's own original domain, unless ``split`` and ``teacher_data`` say otherwise.
 
     Raises:
         ConfigError: for an unknown preset or setting.
@@ -192,12 +191,9 @@ def preset(name: str, **changes: Any) -> Experiment:
         values["split"] = _SPLITS.get(changes["dataset"], "")
         if values.get("teacher_epochs"):
             values["teacher_data"] = own
-        if changes["dataset"] not in _SPLITS:
-            values["min_photos"] = FOLDER_PHOTOS
     if changes.get("dataset") == "sketchy":
         values |= {"batch_sketch": 13, "batch_photo": 26, "split": "zeroshot1"}
     return Experiment.from_dict({**values, **changes})
 
 
-FOLDER_PHOTOS = 11  # a random unseen class of a folder has at least: ten that ask, and one to be found
 _SPLITS = {"mini": "zeroshot", "tuberlin": "zeroshot", "sketchy": "zeroshot1", "sketchy-125x25": "zeroshot1"}
