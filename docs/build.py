@@ -15,6 +15,7 @@ from typing import Any
 
 import sakerepro
 from sakerepro.__main__ import EXIT_CODES, parser
+from sakerepro.commands.completion import command_tree, inner_helps, inner_parsers
 from sakerepro.experiment import Experiment
 from sakerepro.files import write_text
 
@@ -169,31 +170,11 @@ def commands() -> str:
     lines = [NOTE.format("parser"), "# The command line: `sakerepro`", "",
              "The same as `python -m sakerepro`. `sakerepro COMMAND --help` says all this in a terminal.", "",
              "```text", EXIT_CODES, "```", ""]  # fmt: skip
-    for path, inner in tree(parser()).items():
+    tree = command_tree(parser())
+    for path, inner in tree.items():
         if not inner_parsers(inner):
-            lines += _command(" ".join(path), inner, _help(parser(), path))
+            lines += _command(" ".join(path), inner, inner_helps(tree[path[:-1]])[path[-1]])
     return "\n".join(lines).rstrip() + "\n"
-
-
-def inner_parsers(p: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
-    """The sub-commands of a parser by name."""
-    return {n: q for a in p._actions if isinstance(a, argparse._SubParsersAction) for n, q in a.choices.items()}
-
-
-def tree(p: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> dict[tuple[str, ...], argparse.ArgumentParser]:
-    """Every command, such as ``("data", "fetch")``, with its parser."""
-    found = {path: p} if path else {}
-    for name, inner in inner_parsers(p).items():
-        found |= tree(inner, (*path, name))
-    return found
-
-
-def _help(p: argparse.ArgumentParser, path: tuple[str, ...]) -> str:
-    for action in p._actions:
-        if isinstance(action, argparse._SubParsersAction):
-            helps = {a.dest: a.help or "" for a in action._choices_actions}
-            return helps.get(path[0], "") if len(path) == 1 else _help(action.choices[path[0]], path[1:])
-    return ""
 
 
 def _command(name: str, p: argparse.ArgumentParser, help: str) -> list[str]:

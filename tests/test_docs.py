@@ -19,6 +19,7 @@ from data_room import sketchy_like
 from sakerepro import paths
 from sakerepro.__main__ import main, parser
 from sakerepro.card import model_card
+from sakerepro.commands.completion import command_tree, inner_parsers
 from sakerepro.runs import Run, all_runs
 
 # Not run, only parsed by the real parser, and why. Everything else in the documents is run, or `make -n` reads it.
@@ -156,8 +157,8 @@ def test_the_reference_has_every_name_and_every_command() -> None:
         assert f"`sr.{name}`\n" in text, name
     commands = (paths.root() / "docs" / "commands.md").read_text(encoding="utf-8")
     sections = {text.partition("`")[0]: text for text in commands.split("\n## `")[1:]}
-    tree = build().tree(parser())
-    leaves = {" ".join(path): inner for path, inner in tree.items() if not build().inner_parsers(inner)}
+    tree = command_tree(parser())
+    leaves = {" ".join(path): inner for path, inner in tree.items() if not inner_parsers(inner)}
     assert list(sections) == list(leaves)
     for path, inner in leaves.items():
         flags = [o for a in inner._actions for o in a.option_strings if a.dest != "help"]

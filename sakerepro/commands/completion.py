@@ -53,7 +53,7 @@ def _completion(arguments: argparse.Namespace) -> None:
 
 def script(parser: argparse.ArgumentParser, shell: str) -> str:
     """The completion script of a shell."""
-    tree = _tree(parser, ())
+    tree = command_tree(parser)
     if shell == "fish":
         return _fish(tree)
     bash = _bash(tree)
@@ -63,23 +63,31 @@ def script(parser: argparse.ArgumentParser, shell: str) -> str:
 Tree = dict[tuple[str, ...], argparse.ArgumentParser]  # ("data", "fetch") -> its parser
 
 
-def _tree(parser: argparse.ArgumentParser, path: tuple[str, ...]) -> Tree:
+def command_tree(parser: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Tree:
+    """Every command with its parser, the whole command line under ``()`` first."""
     tree = {path: parser}
-    for name, inner in _inner(parser).items():
-        tree |= _tree(inner, (*path, name))
+    for name, inner in inner_parsers(parser).items():
+        tree |= command_tree(inner, (*path, name))
     return tree
 
 
-def _inner(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+def inner_parsers(parser: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The sub-commands of a parser by name."""
     found = [a for a in parser._actions if isinstance(a, argparse._SubParsersAction)]
     return dict(found[0].choices) if found else {}
 
 
+def inner_helps(parser: argparse.ArgumentParser) -> dict[str, str]:
+    """The short help of each sub-command of a parser."""
+    return {a.dest: a.help or "" for s in parser._actions if isinstance(s, argparse._SubParsersAction)
+            for a in s._choices_actions}  # fmt: skip
+
+
 def _words(parser: argparse.ArgumentParser) -> list[str]:
     """What can stand next: commands, values of a positional with choices, flags."""
-    positional = [str(c) for a in parser._actions if not a.option_strings and a.choices and not _inner(parser)
+    positional = [str(c) for a in parser._actions if not a.option_strings and a.choices and not inner_parsers(parser)
                   for c in a.choices]  # fmt: skip
-    return [*_inner(parser), *positional, *(o for a in parser._actions for o in a.option_strings)]
+    return [*inner_parsers(parser), *positional, *(o for a in parser._actions for o in a.option_strings)]
 
 
 def _valued(parser: argparse.ArgumentParser) -> list[argparse.Action]:
@@ -90,7 +98,7 @@ def _bash(tree: Tree) -> str:
     steps, values, words = [], [], []
     for path, parser in tree.items():
         name = "".join(f" {p}" for p in path)
-        steps += [f'            "{name} {c}") command="{name} {c}" ;;' for c in _inner(parser)]
+        steps += [f'            "{name} {c}") command="{name} {c}" ;;' for c in inner_parsers(parser)]
         for action in _valued(parser):
             when = "|".join(f'"{name} {o}"' for o in action.option_strings)
             choices = " ".join(map(str, action.choices or ()))
@@ -104,10 +112,9 @@ def _fish(tree: Tree) -> str:
     lines = ["# sakerepro completion fish > ~/.config/fish/completions/sakerepro.fish"]
     for path, parser in tree.items():
         seen = "; and ".join(f"__fish_seen_subcommand_from {p}" for p in path) or "__fish_use_subcommand"
-        inner = _inner(parser)
+        inner = inner_parsers(parser)
         before = f"{seen}; and not __fish_seen_subcommand_from {' '.join(inner)}" if inner and path else seen
-        helps = {a.dest: a.help or "" for s in parser._actions if isinstance(s, argparse._SubParsersAction)
-                 for a in s._choices_actions}  # fmt: skip
+        helps = inner_helps(parser)
         for name in inner:
             lines.append(f"complete -c sakerepro -f -n {_quoted(before)} -a {name} -d {_quoted(helps.get(name, ''))}")
         for action in parser._actions:
