@@ -21,25 +21,38 @@ KS = (25, 100, 200)
 def evaluate(student: Student, data: Dataset, e: Experiment) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
     """Embed, hash, rank and measure.
 
-    Binary codes come from an ITQ rotation learned on the training features alone (section 4.1).
-
     Returns:
-        Measurements, one dict each (task, representation, metric, convention, ties, value), and arrays: embeddings,
-        labels and per-query average precision.
+        Measurements as of :func:`measure`, and arrays: embeddings, labels and per-query average precision.
     """
     sets = {"query": data.query, "gallery": data.gallery, "train_photo": data.train_photo,
             "train_sketch": data.train_sketch}  # fmt: skip
     arrays = {name: embed(student, images, e.size) for name, images in sets.items()}
     arrays |= {f"{name}_labels": images.labels for name, images in sets.items()}
+    measured, aps = measure(arrays, data, e)
+    return measured, arrays | aps
+
+
+def measure(
+    arrays: dict[str, np.ndarray], data: Dataset, e: Experiment
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+    """Hash, rank and measure embeddings.
+
+    Binary codes come from an ITQ rotation learned on the training features alone (section 4.1).
+
+    Args:
+        arrays: ``query``, ``gallery``, ``train_photo``, ``train_sketch``: (N, dim) embeddings of
+            the images of ``data``.
+
+    Returns:
+        Measurements, one dict each (task, representation, metric, convention, ties, value), and the (Q,) average
+        precisions of the queries by ``ap/task/representation``.
+    """
     measured = _tasks(arrays, data, lambda x: x, "cosine", f"{e.dim}-d", e.photo_queries)
     for bits in e.bits:
         if bits <= e.dim:
             itq = ITQ(bits=bits, seed=e.seed).fit(np.concatenate([arrays["train_photo"], arrays["train_sketch"]]))
             measured += _tasks(arrays, data, itq.transform, "hamming", f"{bits}-bit", e.photo_queries)
-    for entry in measured:
-        if "ap" in entry:
-            arrays[f"ap/{entry['task']}/{entry['representation']}"] = entry.pop("ap")
-    return measured, arrays
+    return measured, {f"ap/{m['task']}/{m['representation']}": m.pop("ap") for m in measured if "ap" in m}
 
 
 def trace_function(data: Dataset, e: Experiment) -> Callable[[Student], dict[str, float]]:

@@ -14,7 +14,8 @@ from . import _inputs, _ranking
 from .errors import ConfigError, DataError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator
+    from contextlib import AbstractContextManager
 
     from ._inputs import Array
 
@@ -109,10 +110,15 @@ class ITQ:
             raise ConfigError(f"iterations={self.iterations} is below 0. The paper of ITQ uses 50.")
         if len(x) < 2:
             raise DataError("features hold one image. ITQ needs at least two to find a direction.")
+        with _one_blas_thread():
+            self._fit(x)
+        return self
+
+    def _fit(self, x: np.ndarray) -> None:
         mean, components = _principal(x, self.bits)
         v = _apply(x, mean, components.T, x.dtype)
         rotation, _ = np.linalg.qr(np.random.default_rng(self.seed).standard_normal((self.bits, self.bits)))
-        size = sum(float(np.square(part, dtype=np.float64).sum()) for part in _chunks(v)) / len(v)
+        size = float(_total(lambda share: np.square(share, dtype=np.float64).sum(), v)) / len(v)
         signs, errors = _Signs(v), []
         for step in range(self.iterations + 1):
             correlation = signs.of(rotation)
@@ -124,7 +130,6 @@ class ITQ:
         self.mean_, self.components_, self.rotation_ = mean, components, rotation
         self.quantization_errors_ = np.asarray(errors)
         self.n_features_in_ = x.shape[1]
-        return self
 
     def project(self, features: Array) -> np.ndarray:
         """(N, d) features to (N, bits) rotated real values; their signs are the code."""
@@ -133,7 +138,8 @@ class ITQ:
         x = _inputs.features(features, "features")
         if x.shape[1] != self.n_features_in_:
             raise DataError(f"features have {x.shape[1]} columns; ITQ was fitted on {self.n_features_in_}.")
-        return _apply(x, self.mean_, self.components_.T @ self.rotation_, np.dtype(np.float64))
+        with _one_blas_thread():
+            return _apply(x, self.mean_, self.components_.T @ self.rotation_, np.dtype(np.float64))
 
     def transform(self, features: Array) -> np.ndarray:
         """(N, d) features to (N, bits / 8) packed uint8 codes."""
@@ -167,20 +173,37 @@ class ITQ:
 
 
 _ROWS = 4096  # images that are worked on together: what they need stays in the cache
+_SHARES = 16  # parts of a sum over all images, added in their order: the number of threads changes no bit
+
+
+def _one_blas_thread() -> AbstractContextManager[Any]:
+    """Rows are shared out by `_ranking.each`; a BLAS that threads by itself leaves its threads spinning in the way."""
+    from threadpoolctl import threadpool_limits
+
+    return threadpool_limits(limits=1, user_api="blas")
 
 
 def _chunks(x: np.ndarray, rows: int = _ROWS) -> Iterator[np.ndarray]:
     return (x[s : s + rows] for s in range(0, len(x), rows))
 
 
+def _total(of_share: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
+    """The sum of what ``of_share`` makes of up to ``_SHARES`` parts of the images."""
+    return sum(_ranking.each(of_share, _chunks(x, -(-len(x) // _SHARES))), start=np.zeros(()))
+
+
 def _principal(x: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
     """(d,) mean and the first (bits, d) principal directions in float64, each with its largest entry positive."""
-    mean = sum((part.sum(axis=0, dtype=np.float64) for part in _chunks(x)), np.zeros(x.shape[1])) / len(x)
-    scatter = np.zeros((x.shape[1], x.shape[1]))
-    for part in _chunks(x):
-        centred = part - mean.astype(x.dtype)
-        scatter += centred.T @ centred
-    _, vectors = np.linalg.eigh(scatter)
+    mean = _total(lambda share: share.sum(axis=0, dtype=np.float64), x) / len(x)
+
+    def scatter(share: np.ndarray) -> np.ndarray:
+        total = np.zeros((x.shape[1], x.shape[1]))
+        for part in _chunks(share):
+            centred = part - mean.astype(x.dtype)
+            total += centred.T @ centred
+        return total
+
+    _, vectors = np.linalg.eigh(_total(scatter, x))
     components = vectors[:, ::-1][:, :bits].T
     largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], 1)
     return mean, components * np.where(largest < 0, -1, 1)
@@ -189,8 +212,12 @@ def _principal(x: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
 def _apply(x: np.ndarray, mean: np.ndarray, matrix: np.ndarray, kind: np.dtype) -> np.ndarray:
     """(x - mean) @ matrix as the type of x; the product itself in type `kind`."""
     out, mean, matrix = np.empty((len(x), matrix.shape[1]), x.dtype), mean.astype(kind), matrix.astype(kind)
-    for part, rows in zip(_chunks(x), _chunks(out), strict=True):
+
+    def fill(part_and_rows: tuple[np.ndarray, np.ndarray]) -> None:
+        part, rows = part_and_rows
         rows[:] = (part.astype(kind, copy=False) - mean) @ matrix
+
+    _ranking.each(fill, zip(_chunks(x), _chunks(out), strict=True))
     return out
 
 
@@ -205,7 +232,7 @@ class _Signs:
         for part, tile in zip(_chunks(v, TILE), self.tiles, strict=True):
             fill_tile(part, np.arange(len(part)), np.ones(len(part)), tile)
         self.positive = np.zeros(self.tiles.shape, np.bool_)  # B = -1 at first
-        total = sum((part.sum(axis=0, dtype=np.float64) for part in _chunks(v)), np.zeros(v.shape[1]))
+        total = _total(lambda share: share.sum(axis=0, dtype=np.float64), v)
         self.correlation = -np.repeat(total[None], v.shape[1], axis=0)  # (bits, d): B^T V
 
     def of(self, rotation: np.ndarray) -> np.ndarray:

@@ -18,6 +18,7 @@ from .errors import SakeError
 from .files import read_json, short_hash, write_json
 from .items import ITEMS, experiments
 from .provenance import code_parts, memory_gib, provenance
+from .remeasure import measuring_parts
 from .runs import Run
 
 PRESETS = ("mini", "small", "paper")
@@ -108,8 +109,11 @@ def _changes(record: Mapping[str, Any]) -> list[str]:
         found.append(f"{other} runs are of other settings now")
     if unknown := sum(not record["code"][run["code"]] for run in record["runs"].values()):
         found.append(f"{unknown} runs do not say which code made them")
-    if changed := _modules(code_parts("runs"), *filter(None, record["code"].values())):
-        found.append(f"runs made with other {changed}")
+    codes = [*filter(None, record["code"].values())]
+    if changed := _modules(code_parts("runs"), *codes):
+        only_measured = not _modules(_less(code_parts("runs")), *map(_less, codes))
+        hint = " (sakerepro remeasure mends that without training)" if only_measured else ""
+        found.append(f"runs made with other {changed}{hint}")
     if changed := _modules(_item_parts(), record["made"]["parts"]):
         found.append(f"shown by other {changed}")
     if record["notebook"] != _notebook_digest(item):
@@ -122,6 +126,12 @@ def _modules(now: Mapping[str, str], *then: Mapping[str, str]) -> str:
     changed = sorted({m for old in then for m in now.keys() | old.keys() if now.get(m) != old.get(m)})
     few = ", ".join(f"{m.rpartition('.')[2]}.py" for m in changed[:4])
     return f"{few} and {len(changed) - 4} more" if len(changed) > 4 else few
+
+
+def _less(parts: Mapping[str, str]) -> dict[str, str]:
+    """The modules that a run's embeddings depend on."""
+    measuring = measuring_parts()
+    return {name: digest for name, digest in parts.items() if name not in measuring}
 
 
 def _item_parts() -> dict[str, str]:

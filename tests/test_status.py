@@ -83,6 +83,8 @@ def test_runs_of_other_code_are_named_by_module() -> None:
     assert status("figure4", "mini").why == "runs made with other packing.py, losses.py"
     make("figure4", parts={**code_parts("runs"), **dict.fromkeys(("losses", "loop", "model", "runs", "new"), "0")})
     assert status("figure4", "mini").why == "runs made with other loop.py, losses.py, model.py, new.py and 1 more"
+    make("figure4", parts={**code_parts("runs"), "hashing": "0"})
+    assert status("figure4", "mini").why.startswith("runs made with other hashing.py (sakerepro remeasure mends")
     make("figure4", parts={})
     assert status("figure4", "mini").why == "2 runs do not say which code made them"
 

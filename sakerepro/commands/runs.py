@@ -37,6 +37,16 @@ def add(commands: Any) -> None:
     evaluate.add_argument("--json", action="store_true", help="for scripts")
     evaluate.set_defaults(function=_evaluate)
 
+    again = commands.add_parser(
+        "remeasure", help="measure finished runs again after a change of metrics or codes, without training",
+        description="Hash, rank and measure the kept embeddings of finished runs with the code of now, and put the "
+        "numbers in the place of the old ones. By default the runs whose measuring code changed since. What training "
+        "made stays; make the items again afterwards (make all).",
+    )  # fmt: skip
+    again.add_argument("run", metavar="RUN", nargs="*", help="id of a run (a part of it is enough), or its folder")
+    again.add_argument("--json", action="store_true", help="for scripts")
+    again.set_defaults(function=_remeasure)
+
     runs = commands.add_parser("runs", help="list finished runs with their main numbers")
     runs.add_argument("--json", action="store_true", help="for scripts")
     runs.set_defaults(function=_runs)
@@ -165,6 +175,34 @@ def _evaluate(arguments: argparse.Namespace) -> None:
           f"{len(data.unseen)} unseen classes")  # fmt: skip
     print_metrics(metrics)
     print(note)
+
+
+def _remeasure(arguments: argparse.Namespace) -> int:
+    from tqdm import tqdm
+
+    from ..remeasure import furthest, outdated, remeasure
+    from ..runs import all_runs, named_run
+
+    chosen = [named_run(name) for name in arguments.run] or [r for r in all_runs() if outdated(r)]
+    done: list[dict[str, Any]] = []
+    failed = []
+    for r in tqdm(chosen, "runs", disable=None, leave=False):
+        try:
+            why, before = outdated(r), r.metrics()
+            done.append({"run": r.id, "changed_code": why, "furthest": furthest(before, remeasure(r).metrics())})
+        except SakeError as error:  # of one run; the others are measured all the same
+            failed.append({"run": r.id, "problem": str(error)})
+    if arguments.json:
+        print_json({"measured": done, "failed": failed})
+        return 1 if failed else 0
+    if done:
+        rows = [[d["run"], f"{d['furthest']:.1e}", " ".join(d["changed_code"]) or "none"] for d in done]
+        print_table(["run", "largest change", "code that changed"], rows)
+    elif not failed:
+        print("Every finished run was measured by the code of now.")
+    for entry in failed:
+        print(f"Not measured: {entry['run']}: {entry['problem']}")
+    return 1 if failed else 0
 
 
 def _against_stored(r: Run, metrics: list[dict[str, Any]]) -> str:
