@@ -55,14 +55,15 @@ def version(package: str) -> str:
 
 
 def keep(name: str, rows: list[Row], load: float) -> Path:
-    """Put one module's rows into the file of this machine; the other modules' rows stay."""
+    """Put the rows of one piece of work into the file of this machine; what was measured of others stays."""
     about: dict[str, Any] = provenance()
     about["packages"] |= {package: version(package) for package in PEERS}
     about |= {"load_before": round(load, 2), "date": time.strftime("%Y-%m-%d")}
     machine = re.sub(r"[^a-z0-9]+", "-", f"{about['processor']} {about['threads']} threads".lower()).strip("-")
     path = paths.results("bench") / f"{machine}.json"
     kept = read_json(path) if path.exists() else {}
-    write_json(path, kept | {name: {"about": about, "rows": [vars(row) for row in rows]}})
+    done = {rows[0].work: {"about": about, "rows": [vars(row) for row in rows]}}
+    write_json(path, kept | {name: kept.get(name, {}) | done})
     return path
 
 
@@ -78,10 +79,10 @@ def main() -> None:
     for name in chosen.names or known:
         print(f"{name} ...", flush=True)
         load = os.getloadavg()[0]
-        rows = importlib.import_module(f"benchmarks.{name}").rows(chosen.quick)
-        everything += rows
-        if not chosen.quick:
-            print(f"  kept in {paths.shown(keep(name, rows, load))}", flush=True)
+        for rows in importlib.import_module(f"benchmarks.{name}").rows(chosen.quick):
+            everything += rows
+            if not chosen.quick:
+                print(f"  kept in {paths.shown(keep(name, rows, load))}", flush=True)
     print(table(everything))
 
 

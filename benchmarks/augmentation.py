@@ -6,7 +6,7 @@ torchvision's one scale for both axes and its turning about the centre cost the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -127,6 +127,6 @@ CONTENDERS = {
 CASES = [Case(f"{IMAGES} packed images to augmented batches, one core", images, CONTENDERS, fast_enough, moments)]
 
 
-def rows(quick: bool) -> list[Row]:
-    """One row for each side."""
+def rows(quick: bool) -> Iterator[list[Row]]:
+    """One row for each side, case by case."""
     return run_cases(__name__, quick)

@@ -9,7 +9,7 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -140,10 +140,11 @@ def measure(module: str, number: int, case: Case, quick: bool) -> list[Row]:
     return [rows[who] for who in case.contenders]
 
 
-def run_cases(module: str, quick: bool) -> list[Row]:
-    """Rows of all ``CASES`` of a module."""
+def run_cases(module: str, quick: bool) -> Iterator[list[Row]]:
+    """Rows of each of the ``CASES`` of a module as it is done: what was measured is at hand if a later one fails."""
     cases: Iterable[Case] = importlib.import_module(module).CASES
-    return [row for number, case in enumerate(cases) for row in measure(module, number, case, quick)]
+    for number, case in enumerate(cases):
+        yield measure(module, number, case, quick)
 
 
 def peak_memory(module: str, number: int, who: str, share: float) -> float | None:

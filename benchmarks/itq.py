@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -66,6 +66,6 @@ CONTENDERS = {
 CASES = [Case("ITQ, 200,000 x 512 to 64 bits, 50 iterations", features, CONTENDERS, twice_as_fast, loss)]
 
 
-def rows(quick: bool) -> list[Row]:
-    """One row for each side."""
+def rows(quick: bool) -> Iterator[list[Row]]:
+    """One row for each side, case by case."""
     return run_cases(__name__, quick)

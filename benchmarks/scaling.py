@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
+
 import numpy as np
 
 from sakerepro import paths
@@ -22,19 +25,24 @@ def _case(photos: int) -> Case:
 CASES = [_case(photos) for photos in PHOTOS]
 
 
-def rows(quick: bool) -> list[Row]:
+def rows(quick: bool) -> Iterator[list[Row]]:
     """One row for each gallery and side; the last of ours carries the bar, and the curve is drawn."""
-    found = run_cases(__name__, quick)
-    if quick:
-        return found
+    found: list[Row] = []
+    for case in run_cases(__name__, quick):
+        found += case
+        if len(found) == sum(len(c.contenders) for c in CASES) and not quick:
+            _draw(found)
+            case = [_judged(found)]
+        yield case
+
+
+def _judged(found: list[Row]) -> Row:
     mine = [row for row in found if row.who == OURS]
     first, last = mine[2], mine[-1]
     growth = last.seconds / first.seconds / (PHOTOS[-1] / PHOTOS[2])  # type: ignore[operator]
     spread = (last.peak_mib or 0) - (first.peak_mib or 0)
     text = f"time linear, memory constant: {growth:.2f} x the time a photo of 10^5, {spread:+.0f} MiB"
-    _draw(found)
-    judged = Row(**{**vars(last), "bar": text, "holds": growth <= 1.25 and spread <= 32})
-    return [judged if row is last else row for row in found]
+    return replace(last, bar=text, holds=growth <= 1.25 and spread <= 32)
 
 
 def _draw(found: list[Row]) -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -93,6 +93,6 @@ def _case(name: str, make: Callable[[float], Task], run: Callable[[Task], Any], 
 CASES = [_case("cosine 64-d", features, ours, "cosine"), _case("Hamming 64 bits", codes, ours_codes, "hamming")]
 
 
-def rows(quick: bool) -> list[Row]:
-    """One row for each side."""
+def rows(quick: bool) -> Iterator[list[Row]]:
+    """One row for each side, case by case."""
     return run_cases(__name__, quick)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -79,6 +80,6 @@ CONTENDERS = {OURS: Contender(ours), NLTK: Contender(with_nltk, "nltk", hindranc
 CASES = [Case("semantic matrix, 250 x 1,000 classes, once loaded", classes, CONTENDERS, under_a_second, compared)]
 
 
-def rows(quick: bool) -> list[Row]:
-    """One row for each side."""
+def rows(quick: bool) -> Iterator[list[Row]]:
+    """One row for each side, case by case."""
     return run_cases(__name__, quick)

@@ -9,7 +9,7 @@ Images are random; so are the weights where no pretrained ones are at hand: neit
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -176,6 +176,6 @@ CASES = [
 ]
 
 
-def rows(quick: bool) -> list[Row]:
-    """One row for each side."""
+def rows(quick: bool) -> Iterator[list[Row]]:
+    """One row for each side, case by case."""
     return run_cases(__name__, quick)

@@ -61,8 +61,11 @@ def test_file_of_a_machine_keeps_what_other_modules_left(rows):
     path = main.keep("one", rows[0], load=0.5)
     assert main.keep("two", rows[0][:1], load=0.25) == path
     kept = read_json(path)
-    assert set(kept) == {"one", "two"} and len(kept["one"]["rows"]) == 3
-    assert kept["two"]["about"]["packages"]["torch"] and kept["two"]["about"]["load_before"] == 0.25
+    assert set(kept) == {"one", "two"} and len(kept["one"]["work"]["rows"]) == 3
+    about = kept["two"]["work"]["about"]
+    assert about["packages"]["torch"] and about["load_before"] == 0.25
+    main.keep("one", [replace(rows[0][0], work="other work")], load=0.5)
+    assert set(read_json(path)["one"]) == {"work", "other work"}
 
 
 def test_a_lap_counts_in_place_of_the_whole_call(monkeypatch):
@@ -149,6 +152,15 @@ def test_the_gpu_script_runs_to_its_end(setup):
         assert lap.seconds > 0 and np.isfinite(lap.answer[0]) and "10 images" in case.remark(who, pair, lap.answer)
 
 
+def test_the_first_queries_stand_for_all():
+    ranking = importlib.import_module("benchmarks.ranking")
+    task = ranking.features(1200, 2000, 7)(1.0)
+    lap, few = ranking.share(ranking.argsort)(task), ranking.QUERIES
+    assert lap.answer["mAP@all"] == pytest.approx(ranking.ours(task)[0].ap[:few].mean(), abs=1e-6)
+    measured = ranking.share(lambda some: len(some.query))(task)
+    assert measured.answer == few and 0 < measured.seconds < 1
+
+
 def test_ranking_and_itq_on_the_device_answer_as_ours_do():
     gpu = importlib.import_module("benchmarks.gpu")
     ranking, itq = (importlib.import_module(f"benchmarks.{name}") for name in ("ranking", "itq"))
@@ -167,5 +179,5 @@ def test_ranking_and_itq_on_the_device_answer_as_ours_do():
 def test_without_a_gpu_the_script_says_that_it_was_not_run():
     if torch.cuda.is_available():
         pytest.skip("there is a GPU here")
-    row = importlib.import_module("benchmarks.gpu").rows(quick=False)[0]
+    ((row,),) = importlib.import_module("benchmarks.gpu").rows(quick=False)
     assert row.seconds is None and row.note.startswith("not run") and "not run" in main.table([row])
