@@ -233,8 +233,15 @@ class Classifier(nn.Module):
 def build_classifier(name: str, num_classes: int, state: dict[str, Tensor] | None = None) -> Classifier:
     """Build an ungated classifier, optionally with weights named as timm or torchvision name them, loaded strictly.
 
+    Args:
+        name: one of ``ARCHITECTURES`` or any model of timm, without ``cse_``.
+        num_classes: C_O, the outputs of the classifier; with ``state``, as many as its weights have.
+        state: all weights, by name, the classifier's included; only the counters of batch norm may be missing.
+            ``None`` leaves the random weights that the network is made with.
+
     Raises:
-        ConfigError: for an unknown name. DataError: for weights of another network or shape.
+        ConfigError: for an unknown name, or a network that does not end in one linear classifier.
+        DataError: for weights of another network or shape.
     """
     spec = architecture(name)
     network: Any = spec.make(num_classes)

@@ -129,7 +129,14 @@ def claims(
 
 
 def verdict_lines(item: str, frame: pd.DataFrame) -> list[str]:
-    """``["table4.cse: holds", ...]``."""
+    """The verdicts of :func:`claims` as text: ``["table4.cse: holds", ...]``.
+
+    Args:
+        item, frame: as in :func:`claims`, with its other arguments at their defaults.
+
+    Raises:
+        ConfigError: as :func:`claims`.
+    """
     return claims(item, frame).lines
 
 

@@ -256,7 +256,7 @@ def open_collection(folder: Path | str) -> Collection:
         folder: of the index, as :func:`index_photos` made it.
 
     Raises:
-        RunError: if a file of it is missing or damaged.
+        RunError: if files of it are missing, damaged, or do not fit each other (then its cause is a ValueError).
     """
     folder = Path(folder)
     about, listed = files.read_json(folder / "index.json"), files.read_json(folder / "files.json")

@@ -37,7 +37,18 @@ def apply(
 
 
 def embed(network: Any, image_set: ImageSet, size: int, batch: int = 256) -> np.ndarray:
-    """(N, d) float32 embeddings of a set by anything with ``embed(images, domain)`` and a ``backbone``."""
+    """Embed a whole set.
+
+    Args:
+        network: a :class:`Student`, or anything with ``eval()``, ``embed(images, domain)`` and a ``backbone`` that has
+            ``mean`` and ``std``; on the GPU if there is one. It is put in eval mode and left there.
+        image_set: N photos or N sketches; the network is told its domain.
+        size: side of the network's square input, in pixels; images of another size are scaled.
+        batch: images embedded at once.
+
+    Returns:
+        (N, d) float32 embeddings in the order of the set, as the network gives them; (0, 0) of an empty set.
+    """
     network.eval()
     return apply(network.embed, network.backbone, image_set, size, batch)
 

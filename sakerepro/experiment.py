@@ -181,8 +181,12 @@ def preset(name: str, **changes: Any) -> Experiment:
     another data set than the preset's own comes that data set's usual split, and a teacher that the preset trains is
     still trained on the preset's own original domain, unless ``split`` and ``teacher_data`` say otherwise.
 
+    Args:
+        name: ``"mini"``, ``"small"`` or ``"paper"``.
+        changes: settings of :class:`Experiment` by name, in place of the preset's.
+
     Raises:
-        ConfigError: for an unknown preset or setting.
+        ConfigError: for an unknown preset or setting, or a value that a setting cannot have.
     """
     if name not in PRESETS:
         raise ConfigError(f"Unknown preset {name!r}. {near_misses(name, list(PRESETS))}")

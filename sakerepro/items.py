@@ -35,6 +35,12 @@ MORE: dict[str, Callable[[Sequence[Run]], Iterable[Row]]] = {  # what an item me
 def experiments(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,)) -> list[Experiment]:
     """The experiments behind a table or figure, each once.
 
+    Args:
+        item: ``"table1"`` ... ``"table5"``, ``"splits"``, ``"forgetting"``, ``"figure3"`` ... ``"figure5"``,
+            ``"cost"`` or ``"length"``.
+        preset_name: ``"mini"``, ``"small"`` or ``"paper"``.
+        seeds: of the trained runs; the pretrained network is taken with one seed only.
+
     Raises:
         ConfigError: for an unknown item or preset, or seeds that are not distinct numbers from 0 on.
     """
@@ -51,7 +57,14 @@ def experiments(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,
 def item_runs(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,)) -> list[Run]:
     """Find or make all runs of an item, saying which is which of how many.
 
+    Args:
+        item, preset_name, seeds: as in :func:`experiments`.
+
+    Returns:
+        The finished runs, in the order of :func:`experiments`.
+
     Raises:
+        ConfigError: as :func:`experiments`.
         RunError: if runs that are to be compared were made on different images or with different teachers.
     """
     seeds = list(seeds)

@@ -53,5 +53,16 @@ def sake_loss(
 
 
 def teacher_loss(original_logits: Tensor, teacher_logits: Tensor) -> Tensor:
-    """Cross-entropy to the teacher's own prediction (section 3.4, L_teacher): L_SAKE without semantics."""
+    """Cross-entropy to the teacher's own prediction (section 3.4, L_teacher): L_SAKE without semantics.
+
+    Args:
+        original_logits: (N, C_O) student logits over the original classes, photos only.
+        teacher_logits: (N, C_O) logits of the frozen teacher on the same augmented photos.
+
+    Returns:
+        Scalar mean over the N photos; 0 for N = 0.
+
+    Raises:
+        ValueError: if the two shapes differ.
+    """
     return sake_loss(original_logits, teacher_logits, torch.zeros_like(teacher_logits), lambda2=0.0)

@@ -172,7 +172,14 @@ def class_gains(runs: Iterable[Run]) -> pd.DataFrame:
 
     Columns: ``split``, ``class``, ``gain`` (mAP@all of SAKE less that of L_B), ``confidence`` (the teacher's largest
     probability, mean over the class's gallery photos), ``LCH`` (Leacock-Chodorow similarity to the nearest original
-    class).
+    class, in nats).
+
+    Args:
+        runs: finished runs, as from ``item_runs("figure5")``: one or more of SAKE, each with the L_B run that differs
+            in ``lambda_sake`` alone. All others are left out.
+
+    Raises:
+        ConfigError: if a run of SAKE has no such partner.
     """
     frames = pd.concat([_gains(pair) for pair in pairs(runs)])
     return frames.groupby(["split", "class"], sort=False).mean(numeric_only=True).reset_index()

@@ -50,13 +50,14 @@ def factorise(weight: Tensor, dim: int, seed: int = 0) -> tuple[Tensor, Tensor]:
 
     Args:
         weight: (C_O, F) weight of the pretrained classifier.
-        dim: d, at most F.
+        dim: d, from 1 to F.
+        seed: of the random directions; only where d exceeds C_O are there any.
 
     Returns:
-        Feature weight (d, F) and head weight (C_O, d).
+        Feature weight (d, F) and head weight (C_O, d), float32.
 
     Raises:
-        ConfigError: if d is larger than F.
+        ConfigError: if d is below 1 or larger than F.
     """
     num_classes, width = weight.shape
     if not 1 <= dim <= width:

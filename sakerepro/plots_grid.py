@@ -36,6 +36,10 @@ def retrieval_grid(
     steps from best to worst.
 
     Args:
+        run: a finished run; its unseen classes are shown.
+        n_queries: rows; fewer if fewer classes have queries.
+        k: photos a row.
+        cases: ``"mixed"``, ``"bad"`` or ``"good"``, see above.
         images: show the pictures, or tiles with class names instead. ``None``: pictures of the generated world only.
             Pictures of a real data set are for your own eyes: ``save`` refuses to put them below ``results/``.
 

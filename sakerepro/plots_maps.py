@@ -29,6 +29,7 @@ def tsne_map(run: Run, seed: int = 0, max_points: int = 2000) -> Figure:
     would lie over each other. Distances between groups in a t-SNE mean little.
 
     Args:
+        run: a finished run; its queries and its gallery are shown.
         seed: of the t-SNE and of the choice of points.
         max_points: at most so many, photos and sketches in proportion, drawn at random.
 
@@ -40,7 +41,16 @@ def tsne_map(run: Run, seed: int = 0, max_points: int = 2000) -> Figure:
 
 @styled
 def tsne_pair(run_a: Run, run_b: Run, seed: int = 0, max_points: int = 2000) -> Figure:
-    """Figure 4 as in the paper: SAKE's map above the baseline's, each a joint t-SNE of its own."""
+    """Figure 4 as in the paper: SAKE's map above the baseline's, each a joint t-SNE of its own.
+
+    Args:
+        run_a: the finished run of the upper row.
+        run_b: the finished run of the lower row.
+        seed, max_points: as in :func:`tsne_map`, for each of the two maps.
+
+    Raises:
+        ConfigError: if a map has fewer than 5 points.
+    """
     return _maps([run_a, run_b], seed, max_points)
 
 

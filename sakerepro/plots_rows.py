@@ -144,6 +144,9 @@ def bits_curve(
 ) -> Figure:
     """Table 2 as curves: accuracy over the length of the binary code, ours filled, the paper's hollow.
 
+    Args:
+        frame, metric, setting, convention: as in :func:`comparison_bars`; Table 2 has ``"mAP@all"`` alone.
+
     Raises:
         ConfigError: for mixed presets or ambiguous rows, or if Table 2 has no such metric.
     """  # fmt: skip
@@ -189,6 +192,9 @@ def lambda_curves(
     """Table 5 (``x="lambda_sake"``) or Table 3 (``x="lambda2"``) as curves, the paper's and ours side by side.
 
     The two panels have scales of their own: they are measured on different data unless the preset is ``paper``.
+
+    Args:
+        frame, metric, setting, convention: as in :func:`comparison_bars`; Tables 3 and 5 have ``"mAP@all"`` alone.
 
     Raises:
         ConfigError: for another ``x``, mixed presets or ambiguous rows.

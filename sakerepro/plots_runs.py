@@ -47,6 +47,10 @@ def training_curves(runs: Sequence[Run]) -> Figure:
 
     One line a method (mean over its seeds, with a band from the lowest to the highest).
 
+    Args:
+        runs: finished runs, at least one of them trained. A pretrained network's is a level line where mAP@all was
+            traced.
+
     Raises:
         ConfigError: if no run has been trained for an epoch.
     """
@@ -142,6 +146,12 @@ def precision_recall(runs: Sequence[Run]) -> Figure:
 
     One line a method (mean over its seeds); the thin line is a random order. Ties stand in the order of the gallery.
     See :func:`sakerepro.plots_data.precision_by_recall`.
+
+    Args:
+        runs: finished runs, at least one; those that differ in nothing but their seed are one line.
+
+    Raises:
+        ConfigError: if there is no run, or if a run's gallery has no photo of any query's class.
     """
     groups = run_groups(runs)
     looks = looks_of(groups)

@@ -52,6 +52,10 @@ def code_variant(representation: str, dim: int) -> str:
     """The variant of a row: "" for features, and for codes as long as their features, else "512-d to bits".
 
     The paper does not say which features its codes come from; equal lengths are the default here.
+
+    Args:
+        representation: of the row, such as ``"64-d"`` or ``"64-bit"``.
+        dim: length of the run's embedding.
     """
     return f"{dim}-d to bits" if representation.endswith("-bit") and representation != f"{dim}-bit" else ""
 
@@ -61,6 +65,9 @@ def rows_frame(rows: Iterable[Row]) -> pd.DataFrame:
 
     ``SAKE`` with ``lambda_sake = 0`` is ``L_B``, and with ``lambda1 = 1, lambda2 = 0`` it is ``L_B + L_T`` (section
     3.4), so that tables find the runs they share.
+
+    Args:
+        rows: in any number and order; of equal ones the first is kept.
     """
     return _canonical(pd.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS)))
 
@@ -78,7 +85,15 @@ def _canonical(frame: pd.DataFrame) -> pd.DataFrame:
 
 
 def write_rows(path: Path, rows: Iterable[Row] | pd.DataFrame) -> None:
-    """Write rows as CSV, whole or not at all; numbers keep every digit."""
+    """Write rows as CSV, whole or not at all; numbers keep every digit.
+
+    Args:
+        path: of the file; folders that are missing are made.
+        rows: a frame with the columns ``COLUMNS`` is written as it is, other rows as :func:`rows_frame` gives them.
+
+    Raises:
+        RunError: if the folder cannot be written.
+    """
     frame = rows if isinstance(rows, pd.DataFrame) else rows_frame(rows)
     with files.write_whole(Path(path)) as temporary:
         frame.to_csv(temporary, index=False, columns=list(COLUMNS), lineterminator="\n")
@@ -86,6 +101,12 @@ def write_rows(path: Path, rows: Iterable[Row] | pd.DataFrame) -> None:
 
 def read_rows(path: Path) -> pd.DataFrame:
     """Read what :func:`write_rows` wrote.
+
+    Args:
+        path: of the CSV file.
+
+    Returns:
+        A frame as of :func:`rows_frame`.
 
     Raises:
         DataError: if the file is missing, is no such CSV, or holds a value that is not a finite number.
@@ -160,8 +181,12 @@ def _two_numbers(rows: pd.DataFrame, unit: list[str]) -> str:
 def paper_values(item: str | None = None) -> pd.DataFrame:
     """The numbers of the paper (``results/paper.csv``), of one item if named; a lost number is NaN.
 
+    Args:
+        item: ``"table1"`` ... ``"table5"``, ``"splits"``, ``"forgetting"`` or ``"text"``; ``None`` for all.
+
     Raises:
         ConfigError: for an unknown item.
+        DataError: if the file is missing.
     """
     places = [paths.results() / "paper.csv", paths.package_data("paper.csv")]  # the second ships with the package
     found = next((place for place in places if place.is_file()), None)

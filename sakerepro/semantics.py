@@ -92,9 +92,12 @@ def leacock_chodorow(
 ) -> np.ndarray:
     """Similarity of Leacock and Chodorow (1998), -log((edges + 1) / (2 * 19)), as in Figure 5b of SAKE.
 
+    Args:
+        names: C class names, seen or unseen.
+        original_wnids, synsets, dataset: as in :func:`semantic_similarity`, whose DataError this raises as well.
+
     Returns:
-        (C, C_O) float32 in [0, log 38 = 3.64], equal to NLTK's ``lch_similarity``. Arguments and errors are those of
-        :func:`semantic_similarity`.
+        (C, C_O) float32 in [0, log 38 = 3.64], equal to NLTK's ``lch_similarity``.
     """
     rows, columns, graph = _classes(names, original_wnids, synsets, dataset)
     edges = wordnet.distances(graph, rows, columns)
@@ -123,11 +126,13 @@ def imagenet_overlap(
 ) -> list[Overlap]:
     """Which classes the ImageNet-1k teacher has seen under a name of their own.
 
-    ``relation="synset"`` counts a class as inside if it is one of the 1,000 synsets; ``"related"`` also if it
-    contains one or is contained in one (horse contains sorrel). ``kind`` says which it is in either case.
-
     Of the 30 TU-Berlin test classes 13 are synsets of ImageNet-1k, 10 more are related. The 18 that are told elsewhere
     come out if the first noun sense of each name is taken, which must be an ImageNet synset or the parent of one.
+
+    Args:
+        names, dataset, synsets: as in :func:`resolve_classes`.
+        relation: ``"synset"`` counts a class as inside if it is one of the 1,000 synsets; ``"related"`` also if it
+            contains one or is contained in one (horse contains sorrel). ``kind`` says which it is in either case.
 
     Raises:
         ConfigError: if the relation is unknown.

@@ -102,6 +102,10 @@ def load_original(name: str | Path, size: int, *, root: Path | str | None = None
     Args:
         name: ``"mini"``, ``"tiny-imagenet-40"``, or a folder with ``train/<wnid>/*`` and ``val/<wnid>/*``.
         size: side of the packed images.
+        root: the folder of ``"tiny-imagenet-40"``, or the one that holds it, if it is not in one of
+            ``paths.data_places()``.
+        progress: show a bar while images are packed or drawn.
+        seed: of the generated world; photos from a folder do not depend on it.
         per_class: only the first so many training photos of each class, by name (ImageNet has 1,300).
 
     Raises:

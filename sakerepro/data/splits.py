@@ -77,6 +77,11 @@ def pseudo_unseen(dataset: Dataset, n: int = 10, seed: int = 0) -> Dataset:
     Seen are the other seen classes. Queries are all sketches of the held-out classes, training and validation; the
     gallery is their training photos. The truly unseen classes are not part of the result. Pixels are shared.
 
+    Args:
+        dataset: whose seen classes are parted; it is not changed.
+        n: how many seen classes to hold out.
+        seed: of the draw of these classes.
+
     Raises:
         ConfigError: if ``n`` is not between 1 and the number of seen classes less one.
     """
@@ -110,6 +115,10 @@ def random_split(
     As many sketches of each seen class are held out for validation as in the given split (the median over its classes).
 
     Args:
+        dataset: whose seen and unseen classes are pooled, with all their images; it is not changed.
+        n_unseen: how many unseen classes to draw (30 in the paper).
+        seed: of the draw of the classes and of the validation sketches.
+        min_photos: how many photos each unseen class has at least (section 4.1: 400).
         among: only these classes can become unseen (appendix A.1: classes outside the original domain).
 
     Raises:
@@ -148,6 +157,13 @@ def random_split(
 
 def photo_queries(dataset: Dataset, per_class: int = 10) -> tuple[ImageSet, ImageSet]:
     """For retrieval from photo to photo (ZS-PBIR): the first gallery photos of each class as queries, and the others.
+
+    Args:
+        dataset: of which only the gallery is used.
+        per_class: how many photos of each unseen class become queries.
+
+    Returns:
+        The queries and the rest of the gallery, both in the gallery's order; labels index ``dataset.unseen``.
 
     Raises:
         DataError: if a class has no photo left for the gallery.
