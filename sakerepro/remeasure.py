@@ -66,7 +66,7 @@ def _origin(run: Run, started: float) -> dict[str, Any]:
 
 def furthest(before: list[dict[str, Any]], after: list[dict[str, Any]]) -> float:
     """The largest change of a number; infinite where the two do not measure the same things."""
-    keys = [[tuple(v for k, v in m.items() if k != "value") for m in side] for side in (before, after)]
+    keys = [[{**m, "value": 0.0} for m in side] for side in (before, after)]
     if keys[0] != keys[1]:
         return float("inf")
     return max((abs(a["value"] - b["value"]) for a, b in zip(before, after, strict=True)), default=0.0)

@@ -162,3 +162,20 @@ def test_hamming_counts_differing_bits(rng):
     query, gallery = rng.integers(0, 256, (3, 5)).astype(np.uint8), rng.integers(0, 256, (7, 5)).astype(np.uint8)
     wanted = [[sum(bin(int(a) ^ int(b)).count("1") for a, b in zip(q, g, strict=True)) for g in gallery] for q in query]
     assert hamming(query, gallery).tolist() == wanted
+
+
+def test_the_number_of_threads_changes_no_bit(rng):
+    import torch
+
+    x = rng.standard_normal((20_000, 40), dtype=np.float32)
+    threads, states = torch.get_num_threads(), []
+    try:
+        for n in (1, 2, 3):
+            torch.set_num_threads(n)
+            itq = ITQ(bits=16, iterations=10).fit(x)
+            states.append(itq.state() | {"codes": itq.transform(x)})
+    finally:
+        torch.set_num_threads(threads)
+    for other in states[1:]:
+        for name, array in states[0].items():
+            np.testing.assert_array_equal(other[name], array, err_msg=name)

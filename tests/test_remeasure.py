@@ -99,4 +99,5 @@ def test_a_failure_while_writing_leaves_the_old_run(
 def test_the_largest_change() -> None:
     a = [{"metric": "P@100", "value": 0.5}, {"metric": "mAP@all", "value": 0.2}]
     assert furthest(a, [{**a[0], "value": 0.25}, a[1]]) == 0.25 and furthest([], []) == 0
+    assert furthest(a, [dict(reversed(m.items())) for m in a]) == 0
     assert furthest(a, a[:1]) == furthest(a, a[::-1]) == float("inf")

@@ -33,10 +33,12 @@ def _item(arguments: argparse.Namespace) -> None:
     from ..items import item_rows, item_runs
     from ..notebook import check_parameters, execute, notebook_path
     from ..status import write_record
+    from ..warm import warm_up
 
     seeds = numbers(arguments.seeds, "seeds")
     parameters = {"seeds": seeds, **dict(map(_pair, arguments.p))}
     check_parameters(notebook_path(arguments.name), parameters)
+    warm_up()
     runs = item_runs(arguments.name, arguments.preset, seeds)
     item_rows(arguments.name, runs, str(parameters.get("original", "")))  # here, because a notebook shows no progress
     print(f"{arguments.name}: executing the notebook ...", flush=True)
