@@ -220,3 +220,18 @@ _TEX = {c: "\\" + c for c in "&%$#_{}"} | {
 
 def _latex(text: str) -> str:
     return "".join(_TEX.get(c, c) for c in str(text))
+
+
+def metric_cells(
+    item: str, metric: str, frame: pd.DataFrame, setting: Mapping[str, float] | None, convention: str
+) -> pd.DataFrame:
+    """The cells of one of the paper's tables in one metric.
+
+    Raises:
+        ConfigError: if the table has no such metric.
+    """
+    cells = comparison(item, frame, setting=setting, convention=convention).cells
+    if metric not in set(cells["metric"]):
+        name = f"Table {item.removeprefix('table')}"
+        raise ConfigError(f"{name} has no {metric!r}. {near_misses(metric, tuple(cells['metric'].unique()))}")
+    return cells[cells["metric"] == metric]

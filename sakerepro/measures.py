@@ -179,9 +179,11 @@ def class_gains(runs: Iterable[Run]) -> pd.DataFrame:
             in ``lambda_sake`` alone. All others are left out.
 
     Raises:
-        ConfigError: if a run of SAKE has no such partner.
+        ConfigError: if a run of SAKE has no such partner, or there is none.
     """
-    frames = pd.concat([_gains(pair) for pair in pairs(runs)])
+    if not (found := pairs(runs)):
+        raise ConfigError("None of these runs is one of SAKE, whose gain over L_B is asked for. Give some, with L_B's.")
+    frames = pd.concat([_gains(pair) for pair in found])
     return frames.groupby(["split", "class"], sort=False).mean(numeric_only=True).reset_index()
 
 

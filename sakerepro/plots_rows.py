@@ -12,7 +12,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.lines import Line2D
 
-from .comparison import comparison
+from .comparison import metric_cells
 from .errors import ConfigError, near_misses
 from .measured import measured
 from .plots_labels import data_title
@@ -57,10 +57,8 @@ def comparison_bars(
     Raises:
         ConfigError: for an unknown metric, mixed presets or ambiguous rows.
     """  # fmt: skip
-    cells = comparison("table1", frame, setting=setting, convention=convention).cells
-    if metric not in set(cells["metric"]):
-        raise ConfigError(f"Table 1 has no {metric!r}. {near_misses(metric, tuple(cells['metric'].unique()))}")
-    cells = cells[(cells["metric"] == metric) & (cells["n"].gt(0) | cells["paper"].notna())]
+    cells = metric_cells("table1", metric, frame, setting, convention)
+    cells = cells[cells["n"].gt(0) | cells["paper"].notna()]
     panels = _panels(cells, frame, "table1", setting, convention)
     shown = [panel for _, panel, _ in panels]
     lines = _bar_lines(pd.concat(shown), others)
@@ -150,10 +148,8 @@ def bits_curve(
     Raises:
         ConfigError: for mixed presets or ambiguous rows, or if Table 2 has no such metric.
     """  # fmt: skip
-    cells = comparison("table2", frame, setting=setting, convention=convention).cells
-    if metric not in set(cells["metric"]):
-        raise ConfigError(f"Table 2 has no {metric!r}. {near_misses(metric, tuple(cells['metric'].unique()))}")
-    cells = cells[(cells["metric"] == metric) & cells["representation"].str.endswith("-bit")]
+    cells = metric_cells("table2", metric, frame, setting, convention)
+    cells = cells[cells["representation"].str.endswith("-bit")]
     cells = cells.assign(bits=cells["representation"].str.removesuffix("-bit").astype(int)).sort_values("bits")
     panels = _panels(cells, frame, "table2", setting, convention)
     figure, axes = new_figure(COLUMN if len(panels) == 1 else 5.0, 2.5, 1, len(panels), sharey=True)
@@ -197,13 +193,12 @@ def lambda_curves(
         frame, metric, setting, convention: as in :func:`comparison_bars`; Tables 3 and 5 have ``"mAP@all"`` alone.
 
     Raises:
-        ConfigError: for another ``x``, mixed presets or ambiguous rows.
+        ConfigError: for another ``x``, an unknown metric, mixed presets or ambiguous rows.
     """  # fmt: skip
     items = {"lambda_sake": "table5", "lambda2": "table3"}
     if x not in items:
         raise ConfigError(f"There is no curve over {x!r}. {near_misses(x, tuple(items))}")
-    cells = comparison(items[x], frame, setting=setting, convention=convention).cells
-    cells = cells[cells["metric"] == metric]
+    cells = metric_cells(items[x], metric, frame, setting, convention)
     run = cells["n"].gt(0).any()
     ask = measured(frame, paper_values(items[x]), varies=(x,) if x == "lambda_sake" else ("lambda1", x),
                    setting=setting, convention=convention)  # fmt: skip

@@ -333,6 +333,8 @@ def test_a_gain_needs_its_baseline(rng: np.random.Generator) -> None:
     other = FakeRun(baseline.experiment.but(seed=1))
     with pytest.raises(ConfigError, match="no run with L_B"):
         measures.pairs([sake, other])  # type: ignore[list-item]
+    with pytest.raises(ConfigError, match="None of these runs is one of SAKE"):
+        measures.class_gains([other])  # type: ignore[list-item]
 
 
 def test_codes_of_long_features(rng: np.random.Generator) -> None:

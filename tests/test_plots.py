@@ -483,6 +483,8 @@ def test_lambda_curves_have_zero_on_the_axis():
     assert len(plots.lambda_curves(rows_frame([]), "lambda2").axes) == 1  # nothing run: the paper's alone
     with pytest.raises(ConfigError, match="lambda2"):
         plots.lambda_curves(frame, "lambda3")
+    with pytest.raises(ConfigError, match="Table 5 has no 'P@100'.*mAP@all"):
+        plots.lambda_curves(frame, metric="P@100")
 
 
 def test_gain_by_similarity_shows_means_over_held_out_sets():
