@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import card, check, completion, data, items, photos, runs
+from . import card, check, completion, data, items, measuring, photos, runs
 
-MODULES = (items, runs, card, photos, check, data, completion)  # in the order of --help
+MODULES = (items, runs, measuring, card, photos, check, data, completion)  # in the order of --help
