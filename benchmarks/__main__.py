@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from sakerepro import paths
-from sakerepro.files import read_json, write_json
+from sakerepro.files import read_json, write_json, write_text
 from sakerepro.provenance import provenance
 
 from .common import OURS, Row
@@ -36,10 +36,7 @@ def table(rows: list[Row]) -> str:
         if row.work != work:
             lines += ["", row.work]
             work = row.work
-        own = mine.get(work)
-        seconds = f"{row.seconds:.3f}" if row.seconds is not None else "-"
-        ratio = f"{row.seconds / own:.2f}" if row.seconds is not None and own else "-"
-        memory = f"{row.peak_mib:.0f}" if row.peak_mib is not None else "-"
+        seconds, ratio, memory = _figures(row, mine.get(work))
         lines.append(f"  {row.who:<42}{seconds:>10}{ratio:>9}{memory:>8}  {row.note}")
         if row.bar:
             lines.append(f"    {'reached' if row.holds else 'NOT REACHED'}: {row.bar}")
@@ -63,8 +60,43 @@ def keep(name: str, rows: list[Row], load: float) -> Path:
     path = paths.results("bench") / f"{machine}.json"
     kept = read_json(path) if path.exists() else {}
     done = {rows[0].work: {"about": about, "rows": [vars(row) for row in rows]}}
-    write_json(path, kept | {name: kept.get(name, {}) | done})
+    kept |= {name: kept.get(name, {}) | done}
+    write_json(path, kept)
+    write_text(path.with_suffix(".md"), page(kept))
     return path
+
+
+def page(kept: dict[str, Any]) -> str:
+    """All that is kept of a machine, for people."""
+    entries = [entry for module in kept.values() for entry in module.values()]
+    about = entries[-1]["about"]
+    lines = [
+        f"# Speed on {about['processor']}, {about['threads']} threads", "",
+        "Medians of repeats, all sides in turn, by `make bench`. Memory is the peak above the inputs; ratio is the "
+        f"side's time over ours. {', '.join(f'{k} {v}' for k, v in about['packages'].items())}.",
+    ]  # fmt: skip
+    for entry in entries:
+        rows, about = [Row(**row) for row in entry["rows"]], entry["about"]
+        own = next((row.seconds for row in rows if row.who == OURS), None)
+        when = f"{about['date']}, commit {about['commit'][:12]}{' (changed)' if about['dirty'] else ''}"
+        lines += ["", f"## {rows[0].work}", "", *(f"{_verdict(row)}  " for row in rows if row.bar),
+                  f"{when}, load {about['load_before']} before", "",
+                  "| | seconds | ratio | MiB | note |", "| --- | ---: | ---: | ---: | --- |"]  # fmt: skip
+        lines += ["| " + " | ".join([row.who, *_figures(row, own), row.note.replace("|", "/")]) + " |" for row in rows]
+    return "\n".join(lines) + "\n"
+
+
+def _verdict(row: Row) -> str:
+    return f"{'Reached' if row.holds else '**Not reached**'}: {row.bar}"
+
+
+def _figures(row: Row, own: float | None) -> tuple[str, str, str]:
+    """Seconds, how many times our time, and MiB, as text."""
+    return (
+        f"{row.seconds:.3f}" if row.seconds is not None else "-",
+        f"{row.seconds / own:.2f}" if row.seconds is not None and own else "-",
+        f"{row.peak_mib:.0f}" if row.peak_mib is not None else "-",
+    )
 
 
 def main() -> None:

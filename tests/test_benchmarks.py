@@ -64,6 +64,8 @@ def test_file_of_a_machine_keeps_what_other_modules_left(rows):
     assert set(kept) == {"one", "two"} and len(kept["one"]["work"]["rows"]) == 3
     about = kept["two"]["work"]["about"]
     assert about["packages"]["torch"] and about["load_before"] == 0.25
+    page = path.with_suffix(".md").read_text(encoding="utf-8")
+    assert page.count("## work") == 2 and "**Not reached**: at least 2 x" in page and "no_such_package" in page
     main.keep("one", [replace(rows[0][0], work="other work")], load=0.5)
     assert set(read_json(path)["one"]) == {"work", "other work"}
 
