@@ -122,10 +122,22 @@ def claims(
     varies = TABLES[item].varies if item in TABLES else ()
     cells = pd.DataFrame([cell for claim in chosen for contrast in claim.contrasts for _, cell in contrast.terms])
     ask = measured(frame, cells, varies=varies, setting=setting, convention=convention)
+    printed = measured(_as_printed(frame), cells, varies=varies, setting=setting)
     paper = measured(_paper_rows(), cells, varies=varies)
-    verdicts = tuple(judge(claim, ask, paper, varies, per_query or {}) for claim in chosen)
+    verdicts = tuple(
+        judge(claim, printed if claim.absolute else ask, paper, varies, per_query or {}) for claim in chosen
+    )
     used = {run for v in verdicts for j in v.judged for run in j.runs}
     return Verdicts(item, verdicts, ask.label(ask.frame[ask.frame["run"].isin(used)], convention))
+
+
+def _as_printed(frame: pd.DataFrame) -> pd.DataFrame:
+    """The rows by the official code's convention, as the paper's figures are; what has no such twin stays."""
+    same = frame[[c for c in COLUMNS if c not in ("value", "convention")]]
+    keys = pd.Series([str(tuple(row)) for row in same.itertuples(index=False)], index=frame.index, dtype=str)
+    official = frame["convention"] == "sake"
+    kept = frame[official | ~keys.isin(set(keys[official]))]
+    return kept.assign(convention="standard")
 
 
 def verdict_lines(item: str, frame: pd.DataFrame) -> list[str]:

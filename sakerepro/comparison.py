@@ -135,6 +135,8 @@ def comparison(
     order = ["status", *KEYS, *NUMBERS, "lost", "ours_on"]
     other = ask.preset != "paper"
     more = ["diff*: ours minus the paper's, which are on other data: it is no error of either"] if other else []
+    if convention == "standard" and paper["metric"].str.startswith("mAP").any():
+        more += ["The paper's mAP is interpolated, higher on the same ranking: convention=\"sake\" shows ours so"]
     more += ["Ours: mean ± standard deviation over seeds (how many)"] if (cells["n"] > 1).any() else []
     label = ask.label(used, convention, *more)
     return Table(item, spec, cells[order].reset_index(drop=True), label, ask.preset)

@@ -61,8 +61,8 @@ def training_curves(runs: Sequence[Run]) -> Figure:
 def forgetting_curves(runs: Sequence[Run]) -> Figure:
     """Retrieval over the epochs, from the pretrained network (epoch 0, if its run is given): who forgets, and when.
 
-    Each curve's best epoch is marked by a ring; a curve that turns down after it forgets. Needs runs made with
-    ``sr.run(experiment, trace=True)``.
+    Each curve's best epoch of training is marked by a ring; a curve that turns down after it forgets. Needs runs made
+    with ``sr.run(experiment, trace=True)``.
 
     Raises:
         ConfigError: if no run was traced.
@@ -107,7 +107,7 @@ def _epoch_line(axis: Axes, table: pd.DataFrame, name: str, look: Look, label: s
     if (high > low).any():
         axis.fill_between(low.index, low, high, color=look.color, alpha=0.18, linewidth=0)
     if start is not None:
-        peak = int(np.argmax(mean))
+        peak = 1 + int(np.argmax(mean.iloc[1:]))  # the best of training: epoch 0 is not
         axis.plot(mean.index[peak], mean.iloc[peak], "o", color=INK, markersize=7.5, markerfacecolor="none",
                   markeredgewidth=0.8, clip_on=False, gid=f"best of {label}", label="best epoch")  # fmt: skip
 

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
+import numpy as np
 import pandas as pd
 
 from . import files, paths
@@ -40,6 +41,13 @@ class Row:
     run: str = ""
     commit: str = ""
     dirty: bool = False
+
+
+class Queries(NamedTuple):
+    """What every query of a run found."""
+
+    ap: np.ndarray  # (Q,) average precision; NaN where nothing is relevant
+    labels: np.ndarray  # (Q,) its class
 
 
 COLUMNS = tuple(field.name for field in fields(Row))

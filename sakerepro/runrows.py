@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .experiment import Experiment
-from .rows import Row, code_variant, rows_frame
+from .rows import Queries, Row, code_variant, rows_frame
 from .runs import Run
 
 
@@ -46,16 +46,24 @@ def run_rows(runs: Iterable[Run]) -> pd.DataFrame:
     )  # fmt: skip
 
 
-def query_precision(runs: Iterable[Run]) -> dict[tuple[str, str, str], np.ndarray]:
-    """(run id, task, representation) to the (Q,) average precision of every query: what verdicts on one seed rest on.
+def query_precision(runs: Iterable[Run]) -> dict[tuple[str, str, str], Queries]:
+    """(run id, task, representation) to the queries' average precision and class: what verdicts on one seed rest on.
 
     Args:
         runs: finished runs; nothing is measured again.
     """
     found = {}
     for r in runs:
-        for name, values in r.embeddings().items():
-            if name.startswith("ap/"):
-                _, task, representation = name.split("/")
-                found[r.id, task, representation] = values
+        arrays = r.embeddings()
+        for name in (n for n in arrays if n.startswith("ap/")):
+            _, task, representation = name.split("/")
+            labels = arrays["query_labels"] if task == "ZS-SBIR" else _asking(arrays, r.experiment.photo_queries)
+            found[r.id, task, representation] = Queries(arrays[name], labels)
     return found
+
+
+def _asking(arrays: dict[str, np.ndarray], per_class: int) -> np.ndarray:
+    """The classes of the photos that ask in ZS-PBIR: the first of each class, in the gallery's order."""
+    labels = arrays["gallery_labels"]
+    first = [np.flatnonzero(labels == c)[:per_class] for c in np.unique(labels)]
+    return labels[np.sort(np.concatenate(first))]

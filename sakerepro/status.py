@@ -61,13 +61,14 @@ def write_record(
         parameters: of the notebook, beside preset and seeds.
         seconds: of the notebook itself; those of the runs are in the runs.
     """
-    made = {run.id: run.provenance() for run in runs}
+    runs = list(runs)
+    made, seconds_of = {run.id: run.provenance() for run in runs}, {run.id: _seconds(run) for run in runs}
     code = {_digest(p.get("parts", {})): p.get("parts", {}) for p in made.values()}
     now = provenance(parts=_item_parts(), finished=time.time())
     write_json(record_file(item, preset), {
         "item": item, "preset": preset, "seeds": list(seeds), "parameters": dict(parameters),
         "runs": {name: {"commit": p["commit"], "dirty": p["dirty"], "code": _digest(p.get("parts", {})),
-                        "seconds": p["seconds"]} for name, p in made.items()},
+                        "seconds": seconds_of[name]} for name, p in made.items()},
         "code": code, "notebook": _notebook_digest(item),
         "seconds_teachers": round(_teacher_seconds(made.values()), 1),
         "seconds_notebook": round(seconds, 1),
@@ -149,6 +150,13 @@ def _notebook_digest(item: str) -> str:
     cells = read_json(file)["cells"]
     text = json.dumps([[c["cell_type"], "".join(c["source"])] for c in cells])
     return hashlib.sha256(text.encode()).hexdigest()[:12]
+
+
+def _seconds(run: Run) -> float:
+    """Of all sittings: a run that went on after an interruption timed its last sitting, and every epoch."""
+    made, history = run.provenance(), run.history()
+    epochs = float(history["seconds"].sum()) if "seconds" in history else 0.0
+    return round(made["seconds"] + max(0.0, epochs - made.get("seconds_training", epochs)), 1)
 
 
 def _teacher_seconds(provenances: Iterable[Mapping[str, Any]]) -> float:

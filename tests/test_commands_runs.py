@@ -85,6 +85,14 @@ def test_two_runs_side_by_side(tiny_run: Run, tmp_path: Path, capsys: pytest.Cap
     assert "none differs" in capsys.readouterr().out
 
 
+def test_photos_that_ask_otherwise_are_not_paired(tiny_run: Run) -> None:
+    other = twin(tiny_run, paths.runs() / "fewer", photo_queries=tiny_run.experiment.photo_queries - 1)
+    arrays = {k: v[:-2] if k.startswith("ap/ZS-PBIR") else v for k, v in other.embeddings().items()}
+    np.savez(other.folder / "embeddings.npz", **arrays)  # type: ignore[arg-type]
+    assert {t.task for t in compare_runs(tiny_run, other).tests} == {"ZS-SBIR"}
+    assert {t.task for t in compare_runs(tiny_run, tiny_run).tests} == {"ZS-SBIR", "ZS-PBIR"}
+
+
 def test_runs_on_other_images_are_not_paired(tiny_run: Run) -> None:
     other = twin(tiny_run, paths.runs() / "other")
     note = other.folder / "provenance.json"

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from sakerepro.runrows import run_rows
+import numpy as np
+
+from sakerepro.data import photo_queries
+from sakerepro.runrows import query_precision, run_rows
 from sakerepro.runs import Run
 
 
@@ -13,3 +16,12 @@ def test_own_data_go_by_the_name_of_their_folder(tiny_run: Run) -> None:
     for name in ("mini", "sketchy-125x25", "tuberlin"):
         named = Run(tiny_run.folder, tiny_run.experiment.but(dataset=name))
         assert set(run_rows([named])["dataset"]) == {name}
+
+
+def test_queries_know_their_class(tiny_run: Run) -> None:
+    data, found = tiny_run.dataset(), query_precision([tiny_run])
+    for (run, task, _), queries in found.items():
+        assert run == tiny_run.id and len(queries.ap) > 0
+        asking = photo_queries(data, tiny_run.experiment.photo_queries)[0] if task == "ZS-PBIR" else data.query
+        np.testing.assert_array_equal(queries.labels, asking.labels)
+    assert {task for _, task, _ in found} == {"ZS-SBIR", "ZS-PBIR"}

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 from typing import Any
 
+import pandas as pd
 import pytest
 import tiny
 from fakes import FakeRun
@@ -44,6 +45,17 @@ def edit(file: Path, *keys: str, value: Any) -> None:
         inner = inner[key]
     inner[keys[-1]] = value
     write_json(file, record)
+
+
+def test_seconds_of_all_sittings_count(tmp_path: Path) -> None:
+    history = pd.DataFrame({"epoch": [1, 2, 3], "seconds": [100.0, 100.0, 50.0]})
+    (experiment,) = experiments("figure3", "mini", (0,))[:1]
+    at_once = FakeRun(experiment, more={"seconds": 270.0, "seconds_training": 251.0, "parts": {}}, epochs=history)
+    resumed = FakeRun(experiment, more={"seconds": 70.0, "seconds_training": 51.0, "parts": {}}, epochs=history)
+    for run, wanted in ((at_once, 270.0), (resumed, 269.0)):
+        write_record("figure3", "mini", (0,), {}, [run], 1.0)  # type: ignore[list-item]
+        (made,) = read_json(record_file("figure3", "mini"))["runs"].values()
+        assert made["seconds"] == wanted
 
 
 def test_missing_then_done_then_missing_again() -> None:
