@@ -172,9 +172,9 @@ def pairs(runs: Iterable[Run]) -> list[Pair]:
 def class_gains(runs: Iterable[Run]) -> pd.DataFrame:
     """Figure 5: one row an unseen class of each held-out set, means over the seeds.
 
-    Columns: ``split``, ``class``, ``gain`` (mAP@all of SAKE less that of L_B), ``confidence`` (the teacher's largest
-    probability, mean over the class's gallery photos), ``LCH`` (Leacock-Chodorow similarity to the nearest original
-    class, in nats).
+    Columns: ``dataset``, ``split``, ``class``, ``gain`` (mAP@all of SAKE less that of L_B), ``confidence`` (the
+    teacher's largest probability, mean over the class's gallery photos), ``LCH`` (Leacock-Chodorow similarity to the
+    nearest original class, in nats).
 
     Args:
         runs: finished runs, as from ``item_runs("figure5")``: one or more of SAKE, each with the L_B run that differs
@@ -186,7 +186,7 @@ def class_gains(runs: Iterable[Run]) -> pd.DataFrame:
     if not (found := pairs(runs)):
         raise ConfigError("None of these runs is one of SAKE, whose gain over L_B is asked for. Give some, with L_B's.")
     frames = pd.concat([_gains(pair) for pair in found])
-    return frames.groupby(["split", "class"], sort=False).mean(numeric_only=True).reset_index()
+    return frames.groupby(["dataset", "split", "class"], sort=False).mean(numeric_only=True).reset_index()
 
 
 def _gains(pair: Pair) -> pd.DataFrame:
@@ -194,7 +194,7 @@ def _gains(pair: Pair) -> pd.DataFrame:
     name, labels = f"ap/ZS-SBIR/{e.dim}-d", pair.sake.embeddings()["query_labels"]
     gain = pair.sake.embeddings()[name] - pair.baseline.embeddings()[name]
     return pd.DataFrame({
-        "split": split_name(e), "class": data.unseen,
+        "dataset": e.dataset, "split": split_name(e), "class": data.unseen,
         "gain": [np.nanmean(gain[labels == c]) for c in range(len(data.unseen))],
         "confidence": _confidence(pair.sake),
         "LCH": leacock_chodorow(data.unseen, original_wnids(e), dataset=e.dataset).max(axis=1),

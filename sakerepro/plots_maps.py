@@ -95,7 +95,7 @@ def _maps(runs: list[Run], seed: int, max_points: int) -> Figure:
         _scatter(right, sketches, s_labels)
         every = np.concatenate([photos, sketches])
         low, high = every.min(0), every.max(0)
-        for axis, what in ((left, "Photo"), (right, "Sketch")):
+        for axis, what in ((left, "Photo"), (right, "Sketch (photos pale)")):
             _frame(axis, low, high)
             axis.set_title(f"{name_of(run.experiment.method)}: {what}" if len(runs) > 1 else what)
         _names(left, photos, p_labels, names)
@@ -134,7 +134,8 @@ def _names(axis: Axes, places: np.ndarray, labels: np.ndarray, names: tuple[str,
     halo = [matplotlib.patheffects.withStroke(linewidth=1.6, foreground="white")]
     for label in np.unique(labels):
         x, y = _medoid(places[labels == label])
-        text = axis.text(x, y, fitted(names[label], 0.9, LABEL_SIZE)[0], fontsize=LABEL_SIZE, color=INK, ha="center",
+        name = fitted(names[label].replace("_", " "), 0.9, LABEL_SIZE)[0]
+        text = axis.text(x, y, name, fontsize=LABEL_SIZE, color=INK, ha="center",
                          va="center", path_effects=halo, zorder=6, gid=f"name class {label}")  # fmt: skip
         text.set_in_layout(False)
 

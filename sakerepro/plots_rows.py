@@ -72,6 +72,9 @@ def comparison_bars(
         for line in breaks:
             axis.axhline(line - 0.5, color="#bbbbbb", linewidth=0.5)
         reading_axes(axis, metric, grid="x")
+        if others and panel["paper"].isna().all():
+            axis.text(0.02, 0.0, f"(the paper has no {metric} here)", fontsize="small", va="center",
+                      transform=axis.get_yaxis_transform())  # fmt: skip
         axis.set_title(title)
         axis.set_xlim(left=0)
     axes[0].set_ylabel("method, features")
@@ -285,7 +288,7 @@ def _gain_panel(axis: Axes, grouped: pd.DataFrame, kind: str, n: int) -> None:
         part = grouped[grouped["split"] == split]
         aside = 0.34 * (number + 0.5) / len(splits) - 0.17 + 0.12  # to the right of the mean, a lane for each set
         axis.plot(part["group"] + aside, part[kind], linestyle="", marker=look.marker, color=look.color, markersize=2.6,
-                  markerfacecolor="none", markeredgewidth=0.6, label=f"classes of {split}")  # fmt: skip
+                  markerfacecolor="none", markeredgewidth=0.6, label=f"classes of set {number + 1}")  # fmt: skip
     means = grouped.groupby(["group", "split"])[kind].mean().unstack()
     spread = means.std(axis=1) if len(splits) > 1 else None
     axis.errorbar(np.arange(n) - 0.16, means.mean(axis=1), yerr=spread, color=INK, marker="o", markersize=5,

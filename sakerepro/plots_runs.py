@@ -13,13 +13,14 @@ from matplotlib.ticker import MaxNLocator
 
 from .errors import ConfigError, DataError
 from .plots_data import class_frame, precision_by_recall
-from .plots_labels import data_line, looks_of, run_groups
+from .plots_labels import data_line, data_title, looks_of, run_groups
 from .plots_style import (
     COLUMN,
     INK,
     LOOKS,
     PAGE,
     Look,
+    above,
     legend_of,
     name_of,
     new_figure,
@@ -203,13 +204,14 @@ def per_class_bars(run: Run, other: Run | None = None, *, k: int = 10) -> tuple[
     if other:
         axis.plot(frame["other_ap"], place, "D", color=INK, markerfacecolor="white", markersize=3.5,
                   markeredgewidth=0.8, label=f"{name_of(other.experiment.method)}, mean")  # fmt: skip
-    axis.set_yticks(place, frame["class"])
+    axis.set_yticks(place, [name.replace("_", " ") for name in frame["class"]])
     axis.set_ylim(len(frame) - 0.4, -0.6)
     axis.set_xlim(left=0)
     axis.tick_params(axis="y", length=0)
     reading_axes(axis, "average precision (ZS-SBIR)", "unseen class", grid="x")
     right = axis.secondary_yaxis("right")
-    taken = [f"{t}, {s:.0%}" if t else "-" for t, s in zip(frame["taken_for"], frame["taken_share"], strict=True)]
+    shares = zip(frame["taken_for"].str.replace("_", " "), frame["taken_share"], strict=True)
+    taken = [f"{wrong}, {share:.0%}" if wrong else "-" for wrong, share in shares]
     right.set_yticks(place, taken)
     right.tick_params(axis="y", length=0)
     right.spines["right"].set_visible(False)
@@ -222,7 +224,7 @@ def per_class_bars(run: Run, other: Run | None = None, *, k: int = 10) -> tuple[
 @styled
 def semantic_heatmap(
     similarity: np.ndarray, seen: Sequence[str], original_names: Sequence[str], top: int = 30,
-    label: str = "path similarity",
+    label: str = "path similarity", data: str = "",
 ) -> Figure:
     """The semantic matrix A between seen classes and the original classes that are closest to them.
 
@@ -234,6 +236,7 @@ def semantic_heatmap(
         seen: C_S names.
         original_names: C_O names; of "great white shark, white shark" the first is shown.
         label: what the colours are.
+        data: the data set that the seen classes are of; its name stands above.
 
     Raises:
         DataError: if the shapes do not fit.
@@ -247,6 +250,7 @@ def semantic_heatmap(
         order = np.argsort(-similarity[row], kind="stable")
         columns += [int(c) for c in order if c not in columns][:1]
     left, below = [seen[r] for r in rows], [original_names[c].split(",")[0] for c in columns]
+    left, below = ([name.replace("_", " ") for name in names] for names in (left, below))
     cell, room = 0.165, [max(text_width(name, 6.5) for name in names) for names in (left, below)]
     figure, (axis,) = new_figure(0.95 + room[0] + cell * len(columns), 0.42 + room[1] + cell * len(rows))
     image = axis.imshow(similarity[rows][:, columns], cmap="Blues", vmin=0, vmax=max(1e-9, similarity.max()))
@@ -255,6 +259,8 @@ def semantic_heatmap(
     axis.tick_params(length=0)
     reading_axes(axis, "original class", "seen class", grid="")
     figure.colorbar(image, ax=axis, label=label, shrink=min(1.0, 8 / len(rows)), aspect=12, pad=0.02)
+    if data:
+        above(figure, data_title(data, "zeroshot"))
     return figure
 
 

@@ -13,7 +13,7 @@ from .common import literal, numbers, print_json, print_table
 def add(commands: Any) -> None:
     """Register the commands of this module."""
     item = commands.add_parser("item", help="make a table or figure: train what is missing, show the result")
-    item.add_argument("name", help="table1, ...")
+    item.add_argument("name", help="table1 ... table5, splits, forgetting, figure3, figure4, figure5, cost, length")
     item.add_argument("--preset", default="mini", help="mini (generated, default), small (real subset) or paper")
     item.add_argument("--seeds", default="0", help="comma-separated, such as 0,1,2")
     item.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="another notebook parameter")

@@ -17,7 +17,11 @@ if TYPE_CHECKING:
 
 def add(commands: Any) -> None:
     """Register the commands of this module."""
-    train = commands.add_parser("train", help="find or make one run; every setting is a flag")
+    train = commands.add_parser(
+        "train", help="find or make one run; every setting is a flag",
+        description="Find or make one run. Every setting is a flag; one that is not given keeps the preset's value. In "
+        "brackets stands the value without a preset, which is the paper's where the paper has one.",
+    )  # fmt: skip
     train.add_argument("--preset", default="mini", help="mini (default), small or paper")
     train.add_argument("--trace", action="store_true", help="measure query and gallery after every epoch, for curves")
     train.add_argument("--json", action="store_true", help="for scripts")
@@ -41,7 +45,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
     """Every field of Experiment as a flag; what is not given keeps the preset's value."""
     from ..experiment import CHOICES, Experiment
 
-    group = parser.add_argument_group("settings", "defaults in brackets are the paper's; a preset fills in its own")
+    group = parser.add_argument_group("settings", "what is not given keeps the preset's value")
     for f in dataclasses.fields(Experiment):
         if f.name == "preset":
             continue
