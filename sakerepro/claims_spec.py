@@ -268,6 +268,11 @@ def _cost() -> Iterable[Claim]:
     ratio = _cell("SAKE", task="training", metric="time relative to L_B", representation="64-d")
     yield Claim("cost.training-time", "1", "moderate extra computation in training (read as: at most half more)",
                 (Contrast("1.5 > SAKE's training time relative to L_B's", ((-1.0, ratio),), -1.5),))
+    memory = {**ratio, "metric": "memory relative to L_B"}
+    yield Claim("cost.training-memory", "1", "little memory in training (read as: at most half more)",
+                (Contrast("1.5 > SAKE's memory in training relative to L_B's", ((-1.0, memory),), -1.5),))
+    yield Claim("cost.test-time", "1", "no extra resources in testing (read as: embedding takes the same time)",
+                (Contrast("time to embed relative to L_B's", ((1.0, {**ratio, "task": "test"}),), 1.0),), bound=0.1)
 
 
 def _length() -> Iterable[Claim]:

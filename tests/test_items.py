@@ -26,6 +26,7 @@ from sakerepro.rows import OURS, rows_frame
 from sakerepro.runrows import run_row, split_name
 from sakerepro.runs import busy
 from sakerepro.semantics import imagenet_wnids
+from sakerepro.teachers import load_teacher
 
 PRESETS = ("mini", "small", "paper")
 
@@ -419,9 +420,15 @@ def test_cost_of_a_step(tiny_run, monkeypatch: pytest.MonkeyPatch) -> None:  # t
     baseline = FakeRun(sake.experiment.but(lambda_sake=0.0))
     rows = list(cost.cost_rows([sake, baseline]))
     seconds = {r.method: r.value for r in rows if r.metric == "seconds a step"}
-    (ratio,) = (r for r in rows if r.metric == "time relative to L_B")
-    assert ratio.value == pytest.approx(seconds["SAKE"] / seconds["L_B"]) and min(seconds.values()) > 0
-    assert len(list(kept.folder().glob("step-seconds-*.json"))) == 1
+    ratios = {(r.task, r.metric): r.value for r in rows if r.metric.endswith("relative to L_B")}
+    assert ratios["training", "time relative to L_B"] == pytest.approx(seconds["SAKE"] / seconds["L_B"])
+    assert min(seconds.values()) > 0 and ratios["test", "time relative to L_B"] > 0
+    assert len(list(kept.folder().glob("cost-*.json"))) == 1
+    memory = {r.method: r.value * 2**30 for r in rows if r.metric == "GiB a step"}
+    student, teacher = sake.student(), load_teacher(sake.experiment)[0]
+    parameters = [sum(p.nbytes for p in n.parameters()) for n in (student, teacher)]
+    assert memory["L_B"] > 4 * parameters[0]  # itself, its gradient, two moments, and activations
+    assert memory["SAKE"] - memory["L_B"] >= parameters[1]  # the teacher
     assert [replace(r, value=0) for r in cost.cost_rows([sake, baseline])] == [replace(r, value=0) for r in rows]
 
 
