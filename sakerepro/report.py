@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from pathlib import Path
@@ -103,8 +104,13 @@ def _claims(item: str, preset: str) -> pd.DataFrame:
 def _counts(found: Mapping[tuple[str, str], pd.DataFrame]) -> str:
     rows = []
     for preset in PRESETS:
-        count = Counter(_verdict(found[c.item, preset], c.id) for c in all_claims().values())
-        rows.append([f"`{preset}`", *(str(count[v]) for v in VERDICTS)])
+        count, several = Counter[str](), Counter[str]()
+        for c in all_claims().values():
+            verdict = _verdict(found[c.item, preset], c.id)
+            count[verdict] += 1
+            several[verdict] += int(found[c.item, preset]["n"].get(c.id, 0)) > 1
+        rows.append([f"`{preset}`", *(f"{count[v]}, {several[v]} of them with n > 1" if several[v] else str(count[v])
+                                      for v in VERDICTS)])  # fmt: skip
     return _table(["claims", *VERDICTS], rows)
 
 
@@ -134,8 +140,9 @@ def _relative(folder: Path) -> str | None:
 def _shown(claims: pd.DataFrame, claim: str) -> str:
     if claim not in claims.index:
         return NOT_RUN
-    verdict, ours, n = (str(claims[column][claim]) for column in ("verdict", "ours", "n"))
-    return f"**{verdict}** {ours} (n = {n})" if n != "0" else verdict
+    verdict, ours, n, reason = (str(claims[column][claim]) for column in ("verdict", "ours", "n", "reason"))
+    interval = re.search(r"90 % [^;,]*interval[^;,]*", reason)
+    return f"**{verdict}** {ours} ({interval.group() + ', ' if interval else ''}n = {n})" if n != "0" else verdict
 
 
 def _notes(file: Path) -> str:

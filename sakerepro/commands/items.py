@@ -32,6 +32,7 @@ def _item(arguments: argparse.Namespace) -> None:
     from .. import paths
     from ..items import item_rows, item_runs
     from ..notebook import check_parameters, execute, notebook_path
+    from ..remeasure import outdated
     from ..status import write_record
     from ..warm import warm_up
 
@@ -40,6 +41,8 @@ def _item(arguments: argparse.Namespace) -> None:
     check_parameters(notebook_path(arguments.name), parameters)
     warm_up()
     runs = item_runs(arguments.name, arguments.preset, seeds)
+    if old := sum(bool(outdated(r)) for r in runs):
+        print(f"{old} of {len(runs)} runs were measured by other code; sakerepro remeasure brings them up to date.")
     item_rows(arguments.name, runs, str(parameters.get("original", "")))  # here, because a notebook shows no progress
     print(f"{arguments.name}: executing the notebook ...", flush=True)
     started = time.monotonic()
