@@ -11,7 +11,8 @@ from pathlib import Path
 import pandas as pd
 
 from . import files
-from .claims_spec import Claim, all_claims
+from .claims_spec import all_claims
+from .contrasts import Claim
 from .errors import ConfigError, near_misses
 from .judging import CLOSE, FAILS, HOLDS, NOT_RUN, RULE, Judged, PerQuery, judge_contrast
 from .measured import Measured, measured

@@ -1,82 +1,27 @@
-"""Every sentence of the paper that can be tested, as weighted sums of numbers that have to be positive, or small.
+"""Every sentence of the paper that can be tested, as contrasts that have to be positive, or small.
 
-``A > B`` is the sum A - B. "A gains more than B" is (A' - A) - (B' - B). Cells are written in the paper's terms; what
-stands in for its data and networks in a smaller preset is in ``tables_spec.py``.
+Cells are written in the paper's terms; what stands in for its data and networks in a smaller preset is in
+``tables_spec.py``.
 """
 
 from __future__ import annotations
 
 import math
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Any
 
+from .contrasts import Cell, Claim, Contrast, above, cell, gain, rising
 from .rows import OURS, paper_values, records
-from .tables_spec import BACKBONES, PAPER_SETTING
+from .tables_spec import BACKBONES
 
 # fmt: off
-Cell = dict[str, Any]
-NAN = math.nan
-
-
-@dataclass(frozen=True)
-class Contrast:
-    """A weighted sum of measured cells less a constant: ``sum(weight * cell) - minus``."""
-
-    name: str
-    terms: tuple[tuple[float, Cell], ...]
-    minus: float = 0.0
-    over_seeds: bool = False  # the pairs are the splits: what is asked does not change with the seed
-
-
-@dataclass(frozen=True)
-class Claim:
-    """One sentence. It holds if every contrast is above 0 or, with a ``bound``, within plus or minus the bound."""
-
-    id: str
-    section: str
-    says: str
-    contrasts: tuple[Contrast, ...]
-    bound: float | None = None
-    absolute: bool = False  # about the paper's own figures, so it needs the paper's own data
-
-    @property
-    def item(self) -> str:
-        """The table, figure or text that the claim belongs to."""
-        return self.id.partition(".")[0]
-
-
-def _cell(method: str, **changes: Any) -> Cell:
-    """A cell of the paper's main setting (TU-Berlin, CSE-ResNet-50, 64-d, mAP@all), with some columns changed."""
-    lambdas = {"SAKE": PAPER_SETTING, "L_B + L_T": {"lambda_sake": 1.0, "lambda1": 1.0, "lambda2": 0.0},
-               "L_B": {"lambda_sake": 0.0}}.get(method, {})
-    return {
-        "dataset": "tuberlin", "split": "zeroshot", "task": "ZS-SBIR", "classes": "all", "method": method,
-        "backbone": "cse_resnet50" if method in OURS else "", "representation": "64-d", "metric": "mAP@all",
-        "lambda_sake": NAN, "lambda1": NAN, "lambda2": NAN, **lambdas, **changes,
-    }
-
-
-def _above(name: str, a: Cell, b: Cell, factor: float = 1.0) -> Contrast:
-    return Contrast(name, ((1.0, a), (-factor, b)))
-
-
-def _gain(a: Cell, b: Cell, weight: float = 1.0) -> tuple[tuple[float, Cell], ...]:
-    return ((weight, a), (-weight, b))
-
-
-def _rising(names: list[str], cells: list[Cell], over_seeds: bool = False) -> tuple[Contrast, ...]:
-    pairs = zip(zip(names, cells, strict=True), zip(names[1:], cells[1:], strict=True), strict=False)
-    return tuple(Contrast(f"{high} > {low}", ((1.0, b), (-1.0, a)), over_seeds=over_seeds)
-                 for (low, a), (high, b) in pairs)
 
 
 def _others(dataset: str, split: str, binary: bool) -> tuple[Contrast, ...]:
     """SAKE above every other system of Table 1 on one data set, at the same kind of features."""
-    ours = _cell("SAKE", dataset=dataset, split=split, representation="64-bit" if binary else "512-d")
+    ours = cell("SAKE", dataset=dataset, split=split, representation="64-bit" if binary else "512-d")
     return tuple(
-        _above(f"SAKE > {r['method']} {r['representation']}, {r['metric']}", {**ours, "metric": r["metric"]},
-               _cell(r["method"], dataset=dataset, split=split, representation=r["representation"], metric=r["metric"]))
+        above(f"SAKE > {r['method']} {r['representation']}, {r['metric']}", {**ours, "metric": r["metric"]},
+               cell(r["method"], dataset=dataset, split=split, representation=r["representation"], metric=r["metric"]))
         for r in records(paper_values("table1"))
         if r["method"] not in OURS and (r["dataset"], r["split"]) == (dataset, split)
         and r["representation"].endswith("-bit") == binary
@@ -100,7 +45,7 @@ def _table1() -> Iterable[Claim]:
                     _others(*place, binary=True))
     yield Claim(
         "table1.relative-gain", "4.2", "20.9% relative improvement of mAP@all on TU-Berlin with 64 bits",
-        (_above("SAKE 64-bit > 1.2085 x SEM-PCYC", _cell("SAKE", representation="64-bit"), _cell("SEM-PCYC"), 1.2085),),
+        (above("SAKE 64-bit > 1.2085 x SEM-PCYC", cell("SAKE", representation="64-bit"), cell("SEM-PCYC"), 1.2085),),
     )
     for name, (dataset, split) in places.items():
         metric = "mAP@200" if split == "zeroshot2" else "mAP@all"
@@ -108,18 +53,18 @@ def _table1() -> Iterable[Claim]:
             where = {"dataset": dataset, "split": split, "representation": features, "metric": metric}
             yield Claim(
                 f"table1.sake-beats-lb.{name}.{features}", "abstract", "preserved knowledge benefits zero-shot SBIR",
-                (_above(f"SAKE > L_B, {features}", _cell("SAKE", **where), _cell("L_B", **where)),),
+                (above(f"SAKE > L_B, {features}", cell("SAKE", **where), cell("L_B", **where)),),
             )
 
 
 def _table2() -> Iterable[Claim]:
     for name, split in (("tuberlin", "zeroshot"), ("sketchy", "zeroshot1")):
         bits = [f"{b}-bit" for b in (32, 64, 128)]
-        ours = [_cell("SAKE", dataset=name, split=split, representation=b) for b in bits]
-        yield Claim(f"table2.longer-is-better.{name}", "4.2", "longer codes retrieve better", _rising(bits, ours))
+        ours = [cell("SAKE", dataset=name, split=split, representation=b) for b in bits]
+        yield Claim(f"table2.longer-is-better.{name}", "4.2", "longer codes retrieve better", rising(bits, ours))
         yield Claim(
             f"table2.beats-hashing.{name}", "4.2", "SAKE beats ZSH and ZSIH at every length",
-            tuple(_above(f"SAKE > {m}, {c['representation']}", c, {**_cell(m), **_place(c)})
+            tuple(above(f"SAKE > {m}, {c['representation']}", c, {**cell(m), **_place(c)})
                   for m in ("ZSH", "ZSIH") for c in ours),
         )
 
@@ -131,40 +76,40 @@ def _place(cell: Cell) -> Cell:
 def _splits() -> Iterable[Claim]:
     previous = ("ZSH", "64-bit"), ("ZSIH", "64-bit"), ("EMS", "512-d"), ("EMS", "64-bit"), ("SEM-PCYC", "64-d"), (
         "SEM-PCYC", "64-bit")
-    ours = [_cell("SAKE", split=f"random{i}", representation="64-bit") for i in range(3)]
+    ours = [cell("SAKE", split=f"random{i}", representation="64-bit") for i in range(3)]
     yield Claim(
         "splits.beats-others", "4.2", "on each of three random splits SAKE outperforms the previous models",
-        tuple(_above(f"{c['split']}: SAKE > {m} {r}", c, _cell(m, representation=r))
+        tuple(above(f"{c['split']}: SAKE > {m} {r}", c, cell(m, representation=r))
               for c in ours for m, r in previous),
     )
     yield Claim(
         "splits.sake-beats-lb", "4.2", "the gain of SAKE is not by chance or by split bias",
-        tuple(_above(f"{c['split']}: SAKE > L_B", c, {**_cell("L_B"), **_place(c)}) for c in ours),
+        tuple(above(f"{c['split']}: SAKE > L_B", c, {**cell("L_B"), **_place(c)}) for c in ours),
     )
 
 
 def _table3() -> Iterable[Claim]:
-    grid = {(a, b): _cell("L_B + L_T" if (a, b) == (1, 0) else "SAKE", lambda1=float(a), lambda2=b)
+    grid = {(a, b): cell("L_B + L_T" if (a, b) == (1, 0) else "SAKE", lambda1=float(a), lambda2=b)
             for a in (0, 1) for b in (0.0, 0.1, 0.3, 1.0, 3.0)}
-    alone = (_above(f"lambda2 = {b:g} and 0", grid[0, b], grid[0, 0.0]) for b in (0.1, 0.3, 1.0, 3.0))
+    alone = (above(f"lambda2 = {b:g} and 0", grid[0, b], grid[0, 0.0]) for b in (0.1, 0.3, 1.0, 3.0))
     yield Claim("table3.semantics-alone", "4.3", "without the teacher, semantics barely affect the results",
                 tuple(alone), bound=0.01)
     yield Claim("table3.semantics-boost", "4.3", "with the teacher, semantics give a mild boost",
-                (_above("lambda2 = 0.3 > 0", grid[1, 0.3], grid[1, 0.0]),))
-    peak = (_above(f"lambda2 = 0.3 > {b:g}", grid[1, 0.3], grid[1, b]) for b in (0.0, 0.1, 1.0, 3.0))
+                (above("lambda2 = 0.3 > 0", grid[1, 0.3], grid[1, 0.0]),))
+    peak = (above(f"lambda2 = 0.3 > {b:g}", grid[1, 0.3], grid[1, b]) for b in (0.0, 0.1, 1.0, 3.0))
     yield Claim("table3.peak", "4.3", "with the teacher, the peak is at lambda2 = 0.3", tuple(peak))
-    teacher = (_above(f"lambda1 = 1 > 0, lambda2 = {b:g}", grid[1, b], grid[0, b]) for b in (0.0, 0.1, 0.3, 1.0, 3.0))
+    teacher = (above(f"lambda1 = 1 > 0, lambda2 = {b:g}", grid[1, b], grid[0, b]) for b in (0.0, 0.1, 0.3, 1.0, 3.0))
     yield Claim("table3.teacher", "4.3", "the teacher's signal is what helps, at every lambda2", tuple(teacher))
 
 
 def _table4() -> Iterable[Claim]:
     nets = {b: BACKBONES[b] for b in ("alexnet", "resnet50", "cse_resnet50")}
-    c = {(b, m, t): _cell(m, backbone=b, task=t) for b in nets for m in OURS for t in ("ZS-SBIR", "ZS-PBIR")}
+    c = {(b, m, t): cell(m, backbone=b, task=t) for b in nets for m in OURS for t in ("ZS-SBIR", "ZS-PBIR")}
     tasks = {"sbir": "ZS-SBIR", "pbir": "ZS-PBIR"}
     for short, task in tasks.items():
         yield Claim(f"table4.deeper.{short}", "4.3", "ResNet-50 reaches better performance than AlexNet",
-                    tuple(_above(m, c["resnet50", m, task], c["alexnet", m, task]) for m in OURS[1:]))
-    cse = (_above(m, c["cse_resnet50", m, "ZS-SBIR"], c["resnet50", m, "ZS-SBIR"]) for m in OURS[1:])
+                    tuple(above(m, c["resnet50", m, task], c["alexnet", m, task]) for m in OURS[1:]))
+    cse = (above(m, c["cse_resnet50", m, "ZS-SBIR"], c["resnet50", m, "ZS-SBIR"]) for m in OURS[1:])
     yield Claim("table4.cse", "4.3", "the CSE module enhances cross-modal mapping", tuple(cse))
     orders = {
         "teacher-helps": ("the unconstrained teacher's signal improves every backbone", "L_B + L_T", "L_B"),
@@ -173,27 +118,27 @@ def _table4() -> Iterable[Claim]:
     }
     for name, (says, high, low) in orders.items():
         for short, task in tasks.items():
-            contrasts = (_above(f"{nets[b]}: {high} > {low}", c[b, high, task], c[b, low, task]) for b in nets)
+            contrasts = (above(f"{nets[b]}: {high} > {low}", c[b, high, task], c[b, low, task]) for b in nets)
             yield Claim(f"table4.{name}.{short}", "4.3", says, tuple(contrasts))
-    gains = {b: _gain(c[b, "L_B + L_T", "ZS-SBIR"], c[b, "L_B", "ZS-SBIR"]) for b in nets}
-    lost = {b: _gain(c[b, "L_B + L_T", "ZS-SBIR"], c[b, "L_B", "ZS-SBIR"], -1.0) for b in nets}
+    gains = {b: gain(c[b, "L_B + L_T", "ZS-SBIR"], c[b, "L_B", "ZS-SBIR"]) for b in nets}
+    lost = {b: gain(c[b, "L_B + L_T", "ZS-SBIR"], c[b, "L_B", "ZS-SBIR"], -1.0) for b in nets}
     more = (Contrast(f"gain of {nets[b]} > gain of {nets[a]}", gains[b] + lost[a])
             for a, b in (("alexnet", "resnet50"), ("resnet50", "cse_resnet50")))
     yield Claim("table4.capacity", "4.3", "the teacher helps larger and more flexible networks most", tuple(more))
     for short, task in tasks.items():
-        best = (_above(f"CSE-ResNet-50 SAKE > {nets[b]} {m}", c["cse_resnet50", "SAKE", task], c[b, m, task])
+        best = (above(f"CSE-ResNet-50 SAKE > {nets[b]} {m}", c["cse_resnet50", "SAKE", task], c[b, m, task])
                 for b in nets for m in OURS if (b, m) != ("cse_resnet50", "SAKE"))
         yield Claim(f"table4.best.{short}", "4.3", "the full model reaches the best retrieval results", tuple(best))
-    photos = (_above(nets[b], c[b, "pretrained", "ZS-PBIR"], c[b, "pretrained", "ZS-SBIR"]) for b in nets)
+    photos = (above(nets[b], c[b, "pretrained", "ZS-PBIR"], c[b, "pretrained", "ZS-SBIR"]) for b in nets)
     yield Claim("table4.pretrained-photos", "4.3", "pretrained networks retrieve photos reasonably (above sketches)",
                 tuple(photos))
     for b in nets:
         yield Claim(f"table4.lb-forgets-photos.{b}", "4.3", "photo retrieval is vulnerable to benchmark training",
-                    (_above("pretrained > L_B", c[b, "pretrained", "ZS-PBIR"], c[b, "L_B", "ZS-PBIR"]),))
+                    (above("pretrained > L_B", c[b, "pretrained", "ZS-PBIR"], c[b, "L_B", "ZS-PBIR"]),))
     share = [Contrast(f"{nets[b]}: photo gain > half the sketch gain",
-                      _gain(c[b, "SAKE", "ZS-PBIR"], c[b, "L_B", "ZS-PBIR"])
-                      + _gain(c[b, "SAKE", "ZS-SBIR"], c[b, "L_B", "ZS-SBIR"], -0.5)) for b in nets]
-    share += [_above(f"{nets[b]}: there is a sketch gain", c[b, "SAKE", "ZS-SBIR"], c[b, "L_B", "ZS-SBIR"])
+                      gain(c[b, "SAKE", "ZS-PBIR"], c[b, "L_B", "ZS-PBIR"])
+                      + gain(c[b, "SAKE", "ZS-SBIR"], c[b, "L_B", "ZS-SBIR"], -0.5)) for b in nets]
+    share += [above(f"{nets[b]}: there is a sketch gain", c[b, "SAKE", "ZS-SBIR"], c[b, "L_B", "ZS-SBIR"])
               for b in nets]
     yield Claim("table4.photo-share", "abstract, 4.3", "a large part of the gain comes from better features of photos",
                 tuple(share))
@@ -204,68 +149,68 @@ def _table5() -> Iterable[Claim]:
     names = [f"{v:g}" for v in steps]
 
     def line(**where: str) -> list[Cell]:
-        return [_cell("SAKE", **{**where, "lambda_sake": v}) if v else _cell("L_B", **where) for v in steps]
+        return [cell("SAKE", **{**where, "lambda_sake": v}) if v else cell("L_B", **where) for v in steps]
 
     sbir, outside, inside = line(), *(line(task="ZS-PBIR", classes=k) for k in ("non-IN", "IN"))
-    yield Claim("table5.sbir-rises", "4.3", "ZS-SBIR increases up to lambda_SAKE = 1", _rising(names[:4], sbir[:4]))
+    yield Claim("table5.sbir-rises", "4.3", "ZS-SBIR increases up to lambda_SAKE = 1", rising(names[:4], sbir[:4]))
     yield Claim("table5.sbir-peak", "4.3", "ZS-SBIR peaks at lambda_SAKE = 1",
-                tuple(_above(f"1 > {names[i]}", sbir[3], sbir[i]) for i in (0, 1, 2, 4)))
+                tuple(above(f"1 > {names[i]}", sbir[3], sbir[i]) for i in (0, 1, 2, 4)))
     yield Claim("table5.in-rises", "4.3", "ZS-PBIR on ImageNet classes keeps rising with lambda_SAKE",
-                _rising(names, inside))
+                rising(names, inside))
     yield Claim("table5.non-in-boosted", "4.3", "ZS-PBIR on other classes is gently boosted",
-                (_above("1 > 0", outside[3], outside[0]), _above("3 > 0", outside[4], outside[0])))
+                (above("1 > 0", outside[3], outside[0]), above("3 > 0", outside[4], outside[0])))
     yield Claim("table5.non-in-saturates", "4.3", "ZS-PBIR on other classes saturates faster than on ImageNet's", (
-        _above("IN: 3 > 1", inside[4], inside[3]),
-        Contrast("from 1 to 3", _gain(inside[4], inside[3]) + _gain(outside[4], outside[3], -1.0)),
-        Contrast("from 0 to 3", _gain(inside[4], inside[0]) + _gain(outside[4], outside[0], -1.0)),
+        above("IN: 3 > 1", inside[4], inside[3]),
+        Contrast("from 1 to 3", gain(inside[4], inside[3]) + gain(outside[4], outside[3], -1.0)),
+        Contrast("from 0 to 3", gain(inside[4], inside[0]) + gain(outside[4], outside[0], -1.0)),
     ))
     yield Claim("table5.both-benefit", "A.2", "ImageNet and other classes both benefit from knowledge preservation",
-                (_above("IN: 1 > 0", inside[3], inside[0]), _above("non-IN: 1 > 0", outside[3], outside[0])))
+                (above("IN: 1 > 0", inside[3], inside[0]), above("non-IN: 1 > 0", outside[3], outside[0])))
 
 
 def _forgetting() -> Iterable[Claim]:
     for backbone in ("alexnet", "se_resnet50"):
         before, lb, sake = (
-            _cell(m, backbone=backbone, task="probe", metric="top-1", representation="")
+            cell(m, backbone=backbone, task="probe", metric="top-1", representation="")
             for m in ("pretrained", "L_B", "SAKE")
         )
         yield Claim(f"forgetting.lb-forgets.{backbone}", "1, 3.2, 4.3", "benchmark training loses original knowledge",
-                    (_above("pretrained > L_B", before, lb),))
+                    (above("pretrained > L_B", before, lb),))
         yield Claim(f"forgetting.sake-alleviates.{backbone}", "4.3", "SAKE alleviates forgetting effectively",
-                    (_above("SAKE > L_B", sake, lb),))
+                    (above("SAKE > L_B", sake, lb),))
         yield Claim(f"forgetting.sake-still-forgets.{backbone}", "4.3", "SAKE stays below the pretrained network",
-                    (_above("pretrained > SAKE", before, sake),))
+                    (above("pretrained > SAKE", before, sake),))
 
 
 def _figures() -> Iterable[Claim]:
-    right, stray = _cell("SAKE", metric="P@10"), _cell("SAKE", metric="top wrong class@10")
+    right, stray = cell("SAKE", metric="P@10"), cell("SAKE", metric="top wrong class@10")
     yield Claim("figure3.mostly-right", "4.4", "in most cases SAKE retrieves photos with the right label",
                 (Contrast("P@10 > 0.5", ((1.0, right),), 0.5),))
     yield Claim("figure3.wrong-from-one-class", "4.4", "wrong photos come from another category that looks similar",
                 (Contrast("most frequent wrong class among the wrong of the top 10 > 0.5", ((1.0, stray),), 0.5),))
-    sake, lb = (_cell(m, task="clusters", metric="silhouette") for m in ("SAKE", "L_B"))
+    sake, lb = (cell(m, task="clusters", metric="silhouette") for m in ("SAKE", "L_B"))
     yield Claim("figure4.clusters", "4.4", "SAKE's map of object classes is more clearly clustered",
-                (_above("silhouette: SAKE > L_B", sake, lb),))
-    gap = _cell("SAKE", task="clusters", metric="domain silhouette")
+                (above("silhouette: SAKE > L_B", sake, lb),))
+    gap = cell("SAKE", task="clusters", metric="domain silhouette")
     yield Claim("figure4.domain-gap", "4.4", "margins remain between photos and sketches",
                 (Contrast("domain silhouette > 0", ((1.0, gap),)),))
 
     def groups(metric: str) -> list[Cell]:
         everywhere = {"task": "groups", "dataset": "", "split": "", "metric": metric}
-        return [_cell("SAKE", **everywhere, classes=g) for g in ("low", "medium", "high")]
+        return [cell("SAKE", **everywhere, classes=g) for g in ("low", "medium", "high")]
 
     levels = ("low", "medium", "high")
     yield Claim("figure5.confidence", "A.2", "SAKE's gain is larger on classes of higher ImageNet confidence",
-                _rising([f"teacher's confidence at {level} gain" for level in levels], groups("confidence"), True))
+                rising([f"teacher's confidence at {level} gain" for level in levels], groups("confidence"), True))
     gains = (Contrast(f"{level} gain > 0", ((1.0, c),), over_seeds=True)
              for level, c in zip(levels, groups("gain"), strict=True))
     yield Claim("figure5.every-group-gains", "A.2", "each of the three groups gains", tuple(gains))
     yield Claim("figure5.semantics", "A.3", "SAKE's gain is larger on classes closer to ImageNet in WordNet",
-                _rising([f"LCH similarity at {level} gain" for level in levels], groups("LCH"), True))
+                rising([f"LCH similarity at {level} gain" for level in levels], groups("LCH"), True))
 
 
 def _cost() -> Iterable[Claim]:
-    ratio = _cell("SAKE", task="training", metric="time relative to L_B", representation="64-d")
+    ratio = cell("SAKE", task="training", metric="time relative to L_B", representation="64-d")
     yield Claim("cost.training-time", "1", "moderate extra computation in training (read as: at most half more)",
                 (Contrast("1.5 > SAKE's training time relative to L_B's", ((-1.0, ratio),), -1.5),))
     memory = {**ratio, "metric": "memory relative to L_B"}
@@ -277,20 +222,20 @@ def _cost() -> Iterable[Claim]:
 
 def _length() -> Iterable[Claim]:
     def at(method: str, task: str, metric: str = "mAP@all") -> Cell:
-        return _cell(method, dataset="", split="", task=task, metric=metric)
+        return cell(method, dataset="", split="", task=task, metric=metric)
 
     tasks, first = ("ZS-SBIR", "ZS-PBIR"), "mAP@all after epoch 1"
     ends = {"mAP@all": "the last epoch", "mAP@all, mean of the later epochs": "mean of the later epochs"}
     yield Claim("length.lb-over-fits", "1", "fine-tuning over-fits the features to the source domain", tuple(
-        _above(f"{t}: L_B after the first epoch > {name}", at("L_B", t, first), at("L_B", t, m))
+        above(f"{t}: L_B after the first epoch > {name}", at("L_B", t, first), at("L_B", t, m))
         for t in tasks for m, name in ends.items()
     ))
     yield Claim("length.lb-forgets", "1, 3.2", "fine-tuning loses what was learned before (read as: of photos)", tuple(
-        _above(f"ZS-PBIR: pretrained > L_B, {name}", at("pretrained", "ZS-PBIR"), at("L_B", "ZS-PBIR", m))
+        above(f"ZS-PBIR: pretrained > L_B, {name}", at("pretrained", "ZS-PBIR"), at("L_B", "ZS-PBIR", m))
         for m, name in ends.items()
     ))
     yield Claim("length.sake-lasts", "abstract, 3.2", "preserved knowledge benefits the classes never seen", tuple(
-        _above(f"{t}: SAKE > L_B, {name}", at("SAKE", t, m), at("L_B", t, m)) for t in tasks for m, name in ends.items()
+        above(f"{t}: SAKE > L_B, {name}", at("SAKE", t, m), at("L_B", t, m)) for t in tasks for m, name in ends.items()
     ))
 
 

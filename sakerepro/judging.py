@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 import pandas as pd
 
-from .claims_spec import Cell, Contrast
+from .contrasts import Cell, Contrast
 from .measured import Measured
 from .rows import OURS, UNIT, Queries
 from .tables_spec import BACKBONES
