@@ -46,11 +46,21 @@ def inverse_lengths(x, out):
 def fill_tile(x, rows, factor, tile):
     """tile[k, j] = x[rows[j], k] * factor[rows[j]]; the rest of the (d padded, TILE) tile stays zero."""
     count, d = len(rows), x.shape[1]
+    lines = np.empty((16, d), x.dtype)
     for start in range(0, count, 16):  # 16 photos at a time fill whole cache lines of the tile
-        stop = min(start + 16, count)
+        some = min(16, count - start)
+        for j in range(some):
+            photo = rows[start + j]
+            for k in range(d):
+                lines[j, k] = x[photo, k] * factor[photo]
         for k in range(d):
-            for j in range(start, stop):
-                tile[k, j] = x[rows[j], k] * factor[rows[j]]
+            if some == 16:  # a length known beforehand is turned by vector instructions
+                out = tile[k, start : start + 16]
+                for j in range(16):
+                    out[j] = lines[j, k]
+            else:
+                for j in range(some):
+                    tile[k, start + j] = lines[j, k]
     tile[:d, count:] = 0
     tile[d:] = 0
 
@@ -154,31 +164,41 @@ def count_tile_in_order(row, width, classes, wanted, thresholds, counts, within,
 
 
 @njit(**_fast)
-def count_block(query, tiles, width, at, thresholds, table_at, tables, counts, classes, wanted, within, seen):
+def build_tables(at, thresholds, table_at, tables, low, scale):
+    """`build_table` for a block of queries."""
+    for i in range(len(low)):
+        low[i], scale[i] = build_table(thresholds[at[i] : at[i + 1]], tables[table_at[i] : table_at[i + 1]])
+
+
+@njit(**_fast)
+def count_block(
+    query, tiles, width, span, at, thresholds, table_at, tables, low, scale, counts, classes, wanted, within, seen
+):
     """Count a block of queries against a super-block of `width` photos; in order if `within` has room for it.
 
     Query i owns thresholds and counters from at[i] to at[i + 1], and the table from table_at[i] to table_at[i + 1].
+    It meets `span` tiles in turn, so that what it owns is fetched rarely where that outgrows the cache.
     """
     block, in_order = len(wanted), len(within) > 0
-    buffer = np.empty((STEP, TILE), query.dtype)
+    buffer = np.empty((span, block + STEP, TILE), query.dtype)
     found = np.empty(TILE, np.uint32)
-    low, scale = np.empty(block, query.dtype), np.empty(block, query.dtype)
-    for i in range(block):
-        low[i], scale[i] = build_table(thresholds[at[i] : at[i + 1]], tables[table_at[i] : table_at[i + 1]])
-    for t in range(len(tiles)):
-        inside = min(TILE, width - t * TILE)
-        for i in range(0, block, STEP):
-            keys(query[i : i + STEP], tiles[t], buffer)
-            for s in range(i, min(i + STEP, block)):
-                a, b, row = at[s], at[s + 1], buffer[s - i]
+    for start in range(0, len(tiles), span):
+        stop = min(start + span, len(tiles))
+        for t in range(start, stop):
+            for i in range(0, block, STEP):
+                keys(query[i : i + STEP], tiles[t], buffer[t - start, i : i + STEP])
+        for i in range(block):
+            a, b = at[i], at[i + 1]
+            for t in range(start, stop):
+                inside, row = min(TILE, width - t * TILE), buffer[t - start, i]
                 if in_order:
                     here = classes[t * TILE : t * TILE + inside]
                     count_tile_in_order(
-                        row, inside, here, wanted[s], thresholds[a:b], counts[2 * a : 2 * b], within[a:b], seen[a:b]
+                        row, inside, here, wanted[i], thresholds[a:b], counts[2 * a : 2 * b], within[a:b], seen[a:b]
                     )
                 else:
-                    table = tables[table_at[s] : table_at[s + 1]]
-                    count_tile(row, found, inside, thresholds[a:b], table, low[s], scale[s], counts[2 * a : 2 * b])
+                    table = tables[table_at[i] : table_at[i + 1]]
+                    count_tile(row, found, inside, thresholds[a:b], table, low[i], scale[i], counts[2 * a : 2 * b])
 
 
 @njit(**_fast)

@@ -20,7 +20,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BUDGET = 40 << 20  # bytes for the thresholds, tables and counters of the queries that are ranked together
-BLOCK = 16  # queries that one task takes: their tables stay in the second-level cache beside a tile
+BLOCK = 16  # queries that one task takes
+SUPER = 16 << 20  # bytes of tiles that are made at a time, 64 tiles at most: all tables are read once for each
+SPAN = 16  # tiles that a query meets in turn: its tables, which may outgrow the cache, are fetched once for them
 
 
 @dataclass(frozen=True, eq=False)
@@ -147,7 +149,7 @@ class Tiles:
         from ._kernels import TILE
 
         count, d = len(self.gallery), padded(self.gallery.shape[1])
-        most = max(1, min(16, (8 << 20) // (TILE * d * self.gallery.itemsize), -(-count // TILE)))
+        most = max(1, min(64, SUPER // (TILE * d * self.gallery.itemsize), -(-count // TILE)))
         tiles = np.empty((most, d, TILE), self.gallery.dtype)
         for start in range(0, count, most * TILE):
             stop = min(start + most * TILE, count)
@@ -204,19 +206,26 @@ def _rank_chunk(task: _Task, tiles: Tiles, query: np.ndarray, part: slice) -> np
     at = np.concatenate([[0], np.cumsum(counts + _kernels.BEYOND)])
     thresholds = np.full(at[-1], np.inf, query.dtype)
     _sorted_thresholds(task, tiles, query, wanted, at, thresholds)
-    buckets = 2 ** np.ceil(np.log2(np.clip(2 * counts, 64, 16384))).astype(np.int64)
+    buckets = 2 ** np.ceil(np.log2(np.clip(2 * counts, 64, 1 << 16))).astype(np.int64)
     table_at = np.concatenate([[0], np.cumsum(buckets + _kernels.BEYOND)])
     tables, counters = np.empty(table_at[-1], np.uint32), np.zeros(2 * at[-1], np.uint32)
     within, seen = (np.zeros(at[-1] if rule == _ties.INDEX else 0, np.uint32) for _ in range(2))
     rows = np.empty((len(wanted), 2 + 4 * len(task.ks)))
+    low, scale = np.empty((2, len(wanted)), query.dtype)
     starts = range(0, len(wanted), BLOCK)
+
+    def build(s: int) -> None:
+        e = min(s + BLOCK, len(wanted))
+        _kernels.build_tables(at[s : e + 1], thresholds, table_at[s : e + 1], tables, low[s:e], scale[s:e])
+
+    each(build, starts)
     for first, width, block in tiles.blocks():
 
         def count(s: int, first: int = first, width: int = width, block: np.ndarray = block) -> None:
             e = min(s + BLOCK, len(wanted))
             _kernels.count_block(
-                query[s : e + _kernels.STEP], block, width, at[s : e + 1], thresholds, table_at[s : e + 1], tables,
-                counters, task.classes[first : first + width], wanted[s:e], within, seen,
+                query[s : e + _kernels.STEP], block, width, SPAN, at[s : e + 1], thresholds, table_at[s : e + 1],
+                tables, low[s:e], scale[s:e], counters, task.classes[first : first + width], wanted[s:e], within, seen,
             )  # fmt: skip
 
         each(count, starts)
