@@ -44,15 +44,16 @@ def run_groups(runs: Sequence[Run]) -> dict[str, list[Run]]:
 
 
 def looks_of(groups: Mapping[str, Sequence[Run]]) -> dict[str, Look]:
-    """A look for each group: the method's own for the first group of a method, a free one for any other."""
+    """A look for each group: the method's colour, and from its second group on a line and a marker of their own."""
     looks: dict[str, Look] = {}
-    own = [LOOKS[m] for m in dict.fromkeys(members[0].experiment.method for members in groups.values())]
-    taken = {x for look in own for x in (look.color, look.marker)}
-    free = [spare for spare in SPARE if not {spare.color, spare.marker} & taken]
-    for label, members in groups.items():
-        look = LOOKS[members[0].experiment.method]
-        spare = free[(len(looks) - len(own)) % len(free)]
-        looks[label] = spare if look in looks.values() else look
+    methods = [members[0].experiment.method for members in groups.values()]
+    free = [spare for spare in SPARE if spare.marker not in {LOOKS[m].marker for m in methods}]
+    for label, method in zip(groups, methods, strict=True):
+        look = LOOKS[method]
+        if look in looks.values():
+            spare = free[(len(looks) - len(set(methods))) % len(free)]
+            look = Look(look.color, spare.line, spare.marker, look.hatch)
+        looks[label] = look
     return looks
 
 
@@ -83,7 +84,11 @@ def data_title(dataset: str, split: str) -> str:
 
 def data_line(figure: Figure, runs: Sequence[Run]) -> None:
     """Say above the axes what the numbers were measured on; the generated world is called generated."""
-    above(figure, "; ".join(dict.fromkeys(run_data(run) for run in runs)))
+    names: dict[str, dict[str, None]] = {}  # each data set once, then its splits
+    for run in runs:
+        name, _, split = run_data(run).partition(", ")
+        names.setdefault(name, {})[split] = None
+    above(figure, "; ".join(", ".join(filter(None, [name, *splits])) for name, splits in names.items()))
 
 
 def is_generated(dataset: Dataset) -> bool:

@@ -93,9 +93,18 @@ def _over_epochs(runs: Sequence[Run], wanted: Mapping[str, str], reference: bool
         _pretrained_line(axis, groups, looks, name)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         reading_axes(axis, "epoch", wanted[name])
+        if name == "val_top1":
+            _without_validation(axis, [r for g, t in tables.items() if name not in t.columns for r in groups[g]])
     legend_of(figure, axes[: len(names)])
     data_line(figure, runs)
     return figure
+
+
+def _without_validation(axis: Axes, runs: Sequence[Run]) -> None:
+    """Say why a line that stands in the legend is missing: Sketchy's zeroshot2 holds no validation sketches."""
+    if splits := ", ".join(dict.fromkeys(run.experiment.split for run in runs)):
+        text = f"no validation sketches: {splits}"
+        axis.text(0.97, 0.04, text, transform=axis.transAxes, ha="right", fontsize="small", color=INK)
 
 
 def _epoch_line(axis: Axes, table: pd.DataFrame, name: str, look: Look, label: str, start: float | None) -> None:

@@ -348,8 +348,17 @@ def test_groups_are_runs_that_differ_by_seed_only(make_run):
     runs = [make_run(seed=s, dim=d) for s in (0, 1) for d in (32, 64)] + [make_run(lambda_sake=0.0)]
     groups = run_groups(runs)
     assert {label: len(members) for label, members in groups.items()} == {"SAKE, 32-d": 2, "SAKE, 64-d": 2, "$L_B$": 1}
-    looks = list(looks_of(groups).values())
-    assert len({look.color for look in looks}) == len({look.marker for look in looks}) == 3
+    looks = looks_of(groups)
+    assert len({look.marker for look in looks.values()}) == len({str(look.line) for look in looks.values()}) == 3
+    assert looks["SAKE, 32-d"].color == looks["SAKE, 64-d"].color != looks["$L_B$"].color  # a colour is a method
+
+
+def test_a_split_without_validation_sketches_is_named_where_its_line_is_missing(make_run):
+    without = [{k: v for k, v in row.items() if k != "val_top1"} for row in epochs(0.4, 0.2)]
+    both = [make_run(history=epochs(0.4, 0.2)), make_run(split="zeroshot2", dataset="sketchy-125x25", history=without)]
+    texts = [t.get_text() for axis in plots.training_curves(both).axes for t in axis.texts]
+    assert texts == ["no validation sketches: zeroshot2"]
+    assert not [t for axis in plots.training_curves(both[:1]).axes for t in axis.texts]
 
 
 def test_precision_recall_draws_both_curves_and_chance(make_run):
