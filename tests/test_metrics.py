@@ -129,7 +129,7 @@ def random_retrieval(queries: int, photos: int, rng: np.random.Generator, classe
     return query, gallery, rng.choice(gl, queries), gl
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (3, 7), (5, 1024), (18, 1025), (7, 2049), (40, 333)])
+@pytest.mark.parametrize("shape", [(1, 1), (3, 7), (5, 1024), (18, 1025), (7, 2049), (40, 333), (2, 70_001)])
 @pytest.mark.parametrize("kind, accuracy", [(np.float64, 1e-12), (np.float32, 1e-5)])
 def test_map_equals_scikit_learn(shape, kind, accuracy, rng):
     query, gallery, ql, gl = random_retrieval(*shape, rng)
@@ -282,6 +282,21 @@ def test_chunks_of_queries_change_nothing(rng, monkeypatch):
     whole = retrieval_metrics(query, gallery, ql, gl)
     monkeypatch.setattr(_ranking, "BUDGET", 1)
     assert np.array_equal(whole.ap, retrieval_metrics(query, gallery, ql, gl).ap)
+
+
+@pytest.mark.parametrize("ties", ["expected", "index"])
+@pytest.mark.parametrize("span, tiles", [(1, 1), (2, 3), (3, 2), (16, 64)])
+def test_blocks_of_photos_change_nothing(span, tiles, ties, rng, monkeypatch):
+    from sakerepro import _kernels, _ranking
+
+    query, gallery, ql, gl = random_retrieval(21, 5 * _kernels.TILE + 3, rng)
+    gallery[2000:3000] = gallery[4000:5000]  # ties across tiles
+    monkeypatch.setattr(_ranking, "SPAN", 5)
+    whole = retrieval_metrics(query, gallery, ql, gl, ties=ties)
+    monkeypatch.setattr(_ranking, "SPAN", span)
+    monkeypatch.setattr(_ranking, "SUPER", tiles * _kernels.TILE * 8 * gallery.itemsize)
+    parted = retrieval_metrics(query, gallery, ql, gl, ties=ties)
+    assert np.array_equal(whole.ap, parted.ap) and np.array_equal(whole.ap_at[200], parted.ap_at[200])
 
 
 # ---- inputs as they come ----
