@@ -70,9 +70,9 @@ def _setting(name: str, value: Any) -> str:
 def run_data(run: Run) -> str:
     """What a run was measured on, in words."""
     e = run.experiment
+    if e.random_unseen:  # drawn from all classes: the split's own unseen ones play no part
+        return f"{data_title(e.dataset, 'zeroshot')}, random split {e.class_seed}"
     name = data_title(e.dataset, e.split)
-    if e.random_unseen:
-        return f"{name}, random split {e.class_seed}"
     return f"{name}, pseudo-unseen classes" if e.pseudo_unseen else name
 
 

@@ -353,6 +353,13 @@ def test_groups_are_runs_that_differ_by_seed_only(make_run):
     assert looks["SAKE, 32-d"].color == looks["SAKE, 64-d"].color != looks["$L_B$"].color  # a colour is a method
 
 
+def test_the_data_are_named_once_and_a_random_split_is_no_official_one(make_run):
+    at = {"dataset": "sketchy-125x25", "split": "zeroshot1", "random_unseen": 25}
+    runs = [make_run(history=epochs(0.4, 0.2), class_seed=i, **at) for i in (0, 1)]
+    texts = [t.get_text() for t in plots.training_curves(runs).texts]
+    assert "Sketchy subset, random split 0, random split 1" in texts
+
+
 def test_a_split_without_validation_sketches_is_named_where_its_line_is_missing(make_run):
     without = [{k: v for k, v in row.items() if k != "val_top1"} for row in epochs(0.4, 0.2)]
     both = [make_run(history=epochs(0.4, 0.2)), make_run(split="zeroshot2", dataset="sketchy-125x25", history=without)]
