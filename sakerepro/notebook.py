@@ -12,6 +12,9 @@ from . import paths
 from .errors import ConfigError, RunError, near_misses
 from .files import write_whole
 
+# A kernel is interrupted when it is shut down, and one that is busy just then logs that as an error of its own.
+_QUIET = ("--log-level=CRITICAL",)
+
 
 def notebook_path(name: str) -> Path:
     """The committed notebook of that name.
@@ -68,7 +71,8 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
         try:
             papermill.execute_notebook(
                 str(source), str(temporary), {"preset": preset, **parameters}, kernel_name="python3",
-                progress_bar=False, cwd=str(paths.notebooks()), request_save_on_cell_execute=False, **_encrypted(),
+                progress_bar=False, cwd=str(paths.notebooks()), request_save_on_cell_execute=False,
+                extra_arguments=_QUIET, **_encrypted(),
             )  # fmt: skip
         except PapermillExecutionError as error:
             failed = paths.cache() / "failed" / target.name

@@ -66,7 +66,8 @@ def test_parameters_are_those_of_the_notebook() -> None:
 def test_executed_and_then_failed(capfd: pytest.CaptureFixture[str]) -> None:
     """A result with its parameters; a later failure leaves it as it was and shows where it is."""
     says = "import os, sys\nprint(preset, seeds, os.path.basename(os.getcwd()), sys.prefix)"
-    write("table1", says, "print('x', file=sys.stderr)")
+    interrupted = "get_ipython().kernel.log.error('KeyboardInterrupt caught')"  # as one does that is busy at the end
+    write("table1", says, f"print('x', file=sys.stderr)\n{interrupted}")
     done = execute("table1", "small", seeds=[3, 4])
     assert done == paths.results("small") / "table1.ipynb"
     result = nbformat.read(done, as_version=4)
