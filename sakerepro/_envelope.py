@@ -105,15 +105,18 @@ def expected_envelope(groups, before, size, good, k):
             return np.nan
         hits += good[end]
         end += 1
-    values, chances, start, total = np.zeros(1), np.ones(1), 0, 0.0
+    values, chances, start, total, mean = np.zeros(1), np.ones(1), 0, 0.0, 0.0  # `mean` of W
     for g in range(end - 1, -1, -1):
         n, m, r = before[g], size[g], good[g]
         hits -= r
         cut = min(m, k - n)
         if r == m:  # nothing is random here
             for t in range(cut, 0, -1):
-                start = raise_to(values, chances, start, (hits + t) / (n + t))
-                total += mean_above(values[start:], chances[start:], 0.0)
+                precision = (hits + t) / (n + t)
+                if values[start] <= precision:  # else W stays as it is
+                    start = raise_to(values, chances, start, precision)
+                    mean = mean_above(values[start:], chances[start:], 0.0)
+                total += mean
             continue
         ways = orders(m, r)
         places, best = np.empty(r, np.int64), np.zeros(ways)
@@ -127,4 +130,5 @@ def expected_envelope(groups, before, size, good, k):
             next_places(places, m)
         values, chances = maximum_of(values[start:], chances[start:], in_order(best))
         start = 0
+        mean = mean_above(values, chances, 0.0)
     return total

@@ -43,10 +43,26 @@ def inverse_lengths(x, out):
 
 
 @njit(**_fast)
+def fetch(values):
+    """Read one value of each cache line, in order: what is asked for in order comes early, at random it is waited for.
+
+    The sum is returned for the compiler's sake, which would leave out a reading that serves nothing.
+    """
+    total = values.dtype.type(0)
+    for i in range(0, len(values), 64 // values.itemsize):
+        total += values[i]
+    return total
+
+
+@njit(**_fast)
 def fill_tile(x, rows, factor, tile):
     """tile[k, j] = x[rows[j], k] * factor[rows[j]]; the rest of the (d padded, TILE) tile stays zero."""
     count, d = len(rows), x.shape[1]
-    lines = np.empty((16, d), x.dtype)
+    lines, asked = np.empty((16, d), x.dtype), x.dtype.type(0)
+    for j in range(count):  # see `fetch`
+        for k in range(0, d, 16):
+            asked += x[rows[j], k]
+    lines[0, 0] = asked
     for start in range(0, count, 16):  # 16 photos at a time fill whole cache lines of the tile
         some = min(16, count - start)
         for j in range(some):
@@ -97,27 +113,34 @@ def relevant_keys(query, tile, count, out):
 
 @njit(**_fast)
 def build_table(thresholds, table):
-    """Make ``table[b]`` the number of thresholds in buckets before b; return the first key and buckets per unit.
+    """Make ``table[b] << dropped`` the number of thresholds in buckets before b, or up to 2^dropped - 1 less.
 
     `thresholds` are sorted and end with infinity, which is in no bucket. The bucket of a key never falls as the key
-    rises, so whatever lies in an earlier bucket is smaller. The last bucket lies beyond all thresholds.
+    rises, so whatever lies in an earlier bucket is smaller. The last buckets lie beyond all thresholds. Two bytes a
+    bucket hold more of the table in the cache; `dropped` is 0 up to 65,535 thresholds. Returns the first key, buckets
+    per unit, and `dropped`.
     """
     one, buckets, count = thresholds.dtype.type, len(table) - BEYOND, len(thresholds) - BEYOND
     low, high = thresholds[0], thresholds[count - 1]
     scale = (buckets - 1) / (np.float64(high) - np.float64(low)) if high > low else 0.0
     scale = one(scale) if scale < 1e30 else one(0.0)
-    table[:] = 0
-    for key in thresholds[:count]:
-        table[min(int((key - low) * scale), buckets - 1) + 1] += np.uint32(1)
-    for b in range(buckets - 1):
-        table[b + 1] += table[b]
+    dropped, empty = np.uint64(0), np.uint16(65535)
+    while np.uint64(count + BEYOND) >> dropped >= np.uint64(empty):
+        dropped += np.uint64(1)
+    table[:] = empty
+    for p in range(count - 1, -1, -1):  # the first threshold of a bucket stays
+        table[min(int((thresholds[p] - low) * scale), buckets - 1)] = np.uint64(p) >> dropped
+    after = np.uint16(np.uint64(count) >> dropped)
+    for b in range(buckets - 1, -1, -1):
+        after = after if table[b] == empty else table[b]
+        table[b] = after
     for b in range(BEYOND):
-        table[buckets + b] = count + b
-    return low, scale
+        table[buckets + b] = np.uint64(count + b) >> dropped
+    return low, scale, dropped
 
 
 @njit(**_fast)
-def count_tile(row, found, width, thresholds, table, low, scale, counts):
+def count_tile(row, found, width, thresholds, table, low, scale, dropped, counts):
     """Count the keys of one query and tile between and on its sorted thresholds.
 
     counts[2 p] counts keys between thresholds p - 1 and p, counts[2 p + 1] keys equal to p (first of equal ones).
@@ -126,10 +149,10 @@ def count_tile(row, found, width, thresholds, table, low, scale, counts):
     for j in range(TILE):
         bucket = (row[j] - low) * scale
         bucket = bucket if bucket > zero else zero
-        found[j] = np.uint32(bucket if bucket < last else last)
+        found[j] = np.uint32(bucket) if bucket < last else np.uint32(last) + np.uint32(j % BEYOND)
     for j in range(width):  # unsigned indices: numba then tests for no negative ones
         key = row[np.uint64(j)]
-        p = np.uint64(table[found[np.uint64(j)]])
+        p = np.uint64(table[found[np.uint64(j)]]) << dropped
         p += np.uint64(thresholds[p] < key)  # a bucket holds few thresholds: two steps without a branch, rarely more
         p += np.uint64(thresholds[p] < key)
         while thresholds[p] < key:
@@ -164,41 +187,40 @@ def count_tile_in_order(row, width, classes, wanted, thresholds, counts, within,
 
 
 @njit(**_fast)
-def build_tables(at, thresholds, table_at, tables, low, scale):
+def build_tables(at, thresholds, table_at, tables, low, scale, dropped):
     """`build_table` for a block of queries."""
     for i in range(len(low)):
-        low[i], scale[i] = build_table(thresholds[at[i] : at[i + 1]], tables[table_at[i] : table_at[i + 1]])
+        low[i], scale[i], dropped[i] = build_table(
+            thresholds[at[i] : at[i + 1]], tables[table_at[i] : table_at[i + 1]]
+        )
 
 
 @njit(**_fast)
 def count_block(
-    query, tiles, width, span, at, thresholds, table_at, tables, low, scale, counts, classes, wanted, within, seen
+    query, tiles, width, at, thresholds, table_at, tables, low, scale, dropped, counts, classes, wanted, within, seen
 ):
     """Count a block of queries against a super-block of `width` photos; in order if `within` has room for it.
 
     Query i owns thresholds and counters from at[i] to at[i + 1], and the table from table_at[i] to table_at[i + 1].
-    It meets `span` tiles in turn, so that what it owns is fetched rarely where that outgrows the cache.
+    It meets all tiles in turn, so that what it owns, which may outgrow the cache, is fetched once for them.
     """
     block, in_order = len(wanted), len(within) > 0
-    buffer = np.empty((span, block + STEP, TILE), query.dtype)
+    buffer = np.empty((len(tiles), block + STEP, TILE), query.dtype)
     found = np.empty(TILE, np.uint32)
-    for start in range(0, len(tiles), span):
-        stop = min(start + span, len(tiles))
-        for t in range(start, stop):
-            for i in range(0, block, STEP):
-                keys(query[i : i + STEP], tiles[t], buffer[t - start, i : i + STEP])
-        for i in range(block):
-            a, b = at[i], at[i + 1]
-            for t in range(start, stop):
-                inside, row = min(TILE, width - t * TILE), buffer[t - start, i]
-                if in_order:
-                    here = classes[t * TILE : t * TILE + inside]
-                    count_tile_in_order(
-                        row, inside, here, wanted[i], thresholds[a:b], counts[2 * a : 2 * b], within[a:b], seen[a:b]
-                    )
-                else:
-                    table = tables[table_at[i] : table_at[i + 1]]
-                    count_tile(row, found, inside, thresholds[a:b], table, low[i], scale[i], counts[2 * a : 2 * b])
+    for t in range(len(tiles)):
+        for i in range(0, block, STEP):
+            keys(query[i : i + STEP], tiles[t], buffer[t, i : i + STEP])
+    for i in range(block):
+        own, counters = thresholds[at[i] : at[i + 1]], counts[2 * at[i] : 2 * at[i + 1]]
+        table = tables[table_at[i] : table_at[i + 1]]
+        found[0] = np.uint32(fetch(own) > 0) + fetch(table) + fetch(counters)
+        for t in range(len(tiles)):
+            inside, row = min(TILE, width - t * TILE), buffer[t, i]
+            if in_order:
+                here, a, b = classes[t * TILE : t * TILE + inside], at[i], at[i + 1]
+                count_tile_in_order(row, inside, here, wanted[i], own, counters, within[a:b], seen[a:b])
+            else:
+                count_tile(row, found, inside, own, table, low[i], scale[i], dropped[i], counters)
 
 
 @njit(**_fast)

@@ -7,6 +7,7 @@ it all. Memory does not grow with queries x photos: what a chunk of queries need
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -19,10 +20,9 @@ from . import _inputs
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BUDGET = 40 << 20  # bytes for the thresholds, tables and counters of the queries that are ranked together
+BUDGET = 96 << 20  # bytes for the thresholds, tables and counters of the queries that are ranked together
 BLOCK = 16  # queries that one task takes
 SUPER = 16 << 20  # bytes of tiles that are made at a time, 64 tiles at most: all tables are read once for each
-SPAN = 16  # tiles that a query meets in turn: its tables, which may outgrow the cache, are fetched once for them
 
 
 @dataclass(frozen=True, eq=False)
@@ -187,14 +187,21 @@ def _rank_features(task: _Task) -> np.ndarray:
 
     tiles, query = Tiles.of(task.gallery), query_keys(task.query)
     counts = task.last[task.wanted] - task.first[task.wanted]
-    cost = np.cumsum((counts + BEYOND) * (12 + query.itemsize + 8 + (8 if task.rule == 3 else 0)))
-    rows, start = np.empty((len(counts), 2 + 4 * len(task.ks))), 0
-    while start < len(counts):
-        spent = cost[start - 1] if start else 0
-        stop = max(start + 1, int(np.searchsorted(cost, spent + BUDGET, side="right")))
+    cost = np.cumsum((counts + BEYOND) * (6 + query.itemsize + 8 + (8 if task.rule == 3 else 0)))
+    rows = np.empty((len(counts), 2 + 4 * len(task.ks)))
+    chunks = -(-int(cost[-1]) // BUDGET) if len(cost) else 0  # of equal cost, so that none is left with a few queries
+    ends = [np.searchsorted(cost, cost[-1] * (c / chunks)) + 1 for c in range(1, chunks)]
+    for start, stop in itertools.pairwise(np.unique([0, *ends, len(counts)])):
         rows[start:stop] = _rank_chunk(task, tiles, query[start : stop + STEP], slice(start, stop))
-        start = stop
     return rows
+
+
+def _block(queries: int) -> int:
+    """How many queries one task takes, so that all threads have as much to do."""
+    import torch
+
+    threads = torch.get_num_threads()
+    return min((BLOCK, BLOCK - 4, BLOCK - 8), key=lambda size: -(-queries // size // threads) * size)
 
 
 def _rank_chunk(task: _Task, tiles: Tiles, query: np.ndarray, part: slice) -> np.ndarray:
@@ -208,30 +215,34 @@ def _rank_chunk(task: _Task, tiles: Tiles, query: np.ndarray, part: slice) -> np
     _sorted_thresholds(task, tiles, query, wanted, at, thresholds)
     buckets = 2 ** np.ceil(np.log2(np.clip(2 * counts, 64, 1 << 16))).astype(np.int64)
     table_at = np.concatenate([[0], np.cumsum(buckets + _kernels.BEYOND)])
-    tables, counters = np.empty(table_at[-1], np.uint32), np.zeros(2 * at[-1], np.uint32)
+    tables, counters = np.empty(table_at[-1], np.uint16), np.zeros(2 * at[-1], np.uint32)
     within, seen = (np.zeros(at[-1] if rule == _ties.INDEX else 0, np.uint32) for _ in range(2))
     rows = np.empty((len(wanted), 2 + 4 * len(task.ks)))
-    low, scale = np.empty((2, len(wanted)), query.dtype)
-    starts = range(0, len(wanted), BLOCK)
+    (low, scale), dropped = np.empty((2, len(wanted)), query.dtype), np.empty(len(wanted), np.uint64)
+    size = _block(len(wanted))
+    starts = range(0, len(wanted), size)
 
     def build(s: int) -> None:
-        e = min(s + BLOCK, len(wanted))
-        _kernels.build_tables(at[s : e + 1], thresholds, table_at[s : e + 1], tables, low[s:e], scale[s:e])
+        e = min(s + size, len(wanted))
+        _kernels.build_tables(
+            at[s : e + 1], thresholds, table_at[s : e + 1], tables, low[s:e], scale[s:e], dropped[s:e]
+        )
 
     each(build, starts)
     for first, width, block in tiles.blocks():
 
         def count(s: int, first: int = first, width: int = width, block: np.ndarray = block) -> None:
-            e = min(s + BLOCK, len(wanted))
+            e = min(s + size, len(wanted))
             _kernels.count_block(
-                query[s : e + _kernels.STEP], block, width, SPAN, at[s : e + 1], thresholds, table_at[s : e + 1],
-                tables, low[s:e], scale[s:e], counters, task.classes[first : first + width], wanted[s:e], within, seen,
+                query[s : e + _kernels.STEP], block, width, at[s : e + 1], thresholds, table_at[s : e + 1], tables,
+                low[s:e], scale[s:e], dropped[s:e], counters, task.classes[first : first + width], wanted[s:e],
+                within, seen,
             )  # fmt: skip
 
         each(count, starts)
 
     def fill(s: int) -> bool:
-        e = min(s + BLOCK, len(wanted))
+        e = min(s + size, len(wanted))
         return bool(_ties.rows_of_counts(at[s : e + 1], thresholds, counters, within, rule, task.ks, rows[s:e]))
 
     if not all(each(fill, starts)):

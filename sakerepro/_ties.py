@@ -114,6 +114,10 @@ def from_groups(groups, before, size, good, ks, row):
             n, m, r = before[g], size[g], good[g]
             if n >= k:
                 break
+            if m == 1:  # most groups, and what the lines below come to for them
+                plain += (hits + 1) * (1 / (n + 1))
+                hits += 1
+                continue
             cut, first = min(m, k - n), hits
             if cut < m:
                 per_hit = expected_per_hit(plain, int(first), n, m, r, cut)
