@@ -66,7 +66,7 @@ report: $(READY) ## REPRODUCING.md anew from the results
 
 test: $(READY) ## all tests: unit, end to end, real data where it is at hand, nbval over the executed mini notebooks
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(JOBS) --dist loadfile tests
-	@$(PY) -m pytest -q --nbval-lax --nbval-cell-timeout=1800 -o filterwarnings= results/mini
+	@SAKEREPRO_RESULTS=$(CURDIR)/cache/replayed $(PY) -m pytest -q --nbval-lax --nbval-cell-timeout=1800 -o filterwarnings= results/mini
 
 lint: $(READY) ## ruff and mypy
 	@$(PY) -m ruff check . && $(PY) -m mypy
