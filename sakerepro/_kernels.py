@@ -59,8 +59,8 @@ def fill_tile(x, rows, factor, tile):
     """tile[k, j] = x[rows[j], k] * factor[rows[j]]; the rest of the (d padded, TILE) tile stays zero."""
     count, d = len(rows), x.shape[1]
     lines, asked = np.empty((16, d), x.dtype), x.dtype.type(0)
-    for j in range(count):  # see `fetch`
-        for k in range(0, d, 16):
+    for j in range(count):  # asked for in order, as `fetch` does
+        for k in range(0, d, 64 // x.itemsize):
             asked += x[rows[j], k]
     lines[0, 0] = asked
     for start in range(0, count, 16):  # 16 photos at a time fill whole cache lines of the tile
@@ -117,8 +117,8 @@ def build_table(thresholds, table):
 
     `thresholds` are sorted and end with infinity, which is in no bucket. The bucket of a key never falls as the key
     rises, so whatever lies in an earlier bucket is smaller. The last buckets lie beyond all thresholds. Two bytes a
-    bucket hold more of the table in the cache; `dropped` is 0 up to 65,535 thresholds. Returns the first key, buckets
-    per unit, and `dropped`.
+    bucket keep the table in the cache; `dropped` is 0 as long as they can number all thresholds. Returns the first
+    key, buckets per unit, and `dropped`.
     """
     one, buckets, count = thresholds.dtype.type, len(table) - BEYOND, len(thresholds) - BEYOND
     low, high = thresholds[0], thresholds[count - 1]
@@ -213,7 +213,8 @@ def count_block(
     for i in range(block):
         own, counters = thresholds[at[i] : at[i + 1]], counts[2 * at[i] : 2 * at[i + 1]]
         table = tables[table_at[i] : table_at[i + 1]]
-        found[0] = np.uint32(fetch(own) > 0) + fetch(table) + fetch(counters)
+        if not in_order:
+            found[0] = np.uint32(fetch(own) > 0) + fetch(table) + fetch(counters)
         for t in range(len(tiles)):
             inside, row = min(TILE, width - t * TILE), buffer[t, i]
             if in_order:

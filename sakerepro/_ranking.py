@@ -2,7 +2,7 @@
 
 For real-valued features the keys of the relevant photos are sorted (a small share of the gallery) and the keys of all
 photos are counted between them, tile by tile, so that no score matrix exists. For codes a histogram of distances says
-it all. Memory does not grow with queries x photos: what a chunk of queries needs is kept below `BUDGET`.
+it all. Memory does not grow with queries x photos: queries are taken in chunks that keep it at about `BUDGET`.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from . import _inputs
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BUDGET = 96 << 20  # bytes for the thresholds, tables and counters of the queries that are ranked together
-BLOCK = 16  # queries that one task takes
+BUDGET = 112 << 20  # bytes for the queries that are ranked together, the tiles and the threads' buffers
+BLOCK = 16  # queries that one task takes, at most
 SUPER = 16 << 20  # bytes of tiles that are made at a time, 64 tiles at most: all tables are read once for each
 
 
@@ -40,9 +40,7 @@ class Sums:
 
 def each(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     """``[work(item) for item in items]`` on as many threads as torch uses; compiled loops release the lock."""
-    import torch
-
-    threads = torch.get_num_threads()
+    threads = _threads()
     if threads == 1:
         return [work(item) for item in items]
     with ThreadPoolExecutor(threads) as pool:
@@ -144,12 +142,24 @@ class Tiles:
 
         fill_tile(self.gallery, rows, self.factor, tile)
 
+    def _most(self) -> int:
+        from ._kernels import TILE
+
+        each_one = TILE * padded(self.gallery.shape[1]) * self.gallery.itemsize
+        return max(1, min(64, SUPER // each_one, -(-len(self.gallery) // TILE)))
+
+    def shared(self, threads: int) -> int:
+        """Bytes of a super-block and of the keys that each thread keeps for it (`_kernels.count_block`)."""
+        from ._kernels import STEP, TILE
+
+        lines = padded(self.gallery.shape[1]) + threads * (BLOCK + STEP)
+        return self._most() * lines * TILE * self.gallery.itemsize
+
     def blocks(self) -> Iterator[tuple[int, int, np.ndarray]]:
         """First photo, number of photos and (tiles, d padded, TILE) of each super-block; its memory is used again."""
         from ._kernels import TILE
 
-        count, d = len(self.gallery), padded(self.gallery.shape[1])
-        most = max(1, min(64, SUPER // (TILE * d * self.gallery.itemsize), -(-count // TILE)))
+        count, d, most = len(self.gallery), padded(self.gallery.shape[1]), self._most()
         tiles = np.empty((most, d, TILE), self.gallery.dtype)
         for start in range(0, count, most * TILE):
             stop = min(start + most * TILE, count)
@@ -183,25 +193,37 @@ def query_keys(query: np.ndarray) -> np.ndarray:
 
 
 def _rank_features(task: _Task) -> np.ndarray:
+    from . import _ties
     from ._kernels import BEYOND, STEP
 
     tiles, query = Tiles.of(task.gallery), query_keys(task.query)
     counts = task.last[task.wanted] - task.first[task.wanted]
-    cost = np.cumsum((counts + BEYOND) * (6 + query.itemsize + 8 + (8 if task.rule == 3 else 0)))
+    own = query.itemsize + 8 + (8 if task.rule == _ties.INDEX else 0)  # a threshold and its counters
+    cost = np.cumsum((counts + BEYOND) * own + (_buckets(counts) + BEYOND) * 2)
     rows = np.empty((len(counts), 2 + 4 * len(task.ks)))
-    chunks = -(-int(cost[-1]) // BUDGET) if len(cost) else 0  # of equal cost, so that none is left with a few queries
-    ends = [np.searchsorted(cost, cost[-1] * (c / chunks)) + 1 for c in range(1, chunks)]
+    room = max(BUDGET - tiles.shared(_threads()), BUDGET // 4, 1)
+    chunks = -(-int(cost[-1]) // room) if len(cost) else 0  # of equal cost, so that none is left with a few queries
+    ends = np.searchsorted(cost, cost[-1:] * (np.arange(1, chunks) / max(chunks, 1))) + 1
     for start, stop in itertools.pairwise(np.unique([0, *ends, len(counts)])):
         rows[start:stop] = _rank_chunk(task, tiles, query[start : stop + STEP], slice(start, stop))
     return rows
 
 
-def _block(queries: int) -> int:
-    """How many queries one task takes, so that all threads have as much to do."""
+def _buckets(counts: np.ndarray) -> np.ndarray:
+    """Buckets of each query's table: two to four a threshold, as long as the table stays in the cache."""
+    return 2 ** np.ceil(np.log2(np.clip(2 * counts, 64, 1 << 16))).astype(np.int64)
+
+
+def _threads() -> int:
     import torch
 
-    threads = torch.get_num_threads()
-    return min((BLOCK, BLOCK - 4, BLOCK - 8), key=lambda size: -(-queries // size // threads) * size)
+    return torch.get_num_threads()
+
+
+def _block(queries: int) -> int:
+    """How many queries one task takes, so that all threads have as much to do."""
+    threads = _threads()
+    return min((BLOCK, 12, 8), key=lambda size: -(-queries // size // threads) * size)
 
 
 def _rank_chunk(task: _Task, tiles: Tiles, query: np.ndarray, part: slice) -> np.ndarray:
@@ -213,8 +235,7 @@ def _rank_chunk(task: _Task, tiles: Tiles, query: np.ndarray, part: slice) -> np
     at = np.concatenate([[0], np.cumsum(counts + _kernels.BEYOND)])
     thresholds = np.full(at[-1], np.inf, query.dtype)
     _sorted_thresholds(task, tiles, query, wanted, at, thresholds)
-    buckets = 2 ** np.ceil(np.log2(np.clip(2 * counts, 64, 1 << 16))).astype(np.int64)
-    table_at = np.concatenate([[0], np.cumsum(buckets + _kernels.BEYOND)])
+    table_at = np.concatenate([[0], np.cumsum(_buckets(counts) + _kernels.BEYOND)])
     tables, counters = np.empty(table_at[-1], np.uint16), np.zeros(2 * at[-1], np.uint32)
     within, seen = (np.zeros(at[-1] if rule == _ties.INDEX else 0, np.uint32) for _ in range(2))
     rows = np.empty((len(wanted), 2 + 4 * len(task.ks)))
