@@ -237,7 +237,8 @@ class _Signs:
 
     def of(self, rotation: np.ndarray) -> np.ndarray:
         """V^T sign(V R) in float64."""
-        from ._kernels import TILE, turn_signs
+        from ._kernels import TILE
+        from ._signs import turn_signs
 
         turned = np.ascontiguousarray(rotation.T, dtype=self.v.dtype)
         blocks = range(0, len(self.tiles), 8)
