@@ -1,11 +1,13 @@
-"""``evaluate``, ``remeasure``, ``compare``: what finished runs are worth, now and beside each other."""
+"""``evaluate``, ``remeasure``, ``repeat``, ``compare``: what finished runs are worth, now and beside each other."""
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Iterable
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .. import paths
 from ..errors import SakeError
 from .common import print_json, print_table
 from .runs import absolute
@@ -38,6 +40,17 @@ def add(commands: Any) -> None:
     again.add_argument("run", metavar="RUN", nargs="*", help="id of a run (a part of it is enough), or its folder")
     again.add_argument("--json", action="store_true", help="for scripts")
     again.set_defaults(function=_remeasure)
+
+    second = commands.add_parser(
+        "repeat", help="make finished runs a second time and compare: weights, embeddings, numbers",
+        description="Train and measure finished runs again from their settings, beside the first, which stay. On one "
+        "machine with the same versions and threads the two are the same to the last bit; the run then notes that it "
+        "was found again, and by which code. Where they differ, the second run is kept to be looked at, what changed "
+        "since the first is named, and the exit code is 3. A teacher that was trained here is not trained again.",
+    )  # fmt: skip
+    second.add_argument("run", metavar="RUN", nargs="+", help="id of a run (a part of it is enough), or its folder")
+    second.add_argument("--json", action="store_true", help="for scripts")
+    second.set_defaults(function=_repeat)
 
     compare = commands.add_parser(
         "compare", help="what differs between two runs, with a paired test over the queries",
@@ -106,6 +119,27 @@ def _remeasure(arguments: argparse.Namespace) -> int:
     for entry in failed:
         print(f"Not measured: {entry['run']}: {entry['problem']}")
     return 1 if failed else 0
+
+
+def _repeat(arguments: argparse.Namespace) -> int:
+    from ..repeat import repeat
+    from ..runs import named_run
+
+    done = [repeat(r) for r in [named_run(name) for name in arguments.run]]
+    differ = [d for d in done if not d.same]
+    if arguments.json:
+        print_json({"repeated": [d.to_dict() for d in done]})
+        return 3 if differ else 0
+    print_table(["largest difference of", "weights", "embeddings", "metrics", "seconds", "changed since"], [
+        [d.run, *(f"{v:.1e}" for v in (d.weights, d.embeddings, d.metrics)), f"{d.seconds:.0f}",
+         ", ".join(d.changed) or "nothing"] for d in done
+    ])  # fmt: skip
+    for d in differ:
+        print(f"{d.run}: not the same. The second run is {paths.shown(Path(d.kept))}; to see what the difference makes "
+              f"of each query: sakerepro compare {d.run} {paths.shown(Path(d.kept))}")  # fmt: skip
+    if not differ:
+        print("The same to the last bit.")
+    return 3 if differ else 0
 
 
 def _against_stored(r: Run, metrics: list[dict[str, Any]]) -> str:

@@ -1,0 +1,117 @@
+"""A finished run made a second time from its settings: are its weights, embeddings and numbers found again?"""
+
+from __future__ import annotations
+
+import shutil
+import time
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import paths
+from .files import lock, write_folder_whole, write_json
+from .provenance import code_parts, provenance
+from .remeasure import furthest
+from .runs import FILES, Run, _lock_file, _make, _same_data
+from .weights import read_weights
+
+
+@dataclass(frozen=True)
+class Repeat:
+    """How far the second run is from the first; 0 in all three is the same to the last bit."""
+
+    run: str
+    weights: float  # largest difference of a weight; infinite where shapes, names or NaN differ
+    embeddings: float  # of a component, a label or a query's average precision
+    metrics: float
+    changed: tuple[str, ...]  # what was not as it was the first time: modules, versions, machine
+    seconds: float
+    kept: str  # folder of a second run that differs, to look at; else ""
+
+    @property
+    def same(self) -> bool:
+        """Whether everything was found again to the last bit."""
+        return self.weights == self.embeddings == self.metrics == 0
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return {**asdict(self), "same": self.same}
+
+
+def repeat(run: Run) -> Repeat:
+    """Train and measure a run's experiment again, beside the run, and compare; a trained teacher is taken as it is.
+
+    On one machine, with the same lock and as many threads, the two are the same to the last bit. Then the run's
+    provenance gains ``repeated`` (commit, code, versions and time of the second) and names the modules of now: their
+    code was shown to give these numbers. Else the run stays untouched and the second one beside it.
+
+    An interrupted repeat goes on from its last checkpoint.
+
+    Raises:
+        RunError: if the images changed since the run was made, or its folder is damaged; nothing is written then.
+        DataError: if images or weights are not at hand.
+    """
+    _same_data(run)
+    folder, started = _second_folder(run), time.time()
+    with lock(_lock_file(folder), f"Another process repeats {run.id}; waiting for it."):
+        shutil.rmtree(folder, ignore_errors=True)  # of an earlier repeat that differed
+        second = _make(run.experiment, folder, trace=False)
+        found = Repeat(
+            run.id, _distance(_weights(run), _weights(second)), _distance(run.embeddings(), second.embeddings()),
+            furthest(run.metrics(), second.metrics()), _changed(run.provenance(), second.provenance()),
+            round(time.time() - started, 1), str(folder),
+        )  # fmt: skip
+        if not found.same:
+            return found
+        _vouch(run, found)
+        shutil.rmtree(folder)
+    return Repeat(**{**asdict(found), "kept": ""})
+
+
+def _second_folder(run: Run) -> Path:
+    return paths.runs() / f".repeat-{run.id}"  # hidden: no list of runs and no item takes it for a run of its own
+
+
+def _weights(run: Run) -> dict[str, np.ndarray]:
+    return {name: tensor.numpy() for name, tensor in read_weights(run.folder / "weights.safetensors").items()}
+
+
+def _distance(first: Mapping[str, np.ndarray], second: Mapping[str, np.ndarray]) -> float:
+    """The largest difference of any number in two sets of arrays."""
+    if {n: (a.shape, a.dtype) for n, a in first.items()} != {n: (a.shape, a.dtype) for n, a in second.items()}:
+        return float("inf")
+    return max((_furthest(a, second[n]) for n, a in first.items()), default=0.0)
+
+
+def _furthest(a: np.ndarray, b: np.ndarray) -> float:
+    same = (a == b) | ((a != a) & (b != b))  # NaN in the same place is no difference
+    apart = np.abs(a.astype(np.float64) - b)[~same]
+    return float(np.nan_to_num(apart, nan=np.inf, posinf=np.inf).max(initial=0.0))
+
+
+def _changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]:
+    """What could make two runs of one experiment differ, for people."""
+    old, new = then.get("parts", {}), now["parts"]
+    modules = [f"{m.rpartition('.')[2]}.py" for m in sorted(old.keys() | new.keys()) if old.get(m) != new.get(m)]
+    versions = [f"{p} {then['packages'].get(p)} -> {v}" for p, v in now["packages"].items()
+                if then["packages"].get(p) != v]  # fmt: skip
+    machine = [f"{what} {then.get(what)} -> {now[what]}" for what in ("processor", "accelerator", "threads", "python")
+               if then.get(what) != now[what]]  # fmt: skip
+    teacher = ["another teacher"] * (then["teacher"]["sha256"] != now["teacher"]["sha256"])
+    return (*modules, *versions, *machine, *teacher)
+
+
+def _vouch(run: Run, found: Repeat) -> None:
+    """Note in the run that its numbers were found again, and by which code."""
+    now, then = provenance(), run.provenance()
+    about = {name: now[name] for name in ("commit", "dirty", "code", "packages", "processor", "threads")}
+    with lock(_lock_file(run.folder)), write_folder_whole(run.folder) as new:
+        for name in FILES:
+            shutil.copy2(run.folder / name, new / name)
+        write_json(new / "provenance.json", then | {
+            "parts": code_parts(), "dirty": then["dirty"] or now["dirty"],
+            "repeated": about | {"seconds": found.seconds, "changed": found.changed, "finished": time.time()},
+        })  # fmt: skip
