@@ -103,9 +103,9 @@ def test_a_lock_goes_with_its_process(tmp_path: Path, capsys: pytest.CaptureFixt
     command = [sys.executable, "-c", HOLD, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as other:
         assert other.stdout is not None and other.stdout.readline() == "held\n"
-        killed = subprocess.Popen([sys.executable, "-c", f"import time, os; time.sleep(.5); os.kill({other.pid}, 9)"])
+        killed = subprocess.Popen([sys.executable, "-c", f"import time, os; time.sleep(2); os.kill({other.pid}, 9)"])
         with files.lock(path, "somebody works on it; waiting"):
-            assert other.wait(timeout=5) == -9
+            assert other.wait(timeout=60) == -9
         killed.wait()
     assert capsys.readouterr().out == "somebody works on it; waiting\n"
     with files.lock(path, "never said"):
