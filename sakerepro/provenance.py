@@ -15,6 +15,9 @@ from typing import Any
 
 from . import paths
 
+_PACKAGE = Path(__file__).parent
+# as they were when this process began: what is edited during a long training made none of its numbers
+_SOURCES = {file.relative_to(_PACKAGE).as_posix(): file.read_bytes() for file in sorted(_PACKAGE.rglob("*.py"))}
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "numba", "scipy", "scikit-learn", "pillow", "safetensors")
 
 
@@ -27,15 +30,22 @@ def _git(*arguments: str) -> str:
 
 
 def commit() -> tuple[str, bool]:
-    """The commit of the checkout ("" outside one), and whether the code differs from it."""
-    return _git("rev-parse", "HEAD"), bool(_git("status", "--porcelain", "--", "sakerepro", "pyproject.toml"))
+    """The commit of the checkout ("" outside one), and whether the code of this process differs from it."""
+    changed = _git("status", "--porcelain", "--", "sakerepro", "pyproject.toml")
+    return _git("rev-parse", "HEAD"), bool(changed) or edited()
+
+
+def edited() -> bool:
+    """Whether the package's sources changed since this process began."""
+    now = {file.relative_to(_PACKAGE).as_posix(): file.read_bytes() for file in _PACKAGE.rglob("*.py")}
+    return now != _SOURCES
 
 
 def code_hash() -> str:
     """12 digits over the package's sources: two runs with the same digits ran the same code."""
     digest = hashlib.sha256()
-    for file in sorted(Path(__file__).parent.rglob("*.py")):
-        digest.update(file.name.encode() + file.read_bytes())
+    for name, source in _SOURCES.items():
+        digest.update(name.rpartition("/")[2].encode() + source)
     return digest.hexdigest()[:12]
 
 
@@ -52,12 +62,12 @@ def code_parts(start: str = "runs") -> dict[str, str]:
     ahead = [start]
     while ahead:
         name = ahead.pop()
-        file = Path(__file__).parent.joinpath(*name.split(".")).with_suffix(".py")
-        file = file if file.is_file() else file.with_suffix("") / "__init__.py"
-        if name in found or name in _PLUMBING or not file.is_file():
+        path = name.replace(".", "/")
+        file = f"{path}.py" if f"{path}.py" in _SOURCES else f"{path}/__init__.py"
+        if name in found or name in _PLUMBING or file not in _SOURCES:
             continue
-        tree = ast.parse(file.read_text(encoding="utf-8"))
-        ahead += _uses(tree, name if file.name == "__init__.py" else name.rpartition(".")[0])
+        tree = ast.parse(_SOURCES[file])
+        ahead += _uses(tree, name if file.endswith("__init__.py") else name.rpartition(".")[0])
         found[name] = hashlib.sha256(_bare(tree).encode()).hexdigest()[:8]
     return dict(sorted(found.items()))
 

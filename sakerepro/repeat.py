@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import contextlib
+import os
 import shutil
 import time
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from . import paths
-from .files import lock, write_folder_whole, write_json
-from .provenance import code_parts, provenance
+from . import paths, runs
+from .files import lock, short_hash, write_folder_whole, write_json
+from .provenance import code_parts, edited
 from .remeasure import furthest
-from .runs import FILES, Run, _lock_file, _make, _same_data
+from .runs import FILES, Run, _lock_file, _same_data
 from .weights import read_weights
+
+# What the second run reads as the first one left it, in the cache: finding the same numbers says nothing about these.
+_KEPT = ("data.images", "data.packing", "data.world")
 
 
 @dataclass(frozen=True)
@@ -24,10 +29,10 @@ class Repeat:
     """How far the second run is from the first; 0 in all three is the same to the last bit."""
 
     run: str
-    weights: float  # largest difference of a weight; infinite where shapes, names or NaN differ
+    weights: float  # largest difference of a weight; infinite where names, shapes or NaN differ
     embeddings: float  # of a component, a label or a query's average precision
     metrics: float
-    changed: tuple[str, ...]  # what was not as it was the first time: modules, versions, machine
+    changed: tuple[str, ...]  # what was not as it was the first time: modules, versions, machine, teacher
     seconds: float
     kept: str  # folder of a second run that differs, to look at; else ""
 
@@ -42,37 +47,48 @@ class Repeat:
 
 
 def repeat(run: Run) -> Repeat:
-    """Train and measure a run's experiment again, beside the run, and compare; a trained teacher is taken as it is.
+    """Train and measure a run's experiment again and compare; a teacher that was trained here is trained again too.
 
     On one machine, with the same lock and as many threads, the two are the same to the last bit. Then the run's
-    provenance gains ``repeated`` (commit, code, versions and time of the second) and names the modules of now: their
-    code was shown to give these numbers. Else the run stays untouched and the second one beside it.
+    provenance gains ``repeated`` (commit, code, versions and time of the second) and names the modules of now, whose
+    code was shown to give these numbers; not those that draw or decode images, which come from the cache. Else the run
+    stays untouched and the second one beside it.
 
-    An interrupted repeat goes on from its last checkpoint.
+    An interrupted repeat goes on from its last checkpoint, if the code is still the same.
 
     Raises:
         RunError: if the images changed since the run was made, or its folder is damaged; nothing is written then.
         DataError: if images or weights are not at hand.
     """
     _same_data(run)
-    folder, started = _second_folder(run), time.time()
-    with lock(_lock_file(folder), f"Another process repeats {run.id}; waiting for it."):
-        shutil.rmtree(folder, ignore_errors=True)  # of an earlier repeat that differed
-        second = _make(run.experiment, folder, trace=False)
-        found = Repeat(
-            run.id, _distance(_weights(run), _weights(second)), _distance(run.embeddings(), second.embeddings()),
-            furthest(run.metrics(), second.metrics()), _changed(run.provenance(), second.provenance()),
-            round(time.time() - started, 1), str(folder),
-        )  # fmt: skip
-        if not found.same:
-            return found
-        _vouch(run, found)
-        shutil.rmtree(folder)
-    return Repeat(**{**asdict(found), "kept": ""})
+    code, started = code_parts(), time.time()
+    with _place(code) as place, lock(place / f".repeat-{run.id}.lock", f"Another process repeats {run.id}; waiting."):
+        shutil.rmtree(place / run.experiment.id, ignore_errors=True)  # of an earlier repeat that differed
+        second = runs.run(run.experiment)
+        with lock(_lock_file(run.folder)):  # nobody measures the first one anew meanwhile
+            found = Repeat(
+                run.id, _distance(_weights(run), _weights(second)), _distance(run.embeddings(), second.embeddings()),
+                furthest(run.metrics(), second.metrics()), _changed(run.provenance(), second.provenance()),
+                round(time.time() - started, 1), str(second.folder),
+            )  # fmt: skip
+            if found.same:
+                _note(run, second, code, found)
+        if found.same:
+            shutil.rmtree(second.folder)
+    return replace(found, kept="") if found.same else found
 
 
-def _second_folder(run: Run) -> Path:
-    return paths.runs() / f".repeat-{run.id}"  # hidden: no list of runs and no item takes it for a run of its own
+@contextlib.contextmanager
+def _place(code: Mapping[str, str]) -> Iterator[Path]:
+    """Hidden beside the runs, one for each state of the code: what is found there was made by the code of now."""
+    place, before = paths.runs() / ".repeat" / short_hash(dict(code)), os.environ.get("SAKEREPRO_RUNS")
+    os.environ["SAKEREPRO_RUNS"] = str(place)
+    try:
+        yield place
+    finally:
+        os.environ.pop("SAKEREPRO_RUNS")
+        if before is not None:
+            os.environ["SAKEREPRO_RUNS"] = before
 
 
 def _weights(run: Run) -> dict[str, np.ndarray]:
@@ -104,14 +120,15 @@ def _changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]
     return (*modules, *versions, *machine, *teacher)
 
 
-def _vouch(run: Run, found: Repeat) -> None:
-    """Note in the run that its numbers were found again, and by which code."""
-    now, then = provenance(), run.provenance()
+def _note(run: Run, second: Run, code: Mapping[str, str], found: Repeat) -> None:
+    """Write into the run that its numbers were found again, and by which code."""
+    now, then = second.provenance(), run.provenance()
     about = {name: now[name] for name in ("commit", "dirty", "code", "packages", "processor", "threads")}
-    with lock(_lock_file(run.folder)), write_folder_whole(run.folder) as new:
+    shown = {} if edited() else {m: digest for m, digest in code.items() if not m.startswith(_KEPT)}
+    with write_folder_whole(run.folder) as new:
         for name in FILES:
             shutil.copy2(run.folder / name, new / name)
         write_json(new / "provenance.json", then | {
-            "parts": code_parts(), "dirty": then["dirty"] or now["dirty"],
+            "parts": then.get("parts", {}) | shown, "dirty": then["dirty"] or now["dirty"],
             "repeated": about | {"seconds": found.seconds, "changed": found.changed, "finished": time.time()},
         })  # fmt: skip

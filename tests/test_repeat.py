@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import json
+import os
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from safetensors.numpy import load_file, save_file
 
-from sakerepro import paths
+from sakerepro import loop, paths
 from sakerepro.__main__ import main
 from sakerepro.errors import RunError
 from sakerepro.files import sha256, write_json
@@ -21,11 +23,11 @@ from sakerepro.runs import Run, all_runs, open_run
 
 @pytest.fixture
 def first(tiny_run: Run) -> Run:
-    """A finished run, among those of this test; by other losses than those of now."""
+    """A finished run, among those of this test; by another `losses` and another `images` than those of now."""
     folder = paths.runs() / tiny_run.id
     shutil.copytree(tiny_run.folder, folder)
     origin = tiny_run.provenance()
-    write_json(folder / "provenance.json", origin | {"parts": origin["parts"] | {"losses": "0"}})
+    write_json(folder / "provenance.json", origin | {"parts": origin["parts"] | {"losses": "0", "data.images": "0"}})
     return open_run(folder)
 
 
@@ -46,17 +48,18 @@ def nudge(run: Run, by: float) -> None:
 def test_a_run_is_found_again_and_says_so(first: Run) -> None:
     before, trained = contents(first.folder), first.provenance()
     found = repeat(first)  # the first was traced, this one is not: watching changes nothing
-    assert found.same and found.changed == ("losses.py",) and found.kept == ""
+    assert found.same and found.changed == ("images.py", "losses.py") and found.kept == ""
     after = contents(first.folder)
     assert {n: b for n, b in after.items() if n != "provenance.json"} == {
         n: b for n, b in before.items() if n != "provenance.json"
     }
     now = open_run(first.folder).provenance()
-    assert now["parts"] == code_parts() and now["repeated"]["changed"] == ["losses.py"]
+    assert now["parts"] == code_parts() | {"data.images": "0"}  # the packed images came from the cache
+    assert now["repeated"]["changed"] == ["images.py", "losses.py"]
     assert {k: v for k, v in now.items() if k not in ("parts", "repeated", "dirty")} == {
         k: v for k, v in trained.items() if k not in ("parts", "dirty")
     }
-    assert [r.id for r in all_runs()] == [first.id] == [f.name for f in paths.runs().iterdir() if f.is_dir()]
+    assert [r.id for r in all_runs()] == [first.id]
     first.student()
 
 
@@ -73,17 +76,50 @@ def test_a_difference_is_shown_and_the_first_run_stays(first: Run, capsys: pytes
 
     assert main(["repeat", first.id]) == 3  # once more, over the one that was kept
     said = capsys.readouterr().out
-    assert "2.5e-01" in said and "losses.py" in said and f"compare {first.id}" in said
-    assert main(["compare", first.id, found["kept"]]) == 0
+    assert "2.5e-01" in said and "losses.py" in said and "The same to the last bit: 0 of 1." in said
+    command = said.partition("sakerepro compare ")[2].split()
+    assert main(["compare", *command]) == 0 and command[1] == found["kept"]
     assert "none differs" in capsys.readouterr().out
 
 
-def test_all_named_runs_are_repeated(first: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["repeat", first.id]) == 0
-    assert "The same to the last bit." in capsys.readouterr().out
-    assert main(["repeat", first.id]) == 0
-    assert "nothing" in capsys.readouterr().out  # has changed since: the run was found again by the code of now
+def test_a_run_that_cannot_be_repeated_hides_no_other(first: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    other = paths.runs() / "other"
+    shutil.copytree(first.folder, other)
+    write_json(other / "provenance.json", first.provenance() | {"data": "1" * 64})
+    assert main(["repeat", first.id, "other"]) == 1
+    said = capsys.readouterr().out
+    assert "The same to the last bit: 1 of 1." in said and "Not repeated: other" in said and "other images" in said
     assert main(["repeat", "no-such-run"]) == 2
+
+
+def test_what_other_code_began_is_not_gone_on_with(first: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A checkpoint is good for the code that wrote it; steps are counted, since equal numbers would not tell."""
+    steps, step = [], loop._step
+
+    def counted(*arguments: Any) -> None:
+        steps.append(1)
+        step(*arguments)
+
+    def interrupted(*arguments: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "_step", counted)
+    with monkeypatch.context() as patch:
+        patch.setattr("sakerepro.runs.evaluate", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            repeat(first)
+    whole = len(steps)
+    with monkeypatch.context() as patch:
+        patch.setattr("sakerepro.repeat.code_parts", lambda: code_parts() | {"losses": "1"})
+        assert repeat(first).same and len(steps) == 2 * whole
+    assert repeat(first).same and len(steps) == 2 * whole  # the same code goes on, and has only to measure
+    assert os.environ["SAKEREPRO_RUNS"] == str(paths.runs()) and not (paths.runs() / ".repeat" / first.id).exists()
+
+
+def test_code_that_changed_meanwhile_is_not_vouched_for(first: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sakerepro.repeat.edited", lambda: True)
+    assert repeat(first).same
+    assert open_run(first.folder).provenance()["parts"] == first.provenance()["parts"]
 
 
 def test_a_failure_leaves_the_first_run(first: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -122,6 +122,25 @@ def test_only_code_that_can_change_a_number_counts(tmp_path: Path) -> None:
     assert {m for m in before if after[m] != before[m]} == {"losses"}
 
 
+def test_the_code_is_that_of_the_start(tmp_path: Path) -> None:
+    """What is edited or committed while a run trains made none of its numbers."""
+    package = tmp_path / "sakerepro"
+    shutil.copytree(Path(sakerepro.__file__).parent, package, ignore=shutil.ignore_patterns("__pycache__"))
+    code = """if True:
+        import json
+        from pathlib import Path
+        from sakerepro import provenance
+        said = [provenance.edited()]
+        losses = Path(provenance.__file__).with_name("losses.py")
+        losses.write_text(losses.read_text() + "EXTRA = 1")
+        print(json.dumps([*said, provenance.edited(), provenance.commit()[1], provenance.code_parts()]))
+    """
+    done = tiny.python("-P", "-c", code, PYTHONPATH=str(tmp_path))
+    before, after, dirty, parts = json.loads(done.stdout)
+    assert (before, after, dirty) == (False, True, True) and parts == code_parts()
+    assert "EXTRA" in (package / "losses.py").read_text()
+
+
 def test_the_command_shows_every_item(capsys: pytest.CaptureFixture[str]) -> None:
     edit(make("cost"), "made", "finished", value=time.time() - 3 * 86400)
     assert main(["status"]) == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -30,8 +31,16 @@ def literal(text: str) -> object:
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on standard output, for scripts."""
-    print(json.dumps(value, indent=1, ensure_ascii=False, default=str))
+    """One JSON value on standard output, for scripts; JSON has no infinity and no NaN: both are null."""
+    print(json.dumps(_finite(value), indent=1, ensure_ascii=False, default=str, allow_nan=False))
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _finite(v) for name, v in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_finite(v) for v in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> None:

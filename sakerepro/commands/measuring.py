@@ -46,7 +46,7 @@ def add(commands: Any) -> None:
         description="Train and measure finished runs again from their settings, beside the first, which stay. On one "
         "machine with the same versions and threads the two are the same to the last bit; the run then notes that it "
         "was found again, and by which code. Where they differ, the second run is kept to be looked at, what changed "
-        "since the first is named, and the exit code is 3. A teacher that was trained here is not trained again.",
+        "since the first is named, and the exit code is 3. A teacher that was trained here is trained again, too.",
     )  # fmt: skip
     second.add_argument("run", metavar="RUN", nargs="+", help="id of a run (a part of it is enough), or its folder")
     second.add_argument("--json", action="store_true", help="for scripts")
@@ -125,21 +125,28 @@ def _repeat(arguments: argparse.Namespace) -> int:
     from ..repeat import repeat
     from ..runs import named_run
 
-    done = [repeat(r) for r in [named_run(name) for name in arguments.run]]
-    differ = [d for d in done if not d.same]
+    done, failed = [], []
+    for r in [named_run(name) for name in arguments.run]:
+        try:
+            done.append((r, repeat(r)))
+        except SakeError as error:  # of one run; the others are repeated all the same
+            failed.append({"run": r.id, "problem": str(error)})
+    differ = [(r, d) for r, d in done if not d.same]
     if arguments.json:
-        print_json({"repeated": [d.to_dict() for d in done]})
-        return 3 if differ else 0
-    print_table(["largest difference of", "weights", "embeddings", "metrics", "seconds", "changed since"], [
-        [d.run, *(f"{v:.1e}" for v in (d.weights, d.embeddings, d.metrics)), f"{d.seconds:.0f}",
-         ", ".join(d.changed) or "nothing"] for d in done
-    ])  # fmt: skip
-    for d in differ:
-        print(f"{d.run}: not the same. The second run is {paths.shown(Path(d.kept))}; to see what the difference makes "
-              f"of each query: sakerepro compare {d.run} {paths.shown(Path(d.kept))}")  # fmt: skip
-    if not differ:
-        print("The same to the last bit.")
-    return 3 if differ else 0
+        print_json({"repeated": [d.to_dict() for _, d in done], "failed": failed})
+        return 1 if failed else 3 if differ else 0
+    if done:
+        print_table(["largest difference of", "weights", "embeddings", "metrics", "seconds", "changed since"], [
+            [d.run, *(f"{v:.1e}" for v in (d.weights, d.embeddings, d.metrics)), f"{d.seconds:.0f}",
+             ", ".join(d.changed) or "nothing"] for _, d in done
+        ])  # fmt: skip
+        print(f"The same to the last bit: {len(done) - len(differ)} of {len(done)}.")
+    for r, d in differ:
+        print("To see what the difference makes of each query: sakerepro compare "
+              f"{paths.shown(r.folder)} {paths.shown(Path(d.kept))}")  # fmt: skip
+    for entry in failed:
+        print(f"Not repeated: {entry['run']}: {entry['problem']}")
+    return 1 if failed else 3 if differ else 0
 
 
 def _against_stored(r: Run, metrics: list[dict[str, Any]]) -> str:
