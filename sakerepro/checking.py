@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shlex
 import sys
 from collections import Counter
 from collections.abc import Sequence
@@ -22,6 +23,7 @@ from .data.registry import KNOWN, find_folder
 from .data.splits import MIN_PHOTOS
 from .errors import ConfigError, DataError
 from .experiment import Experiment, preset
+from .files import shown
 from .semantics import Overlap, Resolution, imagenet_overlap, resolve_classes
 
 COUNTS = ("seen", "unseen", "train_sketch", "val_sketch", "query", "train_photo", "gallery")  # as lists.PUBLISHED
@@ -52,8 +54,9 @@ class Report:
     classes: list[Resolution] = field(default_factory=list)  # all classes of all splits
     problems: list[Problem] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)  # what is no problem and worth knowing
-    flags: dict[str, int] = field(default_factory=dict)  # of `sakerepro train`, that this data needs
+    flags: dict[str, int | str] = field(default_factory=dict)  # of `sakerepro train`, that this data needs
     decoded: int = 0  # images that were read whole
+    known: bool = False  # asked for by the name of a known data set, not by its folder
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -75,14 +78,14 @@ class Report:
         """
         if self.problems:
             raise DataError(f"{self.root}: has {len(self.problems)} problems, the first: {self.problems[0]}")
-        data = self.name if self.name in KNOWN else str(self.root.resolve())
+        data = self.name if self.known else str(self.root.resolve())
         needed: dict[str, Any] = {name.replace("-", "_"): value for name, value in self.flags.items()}
         return preset(preset_name, **{"dataset": data, **needed, **changes})
 
     def train_command(self) -> str:
         """The command that trains on this data."""
-        flags = "".join(f" --{name} {value}" for name, value in self.flags.items())
-        return f"sakerepro train --dataset {self.name if self.name in KNOWN else self.root}{flags}"
+        flags = "".join(f" --{name} {shlex.quote(str(value))}" for name, value in self.flags.items())
+        return f"sakerepro train --dataset {self.name if self.known else shlex.quote(str(self.root))}{flags}"
 
 
 def check(name: str, split: str | None = None, *, images: bool = True, progress: bool = True) -> Report:
@@ -105,7 +108,9 @@ def check(name: str, split: str | None = None, *, images: bool = True, progress:
     if not plain and not lists.split_names(root):
         raise DataError(f"{root}: holds neither photo/<class>/* with sketch/<class>/*, nor lists (a folder such as "
                         "zeroshot1 with a cname_cid.txt in it). Name the folder that does.")  # fmt: skip
-    report = Report(label, root, "folders" if plain else "lists")
+    report = Report(label, root, "folders" if plain else "lists", known=name in KNOWN)
+    if split is not None:
+        report.flags["split"] = split
     listings = _plain(report, split) if plain else _listed(report, split)
     report.splits.extend(_split(report, listing) for listing in listings)
     report.classes.extend(_classes(report))
@@ -120,7 +125,11 @@ def _plain(report: Report, split: str | None) -> list[Listing]:
     """The listing of ``photo/<class>/*`` and ``sketch/<class>/*``, unless something is wrong with it."""
     root = report.root
     photos, sketches, problems = folders.examine_folder(root)
-    report.problems.extend(problems)
+    names = [n for side in (photos, sketches) for found in side.values() for n in found]
+    problems += [Problem(shown(n), 0, "its name is not valid UTF-8; rename it.") for n in names if shown(n) != n]
+    links = [n for n, (size, _) in zip(names, stat_files(root, names), strict=True) if size < 0]
+    text = "is a link to nothing, or may not be read. Mend or remove it."
+    report.problems.extend([*problems, *(Problem(shown(n), 0, text) for n in links)])
     for what, files in (("photos", photos), ("sketches", sketches)):
         counts = sorted(map(len, files.values()))
         if counts:
@@ -187,6 +196,9 @@ def _classes(report: Report) -> list[Resolution]:
                                 by_hand if by_hand.is_file() else None)  # fmt: skip
     except DataError as error:  # no WordNet, or a bad synsets.csv
         report.problems.append(Problem(str(report.root), 0, str(error)))
+        return []
+    except UnicodeDecodeError as error:
+        report.problems.append(Problem(str(by_hand), 0, f"cannot be read as UTF-8 ({error}). Save it as UTF-8."))
         return []
     seen = {c for s in report.splits for c in s.seen}
     for r in found:

@@ -8,30 +8,25 @@ from __future__ import annotations
 
 import os
 import shutil
-import sys
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from . import files, paths
-from .data.dataset import PHOTO, SKETCH, ImageSet
+from .data.dataset import SKETCH
 from .data.folders import files_below
 from .data.images import is_image_name, read_image
 from .data.packing import stat_files
-from .embedding import embed
 from .errors import ConfigError, DataError, RunError
 from .hashing import ITQ
+from .photo_files import Stat, embed_images, embedded, placed
 from .retrieval import search
 from .runs import Run
 
 VERSION = 1
-CHUNK = 256  # photos between two saves: what an interruption costs
 DTYPES = ("float16", "float32")
-Stat = tuple[int, int]  # length, time of change [ns]
 
 
 @dataclass(frozen=True)
@@ -62,6 +57,7 @@ class Changes:
     added: int  # new or changed, embedded now
     removed: int
     bad: int
+    links: tuple[str, ...] = ()  # linked folders, which are not followed
 
 
 def index_photos(photos: Path | str, run: Run, to: Path | str | None = None, *, bits: int = 64,
@@ -102,22 +98,23 @@ def default_folder(photos: Path, run: Run) -> Path:
 
 
 def _update(photos: Path, run: Run, folder: Path, bits: int, dtype: str, progress: bool) -> tuple[Collection, Changes]:
-    old = open_collection(folder) if folder.is_dir() else None
+    old = open_collection(folder) if _holds_index(folder) else None
     weights = run.provenance()["files"]["weights.safetensors"]["sha256"]
     if old and (old.weights != weights or old.root != photos):
         raise ConfigError(f"{folder}: is an index of {old.root} by the run {old.run}. Name another place with --to, or "
                           "remove it.")  # fmt: skip
     names = [n for n in files_below(photos) if is_image_name(n)]
     stats = {n: (int(a), int(b)) for n, (a, b) in zip(names, stat_files(photos, names), strict=True)}
-    bad = {n: (s, "its name is not valid UTF-8; rename it") for n, s in stats.items() if _shown(n) != n}
+    bad = {n: (s, "its name is not valid UTF-8; rename it") for n, s in stats.items() if files.shown(n) != n}
     rows: dict[str, np.ndarray] = {}
     if old and old.embeddings.dtype == dtype and old.itq.bits == _bits(bits, old.embeddings.shape[1]):
         rows = {n: old.embeddings[i] for i, n in enumerate(old.names) if stats.get(n) == old.stats[i]}
         bad |= {n: entry for n, entry in old.bad.items() if stats.get(n) == entry[0]}
     kept = len(rows)
-    work = folder.with_name(f".work-{folder.name}")
+    work = folder.with_name(f".{folder.name}-sakerepro-unfinished")
     todo = [n for n in names if n not in rows and n not in bad]
-    for part_rows, part_bad in _embedded(photos, run, todo, stats, work, weights, dtype, progress):
+    key = files.short_hash([VERSION, weights, dtype])
+    for part_rows, part_bad in embedded(photos, run, todo, stats, work, key, dtype, progress):
         rows |= part_rows
         bad |= part_bad
     if not rows:
@@ -129,7 +126,7 @@ def _update(photos: Path, run: Run, folder: Path, bits: int, dtype: str, progres
     itq = _rotation(run, bits)
     about = {"version": VERSION, "root": str(photos), "run": run.id, "weights": weights, "size": run.experiment.size,
              "dim": vectors.shape[1], "bits": itq.bits, "dtype": dtype, "photos": len(names),
-             "bad": {_shown(n): [*s, why] for n, (s, why) in sorted(bad.items())}}  # fmt: skip
+             "bad": {files.shown(n): [*s, why] for n, (s, why) in sorted(bad.items())}}  # fmt: skip
     with files.write_folder_whole(folder) as new:
         np.save(new / "embeddings.npy", vectors, allow_pickle=False)
         np.save(new / "codes.npy", itq.transform(vectors), allow_pickle=False)
@@ -138,12 +135,16 @@ def _update(photos: Path, run: Run, folder: Path, bits: int, dtype: str, progres
         files.write_json(new / "index.json", about)
     shutil.rmtree(work, ignore_errors=True)
     removed = len(set(old.names) - set(names)) if old else 0
-    return open_collection(folder), Changes(kept, len(names) - kept, removed, len(bad))
+    return open_collection(folder), Changes(kept, len(names) - kept, removed, len(bad), _links(photos))
 
 
-def _shown(name: str) -> str:
-    """The name as text that can be written; what is no UTF-8 in it as backslashes."""
-    return name.encode("utf-8", "backslashreplace").decode()
+def _links(photos: Path) -> tuple[str, ...]:
+    """Linked folders among the photos: a link may lead anywhere, also back, so none is followed."""
+    return tuple(sorted(
+        files.shown(str(Path(place, name).relative_to(photos)))
+        for place, inner, _ in os.walk(photos) for name in inner
+        if not name.startswith(".") and os.path.islink(os.path.join(place, name))
+    ))  # fmt: skip
 
 
 def _bits(bits: int, dim: int) -> int:
@@ -157,96 +158,13 @@ def _rotation(run: Run, bits: int) -> ITQ:
     return ITQ(bits=_bits(bits, training.shape[1]), seed=run.experiment.seed).fit(training)
 
 
-Part = tuple[dict[str, np.ndarray], dict[str, tuple[Stat, str]]]  # embeddings and bad files by name
-
-
-def _embedded(photos: Path, run: Run, todo: list[str], stats: dict[str, Stat], work: Path, weights: str, dtype: str,
-              progress: bool) -> Iterator[Part]:  # fmt: skip
-    """Embed ``todo`` chunk by chunk; what an interrupted update had embedded comes first, from its parts."""
-    from tqdm import tqdm
-
-    key = files.short_hash([VERSION, weights, dtype])
-    done: set[str] = set()
-    parts = sorted(work.glob(f"{key}-*.npz"))
-    for part in parts:
-        if (loaded := _load_part(part, stats)) is not None:
-            done |= loaded[0].keys() | loaded[1].keys()
-            yield loaded
-    todo = [n for n in todo if n not in done]
-    if not todo:
-        return
-    student = _placed(run)
-    number = int(parts[-1].stem.rpartition("-")[2]) + 1 if parts else 0
-    quiet = None if progress else True  # None: no bar where nobody watches
-    with tqdm(total=len(todo), desc="Embedding", unit=" photos", file=sys.stderr, disable=quiet) as bar:
-        for chunk, images, bad in _read(photos, todo, stats, run.experiment.size):
-            vectors = embed_images(student, images, PHOTO, run.experiment.size).astype(dtype)
-            good = [n for n in chunk if n not in bad]
-            rows = dict(zip(good, vectors, strict=True))
-            _save_part(work / f"{key}-{number:06d}.npz", rows, bad, stats)
-            number += 1
-            bar.update(len(chunk))
-            yield rows, bad
-
-
-def _read(photos: Path, names: list[str], stats: dict[str, Stat],
-          size: int) -> Iterator[tuple[list[str], list[np.ndarray], dict[str, tuple[Stat, str]]]]:  # fmt: skip
-    """Chunks of decoded photos, the next one being read while the network looks at the last."""
-
-    def one(name: str) -> np.ndarray | str:
-        try:
-            return read_image(photos / name, size)
-        except DataError as error:
-            return str(error).removeprefix(f"{photos / name}: ")
-
-    chunks = [names[i : i + CHUNK] for i in range(0, len(names), CHUNK)]
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        ahead = [pool.submit(one, n) for n in chunks[0]]
-        for number, chunk in enumerate(chunks):
-            found = [f.result() for f in ahead]
-            ahead = [pool.submit(one, n) for n in chunks[number + 1]] if number + 1 < len(chunks) else []
-            bad = {n: (stats[n], f) for n, f in zip(chunk, found, strict=True) if isinstance(f, str)}
-            yield chunk, [f for f in found if not isinstance(f, str)], bad
-
-
-def _save_part(path: Path, rows: dict[str, np.ndarray], bad: dict[str, tuple[Stat, str]],
-               stats: dict[str, Stat]) -> None:  # fmt: skip
-    arrays = {
-        "names": np.array(list(rows), dtype=str), "stats": np.array([stats[n] for n in rows], np.int64).reshape(-1, 2),
-        "vectors": np.array(list(rows.values())), "bad": np.array(list(bad), dtype=str),
-        "bad_stats": np.array([s for s, _ in bad.values()], np.int64).reshape(-1, 2),
-        "why": np.array([why for _, why in bad.values()], dtype=str),
-    }  # fmt: skip
-    with files.write_whole(path) as temporary:
-        np.savez(temporary, **arrays)  # type: ignore[arg-type]
-
-
-def _load_part(path: Path, stats: dict[str, Stat]) -> Part | None:
-    """A part, without the files that changed since; ``None`` if it is damaged."""
-    try:
-        with open(path, "rb") as file, np.load(file, allow_pickle=False) as part:
-            rows = {str(n): v for n, s, v in zip(part["names"], part["stats"].tolist(), part["vectors"], strict=True)
-                    if stats.get(str(n)) == tuple(s)}  # fmt: skip
-            bad = {str(n): ((s[0], s[1]), str(why)) for n, s, why in
-                   zip(part["bad"], part["bad_stats"].tolist(), part["why"], strict=True)
-                   if stats.get(str(n)) == tuple(s)}  # fmt: skip
-    except Exception:  # numpy and zipfile raise their own kinds for every sort of damage; it is embedded again
-        return None
-    return rows, bad
-
-
-def _placed(run: Run) -> Any:
-    from .loop import place
-
-    return place(run.student())
-
-
-def embed_images(student: Any, images: Sequence[np.ndarray], domain: int, size: int) -> np.ndarray:
-    """(N, dim) float32 embeddings of (size, size, 3) uint8 images; (0, dim) of none."""
-    if not images:
-        return np.zeros((0, student.feature.out_features), np.float32)
-    pixels, rows = np.stack(list(images)), np.arange(len(images))
-    return embed(student, ImageSet(pixels, rows, np.zeros(len(rows), np.int64), ("",) * len(rows), domain), size, 64)
+def _holds_index(folder: Path) -> bool:
+    """Whether there is an index to go on with; a folder of something else is not touched."""
+    if (folder / "index.json").is_file():
+        return True
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise ConfigError(f"{folder}: is there and holds no index. Name another place with --to.")
+    return False
 
 
 def open_collection(folder: Path | str) -> Collection:
@@ -295,7 +213,7 @@ def query(collection: Collection, run: Run, images: Sequence[Path | str], k: int
     if run.provenance()["files"]["weights.safetensors"]["sha256"] != collection.weights:
         raise RunError(f"{collection.folder}: was made with the weights of {collection.run}, not of {run.id}. "
                        "Index the photos with this run.")  # fmt: skip
-    vectors = embed_images(_placed(run), [read_image(i, collection.size) for i in images], domain, collection.size)
+    vectors = embed_images(placed(run), [read_image(i, collection.size) for i in images], domain, collection.size)
     k = min(k, len(collection))
     if codes:
         return search(collection.itq.transform(vectors), collection.codes, k, "hamming")

@@ -107,6 +107,9 @@ class Experiment:
             raise ConfigError("random_unseen and pseudo_unseen exclude each other; set one of them to 0.")
         if self.outside_original and not self.random_unseen:
             raise ConfigError("outside_original is about random unseen classes; set random_unseen to their number.")
+        if self.class_seed and not (self.random_unseen or self.pseudo_unseen):
+            raise ConfigError(f"class_seed = {self.class_seed} draws nothing here; set random_unseen or pseudo_unseen "
+                              "to the number of classes to draw.")  # fmt: skip
         if bad := [b for b in self.bits if b < 8 or b % 8]:
             raise ConfigError(f"bits = {bad[0]} has to be a multiple of 8 and at least 8.")
 

@@ -47,17 +47,22 @@ def write_whole(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def beside(path: Path, what: str = "") -> Path:
+    """Make a hidden folder beside ``path``, by a name that nobody else gives: :func:`sweep` removes it."""
+    return Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-sakerepro-{what}"))
+
+
 @contextlib.contextmanager
 def write_folder_whole(path: Path) -> Iterator[Path]:
     """The same for a folder; an existing ``path`` is replaced only once the new one is complete."""
     path = Path(path)
     _writable(path.parent)
-    temporary = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-"))
+    temporary = beside(path)
     try:
         yield temporary
         temporary.chmod(0o755)
         if path.exists():
-            old = Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-old-"))
+            old = beside(path, "old-")
             path.replace(old / "was")
             temporary.replace(path)
             shutil.rmtree(old, ignore_errors=True)
@@ -73,7 +78,7 @@ def sweep(path: Path) -> None:
     name, stem, suffix = (glob.escape(part) for part in (path.name, path.stem, path.suffix))
     for left in path.parent.glob(f".{stem}-????????.tmp{suffix}"):
         left.unlink(missing_ok=True)
-    for left in path.parent.glob(f".{name}-????????"):
+    for left in path.parent.glob(f".{name}-sakerepro-????????"):
         shutil.rmtree(left, ignore_errors=True)
 
 
@@ -135,6 +140,11 @@ def locked(path: Path) -> bool:
         return True
     held.release()
     return False
+
+
+def shown(name: str) -> str:
+    """A file name as text that can be written anywhere; what is no UTF-8 in it as backslashes."""
+    return name.encode("utf-8", "backslashreplace").decode()
 
 
 def sha256(path: Path) -> str:

@@ -14,7 +14,7 @@ import pytest
 from PIL import Image
 from tiny import SIDE, shape
 
-from sakerepro import collection, paths
+from sakerepro import files, paths, photo_files
 from sakerepro.__main__ import main
 from sakerepro.collection import Collection, index_photos, open_collection, query
 from sakerepro.data.dataset import PHOTO, SKETCH
@@ -51,13 +51,13 @@ def photos(tmp_path: Path) -> Path:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many images each call of the network was given."""
     calls: list[int] = []
-    original = collection.embed_images
+    original = photo_files.embed_images
 
     def counting(student: Any, images: Sequence[np.ndarray], domain: int, size: int) -> np.ndarray:
         calls.append(len(images))
         return original(student, images, domain, size)
 
-    monkeypatch.setattr(collection, "embed_images", counting)
+    monkeypatch.setattr(photo_files, "embed_images", counting)
     return calls
 
 
@@ -104,37 +104,37 @@ def test_a_second_call_embeds_new_and_changed_files_only(photos: Path, tiny_run:
 def test_an_interrupted_call_goes_on(
     photos: Path, tiny_run: Run, counted: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(collection, "CHUNK", 2)
-    counting = collection.embed_images
+    monkeypatch.setattr(photo_files, "CHUNK", 2)
+    counting = photo_files.embed_images
 
     def stops(student: Any, images: Sequence[np.ndarray], domain: int, size: int) -> np.ndarray:
         if len(counted) == 2:
             raise KeyboardInterrupt
         return counting(student, images, domain, size)
 
-    monkeypatch.setattr(collection, "embed_images", stops)
+    monkeypatch.setattr(photo_files, "embed_images", stops)
     with pytest.raises(KeyboardInterrupt):
         index_photos(photos, tiny_run, progress=False)
     assert not list(paths.collections().glob("*/index.json"))
     write(photos / "0.png", 9, PHOTO, 9)  # changed after it was embedded
-    parts = sorted(paths.collections().glob(".work-*/*.npz"))
+    parts = sorted(paths.collections().glob(".*-unfinished/*.npz"))
     assert len(parts) == 2
-    monkeypatch.setattr(collection, "embed_images", counting)
+    monkeypatch.setattr(photo_files, "embed_images", counting)
     made, _ = index_photos(photos, tiny_run, progress=False)
     assert sum(counted[2:]) == 7 - sum(counted[:2]) + 1 and len(made) == 7
-    assert not list(paths.collections().glob(".work-*"))
-    monkeypatch.setattr(collection, "CHUNK", 256)
+    assert not list(paths.collections().glob(".*-unfinished"))
+    monkeypatch.setattr(photo_files, "CHUNK", 256)
     assert made.names == index_photos(photos, tiny_run, photos.parent / "whole", progress=False)[0].names
 
 
 def test_a_damaged_part_is_embedded_again(photos: Path, tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(collection, "CHUNK", 3)
-    write_index = collection.files.write_folder_whole
-    monkeypatch.setattr(collection.files, "write_folder_whole", lambda path: pytest.fail("stop"))
+    monkeypatch.setattr(photo_files, "CHUNK", 3)
+    write_index = files.write_folder_whole
+    monkeypatch.setattr(files, "write_folder_whole", lambda path: pytest.fail("stop"))
     with pytest.raises(pytest.fail.Exception):
         index_photos(photos, tiny_run, progress=False)
-    monkeypatch.setattr(collection.files, "write_folder_whole", write_index)
-    parts = sorted(paths.collections().glob(".work-*/*.npz"))
+    monkeypatch.setattr(files, "write_folder_whole", write_index)
+    parts = sorted(paths.collections().glob(".*-unfinished/*.npz"))
     parts[0].write_bytes(parts[0].read_bytes()[:100])
     assert len(index_photos(photos, tiny_run, progress=False)[0]) == 7
 
@@ -164,6 +164,29 @@ def test_half_precision_and_a_copied_folder_answer_alike(photos: Path, tiny_run:
     assert same(half, copied) and half.embeddings.dtype == np.float16
     a, b = query(full, tiny_run, [sketch], k=7)[1], query(copied, tiny_run, [sketch], k=7)[1]
     np.testing.assert_allclose(a, b, atol=2e-3)
+
+
+def test_linked_folders_are_named_and_not_followed(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(next(photos.rglob("*.png")), tmp_path / "elsewhere" / "more.png")
+    (photos / "linked").symlink_to(tmp_path / "elsewhere")
+    (photos / "loop").symlink_to(photos)
+    made, changes = index_photos(photos, tiny_run, progress=False)
+    assert changes.links == ("linked", "loop") and not any("more.png" in n for n in made.names)
+
+
+def test_what_is_somebody_else_s_stays(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
+    """A folder that is no index, and hidden folders beside the new one whose names resemble it."""
+    documents, hidden = tmp_path / "documents", tmp_path / ".app-settings"
+    for folder in (documents, hidden):
+        folder.mkdir()
+        (folder / "letter").write_text("dear")
+    with pytest.raises(ConfigError, match="documents: is there and holds no index. Name another place"):
+        index_photos(photos, tiny_run, documents, progress=False)
+    (tmp_path / "app").mkdir()  # empty: as good as none
+    made, _ = index_photos(photos, tiny_run, tmp_path / "app", progress=False)
+    assert same(made, open_collection(tmp_path / "app"))
+    assert [(f / "letter").read_text() for f in (documents, hidden)] == ["dear", "dear"]
 
 
 def test_what_does_not_fit_is_refused(photos: Path, tiny_run: Run, tmp_path: Path) -> None:

@@ -66,6 +66,21 @@ def test_a_subset_is_a_data_set(tmp_path: Path) -> None:
         write_subset(root, tmp_path / "x", 0)
 
 
+def test_sketches_that_are_no_png_are_kept_in_their_format(tmp_path: Path) -> None:
+    root = sketchy_like(tmp_path / "Sketchy")
+    for file in root.glob(f"{OFFICIAL_SKETCH}/*/*.png"):
+        Image.open(file).convert("L").save(file.with_suffix(".jpg"))
+        file.unlink()
+    for file in root.glob("zeroshot*/*sketch*filelist*"):
+        file.write_text(file.read_text().replace(".png", ".jpg"))
+    made = write_subset(root, tmp_path / "part", 2, size=9, progress=False)
+    small = next(made.glob(f"{OFFICIAL_SKETCH}/*/*.jpg"))
+    with Image.open(small) as picture:
+        assert picture.size == (9, 9) and picture.format == "JPEG"
+    data = load_dataset(str(made), "zeroshot1", size=9, progress=False)
+    assert len(data.query) == 2 * 2 and all(n.endswith(".jpg") for n in data.query.names)
+
+
 def test_a_missing_image_leaves_no_half_subset(tmp_path: Path) -> None:
     root = sketchy_like(tmp_path / "Sketchy")
     (root / OFFICIAL_PHOTO / "bee/n0_0.png").unlink()

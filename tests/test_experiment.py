@@ -131,7 +131,10 @@ CHANGED = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Experiment) if f.name != "outside_original"])
+NEED_MORE = ("outside_original", "class_seed")  # are refused alone
+
+
+@pytest.mark.parametrize("name", [f.name for f in dataclasses.fields(Experiment) if f.name not in NEED_MORE])
 def test_every_setting_is_part_of_the_id(name: str) -> None:
     base = Experiment()
     value = getattr(base, name)
@@ -140,9 +143,16 @@ def test_every_setting_is_part_of_the_id(name: str) -> None:
     assert changed.id != base.id and changed != base
 
 
-def test_outside_original_is_part_of_the_id() -> None:
+def test_what_random_classes_need_is_part_of_the_id() -> None:
     base = Experiment(random_unseen=3)
-    assert base.but(outside_original=True).id != base.id
+    assert len({base.id, base.but(outside_original=True).id, base.but(class_seed=1).id}) == 3
+    assert Experiment(pseudo_unseen=3).id != Experiment(pseudo_unseen=3, class_seed=1).id
+
+
+def test_a_seed_that_draws_nothing_is_refused() -> None:
+    """Else three "random splits" of a folder would be one split, trained on three times."""
+    with pytest.raises(ConfigError, match="class_seed = 1 draws nothing here; set random_unseen or pseudo_unseen"):
+        Experiment(dataset="my folder", split="random", class_seed=1)
 
 
 def test_ids_are_names_that_a_folder_can_have() -> None:

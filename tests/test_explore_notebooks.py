@@ -59,5 +59,5 @@ def test_train_your_own_goes_from_a_folder_to_an_index(tiny_place: Path, tmp_pat
               if (m["metric"], m["convention"]) == ("mAP@all", "standard")}  # fmt: skip
     assert measured == values
     photos = (len(tiny.SEEN) + len(tiny.UNSEEN)) * tiny.PHOTOS
-    assert f"Changes(kept=0, added={photos}, removed=0, bad=0)" in "".join(text[-1])
+    assert f"Changes(kept=0, added={photos}, removed=0, bad=0, links=())" in "".join(text[-1])
     assert [f.parent.parent.name for f in (tmp_path / "collections").glob("*/index.json")] == ["collections"]

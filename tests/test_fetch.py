@@ -293,6 +293,35 @@ def official(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return Path(shutil.make_archive(str(tmp_path / "dataset"), "zip", tmp_path / "made"))
 
 
+@pytest.mark.parametrize("way", ["gz", "xz", "bz2"])
+def test_a_tar_archive_with_a_flipped_bit_is_refused(tmp_path: Path, way: str) -> None:
+    """In the content, stored as it is: tar itself has no checksum of it, only what it is wrapped in has."""
+    noise, path, out = np.random.default_rng(0).bytes(200_000), tmp_path / f"a.tar.{way}", tmp_path / "out"
+    with tarfile.open(path, f"w:{way}") as file:  # type: ignore[call-overload]
+        entry = tarfile.TarInfo("noise.bin")
+        entry.size = len(noise)
+        file.addfile(entry, io.BytesIO(noise))
+    whole = path.read_bytes()
+    assert unpack(path, out, lambda n: n, progress=False) == 1 and (out / "noise.bin").read_bytes() == noise
+    (out / "noise.bin").write_bytes(b"mine")
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    path.write_bytes(flipped)
+    with pytest.raises(DataError, match="is damaged or no zip or tar archive"):
+        unpack(path, out, lambda n: n, progress=False)
+    assert [f.read_bytes() for f in out.iterdir()] == [b"mine"]
+
+
+def test_space_is_asked_for_where_the_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, asked = archive(tmp_path, {"a": b"1"}), []
+    monkeypatch.setattr("sakerepro.data.unpack.need_space", lambda place, need, what: asked.append((place, need)))
+    (tmp_path / "disk").mkdir()
+    unpack(path, tmp_path / "disk" / "out", lambda n: n, progress=False)
+    assert asked == [(tmp_path / "disk", 1)]
+    with pytest.raises(DataError, match="is no file. Name the archive itself"):
+        unpack(tmp_path / "disk", tmp_path / "other", lambda n: n, progress=False)
+
+
 def test_fetch_asks_downloads_unpacks_and_remembers(
     official: Path, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

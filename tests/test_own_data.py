@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
 import shutil
 from pathlib import Path
 
@@ -87,6 +89,36 @@ def test_all_problems_are_told_not_only_the_first(own: Path) -> None:
     assert check(str(own), images=False).decoded == 0
 
 
+def test_names_and_links_that_no_training_could_read_are_problems(own: Path) -> None:
+    (own / "sketch/cup/0001.png").unlink()
+    (own / "sketch/cup/0001.png").symlink_to(own / "gone.png")
+    (own / "photo/cat/0000.jpg").write_bytes(b"")
+    text = said(check(str(own), progress=False))
+    assert "sketch/cup/0001.png: is a link to nothing" in text and "photo/cat/0000.jpg: is empty" in text
+    strange = os.fsencode(own / "photo/cat") + b"/caf\xe9.jpg"
+    try:
+        shutil.copy(os.fsencode(own / "photo/cup/0000.jpg"), strange)
+    except OSError:
+        pytest.skip("this file system has UTF-8 names only")
+    assert "photo/cat/caf\\udce9.jpg: its name is not valid UTF-8" in said(check(str(own), progress=False))
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_synsets_csv_that_is_not_utf_8_is_a_problem(own: Path, encoding: str) -> None:
+    (own / "synsets.csv").write_bytes("class,wnid\ncafé,n03001627\n".encode(encoding))
+    assert "synsets.csv: cannot be read as UTF-8" in said(check(str(own), images=False))
+
+
+def test_the_command_to_train_is_for_what_was_checked(own: Path, tmp_path: Path) -> None:
+    """Whatever the folder is called, and with the split that was asked for."""
+    folder = Path(shutil.copytree(own, tmp_path / "my own" / "Sketchy"))
+    assert f"--dataset '{folder}'" in check(str(folder), images=False).train_command()
+    assert check(str(folder), images=False).experiment("mini").dataset == str(folder)
+    command = shlex.split(check(str(folder), "random", images=False).train_command())
+    assert command[command.index("--split") + 1] == "random" and command[command.index("--dataset") + 1] == str(folder)
+    assert check(str(folder), "random", images=False).experiment("mini").split == "random"
+
+
 def test_structural_problems_come_together_with_the_counts(own: Path) -> None:
     shutil.rmtree(own / "sketch/cup")
     (own / "photo/empty").mkdir()
@@ -151,7 +183,7 @@ def test_check_on_the_command_line(own: Path, capsys: pytest.CaptureFixture[str]
     assert main(["check", str(own)]) == 0
     out = capsys.readouterr().out
     assert "unseen.txt: 3 seen, 2 unseen classes" in out and "0 problems, 40 images read." in out
-    assert "frobnicator: n03001627 chair.n.01 (by hand)" in out and f"sakerepro train --dataset {own}" in out
+    assert "frobnicator: n03001627 chair.n.01 (by hand)" in out and f"sakerepro train --dataset '{own}'" in out
     (own / "photo/cat/0000.jpg").write_bytes(b"")
     assert main(["check", str(own), "--json"]) == 3
     report = json.loads(capsys.readouterr().out)

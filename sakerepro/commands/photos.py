@@ -58,6 +58,9 @@ def _index(arguments: argparse.Namespace) -> None:
         return
     for name, (_, why) in list(made.bad.items())[:20]:
         print(f"Skipped {name}: {why}")
+    if changes.links:
+        print(f"Not followed: {len(changes.links)} linked folders, such as {changes.links[0]}. "
+              "Index them by themselves, or put the photos here.")  # fmt: skip
     print(f"{len(made):,} photos: {changes.added:,} embedded now, {changes.kept:,} kept, {changes.removed:,} removed, "
           f"{changes.bad:,} bad ones skipped.")  # fmt: skip
     print(f"{paths.shown(made.folder)}: {size / 1e6:.1f} MB, codes.npy among it {made.codes.nbytes / 1e6:.1f} MB")

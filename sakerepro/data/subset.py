@@ -57,7 +57,7 @@ def listed_names(root: Path) -> dict[int, set[str]]:
 def write_subset(root: Path, to: Path, per_class: int, size: int = 224, progress: bool = True) -> Path:
     """Write the first ``per_class`` photos and sketches of every class, resized, with the lists filtered to them.
 
-    Photos become JPEG, sketches PNG with 16 levels of grey, squares of ``size`` pixels under their own names.
+    Squares of ``size`` pixels under their own names: JPEG at quality 90, sketches that are PNG with 16 levels of grey.
 
     Args:
         root: a data set in the official list format.
@@ -96,6 +96,9 @@ def _resized(root: Path, to: Path, name: str, domain: int, size: int) -> None:
     (to / name).parent.mkdir(parents=True, exist_ok=True)
     if domain == PHOTO:
         picture.save(to / name, quality=90)
+        return
+    if PurePosixPath(name).suffix.lower() != ".png":  # no room for a palette
+        picture.convert("L").save(to / name, quality=90)
         return
     grey = np.asarray(picture.convert("L"))
     indexed = Image.fromarray(((grey.astype(np.uint16) * 15 + 127) // 255).astype(np.uint8), "P")

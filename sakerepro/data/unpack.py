@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
+import lzma
 import os
 import shutil
 import stat
 import sys
 import tarfile
-import tempfile
 import zipfile
 import zlib
 from collections.abc import Callable, Iterator
@@ -16,10 +16,13 @@ from pathlib import Path
 from typing import IO
 
 from ..errors import DataError
-from ..files import sweep
+from ..files import beside, sweep
 from .download import need_space
 
 Place = Callable[[str], str | None]  # name in the archive -> path below the target folder, or None: not wanted
+
+
+_BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, NotImplementedError)
 
 
 @dataclass(frozen=True)
@@ -57,11 +60,11 @@ def unpack(archive: Path, to: Path, place: Place, limits: Limits | None = None, 
     seen: dict[str, str] = {}  # path below the folder -> name in the archive
     to.mkdir(parents=True, exist_ok=True)
     sweep(to)
-    room = Path(tempfile.mkdtemp(dir=to.parent, prefix=f".{to.name}-"))
+    room = beside(to)
     quiet = None if progress else True  # None: no bar where nobody watches
     try:
         total = 0
-        for member in tqdm(_members(archive, limits), f"Unpacking {archive.name}", unit=" files", file=sys.stderr,
+        for member in tqdm(_members(archive, to, limits), f"Unpacking {archive.name}", unit=" files", file=sys.stderr,
                            disable=quiet):  # fmt: skip
             path = place(_safe(member.name, archive))
             if path is None:
@@ -77,7 +80,9 @@ def unpack(archive: Path, to: Path, place: Place, limits: Limits | None = None, 
         for path in seen:
             (to / path).parent.mkdir(parents=True, exist_ok=True)
             os.replace(room / path, to / path)
-    except (zipfile.BadZipFile, tarfile.TarError, zlib.error, EOFError, NotImplementedError) as error:
+    except (*_BROKEN, OSError) as error:
+        if isinstance(error, OSError) and error.errno is not None:  # the disk's, not a decompressor's
+            raise
         text = f"{archive}: is damaged or no zip or tar archive ({error}). Remove it and get it again."
         raise DataError(text) from error
     finally:
@@ -85,24 +90,23 @@ def unpack(archive: Path, to: Path, place: Place, limits: Limits | None = None, 
     return len(seen)
 
 
-def _members(archive: Path, limits: Limits) -> Iterator[_Member]:
-    try:
-        if zipfile.is_zipfile(archive):
-            yield from _zip_members(archive, limits)
-        else:
-            yield from _tar_members(archive)
-    except FileNotFoundError as error:
-        raise DataError(f"{archive}: is not there.") from error
+def _members(archive: Path, to: Path, limits: Limits) -> Iterator[_Member]:
+    if not archive.is_file():
+        raise DataError(f"{archive}: is {'no file' if archive.exists() else 'not there'}. Name the archive itself.")
+    if zipfile.is_zipfile(archive):
+        yield from _zip_members(archive, to, limits)
+    else:
+        yield from _tar_members(archive)
 
 
-def _zip_members(archive: Path, limits: Limits) -> Iterator[_Member]:
+def _zip_members(archive: Path, to: Path, limits: Limits) -> Iterator[_Member]:
     with zipfile.ZipFile(archive) as file:
         entries = file.infolist()
         need = sum(e.file_size for e in entries)
         if need > limits.total or len(entries) > limits.files:
             raise DataError(f"{archive}: says that it unpacks to {need:,} bytes in {len(entries):,} files, more than "
                             f"{limits.total:,} or {limits.files:,}. Refused.")  # fmt: skip
-        need_space(archive.parent, need, "unpacking")
+        need_space(to.parent, need, "unpacking")
         for e in entries:
             kind = stat.S_IFMT(e.external_attr >> 16)
             if kind not in (0, stat.S_IFREG, stat.S_IFDIR):
@@ -115,11 +119,17 @@ def _zip_members(archive: Path, limits: Limits) -> Iterator[_Member]:
 
 def _tar_members(archive: Path) -> Iterator[_Member]:
     with tarfile.open(archive) as file:
-        for t in file:
-            if not (t.isfile() or t.isdir()):
-                raise DataError(f"{archive}: {t.name!r} is a link or a device. Refused.")
-            if t.isfile():
-                yield _Member(t.name, t.size, lambda t=t: file.extractfile(t))  # type: ignore[misc,arg-type]
+        yield from _tar_files(archive, file)
+        while file.fileobj and file.fileobj.read(1 << 20):  # to its end, where the checksum stands
+            pass
+
+
+def _tar_files(archive: Path, file: tarfile.TarFile) -> Iterator[_Member]:
+    for t in file:
+        if not (t.isfile() or t.isdir()):
+            raise DataError(f"{archive}: {t.name!r} is a link or a device. Refused.")
+        if t.isfile():
+            yield _Member(t.name, t.size, lambda t=t: file.extractfile(t))  # type: ignore[misc,arg-type]
 
 
 def _safe(name: str, archive: Path) -> str:
