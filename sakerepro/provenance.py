@@ -8,6 +8,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from functools import cache
 from importlib import metadata
 from pathlib import Path
@@ -134,6 +135,11 @@ def provenance(**more: Any) -> dict[str, Any]:
         "accelerator_memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
         **more,
     }
+
+
+def brief(origin: Mapping[str, Any]) -> dict[str, Any]:
+    """What of a provenance says by what code and machine something was done to a run later."""
+    return {name: origin[name] for name in ("commit", "dirty", "code", "packages", "processor", "threads")}
 
 
 def about(preset: str, seeds: list[int]) -> str:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from .evaluation import measure
 from .files import lock, sha256, write_folder_whole, write_json
-from .provenance import code_parts, provenance
+from .provenance import brief, code_parts, provenance
 from .runs import FILES, Run, _lock_file, _same_data, open_run
 
 
@@ -43,9 +45,7 @@ def remeasure(run: Run) -> Run:
     arrays = {name: array for name, array in run.embeddings().items() if not name.startswith("ap/")}
     started = time.time()
     metrics, aps = measure(arrays, data, run.experiment)
-    with lock(_lock_file(run.folder)), write_folder_whole(run.folder) as new:
-        for name in FILES:
-            shutil.copy2(run.folder / name, new / name)
+    with lock(_lock_file(run.folder)), rewritten(run) as new:
         write_json(new / "metrics.json", metrics)
         np.savez(new / "embeddings.npz", **arrays, **aps)  # type: ignore[arg-type]
         write_json(new / "provenance.json", run.provenance() | _origin(run, started) | {
@@ -54,13 +54,24 @@ def remeasure(run: Run) -> Run:
     return open_run(run.folder)
 
 
+@contextlib.contextmanager
+def rewritten(run: Run) -> Iterator[Path]:
+    """A copy of a finished run's files to change; with a provenance written to it, it takes the run's place, whole.
+
+    Only for who holds the run's lock.
+    """
+    with write_folder_whole(run.folder) as new:
+        for name in FILES:
+            shutil.copy2(run.folder / name, new / name)
+        yield new
+
+
 def _origin(run: Run, started: float) -> dict[str, Any]:
     now, then = provenance(), run.provenance()
-    about = {name: now[name] for name in ("commit", "dirty", "code", "packages", "processor", "threads")}
     return {
         "parts": then.get("parts", {}) | measuring_parts(),
         "dirty": then["dirty"] or now["dirty"],
-        "measured": about | {"seconds": round(time.time() - started, 1), "finished": time.time()},
+        "measured": brief(now) | {"seconds": round(time.time() - started, 1), "finished": time.time()},
     }
 
 

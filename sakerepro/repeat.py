@@ -14,10 +14,10 @@ from typing import Any
 import numpy as np
 
 from . import paths, runs
-from .files import lock, short_hash, write_folder_whole, write_json
-from .provenance import code_parts, edited
-from .remeasure import furthest
-from .runs import FILES, Run, _lock_file, _same_data
+from .files import lock, short_hash, write_json
+from .provenance import brief, code_parts, edited
+from .remeasure import furthest, rewritten
+from .runs import Run, _lock_file, _same_data
 from .weights import read_weights
 
 # What the second run reads as the first one left it, in the cache: finding the same numbers says nothing about these.
@@ -123,12 +123,9 @@ def _changed(then: Mapping[str, Any], now: Mapping[str, Any]) -> tuple[str, ...]
 def _note(run: Run, second: Run, code: Mapping[str, str], found: Repeat) -> None:
     """Write into the run that its numbers were found again, and by which code."""
     now, then = second.provenance(), run.provenance()
-    about = {name: now[name] for name in ("commit", "dirty", "code", "packages", "processor", "threads")}
     shown = {} if edited() else {m: digest for m, digest in code.items() if not m.startswith(_KEPT)}
-    with write_folder_whole(run.folder) as new:
-        for name in FILES:
-            shutil.copy2(run.folder / name, new / name)
+    with rewritten(run) as new:
         write_json(new / "provenance.json", then | {
             "parts": then.get("parts", {}) | shown, "dirty": then["dirty"] or now["dirty"],
-            "repeated": about | {"seconds": found.seconds, "changed": found.changed, "finished": time.time()},
+            "repeated": brief(now) | {"seconds": found.seconds, "changed": found.changed, "finished": time.time()},
         })  # fmt: skip

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from .. import paths
 from ..errors import SakeError
@@ -14,6 +14,8 @@ from .runs import absolute
 
 if TYPE_CHECKING:
     from ..runs import Run
+
+Made = TypeVar("Made")
 
 
 def add(commands: Any) -> None:
@@ -100,14 +102,12 @@ def _remeasure(arguments: argparse.Namespace) -> int:
     from ..runs import all_runs, named_run
 
     chosen = [named_run(name) for name in arguments.run] or [r for r in all_runs() if outdated(r)]
-    done: list[dict[str, Any]] = []
-    failed = []
-    for r in tqdm(chosen, "runs", disable=None, leave=False):
-        try:
-            why, before = outdated(r), r.metrics()
-            done.append({"run": r.id, "changed_code": why, "furthest": furthest(before, remeasure(r).metrics())})
-        except SakeError as error:  # of one run; the others are measured all the same
-            failed.append({"run": r.id, "problem": str(error)})
+
+    def one(r: Run) -> dict[str, Any]:
+        why, before = outdated(r), r.metrics()
+        return {"run": r.id, "changed_code": why, "furthest": furthest(before, remeasure(r).metrics())}
+
+    done, failed = _each(one, tqdm(chosen, "runs", disable=None, leave=False))
     if arguments.json:
         print_json({"measured": done, "failed": failed})
         return 1 if failed else 0
@@ -121,16 +121,22 @@ def _remeasure(arguments: argparse.Namespace) -> int:
     return 1 if failed else 0
 
 
+def _each(work: Callable[[Run], Made], chosen: Iterable[Run]) -> tuple[list[Made], list[dict[str, str]]]:
+    """What ``work`` makes of each run, and what it fails on: one run keeps no other from it."""
+    done, failed = [], []
+    for r in chosen:
+        try:
+            done.append(work(r))
+        except SakeError as error:
+            failed.append({"run": r.id, "problem": str(error)})
+    return done, failed
+
+
 def _repeat(arguments: argparse.Namespace) -> int:
     from ..repeat import repeat
     from ..runs import named_run
 
-    done, failed = [], []
-    for r in [named_run(name) for name in arguments.run]:
-        try:
-            done.append((r, repeat(r)))
-        except SakeError as error:  # of one run; the others are repeated all the same
-            failed.append({"run": r.id, "problem": str(error)})
+    done, failed = _each(lambda r: (r, repeat(r)), [named_run(name) for name in arguments.run])
     differ = [(r, d) for r, d in done if not d.same]
     if arguments.json:
         print_json({"repeated": [d.to_dict() for _, d in done], "failed": failed})
