@@ -23,7 +23,7 @@ from .data.registry import KNOWN, find_folder
 from .data.splits import MIN_PHOTOS
 from .errors import ConfigError, DataError
 from .experiment import Experiment, preset
-from .files import shown
+from .files import printable
 from .semantics import Overlap, Resolution, imagenet_overlap, resolve_classes
 
 COUNTS = ("seen", "unseen", "train_sketch", "val_sketch", "query", "train_photo", "gallery")  # as lists.PUBLISHED
@@ -126,10 +126,11 @@ def _plain(report: Report, split: str | None) -> list[Listing]:
     root = report.root
     photos, sketches, problems = folders.examine_folder(root)
     names = [n for side in (photos, sketches) for found in side.values() for n in found]
-    problems += [Problem(shown(n), 0, "its name is not valid UTF-8; rename it.") for n in names if shown(n) != n]
+    strange = [n for n in names if printable(n) != n]
+    problems += [Problem(printable(n), 0, "its name is not valid UTF-8; rename it.") for n in strange]
     links = [n for n, (size, _) in zip(names, stat_files(root, names), strict=True) if size < 0]
     text = "is a link to nothing, or may not be read. Mend or remove it."
-    report.problems.extend([*problems, *(Problem(shown(n), 0, text) for n in links)])
+    report.problems.extend([*problems, *(Problem(printable(n), 0, text) for n in links)])
     for what, files in (("photos", photos), ("sketches", sketches)):
         counts = sorted(map(len, files.values()))
         if counts:

@@ -105,7 +105,7 @@ def _update(photos: Path, run: Run, folder: Path, bits: int, dtype: str, progres
                           "remove it.")  # fmt: skip
     names = [n for n in files_below(photos) if is_image_name(n)]
     stats = {n: (int(a), int(b)) for n, (a, b) in zip(names, stat_files(photos, names), strict=True)}
-    bad = {n: (s, "its name is not valid UTF-8; rename it") for n, s in stats.items() if files.shown(n) != n}
+    bad = {n: (s, "its name is not valid UTF-8; rename it") for n, s in stats.items() if files.printable(n) != n}
     rows: dict[str, np.ndarray] = {}
     if old and old.embeddings.dtype == dtype and old.itq.bits == _bits(bits, old.embeddings.shape[1]):
         rows = {n: old.embeddings[i] for i, n in enumerate(old.names) if stats.get(n) == old.stats[i]}
@@ -126,7 +126,7 @@ def _update(photos: Path, run: Run, folder: Path, bits: int, dtype: str, progres
     itq = _rotation(run, bits)
     about = {"version": VERSION, "root": str(photos), "run": run.id, "weights": weights, "size": run.experiment.size,
              "dim": vectors.shape[1], "bits": itq.bits, "dtype": dtype, "photos": len(names),
-             "bad": {files.shown(n): [*s, why] for n, (s, why) in sorted(bad.items())}}  # fmt: skip
+             "bad": {files.printable(n): [*s, why] for n, (s, why) in sorted(bad.items())}}  # fmt: skip
     with files.write_folder_whole(folder) as new:
         np.save(new / "embeddings.npy", vectors, allow_pickle=False)
         np.save(new / "codes.npy", itq.transform(vectors), allow_pickle=False)
@@ -141,7 +141,7 @@ def _update(photos: Path, run: Run, folder: Path, bits: int, dtype: str, progres
 def _links(photos: Path) -> tuple[str, ...]:
     """Linked folders among the photos: a link may lead anywhere, also back, so none is followed."""
     return tuple(sorted(
-        files.shown(str(Path(place, name).relative_to(photos)))
+        files.printable(str(Path(place, name).relative_to(photos)))
         for place, inner, _ in os.walk(photos) for name in inner
         if not name.startswith(".") and os.path.islink(os.path.join(place, name))
     ))  # fmt: skip

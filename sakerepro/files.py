@@ -142,7 +142,7 @@ def locked(path: Path) -> bool:
     return False
 
 
-def shown(name: str) -> str:
+def printable(name: str) -> str:
     """A file name as text that can be written anywhere; what is no UTF-8 in it as backslashes."""
     return name.encode("utf-8", "backslashreplace").decode()
 
