@@ -126,8 +126,6 @@ def _plain(report: Report, split: str | None) -> list[Listing]:
     root = report.root
     photos, sketches, problems = folders.examine_folder(root)
     names = [n for side in (photos, sketches) for found in side.values() for n in found]
-    strange = [n for n in names if printable(n) != n]
-    problems += [Problem(printable(n), 0, "its name is not valid UTF-8; rename it.") for n in strange]
     links = [n for n, (size, _) in zip(names, stat_files(root, names), strict=True) if size < 0]
     text = "is a link to nothing, or may not be read. Mend or remove it."
     report.problems.extend([*problems, *(Problem(printable(n), 0, text) for n in links)])
@@ -196,10 +194,8 @@ def _classes(report: Report) -> list[Resolution]:
         found = resolve_classes(names, report.name if report.name in KNOWN else None,
                                 by_hand if by_hand.is_file() else None)  # fmt: skip
     except DataError as error:  # no WordNet, or a bad synsets.csv
-        report.problems.append(Problem(str(report.root), 0, str(error)))
-        return []
-    except UnicodeDecodeError as error:
-        report.problems.append(Problem(str(by_hand), 0, f"cannot be read as UTF-8 ({error}). Save it as UTF-8."))
+        where = by_hand if str(error).startswith(str(by_hand)) else report.root
+        report.problems.append(Problem(str(where), 0, str(error).removeprefix(str(where)).lstrip(":, ")))
         return []
     seen = {c for s in report.splits for c in s.seen}
     for r in found:

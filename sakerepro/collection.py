@@ -6,7 +6,6 @@ uint8, ``files.json`` (the name, length and time of change of each row, by name)
 
 from __future__ import annotations
 
-import os
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -16,7 +15,7 @@ import numpy as np
 
 from . import files, paths
 from .data.dataset import SKETCH
-from .data.folders import files_below
+from .data.folders import walk
 from .data.images import is_image_name, read_image
 from .data.packing import stat_files
 from .errors import ConfigError, DataError, RunError
@@ -103,7 +102,8 @@ def _update(photos: Path, run: Run, folder: Path, bits: int, dtype: str, progres
     if old and (old.weights != weights or old.root != photos):
         raise ConfigError(f"{folder}: is an index of {old.root} by the run {old.run}. Name another place with --to, or "
                           "remove it.")  # fmt: skip
-    names = [n for n in files_below(photos) if is_image_name(n)]
+    found, links = walk(photos)
+    names = [n for n in found if is_image_name(n)]
     stats = {n: (int(a), int(b)) for n, (a, b) in zip(names, stat_files(photos, names), strict=True)}
     bad = {n: (s, "its name is not valid UTF-8; rename it") for n, s in stats.items() if files.printable(n) != n}
     rows: dict[str, np.ndarray] = {}
@@ -135,16 +135,8 @@ def _update(photos: Path, run: Run, folder: Path, bits: int, dtype: str, progres
         files.write_json(new / "index.json", about)
     shutil.rmtree(work, ignore_errors=True)
     removed = len(set(old.names) - set(names)) if old else 0
-    return open_collection(folder), Changes(kept, len(names) - kept, removed, len(bad), _links(photos))
-
-
-def _links(photos: Path) -> tuple[str, ...]:
-    """Linked folders among the photos: a link may lead anywhere, also back, so none is followed."""
-    return tuple(sorted(
-        files.printable(str(Path(place, name).relative_to(photos)))
-        for place, inner, _ in os.walk(photos) for name in inner
-        if not name.startswith(".") and os.path.islink(os.path.join(place, name))
-    ))  # fmt: skip
+    linked = tuple(map(files.printable, links))
+    return open_collection(folder), Changes(kept, len(names) - kept, removed, len(bad), linked)
 
 
 def _bits(bits: int, dim: int) -> int:

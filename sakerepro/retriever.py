@@ -11,10 +11,11 @@ import numpy as np
 from .data.dataset import SKETCH, ImageSet
 from .drawing import pen_of
 from .embedding import embed
-from .errors import ConfigError, RunError, near_misses
+from .errors import ConfigError, near_misses
 from .hashing import ITQ
 from .loop import place
 from .retrieval import search
+from .runs import require_images
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -48,11 +49,7 @@ class Retriever:
     def __init__(self, run: Run, photos: ImageSet | None = None, *, classes: Sequence[str] | None = None,
                  features: np.ndarray | None = None) -> None:  # fmt: skip
         data, arrays, e = run.dataset(), run.embeddings(), run.experiment
-        if data.fingerprint != run.provenance()["data"]:
-            raise RunError(
-                f"{run.id}: was made from other images than {e.dataset} holds now. Remove {run.folder} to make it "
-                "again from these, or restore the images."
-            )
+        require_images(run, data.fingerprint)
         self.run, self.data, self.size, self.pen = run, data, e.size, pen_of(data.train_sketch)
         self.photos = data.gallery if photos is None else photos
         self.classes = tuple(data.unseen if classes is None else classes)

@@ -79,15 +79,19 @@ class Run:
         Raises:
             RunError: if the weights are not what the run wrote.
         """
+        import torch
+
+        from .backbones import build_classifier, teacher_architecture
         from .weights import read_weights
 
-        teacher, _, _ = load_teacher(self.experiment)
         file = self.folder / "weights.safetensors"
         if sha256(file) != self.provenance()["files"]["weights.safetensors"]["sha256"]:
             raise RunError(f"{file}: is not what the run wrote. Remove {self.folder}; the same command makes it again.")
         weights = read_weights(file)
-        student = build_student(self.experiment.backbone, dim=self.experiment.dim,
-                                num_seen=len(weights["seen_head.bias"]), teacher=teacher)  # fmt: skip
+        name = self.experiment.backbone
+        with torch.random.fork_rng(devices=[]):  # of its shape is enough: the run's weights take every place
+            teacher = build_classifier(teacher_architecture(name), len(weights["original_head.bias"]))
+        student = build_student(name, dim=self.experiment.dim, num_seen=len(weights["seen_head.bias"]), teacher=teacher)
         student.load_state_dict(weights)
         return student.eval()
 
@@ -165,7 +169,12 @@ def _same_data(run: Run) -> None:
         now = run.dataset().fingerprint
     except DataError:
         return
-    if now != run.provenance()["data"]:
+    require_images(run, now)
+
+
+def require_images(run: Run, fingerprint: str) -> None:
+    """Raise :class:`RunError` unless the data of that fingerprint is what the run was made from."""
+    if fingerprint != run.provenance()["data"]:
         raise RunError(
             f"{run.id}: was made from other images than {run.experiment.dataset} holds now. Remove {run.folder} to "
             "make it again from these, or restore the images."

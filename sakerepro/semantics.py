@@ -8,6 +8,7 @@ wrong for many of them (saw is a proverb, tiger a fierce person); own class name
 from __future__ import annotations
 
 import csv
+import io
 import math
 import re
 from collections.abc import Mapping, Sequence
@@ -299,9 +300,11 @@ def _read_csv(path: Path) -> list[tuple[str, str, str]]:
     """(where, class, wnid) of each line."""
     if not path.is_file():
         raise DataError(f"{path}: is not there. It should be a CSV file with the columns class,wnid.")
-    with open(path, encoding="utf-8-sig", newline="") as file:
-        reader = csv.DictReader(file)
+    try:
+        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")))
         if not {"class", "wnid"} <= set(reader.fieldnames or ()):
             raise DataError(f"{path}, line 1: the columns are {reader.fieldnames}; class,wnid are needed.")
         return [(f"{path}, line {reader.line_num}", (r["class"] or "").strip(), (r["wnid"] or "").strip())
                 for r in reader]
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read as UTF-8 ({error}). Save it as a CSV file in UTF-8.") from error

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import math
+import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -16,11 +18,13 @@ from torch import Tensor, nn
 
 from sakerepro import loop
 from sakerepro.backbones import build_classifier
+from sakerepro.data.augmentation import augment, draw_transforms
+from sakerepro.data.dataset import ImageSet
 from sakerepro.errors import RunError
 from sakerepro.experiment import Experiment
 from sakerepro.loop import Batch, Task, fit
 from sakerepro.model import build_student
-from sakerepro.training import train_student, train_teacher
+from sakerepro.training import make_batch, train_student, train_teacher
 
 STEPS, EPOCHS = 3, 2
 
@@ -319,6 +323,47 @@ def student_and_teacher() -> tuple[Any, Any]:
 
 
 SETTINGS = {"epochs": 2, "steps": 2, "batch_sketch": 3, "batch_photo": 4, "size": 32, "lr": 1e-3, "lr_end": 1e-5}
+
+
+def test_a_batch_is_its_augmented_images_side_by_side() -> None:
+    rng = np.random.default_rng(0)
+    photo, sketch = (
+        ImageSet(rng.integers(0, 256, (9, 20, 20, c), np.uint8), np.arange(9), np.arange(9) % 3,
+                 tuple(f"{domain}{i}" for i in range(9)), domain) for c, domain in ((3, 0), (1, 1))
+    )  # fmt: skip
+    index = np.array([4, 0, 7]), np.array([8, 2])
+    backbone = build_classifier("alexnet_mini", 10).backbone
+    batch = make_batch([(photo, index[0]), (sketch, index[1])], 16, "centred", backbone, np.random.default_rng(5))
+    again = np.random.default_rng(5)
+    want = torch.cat([
+        augment(images.take(i), draw_transforms(len(i), "centred", again), 16, mean=backbone.mean, std=backbone.std,
+                fill=255 * images.domain) for images, i in zip((photo, sketch), index, strict=True)
+    ])  # fmt: skip
+    assert torch.equal(batch.images, want) and batch.images.is_contiguous(memory_format=torch.channels_last)
+    assert batch.labels.tolist() == [1, 0, 1, 2, 2] and batch.domain.tolist() == [0, 0, 0, 1, 1]
+    assert batch.names == ["04", "00", "07", "18", "12"] and batch.photos == 3
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted on Linux only")
+def test_preparing_a_batch_starts_no_threads(tiny_data: Any) -> None:
+    """A pool of OpenMP's for each thread that prepares would slow down the network's own."""
+    backbone, sets = build_classifier("alexnet_mini", 10).backbone, [(tiny_data.train_photo, np.zeros(64, np.int64))]
+
+    def started(work: Callable[[], Any]) -> int:
+        before = len(os.listdir("/proc/self/task"))
+        work()
+        return len(os.listdir("/proc/self/task")) - before
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(int).result()  # the thread itself is there
+            prepare = lambda: make_batch(sets, 64, "none", backbone, np.random.default_rng(0))  # noqa: E731
+            assert pool.submit(started, prepare).result() == 0
+            assert pool.submit(started, lambda: torch.cat([torch.zeros(64, 3, 64, 64)] * 2)).result() > 0  # one would
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_the_schedule_is_the_papers(tiny_data: Any, tmp_path: Path) -> None:

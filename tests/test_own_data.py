@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shlex
 import shutil
 from pathlib import Path
@@ -18,11 +19,13 @@ from sakerepro import paths
 from sakerepro.__main__ import main
 from sakerepro.backbones import ConditionalSE
 from sakerepro.checking import Report, check
+from sakerepro.data import load_dataset
 from sakerepro.data.world_files import write_world
 from sakerepro.errors import ConfigError, DataError
 from sakerepro.experiment import Experiment, preset
 from sakerepro.own import example_folder
 from sakerepro.runs import all_runs
+from sakerepro.semantics import require_classes
 from sakerepro.wordnet import corpus
 
 SEEN, UNSEEN = ("cat", "cup", "frobnicator"), ("bear", "airplane")
@@ -100,13 +103,18 @@ def test_names_and_links_that_no_training_could_read_are_problems(own: Path) -> 
         shutil.copy(os.fsencode(own / "photo/cup/0000.jpg"), strange)
     except OSError:
         pytest.skip("this file system has UTF-8 names only")
-    assert "photo/cat/caf\\udce9.jpg: its name is not valid UTF-8" in said(check(str(own), progress=False))
+    text = r"photo/cat/caf\udce9.jpg: its name is not valid UTF-8"
+    assert text in said(check(str(own), progress=False))
+    with pytest.raises(DataError, match=re.escape(text)):
+        load_dataset(str(own), size=32)
 
 
 @pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
 def test_a_synsets_csv_that_is_not_utf_8_is_a_problem(own: Path, encoding: str) -> None:
     (own / "synsets.csv").write_bytes("class,wnid\ncafé,n03001627\n".encode(encoding))
     assert "synsets.csv: cannot be read as UTF-8" in said(check(str(own), images=False))
+    with pytest.raises(DataError, match=r"synsets\.csv: cannot be read as UTF-8"):
+        require_classes(["cup"], str(own))
 
 
 def test_the_command_to_train_is_for_what_was_checked(own: Path, tmp_path: Path) -> None:

@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import average_precision_score
 
-from sakerepro import evaluation, loop, paths, provenance, training
+from sakerepro import evaluation, loop, paths, provenance, teachers, training
 from sakerepro.data import load_dataset, photo_queries
 from sakerepro.embedding import embed
 from sakerepro.errors import DataError, RunError
@@ -105,6 +105,17 @@ def test_the_kept_network_gives_the_kept_embeddings(tiny_run: Run) -> None:
     assert not student.training
     found = embed(student, tiny_run.dataset().query, tiny.SIDE)
     np.testing.assert_allclose(found, tiny_run.embeddings()["query"], rtol=1e-4, atol=1e-5)
+
+
+def test_the_network_needs_no_teacher(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor weights from elsewhere: a run that was copied to another machine opens there."""
+    monkeypatch.setattr(paths, "runs", lambda: Path("/nowhere"))
+    monkeypatch.setattr(teachers, "weights_file", lambda *_: pytest.fail("asked for pretrained weights"))
+    before = torch.get_rng_state()
+    found = tiny_run.student().state_dict()
+    assert torch.equal(torch.get_rng_state(), before)
+    kept = load_file(tiny_run.folder / "weights.safetensors")
+    assert found.keys() == kept.keys() and all(torch.equal(found[n], kept[n]) for n in kept)
 
 
 def test_the_best_epoch_on_validation_sketches_is_kept(tiny_run: Run) -> None:

@@ -64,7 +64,8 @@ def draw_transforms(n: int, style: str, rng: np.random.Generator) -> np.ndarray:
 
 
 def augment(pixels: np.ndarray, transforms: np.ndarray | None, size: int, mean: Sequence[float] = IMAGENET_MEAN,
-            std: Sequence[float] = IMAGENET_STD, *, fill: int = 0, threads: int = 1) -> Tensor:  # fmt: skip
+            std: Sequence[float] = IMAGENET_STD, *, fill: int = 0, threads: int = 1,
+            out: np.ndarray | None = None) -> Tensor:  # fmt: skip
     """Sample, widen grey to three channels and normalise, in one compiled pass on the CPU.
 
     Args:
@@ -74,6 +75,7 @@ def augment(pixels: np.ndarray, transforms: np.ndarray | None, size: int, mean: 
         mean, std: per channel, of values scaled to [0, 1].
         fill: 0 ... 255, the grey value beyond the edges (see :func:`fill_value`).
         threads: images are shared among this many; the result does not depend on it.
+        out: (N, size, size, 3) float32 to write to, such as a part of a batch; ``None`` for a new array.
 
     Returns:
         (N, 3, size, size) float32 in ``channels_last`` memory.
@@ -81,7 +83,7 @@ def augment(pixels: np.ndarray, transforms: np.ndarray | None, size: int, mean: 
     from ._warp import warp
 
     n, height, width, channels = _checked(pixels.shape, transforms)
-    out = np.empty((n, size, size, 3), np.float32)
+    out = np.empty((n, size, size, 3), np.float32) if out is None else out
     gain = (1 / (255 * np.asarray(std, np.float64))).astype(np.float32)
     bias = (-np.asarray(mean, np.float64) / np.asarray(std, np.float64)).astype(np.float32)
     matrices = _on_pixels(transforms, n, height, width, size)

@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ConfigError, DataError, near_misses
+from ..files import printable
 from .images import is_image_name
 from .listing import Listed, Listing, Problem
 from .splits import MIN_PHOTOS, held_out, random_unseen
@@ -78,11 +79,18 @@ def examine_folder(root: Path) -> tuple[dict[str, list[str]], dict[str, list[str
 
 def files_below(folder: Path) -> list[str]:
     """All files below a folder, sub-folders included, as sorted relative paths; hidden ones are left out."""
-    found = []
+    return walk(folder)[0]
+
+
+def walk(folder: Path) -> tuple[list[str], list[str]]:
+    """The files of :func:`files_below`, and linked folders: a link may lead anywhere, also back: none is followed."""
+    found, links = [], []
     for place, inner, names in os.walk(folder):
         inner[:] = [d for d in inner if not d.startswith(".")]
-        found += [Path(place, n).relative_to(folder).as_posix() for n in names if not n.startswith(".")]
-    return sorted(found)
+        within = Path(place).relative_to(folder)
+        found += [(within / n).as_posix() for n in names if not n.startswith(".")]
+        links += [(within / d).as_posix() for d in inner if os.path.islink(os.path.join(place, d))]
+    return sorted(found), sorted(links)
 
 
 def _classes(root: Path, domain: str, problems: list[Problem]) -> dict[str, list[str]]:
@@ -99,8 +107,11 @@ def _classes(root: Path, domain: str, problems: list[Problem]) -> dict[str, list
         elif name in found:
             problems.append(Problem(str(entry), 0, "is there twice, in different Unicode. Merge the two folders."))
         else:
-            found[name] = [f"{domain}/{entry.name}/{n}" for n in files_below(entry) if is_image_name(n)]
-            if not found[name]:
+            inside = [f"{domain}/{entry.name}/{n}" for n in files_below(entry) if is_image_name(n)]
+            found[name] = [n for n in inside if printable(n) == n]
+            problems += [Problem(f"{root}/{printable(n)}", 0, "its name is not valid UTF-8; rename it.")
+                         for n in inside if printable(n) != n]  # fmt: skip
+            if not inside:
                 problems.append(Problem(str(entry), 0, "holds no image. Add some, or remove the folder."))
     if not found:
         what = "holds no class folder" if folder.is_dir() else "is not there"
