@@ -7,6 +7,7 @@ the same, bit for bit on the same machine.
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 import zipfile
@@ -50,7 +51,7 @@ class Task:
     network: nn.Module
     optimiser: torch.optim.Optimizer
     plan: Callable[[int], Sequence[Any]]  # epoch -> what each of its steps reads
-    prepare: Callable[[Any, np.random.Generator], Batch]  # one entry of the plan -> batch, in a thread of its own
+    prepare: Callable[[Any, np.random.Generator], Batch]  # one entry of the plan -> batch; perhaps in a thread
     losses: Callable[[Batch], dict[str, Tensor]]  # "loss" is descended; the others are recorded
     rate: Callable[[int], float]  # epoch -> factor on every learning rate
     epochs: int
@@ -131,10 +132,13 @@ def fit(task: Task, checkpoint: Path, label: str = "training") -> list[dict[str,
 
 
 def _batches(task: Task, plan: Sequence[Any], epoch: int, first: int) -> Iterator[tuple[int, Batch]]:
-    """(step, batch) from ``first`` on; the next two are prepared while the network works on this one."""
+    """(step, batch) from ``first`` on; where a core is idle meanwhile, the next two are prepared during a step."""
     def make(step: int) -> Batch:
         return task.prepare(plan[step], generator(task.seed, epoch, step))
 
+    if not _idle_core():
+        yield from ((step, make(step)) for step in range(first, len(plan)))
+        return
     with ThreadPoolExecutor(2) as pool:
         ahead = {s: pool.submit(make, s) for s in range(first, min(first + 2, len(plan)))}
         for step in range(first, len(plan)):
@@ -144,9 +148,22 @@ def _batches(task: Task, plan: Sequence[Any], epoch: int, first: int) -> Iterato
             yield step, batch
 
 
+def _idle_core() -> bool:
+    """Whether there is one while the network works: else a thread beside it takes longer than it saves."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return device().type != "cpu" or cores > torch.get_num_threads()
+
+
+def _seed(seed: int) -> None:
+    """``torch.manual_seed``, but that keeps a stack trace of each call for accelerators that may never be used."""
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed_all(seed)
+
+
 def _step(task: Task, batch: Batch, epoch: int, step: int, sums: dict[str, float]) -> None:
     """One descent; adds the losses to ``sums``."""
-    torch.manual_seed(int(generator(task.seed, epoch, step, 1).integers(2**62)))  # dropout
+    _seed(int(generator(task.seed, epoch, step, 1).integers(2**62)))  # dropout
     task.optimiser.zero_grad(set_to_none=True)
     losses = task.losses(batch.to(device()))
     if not torch.isfinite(losses["loss"]):

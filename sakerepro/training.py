@@ -61,8 +61,6 @@ def make_batch(
     sets: list[tuple[ImageSet, np.ndarray]], size: int, style: str, backbone: Backbone, rng: np.random.Generator
 ) -> Batch:
     """Augmented images of one step: ``sets`` pairs an image set with the positions to take, photos first."""
-    # Put together without torch: its operations would open OpenMP threads of this thread's own, and where there are
-    # more of those than cores, OpenMP sleeps between loops, in the network's threads as well (a tenth of the time).
     images = np.empty((sum(len(index) for _, index in sets), size, size, 3), np.float32)
     labels, domains, names, done = [], [], [], 0
     for image_set, index in sets:

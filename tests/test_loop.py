@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import math
 import os
+import threading
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -344,26 +344,33 @@ def test_a_batch_is_its_augmented_images_side_by_side() -> None:
     assert batch.names == ["04", "00", "07", "18", "12"] and batch.photos == 3
 
 
-@pytest.mark.skipif(not Path("/proc/self/task").is_dir(), reason="threads are counted on Linux only")
-def test_preparing_a_batch_starts_no_threads(tiny_data: Any) -> None:
-    """A pool of OpenMP's for each thread that prepares would slow down the network's own."""
-    backbone, sets = build_classifier("alexnet_mini", 10).backbone, [(tiny_data.train_photo, np.zeros(64, np.int64))]
+@pytest.mark.parametrize("threads", [1, 999])
+def test_batches_are_the_same_beside_the_network_and_between_steps(
+    threads: int, checkpoint: Path, whole: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """In threads where the network leaves a core idle, else one after the other."""
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    makers: set[bool] = set()
+    task = a_task()
+    prepare, here = task.prepare, threading.get_ident()
 
-    def started(work: Callable[[], Any]) -> int:
-        before = len(os.listdir("/proc/self/task"))
-        work()
-        return len(os.listdir("/proc/self/task")) - before
+    def noted(entry: Any, rng: np.random.Generator) -> Batch:
+        makers.add(threading.get_ident() == here)
+        return prepare(entry, rng)
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        with ThreadPoolExecutor(1) as pool:
-            pool.submit(int).result()  # the thread itself is there
-            prepare = lambda: make_batch(sets, 64, "none", backbone, np.random.default_rng(0))  # noqa: E731
-            assert pool.submit(started, prepare).result() == 0
-            assert pool.submit(started, lambda: torch.cat([torch.zeros(64, 3, 64, 64)] * 2)).result() > 0  # one would
-    finally:
-        torch.set_num_threads(before)
+    task.prepare = noted
+    assert without_seconds(fit(task, checkpoint)) == whole[1]
+    assert tiny.same(task.network.state_dict(), whole[0])
+    assert makers == {threads == 999}
+
+
+def test_a_seed_is_as_torch_sets_it() -> None:
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2**61 + 5)
+        want = torch.rand(3), torch.initial_seed()
+        loop._seed(2**61 + 5)
+        assert torch.equal(torch.rand(3), want[0]) and torch.initial_seed() == want[1]
 
 
 def test_the_schedule_is_the_papers(tiny_data: Any, tmp_path: Path) -> None:
