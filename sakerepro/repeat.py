@@ -50,9 +50,9 @@ def repeat(run: Run) -> Repeat:
     """Train and measure a run's experiment again and compare; a teacher that was trained here is trained again too.
 
     On one machine, with the same lock and as many threads, the two are the same to the last bit. Then the run's
-    provenance gains ``repeated`` (commit, code, versions and time of the second) and names the modules of now, whose
-    code was shown to give these numbers; not those that draw or decode images, which come from the cache. Else the run
-    stays untouched and the second one beside it.
+    provenance gains ``repeated`` (commit, code, versions and time of the second; ``before``: the modules of earlier
+    code that gave the same numbers) and names the modules of now, whose code was shown to give them; not those that
+    draw or decode images, which come from the cache. Else the run stays untouched and the second one beside it.
 
     An interrupted repeat goes on from its last checkpoint, if the code is still the same.
 
@@ -124,8 +124,11 @@ def _note(run: Run, second: Run, code: Mapping[str, str], found: Repeat) -> None
     """Write into the run that its numbers were found again, and by which code."""
     now, then = second.provenance(), run.provenance()
     shown = {} if edited() else {m: digest for m, digest in code.items() if not m.startswith(_KEPT)}
+    parts = then.get("parts", {}) | shown
+    before = [p for p in (*then.get("repeated", {}).get("before", ()), then.get("parts", {})) if p != parts]
     with rewritten(run) as new:
         write_json(new / "provenance.json", then | {
-            "parts": then.get("parts", {}) | shown, "dirty": then["dirty"] or now["dirty"],
-            "repeated": brief(now) | {"seconds": found.seconds, "changed": found.changed, "finished": time.time()},
+            "parts": parts, "dirty": then["dirty"] or now["dirty"],
+            "repeated": brief(now) | {"seconds": found.seconds, "changed": found.changed, "finished": time.time(),
+                                      "before": before},
         })  # fmt: skip

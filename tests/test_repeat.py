@@ -56,11 +56,14 @@ def test_a_run_is_found_again_and_says_so(first: Run) -> None:
     now = open_run(first.folder).provenance()
     assert now["parts"] == code_parts() | {"data.images": "0"}  # the packed images came from the cache
     assert now["repeated"]["changed"] == ["images.py", "losses.py"]
+    assert now["repeated"]["before"] == [trained["parts"]]
     assert {k: v for k, v in now.items() if k not in ("parts", "repeated", "dirty")} == {
         k: v for k, v in trained.items() if k not in ("parts", "dirty")
     }
     assert [r.id for r in all_runs()] == [first.id]
     first.student()
+    assert repeat(first).same  # by the same code: nothing new is known of other code
+    assert open_run(first.folder).provenance()["repeated"]["before"] == [trained["parts"]]
 
 
 def test_a_difference_is_shown_and_the_first_run_stays(first: Run, capsys: pytest.CaptureFixture[str]) -> None:
