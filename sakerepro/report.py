@@ -67,7 +67,7 @@ def _took(item: str, preset: str) -> str:
     return (
         f"{_time(seconds + record['seconds_notebook'])}, {_gib(record['memory_gib'])} of memory{card}, "
         f"{_gib(record['disk_gib'])} of disk; {len(record['runs'])} runs, {_count(record['seeds'], 'seed')}, "
-        f"on {', '.join(record['machines'])}"
+        f"on {', '.join(record['machines'])}{f'; {note}' if (note := status(item, preset).note) else ''}"
     )
 
 

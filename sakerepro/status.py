@@ -1,6 +1,8 @@
 """Which items are done, stale or missing, and what each took, by the record that an item leaves beside its results.
 
 The record names the runs with the code that made them, so that a checkout with results and no runs can tell as well.
+Where code has changed since, a run that `sakerepro repeat` made again by the code of now, to the last bit, speaks for
+the runs of its kind (preset, backbone, objective) by the same earlier code: the item stays done, and says so.
 """
 
 from __future__ import annotations
@@ -36,6 +38,7 @@ class Status:
     commit: str  # of the checkout that made it
     dirty: bool  # whether that had changes that were not committed
     finished: float  # seconds since 1970; 0 for a missing one
+    note: str = ""  # on what repeats a done one rests
 
     @property
     def age(self) -> str:
@@ -63,11 +66,15 @@ def write_record(
     """
     runs = list(runs)
     made, seconds_of = {run.id: run.provenance() for run in runs}, {run.id: _seconds(run) for run in runs}
-    code = {_digest(p.get("parts", {})): p.get("parts", {}) for p in made.values()}
+    kinds = {run.id: f"{run.experiment.backbone} {run.experiment.method}" for run in runs}
+    earlier = {name: p.get("repeated", {}).get("before", []) for name, p in made.items()}
+    states = [p.get("parts", {}) for p in made.values()] + [parts for before in earlier.values() for parts in before]
+    code = {_digest(parts): parts for parts in states}
     now = provenance(parts=_item_parts(), finished=time.time())
     write_json(record_file(item, preset), {
         "item": item, "preset": preset, "seeds": list(seeds), "parameters": dict(parameters),
         "runs": {name: {"commit": p["commit"], "dirty": p["dirty"], "code": _digest(p.get("parts", {})),
+                        "kind": kinds[name], "before": [_digest(parts) for parts in earlier[name]],
                         "seconds": seconds_of[name]} for name, p in made.items()},
         "code": code, "notebook": _notebook_digest(item),
         "seconds_teachers": round(_teacher_seconds(made.values()), 1),
@@ -88,8 +95,10 @@ def status(item: str, preset: str) -> Status:
         return Status(item, preset, MISSING, "", "", False, 0.0)
     record = read_json(file)
     try:
-        why, made = "; ".join(_changes(record)), record["made"]
-        return Status(item, preset, STALE if why else DONE, why, made["commit"], made["dirty"], made["finished"])
+        changes, note = _changes(record)
+        why, made = "; ".join(changes), record["made"]
+        state = STALE if why else DONE
+        return Status(item, preset, state, why, made["commit"], made["dirty"], made["finished"], "" if why else note)
     except (KeyError, TypeError, AttributeError):
         return Status(item, preset, STALE, f"{file.name} is of another version", "", False, file.stat().st_mtime)
 
@@ -99,18 +108,18 @@ def all_status(presets: Iterable[str] = PRESETS) -> list[Status]:
     return [status(item, preset) for preset in presets for item in ITEMS]
 
 
-def _changes(record: Mapping[str, Any]) -> list[str]:
-    """What is not as it was when the item was made."""
+def _changes(record: Mapping[str, Any]) -> tuple[list[str], str]:
+    """What is not as it was when the item was made, and a note on what is, as repeats have shown."""
     item, preset, found = record["item"], record["preset"], []
     try:
         now = {e.id for e in experiments(item, preset, record["seeds"])}
     except SakeError as error:
-        return [f"its settings are refused now ({error})"]
+        return [f"its settings are refused now ({error})"], ""
     if other := len(now ^ set(record["runs"])):
         found.append(f"{other} runs are of other settings now")
     if unknown := sum(not record["code"][run["code"]] for run in record["runs"].values()):
         found.append(f"{unknown} runs do not say which code made them")
-    codes = [*filter(None, record["code"].values())]
+    codes, note = _other_codes(record)
     if changed := _modules(code_parts("runs"), *codes):
         only_measured = not _modules(_less(code_parts("runs")), *map(_less, codes))
         hint = " (sakerepro remeasure mends that without training)" if only_measured else ""
@@ -119,14 +128,53 @@ def _changes(record: Mapping[str, Any]) -> list[str]:
         found.append(f"shown by other {changed}")
     if record["notebook"] != _notebook_digest(item):
         found.append("the notebook changed")
+    return found, note
+
+
+def _other_codes(record: Mapping[str, Any]) -> tuple[list[Mapping[str, str]], str]:
+    """The codes that made runs and are neither the code of now nor shown to give the same numbers; the latter noted."""
+    runs, now = record["runs"], code_parts("runs")
+    made_by = {name: record["code"][run["code"]] for name, run in runs.items()}
+    other = {name: modules for name, parts in made_by.items() if parts and (modules := _differing(now, parts))}
+    shown = _shown(record["preset"], now) if other else {}
+    rests_on: dict[str, str] = {}
+    for name, modules in other.items():
+        for repeated, parts in shown.get(runs[name].get("kind", ""), ()):
+            if not modules & _differing(parts, made_by[name]):
+                rests_on[name] = repeated
+    left = [made_by[name] for name in other if name not in rests_on]
+    changed = _names({m for name in rests_on for m in other[name]})
+    return left, (
+        f"{len(rests_on)} of {len(runs)} runs were made before {changed} changed; {len(set(rests_on.values()))} of the "
+        "same kinds were made again since, the same to the last bit"
+    ) if rests_on else ""
+
+
+def _shown(preset: str, now: Mapping[str, str]) -> dict[str, list[tuple[str, Mapping[str, str]]]]:
+    """By kind, the runs that were made again by the code of now, each with every earlier code that gave its numbers."""
+    found: dict[str, list[tuple[str, Mapping[str, str]]]] = {}
+    for record in (read_json(file) for item in ITEMS if (file := record_file(item, preset)).is_file()):
+        for name, run in record["runs"].items():
+            if run.get("before") and record["code"][run["code"]] == now:
+                codes = [(name, record["code"][digest]) for digest in run["before"]]
+                found.setdefault(run["kind"], []).extend(codes)
     return found
+
+
+def _differing(now: Mapping[str, str], then: Mapping[str, str]) -> set[str]:
+    """The modules whose code is not the same."""
+    return {m for m in now.keys() | then.keys() if now.get(m) != then.get(m)}
 
 
 def _modules(now: Mapping[str, str], *then: Mapping[str, str]) -> str:
     """The modules that differ from any of ``then``, for people."""
-    changed = sorted({m for old in then for m in now.keys() | old.keys() if now.get(m) != old.get(m)})
-    few = ", ".join(f"{m.rpartition('.')[2]}.py" for m in changed[:4])
-    return f"{few} and {len(changed) - 4} more" if len(changed) > 4 else few
+    return _names({m for old in then for m in _differing(now, old)})
+
+
+def _names(modules: Iterable[str]) -> str:
+    """Up to four, for people."""
+    files = [f"{m.rpartition('.')[2]}.py" for m in sorted(modules)]
+    return f"{', '.join(files[:4])} and {len(files) - 4} more" if len(files) > 4 else ", ".join(files)
 
 
 def _less(parts: Mapping[str, str]) -> dict[str, str]:

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sakerepro.data import draw_transforms
-from sakerepro.errors import ConfigError
+from sakerepro.errors import ConfigError, near_misses
 from sakerepro.experiment import CHOICES, PRESETS, Experiment, preset
 from sakerepro.items import METHODS, experiments
 from sakerepro.semantics import RULES
@@ -60,6 +60,14 @@ def test_sketchys_batches_come_with_sketchy() -> None:
 def test_near_misses_are_offered(call: Any, words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         call()
+
+
+def test_of_many_known_names_the_first_few_are_shown() -> None:
+    known = [f"run-{i:03d}" for i in range(500)]
+    said = near_misses("run-123", known)
+    assert said.startswith("Did you mean 'run-123' or ") and "Known: run-000, run-001, " in said
+    assert "(500 in all)" in said and len(said) < 200
+    assert near_misses("b", ["a", "b"]) == "Did you mean 'b'? Known: a, b."
 
 
 @pytest.mark.parametrize("make", [Experiment, lambda **v: preset("paper", **v), lambda **v: Experiment().but(**v)])

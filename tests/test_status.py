@@ -24,7 +24,7 @@ from sakerepro.provenance import code_parts
 from sakerepro.report import report, write_report
 from sakerepro.rows import rows_frame
 from sakerepro.runrows import run_row
-from sakerepro.status import record_file, status, write_record
+from sakerepro.status import Status, record_file, status, write_record
 
 
 def make(item: str, preset: str = "mini", seeds: tuple[int, ...] = (0,), **provenance: Any) -> Path:
@@ -99,6 +99,35 @@ def test_runs_of_other_code_are_named_by_module() -> None:
     assert status("figure4", "mini").why.startswith("runs made with other hashing.py (sakerepro remeasure mends")
     make("figure4", parts={})
     assert status("figure4", "mini").why == "2 runs do not say which code made them"
+
+
+def test_a_repeated_run_speaks_for_its_kind_by_the_same_earlier_code(capsys: pytest.CaptureFixture[str]) -> None:
+    now = code_parts("runs")
+    first, second = now | {"loop": "1", "gone": "1"}, now | {"loop": "2"}
+
+    def made(item: str, **by_method: Any) -> Status:
+        """An item whose runs of a method ("SAKE", "L_B") are of other code, or were repeated."""
+        fakes = [FakeRun(e, more={"seconds": 1.0, "parts": now} | by_method.get(e.method.rpartition("L_")[2], {}))
+                 for e in experiments(item, "mini", (0,))]  # fmt: skip
+        make(item)
+        write_record(item, "mini", (0,), {}, fakes, 1.0)  # type: ignore[arg-type]
+        return status(item, "mini")
+
+    repeated = {"repeated": {"before": [first, second]}}
+    assert made("figure4", B={"parts": first}).state == "stale"
+    made("figure3", B=repeated)  # of another item
+    for earlier in (first, second):
+        found = made("figure4", B={"parts": earlier})
+        assert (found.state, found.why) == ("done", "")
+        assert re.match("1 of 2 runs were made before (gone.py, )?loop.py changed; 1 of the same kinds", found.note)
+    assert main(["status"]) == 0 and "the same to the last bit" in capsys.readouterr().out
+    assert made("figure4").note == ""
+    for parts in (now | {"loop": "3"}, first | {"losses": "1"}, second | {"gone": "1"}):
+        assert made("figure4", B={"parts": parts}).state == "stale"  # by no code that gave the repeated run's numbers
+    found = made("figure4", SAKE={"parts": first}, B={"parts": first})
+    assert found.state == "stale" and not found.note  # a repeated L_B says nothing about SAKE
+    made("figure3", B={"parts": now | {"model": "1"}, **repeated})
+    assert made("figure4", B={"parts": first}).state == "stale"  # nor one that was itself made by other code
 
 
 def test_only_code_that_can_change_a_number_counts(tmp_path: Path) -> None:

@@ -77,7 +77,7 @@ def _status(arguments: argparse.Namespace) -> None:
         return
     rows = [
         (s.item, s.preset, s.state, "" if s.state == MISSING else s.commit[:12] + "+" * s.dirty or "unknown",
-         "" if s.state == MISSING else s.age, s.why)
+         "" if s.state == MISSING else s.age, s.why or s.note)
         for s in found
     ]  # fmt: skip
     print_table(("item", "preset", "state", "commit", "age", "what changed since"), rows, left=6)
