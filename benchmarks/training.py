@@ -2,7 +2,8 @@
 
 Ours is `loop.fit` on the task that `train_student` sets up: images are drawn, augmented and put together, in threads
 where the network leaves a core idle; losses are recorded and checked. What is saved at an epoch's end is left out: at
-most a fiftieth of a long run. The bare loop is the least that trains the same networks with the same losses and optimiser.
+most a fiftieth of a long run. The bare loop is the least that trains the same networks with the same losses and
+optimiser.
 Images are random; so are the weights where no pretrained ones are at hand: neither matters for the time of a step.
 """
 
