@@ -1,22 +1,22 @@
-"""Compiled loops for ranking, search and ITQ: tiles of scores, counting against thresholds, histograms of distances.
+"""Compiled loops for ranking, search and ITQ: tiles of scores, histograms of distances.
 
 Photos are handled in tiles of :data:`TILE`, stored dimension by dimension, so that one score never leaves the cache
 between being computed and being counted, and so that each score is the same sum in the same order wherever the photo
 stands: equal features tie exactly. A *key* is a distance in the wide sense: the smaller, the nearer (minus the cosine).
 
-Compiled code is kept on disk file by file: whoever changes a function that another file calls (`_ties`, `_nearest`,
-`_signs`) removes ``__pycache__``, or the other file goes on with the old one.
+Compiled code is kept on disk file by file: whoever changes a function that another file calls (`_counting`,
+`_ties`, `_nearest`, `_signs`) removes ``__pycache__``, or the other file goes on with the old one.
 """
 
 from __future__ import annotations
 
 import numpy as np
+from llvmlite import ir
 from numba import njit, types
 from numba.extending import intrinsic
 
 TILE = 1024
 CODES = 4096  # the same for codes, which are smaller
-BEYOND = 8  # counters for keys beyond all thresholds, in turn: one alone would wait for itself
 STEP = 4  # queries and dimensions that one pass of `keys` takes together; both are padded to it
 
 _fast = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract"}}
@@ -30,6 +30,23 @@ def popcount(typingctx, word):
         return builder.ctpop(arguments[0])
 
     return types.uint64(types.uint64), build
+
+
+@intrinsic
+def prefetch(typingctx, values, index):
+    """Ask for the cache line of values[index] without waiting for it."""
+
+    def build(context, builder, signature, arguments):
+        kind = signature.args[0]
+        data = context.make_array(kind)(context, builder, arguments[0]).data
+        line = builder.bitcast(builder.gep(data, [arguments[1]]), ir.PointerType(ir.IntType(8)))
+        word = ir.IntType(32)
+        shape = ir.FunctionType(ir.VoidType(), [line.type, word, word, word])
+        ask = builder.module.declare_intrinsic("llvm.prefetch", [line.type], shape)
+        builder.call(ask, [line, word(0), word(3), word(1)])
+        return context.get_dummy_value()
+
+    return types.void(values, types.int64), build
 
 
 @njit(**_fast)
@@ -82,6 +99,14 @@ def fill_tile(x, rows, factor, tile):
 
 
 @njit(**_fast)
+def fill_tiles(x, start, stop, factor, tiles):
+    """`fill_tile` for photos start ... stop in their own order, or as many as the tiles have room for."""
+    for t in range(len(tiles)):
+        first = start + t * TILE
+        fill_tile(x, np.arange(first, min(first + TILE, stop)), factor, tiles[t])
+
+
+@njit(**_fast)
 def keys(query, tile, out):
     """out = query @ tile for STEP queries and all TILE columns."""
     out[:] = 0
@@ -109,119 +134,6 @@ def relevant_keys(query, tile, count, out):
         keys(query[i : i + STEP], tile, buffer)
         for s in range(min(STEP, len(out) - i)):
             out[i + s] = buffer[s, :count]
-
-
-@njit(**_fast)
-def build_table(thresholds, table):
-    """Make ``table[b] << dropped`` the number of thresholds in buckets before b, or up to 2^dropped - 1 less.
-
-    `thresholds` are sorted and end with infinity, which is in no bucket. The bucket of a key never falls as the key
-    rises, so whatever lies in an earlier bucket is smaller. The last buckets lie beyond all thresholds. Two bytes a
-    bucket keep the table in the cache; `dropped` is 0 as long as they can number all thresholds. Returns the first
-    key, buckets per unit, and `dropped`.
-    """
-    one, buckets, count = thresholds.dtype.type, len(table) - BEYOND, len(thresholds) - BEYOND
-    low, high = thresholds[0], thresholds[count - 1]
-    scale = (buckets - 1) / (np.float64(high) - np.float64(low)) if high > low else 0.0
-    scale = one(scale) if scale < 1e30 else one(0.0)
-    dropped, empty = np.uint64(0), np.uint16(65535)
-    while np.uint64(count + BEYOND) >> dropped >= np.uint64(empty):
-        dropped += np.uint64(1)
-    table[:] = empty
-    for p in range(count - 1, -1, -1):  # the first threshold of a bucket stays
-        table[min(int((thresholds[p] - low) * scale), buckets - 1)] = np.uint64(p) >> dropped
-    after = np.uint16(np.uint64(count) >> dropped)
-    for b in range(buckets - 1, -1, -1):
-        after = after if table[b] == empty else table[b]
-        table[b] = after
-    for b in range(BEYOND):
-        table[buckets + b] = np.uint64(count + b) >> dropped
-    return low, scale, dropped
-
-
-@njit(**_fast)
-def count_tile(row, found, width, thresholds, table, low, scale, dropped, counts):
-    """Count the keys of one query and tile between and on its sorted thresholds.
-
-    counts[2 p] counts keys between thresholds p - 1 and p, counts[2 p + 1] keys equal to p (first of equal ones).
-    """
-    last, zero = row.dtype.type(len(table) - BEYOND), row.dtype.type(0)
-    for j in range(TILE):
-        bucket = (row[j] - low) * scale
-        bucket = bucket if bucket > zero else zero
-        found[j] = np.uint32(bucket) if bucket < last else np.uint32(last) + np.uint32(j % BEYOND)
-    for j in range(width):  # unsigned indices: numba then tests for no negative ones
-        key = row[np.uint64(j)]
-        p = np.uint64(table[found[np.uint64(j)]]) << dropped
-        p += np.uint64(thresholds[p] < key)  # a bucket holds few thresholds: two steps without a branch, rarely more
-        p += np.uint64(thresholds[p] < key)
-        while thresholds[p] < key:
-            p += np.uint64(1)
-        counts[p + p + np.uint64(thresholds[p] == key)] += np.uint32(1)
-
-
-@njit(**_fast)
-def first_not_below(rising, x):
-    """Index of the first of some rising values that is not below x; their number if all are."""
-    low, high = 0, len(rising)
-    while low < high:
-        middle = (low + high) >> 1
-        if rising[middle] < x:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@njit(**_fast)
-def count_tile_in_order(row, width, classes, wanted, thresholds, counts, within, seen):
-    """`count_tile` that also notes, for every relevant photo, which one it is among the photos of equal key."""
-    for j in range(width):
-        key = row[j]
-        p = first_not_below(thresholds, key)
-        equal = thresholds[p] == key
-        counts[2 * p + equal] += np.uint32(1)
-        if equal and classes[j] == wanted:
-            within[p + seen[p]] = counts[2 * p + 1]
-            seen[p] += np.uint32(1)
-
-
-@njit(**_fast)
-def build_tables(at, thresholds, table_at, tables, low, scale, dropped):
-    """`build_table` for a block of queries."""
-    for i in range(len(low)):
-        low[i], scale[i], dropped[i] = build_table(
-            thresholds[at[i] : at[i + 1]], tables[table_at[i] : table_at[i + 1]]
-        )
-
-
-@njit(**_fast)
-def count_block(
-    query, tiles, width, at, thresholds, table_at, tables, low, scale, dropped, counts, classes, wanted, within, seen
-):
-    """Count a block of queries against a super-block of `width` photos; in order if `within` has room for it.
-
-    Query i owns thresholds and counters from at[i] to at[i + 1], and the table from table_at[i] to table_at[i + 1].
-    It meets all tiles in turn, so that what it owns, which may outgrow the cache, is fetched once for them.
-    """
-    block, in_order = len(wanted), len(within) > 0
-    buffer = np.empty((len(tiles), block + STEP, TILE), query.dtype)
-    found = np.empty(TILE, np.uint32)
-    for t in range(len(tiles)):
-        for i in range(0, block, STEP):
-            keys(query[i : i + STEP], tiles[t], buffer[t, i : i + STEP])
-    for i in range(block):
-        own, counters = thresholds[at[i] : at[i + 1]], counts[2 * at[i] : 2 * at[i + 1]]
-        table = tables[table_at[i] : table_at[i + 1]]
-        if not in_order:
-            found[0] = np.uint32(fetch(own) > 0) + fetch(table) + fetch(counters)
-        for t in range(len(tiles)):
-            inside, row = min(TILE, width - t * TILE), buffer[t, i]
-            if in_order:
-                here, a, b = classes[t * TILE : t * TILE + inside], at[i], at[i + 1]
-                count_tile_in_order(row, inside, here, wanted[i], own, counters, within[a:b], seen[a:b])
-            else:
-                count_tile(row, found, inside, own, table, low[i], scale[i], dropped[i], counters)
 
 
 @njit(**_fast)

@@ -131,16 +131,11 @@ class Tiles:
 
     def one(self, rows: np.ndarray) -> np.ndarray:
         """(d padded, TILE) of up to TILE photos."""
-        from ._kernels import TILE
+        from ._kernels import TILE, fill_tile
 
         tile = np.empty((padded(self.gallery.shape[1]), TILE), self.gallery.dtype)
-        self._fill(rows, tile)
-        return tile
-
-    def _fill(self, rows: np.ndarray, tile: np.ndarray) -> None:
-        from ._kernels import fill_tile
-
         fill_tile(self.gallery, rows, self.factor, tile)
+        return tile
 
     def _most(self) -> int:
         from ._kernels import TILE
@@ -149,7 +144,7 @@ class Tiles:
         return max(1, min(64, SUPER // each_one, -(-len(self.gallery) // TILE)))
 
     def shared(self, threads: int) -> int:
-        """Bytes of a super-block and of the keys that each thread keeps for it (`_kernels.count_block`)."""
+        """Bytes of a super-block and of the keys that each thread keeps for it (`_counting.count_block`)."""
         from ._kernels import STEP, TILE
 
         lines = padded(self.gallery.shape[1]) + threads * (BLOCK + STEP)
@@ -157,7 +152,7 @@ class Tiles:
 
     def blocks(self) -> Iterator[tuple[int, int, np.ndarray]]:
         """First photo, number of photos and (tiles, d padded, TILE) of each super-block; its memory is used again."""
-        from ._kernels import TILE
+        from ._kernels import TILE, fill_tiles
 
         count, d, most = len(self.gallery), padded(self.gallery.shape[1]), self._most()
         tiles = np.empty((most, d, TILE), self.gallery.dtype)
@@ -165,10 +160,10 @@ class Tiles:
             stop = min(start + most * TILE, count)
             here = -(-(stop - start) // TILE)
             each(
-                lambda t, start=start, stop=stop: self._fill(  # type: ignore[misc]
-                    np.arange(start + t * TILE, min(start + (t + 1) * TILE, stop)), tiles[t]
+                lambda t, start=start, stop=stop, here=here: fill_tiles(  # type: ignore[misc]
+                    self.gallery, start + t * TILE, stop, self.factor, tiles[t : min(t + 8, here)]
                 ),
-                range(here),
+                range(0, here, 8),
             )
             yield start, stop - start, tiles[:here]
 
@@ -194,12 +189,13 @@ def query_keys(query: np.ndarray) -> np.ndarray:
 
 def _rank_features(task: _Task) -> np.ndarray:
     from . import _ties
-    from ._kernels import BEYOND, STEP
+    from ._counting import BEYOND
+    from ._kernels import STEP
 
     tiles, query = Tiles.of(task.gallery), query_keys(task.query)
     counts = task.last[task.wanted] - task.first[task.wanted]
-    own = query.itemsize + 8 + (8 if task.rule == _ties.INDEX else 0)  # a threshold and its counters
-    cost = np.cumsum((counts + BEYOND) * own + (_buckets(counts) + BEYOND) * 2)
+    own = query.itemsize + 4 + (8 if task.rule == _ties.INDEX else 0)  # a threshold and its counters
+    cost = np.cumsum((counts + BEYOND) * own + (_buckets(counts) + BEYOND) * 2 + 4 * _wraps(task))
     rows = np.empty((len(counts), 2 + 4 * len(task.ks)))
     room = max(BUDGET - tiles.shared(_threads()), BUDGET // 4, 1)
     chunks = -(-int(cost[-1]) // room) if len(cost) else 0  # of equal cost, so that none is left with a few queries
@@ -220,53 +216,65 @@ def _threads() -> int:
     return torch.get_num_threads()
 
 
-def _block(queries: int) -> int:
-    """How many queries one task takes, so that all threads have as much to do."""
-    threads = _threads()
-    return min((BLOCK, 12, 8), key=lambda size: -(-queries // size // threads) * size)
+def _wraps(task: _Task) -> int:
+    """Room for the overflows of a query's counters (`_counting.count_one`) and their number."""
+    return 1 + (len(task.gallery) >> 16)
+
+
+def _blocks(queries: int) -> list[tuple[int, int]]:
+    """First and last of the queries that each task takes: whole steps, and as many tasks for one thread as for all."""
+    from ._kernels import STEP
+
+    steps, threads = -(-queries // STEP), _threads()
+    tasks = min(steps, threads * -(-queries // (BLOCK * threads)))
+    edges = np.minimum(np.arange(tasks + 1) * steps // tasks * STEP, queries).tolist()
+    return list(itertools.pairwise(edges))
 
 
 def _rank_chunk(task: _Task, tiles: Tiles, query: np.ndarray, part: slice) -> np.ndarray:
     """Rows of one chunk of queries, as many as the budget allows."""
-    from . import _kernels, _ties
+    from . import _counting, _ties
+    from ._kernels import STEP
 
     wanted, rule = task.wanted[part], task.rule
     counts = task.last[wanted] - task.first[wanted]
-    at = np.concatenate([[0], np.cumsum(counts + _kernels.BEYOND)])
+    at = np.concatenate([[0], np.cumsum(counts + _counting.BEYOND)])
     thresholds = np.full(at[-1], np.inf, query.dtype)
     _sorted_thresholds(task, tiles, query, wanted, at, thresholds)
-    table_at = np.concatenate([[0], np.cumsum(_buckets(counts) + _kernels.BEYOND)])
-    tables, counters = np.empty(table_at[-1], np.uint16), np.zeros(2 * at[-1], np.uint32)
+    bits = thresholds.view(f"i{query.itemsize}")  # in whose place `build_tables` leaves integers of the same order
+    table_at = np.concatenate([[0], np.cumsum(_buckets(counts) + _counting.BEYOND)])
+    tables, counters = np.empty(table_at[-1], np.uint16), np.zeros(2 * at[-1], np.uint16)
+    wraps = np.zeros((len(wanted), _wraps(task)), np.uint32)
     within, seen = (np.zeros(at[-1] if rule == _ties.INDEX else 0, np.uint32) for _ in range(2))
     rows = np.empty((len(wanted), 2 + 4 * len(task.ks)))
     (low, scale), dropped = np.empty((2, len(wanted)), query.dtype), np.empty(len(wanted), np.uint64)
-    size = _block(len(wanted))
-    starts = range(0, len(wanted), size)
+    blocks = _blocks(len(wanted))
 
-    def build(s: int) -> None:
-        e = min(s + size, len(wanted))
-        _kernels.build_tables(
-            at[s : e + 1], thresholds, table_at[s : e + 1], tables, low[s:e], scale[s:e], dropped[s:e]
+    def build(part: tuple[int, int]) -> None:
+        s, e = part
+        _counting.build_tables(
+            at[s : e + 1], thresholds, bits, table_at[s : e + 1], tables, low[s:e], scale[s:e], dropped[s:e]
         )
 
-    each(build, starts)
+    each(build, blocks)
     for first, width, block in tiles.blocks():
 
-        def count(s: int, first: int = first, width: int = width, block: np.ndarray = block) -> None:
-            e = min(s + size, len(wanted))
-            _kernels.count_block(
-                query[s : e + _kernels.STEP], block, width, at[s : e + 1], thresholds, table_at[s : e + 1], tables,
-                low[s:e], scale[s:e], dropped[s:e], counters, task.classes[first : first + width], wanted[s:e],
-                within, seen,
+        def count(part: tuple[int, int], first: int = first, width: int = width, block: np.ndarray = block) -> None:
+            s, e = part
+            _counting.count_block(
+                query[s : e + STEP], block, width, at[s : e + 1], bits, table_at[s : e + 1], tables,
+                low[s:e], scale[s:e], dropped[s:e], counters, wraps[s:e], task.classes[first : first + width],
+                wanted[s:e], within, seen,
             )  # fmt: skip
 
-        each(count, starts)
+        each(count, blocks)
 
-    def fill(s: int) -> bool:
-        e = min(s + size, len(wanted))
-        return bool(_ties.rows_of_counts(at[s : e + 1], thresholds, counters, within, rule, task.ks, rows[s:e]))
+    def fill(part: tuple[int, int]) -> bool:
+        s, e = part
+        done = _ties.rows_of_counts(at[s : e + 1], bits, counters, wraps[s:e], within, rule, task.ks, rows[s:e])
+        return bool(done)
 
-    if not all(each(fill, starts)):
+    if not all(each(fill, blocks)):
         raise AssertionError("a relevant photo was not counted at its own distance: please report this as a bug")
     return rows
 
@@ -275,12 +283,12 @@ def _sorted_thresholds(
     task: _Task, tiles: Tiles, query: np.ndarray, wanted: np.ndarray, at: np.ndarray, thresholds: np.ndarray
 ) -> None:
     """Fill in, for each query, the sorted keys of the photos of its class; the places behind them stay infinite."""
-    from . import _kernels
+    from . import _counting, _kernels
 
     def one_class(c: int) -> None:
         a, b = np.searchsorted(wanted, [c, c + 1])
         rows = task.by_class[task.first[c] : task.last[c]]
-        out = thresholds[at[a] : at[b]].reshape(b - a, len(rows) + _kernels.BEYOND)
+        out = thresholds[at[a] : at[b]].reshape(b - a, len(rows) + _counting.BEYOND)
         for s in range(0, len(rows), _kernels.TILE):
             here = rows[s : s + _kernels.TILE]
             _kernels.relevant_keys(query[a : b + _kernels.STEP], tiles.one(here), len(here), out[:, s : s + len(here)])

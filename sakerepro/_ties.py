@@ -10,8 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from ._counting import BEYOND, counted, first_not_below
 from ._envelope import expected_envelope
-from ._kernels import BEYOND, CODES, distance_histogram, first_not_below, places_in_order
+from ._kernels import CODES, distance_histogram, places_in_order
 
 EXPECTED, WORST, BEST, INDEX = range(4)  # in the order of metrics.TIES
 
@@ -161,20 +162,20 @@ def longest(first, last):
 
 
 @njit(**_exact)
-def rows_of_counts(at, thresholds, counts, within, rule, ks, rows):
+def rows_of_counts(at, thresholds, counts, wraps, within, rule, ks, rows):
     """`fill_row` for queries whose photos were counted against thresholds; False if the counts cannot be right."""
     most = longest(at[:-1], at[1:])
     before, size, good = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
     ranks, precision = np.empty(most, np.int64), np.empty(most)
     for i in range(len(rows)):
         start, count = at[i], at[i + 1] - at[i] - BEYOND
-        groups, passed, p = 0, 0, 0
+        groups, passed, p, own = 0, 0, 0, counts[2 * start : 2 * at[i + 1]]
         while p < count:
             run = 1
             while p + run < count and thresholds[start + p + run] == thresholds[start + p]:
                 run += 1
-            passed += counts[2 * (start + p)]
-            before[groups], size[groups], good[groups] = passed, counts[2 * (start + p) + 1], run
+            passed += counted(own, wraps[i], 2 * p)
+            before[groups], size[groups], good[groups] = passed, counted(own, wraps[i], 2 * p + 1), run
             if size[groups] < run:
                 return False
             passed += size[groups]
