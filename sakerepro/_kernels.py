@@ -75,15 +75,13 @@ def fetch(values):
 def fill_tile(x, rows, factor, tile):
     """tile[k, j] = x[rows[j], k] * factor[rows[j]]; the rest of the (d padded, TILE) tile stays zero."""
     count, d = len(rows), x.shape[1]
-    lines, asked = np.empty((16, d), x.dtype), x.dtype.type(0)
-    for j in range(count):  # asked for in order, as `fetch` does
-        for k in range(0, d, 64 // x.itemsize):
-            asked += x[rows[j], k]
-    lines[0, 0] = asked
+    lines = np.empty((16, d), x.dtype)
     for start in range(0, count, 16):  # 16 photos at a time fill whole cache lines of the tile
         some = min(16, count - start)
         for j in range(some):
-            photo = rows[start + j]
+            photo, later = rows[start + j], x[rows[min(start + j + 16, count - 1)]]
+            for k in range(0, d, 64 // x.itemsize):
+                prefetch(later, np.int64(k))
             for k in range(d):
                 lines[j, k] = x[photo, k] * factor[photo]
         for k in range(d):

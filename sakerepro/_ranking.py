@@ -20,7 +20,8 @@ from . import _inputs
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-BUDGET = 112 << 20  # bytes for the queries that are ranked together, the tiles and the threads' buffers
+BUDGET = 92 << 20  # bytes for the queries that are ranked together, the tiles, the threads' buffers and what follows
+PHOTO = 16  # bytes that are kept for each photo: its class, its place in `by_class`, its length
 BLOCK = 16  # queries that one task takes, at most
 SUPER = 16 << 20  # bytes of tiles that are made at a time, 64 tiles at most: all tables are read once for each
 
@@ -56,14 +57,18 @@ def rank(
     distance: str,
     rule: int,
 ) -> Sums:
-    """Rank a checked gallery for checked queries. Classes count from 0; a query of class -1 has none in the gallery."""
+    """Rank a checked gallery of fewer than 2^31 photos for checked queries.
+
+    Classes count from 0, as int32 in the gallery; a query of class -1 has none there.
+    """
     sizes = np.bincount(class_g)
     relevant = np.where(class_q >= 0, sizes[class_q], 0)
     chosen = np.flatnonzero(class_q >= 0)
     chosen = chosen[np.argsort(class_q[chosen], kind="stable")]  # class by class
     rows = np.full((len(query), 2 + 4 * len(ks)), np.nan)
     cuts = np.asarray(ks, dtype=np.int64)
-    by_class = np.argsort(class_g, kind="stable")
+    few = len(sizes) <= 1 << 16  # 16 bits are sorted digit by digit
+    by_class = np.argsort(class_g.astype(np.uint16) if few else class_g, kind="stable").astype(np.int32)
     ends = np.cumsum(sizes)
     task = _Task(query[chosen], gallery, class_q[chosen], class_g, by_class, ends - sizes, ends, cuts, rule)
     rows[chosen] = _rank_codes(task) if distance == "hamming" else _rank_features(task)
@@ -76,8 +81,8 @@ class _Task:
     query: np.ndarray  # (Q, d), class by class
     gallery: np.ndarray  # (G, d), in its own order
     wanted: np.ndarray  # (Q,) the class of each query
-    classes: np.ndarray  # (G,)
-    by_class: np.ndarray  # (G,) gallery indices, class by class
+    classes: np.ndarray  # (G,) int32
+    by_class: np.ndarray  # (G,) int32, gallery indices, class by class
     first: np.ndarray  # (C,) where each class begins and
     last: np.ndarray  # (C,) ends in `by_class`
     ks: np.ndarray  # (K,) int64
@@ -197,7 +202,7 @@ def _rank_features(task: _Task) -> np.ndarray:
     own = query.itemsize + 4 + (8 if task.rule == _ties.INDEX else 0)  # a threshold and its counters
     cost = np.cumsum((counts + BEYOND) * own + (_buckets(counts) + BEYOND) * 2 + 4 * _wraps(task))
     rows = np.empty((len(counts), 2 + 4 * len(task.ks)))
-    room = max(BUDGET - tiles.shared(_threads()), BUDGET // 4, 1)
+    room = max(BUDGET - tiles.shared(_threads()) - PHOTO * len(task.gallery), BUDGET // 4, 1)
     chunks = -(-int(cost[-1]) // room) if len(cost) else 0  # of equal cost, so that none is left with a few queries
     ends = np.searchsorted(cost, cost[-1:] * (np.arange(1, chunks) / max(chunks, 1))) + 1
     for start, stop in itertools.pairwise(np.unique([0, *ends, len(counts)])):
@@ -287,7 +292,7 @@ def _sorted_thresholds(
 
     def one_class(c: int) -> None:
         a, b = np.searchsorted(wanted, [c, c + 1])
-        rows = task.by_class[task.first[c] : task.last[c]]
+        rows = task.by_class[task.first[c] : task.last[c]].astype(np.int64)
         out = thresholds[at[a] : at[b]].reshape(b - a, len(rows) + _counting.BEYOND)
         for s in range(0, len(rows), _kernels.TILE):
             here = rows[s : s + _kernels.TILE]

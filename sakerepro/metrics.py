@@ -138,9 +138,20 @@ def _classes(query: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.nda
     """Labels as positions 0, 1, ... in the sorted classes of the gallery; -1 for a query whose class is not there."""
     if (query.dtype.kind == "U") != (gallery.dtype.kind == "U"):
         raise DataError(f"query_labels are {query.dtype}, gallery_labels {gallery.dtype}. Give ids or names in both.")
-    known, class_g = np.unique(gallery, return_inverse=True)
+    known, class_g = _unique(gallery)
     place = np.minimum(np.searchsorted(known, query), len(known) - 1)
-    return np.where(known[place] == query, place, -1), class_g.reshape(-1)
+    return np.where(known[place] == query, place, -1), class_g
+
+
+def _unique(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The sorted labels, each once, and the (N,) int32 place of every image's among them; ids need no sort for it."""
+    if labels.dtype.kind == "i" and int(labels.max()) - int(labels.min()) < max(len(labels), 1 << 16):
+        from_zero = np.subtract(labels, labels.min(), dtype=np.int64)
+        there = np.bincount(from_zero) > 0
+        places = np.cumsum(there, dtype=np.int32) - np.int32(1)
+        return (np.flatnonzero(there) + labels.min()).astype(labels.dtype), places[from_zero]
+    known, place = np.unique(labels, return_inverse=True)
+    return known, place.reshape(-1).astype(np.int32)
 
 
 def _measure(
