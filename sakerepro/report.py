@@ -19,7 +19,7 @@ from .files import read_json, write_text
 from .items import ITEMS, TITLES, experiments
 from .judging import NOT_RUN, RULE
 from .rows import records, rows_frame
-from .status import MISSING, PRESETS, record_file, status
+from .status import MISSING, PRESETS, all_status, record_file, status
 
 VERDICTS = ("holds", "does not hold", "too close to call", NOT_RUN)
 
@@ -52,7 +52,14 @@ def _items() -> str:
         f"{spec.IMAGES_PER_SECOND} images a second in training, {_gib(sum(spec.PACKED_GIB.values()))} of disk for "
         f"decoded images, {_gib(spec.PROBE_GIB)} more for `forgetting`, {_gib(spec.MAIN_MEMORY_GIB)} of main memory, "
         f"{_gib(spec.GPU_MEMORY_GIB)} on the card."
-    )
+    ) + _repeated()
+
+
+def _repeated() -> str:
+    """Where numbers rest on runs that were made again after code had changed (`sakerepro repeat`)."""
+    notes = [f"- `{s.item}`, `{s.preset}`: {s.note}" for s in all_status() if s.note]
+    head = "\n\nRuns of earlier code, and what shows that the code of now gives the same numbers (`sakerepro repeat`):\n\n"
+    return head + "\n".join(notes) if notes else ""
 
 
 def _record(item: str, preset: str) -> dict[str, Any] | None:
@@ -67,7 +74,7 @@ def _took(item: str, preset: str) -> str:
     return (
         f"{_time(seconds + record['seconds_notebook'])}, {_gib(record['memory_gib'])} of memory{card}, "
         f"{_gib(record['disk_gib'])} of disk; {len(record['runs'])} runs, {_count(record['seeds'], 'seed')}, "
-        f"on {', '.join(record['machines'])}{f'; {note}' if (note := status(item, preset).note) else ''}"
+        f"on {', '.join(record['machines'])}"
     )
 
 

@@ -121,6 +121,7 @@ def test_a_repeated_run_speaks_for_its_kind_by_the_same_earlier_code(capsys: pyt
         assert (found.state, found.why) == ("done", "")
         assert re.match("1 of 2 runs were made before (gone.py, )?loop.py changed; 1 of the same kinds", found.note)
     assert main(["status"]) == 0 and "the same to the last bit" in capsys.readouterr().out
+    assert f"- `figure4`, `mini`: {found.note}" in report()
     assert made("figure4").note == ""
     for parts in (now | {"loop": "3"}, first | {"losses": "1"}, second | {"gone": "1"}):
         assert made("figure4", B={"parts": parts}).state == "stale"  # by no code that gave the repeated run's numbers
