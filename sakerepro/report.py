@@ -58,8 +58,8 @@ def _items() -> str:
 def _repeated() -> str:
     """Where numbers rest on runs that were made again after code had changed (`sakerepro repeat`)."""
     notes = [f"- `{s.item}`, `{s.preset}`: {s.note}" for s in all_status() if s.note]
-    head = "\n\nRuns of earlier code, and what shows that the code of now gives the same numbers (`sakerepro repeat`):\n\n"
-    return head + "\n".join(notes) if notes else ""
+    head = "Runs of earlier code, and what shows that the code of now gives the same numbers (`sakerepro repeat`):"
+    return "\n\n".join(["", head, "\n".join(notes)]) if notes else ""
 
 
 def _record(item: str, preset: str) -> dict[str, Any] | None:
