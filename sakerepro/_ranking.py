@@ -227,7 +227,7 @@ def _wraps(task: _Task) -> int:
 
 
 def _blocks(queries: int) -> list[tuple[int, int]]:
-    """First and last of the queries that each task takes: whole steps, and as many tasks for one thread as for all."""
+    """First and last of the queries that each task takes: whole steps, tasks for all threads."""
     from ._kernels import STEP
 
     steps, threads = -(-queries // STEP), _threads()

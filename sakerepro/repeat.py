@@ -78,10 +78,19 @@ def repeat(run: Run) -> Repeat:
     return replace(found, kept="") if found.same else found
 
 
+def differed(name: str) -> bool:
+    """Whether a run was made again by the code of now and came out otherwise: what it left is there to look at."""
+    return (_folder(code_parts()) / name / "provenance.json").is_file()
+
+
+def _folder(code: Mapping[str, str]) -> Path:
+    return paths.runs() / ".repeat" / short_hash(dict(code))
+
+
 @contextlib.contextmanager
 def _place(code: Mapping[str, str]) -> Iterator[Path]:
     """Hidden beside the runs, one for each state of the code: what is found there was made by the code of now."""
-    place, before = paths.runs() / ".repeat" / short_hash(dict(code)), os.environ.get("SAKEREPRO_RUNS")
+    place, before = _folder(code), os.environ.get("SAKEREPRO_RUNS")
     os.environ["SAKEREPRO_RUNS"] = str(place)
     try:
         yield place
@@ -124,7 +133,7 @@ def _note(run: Run, second: Run, code: Mapping[str, str], found: Repeat) -> None
     """Write into the run that its numbers were found again, and by which code."""
     now, then = second.provenance(), run.provenance()
     shown = {} if edited() else {m: digest for m, digest in code.items() if not m.startswith(_KEPT)}
-    parts = then.get("parts", {}) | shown
+    parts = {m: digest for m, digest in (then.get("parts", {}) | shown).items() if m in code or not shown}
     before = [p for p in (*then.get("repeated", {}).get("before", ()), then.get("parts", {})) if p != parts]
     with rewritten(run) as new:
         write_json(new / "provenance.json", then | {

@@ -1,8 +1,10 @@
 """Which items are done, stale or missing, and what each took, by the record that an item leaves beside its results.
 
 The record names the runs with the code that made them, so that a checkout with results and no runs can tell as well.
-Where code has changed since, a run that `sakerepro repeat` made again by the code of now, to the last bit, speaks for
-the runs of its kind (preset, backbone, objective) by the same earlier code: the item stays done, and says so.
+Where training code has changed since, a run that `sakerepro repeat` made again by the code of now, to the last bit,
+speaks for the runs of its kind (preset, backbone, objective) that the same earlier code had trained and the code of now
+has measured: the item stays done, and says so. A kind does not tell splits, lengths of embedding or schedules apart:
+whoever changes what only some of them use repeats one of those.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from .files import read_json, short_hash, write_json
 from .items import ITEMS, experiments
 from .provenance import code_parts, memory_gib, provenance
 from .remeasure import measuring_parts
+from .repeat import differed
 from .runs import Run
 
 PRESETS = ("mini", "small", "paper")
@@ -75,7 +78,7 @@ def write_record(
         "item": item, "preset": preset, "seeds": list(seeds), "parameters": dict(parameters),
         "runs": {name: {"commit": p["commit"], "dirty": p["dirty"], "code": _digest(p.get("parts", {})),
                         "kind": kinds[name], "before": [_digest(parts) for parts in earlier[name]],
-                        "seconds": seconds_of[name]} for name, p in made.items()},
+                        "differed": differed(name), "seconds": seconds_of[name]} for name, p in made.items()},
         "code": code, "notebook": _notebook_digest(item),
         "seconds_teachers": round(_teacher_seconds(made.values()), 1),
         "seconds_notebook": round(seconds, 1),
@@ -137,28 +140,44 @@ def _other_codes(record: Mapping[str, Any]) -> tuple[list[Mapping[str, str]], st
     made_by = {name: record["code"][run["code"]] for name, run in runs.items()}
     other = {name: modules for name, parts in made_by.items() if parts and (modules := _differing(now, parts))}
     shown = _shown(record["preset"], now) if other else {}
-    rests_on: dict[str, str] = {}
-    for name, modules in other.items():
-        for repeated, parts in shown.get(runs[name].get("kind", ""), ()):
-            if not modules & _differing(parts, made_by[name]):
-                rests_on[name] = repeated
+    rests_on = {name: by for name in other if (by := _speak_for(runs[name], made_by[name], shown, now))}
     left = [made_by[name] for name in other if name not in rests_on]
     changed = _names({m for name in rests_on for m in other[name]})
     return left, (
-        f"{len(rests_on)} of {len(runs)} runs were made before {changed} changed; {len(set(rests_on.values()))} of the "
-        "same kinds were made again since, the same to the last bit"
+        f"{len(rests_on)} of {len(runs)} runs were trained before {changed} changed; of their kinds (backbone and "
+        f"objective), {len(set().union(*rests_on.values()))} were trained again since, the same to the last bit"
     ) if rests_on else ""
 
 
+def _speak_for(
+    run: Mapping[str, Any], made_by: Mapping[str, str], shown: Mapping[str, list[tuple[str, Mapping[str, str]]]],
+    now: Mapping[str, str],
+) -> set[str]:  # fmt: skip
+    """The repeated runs of its kind that the same code had trained; none for a run that was measured by other code."""
+    if run.get("differed") or any(made_by.get(m) != now.get(m) for m in measuring_parts()):
+        return set()
+    return {name for name, before in shown.get(run.get("kind", ""), ()) if _less(before) == _less(made_by)}
+
+
 def _shown(preset: str, now: Mapping[str, str]) -> dict[str, list[tuple[str, Mapping[str, str]]]]:
-    """By kind, the runs that were made again by the code of now, each with every earlier code that gave its numbers."""
+    """By kind, the runs that were made again by the code of now, each with every earlier code that gave its numbers.
+
+    A kind of which a run was made again with another outcome is not there.
+    """
     found: dict[str, list[tuple[str, Mapping[str, str]]]] = {}
-    for record in (read_json(file) for item in ITEMS if (file := record_file(item, preset)).is_file()):
-        for name, run in record["runs"].items():
-            if run.get("before") and record["code"][run["code"]] == now:
-                codes = [(name, record["code"][digest]) for digest in run["before"]]
-                found.setdefault(run["kind"], []).extend(codes)
-    return found
+    differed = set()
+    for item in ITEMS:
+        try:
+            record = read_json(record_file(item, preset))
+            for name, run in record["runs"].items():
+                if run.get("before") and record["code"][run["code"]] == now:
+                    codes = [(name, record["code"][digest]) for digest in run["before"]]
+                    found[run["kind"]] = found.get(run["kind"], []) + codes
+                if run.get("differed"):
+                    differed.add(run["kind"])
+        except (SakeError, KeyError, TypeError, AttributeError):
+            continue  # missing, or of another version: `status` of that item says so
+    return {kind: codes for kind, codes in found.items() if kind not in differed}
 
 
 def _differing(now: Mapping[str, str], then: Mapping[str, str]) -> set[str]:

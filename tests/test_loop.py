@@ -344,13 +344,12 @@ def test_a_batch_is_its_augmented_images_side_by_side() -> None:
     assert batch.names == ["04", "00", "07", "18", "12"] and batch.photos == 3
 
 
-@pytest.mark.parametrize("threads", [1, 999])
+@pytest.mark.parametrize("idle", [True, False])
 def test_batches_are_the_same_beside_the_network_and_between_steps(
-    threads: int, checkpoint: Path, whole: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
+    idle: bool, checkpoint: Path, whole: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In threads where the network leaves a core idle, else one after the other."""
-    monkeypatch.setattr(os, "sched_getaffinity", lambda _: range(64), raising=False)
-    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    monkeypatch.setattr(loop, "_idle_core", lambda: idle)
     makers: set[bool] = set()
     task = a_task()
     prepare, here = task.prepare, threading.get_ident()
@@ -362,7 +361,20 @@ def test_batches_are_the_same_beside_the_network_and_between_steps(
     task.prepare = noted
     assert without_seconds(fit(task, checkpoint)) == whole[1]
     assert tiny.same(task.network.state_dict(), whole[0])
-    assert makers == {threads == 999}
+    assert makers == {not idle}
+
+
+@pytest.mark.parametrize(
+    "device, cores, threads, idle",
+    [("cpu", 4, 4, False), ("cpu", 8, 4, True), ("cpu", 2, 4, False), ("cuda", 4, 4, True)],
+)
+def test_a_core_is_idle_beside_a_device_or_few_threads(
+    device: str, cores: int, threads: int, idle: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(loop, "device", lambda: torch.device(device))
+    monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
+    monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
+    assert loop._idle_core() == idle
 
 
 def test_a_seed_is_as_torch_sets_it() -> None:

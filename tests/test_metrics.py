@@ -298,7 +298,29 @@ def test_classes_are_numpys_whatever_the_labels(labels: np.ndarray) -> None:
     """Ids of a small range are numbered without a sort; all others, and all types, come out as by ``np.unique``."""
     known, place = metrics._unique(labels)
     want, where = np.unique(labels, return_inverse=True)
-    assert known.dtype == want.dtype and (known == want).all() and (place == where).all()
+    assert known.dtype == want.dtype and (known == want).all()
+    assert place.dtype == np.int32 and (place == where).all()
+
+
+@pytest.mark.parametrize("kind", [np.float32, np.float64])
+def test_counters_that_overflow_are_read_right(kind: type, rng) -> None:
+    """200,000 photos of 40 features, of which one is that of half of them: counters have 16 bits."""
+    features = rng.standard_normal((40, 6)).astype(kind)
+    features[7] = 0
+    which = np.where(rng.random(200_000) < 0.5, 3, rng.integers(0, 40, 200_000))
+    labels = (rng.random(200_000) < 0.01).astype(int)
+    query, wanted = rng.standard_normal((2, 6)).astype(kind), np.array([0, 1])  # of 198,000 photos, and of 2,000
+    unit = features / np.maximum(np.linalg.norm(features, axis=1, keepdims=True), 1e-30)
+    for ties in ("worst", "best", "index"):
+        found = retrieval_metrics(query, features[which], wanted, labels, ks=(100, 150_000), ties=ties)
+        for i in range(2):
+            distance, relevant = -(unit.astype(float) @ query[i])[which], labels == wanted[i]
+            second = {"worst": relevant, "best": ~relevant, "index": np.zeros(len(which), bool)}[ties]
+            order = np.lexsort((np.arange(len(which)), second, distance))
+            ranks = np.flatnonzero(relevant[order]) + 1
+            assert found.ap[i] == pytest.approx(np.mean(np.arange(1, len(ranks) + 1) / ranks), rel=1e-12)
+            for k in (100, 150_000):
+                assert found.precision_at[k][i] == (ranks <= k).sum() / k
 
 
 @pytest.mark.parametrize("ties", ["expected", "index"])

@@ -15,7 +15,7 @@ from safetensors.numpy import load_file, save_file
 from sakerepro import loop, paths
 from sakerepro.__main__ import main
 from sakerepro.errors import RunError
-from sakerepro.files import sha256, write_json
+from sakerepro.files import read_json, sha256, write_json
 from sakerepro.provenance import code_parts
 from sakerepro.repeat import _distance, repeat
 from sakerepro.runs import Run, all_runs, open_run
@@ -62,6 +62,11 @@ def test_a_run_is_found_again_and_says_so(first: Run) -> None:
     }
     assert [r.id for r in all_runs()] == [first.id]
     first.student()
+    origin = first.folder / "provenance.json"
+    write_json(origin, read_json(origin) | {"parts": read_json(origin)["parts"] | {"gone": "1"}})  # since removed
+    assert repeat(first).same
+    assert "gone" not in open_run(first.folder).provenance()["parts"]
+    write_json(origin, read_json(origin) | {"repeated": now["repeated"]})
     assert repeat(first).same  # by the same code: nothing new is known of other code
     assert open_run(first.folder).provenance()["repeated"]["before"] == [trained["parts"]]
 

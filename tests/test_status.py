@@ -18,7 +18,7 @@ import sakerepro
 from sakerepro import paths, results
 from sakerepro.__main__ import main
 from sakerepro.claims_spec import all_claims
-from sakerepro.files import read_json, write_json
+from sakerepro.files import read_json, short_hash, write_json
 from sakerepro.items import ITEMS, experiments
 from sakerepro.provenance import code_parts
 from sakerepro.report import report, write_report
@@ -119,7 +119,7 @@ def test_a_repeated_run_speaks_for_its_kind_by_the_same_earlier_code(capsys: pyt
     for earlier in (first, second):
         found = made("figure4", B={"parts": earlier})
         assert (found.state, found.why) == ("done", "")
-        assert re.match("1 of 2 runs were made before (gone.py, )?loop.py changed; 1 of the same kinds", found.note)
+        assert re.match(r"1 of 2 runs were trained before (gone.py, )?loop.py changed; .*, 1 were", found.note)
     assert main(["status"]) == 0 and "the same to the last bit" in capsys.readouterr().out
     assert f"- `figure4`, `mini`: {found.note}" in report()
     assert made("figure4").note == ""
@@ -129,6 +129,46 @@ def test_a_repeated_run_speaks_for_its_kind_by_the_same_earlier_code(capsys: pyt
     assert found.state == "stale" and not found.note  # a repeated L_B says nothing about SAKE
     made("figure3", B={"parts": now | {"model": "1"}, **repeated})
     assert made("figure4", B={"parts": first}).state == "stale"  # nor one that was itself made by other code
+
+
+def test_a_repeated_run_speaks_for_the_training_of_the_very_same_code() -> None:
+    now = code_parts("runs")
+
+    def sibling(before: dict[str, str], parts: dict[str, str]) -> Status:
+        """L_B runs: that of figure3 made again after ``before``, that of figure4 by ``parts``."""
+        for item, made in (("figure3", {"repeated": {"before": [before]}}), ("figure4", {"parts": parts})):
+            fakes = [FakeRun(e, more={"seconds": 1.0, "parts": now} | (made if e.method == "L_B" else {}))
+                     for e in experiments(item, "mini", (0,))]  # fmt: skip
+            make(item)
+            write_record(item, "mini", (0,), {}, fakes, 1.0)  # type: ignore[arg-type]
+        return status("figure4", "mini")
+
+    old, both = {"loop": "1"}, {"loop": "1", "training": "1"}
+    measured = {"metrics": "1", "hashing": "1"}
+    assert sibling(now | old | measured, now | old).state == "done"  # both were measured anew since
+    assert sibling(now | old | measured, now | old | measured).state == "stale"  # the sibling was not
+    assert sibling(now | old, now | old | measured).state == "stale"
+    assert sibling(now | both, now | old).state == "stale"  # made between two changes that cancel each other
+    assert sibling(now | old, now | both).state == "stale"
+    (paths.results("mini") / "table1.json").write_text("[]")  # a neighbour of another version
+    assert sibling(now | old, now | old).state == "done"
+
+
+def test_a_kind_that_came_out_otherwise_is_not_spoken_for() -> None:
+    now = code_parts("runs")
+    first = now | {"loop": "1"}
+    for item, more in (("figure3", {"repeated": {"before": [first]}}), ("figure4", {"parts": first})):
+        fakes = [FakeRun(e, more={"seconds": 1.0, "parts": now} | (more if e.method == "L_B" else {}))
+                 for e in experiments(item, "mini", (0,))]  # fmt: skip
+        make(item)
+        write_record(item, "mini", (0,), {}, fakes, 1.0)  # type: ignore[arg-type]
+    assert status("figure4", "mini").state == "done"
+    other = next(e for e in experiments("splits", "mini", (0,)) if e.method == "L_B")  # of the same kind
+    left = paths.runs() / ".repeat" / short_hash(now) / FakeRun(other).id / "provenance.json"
+    left.parent.mkdir(parents=True)
+    left.write_text("{}")
+    make("splits")
+    assert status("figure4", "mini").state == "stale"
 
 
 def test_only_code_that_can_change_a_number_counts(tmp_path: Path) -> None:
