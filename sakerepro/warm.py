@@ -20,7 +20,7 @@ def warm_up() -> subprocess.Popen[bytes] | None:
     compiled by whoever needs it first.
     """
     compiled = os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent / "__pycache__"
-    if any(Path(compiled).rglob("_ties.*.nbi")):
+    if any(Path(compiled).rglob("_counting.*.nbi")):
         return None
     alone = {**os.environ, "OMP_NUM_THREADS": "1"}
     no = subprocess.DEVNULL
