@@ -116,7 +116,7 @@ def training_case(experiment: Experiment, seen: int, steps: int) -> Case:
         EAGER: Contender(with_peak(training.bare, lambda p: p.eager), note="TF32 as PyTorch has it by default"),
     }
     work = f"GPU: {steps} steps, {experiment.backbone}, {experiment.size} px, {experiment.precision}, compiled"
-    return Case(work, make, contenders, judge, described, 5, memory=False)
+    return Case(work, make, contenders, judge, described, training.TURNS, memory=False)
 
 
 def rank_on_device(task: ranking.Task) -> dict[str, float]:

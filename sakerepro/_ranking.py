@@ -57,10 +57,7 @@ def rank(
     distance: str,
     rule: int,
 ) -> Sums:
-    """Rank a checked gallery of fewer than 2^31 photos for checked queries.
-
-    Classes count from 0, as int32 in the gallery; a query of class -1 has none there.
-    """
+    """Rank a checked gallery, fewer than 2^31 photos, for checked queries. Classes count from 0; -1: none is there."""
     sizes = np.bincount(class_g)
     relevant = np.where(class_q >= 0, sizes[class_q], 0)
     chosen = np.flatnonzero(class_q >= 0)

@@ -140,7 +140,7 @@ def _other_codes(record: Mapping[str, Any]) -> tuple[list[Mapping[str, str]], st
     made_by = {name: record["code"][run["code"]] for name, run in runs.items()}
     other = {name: modules for name, parts in made_by.items() if parts and (modules := _differing(now, parts))}
     shown = _shown(record["preset"], now) if other else {}
-    rests_on = {name: by for name in other if (by := _speak_for(runs[name], made_by[name], shown, now))}
+    rests_on = {name: by for name in other if (by := _speak_for(runs[name], made_by[name], shown))}
     left = [made_by[name] for name in other if name not in rests_on]
     changed = _names({m for name in rests_on for m in other[name]})
     return left, (
@@ -150,11 +150,10 @@ def _other_codes(record: Mapping[str, Any]) -> tuple[list[Mapping[str, str]], st
 
 
 def _speak_for(
-    run: Mapping[str, Any], made_by: Mapping[str, str], shown: Mapping[str, list[tuple[str, Mapping[str, str]]]],
-    now: Mapping[str, str],
-) -> set[str]:  # fmt: skip
+    run: Mapping[str, Any], made_by: Mapping[str, str], shown: Mapping[str, list[tuple[str, Mapping[str, str]]]]
+) -> set[str]:
     """The repeated runs of its kind that the same code had trained; none for a run that was measured by other code."""
-    if run.get("differed") or any(made_by.get(m) != now.get(m) for m in measuring_parts()):
+    if run.get("differed") or not measuring_parts().items() <= made_by.items():
         return set()
     return {name for name, before in shown.get(run.get("kind", ""), ()) if _less(before) == _less(made_by)}
 
@@ -165,19 +164,19 @@ def _shown(preset: str, now: Mapping[str, str]) -> dict[str, list[tuple[str, Map
     A kind of which a run was made again with another outcome is not there.
     """
     found: dict[str, list[tuple[str, Mapping[str, str]]]] = {}
-    differed = set()
+    unlike = set()
     for item in ITEMS:
         try:
             record = read_json(record_file(item, preset))
             for name, run in record["runs"].items():
                 if run.get("before") and record["code"][run["code"]] == now:
                     codes = [(name, record["code"][digest]) for digest in run["before"]]
-                    found[run["kind"]] = found.get(run["kind"], []) + codes
+                    found.setdefault(run["kind"], []).extend(codes)
                 if run.get("differed"):
-                    differed.add(run["kind"])
+                    unlike.add(run["kind"])
         except (SakeError, KeyError, TypeError, AttributeError):
             continue  # missing, or of another version: `status` of that item says so
-    return {kind: codes for kind, codes in found.items() if kind not in differed}
+    return {kind: codes for kind, codes in found.items() if kind not in unlike}
 
 
 def _differing(now: Mapping[str, str], then: Mapping[str, str]) -> set[str]:
