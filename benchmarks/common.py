@@ -9,8 +9,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -111,40 +111,51 @@ def fresh_process(*arguments: str) -> Lap:
     return Lap(wall, cpu, done.stdout)
 
 
-def measure(module: str, number: int, case: Case, quick: bool) -> list[Row]:
-    """Rows of one case: every contender once to warm up, then all of them in turn."""
+def measure(module: str, cases: dict[int, Case], quick: bool) -> Iterator[list[Row]]:
+    """Rows of cases, by their numbers in the module: everybody once to warm up, then all sides of all cases in turn."""
     share = 0.02 if quick else 1.0
-    inputs = case.inputs(share)
-    absent = {who: why for who, c in case.contenders.items() if (why := missing(c.package) or c.hindrance())}
-    present = {who: c for who, c in case.contenders.items() if who not in absent}
-    first: dict[str, Lap] = {}
-    for who, contender in present.items():
-        contender.run(case.inputs(0.002))  # imports, compiles
-        first[who] = timed(contender.run, inputs)
-        print(f"    {case.work}: {who} {first[who].seconds:.3f} s", flush=True)
+    inputs = {number: case.inputs(share) for number, case in cases.items()}
+    absent, first = {}, {}
+    for number, case in cases.items():
+        for who, contender in case.contenders.items():
+            if why := missing(contender.package) or contender.hindrance():
+                absent[number, who] = why
+                continue
+            contender.run(case.inputs(0.002))  # imports, compiles
+            first[number, who] = timed(contender.run, inputs[number])
+            print(f"    {case.work}: {who} {first[number, who].seconds:.3f} s", flush=True)
     # the first call was one more warm-up, unless it is too long to be done again
-    once = {who for who, lap in first.items() if case.turns is None and lap.seconds > LONG}
-    laps: dict[str, list[Lap]] = {who: [first[who]] if who in once else [] for who in present}
-    for _ in range(1 if quick else case.turns or ROUNDS):
-        for who in [w for w in present if w not in once]:
-            laps[who].append(timed(present[who].run, inputs))
-    rows = {who: Row(case.work, who, note=why) for who, why in absent.items()}
-    for who, contender in present.items():
-        note = "; ".join(filter(None, [contender.note, case.remark(who, inputs, first[who].answer)]))
-        wall, cpu = (statistics.median(getattr(lap, part) for lap in laps[who]) for part in ("seconds", "cpu_seconds"))
-        peak = peak_memory(module, number, who, share) if case.memory else None
-        rows[who] = Row(case.work, who, wall, cpu, peak, note)
-    if case.judge and not quick and OURS in rows and rows[OURS].seconds is not None:
-        text, holds = case.judge(rows)
-        rows[OURS] = Row(**{**vars(rows[OURS]), "bar": text, "holds": holds})
-    return [rows[who] for who in case.contenders]
+    once = {side for side, lap in first.items() if cases[side[0]].turns is None and lap.seconds > LONG}
+    laps = {side: [first[side]] if side in once else [] for side in first}
+    most = {number: 1 if quick else case.turns or ROUNDS for number, case in cases.items()}
+    for turn in range(max(most.values(), default=0)):
+        for number, who in (side for side in first if side not in once and turn < most[side[0]]):
+            laps[number, who].append(timed(cases[number].contenders[who].run, inputs[number]))
+    for number, case in cases.items():
+        rows = {who: Row(case.work, who, note=absent.get((number, who), "")) for who in case.contenders}
+        for who in (who for who in case.contenders if (number, who) in laps):
+            remark = case.remark(who, inputs[number], first[number, who].answer)
+            peak = peak_memory(module, number, who, share) if case.memory else None
+            rows[who] = _row(case, who, laps[number, who], peak, remark)
+        if case.judge and not quick and OURS in rows and rows[OURS].seconds is not None:
+            text, holds = case.judge(rows)
+            rows[OURS] = replace(rows[OURS], bar=text, holds=holds)
+        yield list(rows.values())
 
 
-def run_cases(module: str, quick: bool) -> Iterator[list[Row]]:
-    """Rows of each of the ``CASES`` of a module as it is done: what was measured is at hand if a later one fails."""
-    cases: Iterable[Case] = importlib.import_module(module).CASES
-    for number, case in enumerate(cases):
-        yield measure(module, number, case, quick)
+def _row(case: Case, who: str, laps: list[Lap], peak: float | None, remark: str) -> Row:
+    wall, cpu = (statistics.median(getattr(lap, part) for lap in laps) for part in ("seconds", "cpu_seconds"))
+    return Row(case.work, who, wall, cpu, peak, "; ".join(filter(None, [case.contenders[who].note, remark])))
+
+
+def run_cases(module: str, quick: bool, together: bool = False) -> Iterator[list[Row]]:
+    """Rows of each of the ``CASES`` of a module as it is done: what was measured is at hand if a later one fails.
+
+    With ``together`` all cases take turns, as for times that are compared across them; their rows come at the end.
+    """
+    cases = dict(enumerate(importlib.import_module(module).CASES))
+    for group in [cases] if together else [{number: case} for number, case in cases.items()]:
+        yield from measure(module, group, quick)
 
 
 def peak_memory(module: str, number: int, who: str, share: float) -> float | None:

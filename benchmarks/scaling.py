@@ -1,4 +1,7 @@
-"""1,000 queries over 10^4 ... 10^6 photos: time and memory as the gallery grows, with a curve."""
+"""1,000 queries over 10^4 ... 10^6 photos: time and memory as the gallery grows, with a curve.
+
+All sizes take turns, since their times are compared: what else the machine does then hits them alike.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +13,7 @@ import numpy as np
 from sakerepro import paths
 from sakerepro.files import write_whole
 
-from .common import OURS, Case, Contender, Row, run_cases
+from .common import OURS, ROUNDS, Case, Contender, Row, run_cases
 from .ranking import argsort, features, ours, value
 
 PHOTOS = (10_000, 31_623, 100_000, 316_228, 1_000_000)
@@ -19,7 +22,7 @@ PEER = "numpy argsort, chunked"
 
 def _case(photos: int) -> Case:
     contenders = {OURS: Contender(ours)} | ({PEER: Contender(argsort)} if photos <= 100_000 else {})
-    return Case(f"scaling, 1,000 x {photos:,} x 64", features(1000, photos, 30), contenders, remark=value)
+    return Case(f"scaling, 1,000 x {photos:,} x 64", features(1000, photos, 30), contenders, remark=value, turns=ROUNDS)
 
 
 CASES = [_case(photos) for photos in PHOTOS]
@@ -28,7 +31,7 @@ CASES = [_case(photos) for photos in PHOTOS]
 def rows(quick: bool) -> Iterator[list[Row]]:
     """One row for each gallery and side; the last of ours carries the bar, and the curve is drawn."""
     found: list[Row] = []
-    for case in run_cases(__name__, quick):
+    for case in run_cases(__name__, quick, together=True):
         found += case
         if len(found) == sum(len(c.contenders) for c in CASES) and not quick:
             _draw(found)

@@ -33,13 +33,31 @@ def rows(monkeypatch):
     }
     case = common.Case("work", lambda share: share, contenders, lambda rows: ("at least 2 x", False))
     monkeypatch.setattr(common, "peak_memory", lambda *arguments: 3.0)
-    rows = common.measure("module", 0, case, quick=False)
+    (rows,) = common.measure("module", {0: case}, quick=False)
     return rows, calls
 
 
 def test_sides_are_measured_in_turn_after_a_warm_up(rows):
     _, calls = rows
     assert calls[-4:] == ["ours", "peer"] * 2 and calls.count("ours") == calls.count("peer") == 2 + common.ROUNDS
+
+
+def test_cases_whose_times_are_compared_take_turns(monkeypatch):
+    calls, module = [], type("module", (), {})
+
+    def case(name, turns=None):
+        side = common.Contender(lambda inputs: calls.append(f"{name} {inputs}"))
+        return common.Case(name, lambda share: share, {common.OURS: side}, turns=turns, memory=False)
+
+    module.CASES = [case("small"), case("large", turns=2)]
+    monkeypatch.setattr(common.importlib, "import_module", lambda name: module)
+    found = list(common.run_cases("module", quick=False, together=True))
+    assert [row.work for rows in found for row in rows] == ["small", "large"]
+    assert calls[4:8] == ["small 1.0", "large 1.0"] * 2 and calls[8:] == ["small 1.0"] * (common.ROUNDS - 2)
+    calls.clear()
+    list(common.run_cases("module", quick=False))
+    names = [call.split()[0] for call in calls]
+    assert names == ["small"] * (2 + common.ROUNDS) + ["large"] * 4
 
 
 def test_absent_peer_is_a_row_that_says_so(rows):
@@ -74,13 +92,13 @@ def test_a_lap_counts_in_place_of_the_whole_call(monkeypatch):
     laps = iter([common.Lap(9e9, 9e9)] * 2 + [common.Lap(float(s), 1.0, f"lap {s}") for s in (5, 3, 4)])
     case = common.Case("work", lambda share: share, {common.OURS: common.Contender(lambda inputs: next(laps))},
                        turns=3, memory=False)  # fmt: skip
-    row = common.measure("module", 0, case, quick=False)[0]
+    ((row,),) = common.measure("module", {0: case}, quick=False)
     assert (row.seconds, row.cpu_seconds, row.peak_mib) == (4.0, 1.0, None)  # the first two were warm-ups
 
 
 def test_what_hinders_a_side_is_said():
     contenders = {common.OURS: common.Contender(lambda inputs: 1, hindrance=lambda: "no corpus here")}
-    row = common.measure("module", 0, common.Case("work", lambda share: share, contenders), quick=True)[0]
+    ((row,),) = common.measure("module", {0: common.Case("work", lambda share: share, contenders)}, quick=True)
     assert (row.seconds, row.note) == (None, "no corpus here")
 
 
