@@ -104,14 +104,17 @@ def memory_gib() -> float:
 
 
 def processor() -> str:
-    """Name of the CPU, with what it can do for bfloat16."""
+    """Name of the CPU, with family and model where the system says them: the name of a virtual one says little."""
     try:
-        for line in Path("/proc/cpuinfo").read_text().splitlines():
-            if line.startswith("model name"):
-                return line.partition(":")[2].strip()
+        first = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
     except OSError:
-        pass
-    return platform.processor() or platform.machine()
+        first = ""
+    said = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())}
+    if "model name" not in said:
+        return platform.processor() or platform.machine()
+    if "cpu family" not in said or "model" not in said:
+        return said["model name"]
+    return f"{said['model name']} (family {said['cpu family']}, model {said['model']})"
 
 
 def provenance(**more: Any) -> dict[str, Any]:

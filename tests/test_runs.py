@@ -142,6 +142,26 @@ def test_provenance_says_where_the_numbers_come_from(tiny_run: Run, tiny_place: 
     assert p["processor"] and p["platform"] and p["cores"] == os.cpu_count() and "command" in p and "accelerator" in p
 
 
+@pytest.mark.parametrize(
+    ("said", "name"),
+    [
+        ("cpu family\t: 25\nmodel\t: 1\nmodel name\t: AMD EPYC\n\ncpu family\t: 6\n", "AMD EPYC (family 25, model 1)"),
+        ("model name\t: Cortex: A76\nfeatures\t: fp\n", "Cortex: A76"),
+        ("BogoMIPS\t: 50.0\n", "of the system"),  # 64-bit ARM names no model
+        (None, "of the system"),  # no such file
+    ],
+)
+def test_two_machines_of_one_name_are_told_apart(said: str | None, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def read_text(path: Path) -> str:
+        if said is None:
+            raise FileNotFoundError(path)
+        return said
+
+    monkeypatch.setattr(Path, "read_text", read_text)
+    monkeypatch.setattr(provenance.platform, "processor", lambda: "of the system")
+    assert provenance.processor() == name
+
+
 def test_the_rotation_is_learned_on_training_features_alone(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Not on queries, not on the gallery (section 4.1)."""
     fitted: list[np.ndarray] = []
