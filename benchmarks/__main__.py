@@ -6,7 +6,6 @@ import argparse
 import importlib
 import os
 import pkgutil
-import re
 import time
 from importlib import metadata
 from pathlib import Path
@@ -16,7 +15,7 @@ from sakerepro import paths
 from sakerepro.files import read_json, write_json, write_text
 from sakerepro.provenance import provenance
 
-from .common import OURS, Row
+from .common import CURVE, OURS, Row, file_of_machine
 
 PEERS = ("faiss-cpu", "torchmetrics", "pytorch-metric-learning", "nltk")
 
@@ -56,18 +55,18 @@ def keep(name: str, rows: list[Row], load: float) -> Path:
     about: dict[str, Any] = provenance()
     about["packages"] |= {package: version(package) for package in PEERS}
     about |= {"load_before": round(load, 2), "date": time.strftime("%Y-%m-%d")}
-    machine = re.sub(r"[^a-z0-9]+", "-", f"{about['processor']} {about['threads']} threads".lower()).strip("-")
-    path = paths.results("bench") / f"{machine}.json"
+    path = file_of_machine(".json")
     kept = read_json(path) if path.exists() else {}
     done = {rows[0].work: {"about": about, "rows": [vars(row) for row in rows]}}
     kept |= {name: kept.get(name, {}) | done}
     write_json(path, kept)
-    write_text(path.with_suffix(".md"), page(kept))
+    curve = file_of_machine(CURVE)
+    write_text(path.with_suffix(".md"), page(kept, curve.name if curve.is_file() else ""))
     return path
 
 
-def page(kept: dict[str, Any]) -> str:
-    """All that is kept of a machine, for people."""
+def page(kept: dict[str, Any], curve: str) -> str:
+    """All that is kept of a machine, for people, with the file of its curve if there is one."""
     entries = [entry for module in kept.values() for entry in module.values()]
     about = entries[-1]["about"]
     lines = [
@@ -75,6 +74,7 @@ def page(kept: dict[str, Any]) -> str:
         "Medians of repeats, all sides in turn, by `make bench`. Memory is the peak above the inputs; ratio is the "
         f"side's time over ours. {', '.join(f'{k} {v}' for k, v in about['packages'].items())}.",
     ]  # fmt: skip
+    lines += ["", f"![Time and memory as the gallery grows]({curve})"] if curve else []
     for entry in entries:
         rows, about = [Row(**row) for row in entry["rows"]], entry["about"]
         own = next((row.seconds for row in rows if row.who == OURS), None)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib
 import multiprocessing
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -14,7 +15,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from sakerepro import paths
+from sakerepro.provenance import processor
+
 OURS = "sakerepro"
+CURVE = "-scaling.png"  # behind the name of the machine
 ROUNDS = 7  # repeats of what takes below `LONG` seconds
 LONG = 10.0  # what takes longer is measured once
 
@@ -75,6 +80,18 @@ class Case:
     remark: Callable[[str, Any, Any], str] = field(default=lambda who, inputs, answer: "")  # from an answer to a note
     turns: int | None = None  # exactly so many after the warm-up, however long one takes
     memory: bool = True  # whether the peak of this process says anything
+
+
+def machine() -> str:
+    """The CPU and the threads used of it."""
+    import torch
+
+    return f"{processor()}, {torch.get_num_threads()} threads"
+
+
+def file_of_machine(end: str) -> Path:
+    """Where what was measured on this machine is kept: ``results/bench/<machine><end>``."""
+    return paths.results("bench") / (re.sub(r"[^a-z0-9]+", "-", machine().lower()).strip("-") + end)
 
 
 def missing(package: str) -> str:

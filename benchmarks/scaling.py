@@ -10,10 +10,9 @@ from dataclasses import replace
 
 import numpy as np
 
-from sakerepro import paths
 from sakerepro.files import write_whole
 
-from .common import OURS, ROUNDS, Case, Contender, Row, run_cases
+from .common import CURVE, OURS, ROUNDS, Case, Contender, Row, file_of_machine, machine, run_cases
 from .ranking import argsort, features, ours, value
 
 PHOTOS = (10_000, 31_623, 100_000, 316_228, 1_000_000)
@@ -67,7 +66,7 @@ def _draw(found: list[Row]) -> None:
         panel.set(xlabel="photos", ylabel=name)
         panel.grid(alpha=0.3)
     panels[0].legend()
-    figure.suptitle("Four metrics, both kinds of AP: 1,000 queries, 64 dimensions")
-    with write_whole(paths.results("bench") / "scaling.png") as temporary:
+    figure.suptitle(f"Four metrics, both kinds of AP: 1,000 queries, 64 dimensions; {machine()}")
+    with write_whole(file_of_machine(CURVE)) as temporary:
         figure.savefig(temporary, dpi=150)
     plt.close(figure)

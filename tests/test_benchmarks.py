@@ -84,7 +84,10 @@ def test_file_of_a_machine_keeps_what_other_modules_left(rows):
     assert about["packages"]["torch"] and about["load_before"] == 0.25
     page = path.with_suffix(".md").read_text(encoding="utf-8")
     assert page.count("## work") == 2 and "**Not reached**: at least 2 x" in page and "no_such_package" in page
+    assert "scaling.png" not in page  # not drawn here yet
+    common.file_of_machine(common.CURVE).touch()
     main.keep("one", [replace(rows[0][0], work="other work")], load=0.5)
+    assert f"]({path.stem}-scaling.png)" in path.with_suffix(".md").read_text(encoding="utf-8")
     assert set(read_json(path)["one"]) == {"work", "other work"}
 
 
