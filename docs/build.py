@@ -25,7 +25,8 @@ SECTIONS = ("Args", "Returns", "Raises", "Attributes")
 THEMES = {  # what a module is for, in the order of sakerepro.__all__
     "data": "Data", "semantics": "WordNet similarity", "backbones": "Networks", "model": "The student",
     "losses": "Losses", "teachers": "The teacher", "embedding": "Embeddings", "hashing": "Binary codes",
-    "retrieval": "Search", "metrics": "Metrics", "experiment": "Settings", "runs": "Runs",
+    "retrieval": "Search", "metrics": "Metrics", "generalised": "Among seen classes, too", "experiment": "Settings",
+    "runs": "Runs",
     "items": "Tables and figures of the paper", "measures": "What an item measures itself", "checking": "Checks",
     "own": "Example data", "collection": "Collections of photos", "provenance": "Origin", "errors": "Errors",
 }  # fmt: skip

@@ -23,6 +23,7 @@ _WHERE = {
     "hashing": ["ITQ"],
     "retrieval": ["search"],
     "metrics": ["RetrievalMetrics", "retrieval_metrics"],
+    "generalised": ["generalised_metrics"],
     "experiment": ["Experiment", "preset"],
     "runs": ["Run", "all_runs", "find", "open_run", "run"],
     "items": ["experiments", "item_rows", "item_runs", "query_precision", "run_rows"],
@@ -56,6 +57,7 @@ if TYPE_CHECKING:
     from .embedding import embed
     from .errors import ConfigError, DataError, RunError, SakeError
     from .experiment import Experiment, preset
+    from .generalised import generalised_metrics
     from .hashing import ITQ
     from .items import experiments, item_rows, item_runs, query_precision, run_rows
     from .losses import benchmark_loss, sake_loss, teacher_loss

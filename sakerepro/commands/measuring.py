@@ -23,13 +23,16 @@ def add(commands: Any) -> None:
     evaluate = commands.add_parser(
         "evaluate", help="measure a finished run's network again, on its own data or on another",
         description="Embed and measure with the weights of a finished run. On its own data, the numbers are compared "
-        "with those that the run wrote. Binary codes are fitted on the training images of the data measured on.",
+        "with those that the run wrote. Binary codes are fitted on the training images of the data measured on. With "
+        "--generalised, sketches of unseen classes also search among the photos of both unseen and seen classes (those "
+        "of the training); seen@k is the share of seen classes, all wrong, among the first k.",
     )  # fmt: skip
     evaluate.add_argument("run", metavar="RUN", help="id of a run (a part of it is enough), or its folder")
     evaluate.add_argument("--dataset", help="measure on this data set or folder instead of the run's own")
     evaluate.add_argument("--split", help="of that data; by default its usual one")
     evaluate.add_argument("--photo-queries", type=int, metavar="INT", help="photos of each class that ask in ZS-PBIR")
     evaluate.add_argument("--min-photos", type=int, metavar="INT", help="of a random unseen class of a folder")
+    evaluate.add_argument("--generalised", action="store_true", help="search among photos of seen classes, too")
     evaluate.add_argument("--json", action="store_true", help="for scripts")
     evaluate.set_defaults(function=_evaluate)
 
@@ -79,13 +82,17 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         changes = {**plain, "dataset": absolute(arguments.dataset), **changes}
     e = r.experiment.but(**changes)
     data = experiment_data(e)
-    metrics, _ = evaluate(place(r.student()), data, e)
+    metrics, arrays = evaluate(place(r.student()), data, e)
     if e != r.experiment:
         note = _trained_on(r, data.unseen)
     elif data.fingerprint != r.provenance()["data"]:
         note = "The images or lists changed since the run was made, so its own numbers cannot be compared with."
     else:
         note = _against_stored(r, metrics)
+    if arguments.generalised:
+        from ..generalised import generalised_metrics
+
+        metrics += generalised_metrics(arrays, e)
     if arguments.json:
         print_json({"run": r.id, "dataset": e.dataset, "split": data.split, "metrics": metrics, "note": note})
         return

@@ -1,0 +1,97 @@
+"""Sketches of unseen classes among photos of unseen and seen classes: against loops over full sorts, and by command."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from sklearn.metrics import average_precision_score
+
+from sakerepro import ITQ, Experiment, generalised_metrics
+from sakerepro.__main__ import main
+from sakerepro.metrics import retrieval_metrics
+from sakerepro.runs import Run
+
+DIM, BITS = 8, 8
+
+
+@pytest.fixture(scope="module")
+def arrays() -> dict[str, np.ndarray]:
+    """Three unseen and two seen classes around centres; labels of both sides begin at 0."""
+    rng = np.random.default_rng(3)
+    centres = {"unseen": rng.standard_normal((3, DIM)), "seen": rng.standard_normal((2, DIM))}
+    found: dict[str, np.ndarray] = {}
+    for name, side, n in (("query", "unseen", 20), ("gallery", "unseen", 60), ("train_photo", "seen", 70),
+                          ("train_sketch", "seen", 50)):  # fmt: skip
+        labels = np.arange(n) % len(centres[side])
+        found[name] = (centres[side][labels] + rng.standard_normal((n, DIM))).astype(np.float32)
+        found[f"{name}_labels"] = labels
+    return found
+
+
+@pytest.fixture(scope="module")
+def values(arrays: dict[str, np.ndarray]) -> dict[tuple[str, str], float]:
+    rows = generalised_metrics(arrays, Experiment(dim=DIM, bits=(BITS, 64)))  # 64 bits do not fit into 8 values
+    assert {(r["task"], r["convention"]) for r in rows} == {("GZS-SBIR", "standard")}
+    assert len({tuple(sorted(r)) for r in rows}) == 1
+    return {(r["representation"], r["metric"]): r["value"] for r in rows}
+
+
+def test_real_values_equal_a_full_sort(arrays: dict[str, np.ndarray], values: dict[tuple[str, str], float]) -> None:
+    photos = np.concatenate([arrays["gallery"], arrays["train_photo"]])
+    aps, seen, right = [], {25: [], 100: []}, {25: [], 100: []}
+    for x, wanted in zip(arrays["query"], arrays["query_labels"], strict=True):
+        score = photos @ x / np.linalg.norm(photos, axis=1)
+        relevant = np.concatenate([arrays["gallery_labels"] == wanted, np.zeros(70, bool)])
+        aps.append(average_precision_score(relevant, score))
+        order = np.argsort(-score)
+        for k in seen:
+            seen[k].append(np.mean(order[:k] >= 60))
+            right[k].append(np.mean(relevant[order[:k]]))
+    assert values["8-d", "mAP@all"] == pytest.approx(np.mean(aps), abs=1e-6)
+    for k in seen:
+        assert values["8-d", f"seen@{k}"] == pytest.approx(np.mean(seen[k]), abs=1e-9)
+        assert values["8-d", f"P@{k}"] == pytest.approx(np.mean(right[k]), abs=1e-9)
+
+
+def test_share_of_seen_photos_among_codes_is_expected_over_ties(
+    arrays: dict[str, np.ndarray], values: dict[tuple[str, str], float]
+) -> None:
+    itq = ITQ(bits=BITS, seed=0).fit(np.concatenate([arrays["train_photo"], arrays["train_sketch"]]))
+    query, gallery, trained = (np.unpackbits(itq.transform(arrays[n]), axis=1) for n in
+                               ("query", "gallery", "train_photo"))  # fmt: skip
+    shares = []
+    for code in query:
+        left, found = 25.0, 0.0
+        for distance in range(BITS + 1):
+            own, wrong = ((np.sum(side != code, axis=1) == distance).sum() for side in (gallery, trained))
+            taken = min(left, own + wrong)
+            found += taken * wrong / (own + wrong) if taken else 0.0
+            left -= taken
+        shares.append(found / 25)
+    assert values["8-bit", "seen@25"] == pytest.approx(np.mean(shares), abs=1e-12)
+    assert not [key for key in values if key[0] == "64-bit"]
+
+
+def test_more_photos_can_only_hide_the_right_ones(
+    arrays: dict[str, np.ndarray], values: dict[tuple[str, str], float]
+) -> None:
+    alone = retrieval_metrics(arrays["query"], arrays["gallery"], arrays["query_labels"], arrays["gallery_labels"])
+    assert values["8-d", "mAP@all"] < alone.map_all
+    for name in ("8-d", "8-bit"):
+        assert 0 < values[name, "seen@25"] < 1
+        assert values[name, "P@25"] + values[name, "seen@25"] <= 1
+
+
+def test_evaluate_adds_the_task_when_asked(tiny_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["evaluate", str(tiny_run.folder), "--generalised", "--json"]) == 0
+    metrics = json.loads(capsys.readouterr().out)["metrics"]
+    by_task = {task: [m for m in metrics if m["task"] == task] for task in ("ZS-SBIR", "ZS-PBIR", "GZS-SBIR")}
+    assert len(by_task["ZS-SBIR"]) + len(by_task["ZS-PBIR"]) == len(tiny_run.metrics())
+    kept = generalised_metrics(tiny_run.embeddings(), tiny_run.experiment)
+    assert [m["value"] for m in by_task["GZS-SBIR"]] == pytest.approx([m["value"] for m in kept], abs=1e-4)
+    assert main(["evaluate", str(tiny_run.folder), "--generalised"]) == 0
+    assert "seen@25" in capsys.readouterr().out
+    assert main(["evaluate", str(tiny_run.folder)]) == 0
+    assert "seen@" not in capsys.readouterr().out
