@@ -1,4 +1,5 @@
 # Reproduce SAKE: one target a table. `make` lists them. PRESET=mini (default), small or paper; SEEDS=0,1,2.
+# PRECISION=float32 trains in it where the preset says bfloat16, which many processors have no units for.
 # DATA=<folder> is searched first for data sets and weights (the same as SAKEREPRO_REAL_DATA).
 # PYTHON=<interpreter> uses an environment of your own instead of .venv (for instance the one of environment.yml).
 
@@ -20,6 +21,9 @@ endif
 export PYTHONHASHSEED := 0
 export CUBLAS_WORKSPACE_CONFIG := :4096:8
 
+ifdef PRECISION
+  export SAKEREPRO_PRECISION := $(PRECISION)
+endif
 ifdef DATA
   export SAKEREPRO_REAL_DATA := $(abspath $(DATA))
 endif

@@ -9,6 +9,7 @@ from __future__ import annotations
 import dataclasses
 import math
 import numbers
+import os
 import re
 from dataclasses import dataclass
 from typing import Any
@@ -154,6 +155,8 @@ class Experiment:
         return self.from_dict({**self.to_dict(), **changes})
 
 
+PRECISION = "SAKEREPRO_PRECISION"  # the variable that says float32 or bfloat16 in place of a preset
+
 _ALWAYS = object()
 _LATER = {  # settings that came later: runs from before keep their ids
     "min_photos": 400, "outside_original": False, "photo_queries": 10, "teacher_data": "", "compile": False,
@@ -182,7 +185,8 @@ def preset(name: str, **changes: Any) -> Experiment:
 
     Sketchy's official batches (13 sketches, 26 photos) go with ``dataset="sketchy"`` unless other sizes are given. With
     another data set than the preset's own comes that data set's usual split, and a teacher that the preset trains is
-    still trained on the preset's own original domain, unless ``split`` and ``teacher_data`` say otherwise.
+    still trained on the preset's own original domain, unless ``split`` and ``teacher_data`` say otherwise. The
+    environment variable ``SAKEREPRO_PRECISION``, where it is set, stands in place of the preset's precision.
 
     Args:
         name: ``"mini"``, ``"small"`` or ``"paper"``.
@@ -194,6 +198,8 @@ def preset(name: str, **changes: Any) -> Experiment:
     if name not in PRESETS:
         raise ConfigError(f"Unknown preset {name!r}. {near_misses(name, list(PRESETS))}")
     values = {"preset": name, **PRESETS[name]}
+    if chosen := os.environ.get(PRECISION):
+        values["precision"] = chosen
     if changes.get("dataset", own := values["dataset"]) != own:
         values["split"] = _SPLITS.get(changes["dataset"], "")
         if values.get("teacher_epochs"):

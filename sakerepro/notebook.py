@@ -94,16 +94,9 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
 @contextlib.contextmanager
 def _same_package() -> Iterator[None]:
     """The kernel, a process of its own, imports the package that this process runs, installed or not."""
-    before = os.environ.get("PYTHONPATH")
     here = str(Path(__file__).resolve().parent.parent)
-    os.environ["PYTHONPATH"] = os.pathsep.join(filter(None, [here, before]))
-    try:
+    with paths.variable("PYTHONPATH", os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))):
         yield
-    finally:
-        if before is None:
-            del os.environ["PYTHONPATH"]
-        else:
-            os.environ["PYTHONPATH"] = before
 
 
 def _encrypted() -> dict[str, Any]:

@@ -6,8 +6,29 @@ package, below the current folder.
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from pathlib import Path
+
+
+@contextlib.contextmanager
+def variable(name: str, value: str) -> Iterator[None]:
+    """Give an environment variable another value for a while, for this process and those that it starts.
+
+    Args:
+        name: of the variable, such as ``"SAKEREPRO_RUNS"``.
+        value: within the ``with`` block; then the earlier one is back, also after an error.
+    """
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
 
 
 def root() -> Path:

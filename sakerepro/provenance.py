@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from . import paths
+from .experiment import PRECISION
 
 _PACKAGE = Path(__file__).parent
 # as they were when this process began: what is edited during a long training made none of its numbers
@@ -117,6 +118,14 @@ def processor() -> str:
     return f"{said['model name']} (family {said['cpu family']}, model {said['model']})"
 
 
+def slow_bfloat16() -> bool:
+    """Whether networks would train on a CPU for which oneDNN has no bfloat16, so that it takes many times as long."""
+    import torch
+
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
+    return not torch.cuda.is_available() and not supported()
+
+
 def provenance(**more: Any) -> dict[str, Any]:
     """Versions, commit, hardware; ``more`` is what the caller knows: seconds, inputs, command."""
     import torch
@@ -150,8 +159,9 @@ def about(preset: str, seeds: list[int]) -> str:
     from .tables_spec import DATA_LABEL
 
     sha, dirty = commit()
+    chosen = f" (computed in {os.environ[PRECISION]})" if os.environ.get(PRECISION) else ""
     versions = ", ".join(f"{p} {metadata.version(p)}" for p in ("torch", "timm", "numpy"))
     return (
-        f"Preset {preset}: {DATA_LABEL.get(preset, 'unknown')}\nSeeds: {', '.join(map(str, seeds))}\n"
+        f"Preset {preset}: {DATA_LABEL.get(preset, 'unknown')}{chosen}\nSeeds: {', '.join(map(str, seeds))}\n"
         f"Python {sys.version.split()[0]}, {versions}; commit {sha[:12] or 'unknown'}{' (changed)' if dirty else ''}"
     )

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import shutil
 import time
 from collections.abc import Iterator, Mapping
@@ -90,14 +89,9 @@ def _folder(code: Mapping[str, str]) -> Path:
 @contextlib.contextmanager
 def _place(code: Mapping[str, str]) -> Iterator[Path]:
     """Hidden beside the runs, one for each state of the code: what is found there was made by the code of now."""
-    place, before = _folder(code), os.environ.get("SAKEREPRO_RUNS")
-    os.environ["SAKEREPRO_RUNS"] = str(place)
-    try:
+    place = _folder(code)
+    with paths.variable("SAKEREPRO_RUNS", str(place)):
         yield place
-    finally:
-        os.environ.pop("SAKEREPRO_RUNS")
-        if before is not None:
-            os.environ["SAKEREPRO_RUNS"] = before
 
 
 def _weights(run: Run) -> dict[str, np.ndarray]:

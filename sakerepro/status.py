@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
@@ -19,6 +20,7 @@ from typing import Any
 
 from . import paths
 from .errors import SakeError
+from .experiment import PRECISION
 from .files import read_json, short_hash, write_json
 from .items import ITEMS, experiments
 from .provenance import code_parts, memory_gib, provenance
@@ -76,6 +78,7 @@ def write_record(
     now = provenance(parts=_item_parts(), finished=time.time())
     write_json(record_file(item, preset), {
         "item": item, "preset": preset, "seeds": list(seeds), "parameters": dict(parameters),
+        "precision": os.environ.get(PRECISION, ""),
         "runs": {name: {"commit": p["commit"], "dirty": p["dirty"], "code": _digest(p.get("parts", {})),
                         "kind": kinds[name], "before": [_digest(parts) for parts in earlier[name]],
                         "differed": differed(name), "seconds": seconds_of[name]} for name, p in made.items()},
@@ -115,7 +118,8 @@ def _changes(record: Mapping[str, Any]) -> tuple[list[str], str]:
     """What is not as it was when the item was made, and a note on what is, as repeats have shown."""
     item, preset, found = record["item"], record["preset"], []
     try:
-        now = {e.id for e in experiments(item, preset, record["seeds"])}
+        with paths.variable(PRECISION, record.get("precision", "")):
+            now = {e.id for e in experiments(item, preset, record["seeds"])}
     except SakeError as error:
         return [f"its settings are refused now ({error})"], ""
     if other := len(now ^ set(record["runs"])):

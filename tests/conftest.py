@@ -25,6 +25,7 @@ def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """No test sees or leaves a run, a result or a pack of another."""
     for place in PLACES:
         monkeypatch.setenv(f"SAKEREPRO_{place}", str(tmp_path / place.lower()))
+    monkeypatch.delenv("SAKEREPRO_PRECISION", raising=False)
     return tmp_path
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -11,10 +12,12 @@ from typing import Any
 import pytest
 import tiny
 
-from sakerepro import paths
+from sakerepro import paths, provenance
 from sakerepro.__main__ import main, parser
 from sakerepro.commands.runs import settings
+from sakerepro.errors import ConfigError
 from sakerepro.experiment import Experiment, preset
+from sakerepro.items import experiments
 from sakerepro.runs import Run
 
 HEAVY = ("torch", "numba", "pandas", "timm", "torchvision", "sklearn", "scipy", "matplotlib", "nltk", "papermill")
@@ -100,6 +103,39 @@ def test_wrong_usage_is_refused_by_the_parser(arguments: list[str], capsys: pyte
     with pytest.raises(SystemExit) as end:
         main(arguments)
     assert end.value.code == 2 and "usage: sakerepro" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("slow", "precision", "said"), [(True, "bfloat16", True), (True, "float32", False),
+                                                        (False, "bfloat16", False)])  # fmt: skip
+def test_a_precision_that_the_machine_is_slow_in_is_said_before_training(
+    slow: bool, precision: str, said: bool, tiny_run: Run, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(provenance, "slow_bfloat16", lambda: slow)
+    monkeypatch.setattr("sakerepro.runs.run", lambda e, trace: tiny_run)
+    assert main(["train", "--precision", precision]) == 0
+    err = capsys.readouterr().err
+    assert ("1 run will train in bfloat16" in err and "--precision float32" in err) == said == bool(err)
+    monkeypatch.setattr("sakerepro.runs.find", lambda e: tiny_run)  # nothing is trained
+    assert main(["train", "--precision", precision]) == 0 and not capsys.readouterr().err
+
+
+def test_an_item_in_another_precision_says_it_to_its_notebook(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[object] = []
+
+    def item_runs(name: str, preset: str, seeds: list[int]) -> None:
+        seen.extend([os.environ["SAKEREPRO_PRECISION"], {e.precision for e in experiments(name, preset, seeds)}])
+        raise ConfigError("enough")
+
+    monkeypatch.setattr("sakerepro.items.item_runs", item_runs)
+    monkeypatch.setattr("sakerepro.warm.warm_up", lambda: None)
+    assert main(["item", "table1", "--preset", "small", "--precision", "float32"]) == 2
+    assert seen == ["float32", {"float32"}] and "SAKEREPRO_PRECISION" not in os.environ
+    assert "computed in" not in provenance.about("small", [0])
+    monkeypatch.setenv("SAKEREPRO_PRECISION", "float32")
+    assert "computed in float32" in provenance.about("small", [0]).splitlines()[0]
 
 
 def test_no_traceback_in_a_process_of_its_own(tmp_path: Path) -> None:

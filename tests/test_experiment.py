@@ -36,6 +36,19 @@ def test_presets() -> None:
     assert paper == Experiment(preset="paper", dataset="tuberlin", precision="bfloat16")
 
 
+def test_a_variable_stands_in_place_of_the_presets_precision(monkeypatch: pytest.MonkeyPatch) -> None:
+    usual = preset("small")
+    monkeypatch.setenv("SAKEREPRO_PRECISION", "")
+    assert preset("small") == usual and usual.precision == "bfloat16"
+    monkeypatch.setenv("SAKEREPRO_PRECISION", "float32")
+    assert preset("small") == usual.but(precision="float32") and preset("small").id != usual.id
+    assert preset("small", precision="bfloat16") == usual  # what is asked for by name comes first
+    assert {e.precision for e in experiments("table1", "small", (0,))} == {"float32"}
+    monkeypatch.setenv("SAKEREPRO_PRECISION", "float16")
+    with pytest.raises(ConfigError, match="precision = 'float16' is not known"):
+        preset("small")
+
+
 def test_sketchys_batches_come_with_sketchy() -> None:
     e = preset("paper", dataset="sketchy")
     assert (e.batch_sketch, e.batch_photo, e.split) == (13, 26, "zeroshot1")

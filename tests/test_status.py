@@ -264,6 +264,20 @@ def test_report_shows_what_was_measured(tmp_path: Path, monkeypatch: pytest.Monk
     assert write_report(tmp_path / "R.md").read_text(encoding="utf-8") == report()
 
 
+def test_an_item_is_judged_in_the_precision_that_it_was_made_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAKEREPRO_PRECISION", "float32")
+    make("cost", "small")
+    assert status("cost", "small").state == "done"
+    monkeypatch.delenv("SAKEREPRO_PRECISION")
+    assert status("cost", "small").state == "done"
+    make("length", "small")
+    monkeypatch.setenv("SAKEREPRO_PRECISION", "float32")
+    assert status("length", "small").state == "done"
+    edit(record_file("cost", "small"), "precision", value="")
+    runs = len(experiments("cost", "small", (0,)))
+    assert f"{2 * runs} runs are of other settings" in status("cost", "small").why  # those and these
+
+
 def test_report_links_results_of_the_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("SAKEREPRO_HOME", str(tmp_path))
     make("cost")

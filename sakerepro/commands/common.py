@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from ..experiment import Experiment
 
 
 def numbers(text: str, name: str) -> list[int]:
@@ -28,6 +32,21 @@ def literal(text: str) -> object:
         return json.loads(text)
     except ValueError:
         return text
+
+
+def say_slow_precision(experiments: Iterable[Experiment]) -> None:
+    """Name the faster way, on stderr, before runs are trained in a precision that this machine has no units for."""
+    from ..provenance import processor, slow_bfloat16
+    from ..runs import find
+
+    half = [e for e in experiments if e.precision == "bfloat16" and e.epochs]
+    if half and slow_bfloat16() and (new := [e for e in half if find(e) is None]):
+        text = (
+            f"sakerepro: {len(new)} run{'s' * (len(new) > 1)} will train in bfloat16, which this processor, "
+            f"{processor()}, computes many times slower than float32. For runs of their own in float32, the same but "
+            "for rounding: --precision float32 (with make: PRECISION=float32)."
+        )
+        print(text, file=sys.stderr, flush=True)
 
 
 def print_json(value: Any) -> None:

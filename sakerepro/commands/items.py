@@ -7,7 +7,7 @@ import time
 from typing import Any
 
 from ..errors import ConfigError
-from .common import literal, numbers, print_json, print_table
+from .common import literal, numbers, print_json, print_table, say_slow_precision
 
 
 def add(commands: Any) -> None:
@@ -16,6 +16,7 @@ def add(commands: Any) -> None:
     item.add_argument("name", help="table1 ... table5, splits, forgetting, figure3, figure4, figure5, cost, length")
     item.add_argument("--preset", default="mini", help="mini (generated, default), small (real subset) or paper")
     item.add_argument("--seeds", default="0", help="comma-separated, such as 0,1,2")
+    item.add_argument("--precision", choices=("float32", "bfloat16"), help="in place of the preset's")
     item.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="another notebook parameter")
     item.set_defaults(function=_item)
 
@@ -30,7 +31,18 @@ def add(commands: Any) -> None:
 
 def _item(arguments: argparse.Namespace) -> None:
     from .. import paths
-    from ..items import item_rows, item_runs
+    from ..experiment import PRECISION
+
+    if arguments.precision:  # a notebook is a process of its own, which a variable reaches
+        with paths.variable(PRECISION, arguments.precision):
+            _make(arguments)
+    else:
+        _make(arguments)
+
+
+def _make(arguments: argparse.Namespace) -> None:
+    from .. import paths
+    from ..items import experiments, item_rows, item_runs
     from ..notebook import check_parameters, execute, notebook_path
     from ..remeasure import outdated
     from ..status import write_record
@@ -40,6 +52,7 @@ def _item(arguments: argparse.Namespace) -> None:
     parameters = {"seeds": seeds, **dict(map(_pair, arguments.p))}
     check_parameters(notebook_path(arguments.name), parameters)
     warm_up()
+    say_slow_precision(experiments(arguments.name, arguments.preset, seeds))
     runs = item_runs(arguments.name, arguments.preset, seeds)
     if old := sum(bool(outdated(r)) for r in runs):
         print(f"{old} of {len(runs)} runs were measured by other code; sakerepro remeasure brings them up to date.")

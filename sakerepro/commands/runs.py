@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from ..errors import RunError, SakeError
-from .common import numbers, print_json, print_table
+from .common import numbers, print_json, print_table, say_slow_precision
 
 if TYPE_CHECKING:
     from ..runs import Run
@@ -93,6 +93,7 @@ def _train(arguments: argparse.Namespace) -> None:
     e = preset(arguments.preset, **changes)
     if (found := find(e)) and e.dataset.startswith("/"):
         _same_data(found)
+    say_slow_precision([e])
     done = found or run(e, trace=arguments.trace)
     if arguments.json:
         print_json(_entry(done))
