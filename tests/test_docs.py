@@ -122,11 +122,18 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert not anchor or anchor in documents.anchors(target), f"{document.name}: {file}#{anchor}"
 
 
+def committed(file: str) -> str:
+    """A file as the last commit has it: ``make table1`` on another processor gives other digits, and is no mistake."""
+    found = subprocess.run(["git", "show", f"HEAD:{file}"], cwd=paths.root(), capture_output=True, text=True)
+    if found.returncode:
+        pytest.skip(f"git cannot tell what was committed of {file}")
+    return found.stdout
+
+
 def test_the_table_in_the_readme_is_the_committed_one() -> None:
     """Output that is pasted ages; what is shown of ``make table1`` has to stand in ``results/mini`` line by line."""
     shown = documents.blocks((paths.root() / "README.md").read_text(encoding="utf-8"), "text")[0].splitlines()
-    folder = paths.root() / "results" / "mini"
-    there = {line for name in ("table1.txt", "table1-claims.txt") for line in (folder / name).read_text().splitlines()}
+    there = {line for name in ("table1", "table1-claims") for line in committed(f"results/mini/{name}.txt").splitlines()}
     assert [line for line in shown if line != "..." and line not in there] == []
 
 
