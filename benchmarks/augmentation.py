@@ -1,8 +1,8 @@
 """Packed uint8 images to augmented, normalised 224 px batches on one core, beside torchvision's transforms.
 
 All draw the official augmentation: with probability 0.7 a flip, a scale, a rotation and a shift, each with 0.5.
-torchvision's one scale for both axes and its turning about the centre cost the same as the official ones. A batch is let
-go when the next one is due, as in training: to keep them all would time how fast the system hands out fresh memory.
+torchvision's one scale for both axes and its turning about the centre cost the same as the official ones. A batch is
+let go when the next one is due, as in training: to keep them all would time how fast the system hands out memory.
 """
 
 from __future__ import annotations
