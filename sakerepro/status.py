@@ -4,7 +4,8 @@ The record names the runs with the code that made them, so that a checkout with 
 Where training code has changed since, a run that `sakerepro repeat` made again by the code of now, to the last bit,
 speaks for the runs of its kind (preset, backbone, objective) that the same earlier code had trained and the code of now
 has measured: the item stays done, and says so. A kind does not tell splits, lengths of embedding or schedules apart:
-whoever changes what only some of them use repeats one of those.
+whoever changes what only some of them use repeats one of those. Where measuring code has changed since, and was shown
+to change no number (:mod:`.alike`), the runs count as measured by that of now.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from . import paths
+from . import alike, paths
 from .errors import SakeError
 from .experiment import PRECISION
 from .files import read_json, short_hash, write_json
@@ -126,6 +127,7 @@ def _changes(record: Mapping[str, Any]) -> tuple[list[str], str]:
         found.append(f"{other} runs are of other settings now")
     if unknown := sum(not record["code"][run["code"]] for run in record["runs"].values()):
         found.append(f"{unknown} runs do not say which code made them")
+    record, measured = _as_now(record)
     codes, note = _other_codes(record)
     if changed := _modules(code_parts("runs"), *codes):
         only_measured = not _modules(_less(code_parts("runs")), *map(_less, codes))
@@ -135,7 +137,22 @@ def _changes(record: Mapping[str, Any]) -> tuple[list[str], str]:
         found.append(f"shown by other {changed}")
     if record["notebook"] != _notebook_digest(item):
         found.append("the notebook changed")
-    return found, note
+    return found, "; ".join(filter(None, [note, measured]))
+
+
+def _as_now(record: Mapping[str, Any]) -> tuple[Mapping[str, Any], str]:
+    """The record with runs as if measured by the code of now, where that was shown to change no number; a note."""
+    codes = {digest: alike.as_now(parts) for digest, parts in record["code"].items()}
+    moved = {run["code"] for run in record["runs"].values() if codes[run["code"]][1]}
+    now = dict(record) | {"code": {digest: parts for digest, (parts, _) in codes.items()}}
+    if not moved:
+        return now, ""
+    count = sum(run["code"] in moved for run in record["runs"].values())
+    changed = _names({m for digest in moved for m in _differing(now["code"][digest], record["code"][digest])})
+    return now, (
+        f"{count} of {len(record['runs'])} runs were measured before {changed} changed, which changes no number of the "
+        f"{min(codes[digest][1] for digest in moved)} cases that both codes have measured"
+    )
 
 
 def _other_codes(record: Mapping[str, Any]) -> tuple[list[Mapping[str, str]], str]:
@@ -171,7 +188,7 @@ def _shown(preset: str, now: Mapping[str, str]) -> dict[str, list[tuple[str, Map
     unlike = set()
     for item in ITEMS:
         try:
-            record = read_json(record_file(item, preset))
+            record, _ = _as_now(read_json(record_file(item, preset)))
             for name, run in record["runs"].items():
                 if run.get("before") and record["code"][run["code"]] == now:
                     codes = [(name, record["code"][digest]) for digest in run["before"]]

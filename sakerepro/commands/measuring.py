@@ -1,4 +1,4 @@
-"""``evaluate``, ``remeasure``, ``repeat``, ``compare``: what finished runs are worth, now and beside each other."""
+"""``evaluate``, ``remeasure``, ``alike``, ``repeat``, ``compare``: what finished runs are worth, now and together."""
 
 from __future__ import annotations
 
@@ -45,6 +45,17 @@ def add(commands: Any) -> None:
     again.add_argument("run", metavar="RUN", nargs="*", help="id of a run (a part of it is enough), or its folder")
     again.add_argument("--json", action="store_true", help="for scripts")
     again.set_defaults(function=_remeasure)
+
+    other = commands.add_parser(
+        "alike", help="show that the measuring code of now gives the numbers of an earlier commit's",
+        description="Measure embeddings (of every finished run at hand, and seeded ones with ties, equal photos and a "
+        "large gallery) by the code of an earlier commit and by that of now. Where no number differs, in no bit, that "
+        "is kept in results/alike.json, and results whose runs are gone stay done (make status). Else the exit code is "
+        "3. For a change that makes measuring faster; one that is meant to change numbers needs `remeasure`.",
+    )  # fmt: skip
+    other.add_argument("commit", metavar="COMMIT", help="any name that git knows it by, such as HEAD~1")
+    other.add_argument("--json", action="store_true", help="for scripts")
+    other.set_defaults(function=_alike)
 
     second = commands.add_parser(
         "repeat", help="make finished runs a second time and compare: weights, embeddings, numbers",
@@ -126,6 +137,24 @@ def _remeasure(arguments: argparse.Namespace) -> int:
     for entry in failed:
         print(f"Not measured: {entry['run']}: {entry['problem']}")
     return 1 if failed else 0
+
+
+def _alike(arguments: argparse.Namespace) -> int:
+    from .. import alike
+
+    found = alike.alike(arguments.commit)
+    if arguments.json:
+        print_json(found.to_dict())
+        return 0 if found.same else 3
+    changed = ", ".join(found.changed) or "none"
+    print(f"Measuring modules that changed since {found.commit[:12]}: {changed}.")
+    compared = f"{found.numbers:,} numbers of {found.cases} cases, in {found.seconds:.0f} s"
+    if found.same:
+        kept = f" Kept in {paths.shown(alike.file())}." if found.changed else ""
+        print(f"The same to the last bit: {compared}.{kept}")
+        return 0
+    print(f"Not the same: {compared}; furthest apart by {found.furthest:.1e}, {found.where}. Nothing was kept.")
+    return 3
 
 
 def _each(work: Callable[[Run], Made], chosen: Iterable[Run]) -> tuple[list[Made], list[dict[str, str]]]:
