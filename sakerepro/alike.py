@@ -2,7 +2,7 @@
 
 Whoever makes the measuring faster has runs measured anew (:mod:`.remeasure`). Where they are no more, on a checkout
 that has only their results, this shows that measuring them anew would change nothing: both codes measure the same
-embeddings, and no number may differ, in no bit. What was shown is kept in ``results/alike.json`` and counts in
+embeddings, and no number may differ in any bit. What was shown is kept in ``results/alike.json`` and counts in
 :mod:`.status`.
 """
 
@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import subprocess
 import sys
 import tarfile
@@ -75,9 +76,10 @@ def alike(commit: str, progress: bool = True) -> Alike:
 
     Raises:
         ConfigError: if git knows no such commit, or this is no git checkout.
-        RunError: if the earlier code cannot measure these cases.
+        RunError: if the earlier code cannot measure these cases, or ``results/alike.json`` is damaged.
     """
     started, sha = time.time(), _commit(commit)
+    _stored()  # a file that cannot be read is found before the long work
     with tempfile.TemporaryDirectory(prefix="alike-") as name:
         place = Path(name)
         count = _write_cases(place / "cases")
@@ -85,10 +87,11 @@ def alike(commit: str, progress: bool = True) -> Alike:
         before = _side(place / "earlier", place / "before", f"commit {commit!r}", progress)
         now = _side(Path(__file__).resolve().parents[1], place / "now", "now", progress)
         numbers, furthest, where = _compare(place)
-    changed = tuple(m for m in sorted(before.keys() | now.keys()) if before.get(m) != now.get(m))
+    old, new = before["measuring"], now["measuring"]
+    changed = tuple(m for m in sorted(old.keys() | new.keys()) if old.get(m) != new.get(m))
     found = Alike(sha, changed, count, numbers, furthest, where, round(time.time() - started, 1))
     if found.same and changed:
-        _keep(before, now, found)
+        _keep({"before": old, "shared": before["shared"], "now": new}, found)
     return found
 
 
@@ -107,61 +110,91 @@ def as_now(parts: Mapping[str, str]) -> tuple[dict[str, str], int]:
         ``parts`` with the measuring modules of now, and on how many cases that rests, the fewest of all steps from
         code to code; ``parts`` as they are and 0, where no steps lead to the code of now.
     """
-    wanted, reached, ways = measuring_parts(), {**parts}, 0
-    steps = _shown()
-    while steps and not wanted.items() <= reached.items():
-        fitting = [s for s in steps if s["before"].items() <= reached.items()]
-        if not fitting:
-            break
-        step = fitting[-1]  # the latest; each is taken once, so that it ends
-        steps.remove(step)
-        reached = {m: d for m, d in reached.items() if m not in step["before"]} | step["now"]
-        ways = min(ways or step["cases"], step["cases"])
-    return (reached, ways) if wanted.items() <= reached.items() else ({**parts}, 0)
+    wanted, steps, start = measuring_parts(), _shown(), {**parts}
+    ahead, met = [(start, 0)], [start]
+    while ahead:  # the fewest steps first
+        reached, ways = ahead.pop(0)
+        if wanted.items() <= reached.items():
+            return reached, ways
+        for step in (s for s in steps if _fits(s, reached)):
+            after = {m: d for m, d in reached.items() if m not in step["before"]} | step["now"]
+            if after not in met:
+                met.append(after)
+                ahead.append((after, min(ways or step["cases"], step["cases"])))
+    return start, 0
+
+
+def _fits(step: Mapping[str, Any], parts: Mapping[str, str]) -> bool:
+    """Whether a step begins at this code, of which it puts only measuring modules in the place of others."""
+    new = {m: d for m, d in step["now"].items() if m not in step["before"]}
+    begins = {**step["before"], **step["shared"]}
+    return begins.items() <= parts.items() and all(parts.get(m, d) == d for m, d in new.items())
 
 
 def _shown() -> list[dict[str, Any]]:
     try:
-        found = read_json(file())["shown"]
-        return [s for s in found if {"before", "now", "cases"} <= s.keys()]
-    except (SakeError, OSError, KeyError, TypeError, AttributeError):
-        return []  # none yet, or of another version: then nothing was shown
+        return [s for s in _stored() if {"before", "shared", "now", "cases"} <= s.keys()]
+    except (SakeError, AttributeError):
+        return []  # then nothing was shown
 
 
-def _keep(before: Mapping[str, str], now: Mapping[str, str], found: Alike) -> None:
-    origin = brief(provenance()) | {"finished": time.time()}
-    entry = {"before": dict(before), "now": dict(now), **found.to_dict(), "origin": origin}
+def _stored() -> list[dict[str, Any]]:
+    """What the file holds; nothing, if there is none.
+
+    Raises:
+        RunError: if it is damaged.
+    """
+    if not file().is_file():
+        return []
+    try:
+        found = json.loads(file().read_text(encoding="utf-8"))["shown"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise RunError(f"{file()}: cannot be read ({error}). Mend it, or remove it and compare again.") from None
+    if not isinstance(found, list):
+        raise RunError(f"{file()}: its 'shown' is no list. Mend it, or remove it and compare again.")
+    return found
+
+
+def _keep(codes: dict[str, Any], found: Alike) -> None:
+    entry = {**codes, **found.to_dict(), "origin": brief(provenance()) | {"finished": time.time()}}
     with lock(file().with_name(".alike.lock")):
-        others = [s for s in _shown() if (s["before"], s["now"]) != (entry["before"], entry["now"])]
+        others = [s for s in _stored() if not isinstance(s, dict) or not codes.items() <= s.items()]
         write_json(file(), {"shown": [*others, entry]})
 
 
 def _commit(name: str) -> str:
-    return _git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}", wanted=name).decode().strip()
-
-
-def _git(*arguments: str, wanted: str) -> bytes:
-    try:
-        done = subprocess.run(["git", "-C", str(paths.root()), *arguments], capture_output=True)
-    except OSError as error:
-        raise ConfigError(f"commit {wanted!r}: git cannot be run ({error}).") from None
+    done = _git("rev-parse", "--verify", "--quiet", f"{name}^{{commit}}")
     if done.returncode:
-        why = done.stderr.decode(errors="replace").strip()
         raise ConfigError(
-            f"commit {wanted!r}: git finds no such commit in {paths.root()}{f' ({why})' if why else ''}. "
-            "`git log --oneline` lists them."
+            f"commit {name!r}: git finds no such commit in {paths.root()}. `git log --oneline` lists them; a shallow "
+            "clone lacks most, which `git fetch --unshallow` gets."
         )
-    return done.stdout
+    return done.stdout.decode().strip()
+
+
+def _git(*arguments: str) -> subprocess.CompletedProcess[bytes]:
+    """Git in this checkout, whatever other repository the environment names."""
+    elsewhere = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    try:
+        return subprocess.run(["git", "-C", str(paths.root()), *arguments], capture_output=True, env=elsewhere)
+    except OSError as error:
+        raise ConfigError(f"git cannot be run ({error}); it has the code of earlier commits.") from None
 
 
 def _unpack(sha: str, folder: Path) -> None:
     """The package as that commit has it."""
-    with tarfile.open(fileobj=io.BytesIO(_git("archive", sha, "sakerepro", wanted=sha))) as archive:
-        archive.extractall(folder, filter="data")
+    done = _git("archive", sha, "sakerepro")
+    if done.returncode:
+        raise ConfigError(f"commit {sha[:12]}: git finds no folder sakerepro in it ({done.stderr.decode().strip()}).")
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        if hasattr(tarfile, "data_filter"):  # not in the first releases of Python 3.11
+            archive.extractall(folder, filter="data")
+        else:
+            archive.extractall(folder)
 
 
-def _side(root: Path, out: Path, name: str, progress: bool) -> dict[str, str]:
-    """Let the package below ``root`` measure the cases; return its measuring modules."""
+def _side(root: Path, out: Path, name: str, progress: bool) -> dict[str, dict[str, str]]:
+    """Let the package below ``root`` measure the cases; return the digests of its modules."""
     out.mkdir()
     cases = out.with_name("cases")
     script = Path(__file__).with_name("_alike_side.py").read_text(encoding="utf-8")
@@ -181,6 +214,8 @@ def _compare(place: Path) -> tuple[int, float, str]:
             for name in sorted(set(before.files) | set(now.files)):
                 sides = [{name: side[name]} if name in side.files else {} for side in (before, now)]
                 apart = _distance(*sides) if all(sides) else float("inf")
+                if apart == 0 and sides[0][name].tobytes() != sides[1][name].tobytes():  # -0, or another NaN
+                    apart = float(np.finfo(np.float64).smallest_subnormal)
                 count += sides[0][name].size if sides[0] else 0
                 if apart > furthest:
                     furthest, where = apart, f"{title}: {name}"
@@ -242,4 +277,5 @@ def _made(
             values[rng.random(len(values)) < 0.02] = 0
         arrays |= {name: values.astype(np.float32), f"{name}_labels": labels.astype(np.int64)}
     title = f"{kind}, {queries:,} x {photos:,} x {dim}"
-    return _settings(title, arrays, dim=dim, bits=bits, photo_queries=10, seed=0), arrays
+    some = KINDS.index(kind)
+    return _settings(title, arrays, dim=dim, bits=bits, photo_queries=(10, 3, 0, 7)[some], seed=some), arrays

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from . import paths
-from .experiment import PRECISION
+from .experiment import PRECISION, PRESETS
 
 _PACKAGE = Path(__file__).parent
 # as they were when this process began: what is edited during a long training made none of its numbers
@@ -159,7 +159,8 @@ def about(preset: str, seeds: list[int]) -> str:
     from .tables_spec import DATA_LABEL
 
     sha, dirty = commit()
-    chosen = f" (computed in {os.environ[PRECISION]})" if os.environ.get(PRECISION) else ""
+    usual, wanted = PRESETS.get(preset, {}).get("precision", "float32"), os.environ.get(PRECISION)
+    chosen = f" (computed in {wanted})" if wanted and wanted != usual else ""
     versions = ", ".join(f"{p} {metadata.version(p)}" for p in ("torch", "timm", "numpy"))
     return (
         f"Preset {preset}: {DATA_LABEL.get(preset, 'unknown')}{chosen}\nSeeds: {', '.join(map(str, seeds))}\n"

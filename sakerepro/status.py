@@ -131,7 +131,8 @@ def _changes(record: Mapping[str, Any]) -> tuple[list[str], str]:
     codes, note = _other_codes(record)
     if changed := _modules(code_parts("runs"), *codes):
         only_measured = not _modules(_less(code_parts("runs")), *map(_less, codes))
-        hint = " (sakerepro remeasure mends that without training)" if only_measured else ""
+        mended = " (sakerepro remeasure mends that without training; where the runs are gone, see sakerepro alike)"
+        hint = mended if only_measured else ""
         found.append(f"runs made with other {changed}{hint}")
     if changed := _modules(_item_parts(), record["made"]["parts"]):
         found.append(f"shown by other {changed}")

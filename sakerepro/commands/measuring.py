@@ -24,8 +24,8 @@ def add(commands: Any) -> None:
         "evaluate", help="measure a finished run's network again, on its own data or on another",
         description="Embed and measure with the weights of a finished run. On its own data, the numbers are compared "
         "with those that the run wrote. Binary codes are fitted on the training images of the data measured on. With "
-        "--generalised, sketches of unseen classes also search among the photos of both unseen and seen classes (those "
-        "of the training); seen@k is the share of seen classes, all wrong, among the first k.",
+        "--generalised, sketches of unseen classes also search among the photos of both unseen and seen classes (the "
+        "training photos of the data measured on); seen@k is the share of seen classes, all wrong, among the first k.",
     )  # fmt: skip
     evaluate.add_argument("run", metavar="RUN", help="id of a run (a part of it is enough), or its folder")
     evaluate.add_argument("--dataset", help="measure on this data set or folder instead of the run's own")
@@ -49,9 +49,10 @@ def add(commands: Any) -> None:
     other = commands.add_parser(
         "alike", help="show that the measuring code of now gives the numbers of an earlier commit's",
         description="Measure embeddings (of every finished run at hand, and seeded ones with ties, equal photos and a "
-        "large gallery) by the code of an earlier commit and by that of now. Where no number differs, in no bit, that "
-        "is kept in results/alike.json, and results whose runs are gone stay done (make status). Else the exit code is "
-        "3. For a change that makes measuring faster; one that is meant to change numbers needs `remeasure`.",
+        "large gallery) by the code of an earlier commit and by that of now. Where no number differs in any bit, that "
+        "is kept in results/alike.json (commit it with the change), and results whose runs are gone stay done. Else "
+        "the exit code is 3. Name the commit before the change, whose measuring code the results were made with. For "
+        "a change that makes measuring faster; one that is meant to change numbers needs `remeasure`.",
     )  # fmt: skip
     other.add_argument("commit", metavar="COMMIT", help="any name that git knows it by, such as HEAD~1")
     other.add_argument("--json", action="store_true", help="for scripts")
