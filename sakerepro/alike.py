@@ -110,8 +110,10 @@ def as_now(parts: Mapping[str, str]) -> tuple[dict[str, str], int]:
         ``parts`` with the measuring modules of now, and on how many cases that rests, the fewest of all steps from
         code to code; ``parts`` as they are and 0, where no steps lead to the code of now.
     """
-    wanted, steps, start = measuring_parts(), _shown(), {**parts}
-    ahead, met = [(start, 0)], [start]
+    wanted, start = measuring_parts(), {**parts}
+    if wanted.items() <= start.items():  # the usual case: nothing is read
+        return start, 0
+    steps, ahead, met = _shown(), [(start, 0)], [start]
     while ahead:  # the fewest steps first
         reached, ways = ahead.pop(0)
         if wanted.items() <= reached.items():
