@@ -24,7 +24,8 @@ _WHERE = {
     "retrieval": ["search"],
     "metrics": ["RetrievalMetrics", "retrieval_metrics"],
     "generalised": ["generalised_metrics"],
-    "experiment": ["Experiment", "preset"],
+    "experiment": ["Experiment"],
+    "methods": ["Method", "preset"],
     "runs": ["Run", "all_runs", "find", "open_run", "run"],
     "items": ["experiments", "item_rows", "item_runs", "query_precision", "run_rows"],
     "measures": ["class_gains"],
@@ -35,12 +36,12 @@ _WHERE = {
     "errors": ["ConfigError", "DataError", "RunError", "SakeError"],
 }  # fmt: skip
 _HOME = {name: module for module, names in _WHERE.items() for name in names}
-_ROOMS = ("paths", "plots", "results", "widgets")  # modules that are used as sr.plots.curve(...)
+_ROOMS = ("methods", "paths", "plots", "results", "widgets")  # modules that are used as sr.plots.curve(...)
 
 __all__ = ["__version__", *_HOME, *_ROOMS]
 
 if TYPE_CHECKING:
-    from . import paths, plots, results
+    from . import methods, paths, plots, results
     from .backbones import build_classifier
     from .checking import check
     from .collection import index_photos, open_collection
@@ -56,12 +57,13 @@ if TYPE_CHECKING:
     )
     from .embedding import embed
     from .errors import ConfigError, DataError, RunError, SakeError
-    from .experiment import Experiment, preset
+    from .experiment import Experiment
     from .generalised import generalised_metrics
     from .hashing import ITQ
     from .items import experiments, item_rows, item_runs, query_precision, run_rows
     from .losses import benchmark_loss, sake_loss, teacher_loss
     from .measures import class_gains
+    from .methods import Method, preset
     from .metrics import RetrievalMetrics, retrieval_metrics
     from .model import Student, build_student, factorise
     from .own import example_folder

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Sequence
 
 from .commands import MODULES
+from .commands.runs import add_method_settings
 from .errors import ConfigError, DataError, SakeError
 
 EXIT_CODES = """exit codes:
@@ -25,8 +26,8 @@ MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, e
 WRITING = ("No space left on device", "StorageFull", "PytorchStreamWriter", "inline_container.cc", "iostream error")
 
 
-def parser() -> argparse.ArgumentParser:
-    """The whole command line as one parser."""
+def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The whole command line as one parser; the flags of ``train`` depend on the method that ``argv`` names."""
     top = argparse.ArgumentParser(
         prog="sakerepro", description="SAKE: zero-shot sketch-based image retrieval, reproduced.",
         epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter,
@@ -37,17 +38,19 @@ def parser() -> argparse.ArgumentParser:
     commands = top.add_subparsers(dest="command", metavar="COMMAND")
     for module in MODULES:
         module.add(commands)
+    if "train" in argv[:1]:  # other commands and the top-level help need not import a method
+        add_method_settings(commands.choices["train"], argv)
     return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; errors that the package raises on purpose are one sentence."""
-    top = parser()
-    arguments = top.parse_args(argv)
-    if not arguments.command:
-        top.print_help()
-        return 0
     try:
+        top = parser(sys.argv[1:] if argv is None else argv)
+        arguments = top.parse_args(argv)
+        if not arguments.command:
+            top.print_help()
+            return 0
         code = arguments.function(arguments) or 0
         sys.stdout.flush()
         return code

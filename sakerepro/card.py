@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import paths
+from . import methods, paths
 from .errors import SakeError
 from .experiment import Experiment
 from .files import write_text
@@ -114,8 +114,10 @@ def _measured(run: Run) -> tuple[list[str], list[list[str]]]:
 
 def _settings(e: Experiment) -> Iterator[tuple[str, str, bool, str]]:
     """Name, value, whether it is not the default, and help of every setting."""
-    for f in dataclasses.fields(e):
-        value = getattr(e, f.name)
-        text = _name(value) if f.name in ("dataset", "weights", "teacher_data") else value
+    known = {f.name: (f.default, f.metadata["help"]) for f in dataclasses.fields(e)}
+    known |= {name: (s.default, s.help) for name, s in methods.class_of(e.method).settings.items()}
+    for name, value in methods.flat(e).items():
+        default, help = known[name]
+        text = _name(value) if name in ("dataset", "weights", "teacher_data") else value
         shown = ", ".join(map(str, text)) if isinstance(text, tuple) else str(text)
-        yield f.name, shown.replace("|", "\\|") or "(empty)", value != f.default, f.metadata["help"]
+        yield name, shown.replace("|", "\\|") or "(empty)", value != default, help

@@ -22,8 +22,9 @@ from .data.packing import stat_files
 from .data.registry import KNOWN, find_folder
 from .data.splits import MIN_PHOTOS
 from .errors import ConfigError, DataError
-from .experiment import Experiment, preset
+from .experiment import Experiment
 from .files import printable
+from .methods import preset
 from .semantics import Overlap, Resolution, imagenet_overlap, resolve_classes
 
 COUNTS = ("seen", "unseen", "train_sketch", "val_sketch", "query", "train_photo", "gallery")  # as lists.PUBLISHED

@@ -6,49 +6,46 @@ The seconds of whole runs would also hold what else the machine did; interleaved
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
 
 import torch
 
+from . import methods
+from .data.batches import generator
+from .embedding import device, place
 from .experiment import Experiment
 from .kept import kept
-from .loop import Batch, device, generator, place
 from .measures import pairs
-from .model import Student, build_student
+from .model import build_student
 from .provenance import processor
 from .rows import Row
 from .runrows import run_row
 from .runs import Run, experiment_data
-from .semantics import semantic_similarity
 from .teachers import load_teacher
-from .training import make_batch, speed_up, student_losses
+from .training import Batch, make_batch, speed_up
 
 STEPS, WARM_UP = 15, 3
 
 
 @dataclass
 class Side:
-    """One loss, ready to train."""
+    """One method, ready to train, with a batch that all sides share."""
 
-    student: Student
-    losses: Callable[[Batch], dict[str, torch.Tensor]]
-    optimiser: torch.optim.Optimizer
-    batch: Batch  # the same images on both sides
-    teacher: torch.nn.Module | None
+    method: methods.Method
+    batch: Batch
+    optimisers: methods.Optimisers
 
     def step(self) -> None:
         """The losses of the batch, their gradients and the optimiser."""
-        self.optimiser.zero_grad(set_to_none=True)
-        self.losses(self.batch)["loss"].backward()
-        self.optimiser.step()
+        self.method.step(self.batch, self.optimisers)
 
     def embed(self) -> None:
         """What is done at test time."""
         with torch.inference_mode():
-            self.student.embed(self.batch.images, self.batch.domain)
+            self.method.embed(self.batch.images, self.batch.domain)
 
     def memory(self) -> int:
         """Bytes that a step holds at once: what backward needs, parameters, gradients, moments, and the teacher."""
@@ -58,31 +55,27 @@ class Side:
             stores[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
             return x
 
-        for x in [*self.student.parameters(), *(self.teacher.parameters() if self.teacher else ())]:
+        teacher = self.method.teacher if methods.setting(self.method.e, "lambda_sake") else ()
+        for x in [*self.method.parameters(), *(p for network in teacher for p in network.parameters())]:
             note(x)
         with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
-            self.losses(self.batch)
-        return sum(stores.values()) + 3 * sum(p.nbytes for p in self.student.parameters())
+            self.method.losses(self.batch)
+        return sum(stores.values()) + 3 * sum(p.nbytes for p in self.method.parameters())
 
 
 def sides(e: Experiment) -> dict[str, Side]:
     """``"SAKE"`` and ``"L_B"``: both losses on networks of the same kind and on the same batch."""
     data, (teacher, wnids, _) = experiment_data(e), load_teacher(e)
-    place(teacher).eval().requires_grad_(False)
-    speed_up(teacher, e)
-    similarity = torch.from_numpy(semantic_similarity(data.seen, wnids, rule=e.semantics, dataset=e.dataset))
-    similarity = similarity.to(device())
     sets = [(data.train_photo, e.batch_photo), (data.train_sketch, e.batch_sketch)]
     rng = generator(e.seed)
     drawn = [(images, rng.integers(len(images), size=n)) for images, n in sets]
     found = {}
-    for name, settings in {"SAKE": e, "L_B": e.but(lambda_sake=0.0)}.items():
-        student = place(build_student(e.backbone, dim=e.dim, num_seen=len(data.seen), teacher=teacher)).train()
-        speed_up(student, e)
-        batch = make_batch(drawn, e.size, e.augmentation, student.backbone, generator(e.seed, 1)).to(device())
-        found[name] = Side(student, student_losses(student, teacher, similarity, settings),
-                           torch.optim.Adam(student.parameters(), lr=e.lr), batch,
-                           teacher if name == "SAKE" else None)  # fmt: skip
+    for name, one in {"SAKE": e, "L_B": methods.baseline(e)}.items():
+        student = build_student(e.backbone, dim=e.dim, num_seen=len(data.seen), teacher=teacher)
+        method = place(methods.class_of(one.method)(one, student, methods.Side(data.seen, teacher, wnids))).train()
+        speed_up(method, e)
+        batch = make_batch(drawn, e.size, e.augmentation, method.backbone, generator(e.seed, 1)).to(device())
+        found[name] = Side(method, batch, method.optimisers())
     return found
 
 
@@ -94,7 +87,7 @@ def measure_cost(e: Experiment) -> dict[str, dict[str, float]]:
         seconds: dict[str, list[float]] = {name: [] for name in both}
         for _ in range(WARM_UP + STEPS):
             for name, side in both.items():
-                side.student.train(what == "step")
+                side.method.train(what == "step")
                 _wait()
                 started = time.perf_counter()
                 getattr(side, what)()

@@ -3,16 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from .backbones import Backbone
 from .data.augmentation import augment
 from .data.dataset import ImageSet
-from .loop import device
+
+Network = TypeVar("Network", bound=nn.Module)
+
+
+def device() -> torch.device:
+    """The accelerator if there is one, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def place(network: Network) -> Network:
+    """Move a network to the device, channels last: about three times as fast on a CPU."""
+    return network.to(device=device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
 def apply(

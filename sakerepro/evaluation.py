@@ -2,23 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
+import torch
 
 from .data import photo_queries
-from .data.dataset import Dataset
-from .embedding import embed
+from .data.dataset import PHOTO, SKETCH, Dataset
+from .embedding import device, embed
 from .experiment import Experiment
-from .hashing import ITQ
+from .hashing import ITQ, pack
 from .metrics import RetrievalMetrics, retrieval_metrics
-from .model import Student
 
 KS = (25, 100, 200)
+Coder = Callable[[np.ndarray, int], np.ndarray]  # (N, d) embeddings and their domain -> (N, bits / 8) packed codes
 
 
-def evaluate(student: Student, data: Dataset, e: Experiment) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+def evaluate(method: Any, data: Dataset, e: Experiment) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
     """Embed, hash, rank and measure.
 
     Returns:
@@ -26,14 +27,14 @@ def evaluate(student: Student, data: Dataset, e: Experiment) -> tuple[list[dict[
     """
     sets = {"query": data.query, "gallery": data.gallery, "train_photo": data.train_photo,
             "train_sketch": data.train_sketch}  # fmt: skip
-    arrays = {name: embed(student, images, e.size) for name, images in sets.items()}
+    arrays = {name: embed(method, images, e.size) for name, images in sets.items()}
     arrays |= {f"{name}_labels": images.labels for name, images in sets.items()}
-    measured, aps = measure(arrays, data, e)
+    measured, aps = measure(arrays, data, e, method)
     return measured, arrays | aps
 
 
 def measure(
-    arrays: dict[str, np.ndarray], data: Dataset, e: Experiment
+    arrays: dict[str, np.ndarray], data: Dataset, e: Experiment, method: Any = None
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
     """Hash, rank and measure embeddings.
 
@@ -42,37 +43,58 @@ def measure(
     Args:
         arrays: ``query``, ``gallery``, ``train_photo``, ``train_sketch``: (N, dim) embeddings of
             the images of ``data``.
+        method: says the distance of its embeddings (cosine without one) and may have codes of its own.
 
     Returns:
         Measurements, one dict each (task, representation, metric, convention, ties, value), and the (Q,) average
         precisions of the queries by ``ap/task/representation``.
     """
-    measured = _tasks(arrays, data, lambda x: x, "cosine", f"{e.dim}-d", e.photo_queries)
-    for bits in e.bits:
-        if bits <= e.dim:
-            itq = ITQ(bits=bits, seed=e.seed).fit(np.concatenate([arrays["train_photo"], arrays["train_sketch"]]))
-            measured += _tasks(arrays, data, itq.transform, "hamming", f"{bits}-bit", e.photo_queries)
+    width, distance = arrays["gallery"].shape[1], getattr(method, "distance", "cosine")
+    measured = _tasks(arrays, data, lambda x, domain: x, distance, f"{width}-d", e.photo_queries)
+    for bits, code in coders(arrays, e, method).items():
+        measured += _tasks(arrays, data, code, "hamming", f"{bits}-bit", e.photo_queries)
     return measured, {f"ap/{m['task']}/{m['representation']}": m.pop("ap") for m in measured if "ap" in m}
 
 
-def trace_function(data: Dataset, e: Experiment) -> Callable[[Student], dict[str, float]]:
+def coders(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any = None) -> dict[int, Coder]:
+    """Bits to a function that turns (N, d) embeddings of a domain into packed codes.
+
+    They are the method's own where it has some, else ITQ rotations of ``e.bits`` learned on the training embeddings
+    alone (section 4.1); lengths above the embedding's are left out.
+
+    Args:
+        arrays: ``train_photo`` and ``train_sketch``, (N, d) embeddings.
+    """
+    own = method and method.code(torch.from_numpy(arrays["train_photo"][:1]), 0)
+    if own is not None:
+
+        def code(x: np.ndarray, domain: int) -> np.ndarray:
+            with torch.inference_mode():
+                return pack(method.code(torch.from_numpy(x).to(device()), domain).cpu().numpy())
+
+        return {own.shape[1]: code}
+    train = np.concatenate([arrays["train_photo"], arrays["train_sketch"]])
+    fitted = {bits: ITQ(bits=bits, seed=e.seed).fit(train) for bits in e.bits if bits <= train.shape[1]}
+    return {bits: lambda x, domain, itq=itq: itq.transform(x) for bits, itq in fitted.items()}  # type: ignore[misc]
+
+
+def trace_function(data: Dataset, e: Experiment) -> Callable[[Any], dict[str, float]]:
     """What :func:`sakerepro.run` measures after each epoch when it is asked to: mAP@all of both tasks."""
 
-    def trace(student: Student) -> dict[str, float]:
-        arrays = {"query": embed(student, data.query, e.size), "gallery": embed(student, data.gallery, e.size)}
-        rows = _tasks(arrays, data, lambda x: x, "cosine", "", e.photo_queries)
+    def trace(method: Any) -> dict[str, float]:
+        arrays = {"query": embed(method, data.query, e.size), "gallery": embed(method, data.gallery, e.size)}
+        rows = _tasks(arrays, data, lambda x, domain: x, method.distance, "", e.photo_queries)
         return {r["task"]: r["value"] for r in rows if (r["metric"], r["convention"]) == ("mAP@all", "standard")}
 
     return trace
 
 
 def _tasks(
-    arrays: dict[str, np.ndarray], data: Dataset, code: Callable[[np.ndarray], np.ndarray], distance: str, name: str,
-    asking: int,
+    arrays: dict[str, np.ndarray], data: Dataset, code: Coder, distance: str, name: str, asking: int
 ) -> list[dict[str, Any]]:  # fmt: skip
     """ZS-SBIR, and ZS-PBIR with the first ``asking`` photos of each class as queries."""
-    gallery, labels = code(arrays["gallery"]), data.gallery.labels
-    tasks = {"ZS-SBIR": (code(arrays["query"]), gallery, data.query.labels, labels)}
+    gallery, labels = code(arrays["gallery"], PHOTO), data.gallery.labels
+    tasks = {"ZS-SBIR": (code(arrays["query"], SKETCH), gallery, data.query.labels, labels)}
     if asking:
         asks = np.isin(data.gallery.rows, photo_queries(data, asking)[0].rows)
         tasks["ZS-PBIR"] = (gallery[asks], gallery[~asks], labels[asks], labels[~asks])

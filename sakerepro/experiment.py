@@ -18,7 +18,6 @@ from .errors import ConfigError, near_misses
 from .files import short_hash
 
 CHOICES: dict[str, tuple[str, ...]] = {
-    "semantics": ("path", "thresholded"),
     "batch_norm": ("train", "frozen"),
     "augmentation": ("centred", "official", "none"),
     "precision": ("float32", "bfloat16"),
@@ -30,10 +29,10 @@ def _setting(default: Any, help: str) -> Any:
     return dataclasses.field(default=default, metadata={"help": help})
 
 
-def _typed(name: str, value: Any, want: type) -> Any:
+def typed(name: str, value: Any, want: type) -> Any:
     """The value as exactly the type of its setting: equal experiments are equal as JSON too, and so are their ids."""
     if want is tuple and isinstance(value, (list, tuple)):
-        return tuple(_typed(name, v, int) for v in value)
+        return tuple(typed(name, v, int) for v in value)
     if isinstance(value, bool) == (want is bool):
         if want is int and isinstance(value, numbers.Integral):
             return int(value)
@@ -49,6 +48,9 @@ class Experiment:
     """All settings of one run. The defaults are the paper's (section 4.1); where it is silent, the official code's."""
 
     preset: str = _setting("mini", "label of the preset that the settings came from")
+    method: str = _setting("SAKE", "a system of Table 1 (`sakerepro methods`), or MODULE:CLASS of one's own")
+    settings: tuple[tuple[str, Any], ...] = _setting((), "the method's own settings, those at their defaults left out")
+
     dataset: str = _setting("mini", "mini, sketchy-125x25, sketchy, tuberlin, or a folder")
     split: str = _setting("zeroshot", "zeroshot (TU-Berlin, mini), zeroshot1 or zeroshot2 (Sketchy), unseen.txt or "
                                       "random (a folder); empty: the usual one of the data set")
@@ -66,11 +68,6 @@ class Experiment:
     keep_bias: bool = _setting(True, "keep the pretrained classifier's bias (the official code drops it)")
     zero_head: bool = _setting(False, "start the benchmark head at zero")
     size: int = _setting(224, "side of the network's square input, in pixels")
-
-    lambda_sake: float = _setting(1.0, "weight of L_SAKE; 0 trains with L_benchmark alone")
-    lambda1: float = _setting(1.0, "weight of the teacher's logits in its signal")
-    lambda2: float = _setting(0.3, "weight of the semantic similarity in the teacher's signal; 0 is L_teacher")
-    semantics: str = _setting("path", "WordNet similarity: path (the paper) or thresholded (the official code)")
 
     epochs: int = _setting(20, "0 leaves the pretrained network as it is")
     steps: int = _setting(0, "training steps an epoch; 0: until the sketches or the photos are used up")
@@ -93,8 +90,11 @@ class Experiment:
     seed: int = _setting(0, "of the heads, the batches and the augmentation")
 
     def __post_init__(self) -> None:
+        object.__setattr__(self, "settings", tuple(sorted(dict(self.settings).items())))
         for f in dataclasses.fields(self):
-            object.__setattr__(self, f.name, _typed(f.name, getattr(self, f.name), type(f.default)))
+            if f.name == "settings":
+                continue
+            object.__setattr__(self, f.name, typed(f.name, getattr(self, f.name), type(f.default)))
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise ConfigError(f"{name} = {getattr(self, name)!r} is not known. "
@@ -115,27 +115,20 @@ class Experiment:
             raise ConfigError(f"bits = {bad[0]} has to be a multiple of 8 and at least 8.")
 
     @property
-    def method(self) -> str:
-        """The row of the paper's tables: pretrained, L_B, L_B + L_T or SAKE (which is L_B + L_SAKE)."""
-        if self.epochs == 0:
-            return "pretrained"
-        if self.lambda_sake == 0:
-            return "L_B"
-        return "L_B + L_T" if (self.lambda1, self.lambda2) == (1.0, 0.0) else "SAKE"
-
-    @property
     def id(self) -> str:
         """Readable name and hash of the content, such as ``mini-sake-64d-s0-0f3c91aa20d1``."""
-        method = self.method.rpartition("L_")[2].lower()
+        own = [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in self.settings]
+        what = re.sub(r"[^\w.=+-]+", "_", "-".join([self.method.rpartition(":")[2].lower(), *own]))[:60]
+        what += "" if self.epochs else "-untrained"
         where = self.split.replace("zeroshot", "zs") or re.sub(r"[^\w.]+", "_", self.dataset.rpartition("/")[2])
         where += "-pseudo" if self.pseudo_unseen else ""
         where += f"-{'outside' if self.outside_original else 'random'}{self.class_seed}" if self.random_unseen else ""
         content = {k: v for k, v in self.to_dict().items() if _LATER.get(k, _ALWAYS) != v}
-        return f"{self.preset}-{where}-{self.backbone}-{method}-{self.dim}d-s{self.seed}-{short_hash(content)}"
+        return f"{self.preset}-{where}-{self.backbone}-{what}-{self.dim}d-s{self.seed}-{short_hash(content)}"
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        return {**dataclasses.asdict(self), "bits": list(self.bits)}
+        return {**dataclasses.asdict(self), "bits": list(self.bits), "settings": dict(self.settings)}
 
     @classmethod
     def from_dict(cls, values: dict[str, Any]) -> Experiment:
@@ -148,7 +141,7 @@ class Experiment:
         for name in values:
             if name not in known:
                 raise ConfigError(f"Unknown setting {name!r}. {near_misses(name, known)}")
-        return cls(**values)
+        return cls(**{**values, "settings": tuple(dict(values.get("settings", ())).items())})
 
     def but(self, **changes: Any) -> Experiment:
         """A copy with some settings changed, checked like a new one."""
@@ -162,8 +155,8 @@ _LATER = {  # settings that came later: runs from before keep their ids
     "min_photos": 400, "outside_original": False, "photo_queries": 10, "teacher_data": "", "compile": False,
 }  # fmt: skip
 
-_LOWEST = {"dim": 1, "size": 8, "epochs": 0, "steps": 0, "batch_sketch": 1, "batch_photo": 1, "lambda_sake": 0.0,
-           "lambda1": 0.0, "lambda2": 0.0, "weight_decay": 0.0, "head_lr": 0.0, "teacher_epochs": 0, "class_seed": 0,
+_LOWEST = {"dim": 1, "size": 8, "epochs": 0, "steps": 0, "batch_sketch": 1, "batch_photo": 1, "weight_decay": 0.0,
+           "head_lr": 0.0, "teacher_epochs": 0, "class_seed": 0,
            "random_unseen": 0, "pseudo_unseen": 0, "min_photos": 0, "photo_queries": 0, "seed": 0}  # fmt: skip
 
 PRESETS: dict[str, dict[str, Any]] = {

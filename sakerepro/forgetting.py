@@ -16,9 +16,8 @@ import torch
 from torch import Tensor
 
 from .data.dataset import OriginalDomain
-from .embedding import apply
+from .embedding import apply, device, place
 from .kept import kept
-from .loop import device, place
 from .original import original_photos
 from .rows import Row
 from .runrows import run_row
@@ -120,7 +119,7 @@ def probe(run: Run, original: OriginalDomain) -> dict[str, dict[str, float]]:
     """
 
     def compute() -> dict[str, dict[str, float]]:
-        student, size = place(run.student()), run.experiment.size
+        student, size = place(run.network()), run.experiment.size
         train, val = (apply(student.backbone, student.backbone, s, size) for s in (original.train, original.val))
         with torch.inference_mode():
             short = [student.feature(torch.as_tensor(x, device=device())).cpu().numpy() for x in (train, val)]

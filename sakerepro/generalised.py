@@ -11,15 +11,15 @@ from typing import Any
 
 import numpy as np
 
-from .evaluation import KS, _entries
+from .data.dataset import PHOTO, SKETCH
+from .evaluation import KS, _entries, coders
 from .experiment import Experiment
-from .hashing import ITQ
 from .metrics import retrieval_metrics
 
 TASK = "GZS-SBIR"
 
 
-def generalised_metrics(arrays: Mapping[str, np.ndarray], e: Experiment) -> list[dict[str, Any]]:
+def generalised_metrics(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any = None) -> list[dict[str, Any]]:
     """Let sketches of unseen classes search among photos of unseen and of seen classes.
 
     The photos of seen classes are those of the training. Where a paper holds some of them out of the training for this
@@ -29,15 +29,16 @@ def generalised_metrics(arrays: Mapping[str, np.ndarray], e: Experiment) -> list
         arrays: embeddings (N, dim) and labels (N,) as of :meth:`Run.embeddings`: ``query``, ``gallery``,
             ``train_photo``, ``train_sketch`` and ``*_labels``.
         e: says the lengths of the binary codes; their rotation is learned on the training features alone.
+        method: says the distance of its embeddings (cosine without one) and may have codes of its own.
 
     Returns:
         One dict a measurement, as of :meth:`Run.metrics`, of the task ``GZS-SBIR`` in the standard convention. Beside
         mAP and P@k there is ``seen@k``: the share of photos of seen classes, all of them wrong, among the first k.
     """
-    rows = _measured(arrays, arrays, "cosine", f"{e.dim}-d")
-    for bits in (bits for bits in e.bits if bits <= e.dim):
-        itq = ITQ(bits=bits, seed=e.seed).fit(np.concatenate([arrays["train_photo"], arrays["train_sketch"]]))
-        codes = {name: itq.transform(arrays[name]) for name in ("query", "gallery", "train_photo")}
+    rows = _measured(arrays, arrays, getattr(method, "distance", "cosine"), f"{arrays['query'].shape[1]}-d")
+    domains = {"query": SKETCH, "gallery": PHOTO, "train_photo": PHOTO}
+    for bits, code in coders(arrays, e, method).items():
+        codes = {name: code(arrays[name], domain) for name, domain in domains.items()}
         rows += _measured(arrays, codes, "hamming", f"{bits}-bit")
     return rows
 

@@ -8,14 +8,10 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from .experiment import Experiment, preset
+from .experiment import Experiment
+from .methods import preset
 
-METHODS: dict[str, dict[str, Any]] = {  # what sets the compared methods apart; all else is equal
-    "pretrained": {"epochs": 0},
-    "L_B": {"lambda_sake": 0.0},
-    "L_B + L_T": {"lambda1": 1.0, "lambda2": 0.0},
-    "SAKE": {},
-}
+METHODS = ("pretrained", "L_B", "L_B + L_T", "SAKE")
 COMPARED = ("pretrained", "L_B", "SAKE")
 TASKS: dict[str, list[dict[str, str]]] = {  # the data sets and splits of a preset, in the order of Table 1
     "mini": [{"dataset": "mini", "split": "zeroshot"}],
@@ -65,7 +61,7 @@ def _each(
 ) -> list[Experiment]:
     """All methods with all settings and seeds; what is not trained depends on no seed but the first."""
     return [
-        preset(name, **{**METHODS[method], **setting, "seed": seed})
+        preset(name, method=method, **{**setting, "seed": seed})
         for setting in settings
         for method in methods
         for seed in (seeds[:1] if method == "pretrained" else seeds)
@@ -98,7 +94,7 @@ def _table3(name: str, seeds: Sequence[int]) -> list[Experiment]:
 
 
 def _table4(name: str, seeds: Sequence[int]) -> list[Experiment]:
-    return _each(name, seeds, tuple(METHODS), [_main(name, backbone=b) for b in BACKBONES[name]])
+    return _each(name, seeds, METHODS, [_main(name, backbone=b) for b in BACKBONES[name]])
 
 
 def _table5(name: str, seeds: Sequence[int]) -> list[Experiment]:
@@ -124,7 +120,8 @@ def _figure5(name: str, seeds: Sequence[int]) -> list[Experiment]:
 
 def _length(name: str, seeds: Sequence[int]) -> list[Experiment]:
     held_out = _main(name, **LENGTH[name])
-    return _each(name, seeds, ("L_B", "SAKE"), [held_out]) + [preset(name, **{**held_out, "epochs": 0})]
+    start = preset(name, method="pretrained", **{**held_out, "epochs": 0})
+    return [*_each(name, seeds, ("L_B", "SAKE"), [held_out]), start]
 
 
 ITEMS: dict[str, Maker] = {

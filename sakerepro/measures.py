@@ -9,12 +9,12 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
+from . import methods
 from .data import photo_queries
-from .embedding import apply, embed
+from .embedding import apply, embed, place
 from .errors import ConfigError
 from .hashing import ITQ
 from .kept import kept
-from .loop import place
 from .metrics import retrieval_metrics
 from .original import original_photos, original_wnids, outside_original
 from .retrieval import search
@@ -75,7 +75,7 @@ def _original_map(run: Run) -> float:
     inputs = {"weights": _sha(run, "weights.safetensors"), "photos": original_photos(run.experiment).fingerprint}
 
     def compute() -> float:
-        x, labels = embed(place(run.student()), photos, run.experiment.size), photos.labels
+        x, labels = embed(place(run.network()), photos, run.experiment.size), photos.labels
         place_in_class = np.array([np.sum(labels[:i] == label) for i, label in enumerate(labels)])
         asks = place_in_class < min(10, np.bincount(labels).min() // 2)
         return retrieval_metrics(x[asks], x[~asks], labels[asks], labels[~asks], ks=()).map_all
@@ -160,10 +160,10 @@ def pairs(runs: Iterable[Run]) -> list[Pair]:
         ConfigError: if one has no partner.
     """
     runs = list(runs)
-    baselines = {r.experiment: r for r in runs if r.experiment.method == "L_B"}
+    baselines = {r.experiment: r for r in runs if methods.label(r.experiment) == "L_B"}
     found = []
-    for run in (r for r in runs if r.experiment.method == "SAKE"):
-        if (partner := run.experiment.but(lambda_sake=0.0)) not in baselines:
+    for run in (r for r in runs if methods.label(r.experiment) == "SAKE"):
+        if (partner := methods.baseline(run.experiment)) not in baselines:
             raise ConfigError(f"{run.id} has no run with L_B beside it, and its gain is over that one. Give both.")
         found.append(Pair(run, baselines[partner]))
     return found

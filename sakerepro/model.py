@@ -21,6 +21,12 @@ class Student(nn.Module):
         self.seen_head = nn.Linear(dim, num_seen)  # W^B: alpha, beta
         self.original_head = nn.Linear(dim, num_original)  # W^I: zeta, eta
 
+    def features(self, images: Tensor, domain: Tensor | int) -> Tensor:
+        """(N, F) backbone features, before the feature layer; arguments as of :meth:`embed`."""
+        if not isinstance(domain, Tensor):
+            domain = images.new_full((len(images),), float(domain))
+        return self.backbone(images, domain)
+
     def embed(self, images: Tensor, domain: Tensor | int) -> Tensor:
         """Embed images.
 
@@ -31,9 +37,7 @@ class Student(nn.Module):
         Returns:
             (N, dim) embeddings, not normalised: cosine distance does that.
         """
-        if not isinstance(domain, Tensor):
-            domain = images.new_full((len(images),), float(domain))
-        return self.feature(self.backbone(images, domain))
+        return self.feature(self.features(images, domain))
 
     def forward(self, images: Tensor, domain: Tensor | int) -> tuple[Tensor, Tensor]:
         """Logits over the seen classes (N, C_S) and over the original classes (N, C_O)."""
@@ -120,3 +124,10 @@ def build_student(
             student.seen_head.bias.zero_()
     return student.requires_grad_(True)
 
+
+
+def freeze_batch_norm(network: nn.Module) -> None:
+    """Keep the statistics of batch norm as they are; its scale and shift are trained on."""
+    for module in network.modules():
+        if isinstance(module, nn.modules.batchnorm._BatchNorm):
+            module.eval()

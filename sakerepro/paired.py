@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from . import methods
 from .errors import ConfigError
 from .runs import Run
 
@@ -48,8 +49,9 @@ class Comparison:
 
 def compare_runs(a: Run, b: Run) -> Comparison:
     """Compare two runs; the test is only made where both ranked the same gallery for the same queries."""
-    mine, theirs = a.experiment.to_dict(), b.experiment.to_dict()
-    settings = {name: (mine[name], theirs[name]) for name in mine if mine[name] != theirs[name]}
+    mine, theirs = methods.flat(a.experiment), methods.flat(b.experiment)
+    names = dict.fromkeys([*mine, *theirs])
+    settings = {n: (mine.get(n), theirs.get(n)) for n in names if mine.get(n) != theirs.get(n)}
     key = ("task", "representation", "convention", "metric")
     other = {tuple(m[k] for k in key): m["value"] for m in b.metrics()}
     metrics = [

@@ -107,9 +107,9 @@ def _load_part(path: Path, stats: dict[str, Stat]) -> Part | None:
 
 def placed(run: Run) -> Any:
     """The run's network, on the device."""
-    from .loop import place
+    from .embedding import place
 
-    return place(run.student())
+    return place(run.network())
 
 
 def embed_images(student: Any, images: Sequence[np.ndarray], domain: int, size: int) -> np.ndarray:

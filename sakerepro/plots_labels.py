@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from matplotlib.figure import Figure
 
+from . import methods
 from .data.dataset import Dataset
 from .errors import ConfigError
 from .plots_style import LOOKS, SPARE, Look, above, lambda_name, name_of
@@ -34,24 +35,24 @@ def run_groups(runs: Sequence[Run]) -> dict[str, list[Run]]:
     groups: dict[Any, list[Run]] = {}
     for run in runs:
         groups.setdefault(run.experiment.but(seed=0), []).append(run)
-    methods = [e.method for e in groups]
+    values = {e: methods.flat(e) for e in groups}
     labels = {}
-    for e, method in zip(groups, methods, strict=True):
-        same = [o.to_dict() for o, m in zip(groups, methods, strict=True) if m == method]
-        differ = [k for k, v in e.to_dict().items() if any(o[k] != v for o in same)]
-        labels[e] = ", ".join([name_of(method), *(_setting(k, e.to_dict()[k]) for k in differ)])
+    for e, mine in values.items():
+        same = [v for o, v in values.items() if methods.label(o) == methods.label(e)]
+        differ = [k for k, v in mine.items() if any(o[k] != v for o in same)]
+        labels[e] = ", ".join([name_of(methods.label(e)), *(_setting(k, mine[k]) for k in differ)])
     return {labels[e]: members for e, members in groups.items()}
 
 
 def looks_of(groups: Mapping[str, Sequence[Run]]) -> dict[str, Look]:
     """A look for each group: the method's colour, and from its second group on a line and a marker of their own."""
     looks: dict[str, Look] = {}
-    methods = [members[0].experiment.method for members in groups.values()]
-    free = [spare for spare in SPARE if spare.marker not in {LOOKS[m].marker for m in methods}]
-    for label, method in zip(groups, methods, strict=True):
-        look = LOOKS[method]
+    kinds = [methods.label(members[0].experiment) for members in groups.values()]
+    free = [spare for spare in SPARE if spare.marker not in {LOOKS[m].marker for m in kinds}]
+    for label, kind in zip(groups, kinds, strict=True):
+        look = LOOKS[kind]
         if look in looks.values():
-            spare = free[(len(looks) - len(set(methods))) % len(free)]
+            spare = free[(len(looks) - len(set(kinds))) % len(free)]
             look = Look(look.color, spare.line, spare.marker, look.hatch)
         looks[label] = look
     return looks

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 
+from . import methods
 from .errors import ConfigError
 from .plots_labels import data_line
 from .plots_style import INK, MARKERS, PAGE, PALETTE, Picture, fitted, name_of, new_figure, paler, styled
@@ -97,7 +98,7 @@ def _maps(runs: list[Run], seed: int, max_points: int) -> Figure:
         low, high = every.min(0), every.max(0)
         for axis, what in ((left, "Photo"), (right, "Sketch (photos pale)")):
             _frame(axis, low, high)
-            axis.set_title(f"{name_of(run.experiment.method)}: {what}" if len(runs) > 1 else what)
+            axis.set_title(f"{name_of(methods.label(run.experiment))}: {what}" if len(runs) > 1 else what)
         _names(left, photos, p_labels, names)
         _names(right, sketches, s_labels, names)
     data_line(figure, runs)

@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
 
+from . import methods
 from .errors import ConfigError, DataError
 from .plots_data import class_frame, precision_by_recall
 from .plots_labels import data_line, data_title, looks_of, run_groups
@@ -138,14 +139,15 @@ def _start(groups: Groups, label: str, name: str) -> float | None:
     e = groups[label][0].experiment
     for members in groups.values():
         o = members[0].experiment
-        if o.method == "pretrained" and all(getattr(o, f) == getattr(e, f) for f in fields):
+        if methods.label(o) == "pretrained" and all(getattr(o, f) == getattr(e, f) for f in fields):
             return _measured(members, name)
     return None
 
 
 def _pretrained_line(axis: Axes, groups: Groups, looks: Mapping[str, Look], name: str) -> None:
     for label, members in groups.items():
-        value = _measured(members, name) if members[0].experiment.method == "pretrained" and name in _TRACED else None
+        untrained = methods.label(members[0].experiment) == "pretrained"
+        value = _measured(members, name) if untrained and name in _TRACED else None
         if value is not None:
             axis.axhline(value, color=looks[label].color, linestyle=looks[label].line, label=label)
 
@@ -206,13 +208,14 @@ def per_class_bars(run: Run, other: Run | None = None, *, k: int = 10) -> tuple[
     """
     frame = class_frame(run, other, k)
     place = np.arange(len(frame))
-    look = LOOKS[run.experiment.method]
+    name = methods.label(run.experiment)
+    look = LOOKS[name]
     figure, (axis,) = new_figure(COLUMN, max(2.9, 0.75 + 0.135 * len(frame)))  # the right name is 2 in long
-    axis.barh(place, frame["ap"], 0.72, color=paler(look.color, 0.45), label=f"{name_of(run.experiment.method)}, mean")
+    axis.barh(place, frame["ap"], 0.72, color=paler(look.color, 0.45), label=f"{name_of(name)}, mean")
     axis.hlines(place, frame["low"], frame["high"], color=INK, linewidth=0.8, label="quartiles of its queries")
     if other:
         axis.plot(frame["other_ap"], place, "D", color=INK, markerfacecolor="white", markersize=3.5,
-                  markeredgewidth=0.8, label=f"{name_of(other.experiment.method)}, mean")  # fmt: skip
+                  markeredgewidth=0.8, label=f"{name_of(methods.label(other.experiment))}, mean")  # fmt: skip
     axis.set_yticks(place, [name.replace("_", " ") for name in frame["class"]])
     axis.set_ylim(len(frame) - 0.4, -0.6)
     axis.set_xlim(left=0)

@@ -8,12 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from .data.dataset import SKETCH, ImageSet
+from .data.dataset import PHOTO, SKETCH, ImageSet
 from .drawing import pen_of
-from .embedding import embed
+from .embedding import embed, place
 from .errors import ConfigError, near_misses
-from .hashing import ITQ
-from .loop import place
+from .evaluation import Coder, coders
 from .retrieval import search
 from .runs import require_images
 
@@ -53,15 +52,14 @@ class Retriever:
         self.run, self.data, self.size, self.pen = run, data, e.size, pen_of(data.train_sketch)
         self.photos = data.gallery if photos is None else photos
         self.classes = tuple(data.unseen if classes is None else classes)
-        self.representations = (REAL, *(f"{b}-bit" for b in BITS if b <= e.dim))
-        self._student = place(run.student())
-        self._training = np.concatenate([arrays["train_photo"], arrays["train_sketch"]])
+        self._network = place(run.network())
+        self._coders: dict[int, Coder] = coders(arrays, e.but(bits=BITS), self._network)
         if features is None:
-            features = arrays["gallery"] if photos is None else embed(self._student, self.photos, self.size)
+            features = arrays["gallery"] if photos is None else embed(self._network, self.photos, self.size)
         if len(features) != len(self.photos):
             raise ConfigError(f"{len(features)} features do not fit {len(self.photos)} photos. Give one row a photo.")
+        self.representations = (REAL, *(f"{bits}-bit" for bits in self._coders))
         self._galleries: dict[str, np.ndarray] = {REAL: features}
-        self._hashes: dict[str, ITQ] = {}
         self._thumbnails: dict[int, bytes] = {}
 
     def embed(self, sketch: np.ndarray) -> np.ndarray:
@@ -78,7 +76,7 @@ class Retriever:
         if sketch.shape != (self.size, self.size):
             sketch = np.asarray(Image.fromarray(sketch).resize((self.size, self.size), Image.Resampling.BILINEAR))
         one = ImageSet(sketch[None, :, :, None], np.arange(1), np.zeros(1, np.int64), ("sketch",), SKETCH)
-        return embed(self._student, one, self.size)
+        return embed(self._network, one, self.size)
 
     def search(self, sketch: np.ndarray, k: int = 10, representation: str = REAL) -> pd.DataFrame:
         """The ``k`` photos nearest to a sketch.
@@ -101,8 +99,8 @@ class Retriever:
         gallery = self._gallery(representation)
         query = self.embed(sketch)
         if representation != REAL:
-            query = self._hashes[representation].transform(query)
-        distance = "cosine" if representation == REAL else "hamming"
+            query = self._coders[_bits(representation)](query, SKETCH)
+        distance = self._network.distance if representation == REAL else "hamming"
         index, distances = (a[0] for a in search(query, gallery, min(k, len(gallery)), distance))
         return pd.DataFrame({
             "rank": np.arange(1, len(index) + 1), "class": [self._class(p) for p in index], "distance": distances,
@@ -130,8 +128,9 @@ class Retriever:
             known = near_misses(representation, self.representations)
             raise ConfigError(f"{self.run.id} has no representation {representation!r}. {known}")
         if representation not in self._galleries:
-            bits = int(representation.removesuffix("-bit"))
-            itq = ITQ(bits=bits, seed=self.run.experiment.seed).fit(self._training)
-            self._hashes[representation] = itq
-            self._galleries[representation] = itq.transform(self._galleries[REAL])
+            self._galleries[representation] = self._coders[_bits(representation)](self._galleries[REAL], PHOTO)
         return self._galleries[representation]
+
+
+def _bits(representation: str) -> int:
+    return int(representation.removesuffix("-bit"))

@@ -11,7 +11,8 @@ import numpy as np
 import pandas as pd
 
 from .experiment import Experiment
-from .rows import Queries, Row, code_variant, rows_frame
+from .methods import label, setting
+from .rows import LAMBDAS, Queries, Row, code_variant, rows_frame
 from .runs import Run
 
 
@@ -22,14 +23,17 @@ def split_name(e: Experiment) -> str:
     return f"{e.split}-pseudo{e.class_seed}" if e.pseudo_unseen else e.split
 
 
+def _lambdas(e: Experiment) -> dict[str, float]:
+    return {name: setting(e, name) if e.method == "SAKE" and e.epochs else math.nan for name in LAMBDAS}
+
+
 def run_row(run: Run, metric: str, value: float, **fields: Any) -> Row:
     """One number of a run as a row; ``fields`` are the other columns where they are not those of the run."""
     e, origin = run.experiment, run.provenance()
     of_run: dict[str, Any] = dict(
-        dataset=Path(e.dataset).name, split=split_name(e), method=e.method, preset=e.preset,
-        representation=f"{e.dim}-d", backbone=e.backbone, lambda_sake=e.lambda_sake if e.epochs else math.nan,
-        lambda1=e.lambda1 if e.epochs else math.nan, lambda2=e.lambda2 if e.epochs else math.nan,
-        seed=e.seed, run=run.id, commit=origin["commit"], dirty=origin["dirty"],
+        dataset=Path(e.dataset).name, split=split_name(e), method=label(e), preset=e.preset,
+        representation=f"{e.dim}-d", backbone=e.backbone, **_lambdas(e), seed=e.seed,
+        run=run.id, commit=origin["commit"], dirty=origin["dirty"],
     )  # fmt: skip
     return Row(metric=metric, value=float(value), **{**of_run, **fields})
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import paths
+from . import methods, paths
 from .data import Dataset, load_dataset, photo_queries, pseudo_unseen, random_split
 from .errors import ConfigError, DataError, RunError, near_misses
 from .evaluation import evaluate, trace_function
@@ -20,11 +20,13 @@ from .files import lock, locked, read_json, sha256, sweep, write_folder_whole, w
 from .model import Student, build_student
 from .original import original_wnids, outside_original
 from .provenance import provenance
-from .semantics import semantic_similarity
 from .teachers import load_teacher
 
 if TYPE_CHECKING:
     import pandas as pd
+
+    from .backbones import Classifier
+    from .methods import Method
 
 FILES = ("experiment.json", "history.csv", "metrics.json", "embeddings.npz", "weights.safetensors")
 
@@ -73,8 +75,8 @@ class Run:
         """The data that the run was trained and measured on."""
         return experiment_data(self.experiment)
 
-    def student(self) -> Student:
-        """The trained network, in eval mode.
+    def network(self) -> Method:
+        """The trained method, in eval mode: ``embed(images, domain)`` and all else that a method does.
 
         Raises:
             RunError: if the weights are not what the run wrote.
@@ -82,18 +84,21 @@ class Run:
         import torch
 
         from .backbones import build_classifier, teacher_architecture
+        from .model import Student
         from .weights import read_weights
 
         file = self.folder / "weights.safetensors"
         if sha256(file) != self.provenance()["files"]["weights.safetensors"]["sha256"]:
             raise RunError(f"{file}: is not what the run wrote. Remove {self.folder}; the same command makes it again.")
-        weights = read_weights(file)
-        name = self.experiment.backbone
-        with torch.random.fork_rng(devices=[]):  # of its shape is enough: the run's weights take every place
-            teacher = build_classifier(teacher_architecture(name), len(weights["original_head.bias"]))
-        student = build_student(name, dim=self.experiment.dim, num_seen=len(weights["seen_head.bias"]), teacher=teacher)
-        student.load_state_dict(weights)
-        return student.eval()
+        weights, e = read_weights(file), self.experiment
+        seen, original = (len(weights[f"student.{head}_head.bias"]) for head in ("seen", "original"))
+        with torch.random.fork_rng(devices=[]):  # only the architecture matters: all weights are overwritten below
+            backbone = build_classifier(teacher_architecture(e.backbone), original).backbone
+            backbone = backbone.with_gates() if e.backbone.startswith("cse_") else backbone
+            student = Student(backbone, e.dim, seen, original)
+            method = methods.class_of(e.method)(e, student, methods.Side(("",) * seen, vectors=weights.get("vectors")))
+        method.load_state_dict(weights)
+        return method.eval()
 
 
 def experiment_data(e: Experiment) -> Dataset:
@@ -155,6 +160,7 @@ def run(experiment: Experiment, trace: bool = False) -> Run:
     Raises:
         SakeError: of whatever stands in the way; what was finished stays.
     """
+    experiment = methods.checked(experiment)
     if found := find(experiment):
         _same_data(found)
         return found
@@ -182,34 +188,41 @@ def require_images(run: Run, fingerprint: str) -> None:
 
 
 def _make(e: Experiment, folder: Path, trace: bool) -> Run:
-    from .training import train_student
+    from .training import train
 
     started = time.time()
     data = experiment_data(e)
     if e.photo_queries:
         photo_queries(data, e.photo_queries)  # a class with too few photos is found now, not after the training
     teacher, wnids, source = load_teacher(e)
-    similarity = semantic_similarity(data.seen, wnids, rule=e.semantics, dataset=e.dataset)
-    student = build_student(
-        e.backbone, dim=e.dim, num_seen=len(data.seen), teacher=teacher, keep_bias=e.keep_bias, zero_head=e.zero_head,
-        seed=e.seed,
-    )  # fmt: skip
+    method = methods.class_of(e.method)(e, _student(e, data, teacher), methods.Side(data.seen, teacher, wnids))
     work = folder.with_name(f".work-{folder.name}")
     _same_inputs(work, {"data": data.fingerprint, "teacher": source["sha256"]})
     sweep(folder)
     tracer = trace_function(data, e) if trace else None
-    history = train_student(student, teacher, data, similarity, e, work / "checkpoint.pt", tracer)
+    history = train(method, data, e, work / "checkpoint.pt", tracer)
     trained = time.time()
-    metrics, arrays = evaluate(student, data, e)
+    metrics, arrays = evaluate(method, data, e)
     with write_folder_whole(folder) as new:
-        _write(new, e, history, metrics, arrays, student)
+        _write(new, e, history, metrics, arrays, method)
         write_json(new / "provenance.json", provenance(
-            seed=e.seed, command=" ".join(sys.argv), data=data.fingerprint, teacher=source,
+            seed=e.seed, command=" ".join(sys.argv), data=data.fingerprint, teacher=source, version=method.version,
             seconds=round(time.time() - started, 1), seconds_training=round(trained - started, 1), finished=time.time(),
             files={n: {"bytes": (new / n).stat().st_size, "sha256": sha256(new / n)} for n in FILES},
         ))  # fmt: skip
     shutil.rmtree(work, ignore_errors=True)
     return open_run(folder)
+
+
+def _student(e: Experiment, data: Dataset, teacher: Classifier) -> Student:
+    """The network that a method starts from: pretrained, or for methods on features that of their baseline's run."""
+    if "features" in methods.class_of(e.method).needs:
+        base = methods.setting(e, "features")
+        return run(methods.change(e, method=base)).network().student.requires_grad_(False)
+    return build_student(
+        e.backbone, dim=e.dim, num_seen=len(data.seen), teacher=teacher, keep_bias=e.keep_bias, zero_head=e.zero_head,
+        seed=e.seed,
+    )  # fmt: skip
 
 
 def _same_inputs(work: Path, inputs: dict[str, str]) -> None:
@@ -224,7 +237,7 @@ def _same_inputs(work: Path, inputs: dict[str, str]) -> None:
 
 def _write(
     new: Path, e: Experiment, history: list[dict[str, float]], metrics: list[dict[str, Any]],
-    arrays: dict[str, np.ndarray], student: Student,
+    arrays: dict[str, np.ndarray], method: Method,
 ) -> None:  # fmt: skip
     import pandas as pd
     from safetensors.torch import save_file
@@ -233,7 +246,7 @@ def _write(
     write_text(new / "history.csv", pd.DataFrame(history).to_csv(index=False))
     write_json(new / "metrics.json", metrics)
     np.savez(new / "embeddings.npz", **arrays)  # type: ignore[arg-type]
-    save_file({k: v.contiguous().cpu() for k, v in student.state_dict().items()}, new / "weights.safetensors")
+    save_file({k: v.contiguous().cpu() for k, v in method.state_dict().items()}, new / "weights.safetensors")
 
 
 def run_folders() -> list[Path]:

@@ -1,11 +1,24 @@
-"""Training the teacher (only where no pretrained one is at hand) and the student."""
+"""Training a method: the step, the loop, and how it goes on after a kill.
+
+Everything random in a step is a pure function of (seed, epoch, step): which images, how they are augmented, what
+dropout drops. So a checkpoint needs no generator's state, and an interrupted training ends with the same weights as one
+that was not interrupted, bit for bit on the same machine.
+"""
 
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Callable
+import functools
+import os
+import sys
+import time
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from pathlib import Path
 from types import MethodType
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
@@ -13,24 +26,320 @@ from torch import Tensor, nn
 
 from .backbones import Backbone, Classifier
 from .data.augmentation import augment, draw_transforms, fill_value
-from .data.batches import epoch_batches
+from .data.batches import generator
 from .data.dataset import Dataset, ImageSet, OriginalDomain
+from .embedding import apply, device, place, top1
+from .errors import RunError
 from .experiment import Experiment
-from .loop import Batch, Task, device, fit, generator, place
-from .losses import benchmark_loss, sake_loss
-from .model import Student
+from .files import sweep, write_whole
+from .losses import benchmark_loss
+
+if TYPE_CHECKING:
+    from .methods.contract import Features, Method
+
+CHECKPOINT_SECONDS = 30.0  # at least; more where saving itself is slow
+
+
+@dataclass
+class Batch:
+    """What one step sees, photos first."""
+
+    images: Tensor  # (N, 3, S, S) normalised; (N, F) features for methods on frozen features
+    labels: Tensor  # (N,) int64
+    domain: Tensor  # (N,) float, 0 photo, 1 sketch
+    photos: int  # how many of the N are photos
+    names: list[str] = field(repr=False)  # (N,) for error messages
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        images, labels, domain = (t.to(device, non_blocking=True) for t in (self.images, self.labels, self.domain))
+        return Batch(images, labels, domain, self.photos, self.names)
+
+
+class Optimisers:
+    """One or more optimisers by name, behind the interface of one."""
+
+    def __init__(self, **named: torch.optim.Optimizer) -> None:
+        self.named = named
+
+    def __getitem__(self, name: str) -> torch.optim.Optimizer:
+        return self.named[name]
+
+    @property
+    def param_groups(self) -> list[dict[str, Any]]:
+        """The groups of all optimisers, in order."""
+        return [group for one in self.named.values() for group in one.param_groups]
+
+    def zero_grad(self) -> None:
+        """Forget all gradients."""
+        for one in self.named.values():
+            one.zero_grad(set_to_none=True)
+
+    def step(self) -> None:
+        """One step of every optimiser."""
+        for one in self.named.values():
+            one.step()
+
+    def state_dict(self) -> dict[str, Any]:
+        """The states by name."""
+        return {name: one.state_dict() for name, one in self.named.items()}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Restore what :meth:`state_dict` gave."""
+        for name, one in self.named.items():
+            one.load_state_dict(state[name])
+
+
+def descend(
+    losses: Callable[[Batch], dict[str, Tensor]], batch: Batch, optimisers: Optimisers
+) -> dict[str, Tensor]:  # fmt: skip
+    """Forward, backward and step for ``losses(batch)["loss"]``; the losses, detached."""
+    optimisers.zero_grad()
+    found = losses(batch)
+    found["loss"].backward()
+    optimisers.step()
+    return {name: value.detach() for name, value in found.items()}
+
+
+Maker = Callable[[Any, np.random.Generator], Batch]  # an entry of a plan and random numbers -> batch
+Plan = Callable[[int], Sequence[Any]]  # epoch -> one entry a step
+
+
+def train(
+    method: Method,
+    data: Dataset,
+    e: Experiment,
+    checkpoint: Path,
+    trace: Callable[[Method], dict[str, float]] | None = None,
+    aligned: Tensor | None = None,
+) -> list[dict[str, float]]:
+    """Train a method in place, from its checkpoint if there is one; return the history.
+
+    Args:
+        method: left in eval mode, with the weights of the selected epoch.
+        data: its seen classes are trained on, its validation sketches give ``val_top1``.
+        e: all settings.
+        checkpoint: file that is kept up to date, and read to go on. Two processes must not share one.
+        trace: measures more after each epoch, into the history; never used for a choice.
+        aligned: (M,) row of the photo that each training sketch was drawn from, -1 if unknown.
+
+    Returns:
+        One row an epoch: mean losses and what was measured after it.
+
+    Raises:
+        RunError: if a loss is not finite, with the step and the files of its batch, or if the checkpoint is damaged.
+    """
+    place(method)
+    speed_up(method, e)
+    validated = method.classifies and len(data.val_sketch) > 0
+    sets = data.train_photo, data.train_sketch
+
+    def features() -> Features:
+        return training_features(method, data, e.size, aligned)
+
+    if "features" in method.needs:
+        features = functools.cache(features)  # the backbone is frozen
+
+    def make(index: tuple[np.ndarray, np.ndarray], rng: np.random.Generator) -> Batch:
+        drawn = list(zip(sets, index[::-1], strict=True))
+        if "features" in method.needs:
+            return feature_batch(drawn, features())
+        return make_batch(drawn, e.size, e.augmentation, method.backbone, rng)
+
+    def after_epoch() -> dict[str, float]:
+        found = {}
+        if validated:
+            found["val_top1"] = top1(method.seen_logits, method, data.val_sketch, e.size)
+        return found | (trace(method) if trace else {})
+
+    score = "val_top1" if e.select == "val" and validated else ""
+    history = fit(method, lambda epoch: method.plan(data, epoch), make, after_epoch, checkpoint, method.epochs, e.seed,
+                  label=e.method, score=score, features=features)  # fmt: skip
+    method.eval()
+    return history
+
+
+def fit(
+    method: Any, plan: Plan, make: Maker, after_epoch: Callable[[], dict[str, float]], checkpoint: Path, epochs: int,
+    seed: int, *, label: str = "training", score: str = "", features: Any = None,
+) -> list[dict[str, float]]:  # fmt: skip
+    """The loop: learning rate, forward, backward, step, checkpoint.
+
+    Args:
+        method: has ``optimisers()``, ``begin``, ``rate(epoch)``, ``before_epoch`` and ``step(batch, optimisers)``.
+        plan: what each step of an epoch reads.
+        make: turns an entry of the plan into a batch; perhaps in a thread.
+        after_epoch: measures into the history.
+        checkpoint: as in :func:`train`.
+        epochs, seed: how long, and with which random numbers.
+        label: before the progress bar.
+        score: column of the history whose best epoch is kept; empty: the last epoch.
+        features: gives the features of the training images as the network is now.
+    """
+    optimisers = method.optimisers()
+    progress = Progress(method, optimisers, checkpoint, epochs=epochs, seed=seed, label=label, score=score)
+    if progress.fresh:
+        method.begin(features)
+    for epoch in progress.epochs():  # goes on where it was
+        progress.set_rate(method.rate(epoch))
+        if progress.step == 0:
+            method.before_epoch(epoch, features)
+        method.train()
+        for batch in progress.steps(plan(epoch), make):
+            losses = method.step(batch, optimisers)
+            progress.record(losses, batch)  # a checkpoint every 30 s
+        progress.end_epoch(after_epoch())
+    return progress.finish()
+
+
+class Progress:
+    """Where a training stands: epoch, step, sums of the losses, history, best weights; on disk and on a bar."""
+
+    def __init__(
+        self, method: nn.Module, optimisers: Optimisers, checkpoint: Path, *, epochs: int, seed: int, label: str,
+        score: str,
+    ) -> None:  # fmt: skip
+        self.method, self.optimisers, self.checkpoint = method, optimisers, checkpoint
+        self.total, self.seed, self.label, self.score = epochs, seed, label, score
+        self.bar: Any = None
+        self.saved_at, self.cost = time.monotonic(), 0.0
+        sweep(checkpoint)
+        state = self._load()
+        self.fresh = state is None
+        first_rates = [group["lr"] for group in optimisers.param_groups]
+        self.state: dict[str, Any] = state or {
+            "epoch": 0, "step": 0, "sums": {}, "history": [], "best": None, "first_rates": first_rates,
+        }  # fmt: skip
+
+    @property
+    def step(self) -> int:
+        """Steps of the epoch that are done."""
+        return self.state["step"]
+
+    def epochs(self) -> Iterator[int]:
+        """The epochs that are left."""
+        while self.state["epoch"] < self.total:
+            self.started = time.monotonic()
+            yield self.state["epoch"]
+
+    def set_rate(self, factor: float) -> None:
+        """Set every learning rate to its first value times a factor."""
+        for group, first in zip(self.optimisers.param_groups, self.state["first_rates"], strict=True):
+            group["lr"] = float(first * factor)  # a numpy number could not be read back from a checkpoint
+
+    def steps(self, plan: Sequence[Any], make: Maker) -> Iterator[Batch]:
+        """The batches that are left of an epoch, on the device, with dropout seeded for each."""
+        from tqdm import tqdm
+
+        epoch, self.length = self.state["epoch"], len(plan)
+        if self.bar is None:
+            self.bar = tqdm(total=self.total * len(plan), initial=epoch * len(plan) + self.state["step"],
+                            desc=self.label, unit="step", mininterval=0.5 if sys.stderr.isatty() else 10)  # fmt: skip
+        ahead = prefetch(lambda i: make(plan[i], generator(self.seed, epoch, i)), self.state["step"], len(plan))
+        for step, batch in ahead:
+            _seed_dropout(int(generator(self.seed, epoch, step, 1).integers(2**62)))
+            yield batch.to(device())
+
+    def record(self, losses: dict[str, Tensor], batch: Batch) -> None:
+        """Add the losses of a finished step; write a checkpoint when one is due.
+
+        Raises:
+            RunError: if a loss is not finite.
+        """
+        state = self.state
+        for name, value in losses.items():
+            if not torch.isfinite(value):
+                raise RunError(
+                    f"{name} is {value.item()} in epoch {state['epoch'] + 1}, step {state['step'] + 1}. Its batch: "
+                    f"{', '.join(batch.names[:6])} ... ({len(batch.names)} images). Nothing was lost: the last "
+                    "checkpoint stands. Try a lower lr, zero_head=True, batch_norm='frozen' or precision='float32'."
+                )
+            state["sums"][name] = state["sums"].get(name, 0.0) + value.item()
+        state["step"] += 1
+        self.bar.update()
+        if time.monotonic() - self.saved_at > max(CHECKPOINT_SECONDS, 50 * self.cost):
+            self._save()
+
+    def end_epoch(self, measured: dict[str, float]) -> None:
+        """Add a row to the history, keep the best weights, write a checkpoint."""
+        state = self.state
+        row = {"epoch": state["epoch"] + 1, "lr": self.optimisers.param_groups[0]["lr"]}
+        row |= {name: total / self.length for name, total in state["sums"].items()}
+        row |= {name: float(value) for name, value in measured.items()}
+        row["seconds"] = round(time.monotonic() - self.started, 2)
+        state["history"].append(row)
+        if self.score and (state["best"] is None or row[self.score] > state["best"]["score"]):
+            weights = {k: v.detach().clone() for k, v in self.method.state_dict().items()}
+            state["best"] = {"score": row[self.score], "weights": weights}
+        state |= {"epoch": state["epoch"] + 1, "step": 0, "sums": {}}
+        self._save()
+        self.bar.set_postfix({k: f"{v:.3f}" for k, v in row.items() if k.startswith(("loss", "val"))})
+
+    def finish(self) -> list[dict[str, float]]:
+        """Put the best weights in place and return the history."""
+        if self.bar is not None:
+            self.bar.close()
+        if self.score and self.state["best"]:
+            self.method.load_state_dict(self.state["best"]["weights"])
+        return self.state["history"]
+
+    def _save(self) -> None:
+        started = time.monotonic()
+        whole = {**self.state, "network": self.method.state_dict(), "optimiser": self.optimisers.state_dict()}
+        with write_whole(self.checkpoint) as temporary:
+            torch.save(whole, temporary)
+        self.saved_at = time.monotonic()
+        self.cost = self.saved_at - started
+
+    def _load(self) -> dict[str, Any] | None:
+        """Restore network and optimisers; the rest of the state, or None if there is no checkpoint."""
+        if not self.checkpoint.is_file():
+            return None
+        try:
+            with zipfile.ZipFile(self.checkpoint) as archive:  # torch does not compare checksums
+                if archive.testzip():
+                    raise ValueError("checksum")
+            state = torch.load(self.checkpoint, map_location=device(), weights_only=True)
+            self.method.load_state_dict(state.pop("network"))
+            self.optimisers.load_state_dict(state.pop("optimiser"))
+        except Exception as error:
+            raise RunError(
+                f"{self.checkpoint}: the checkpoint is damaged ({type(error).__name__}). Remove this file to train the "
+                "run from its beginning; other runs are not touched."
+            ) from error
+        return state
+
+
+def prefetch(make: Callable[[int], Batch], first: int, count: int) -> Iterator[tuple[int, Batch]]:
+    """(step, batch) from ``first`` on; where a core is idle, the next two are made during a step."""
+    if not _idle_core():
+        yield from ((step, make(step)) for step in range(first, count))
+        return
+    with ThreadPoolExecutor(2) as pool:
+        ahead = {s: pool.submit(make, s) for s in range(first, min(first + 2, count))}
+        for step in range(first, count):
+            batch = ahead.pop(step).result()
+            if step + 2 < count:
+                ahead[step + 2] = pool.submit(make, step + 2)
+            yield step, batch
+
+
+def _idle_core() -> bool:
+    """Whether a core is idle while the network works; without one, a thread beside it costs more than it saves."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return device().type != "cpu" or cores > torch.get_num_threads()
+
+
+def _seed_dropout(seed: int) -> None:
+    """Like ``torch.manual_seed``, without the stack trace it stores for every lazily initialised accelerator."""
+    torch.default_generator.manual_seed(seed)
+    if torch.cuda.is_available():
+        torch.cuda.manual_seed_all(seed)
 
 
 def autocast(precision: str) -> contextlib.AbstractContextManager[object]:
     """Autocast to bfloat16, or nothing."""
     return torch.autocast(device().type, torch.bfloat16, enabled=precision == "bfloat16")
-
-
-def freeze_batch_norm(network: nn.Module) -> None:
-    """Keep the statistics of batch norm as they are; its scale and shift are trained on."""
-    for module in network.modules():
-        if isinstance(module, nn.modules.batchnorm._BatchNorm):
-            module.eval()
 
 
 def strided_depthwise_in_float32(network: nn.Module) -> None:
@@ -50,11 +359,18 @@ def strided_depthwise_in_float32(network: nn.Module) -> None:
             module.forward = MethodType(forward, module)  # type: ignore[method-assign]  # a deep copy gets its own
 
 
-def speed_up(network: Student | Classifier, experiment: Experiment) -> None:
-    """Make training steps of a network faster, in place; what it computes stays within rounding."""
+def speed_up(network: Any, e: Experiment) -> None:
+    """Make training steps of a network with a ``backbone`` faster, in place; results stay within rounding."""
     strided_depthwise_in_float32(network)
-    if experiment.compile:
+    if e.compile:
         network.backbone.body.compile()
+
+
+def frozen(teacher: Classifier, e: Experiment) -> Classifier:
+    """The teacher on the device, in eval mode, without gradients."""
+    place(teacher).eval().requires_grad_(False)
+    speed_up(teacher, e)
+    return teacher
 
 
 def make_batch(
@@ -82,123 +398,77 @@ def make_batch(
     )
 
 
+def training_features(method: Any, data: Dataset, size: int, aligned: Tensor | None = None) -> Features:
+    """Backbone features of the training photos and sketches, not augmented, on the device."""
+    from .methods.contract import Features
+
+    was = method.training
+    method.eval()
+    photo, sketch = (
+        torch.from_numpy(apply(method.features, method.backbone, images, size)).to(device())
+        for images in (data.train_photo, data.train_sketch)
+    )
+    method.train(was)
+    labels = (torch.from_numpy(images.labels).to(device()) for images in (data.train_photo, data.train_sketch))
+    return Features(photo, next(labels), sketch, next(labels), aligned)
+
+
+def feature_batch(sets: list[tuple[ImageSet, np.ndarray]], features: Features) -> Batch:
+    """As :func:`make_batch`, of frozen features in place of images."""
+    (photos, p), (sketches, s) = sets
+    rows = torch.cat([features.photo[p], features.sketch[s]])
+    labels = torch.cat([features.photo_labels[p], features.sketch_labels[s]])
+    domain = torch.cat([rows.new_zeros(len(p)), rows.new_ones(len(s))])
+    names = [photos.names[i] for i in p] + [sketches.names[i] for i in s]
+    return Batch(rows, labels, domain, len(p), names)
+
+
+class Pretraining(nn.Module):
+    """Classification of the original domain. Stands in for pretraining on ImageNet where the world is generated."""
+
+    def __init__(self, network: Classifier, epochs: int) -> None:
+        super().__init__()
+        self.network, self.total = network, epochs
+
+    def optimisers(self) -> Optimisers:
+        """AdamW on everything."""
+        return Optimisers(adamw=torch.optim.AdamW(self.network.parameters(), lr=2e-3, weight_decay=0.05))
+
+    def rate(self, epoch: int) -> float:
+        """Cosine decay to 0."""
+        return 0.5 * (1 + np.cos(np.pi * epoch / self.total))
+
+    def begin(self, features: Any) -> None:
+        """Nothing comes before the first epoch."""
+
+    def before_epoch(self, epoch: int, features: Any) -> None:
+        """Nothing changes between epochs."""
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """Cross-entropy to the true class."""
+        return {"loss": benchmark_loss(self.network(batch.images), batch.labels)}
+
+    def step(self, batch: Batch, optimisers: Optimisers) -> dict[str, Tensor]:
+        """One descent."""
+        return descend(self.losses, batch, optimisers)
+
+
 def train_teacher(
     teacher: Classifier, original: OriginalDomain, *, size: int, epochs: int, seed: int, checkpoint: Path
 ) -> list[dict[str, float]]:
-    """Train a classifier on the photos of the original domain, in place; return its history.
-
-    The paper takes a network pretrained on ImageNet; this stands in for that where the world is generated.
-    """
+    """Train a classifier on the photos of the original domain, in place; return its history."""
     network = place(teacher)
 
     def plan(epoch: int) -> list[np.ndarray]:
-        network.train()
         order = generator(seed, epoch, 2**31).permutation(len(original.train))
         return np.array_split(order, max(1, len(order) // 64))
 
-    def losses(batch: Batch) -> dict[str, Tensor]:
-        return {"loss": benchmark_loss(network(batch.images), batch.labels)}
+    def make(index: np.ndarray, rng: np.random.Generator) -> Batch:
+        return make_batch([(original.train, index)], size, "centred", network.backbone, rng)
 
-    def after_epoch(epoch: int) -> dict[str, float]:
-        from .embedding import top1
-
+    def after_epoch() -> dict[str, float]:
         return {"val_top1": top1(lambda x, d: network(x), network, original.val, size)}
 
-    task = Task(
-        network, torch.optim.AdamW(network.parameters(), lr=2e-3, weight_decay=0.05), plan,
-        lambda index, rng: make_batch([(original.train, index)], size, "centred", network.backbone, rng),
-        losses, lambda epoch: 0.5 * (1 + np.cos(np.pi * epoch / epochs)), epochs, seed, after_epoch,
-    )  # fmt: skip
-    history = fit(task, checkpoint, "teacher")
+    history = fit(Pretraining(network, epochs), plan, make, after_epoch, checkpoint, epochs, seed, label="teacher")
     network.eval()
-    return history
-
-
-def student_losses(
-    student: Student, teacher: Classifier, similarity: Tensor, experiment: Experiment
-) -> Callable[[Batch], dict[str, Tensor]]:
-    """The objective ``L_benchmark + lambda_SAKE * L_SAKE`` (section 3.4) as a function of a batch."""
-
-    def losses(batch: Batch) -> dict[str, Tensor]:
-        n = batch.photos
-        with autocast(experiment.precision):
-            seen_logits, original_logits = student(batch.images, batch.domain)
-            if experiment.lambda_sake:
-                with torch.no_grad():
-                    # photos only: the teacher has never seen a sketch (section 3.4)
-                    teacher_logits = teacher(batch.images[:n])
-        loss_b = benchmark_loss(seen_logits.float(), batch.labels)
-        if not experiment.lambda_sake:
-            return {"loss": loss_b, "loss_benchmark": loss_b.detach()}
-        loss_s = sake_loss(
-            original_logits[:n].float(), teacher_logits.float(), similarity[batch.labels[:n]],
-            lambda1=experiment.lambda1, lambda2=experiment.lambda2,
-        )  # fmt: skip
-        total = loss_b + experiment.lambda_sake * loss_s
-        return {"loss": total, "loss_benchmark": loss_b.detach(), "loss_sake": loss_s.detach()}
-
-    return losses
-
-
-def train_student(
-    student: Student,
-    teacher: Classifier,
-    data: Dataset,
-    similarity: np.ndarray,
-    experiment: Experiment,
-    checkpoint: Path,
-    trace: Callable[[Student], dict[str, float]] | None = None,
-) -> list[dict[str, float]]:
-    """Fine-tune the student in place (section 3.4 and 4.1); return its history.
-
-    Args:
-        student: made by :func:`sakerepro.build_student`; left in eval mode, with the selected epoch's weights.
-        teacher: frozen; sees the same augmented photos.
-        data: its seen classes are trained on, its validation sketches give ``val_top1``.
-        similarity: (C_S, C_O) semantic matrix in [0, 1].
-        experiment: all settings.
-        checkpoint: file to go on from.
-        trace: measures more after each epoch, into the history; never used for a choice.
-    """
-    e = experiment
-    place(student)
-    place(teacher).eval().requires_grad_(False)
-    speed_up(student, e)
-    speed_up(teacher, e)
-    head = [*student.seen_head.parameters()]
-    rest = [p for p in student.parameters() if all(p is not q for q in head)]
-    optimiser = torch.optim.Adam(
-        [{"params": rest, "lr": e.lr}, {"params": head, "lr": e.lr * e.head_lr}], weight_decay=e.weight_decay
-    )
-
-    def ready(epoch: int) -> None:
-        student.train()
-        if e.batch_norm == "frozen":
-            freeze_batch_norm(student)
-
-    def plan(epoch: int) -> list[tuple[np.ndarray, np.ndarray]]:
-        ready(epoch)
-        return epoch_batches(
-            len(data.train_sketch), len(data.train_photo), e.batch_sketch, e.batch_photo,
-            seed=e.seed, epoch=epoch, steps=e.steps or None,
-        )  # fmt: skip
-
-    def prepare(index: tuple[np.ndarray, np.ndarray], rng: np.random.Generator) -> Batch:
-        sets = [(data.train_photo, index[1]), (data.train_sketch, index[0])]
-        return make_batch(sets, e.size, e.augmentation, student.backbone, rng)
-
-    def after_epoch(epoch: int) -> dict[str, float]:
-        from .embedding import top1
-
-        measured = {}
-        if len(data.val_sketch):
-            measured["val_top1"] = top1(lambda x, d: student(x, d)[0], student, data.val_sketch, e.size)
-        return measured | (trace(student) if trace else {})
-
-    loss = student_losses(student, teacher, torch.from_numpy(similarity).to(device()), e)
-    rate = lambda epoch: (e.lr_end / e.lr) ** (epoch / e.epochs)  # noqa: E731
-    score = "val_top1" if e.select == "val" and len(data.val_sketch) else ""
-    task = Task(student, optimiser, plan, prepare, loss, rate, e.epochs, e.seed, after_epoch, score)
-    history = fit(task, checkpoint, e.method)
-    student.eval()
     return history

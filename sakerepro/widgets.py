@@ -15,9 +15,10 @@ import numpy as np
 import pandas as pd
 import traitlets
 
+from . import methods
 from .drawing import Stroke, example_strokes, render
 from .errors import ConfigError, SakeError, near_misses
-from .experiment import preset as preset_experiment
+from .methods import preset as preset_experiment
 from .plots_labels import data_line, is_generated, run_data
 from .plots_style import PAGE, Picture, fitted, new_figure, style
 from .retriever import REAL, Retriever
@@ -139,7 +140,7 @@ class DrawAndRetrieve(ipywidgets.VBox):
     def titles(self) -> list[str]:
         """What each strip of photos is: method and representation."""
         runs, kind = [r.run for r in self.retrievers], self.representation.value
-        methods = [run.experiment.method for run in runs]
+        methods = [methods.label(run.experiment) for run in runs]
         titles = []
         for run, method in zip(runs, methods, strict=True):
             name = method if methods.count(method) == 1 else f"{method} {run.id.rpartition('-')[2]}"
@@ -244,6 +245,6 @@ def choose_runs(preset: str = "mini", run: str = "", other: str = "") -> list[Ru
         return [first]
     if other:
         return [first, named_run(other)]
-    plain = first.experiment.but(lambda_sake=0.0)
+    plain = methods.baseline(first.experiment)
     second = find(plain) if run or plain == first.experiment else find_or_make(plain)
     return [first] if second is None or second.id == first.id else [first, second]

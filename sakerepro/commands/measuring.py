@@ -82,8 +82,8 @@ def add(commands: Any) -> None:
 
 
 def _evaluate(arguments: argparse.Namespace) -> None:
+    from ..embedding import place
     from ..evaluation import evaluate
-    from ..loop import place
     from ..runs import experiment_data, named_run
 
     r = named_run(arguments.run)
@@ -94,7 +94,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         changes = {**plain, "dataset": absolute(arguments.dataset), **changes}
     e = r.experiment.but(**changes)
     data = experiment_data(e)
-    metrics, arrays = evaluate(place(r.student()), data, e)
+    metrics, arrays = evaluate(place(r.network()), data, e)
     if e != r.experiment:
         note = _trained_on(r, data.unseen)
     elif data.fingerprint != r.provenance()["data"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -47,7 +47,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
     group = parser.add_argument_group("settings", "what is not given keeps the preset's value")
     for f in dataclasses.fields(Experiment):
-        if f.name == "preset":
+        if f.name in ("preset", "settings"):
             continue
         kind = str if isinstance(f.default, (bool, tuple)) else type(f.default)
         choices = ("true", "false") if isinstance(f.default, bool) else CHOICES.get(f.name)
@@ -56,6 +56,21 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
             metavar=None if choices else kind.__name__.upper(),
             help=f"{f.metadata['help']} [{_shown(f.default)}]".replace("%", "%%"),
         )  # fmt: skip
+
+
+def add_method_settings(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """The settings of the method that the command line names (SAKE's if it names none) as flags."""
+    from .. import methods
+
+    asked = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    asked.add_argument("--method", default="SAKE")
+    name = asked.parse_known_args(argv)[0].method
+    name = methods.ALIASES.get(name, (name,))[0]
+    group = parser.add_argument_group(f"settings of {name}")
+    for key, s in methods.class_of(name).settings.items():
+        kind = str if isinstance(s.default, bool) else type(s.default)
+        group.add_argument(f"--{key.replace('_', '-')}", dest=f"own_{key}", type=kind, metavar=kind.__name__.upper(),
+                           help=f"{s.help} [{_shown(s.default)}]".replace("%", "%%"))  # fmt: skip
 
 
 def _shown(default: object) -> str:
@@ -78,12 +93,13 @@ def settings(arguments: argparse.Namespace) -> dict[str, object]:
         elif isinstance(f.default, tuple):
             given = numbers(given, f.name.replace("_", "-"))
         values[f.name] = given
-    return values
+    own = {k.removeprefix("own_"): v for k, v in vars(arguments).items() if k.startswith("own_") and v is not None}
+    return values | {k: {"true": True, "false": False}.get(v, v) for k, v in own.items()}
 
 
 def _train(arguments: argparse.Namespace) -> None:
     from .. import paths
-    from ..experiment import preset
+    from ..methods import preset
     from ..runs import find, run
 
     changes = settings(arguments)
@@ -140,7 +156,9 @@ def _runs(arguments: argparse.Namespace) -> int:
 
 
 def _entry(r: Run) -> dict[str, Any]:
-    return {"id": r.id, "folder": str(r.folder), "method": r.experiment.method, "experiment": r.experiment.to_dict(),
+    from ..methods import label
+
+    return {"id": r.id, "folder": str(r.folder), "method": label(r.experiment), "experiment": r.experiment.to_dict(),
             "metrics": r.metrics(), "provenance": r.provenance()}  # fmt: skip
 
 

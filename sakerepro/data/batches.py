@@ -7,6 +7,11 @@ import numpy as np
 from ..errors import ConfigError
 
 
+def generator(*seed: int) -> np.random.Generator:
+    """Independent random numbers for a tuple of seeds such as (seed, epoch, step)."""
+    return np.random.default_rng(np.random.SeedSequence(seed))
+
+
 def epoch_batches(n_sketch: int, n_photo: int, batch_sketch: int, batch_photo: int, seed: int, epoch: int,
                   steps: int | None = None) -> list[tuple[np.ndarray, np.ndarray]]:  # fmt: skip
     """Two shuffled loaders, zipped as in the official code: the epoch ends with the shorter of the two.

@@ -1,0 +1,138 @@
+"""The systems that can be trained, by name, and the experiments that name them.
+
+A method is one class in a file of this folder and one line in ``METHODS``, or a class of one's own anywhere:
+``method="my_module:MyMethod"``. ``ALIASES`` are names for settings of a method; they are resolved when an experiment is
+made, so that "L_B" and SAKE with ``lambda_sake=0`` are the same run.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from .. import experiment
+from ..errors import ConfigError, near_misses
+from ..experiment import Experiment
+from .contract import Features, Method, Optimisers, Setting, Side, checked_settings
+
+__all__ = ["ALIASES", "METHODS", "Features", "Method", "Optimisers", "Setting", "Side", "baseline", "change", "checked",
+           "class_of", "flat", "label", "preset", "setting"]  # fmt: skip
+
+METHODS = {"SAKE": "sake:SAKE"}
+ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
+    "pretrained": ("SAKE", {"epochs": 0}),
+    "L_B": ("SAKE", {"lambda_sake": 0.0}),
+    "L_B + L_T": ("SAKE", {"lambda1": 1.0, "lambda2": 0.0}),
+}
+_FIELDS = {f.name: f.default for f in dataclasses.fields(Experiment)}
+
+
+def class_of(name: str) -> type[Method]:
+    """The class of a method: one of ``METHODS``, or ``module:Class`` from the current folder or the Python path.
+
+    Raises:
+        ConfigError: if there is none, with the closest names or what went wrong.
+    """
+    module, colon, attribute = name.partition(":")
+    if name in METHODS:
+        module, _, attribute = METHODS[name].partition(":")
+        return getattr(importlib.import_module(f".{module}", __name__), attribute)
+    if not colon:
+        raise ConfigError(f"Unknown method {name!r}. {near_misses(name, [*METHODS, *ALIASES])} Or MODULE:CLASS.")
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
+    try:
+        found = getattr(importlib.import_module(module), attribute)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"method {name!r}: {error}. Python has to find it here or on PYTHONPATH.") from error
+    if not (isinstance(found, type) and issubclass(found, Method)):
+        raise ConfigError(f"method {name!r}: is no subclass of sakerepro.methods.Method.")
+    return found
+
+
+def preset(name: str, **changes: Any) -> Experiment:
+    """The experiment that a preset stands for, with some settings changed.
+
+    Args:
+        name: ``"mini"``, ``"small"`` or ``"paper"``.
+        changes: fields of :class:`~sakerepro.Experiment`, ``method`` (a name or an alias such as ``"L_B"``), and the
+            method's own settings, by name.
+
+    Raises:
+        ConfigError: for an unknown preset, method or setting, or a value that a setting cannot have.
+    """
+    changes, own = _split(changes, changes.get("method", _FIELDS["method"]))
+    return checked(experiment.preset(name, **changes), own)
+
+
+def change(e: Experiment, **changes: Any) -> Experiment:
+    """A copy of an experiment with some settings changed, checked like a new one; arguments as of :func:`preset`."""
+    changes, own = _split(changes, changes.get("method", e.method))
+    if changes["method"] == e.method:
+        own = {**dict(e.settings), **own}
+    return checked(e.but(**changes, settings={}), own)
+
+
+def checked(e: Experiment, own: Mapping[str, Any] | None = None) -> Experiment:
+    """The experiment with its method's settings in their one canonical form.
+
+    Raises:
+        ConfigError: for an unknown method or setting, or a value that a setting cannot have.
+    """
+    method, fields = ALIASES.get(e.method, (e.method, {}))
+    cls = class_of(method)
+    extra = {k: v for k, v in fields.items() if k in _FIELDS} | cls.fixed
+    given = {**{k: v for k, v in fields.items() if k not in _FIELDS}, **(dict(e.settings) if own is None else own)}
+    full = {n: s.default for n, s in cls.settings.items()} | checked_settings(method, cls.settings, given.items())
+    e = e.but(method=method, **extra, settings={})
+    kept = cls.canonical(full, e.epochs)
+    return e.but(settings={k: v for k, v in kept.items() if v != cls.settings[k].default})
+
+
+def _split(changes: dict[str, Any], method: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fields of Experiment, with aliases resolved, and the method's own settings."""
+    target, fields = ALIASES.get(method, (method, {}))
+    changes = {**fields, **changes, "method": target}
+    own = {k: v for k, v in changes.items() if k not in _FIELDS}
+    known = class_of(target).settings
+    for name in own:
+        if name not in known:
+            raise ConfigError(f"Unknown setting {name!r} of {target}. {near_misses(name, [*known, *_FIELDS])}")
+    return {k: v for k, v in changes.items() if k in _FIELDS}, own | dict(changes.get("settings", ()))
+
+
+def setting(e: Experiment, name: str) -> Any:
+    """A field of an experiment or a setting of its method, the default where it was not given.
+
+    Raises:
+        ConfigError: if the method has no such setting.
+    """
+    if name in _FIELDS:
+        return getattr(e, name)
+    known = class_of(e.method).settings
+    if name not in known:
+        raise ConfigError(f"{e.method} has no setting {name!r}. {near_misses(name, list(known))}")
+    return dict(e.settings).get(name, known[name].default)
+
+
+def flat(e: Experiment) -> dict[str, Any]:
+    """Every field of an experiment and every setting of its method, by name."""
+    fields = {name: getattr(e, name) for name in _FIELDS if name != "settings"}
+    return fields | {name: setting(e, name) for name in class_of(e.method).settings}
+
+
+def label(e: Experiment) -> str:
+    """The row of the paper's tables: pretrained, L_B, L_B + L_T, SAKE, or another method's name."""
+    for name, (method, values) in ALIASES.items():
+        if e.method == method and all(setting(e, k) == v for k, v in values.items()):
+            return name
+    return e.method.rpartition(":")[2]
+
+
+def baseline(e: Experiment) -> Experiment:
+    """L_benchmark alone with the same data, network and training: what preserving knowledge is measured against."""
+    return change(e, method="L_B")

@@ -1,0 +1,192 @@
+"""What a method is: the object that a training step, the evaluation and the applications know, and nothing more.
+
+A method is an ``nn.Module`` made from an experiment, a student network and side information. Everything that changes
+while it trains is a parameter or a buffer, so that a checkpoint of its ``state_dict`` and its optimisers is enough to
+go on with the same numbers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from ..data.batches import epoch_batches
+from ..errors import ConfigError, near_misses
+from ..experiment import Experiment, typed
+from ..model import Student, freeze_batch_norm
+from ..training import Batch, Optimisers, descend
+
+if TYPE_CHECKING:
+    from ..backbones import Classifier
+    from ..data.dataset import Dataset
+
+NEEDS = ("teacher", "class vectors", "aligned", "features", "edge maps")
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One setting of a method: its default says its type."""
+
+    default: Any
+    help: str
+    low: float | None = None  # the lowest value that is allowed
+    choices: tuple[Any, ...] = ()
+
+    def check(self, name: str, value: Any) -> Any:
+        """The value in the type of the default.
+
+        Raises:
+            ConfigError: names the setting, the value and what is possible.
+        """
+        value = typed(name, value, type(self.default))
+        if self.low is not None and not value >= self.low:
+            raise ConfigError(f"{name} = {value!r} has to be at least {self.low:g}.")
+        if self.choices and value not in self.choices:
+            raise ConfigError(f"{name} = {value!r} is not known. {near_misses(str(value), self.choices)}")
+        return value
+
+
+@dataclass(frozen=True)
+class Side:
+    """What a method may know beside images and labels; of seen classes only."""
+
+    seen: tuple[str, ...]  # names of the C_S seen classes
+    teacher: Classifier | None = None  # the frozen pretrained network; None where a finished run is opened
+    wnids: tuple[str, ...] = ()  # the original classes, in the order of the teacher's outputs
+    vectors: Tensor | None = None  # (C_S, k) class vectors, where the method needs them
+
+
+@dataclass(frozen=True)
+class Features:
+    """Backbone features of the training images, not augmented, in the order of the training sets."""
+
+    photo: Tensor  # (N, F)
+    photo_labels: Tensor  # (N,) int64
+    sketch: Tensor  # (M, F)
+    sketch_labels: Tensor  # (M,) int64
+    aligned: Tensor | None = None  # (M,) row of the photo that each sketch was drawn from, -1 if unknown
+
+
+class Method(nn.Module):
+    """A system that embeds sketches and photos. Subclasses override what they do differently from SAKE's training.
+
+    Args:
+        e: the experiment; ``self.s`` holds the method's own settings, defaults filled in.
+        student: backbone, feature layer and heads, pretrained; the start of what is trained.
+        side: what the method may know beside images and labels.
+    """
+
+    version: ClassVar[int] = 1  # raised when this method's numbers change: the results of others stay
+    needs: ClassVar[frozenset[str]] = frozenset()  # of NEEDS
+    distance: ClassVar[str] = "cosine"  # of the real-valued row
+    classifies: ClassVar[bool] = False  # whether seen_logits gives logits
+    settings: ClassVar[dict[str, Setting]] = {}
+    fixed: ClassVar[dict[str, Any]] = {}  # fields of Experiment that do nothing here, at one value for all runs
+
+    def __init__(self, e: Experiment, student: Student, side: Side) -> None:
+        super().__init__()
+        self.e, self.student = e, student
+        self.s = SimpleNamespace(**{n: s.default for n, s in self.settings.items()} | dict(e.settings))
+        self.register_buffer("vectors", side.vectors)
+
+    @classmethod
+    def canonical(cls, settings: dict[str, Any], epochs: int) -> dict[str, Any]:
+        """The settings with those that do nothing at their defaults, so that equal trainings are one run."""
+        return settings
+
+    @property
+    def backbone(self) -> nn.Module:
+        """The network below the embedding; knows the mean and standard deviation of its input."""
+        return self.student.backbone
+
+    @property
+    def epochs(self) -> int:
+        """How many to train. A method on frozen features has a length of its own: ``e.epochs`` is its baseline's."""
+        return self.e.epochs
+
+    def optimisers(self) -> Optimisers:
+        """Adam on everything that requires gradients; the benchmark head at ``head_lr`` times the rate."""
+        head = [*self.student.seen_head.parameters()]
+        rest = [p for p in self.parameters() if p.requires_grad and all(p is not q for q in head)]
+        groups = [{"params": rest, "lr": self.e.lr}, {"params": head, "lr": self.e.lr * self.e.head_lr}]
+        return Optimisers(adam=torch.optim.Adam(groups, weight_decay=self.e.weight_decay))
+
+    def rate(self, epoch: int) -> float:
+        """Factor on every learning rate in an epoch: exponential decay from ``lr`` to ``lr_end`` (section 4.1)."""
+        return (self.e.lr_end / self.e.lr) ** (epoch / self.epochs)
+
+    def plan(self, data: Dataset, epoch: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:
+        """(sketch rows, photo rows) of each step of an epoch; by default SAKE's two loaders, zipped."""
+        e = self.e
+        return epoch_batches(
+            len(data.train_sketch), len(data.train_photo), e.batch_sketch, e.batch_photo,
+            seed=e.seed, epoch=epoch, steps=e.steps or None,
+        )  # fmt: skip
+
+    def begin(self, features: Callable[[], Features]) -> None:
+        """Called once before the first epoch: closed forms, anchors, first codes; ``features()`` as for an epoch."""
+
+    def before_epoch(self, epoch: int, features: Callable[[], Features]) -> None:
+        """Called once before each epoch: margins, discrete steps; ``features()`` are those of the network as it is."""
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """``"loss"`` is descended; the others are recorded, detached."""
+        raise NotImplementedError
+
+    def step(self, batch: Batch, optimisers: Optimisers) -> dict[str, Tensor]:
+        """One descent of ``"loss"``; adversarial methods override it. Returns detached tensors."""
+        return descend(self.losses, batch, optimisers)
+
+    def train(self, mode: bool = True) -> Method:
+        """As ``nn.Module.train``; with ``batch_norm = frozen`` the pretrained statistics stay."""
+        super().train(mode)
+        if mode and self.e.batch_norm == "frozen":
+            freeze_batch_norm(self.student)
+        return self
+
+    def seen_logits(self, images: Tensor, domain: Tensor) -> Tensor:
+        """(N, C_S) logits, which give the accuracy on held-out sketches of seen classes where ``classifies``."""
+        raise NotImplementedError
+
+    def features(self, images: Tensor, domain: Tensor | int) -> Tensor:
+        """(N, F) features of the shared backbone; (N, 3, S, S) images, domain 0 photo, 1 sketch."""
+        return self.student.features(images, domain)
+
+    def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
+        """(N, d) embeddings of (N, F) features."""
+        raise NotImplementedError
+
+    def embed(self, images: Tensor, domain: Tensor | int) -> Tensor:
+        """(N, d) embeddings of (N, 3, S, S) normalised images; domain 0 photo, 1 sketch, or (N,) of them."""
+        return self.embed_features(self.features(images, domain), domain)
+
+    def code(self, x: Tensor, domain: int) -> Tensor | None:
+        """(N, bits) codes in {0, 1} of (N, d) embeddings of one domain, or None: ITQ on training embeddings."""
+        return None
+
+    def load_state_dict(self, state: Any, strict: bool = True, assign: bool = False) -> Any:
+        """As ``nn.Module.load_state_dict``; buffers made by :meth:`begin` take the shape that was saved."""
+        for module_name, module in self.named_modules():
+            for name, value in list(module._buffers.items()):
+                saved = state.get(f"{module_name}.{name}".lstrip("."))
+                if saved is not None and (value is None or value.shape != saved.shape):
+                    module._buffers[name] = torch.empty_like(saved)
+        return super().load_state_dict(state, strict, assign)
+
+
+def checked_settings(method: str, settings: dict[str, Setting], given: Iterable[tuple[str, Any]]) -> dict[str, Any]:
+    """The given settings of a method in their types.
+
+    Raises:
+        ConfigError: for an unknown setting, with the closest known one, or a value that it cannot have.
+    """
+    for name, _ in (given := list(given)):
+        if name not in settings:
+            raise ConfigError(f"{method} has no setting {name!r}. {near_misses(name, list(settings))}")
+    return {name: settings[name].check(name, value) for name, value in given}

@@ -1,0 +1,73 @@
+"""SAKE: ``L_benchmark + lambda_SAKE * L_SAKE`` (section 3.4). Without L_SAKE it is L_benchmark alone."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from ..backbones import Classifier
+from ..experiment import Experiment
+from ..losses import benchmark_loss, sake_loss
+from ..model import Student
+from ..semantics import semantic_similarity
+from ..training import Batch, autocast, frozen
+from .contract import Method, Setting, Side
+
+
+class SAKE(Method):
+    """Semantic-aware knowledge preservation (Liu et al., ICCV 2019)."""
+
+    needs = frozenset({"teacher"})
+    classifies = True
+    settings = {
+        "lambda_sake": Setting(1.0, "weight of L_SAKE; 0 trains with L_benchmark alone", low=0.0),
+        "lambda1": Setting(1.0, "weight of the teacher's logits in its signal", low=0.0),
+        "lambda2": Setting(0.3, "weight of the semantic similarity in the teacher's signal; 0: L_teacher", low=0.0),
+        "semantics": Setting("path", "WordNet similarity: path (the paper) or thresholded (the official code)",
+                             choices=("path", "thresholded")),
+    }  # fmt: skip
+
+    def __init__(self, e: Experiment, student: Student, side: Side) -> None:
+        super().__init__(e, student, side)
+        self.teacher: tuple[Classifier, ...] = ()  # in a tuple: its weights are no part of this network's state
+        if side.teacher is not None:
+            self.teacher = (frozen(side.teacher, e),)
+            a = semantic_similarity(side.seen, side.wnids, rule=self.s.semantics, dataset=e.dataset)
+            self.register_buffer("similarity", torch.from_numpy(a), persistent=False)  # A: (C_S, C_O)
+
+    @classmethod
+    def canonical(cls, settings: dict[str, Any], epochs: int) -> dict[str, Any]:
+        """Without L_SAKE its weights do nothing; without semantics their rule does nothing."""
+        if epochs == 0:
+            return {}
+        if settings["lambda_sake"] == 0:
+            return {"lambda_sake": 0.0}
+        return {k: v for k, v in settings.items() if k != "semantics" or settings["lambda2"]}
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """L_benchmark over sketches and photos, L_SAKE over photos."""
+        n = batch.photos
+        with autocast(self.e.precision):
+            seen_logits, original_logits = self.student(batch.images, batch.domain)
+            if self.s.lambda_sake:
+                with torch.no_grad():  # photos only: the teacher has never seen a sketch
+                    teacher_logits = self.teacher[0](batch.images[:n])
+        loss_b = benchmark_loss(seen_logits.float(), batch.labels)
+        if not self.s.lambda_sake:
+            return {"loss": loss_b, "loss_benchmark": loss_b.detach()}
+        loss_s = sake_loss(
+            original_logits[:n].float(), teacher_logits.float(), self.similarity[batch.labels[:n]],
+            lambda1=self.s.lambda1, lambda2=self.s.lambda2,
+        )  # fmt: skip
+        total = loss_b + self.s.lambda_sake * loss_s
+        return {"loss": total, "loss_benchmark": loss_b.detach(), "loss_sake": loss_s.detach()}
+
+    def seen_logits(self, images: Tensor, domain: Tensor) -> Tensor:
+        """(N, C_S) logits of the benchmark head."""
+        return self.student(images, domain)[0]
+
+    def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
+        """x = the feature layer of the backbone's features (Figure 2)."""
+        return self.student.feature(features)
