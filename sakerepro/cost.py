@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from statistics import median
+from typing import Any
 
 import torch
 
@@ -55,7 +56,7 @@ class Side:
             stores[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
             return x
 
-        teacher = self.method.teacher if methods.setting(self.method.e, "lambda_sake") else ()
+        teacher: Any = self.method.teacher if methods.setting(self.method.e, "lambda_sake") else ()
         for x in [*self.method.parameters(), *(p for network in teacher for p in network.parameters())]:
             note(x)
         with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):

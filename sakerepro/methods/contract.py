@@ -23,7 +23,7 @@ from ..model import Student, freeze_batch_norm
 from ..training import Batch, Optimisers, descend
 
 if TYPE_CHECKING:
-    from ..backbones import Classifier
+    from ..backbones import Backbone, Classifier
     from ..data.dataset import Dataset
 
 NEEDS = ("teacher", "class vectors", "aligned", "features", "edge maps")
@@ -101,7 +101,7 @@ class Method(nn.Module):
         return settings
 
     @property
-    def backbone(self) -> nn.Module:
+    def backbone(self) -> Backbone:
         """The network below the embedding; knows the mean and standard deviation of its input."""
         return self.student.backbone
 

@@ -29,13 +29,15 @@ class SAKE(Method):
                              choices=("path", "thresholded")),
     }  # fmt: skip
 
+    teacher: tuple[Classifier, ...] = ()  # in a tuple: its weights are no part of this network's state
+    similarity: Tensor  # A: (C_S, C_O), where there is a teacher
+
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
         super().__init__(e, student, side)
-        self.teacher: tuple[Classifier, ...] = ()  # in a tuple: its weights are no part of this network's state
         if side.teacher is not None:
             self.teacher = (frozen(side.teacher, e),)
             a = semantic_similarity(side.seen, side.wnids, rule=self.s.semantics, dataset=e.dataset)
-            self.register_buffer("similarity", torch.from_numpy(a), persistent=False)  # A: (C_S, C_O)
+            self.register_buffer("similarity", torch.from_numpy(a), persistent=False)
 
     @classmethod
     def canonical(cls, settings: dict[str, Any], epochs: int) -> dict[str, Any]:
