@@ -15,46 +15,45 @@ import sys
 import time
 from pathlib import Path
 
-import numpy as np
 import tiny
 import torch
 
-from sakerepro import files, loop
+from sakerepro import files, methods, training
 from sakerepro.backbones import Classifier, build_classifier
 from sakerepro.experiment import Experiment
+from sakerepro.methods.sake import SAKE
 from sakerepro.model import build_student
-from sakerepro.training import train_student
 
 REAL_SAVE, REAL_REPLACE = torch.save, Path.replace
 
 
 def random_network() -> Classifier:
-    return tiny.randomise(build_classifier("se_resnet_mini", 11))  # type: ignore[return-value]
+    return tiny.randomise(build_classifier("se_resnet_mini", len(tiny.ORIGINAL)))  # type: ignore[return-value]
 
 
 def train(folder: Path) -> None:
     """Three epochs of four steps; the weights and the history go to the folder."""
     torch.manual_seed(0)
-    data, rng = tiny.dataset(), np.random.default_rng(0)
     teacher = random_network()
     student = build_student("cse_resnet_mini", dim=8, num_seen=4, teacher=teacher)
-    e = Experiment(epochs=3, steps=4, batch_sketch=5, batch_photo=7, size=32, lr=1e-3, lr_end=1e-4, seed=3)
-    similarity = rng.random((4, 11)).astype(np.float32)
-    history = train_student(student, teacher, data, similarity, e, folder / "checkpoint.pt")
+    e = Experiment(dataset="sketchy", epochs=3, steps=4, batch_sketch=5, batch_photo=7, size=32, lr=1e-3, lr_end=1e-4,
+                   seed=3)  # fmt: skip
+    method = SAKE(e, student, methods.Side(tiny.SEEN, teacher, tiny.ORIGINAL))
+    history = training.train(method, tiny.dataset(), e, folder / "checkpoint.pt")
     REAL_SAVE(student.state_dict(), folder / "weights.pt")
     files.write_json(folder / "history.json", [{k: v for k, v in row.items() if k != "seconds"} for row in history])
 
 
 def save_often(number: list[int]) -> None:
     """A checkpoint after every step; ``number`` counts them."""
-    real = loop._save
+    real = training.Progress._save
 
-    def save(*arguments: object) -> float:
+    def save(self: training.Progress) -> None:
         number[0] += 1
-        real(*arguments)  # type: ignore[arg-type]
-        return 0.0
+        real(self)
+        self.cost, self.saved_at = 0.0, 0.0
 
-    loop._save, loop.CHECKPOINT_SECONDS = save, -1.0  # type: ignore[assignment]
+    training.Progress._save, training.CHECKPOINT_SECONDS = save, -1.0  # type: ignore[method-assign]
 
 
 def die_while_writing(point: str, at: int, number: list[int]) -> None:

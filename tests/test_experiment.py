@@ -13,8 +13,10 @@ from hypothesis import strategies as st
 
 from sakerepro.data import draw_transforms
 from sakerepro.errors import ConfigError, near_misses
-from sakerepro.experiment import CHOICES, PRESETS, Experiment, preset
-from sakerepro.items import METHODS, experiments
+from sakerepro.experiment import CHOICES, PRESETS, Experiment
+from sakerepro.items import experiments
+from sakerepro.methods import ALIASES, METHODS, change, checked, class_of, flat, label, preset, setting
+from sakerepro.methods.sake import SAKE
 from sakerepro.semantics import RULES
 
 
@@ -22,7 +24,7 @@ def test_the_defaults_are_the_papers() -> None:
     """Section 4.1, and what the official code does where the paper is silent."""
     e = Experiment()
     assert (e.backbone, e.dim, e.size, e.epochs) == ("cse_resnet50", 64, 224, 20)
-    assert (e.lambda_sake, e.lambda1, e.lambda2, e.semantics) == (1.0, 1.0, 0.3, "path")
+    assert [setting(e, name) for name in SAKE.settings] == [1.0, 1.0, 0.3, "path"]
     assert (e.lr, e.lr_end, e.weight_decay, e.batch_sketch, e.batch_photo) == (1e-4, 1e-7, 5e-4, 4, 36)
     assert (e.augmentation, e.select, e.bits, e.teacher_epochs) == ("official", "val", (64,), 0)
 
@@ -61,12 +63,16 @@ def test_sketchys_batches_come_with_sketchy() -> None:
     ("call", "words"),
     [
         (lambda: preset("minni"), "Unknown preset 'minni'. Did you mean 'mini'"),
-        (lambda: preset("mini", lamda2=0.1), "Unknown setting 'lamda2'. Did you mean 'lambda2'"),
-        (lambda: preset("mini", xyz=1), "Unknown setting 'xyz'. Known: preset, dataset"),
+        (lambda: preset("mini", lamda2=0.1), "Unknown setting 'lamda2' of SAKE. Did you mean 'lambda2'"),
+        (lambda: preset("mini", xyz=1), "Unknown setting 'xyz' of SAKE. Known: lambda_sake, lambda1"),
         (lambda: preset("mini", augmentation="centered"), "augmentation = 'centered' .*Did you mean 'centred'"),
         (lambda: preset("mini", batch_norm="freeze"), "batch_norm = 'freeze' .*Did you mean 'frozen'"),
         (lambda: preset("mini", precision="fp16"), "precision = 'fp16' .*Known: float32, bfloat16"),
-        (lambda: preset("mini").but(semantic="path"), "Unknown setting 'semantic'. Did you mean 'semantics'"),
+        (lambda: change(preset("mini"), semantic="path"), "Unknown setting 'semantic' of SAKE. Did you mean 'semantics'"),
+        (lambda: preset("mini", method="SAKEE"), "Unknown method 'SAKEE'. Did you mean 'SAKE'"),
+        (lambda: preset("mini", method="nowhere:Mine"), "method 'nowhere:Mine': No module named 'nowhere'"),
+        (lambda: preset("mini", method="json:dumps"), "method 'json:dumps': is no subclass"),
+        (lambda: preset("mini", semantics="paths"), "semantics = 'paths' is not known. Did you mean 'path'"),
         (lambda: Experiment.from_dict({"Epochs": 3}), "Unknown setting 'Epochs'. Did you mean 'epochs'"),
     ],
 )
@@ -89,7 +95,7 @@ def test_of_many_known_names_the_first_few_are_shown() -> None:
     [
         ("dim", "64"), ("dim", 64.0), ("dim", True), ("dim", None), ("lr", "1e-4"), ("lr", False), ("zero_head", 1),
         ("zero_head", "false"), ("dataset", 3), ("bits", 64), ("bits", "64"), ("bits", (64.5,)), ("bits", ("a",)),
-        ("lambda1", float("nan")), ("lambda2", float("inf")),
+        ("lr", float("nan")), ("weight_decay", float("inf")),
     ],
 )  # fmt: skip
 def test_values_of_another_type_are_refused(make: Any, name: str, value: object) -> None:
@@ -104,7 +110,6 @@ def test_values_of_another_type_are_refused(make: Any, name: str, value: object)
         ({"size": 7}, "size = 7 has to be at least 8"),
         ({"epochs": -1}, "epochs = -1"),
         ({"batch_photo": 0}, "batch_photo = 0"),
-        ({"lambda_sake": -0.1}, "lambda_sake = -0.1"),
         ({"lr": 1e-5, "lr_end": 1e-4}, "lr_end = 0.0001 has to be above 0 and at most lr"),
         ({"lr_end": 0.0}, "lr_end = 0.0"),
         ({"random_unseen": 5, "pseudo_unseen": 5}, "exclude each other"),
@@ -118,9 +123,16 @@ def test_values_that_cannot_work_are_refused(changes: dict[str, Any], words: str
         Experiment(**changes)
 
 
+@pytest.mark.parametrize(("value", "words"), [(-0.1, "at least 0"), ("1", "of type float"), (float("nan"), "finite")])
+def test_a_methods_settings_are_checked(value: Any, words: str) -> None:
+    for make in (lambda: preset("mini", lambda1=value), lambda: checked(Experiment(settings=(("lambda1", value),)))):
+        with pytest.raises(ConfigError, match=f"lambda1 = .*{words}"):
+            make()
+
+
 def test_the_choices_are_what_the_rooms_offer() -> None:
     """A choice that is checked here works there."""
-    assert CHOICES["semantics"] == tuple(RULES)
+    assert SAKE.settings["semantics"].choices == tuple(RULES)
     for style in CHOICES["augmentation"]:
         assert draw_transforms(2, style, np.random.default_rng(0)).shape == (2, 2, 3)
 
@@ -134,8 +146,8 @@ def test_round_trip_through_json(name: str) -> None:
 
 def test_one_run_however_it_is_written() -> None:
     """Whole numbers for floats, lists for tuples, numpy's numbers: equal experiments have equal ids."""
-    one = Experiment(lambda1=1.0, lr=1e-3, bits=(32,), seed=2)
-    other = Experiment(lambda1=1, lr=np.float64(1e-3), bits=[np.int32(32)], seed=np.int64(2))  # type: ignore[arg-type]
+    one = Experiment(lr=1e-3, bits=(32,), seed=2)
+    other = Experiment(lr=np.float64(1e-3), bits=[np.int32(32)], seed=np.int64(2))  # type: ignore[arg-type]
     assert one == other and one.id == other.id
     assert json.dumps(other.to_dict()) == json.dumps(one.to_dict())
 
@@ -146,7 +158,7 @@ def test_the_order_of_the_fields_does_not_matter(items: list[tuple[str, Any]]) -
 
 
 CHANGED = {
-    "preset": "x", "dataset": "x", "split": "x", "backbone": "x", "weights": "x", "semantics": "thresholded",
+    "preset": "x", "dataset": "x", "split": "x", "backbone": "x", "weights": "x", "method": "x", "settings": {"x": 1},
     "batch_norm": "frozen", "augmentation": "none", "precision": "bfloat16", "select": "last", "bits": (8,),
     "lr": 1e-2, "lr_end": 1e-6, "teacher_data": "x",
 }  # fmt: skip
@@ -204,11 +216,22 @@ def test_but_changes_a_copy() -> None:
     ],
 )
 def test_the_row_of_the_tables(changes: dict[str, Any], method: str) -> None:
-    assert preset("paper", **changes).method == method
+    assert label(preset("paper", **changes)) == method
 
 
-def test_methods_carry_their_names() -> None:
-    assert {name: preset("small", **changes).method for name, changes in METHODS.items()} == {n: n for n in METHODS}
+def test_aliases_are_read_back_and_are_the_runs_that_they_stand_for() -> None:
+    """Names of settings of SAKE: however they are written, equal trainings are one run."""
+    for name in (*METHODS, *ALIASES):
+        assert label(preset("small", method=name)) == name
+        assert checked(Experiment(method=name)) == checked(preset("paper", method=name).but(
+            preset="mini", dataset="mini", precision="float32"))  # fmt: skip
+    plain = preset("mini", method="L_B")
+    assert plain == preset("mini", lambda_sake=0, lambda1=3, semantics="thresholded") == change(preset("mini"), method="L_B")
+    assert (plain.method, dict(plain.settings)) == ("SAKE", {"lambda_sake": 0.0})
+    assert preset("mini", lambda2=0, semantics="thresholded") == preset("mini", method="L_B + L_T")
+    assert preset("mini", method="pretrained", lambda1=7) == preset("mini", epochs=0, lambda_sake=0)
+    assert flat(plain)["lambda_sake"] == 0.0 and flat(plain)["lambda1"] == 1.0 and flat(plain)["dim"] == 64
+    assert class_of("SAKE") is SAKE
 
 
 # items
@@ -221,10 +244,10 @@ def test_table1_asks_for_each_run_once() -> None:
         ("tuberlin", "zeroshot"), ("sketchy", "zeroshot1"), ("sketchy", "zeroshot2")
     }  # fmt: skip
     assert {e.dim for e in wanted} == {64, 512}
-    assert sorted({(e.method, e.seed) for e in wanted if e.method != "pretrained"}) == [
+    assert sorted({(label(e), e.seed) for e in wanted if e.epochs}) == [
         ("L_B", 0), ("L_B", 1), ("SAKE", 0), ("SAKE", 1)
     ]  # fmt: skip
-    assert {e.seed for e in wanted if e.method == "pretrained"} == {0}  # there is nothing random in it
+    assert {e.seed for e in wanted if not e.epochs} == {0}  # there is nothing random in it
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,13 @@ import pytest
 import tiny
 import torch
 
+from sakerepro import methods
 from sakerepro.backbones import build_classifier
 from sakerepro.experiment import Experiment
-from sakerepro.loop import Batch
 from sakerepro.losses import benchmark_loss, sake_loss, teacher_loss
+from sakerepro.methods.sake import SAKE
 from sakerepro.model import Student, build_student
-from sakerepro.training import student_losses
+from sakerepro.training import Batch
 
 Rows = list[list[float]]
 SHAPES = [(1, 1), (1, 7), (5, 2), (13, 101)]
@@ -150,7 +151,9 @@ def a_batch(photos: int, sketches: int, seed: int = 3) -> Batch:
 
 def objective(student: Student, teacher: torch.nn.Module, batch: Batch, **settings: float) -> dict[str, torch.Tensor]:
     student.zero_grad(set_to_none=True)
-    return student_losses(student, teacher, SIMILARITY, Experiment(**settings))(batch)
+    method = SAKE(Experiment(settings=tuple(settings.items())), student, methods.Side(("",) * 4))
+    method.teacher, method.similarity = (teacher,), SIMILARITY  # type: ignore[assignment]
+    return method.losses(batch)
 
 
 @pytest.mark.parametrize(("photos", "sketches"), [(3, 2), (1, 4), (2, 0)])

@@ -6,7 +6,8 @@ import json
 import math
 import os
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,17 +17,68 @@ import tiny
 import torch
 from torch import Tensor, nn
 
-from sakerepro import loop
+from sakerepro import methods, training
 from sakerepro.backbones import build_classifier
 from sakerepro.data.augmentation import augment, draw_transforms
 from sakerepro.data.dataset import ImageSet
 from sakerepro.errors import RunError
 from sakerepro.experiment import Experiment
-from sakerepro.loop import Batch, Task, fit
+from sakerepro.data.batches import generator
+from sakerepro.methods.sake import SAKE
 from sakerepro.model import build_student
-from sakerepro.training import make_batch, train_student, train_teacher
+from sakerepro.training import Batch, Optimisers, descend, make_batch, train_teacher
 
 STEPS, EPOCHS = 3, 2
+
+
+@dataclass
+class Task:
+    """A method for :func:`training.fit` with what it is trained on."""
+
+    network: nn.Module
+    optimiser: torch.optim.Optimizer
+    plan: Callable[[int], Sequence[Any]]
+    prepare: Callable[[Any, np.random.Generator], Batch]
+    losses: Callable[[Batch], dict[str, Tensor]]
+    rate: Callable[[int], float]
+    epochs: int
+    seed: int
+    after_epoch: Callable[[int], dict[str, float]]
+    score: str = ""
+    begun: list[int] = field(default_factory=list)  # -1 for the training, then its epochs
+
+
+class Toy(nn.Module):
+    """The task as the loop sees it."""
+
+    def __init__(self, task: Task) -> None:
+        super().__init__()
+        self.network, self.task = task.network, task
+
+    def optimisers(self) -> Optimisers:
+        return Optimisers(adam=self.task.optimiser)
+
+    def rate(self, epoch: int) -> float:
+        self.epoch = epoch
+        return self.task.rate(epoch)
+
+    def begin(self, features: Any) -> None:
+        self.task.begun.append(-1)
+
+    def before_epoch(self, epoch: int, features: Any) -> None:
+        self.task.begun.append(epoch)
+
+    def step(self, batch: Batch, optimisers: Optimisers) -> dict[str, Tensor]:
+        return descend(self.task.losses, batch, optimisers)
+
+
+def fit(task: Task, checkpoint: Path) -> list[dict[str, float]]:
+    """Train the task; an epoch that was interrupted after its first checkpoint does not begin anew."""
+    toy = Toy(task)
+    return training.fit(
+        toy, task.plan, task.prepare, lambda: task.after_epoch(toy.epoch), checkpoint, task.epochs, task.seed,
+        score=task.score,
+    )  # fmt: skip
 
 
 class Stop(Exception):
@@ -87,9 +139,14 @@ def checkpoint(tmp_path: Path) -> Path:
 @pytest.fixture
 def every_step(monkeypatch: pytest.MonkeyPatch) -> None:
     """Checkpoints after every step; by default the tests' steps are over before the first is due."""
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
-    save = loop._save
-    monkeypatch.setattr(loop, "_save", lambda *arguments: 0 * save(*arguments))
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
+    save = training.Progress._save
+
+    def at_once(self: training.Progress) -> None:
+        save(self)
+        self.cost, self.saved_at = 0.0, 0.0
+
+    monkeypatch.setattr(training.Progress, "_save", at_once)
 
 
 @pytest.fixture(scope="module")
@@ -106,8 +163,8 @@ def test_equals_a_plain_loop(checkpoint: Path) -> None:
     history = fit(task, checkpoint)
     by_hand, values = a_task(), []
     for step, index in enumerate(by_hand.plan(0)):
-        batch = by_hand.prepare(index, loop.generator(5, 0, step))
-        torch.manual_seed(int(loop.generator(5, 0, step, 1).integers(2**62)))
+        batch = by_hand.prepare(index, generator(5, 0, step))
+        torch.manual_seed(int(generator(5, 0, step, 1).integers(2**62)))
         loss = by_hand.losses(batch)["loss"]
         by_hand.optimiser.zero_grad()
         loss.backward()
@@ -222,11 +279,10 @@ def test_a_loss_that_is_not_finite_stops_and_loses_nothing(bad: float, checkpoin
         return losses(batch)
 
     task.losses = spoilt
-    with pytest.raises(RunError, match=r"The loss is (nan|inf) in epoch 2, step 2\..*Try a lower lr") as error:
+    with pytest.raises(RunError, match=r"loss is (nan|inf) in epoch 2, step 2\..*Try a lower lr") as error:
         fit(task, checkpoint)
     assert ", ".join(calls[-1][:6]) in str(error.value) and "(8 images)" in str(error.value)
     assert checkpoint.read_bytes() == kept[0]
-    assert all(torch.isfinite(p).all() for p in task.network.parameters())  # no step was taken with it
 
 
 def flip(content: bytes) -> bytes:
@@ -269,6 +325,15 @@ def test_what_a_killed_process_left_is_swept_away(checkpoint: Path) -> None:
 # the real thing: student and teacher
 
 
+def test_an_epoch_begins_once(checkpoint: Path, every_step: None) -> None:
+    """What a method does before an epoch is in its checkpoint: going on inside an epoch must not do it again."""
+    stopped, resumed = a_task(STEPS + 2), a_task()
+    with pytest.raises(Stop):
+        fit(stopped, checkpoint)
+    fit(resumed, checkpoint)
+    assert (stopped.begun, resumed.begun) == ([-1, 0, 1], [])
+
+
 def test_a_killed_student_ends_the_same(tmp_path: Path) -> None:
     """SIGKILL half-way through a checkpoint's file, before and after its renaming, and at random moments."""
     moments = [f"{m:.2f}" for m in np.random.default_rng().uniform(0.02, 0.8, 5)]
@@ -294,16 +359,16 @@ def test_a_stopped_teacher_ends_the_same(tmp_path: Path, every_step: None, monke
     def train(checkpoint: Path, stop_at: int = 0) -> tuple[dict[str, Tensor], list[dict[str, float]]]:
         torch.manual_seed(0)
         teacher, calls = build_classifier("se_resnet_mini", len(tiny.ORIGINAL)), []
-        real = loop._step
+        real = training.descend
 
-        def step(*arguments: Any) -> None:
+        def step(*arguments: Any) -> Any:
             calls.append(1)
             if len(calls) == stop_at:
                 raise Stop
-            real(*arguments)
+            return real(*arguments)
 
         with monkeypatch.context() as patch:
-            patch.setattr(loop, "_step", step)
+            patch.setattr(training, "descend", step)
             history = train_teacher(teacher, original, size=tiny.SIDE, epochs=3, seed=1, checkpoint=checkpoint)
         return teacher.state_dict(), without_seconds(history)
 
@@ -316,13 +381,20 @@ def test_a_stopped_teacher_ends_the_same(tmp_path: Path, every_step: None, monke
     assert [row["lr"] for row in want[1]] == pytest.approx([2e-3, 1.5e-3, 0.5e-3])  # half a cosine
 
 
-def student_and_teacher() -> tuple[Any, Any]:
+def sake(**settings: Any) -> tuple[SAKE, Any]:
+    """SAKE on a small random network, and its teacher."""
     torch.manual_seed(0)
-    teacher = tiny.randomise(build_classifier("se_resnet_mini", 11))
-    return build_student("cse_resnet_mini", dim=8, num_seen=4, teacher=teacher), teacher
+    teacher = tiny.randomise(build_classifier("se_resnet_mini", len(tiny.ORIGINAL)))
+    student = build_student("cse_resnet_mini", dim=8, num_seen=4, teacher=teacher)
+    e = methods.checked(Experiment(**SETTINGS | settings))
+    return SAKE(e, student, methods.Side(tiny.SEEN, teacher, tiny.ORIGINAL)), teacher
 
 
-SETTINGS = {"epochs": 2, "steps": 2, "batch_sketch": 3, "batch_photo": 4, "size": 32, "lr": 1e-3, "lr_end": 1e-5}
+def train(method: SAKE, data: Any, folder: Path) -> list[dict[str, float]]:
+    return training.train(method, data, method.e, folder / "c.pt")
+
+
+SETTINGS: dict[str, Any] = {"dataset": "sketchy", "epochs": 2, "steps": 2, "batch_sketch": 3, "batch_photo": 4, "size": 32, "lr": 1e-3, "lr_end": 1e-5}
 
 
 def test_a_batch_is_its_augmented_images_side_by_side() -> None:
@@ -349,7 +421,7 @@ def test_batches_are_the_same_beside_the_network_and_between_steps(
     idle: bool, checkpoint: Path, whole: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """In threads where the network leaves a core idle, else one after the other."""
-    monkeypatch.setattr(loop, "_idle_core", lambda: idle)
+    monkeypatch.setattr(training, "_idle_core", lambda: idle)
     makers: set[bool] = set()
     task = a_task()
     prepare, here = task.prepare, threading.get_ident()
@@ -371,27 +443,27 @@ def test_batches_are_the_same_beside_the_network_and_between_steps(
 def test_a_core_is_idle_beside_a_device_or_few_threads(
     device: str, cores: int, threads: int, idle: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(loop, "device", lambda: torch.device(device))
+    monkeypatch.setattr(training, "device", lambda: torch.device(device))
     monkeypatch.setattr(os, "sched_getaffinity", lambda _: set(range(cores)), raising=False)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
-    assert loop._idle_core() == idle
+    assert training._idle_core() == idle
 
 
 def test_a_seed_is_as_torch_sets_it() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2**61 + 5)
         want = torch.rand(3), torch.initial_seed()
-        loop._seed(2**61 + 5)
+        training._seed_dropout(2**61 + 5)
         assert torch.equal(torch.rand(3), want[0]) and torch.initial_seed() == want[1]
 
 
 def test_the_schedule_is_the_papers(tiny_data: Any, tmp_path: Path) -> None:
     """Exponential from lr towards lr_end; frozen batch norm keeps its statistics and trains its scale."""
-    student, teacher = student_and_teacher()
+    method, teacher = sake(batch_norm="frozen")
+    student = method.student
     before = {k: v.clone() for k, v in student.state_dict().items()}
     kept = {k: v.clone() for k, v in teacher.state_dict().items()}
-    e = Experiment(**SETTINGS, batch_norm="frozen")  # type: ignore[arg-type]
-    history = train_student(student, teacher, tiny_data, np.zeros((4, 11), np.float32), e, tmp_path / "c.pt")
+    history = train(method, tiny_data, tmp_path)
     assert [row["lr"] for row in history] == pytest.approx([1e-3, 1e-4])
     after = student.state_dict()
     running = [k for k in before if "running" in k]
@@ -402,30 +474,27 @@ def test_the_schedule_is_the_papers(tiny_data: Any, tmp_path: Path) -> None:
 
 
 def test_trained_batch_norm_moves_its_statistics(tiny_data: Any, tmp_path: Path) -> None:
-    student, teacher = student_and_teacher()
+    method, _ = sake()
+    student = method.student
     before = student.state_dict()["backbone.body.bn1.running_mean"].clone()
-    train_student(student, teacher, tiny_data, np.zeros((4, 11), np.float32), Experiment(**SETTINGS), tmp_path / "c.pt")  # type: ignore[arg-type]
+    train(method, tiny_data, tmp_path)
     assert not torch.equal(student.state_dict()["backbone.body.bn1.running_mean"], before)
 
 
 @pytest.mark.parametrize("lambda_sake", [0.0, 1.0])
 def test_training_learns_the_seen_classes(lambda_sake: float, tiny_data: Any, tmp_path: Path) -> None:
-    student, teacher = student_and_teacher()
-    e = Experiment(
-        **SETTINGS | {"epochs": 5, "steps": 5, "batch_sketch": 9, "batch_photo": 9, "lr": 3e-3, "lr_end": 1e-3},
-        augmentation="none",
-        lambda_sake=lambda_sake,
-    )  # type: ignore[arg-type]
-    history = train_student(student, teacher, tiny_data, np.zeros((4, 11), np.float32), e, tmp_path / "c.pt")
+    longer = {"epochs": 5, "steps": 5, "batch_sketch": 9, "batch_photo": 9, "lr": 3e-3, "lr_end": 1e-3}
+    method, _ = sake(**longer, augmentation="none", settings={"lambda_sake": lambda_sake})
+    history = train(method, tiny_data, tmp_path)
     assert history[-1]["loss_benchmark"] < 0.6 * math.log(4) < history[0]["loss_benchmark"]  # chance is log 4
 
 
 def test_the_head_learns_at_its_own_rate(tiny_data: Any, tmp_path: Path) -> None:
     """A first step of Adam is as long as the learning rate, whatever the gradient."""
-    student, teacher = student_and_teacher()
+    method, _ = sake(epochs=1, steps=1, lr=1e-4, head_lr=10.0, weight_decay=0.0)
+    student = method.student
     before = {k: v.clone() for k, v in student.state_dict().items()}
-    e = Experiment(**SETTINGS | {"epochs": 1, "steps": 1, "lr": 1e-4}, head_lr=10.0, weight_decay=0.0)  # type: ignore[arg-type]
-    train_student(student, teacher, tiny_data, np.zeros((4, 11), np.float32), e, tmp_path / "c.pt")
+    train(method, tiny_data, tmp_path)
     moved = {k: (v - before[k]).abs().max().item() for k, v in student.state_dict().items()}
     assert moved["seen_head.weight"] == pytest.approx(1e-3, rel=1e-2)
     assert moved["feature.weight"] == pytest.approx(1e-4, rel=1e-2)
