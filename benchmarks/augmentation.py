@@ -65,7 +65,7 @@ def ours(task: Task) -> list[float]:
     from torch import nn
 
     from sakerepro.backbones import IMAGENET_MEAN, IMAGENET_STD, Backbone
-    from sakerepro.loop import generator
+    from sakerepro.data.batches import generator
     from sakerepro.training import make_batch
 
     backbone = Backbone(nn.Identity(), 1, IMAGENET_MEAN, IMAGENET_STD)  # only says how its input is normalised

@@ -1,7 +1,7 @@
 """The paper's training on a GPU, and what ranking and ITQ could gain there. Where there is none, it says so.
 
 Training is CSE-ResNet-50 with its teacher at 224 px: bfloat16, channels last, compiled, images resident on the device
-and augmented there. It is measured beside the bare loop of the same networks, beside a run as `train_student` does it
+and augmented there. It is measured beside the bare loop of the same networks, beside a run as a run does it
 today (batches made on the CPU), and beside the same networks in float32, not compiled. Ranking and ITQ of the package
 run on the CPU; beside them stands what plain PyTorch does on the device.
 """
@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from sakerepro.data.dataset import SKETCH
-from sakerepro.experiment import Experiment, preset
+from sakerepro.experiment import Experiment
+from sakerepro.methods import preset
 
 from . import itq, ranking, training
 from .common import OURS, Case, Contender, Lap, Row, run_cases
@@ -42,9 +43,10 @@ def resident(setup: Setup) -> Setup:
     import torch
 
     from sakerepro.data.augmentation import augment_on_device, draw_transforms, fill_value
-    from sakerepro.loop import Batch, device
+    from sakerepro.embedding import device
+    from sakerepro.training import Batch
 
-    e, backbone = setup.experiment, setup.student.backbone
+    e, backbone = setup.experiment, setup.method.backbone
     sets = (setup.data.train_photo, setup.data.train_sketch)  # photos first
     pixels = [torch.from_numpy(s.take(np.arange(len(s)))).to(device()) for s in sets]
     labels = [torch.from_numpy(s.labels).to(device()) for s in sets]
@@ -55,7 +57,7 @@ def resident(setup: Setup) -> Setup:
         fill = fill_value(e.augmentation, sets[number].domain)
         return augment_on_device(chosen, transforms, e.size, backbone.mean, backbone.std, fill=fill)
 
-    def prepare(index: tuple[np.ndarray, np.ndarray], rng: np.random.Generator) -> Batch:
+    def make(index: tuple[np.ndarray, np.ndarray], rng: np.random.Generator) -> Batch:
         both = (index[1], index[0])
         joined = torch.cat([images(number, i, rng) for number, i in enumerate(both)])
         chosen = torch.cat([known[torch.from_numpy(i).to(device())] for known, i in zip(labels, both, strict=True)])
@@ -64,7 +66,7 @@ def resident(setup: Setup) -> Setup:
         names = [s.names[i] for s, index in zip(sets, both, strict=True) for i in index]
         return Batch(joined.contiguous(memory_format=torch.channels_last), chosen, domain, len(both[0]), names)
 
-    return replace(setup, task=replace(setup.task, prepare=prepare))
+    return replace(setup, make=make)
 
 
 def with_peak(run: Callable[[Setup], Lap], of: Callable[[Pair], Setup]) -> Callable[[Pair], Lap]:
@@ -112,7 +114,7 @@ def training_case(experiment: Experiment, seen: int, steps: int) -> Case:
     contenders = {
         OURS: Contender(with_peak(training.ours, lambda p: resident(p.fast)), note="images resident, augmented there"),
         BARE: Contender(with_peak(training.bare, lambda p: p.fast)),
-        ON_CPU: Contender(with_peak(training.ours, lambda p: p.fast), note="as train_student does it"),
+        ON_CPU: Contender(with_peak(training.ours, lambda p: p.fast), note="as a run does it"),
         EAGER: Contender(with_peak(training.bare, lambda p: p.eager), note="TF32 as PyTorch has it by default"),
     }
     work = f"GPU: {steps} steps, {experiment.backbone}, {experiment.size} px, {experiment.precision}, compiled"
@@ -123,7 +125,7 @@ def rank_on_device(task: ranking.Task) -> dict[str, float]:
     """All four metrics and both kinds of AP of :func:`ranking.of_order`, by sorting on the device."""
     import torch
 
-    from sakerepro.loop import device
+    from sakerepro.embedding import device
 
     query, gallery, ql, gl = (
         torch.from_numpy(x).to(device())
@@ -150,7 +152,7 @@ def itq_on_device(x: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     """Principal directions, then 50 times signs and the nearest rotation; answers with the projection."""
     import torch
 
-    from sakerepro.loop import device
+    from sakerepro.embedding import device
 
     def to(array: np.ndarray) -> torch.Tensor:
         return torch.from_numpy(array).to(device())

@@ -1,7 +1,7 @@
 """Images a second of training as a run does it, beside a bare loop over tensors that are already in memory.
 
-Ours is `loop.fit` on the task that `train_student` sets up: images are drawn, augmented and put together, in threads
-where the network leaves a core idle; losses are recorded and checked. What is saved at an epoch's end is left out: at
+Ours is `training.fit` as a run calls it: images are drawn, augmented and put together, in threads where the network
+leaves a core idle; losses are recorded and checked. What is saved at an epoch's end is left out: at
 most a fiftieth of a long run. The bare loop is the least that trains the same networks with the same losses and
 optimiser.
 Images are random; so are the weights where no pretrained ones are at hand: neither matters for the time of a step.
@@ -14,13 +14,14 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
-from unittest import mock
 
 import numpy as np
 
 from sakerepro.data.dataset import PHOTO, SKETCH, Dataset
-from sakerepro.experiment import Experiment, preset
+from sakerepro.experiment import Experiment
+from sakerepro.methods import preset
 from sakerepro.provenance import slow_bfloat16
+from sakerepro.semantics import imagenet_wnids
 
 from .augmentation import packed
 from .common import OURS, Case, Clock, Contender, Lap, Row, run_cases
@@ -32,15 +33,14 @@ ORIGINAL, BAR, TURNS = 1000, 0.95, 5
 
 @dataclass
 class Setup:
-    """One experiment, ready to train: what `train_student` made of it, and the same batches as tensors."""
+    """One experiment, ready to train: the method, how its batches are made, and the same batches as tensors."""
 
     experiment: Experiment
-    task: Any  # sakerepro.loop.Task
-    student: Any
-    teacher: Any
+    method: Any  # sakerepro.methods.sake.SAKE
+    optimisers: Any
+    make: Callable[[Any, np.random.Generator], Any]  # an entry of the plan -> sakerepro.training.Batch
     data: Dataset
-    similarity: Any  # (seen, original) tensor on the device
-    batches: list[Any]  # sakerepro.loop.Batch, on the device
+    batches: list[Any]  # on the device
     weights: str  # where the networks' come from
 
     @property
@@ -56,24 +56,27 @@ def set_up(experiment: Experiment, seen: int, photos: int, sketches: int) -> Set
         seen: classes.
         photos, sketches: random images to train on; all steps together should not need more.
     """
-    import torch
-
-    from sakerepro import loop, training
+    from sakerepro import methods
+    from sakerepro.data.batches import generator
+    from sakerepro.embedding import device, place
     from sakerepro.model import build_student
+    from sakerepro.training import make_batch, speed_up
 
-    teacher, weights = _teacher(experiment)
-    student = build_student(experiment.backbone, dim=experiment.dim, num_seen=seen, teacher=teacher,
-                            zero_head=experiment.zero_head)  # fmt: skip
-    photo, sketch = packed(photos, PHOTO, experiment.size, seen), packed(sketches, SKETCH, experiment.size, seen)
-    names = tuple(map(str, range(seen)))
+    e, (teacher, weights) = experiment, _teacher(experiment)
+    student = build_student(e.backbone, dim=e.dim, num_seen=seen, teacher=teacher, zero_head=e.zero_head)
+    photo, sketch = packed(photos, PHOTO, e.size, seen), packed(sketches, SKETCH, e.size, seen)
+    names = ("airplane",) * seen
     data = Dataset("random", "", names, (), sketch, sketch.select(np.arange(0)), photo, sketch, photo, "0" * 64)
-    similarity = np.random.default_rng(0).random((seen, ORIGINAL), dtype=np.float32)
-    with mock.patch.object(training, "fit", return_value=[]) as fit:  # all of train_student but the training
-        training.train_student(student, teacher, data, similarity, experiment, Path())
-    task = fit.call_args.args[0]
-    batches = [task.prepare(index, loop.generator(0, i)).to(loop.device()) for i, index in enumerate(task.plan(0))]
-    on_device = torch.from_numpy(similarity).to(loop.device())
-    return Setup(experiment, task, student, teacher, data, on_device, batches, weights)
+    wnids = tuple(imagenet_wnids()[:ORIGINAL])
+    method = place(methods.class_of(e.method)(e, student, methods.Side(names, teacher, wnids)))
+    speed_up(method, e)
+
+    def make(index: tuple[np.ndarray, np.ndarray], rng: np.random.Generator) -> Any:
+        sets = [(data.train_photo, index[1]), (data.train_sketch, index[0])]
+        return make_batch(sets, e.size, e.augmentation, method.backbone, rng)
+
+    batches = [make(index, generator(0, i)).to(device()) for i, index in enumerate(method.plan(data, 0))]
+    return Setup(e, method, method.optimisers(), make, data, batches, weights)
 
 
 def _teacher(experiment: Experiment) -> tuple[Any, str]:
@@ -99,20 +102,22 @@ def wait() -> None:
 
 
 def ours(setup: Setup) -> Lap:
-    """One epoch of `loop.fit`, until its last step is done."""
-    from sakerepro.loop import fit
+    """One epoch of `training.fit`, until its last step is done."""
+    from sakerepro.training import fit
 
     laps = []
 
-    def stop(epoch: int) -> dict[str, float]:
+    def stop() -> dict[str, float]:
         wait()
         laps.append(clock.lap())
         return {}
 
     wait()
+    setup.method.optimisers = lambda: setup.optimisers
     with tempfile.TemporaryDirectory() as folder:
         clock = Clock()
-        history = fit(replace(setup.task, after_epoch=stop, score=""), Path(folder) / "checkpoint.pt")
+        history = fit(setup.method, lambda epoch: setup.method.plan(setup.data, epoch), setup.make, stop,
+                      Path(folder) / "checkpoint.pt", 1, setup.experiment.seed)  # fmt: skip
     return replace(laps[0], answer=history[-1]["loss"])
 
 
@@ -121,24 +126,21 @@ def bare(setup: Setup) -> Lap:
     import torch
 
     from sakerepro.losses import benchmark_loss, sake_loss
-    from sakerepro.training import autocast, freeze_batch_norm
+    from sakerepro.training import autocast
 
-    e, student, teacher, optimiser = setup.experiment, setup.student, setup.teacher, setup.task.optimiser
-    student.train()
-    if e.batch_norm == "frozen":
-        freeze_batch_norm(student)
+    method, optimiser = setup.method.train(), setup.optimisers["adam"]
     wait()
     clock = Clock()
     for batch in setup.batches:
         n = batch.photos
         optimiser.zero_grad(set_to_none=True)
-        with autocast(e.precision):
-            seen, original = student(batch.images, batch.domain)
+        with autocast(setup.experiment.precision):
+            seen, original = method.student(batch.images, batch.domain)
             with torch.no_grad():
-                signal = teacher(batch.images[:n])
-        semantic = sake_loss(original[:n].float(), signal.float(), setup.similarity[batch.labels[:n]],
-                             lambda1=e.lambda1, lambda2=e.lambda2)  # fmt: skip
-        loss = benchmark_loss(seen.float(), batch.labels) + e.lambda_sake * semantic
+                signal = method.teacher[0](batch.images[:n])
+        semantic = sake_loss(original[:n].float(), signal.float(), method.similarity[batch.labels[:n]],
+                             lambda1=method.s.lambda1, lambda2=method.s.lambda2)  # fmt: skip
+        loss = benchmark_loss(seen.float(), batch.labels) + method.s.lambda_sake * semantic
         loss.backward()
         optimiser.step()
     wait()

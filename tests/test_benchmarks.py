@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 import torch
 
+from sakerepro.data.batches import generator
 from sakerepro.experiment import Experiment
 from sakerepro.files import read_json
-from sakerepro.loop import generator
 
 benchmarks = pytest.importorskip("benchmarks", reason="benchmarks/ is only in a checkout, run from its root")
 common = importlib.import_module("benchmarks.common")
@@ -143,23 +143,23 @@ def setup():
 
 def test_training_and_the_bare_loop_descend_the_same_loss(setup):
     training = importlib.import_module("benchmarks.training")
-    start = copy.deepcopy((setup.student.state_dict(), setup.task.optimiser.state_dict()))
-    batches = [setup.task.prepare(index, generator(0, 0, i)) for i, index in enumerate(setup.task.plan(0))]
+    start = copy.deepcopy((setup.method.state_dict(), setup.optimisers.state_dict()))
+    batches = [setup.make(index, generator(0, 0, i)) for i, index in enumerate(setup.method.plan(setup.data, 0))]
     lap = training.ours(setup)
-    trained = copy.deepcopy(setup.student.state_dict())
-    setup.student.load_state_dict(start[0])
-    setup.task.optimiser.load_state_dict(start[1])
+    trained = copy.deepcopy(setup.method.state_dict())
+    setup.method.load_state_dict(start[0])
+    setup.optimisers.load_state_dict(start[1])
     bare = training.bare(replace(setup, batches=batches))  # what `fit` draws: seed 0, epoch 0, step i
     assert lap.seconds > 0 and bare.seconds > 0 and setup.images == 10
-    for name, value in setup.student.state_dict().items():
+    for name, value in setup.method.state_dict().items():
         torch.testing.assert_close(value, trained[name], msg=name)
     assert not all(torch.equal(trained[name], start[0][name]) for name in trained)
 
 
 def test_images_that_stay_on_the_device_make_the_same_batches(setup):
     gpu = importlib.import_module("benchmarks.gpu")
-    index = setup.task.plan(0)[0]
-    want, got = (s.task.prepare(index, np.random.default_rng(3)) for s in (setup, gpu.resident(setup)))
+    index = setup.method.plan(setup.data, 0)[0]
+    want, got = (s.make(index, np.random.default_rng(3)) for s in (setup, gpu.resident(setup)))
     assert torch.equal(got.labels, want.labels) and torch.equal(got.domain, want.domain)
     assert (got.photos, got.names) == (want.photos, want.names) and got.images.shape == (5, 3, 32, 32)
     # the two samplers agree but for rounding; an image out of place would be off by about 1

@@ -14,6 +14,7 @@ from browser import chromium, jupyter_lab, needed
 from PIL import Image
 
 from sakerepro import paths
+from sakerepro.methods import baseline
 from sakerepro.runs import run
 
 pytestmark = [
@@ -40,7 +41,7 @@ def lab(tmp_path_factory: pytest.TempPathFactory, tiny_place: Path) -> Iterator[
         for name, value in folders.items():
             patch.setenv(name, value)
         sake = tiny.experiment(tiny_place / "data", tiny_place / "se_resnet_mini.safetensors", dim=64, bits=(64,))
-        runs = [run(sake), run(sake.but(lambda_sake=0.0))]
+        runs = [run(sake), run(baseline(sake))]
     notebook = json.loads((paths.root() / "notebooks" / NAME).read_text(encoding="utf-8"))
     parameters = next(c for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", []))
     parameters["source"] += ["\n", f"run, other, k = {runs[0].id!r}, {runs[1].id!r}, 6"]

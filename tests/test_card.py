@@ -46,7 +46,7 @@ def test_its_data_and_weights_are_those_of_the_run(tiny_run: Run, card: str) -> 
     assert all(name in card for name in (*tiny.SEEN, *tiny.UNSEEN))
     digest = hashlib.sha256((tiny_run.folder / "weights.safetensors").read_bytes()).hexdigest()
     assert digest in card and tiny_run.provenance()["data"] in card
-    assert f"{sum(p.numel() for p in tiny_run.student().parameters()):,} parameters" in card
+    assert f"{sum(p.numel() for p in tiny_run.network().parameters()):,} parameters" in card
 
 
 def test_every_setting_is_there_and_bold_where_it_is_not_the_default(tiny_run: Run, card: str) -> None:
@@ -66,7 +66,7 @@ def test_it_says_nothing_of_where_things_lie_and_leaves_no_gap(tiny_run: Run, ti
     [
         ({}, "One training with one seed", "Never trained on a sketch"),
         ({"epochs": 0}, "Never trained on a sketch", "One training with one seed"),
-        ({"lambda_sake": 0.0}, "Trained without the teacher", "the same is the frozen teacher"),
+        ({"settings": {"lambda_sake": 0.0}}, "Trained without the teacher", "the same is the frozen teacher"),
         ({"select": "val"}, "chosen on held-out sketches", "Trained without the teacher"),
         ({"select": "last"}, "ImageNet-1k", "chosen on held-out sketches"),
         ({"pseudo_unseen": 2}, "not a result to report", "Generated data"),

@@ -16,8 +16,9 @@ from sakerepro import paths, provenance
 from sakerepro.__main__ import main, parser
 from sakerepro.commands.runs import settings
 from sakerepro.errors import ConfigError
-from sakerepro.experiment import Experiment, preset
+from sakerepro.experiment import Experiment
 from sakerepro.items import experiments
+from sakerepro.methods import preset
 from sakerepro.runs import Run
 
 HEAVY = ("torch", "numba", "pandas", "timm", "torchvision", "sklearn", "scipy", "matplotlib", "nltk", "papermill")
@@ -159,7 +160,7 @@ def test_no_traceback_in_a_process_of_its_own(tmp_path: Path) -> None:
     ],
 )
 def test_every_flag_has_the_type_of_its_setting(flags: list[str], values: dict[str, Any]) -> None:
-    found = settings(parser().parse_args(["train", *flags]))
+    found = settings(parser(["train", *flags]).parse_args(["train", *flags]))
     assert found == values and [type(v) for v in found.values()] == [type(v) for v in values.values()]
     assert preset("mini", **found) == preset("mini", **values)
 

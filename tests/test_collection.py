@@ -74,7 +74,7 @@ def test_an_index_holds_the_network_s_embeddings_and_the_run_s_codes(photos: Pat
     pixels = np.stack([read_image(photos / n, SIDE) for n in made.names])
     images = tiny_run.dataset().gallery
     one_by_one = type(images)(pixels, np.arange(7), np.zeros(7, int), made.names, PHOTO)
-    np.testing.assert_allclose(made.embeddings, embed(tiny_run.student(), one_by_one, SIDE), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(made.embeddings, embed(tiny_run.network(), one_by_one, SIDE), rtol=1e-4, atol=1e-5)
     stored = tiny_run.embeddings()
     want = made.itq.transform(stored["gallery"])  # the rotation of the run's own 8-bit codes
     measured = next(m["value"] for m in tiny_run.metrics() if m["representation"] == "8-bit")
@@ -144,7 +144,7 @@ def test_a_query_finds_what_a_naive_search_finds(photos: Path, tiny_run: Run, tm
     sketches = [write(tmp_path / f"s{i}.png", i, SKETCH, i) for i in range(2)]
     pixels = np.stack([read_image(s, SIDE) for s in sketches])
     images = type(tiny_run.dataset().query)(pixels, np.arange(2), np.zeros(2, int), ("", ""), SKETCH)
-    x, y = embed(tiny_run.student(), images, SIDE).astype(float), np.asarray(made.embeddings, float)
+    x, y = embed(tiny_run.network(), images, SIDE).astype(float), np.asarray(made.embeddings, float)
     cosine = x @ y.T / np.linalg.norm(x, axis=1)[:, None] / np.linalg.norm(y, axis=1)
     rows, distances = query(made, tiny_run, sketches, k=3)
     assert np.array_equal(rows, np.argsort(1 - cosine, axis=1)[:, :3])

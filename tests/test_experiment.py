@@ -68,7 +68,7 @@ def test_sketchys_batches_come_with_sketchy() -> None:
         (lambda: preset("mini", augmentation="centered"), "augmentation = 'centered' .*Did you mean 'centred'"),
         (lambda: preset("mini", batch_norm="freeze"), "batch_norm = 'freeze' .*Did you mean 'frozen'"),
         (lambda: preset("mini", precision="fp16"), "precision = 'fp16' .*Known: float32, bfloat16"),
-        (lambda: change(preset("mini"), semantic="path"), "Unknown setting 'semantic' of SAKE. Did you mean 'semantics'"),
+        (lambda: change(preset("mini"), semantic="path"), "Unknown setting 'semantic' of SAKE. Did you mean"),
         (lambda: preset("mini", method="SAKEE"), "Unknown method 'SAKEE'. Did you mean 'SAKE'"),
         (lambda: preset("mini", method="nowhere:Mine"), "method 'nowhere:Mine': No module named 'nowhere'"),
         (lambda: preset("mini", method="json:dumps"), "method 'json:dumps': is no subclass"),
@@ -226,7 +226,8 @@ def test_aliases_are_read_back_and_are_the_runs_that_they_stand_for() -> None:
         assert checked(Experiment(method=name)) == checked(preset("paper", method=name).but(
             preset="mini", dataset="mini", precision="float32"))  # fmt: skip
     plain = preset("mini", method="L_B")
-    assert plain == preset("mini", lambda_sake=0, lambda1=3, semantics="thresholded") == change(preset("mini"), method="L_B")
+    assert plain == preset("mini", lambda_sake=0, lambda1=3, semantics="thresholded")
+    assert plain == change(preset("mini"), method="L_B")
     assert (plain.method, dict(plain.settings)) == ("SAKE", {"lambda_sake": 0.0})
     assert preset("mini", lambda2=0, semantics="thresholded") == preset("mini", method="L_B + L_T")
     assert preset("mini", method="pretrained", lambda1=7) == preset("mini", epochs=0, lambda_sake=0)

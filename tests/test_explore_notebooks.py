@@ -12,6 +12,7 @@ import tiny
 
 from sakerepro import paths
 from sakerepro.experiment import Experiment
+from sakerepro.methods import baseline
 from sakerepro.notebook import execute
 from sakerepro.runs import Run, all_runs, run
 
@@ -28,7 +29,7 @@ def outputs(path: Path) -> list[list[str]]:
 @pytest.fixture
 def two_runs(tiny_experiment: Experiment) -> tuple[Run, Run]:
     e = tiny_experiment.but(dim=40, bits=(32,))
-    return run(e), run(e.but(lambda_sake=0.0))
+    return run(e), run(baseline(e))
 
 
 def test_draw_and_retrieve_answers_the_bundled_drawing(two_runs: tuple[Run, Run]) -> None:

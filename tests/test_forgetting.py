@@ -14,8 +14,8 @@ from sklearn.preprocessing import StandardScaler
 from sakerepro import forgetting, kept
 from sakerepro.data import augment
 from sakerepro.errors import DataError
-from sakerepro.experiment import preset
 from sakerepro.forgetting import fit_probe, linear_probe, probe, probe_rows
+from sakerepro.methods import preset
 from sakerepro.original import original_photos
 from sakerepro.runs import Run
 
@@ -98,10 +98,10 @@ def test_what_is_probed_is_the_frozen_network(tiny_run: Run, monkeypatch: pytest
     seen = []
     monkeypatch.setattr(forgetting, "linear_probe", lambda *a: seen.append(a) or {"top-1": 0.5, "width": a[0].shape[1]})
     original = tiny.original()
-    before = {k: v.clone() for k, v in tiny_run.student().state_dict().items()}
+    before = {k: v.clone() for k, v in tiny_run.network().state_dict().items()}
     found = probe(tiny_run, original)
     assert set(found) == {"features", "embedding"}
-    student = tiny_run.student()
+    student = tiny_run.network()
     pixels = augment(original.val.take(np.arange(10)), None, 32, mean=student.backbone.mean, std=student.backbone.std)
     with torch.no_grad():
         features = student.backbone(pixels, torch.zeros(10))

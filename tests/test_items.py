@@ -18,9 +18,10 @@ from sakerepro import items_spec, kept, measures, paths, results
 from sakerepro.claims_spec import all_claims
 from sakerepro.data import photo_queries, random_split
 from sakerepro.errors import ConfigError, RunError
-from sakerepro.experiment import Experiment, preset
+from sakerepro.experiment import Experiment
 from sakerepro.files import lock, short_hash
 from sakerepro.items import ITEMS, MORE, TITLES, experiments
+from sakerepro.methods import baseline, preset
 from sakerepro.original import outside_original
 from sakerepro.rows import OURS, rows_frame
 from sakerepro.runrows import run_row, split_name
@@ -51,8 +52,8 @@ def test_equal_settings_are_one_run_and_different_ones_have_different_names(name
     main = preset(name, **items_spec.TASKS[name][0])
     for item in ("table1", "table2", "table3", "table4", "table5", "figure3", "figure4", "cost"):
         assert main in every[item]
-    baseline = main.but(lambda_sake=0.0)
-    assert all(baseline in every[i] for i in ("table1", "table4", "table5", "figure3", "figure4", "cost"))
+    plain = baseline(main)
+    assert all(plain in every[i] for i in ("table1", "table4", "table5", "figure3", "figure4", "cost"))
     assert main.but(lambda2=0.0) in set(every["table3"]) & set(every["table4"])
     assert all(e.preset == name for e in distinct)
     assert {e.seed for e in distinct if not e.epochs} == {0}  # what is not trained is measured once
@@ -307,7 +308,7 @@ def pair(rng: np.random.Generator, class_seed: int, gains: np.ndarray) -> list[F
     data = task(names, labels, labels)
     return [
         FakeRun(e, {"ap/ZS-SBIR/64-d": ap + gains[labels], "query_labels": labels}, data),
-        FakeRun(e.but(lambda_sake=0.0), {"ap/ZS-SBIR/64-d": ap, "query_labels": labels}, data),
+        FakeRun(baseline(e), {"ap/ZS-SBIR/64-d": ap, "query_labels": labels}, data),
     ]
 
 
@@ -417,15 +418,15 @@ def test_cost_of_a_step(tiny_run, monkeypatch: pytest.MonkeyPatch) -> None:  # t
     monkeypatch.setattr(cost, "STEPS", 2)
     monkeypatch.setattr(cost, "WARM_UP", 1)
     sake = tiny_run
-    baseline = FakeRun(sake.experiment.but(lambda_sake=0.0))
-    rows = list(cost.cost_rows([sake, baseline]))
+    plain = FakeRun(baseline(sake.experiment))
+    rows = list(cost.cost_rows([sake, plain]))
     seconds = {r.method: r.value for r in rows if r.metric == "seconds a step"}
     ratios = {(r.task, r.metric): r.value for r in rows if r.metric.endswith("relative to L_B")}
     assert ratios["training", "time relative to L_B"] == pytest.approx(seconds["SAKE"] / seconds["L_B"])
     assert min(seconds.values()) > 0 and ratios["test", "time relative to L_B"] > 0
     assert len(list(kept.folder().glob("cost-*.json"))) == 1
     memory = {r.method: r.value * 2**30 for r in rows if r.metric == "GiB a step"}
-    student, teacher = sake.student(), load_teacher(sake.experiment)[0]
+    student, teacher = sake.network(), load_teacher(sake.experiment)[0]
     parameters = [sum(p.nbytes for p in n.parameters()) for n in (student, teacher)]
     assert memory["L_B"] > 4 * parameters[0]  # itself, its gradient, two moments, and activations
     assert memory["SAKE"] - memory["L_B"] >= parameters[1]  # the teacher

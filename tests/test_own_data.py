@@ -22,7 +22,8 @@ from sakerepro.checking import Report, check
 from sakerepro.data import load_dataset
 from sakerepro.data.world_files import write_world
 from sakerepro.errors import ConfigError, DataError
-from sakerepro.experiment import Experiment, preset
+from sakerepro.experiment import Experiment
+from sakerepro.methods import preset
 from sakerepro.own import example_folder
 from sakerepro.runs import all_runs
 from sakerepro.semantics import require_classes
@@ -229,7 +230,7 @@ def test_from_a_folder_to_numbers_with_a_gated_network_of_timm(
     assert all(0 <= m["value"] <= 1 for m in done["metrics"])
     (run,) = all_runs()
     assert "my_data-cse_test_resnet" in run.id and run.dataset().unseen == UNSEEN
-    gates = [m for m in run.student().modules() if isinstance(m, ConditionalSE)]
+    gates = [m for m in run.network().modules() if isinstance(m, ConditionalSE)]
     assert gates and any(g.fc2.weight[:, -1].abs().max() > 0 for g in gates)  # the domain's column was trained
     assert main(["evaluate", run.id]) == 0
     assert "The run wrote the same numbers" in capsys.readouterr().out

@@ -15,11 +15,12 @@ from sakerepro.backbones import ConditionalSE, build_classifier
 from sakerepro.data.dataset import PHOTO, SKETCH, Dataset, ImageSet
 from sakerepro.data.world_files import write_world
 from sakerepro.errors import DataError
-from sakerepro.experiment import preset
+from sakerepro.methods import Side, preset
+from sakerepro.methods.sake import SAKE
 from sakerepro.model import build_student
 from sakerepro.runs import run
-from sakerepro.semantics import imagenet_wnids, semantic_similarity
-from sakerepro.training import train_student
+from sakerepro.semantics import imagenet_wnids
+from sakerepro.training import train
 
 SEEN = {"tuberlin": ("airplane", "mouse (animal)", "t-shirt"), "sketchy": ("airplane", "car_(sedan)", "hedgehog")}
 UNSEEN = {"tuberlin": ("zebra", "wine-bottle"), "sketchy": ("bat", "door")}
@@ -55,9 +56,10 @@ def test_one_step_of_the_full_network_at_224_px(tmp_path: Path) -> None:
     assert student.seen_head.weight.shape == (220, 64) and student.original_head.weight.shape == (1000, 64)
     before = {k: v.clone() for k, v in student.named_parameters()}
     kept = {k: v.clone() for k, v in teacher.state_dict().items()}
-    similarity = semantic_similarity(["airplane", "zebra"] * 110, imagenet_wnids(), dataset="tuberlin")
+    names = ("airplane", "zebra") * 110
     e = preset("paper", epochs=1, steps=1, batch_sketch=1, batch_photo=1, lr=1e-3)
-    history = train_student(student, teacher, seen_classes(220), similarity, e, tmp_path / "c.pt")  # type: ignore[arg-type]
+    method = SAKE(e, student, Side(names, teacher, imagenet_wnids()))  # type: ignore[arg-type]
+    history = train(method, seen_classes(220), e, tmp_path / "c.pt")
     assert len(history) == 1 and np.isfinite(list(history[0].values())).all()
     assert history[0]["loss"] == pytest.approx(history[0]["loss_benchmark"] + history[0]["loss_sake"], rel=1e-4)
     still = [k for k, v in student.named_parameters() if torch.equal(v, before[k])]

@@ -15,7 +15,7 @@ from sklearn.metrics import average_precision_score, precision_recall_curve
 from sakerepro import plots
 from sakerepro.data.dataset import PHOTO, SKETCH, Dataset, ImageSet
 from sakerepro.errors import ConfigError, DataError
-from sakerepro.experiment import preset
+from sakerepro.methods import preset
 from sakerepro.plots_data import class_frame, pick_queries, precision_by_recall
 from sakerepro.plots_labels import looks_of, run_groups
 from sakerepro.plots_maps import class_look, joint_tsne

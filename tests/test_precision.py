@@ -23,10 +23,12 @@ from sakerepro.backbones import Architecture, build_classifier
 from sakerepro.data.dataset import Dataset
 from sakerepro.embedding import embed
 from sakerepro.experiment import Experiment
+from sakerepro.methods import Side
+from sakerepro.methods.sake import SAKE
 from sakerepro.metrics import retrieval_metrics
 from sakerepro.model import build_student
 from sakerepro.runs import Run, run
-from sakerepro.training import strided_depthwise_in_float32, train_student
+from sakerepro.training import strided_depthwise_in_float32, train
 
 SEEDS = (0, 1, 2, 3, 4)
 
@@ -134,16 +136,15 @@ def test_compiled_training_is_nearer_to_plain_than_one_seed_to_another(
     torch.manual_seed(0)
     teacher = build_classifier("one_gate", len(tiny.ORIGINAL))
     tiny.randomise(teacher)
-    similarity = np.random.default_rng(0).random((len(tiny.SEEN), len(tiny.ORIGINAL)), dtype=np.float32)
     # measured without the compiler, for which every new number of images is a new network
     data = replace(tiny_data, val_sketch=tiny_data.val_sketch.select(np.arange(0)))
 
     def trained(**settings: object) -> tuple[np.ndarray, dict[str, float]]:
         """Features of query and gallery, and what is read off them."""
-        e = tiny.experiment(tmp_path, tmp_path, backbone="cse_one_gate", **settings)
+        e = tiny.experiment(tmp_path, tmp_path, backbone="cse_one_gate", **settings).but(dataset="sketchy")
         student, plain = (build_student(e.backbone, dim=5, num_seen=4, teacher=teacher, seed=e.seed) for _ in range(2))
-        file = tmp_path / f"{e.id}.pt"
-        history = train_student(student, copy.deepcopy(teacher), data, similarity, e, file)
+        method = SAKE(e, student, Side(tiny.SEEN, copy.deepcopy(teacher), tiny.ORIGINAL))
+        history = train(method, data, e, tmp_path / f"{e.id}.pt")
         plain.load_state_dict(student.state_dict())  # the names are not the compiler's
         query, gallery = (embed(plain, images, e.size) for images in (data.query, data.gallery))
         measured = retrieval_metrics(query, gallery, data.query.labels, data.gallery.labels)

@@ -55,7 +55,7 @@ def test_the_numbers_are_mended_and_the_training_stays(tiny_run: Run) -> None:
         k: trained[k] for k in ("commit", "seconds", "data", "teacher")
     }
     assert after["measured"]["finished"] > trained["finished"]
-    new.student()  # its weights are still those that the provenance names
+    new.network()  # its weights are still those that the provenance names
 
 
 def test_by_default_the_outdated_runs_are_measured(tiny_run: Run, capsys: pytest.CaptureFixture[str]) -> None:

@@ -61,7 +61,7 @@ def test_a_run_is_found_again_and_says_so(first: Run) -> None:
         k: v for k, v in trained.items() if k not in ("parts", "dirty")
     }
     assert [r.id for r in all_runs()] == [first.id]
-    first.student()
+    first.network()
     origin = first.folder / "provenance.json"
     write_json(origin, read_json(origin) | {"parts": read_json(origin)["parts"] | {"gone": "1"}})  # since removed
     assert repeat(first).same

@@ -10,7 +10,7 @@ import pytest
 
 from sakerepro import results
 from sakerepro.errors import ConfigError, DataError
-from sakerepro.experiment import preset
+from sakerepro.methods import preset
 from sakerepro.results import Row, aggregate, read_rows, rows_frame, write_rows
 
 SAKE = Row(

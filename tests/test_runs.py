@@ -16,13 +16,14 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import average_precision_score
 
-from sakerepro import evaluation, loop, paths, provenance, teachers, training
+from sakerepro import evaluation, paths, provenance, teachers, training
 from sakerepro.data import load_dataset, photo_queries
 from sakerepro.embedding import embed
 from sakerepro.errors import DataError, RunError
 from sakerepro.experiment import Experiment
 from sakerepro.files import read_json, sha256
 from sakerepro.hashing import ITQ
+from sakerepro.methods import baseline, label
 from sakerepro.runs import FILES, Run, all_runs, find, open_run, run
 from sakerepro.semantics import imagenet_wnids
 
@@ -43,7 +44,7 @@ def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("trained again")
 
-    monkeypatch.setattr(training, "train_student", refuse)
+    monkeypatch.setattr(training, "train", refuse)
 
 
 def flip(file: Path, at: float = 0.5) -> None:
@@ -101,7 +102,7 @@ def test_what_is_measured_is_measured_on_what_is_kept(tiny_run: Run) -> None:
 
 
 def test_the_kept_network_gives_the_kept_embeddings(tiny_run: Run) -> None:
-    student = tiny_run.student()
+    student = tiny_run.network()
     assert not student.training
     found = embed(student, tiny_run.dataset().query, tiny.SIDE)
     np.testing.assert_allclose(found, tiny_run.embeddings()["query"], rtol=1e-4, atol=1e-5)
@@ -112,14 +113,14 @@ def test_the_network_needs_no_teacher(tiny_run: Run, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(paths, "runs", lambda: Path("/nowhere"))
     monkeypatch.setattr(teachers, "weights_file", lambda *_: pytest.fail("asked for pretrained weights"))
     before = torch.get_rng_state()
-    found = tiny_run.student().state_dict()
+    found = tiny_run.network().state_dict()
     assert torch.equal(torch.get_rng_state(), before)
     kept = load_file(tiny_run.folder / "weights.safetensors")
     assert found.keys() == kept.keys() and all(torch.equal(found[n], kept[n]) for n in kept)
 
 
 def test_the_best_epoch_on_validation_sketches_is_kept(tiny_run: Run) -> None:
-    student, data = tiny_run.student(), tiny_run.dataset()
+    student, data = tiny_run.network(), tiny_run.dataset()
     from sakerepro.embedding import top1
 
     found = top1(lambda x, d: student(x, d)[0], student, data.val_sketch, tiny.SIDE)
@@ -173,7 +174,7 @@ def test_the_rotation_is_learned_on_training_features_alone(tiny_run: Run, monke
 
     monkeypatch.setattr(evaluation, "ITQ", Spy)
     e = tiny_run.experiment.but(bits=(8, 16, 24))  # 24 bits from 16 features cannot be
-    measured, arrays = evaluation.evaluate(tiny_run.student(), tiny_run.dataset(), e)
+    measured, arrays = evaluation.evaluate(tiny_run.network(), tiny_run.dataset(), e)
     assert {m["representation"] for m in measured} == {"16-d", "8-bit", "16-bit"} and len(fitted) == 2
     for features in fitted:
         np.testing.assert_array_equal(features, np.concatenate([arrays["train_photo"], arrays["train_sketch"]]))
@@ -182,35 +183,35 @@ def test_the_rotation_is_learned_on_training_features_alone(tiny_run: Run, monke
 def test_a_pretrained_network_is_measured_without_training(tiny_experiment: Experiment, tiny_place: Path) -> None:
     """As it comes: no history, the teacher's own weights, the seen head apart."""
     done = run(tiny_experiment.but(epochs=0))
-    assert len(done.history()) == 0 and len(done.metrics()) == 56 and done.experiment.method == "pretrained"
+    assert len(done.history()) == 0 and len(done.metrics()) == 56 and label(done.experiment) == "pretrained"
     kept, teacher = load_file(done.folder / "weights.safetensors"), load_file(tiny_place / "se_resnet_mini.safetensors")
-    torch.testing.assert_close(kept["backbone.body.layer1.0.conv1.weight"], teacher["layer1.0.conv1.weight"])
-    torch.testing.assert_close(kept["backbone.body.bn1.running_mean"], teacher["bn1.running_mean"])
+    torch.testing.assert_close(kept["student.backbone.body.layer1.0.conv1.weight"], teacher["layer1.0.conv1.weight"])
+    torch.testing.assert_close(kept["student.backbone.body.bn1.running_mean"], teacher["bn1.running_mean"])
 
 
 def test_a_stopped_run_goes_on_and_ends_the_same(
     tiny_run: Run, tiny_experiment: Experiment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Stopped in training after a checkpoint, then while measuring; in the end the folders hold the same numbers."""
-    monkeypatch.setattr(loop, "CHECKPOINT_SECONDS", -1.0)
-    real, calls = loop._step, []
+    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
+    real, calls = training.descend, []
 
-    def step(*arguments: Any) -> None:
+    def step(*arguments: Any) -> Any:
         calls.append(1)
         if len(calls) == 3:
             raise Stop
-        real(*arguments)
+        return real(*arguments)
 
     def no_evaluation(*_: object) -> None:
         raise Stop
 
-    for name, replacement in (("sakerepro.loop._step", step), ("sakerepro.runs.evaluate", no_evaluation)):
+    for name, replacement in (("sakerepro.methods.contract.descend", step), ("sakerepro.runs.evaluate", no_evaluation)):
         with monkeypatch.context() as patch, pytest.raises(Stop):
             patch.setattr(name, replacement)
             run(tiny_experiment, trace=True)
         assert find(tiny_experiment) is None and all_runs() == []
     with monkeypatch.context() as patch:
-        patch.setattr(loop, "_step", no_evaluation)  # nothing is left to train
+        patch.setattr("sakerepro.methods.contract.descend", no_evaluation)  # nothing is left to train
         done = run(tiny_experiment, trace=True)
     assert tiny.same(*(load_file(r.folder / "weights.safetensors") for r in (done, tiny_run)))
     assert done.metrics() == tiny_run.metrics()
@@ -266,7 +267,7 @@ def test_numbers_that_were_changed_are_noticed_when_they_are_used(copy: Run) -> 
         flip(copy.folder / name)
     assert find(copy.experiment) is not None  # the lengths are right
     with pytest.raises(RunError, match=r"weights\.safetensors: is not what the run wrote"):
-        copy.student()
+        copy.network()
     with pytest.raises(RunError, match=r"embeddings\.npz: is damaged"):
         copy.embeddings()
 
@@ -350,7 +351,7 @@ def own_teacher(tiny_place: Path, tiny_experiment: Experiment) -> Experiment:
 def test_a_teacher_is_trained_once_for_all_runs(own_teacher: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     real, trained = training.train_teacher, []
     monkeypatch.setattr(training, "train_teacher", lambda *a, **k: trained.append(1) or real(*a, **k))  # type: ignore[func-returns-value]
-    one, other = run(own_teacher), run(own_teacher.but(lambda_sake=0.0))
+    one, other = run(own_teacher), run(baseline(own_teacher))
     assert len(trained) == 1 and one.provenance()["teacher"] == other.provenance()["teacher"]
     (folder,) = (f for f in paths.runs().iterdir() if f.name.startswith("teacher-"))
     note = read_json(folder / "teacher.json")
@@ -361,16 +362,16 @@ def test_a_teacher_is_trained_once_for_all_runs(own_teacher: Experiment, monkeyp
 
 
 def test_a_stopped_teacher_goes_on(own_teacher: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
-    real, calls = loop._step, []
+    real, calls = training.descend, []
 
-    def step(*arguments: Any) -> None:
+    def step(*arguments: Any) -> Any:
         calls.append(1)
         if len(calls) == 2:
             raise Stop
-        real(*arguments)
+        return real(*arguments)
 
     with monkeypatch.context() as patch, pytest.raises(Stop):
-        patch.setattr(loop, "_step", step)  # 45 photos are one step an epoch: stopped in the second
+        patch.setattr(training, "descend", step)  # 45 photos are one step an epoch: stopped in the second
         run(own_teacher)
     stopped = run(own_teacher).provenance()["teacher"]["sha256"]
     for folder in paths.runs().iterdir():
@@ -392,12 +393,12 @@ def test_the_semantic_matrix_is_that_of_the_classes(
     """Rows in the order of the seen classes, columns in the order of ImageNet, handed to the training as they are."""
     seen: list[np.ndarray] = []
 
-    def spy(student: Any, teacher: Any, data: Any, similarity: np.ndarray, *rest: Any) -> None:
-        seen.append(similarity)
+    def spy(method: Any, data: Any, *rest: Any) -> None:
+        seen.append(method.similarity.numpy())
         assert data.seen == tuple(sorted(tiny.SEEN))
         raise Stop
 
-    monkeypatch.setattr(training, "train_student", spy)
+    monkeypatch.setattr(training, "train", spy)
     with pytest.raises(Stop):
         run(tiny_experiment)
     assert seen[0].shape == (4, 1000)

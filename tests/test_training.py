@@ -20,10 +20,10 @@ from torch import Tensor, nn
 from sakerepro import methods, training
 from sakerepro.backbones import build_classifier
 from sakerepro.data.augmentation import augment, draw_transforms
+from sakerepro.data.batches import generator
 from sakerepro.data.dataset import ImageSet
 from sakerepro.errors import RunError
 from sakerepro.experiment import Experiment
-from sakerepro.data.batches import generator
 from sakerepro.methods.sake import SAKE
 from sakerepro.model import build_student
 from sakerepro.training import Batch, Optimisers, descend, make_batch, train_teacher
@@ -394,7 +394,10 @@ def train(method: SAKE, data: Any, folder: Path) -> list[dict[str, float]]:
     return training.train(method, data, method.e, folder / "c.pt")
 
 
-SETTINGS: dict[str, Any] = {"dataset": "sketchy", "epochs": 2, "steps": 2, "batch_sketch": 3, "batch_photo": 4, "size": 32, "lr": 1e-3, "lr_end": 1e-5}
+SETTINGS: dict[str, Any] = {
+    "dataset": "sketchy", "epochs": 2, "steps": 2, "batch_sketch": 3, "batch_photo": 4, "size": 32, "lr": 1e-3,
+    "lr_end": 1e-5,
+}  # fmt: skip
 
 
 def test_a_batch_is_its_augmented_images_side_by_side() -> None:

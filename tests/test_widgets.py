@@ -17,11 +17,11 @@ from PIL import Image
 from sakerepro import widgets
 from sakerepro.data.dataset import PHOTO, SKETCH, ImageSet
 from sakerepro.drawing import example_strokes, pen_of, render
-from sakerepro.embedding import embed
+from sakerepro.embedding import embed, place
 from sakerepro.errors import ConfigError, DataError, RunError
 from sakerepro.files import read_json, write_json
 from sakerepro.hashing import ITQ
-from sakerepro.loop import place
+from sakerepro.methods import baseline
 from sakerepro.runs import Run, run
 from sakerepro.widgets import DrawAndRetrieve, Retriever, SketchPad, choose_runs, draw_and_retrieve
 
@@ -37,7 +37,7 @@ def runs(tmp_path_factory: pytest.TempPathFactory, tiny_place: Path) -> Iterator
         for name in PLACES:
             patch.setenv(f"SAKEREPRO_{name}", str(folder / name.lower()))
         sake = tiny.experiment(tiny_place / "data", tiny_place / "se_resnet_mini.safetensors", dim=40, bits=(32,))
-        yield [run(sake), run(sake.but(lambda_sake=0.0))]
+        yield [run(sake), run(baseline(sake))]
 
 
 @pytest.fixture(scope="module")
@@ -177,7 +177,7 @@ def test_what_cannot_be_searched_is_said(
 def test_own_photos_are_embedded_and_named(runs: list[Run]) -> None:
     photos = tiny.image_set(3, PHOTO, 5, first=3, start=50)
     own = Retriever(runs[0], photos, classes=("a", "b", "c"))
-    features = embed(place(runs[0].student()), photos, runs[0].experiment.size)
+    features = embed(place(runs[0].network()), photos, runs[0].experiment.size)
     given = Retriever(runs[0], photos, classes=("a", "b", "c"), features=features)
     sketch = render([LINE], tiny.SIDE)
     found = own.search(sketch, 15)

@@ -100,6 +100,11 @@ class Method(nn.Module):
         """The settings with those that do nothing at their defaults, so that equal trainings are one run."""
         return settings
 
+    @classmethod
+    def uses_teacher(cls, e: Experiment) -> bool:
+        """Whether the frozen pretrained network takes part in the training."""
+        return "teacher" in cls.needs
+
     @property
     def backbone(self) -> Backbone:
         """The network below the embedding; knows the mean and standard deviation of its input."""

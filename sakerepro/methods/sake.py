@@ -48,6 +48,11 @@ class SAKE(Method):
             return {"lambda_sake": 0.0}
         return {k: v for k, v in settings.items() if k != "semantics" or settings["lambda2"]}
 
+    @classmethod
+    def uses_teacher(cls, e: Experiment) -> bool:
+        """Not where L_SAKE has weight 0."""
+        return dict(e.settings).get("lambda_sake", 1.0) > 0
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """L_benchmark over sketches and photos, L_SAKE over photos."""
         n = batch.photos
