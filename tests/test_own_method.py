@@ -1,0 +1,91 @@
+"""A method of one's own in a module outside the package: every command takes it, and no file of the package knows it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+
+import sakerepro
+
+METHOD = ["--method", "toy_triplet:ToyTriplet"]
+NETWORK = ["--backbone", "cse_resnet_mini", "--size", "32", "--dim", "16", "--bits", "8"]
+LENGTH = ["--epochs", "6", "--steps", "30", "--batch-sketch", "5", "--batch-photo", "7", "--select", "last"]
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    place = tmp_path_factory.mktemp("own")
+    tiny.write_folder(place / "data")
+    tiny.write_weights(place / "se_resnet_mini.safetensors")
+    return place
+
+
+def variables(place: Path, runs: str = "runs") -> dict[str, str]:
+    here = [str(Path(sakerepro.__file__).parent.parent), str(Path(__file__).parent)]
+    places = {f"SAKEREPRO_{name.upper()}": str(place / name) for name in ("results", "cache", "collections")}
+    return {**os.environ, **places, "SAKEREPRO_RUNS": str(place / runs), "PYTHONPATH": os.pathsep.join(here),
+            "OMP_NUM_THREADS": "1"}  # fmt: skip
+
+
+def sakerepro_says(place: Path, *arguments: str, runs: str = "runs") -> str:
+    command = [sys.executable, "-m", "sakerepro", *arguments]
+    done = subprocess.run(command, capture_output=True, text=True, env=variables(place, runs), cwd=place, timeout=300)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def training(place: Path, *more: str) -> list[str]:
+    data = ["--dataset", str(place / "data"), "--weights", str(place / "se_resnet_mini.safetensors")]
+    return ["train", "--preset", "paper", "--precision", "float32", *data, *NETWORK, *LENGTH, *METHOD, *more]
+
+
+@pytest.fixture(scope="module")
+def run_id(place: Path) -> str:
+    return json.loads(sakerepro_says(place, *training(place), "--json"))["id"]
+
+
+def test_it_trains_and_its_settings_are_flags_that_stand_in_the_id(place: Path, run_id: str) -> None:
+    assert "-toytriplet-" in run_id
+    other = json.loads(sakerepro_says(place, *training(place, "--margin", "0.5", "--epochs", "1"), "--json"))
+    assert "-toytriplet-margin=0.5-" in other["id"] and other["experiment"]["settings"] == {"margin": 0.5}
+    history = (place / "runs" / run_id / "history.csv").read_text().splitlines()
+    assert "triplet" in history[0] and "val_top1" in history[0] and len(history) == 7
+
+
+def test_killed_and_resumed_it_ends_the_same(place: Path, run_id: str) -> None:
+    """Killed after its first checkpoint: the weights and the embeddings are those of the run that was not."""
+    command = [sys.executable, "-m", "sakerepro", *training(place)]
+    child = subprocess.Popen(command, env=variables(place, "killed"), cwd=place, stdout=subprocess.DEVNULL)
+    work = place / "killed" / f".work-{run_id}" / "checkpoint.pt"
+    while not work.exists() and child.poll() is None:
+        time.sleep(0.02)
+    child.send_signal(signal.SIGKILL)
+    assert child.wait() == -signal.SIGKILL and not (place / "killed" / run_id).exists()
+    sakerepro_says(place, *training(place), runs="killed")
+    one, other = (place / name / run_id for name in ("runs", "killed"))
+    assert (one / "weights.safetensors").read_bytes() == (other / "weights.safetensors").read_bytes()
+    with np.load(one / "embeddings.npz") as a, np.load(other / "embeddings.npz") as b:
+        assert all(np.array_equal(a[name], b[name]) for name in a.files)
+
+
+def test_it_is_measured_searched_compared_and_described(place: Path, run_id: str) -> None:
+    assert "the same as" in sakerepro_says(place, "evaluate", run_id)
+    sakerepro_says(place, "index", str(place / "data" / "photo"), "--run", run_id, "--to", str(place / "index"))
+    sketch = next((place / "data" / "sketch").rglob("*.png"))
+    answer = json.loads(sakerepro_says(place, "query", str(sketch), "--index", str(place / "index"), "-k", "3", "--json"))
+    assert len(answer[0]["photos"] if isinstance(answer, list) else answer["queries"][0]["photos"]) == 3
+    plain = [a for a in training(place) if a not in METHOD] + ["--method", "L_B"]
+    baseline = json.loads(sakerepro_says(place, *plain, "--json"))["id"]
+    compared = json.loads(sakerepro_says(place, "compare", run_id, baseline, "--json"))
+    assert compared["settings"]["method"] == ["toy_triplet:ToyTriplet", "SAKE"] and compared["tests"]
+    sakerepro_says(place, "card", run_id, "--to", str(place / "card.md"))
+    assert "the method ToyTriplet" in (place / "card.md").read_text()
