@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 
@@ -14,6 +15,9 @@ from .experiment import Experiment
 from .hashing import ITQ
 from .metrics import RetrievalMetrics, retrieval_metrics
 from .model import Student
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 KS = (25, 100, 200)
 
@@ -26,7 +30,8 @@ def evaluate(student: Student, data: Dataset, e: Experiment) -> tuple[list[dict[
     """
     sets = {"query": data.query, "gallery": data.gallery, "train_photo": data.train_photo,
             "train_sketch": data.train_sketch}  # fmt: skip
-    arrays = {name: embed(student, images, e.size) for name, images in sets.items()}
+    with _bar("Embedding", sum(map(len, sets.values())), " images") as bar:
+        arrays = {name: embed(student, images, e.size, progress=bar.update) for name, images in sets.items()}
     arrays |= {f"{name}_labels": images.labels for name, images in sets.items()}
     measured, aps = measure(arrays, data, e)
     return measured, arrays | aps
@@ -47,12 +52,23 @@ def measure(
         Measurements, one dict each (task, representation, metric, convention, ties, value), and the (Q,) average
         precisions of the queries by ``ap/task/representation``.
     """
-    measured = _tasks(arrays, data, lambda x: x, "cosine", f"{e.dim}-d", e.photo_queries)
-    for bits in e.bits:
-        if bits <= e.dim:
+    lengths = [bits for bits in e.bits if bits <= e.dim]
+    with _bar("Measuring", 1 + 2 * len(lengths), " steps") as bar:  # rank features; learn each code, rank by it
+        measured = _tasks(arrays, data, lambda x: x, "cosine", f"{e.dim}-d", e.photo_queries)
+        bar.update()
+        for bits in lengths:
             itq = ITQ(bits=bits, seed=e.seed).fit(np.concatenate([arrays["train_photo"], arrays["train_sketch"]]))
+            bar.update()
             measured += _tasks(arrays, data, itq.transform, "hamming", f"{bits}-bit", e.photo_queries)
+            bar.update()
     return measured, {f"ap/{m['task']}/{m['representation']}": m.pop("ap") for m in measured if "ap" in m}
+
+
+def _bar(what: str, total: int, unit: str) -> tqdm[NoReturn]:
+    """A bar on stderr, with the time left, for what takes more than two seconds; ``TQDM_DISABLE`` turns it off."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=what, unit=unit, delay=2, mininterval=0.5 if sys.stderr.isatty() else 10)
 
 
 def trace_function(data: Dataset, e: Experiment) -> Callable[[Student], dict[str, float]]:
@@ -79,18 +95,17 @@ def _tasks(
     rows = []
     for task, inputs in tasks.items():
         for convention in ("standard", "sake"):
-            # interpolated precision has no exact expectation over tied orders: the official order of the files stands
-            ties = "expected" if convention == "standard" else "index"
-            m = retrieval_metrics(*inputs, ks=KS, distance=distance, convention=convention, ties=ties)
-            rows += _entries(m, task, name, convention, ties)
+            m = retrieval_metrics(*inputs, ks=KS, distance=distance, convention=convention)
+            rows += entries(m, task, name)
     return rows
 
 
-def _entries(m: RetrievalMetrics, task: str, name: str, convention: str, ties: str) -> list[dict[str, Any]]:
-    common = {"task": task, "representation": name, "convention": convention, "ties": ties}
+def entries(m: RetrievalMetrics, task: str, name: str) -> list[dict[str, Any]]:
+    """One dict a number of ``m``, as of :meth:`Run.metrics`; in ``standard`` the first carries the queries' AP."""
+    common = {"task": task, "representation": name, "convention": m.convention, "ties": m.ties}
     values = {"mAP@all": m.map_all}
     values |= {f"mAP@{k}": v for k, v in m.map_at.items()} | {f"P@{k}": v for k, v in m.p_at.items()}
     rows: list[dict[str, Any]] = [{**common, "metric": k, "value": float(v)} for k, v in values.items()]
-    if convention == "standard":
+    if m.convention == "standard":
         rows[0]["ap"] = m.ap
     return rows

@@ -88,10 +88,11 @@ class Run:
         if sha256(file) != self.provenance()["files"]["weights.safetensors"]["sha256"]:
             raise RunError(f"{file}: is not what the run wrote. Remove {self.folder}; the same command makes it again.")
         weights = read_weights(file)
-        name = self.experiment.backbone
-        with torch.random.fork_rng(devices=[]):  # of its shape is enough: the run's weights take every place
-            teacher = build_classifier(teacher_architecture(name), len(weights["original_head.bias"]))
-        student = build_student(name, dim=self.experiment.dim, num_seen=len(weights["seen_head.bias"]), teacher=teacher)
+        name, seen, original = self.experiment.backbone, weights["seen_head.bias"], weights["original_head.bias"]
+        with torch.random.fork_rng(devices=[]):  # only the architecture matters: all weights are overwritten below
+            backbone = build_classifier(teacher_architecture(name), len(original)).backbone
+            backbone = backbone.with_gates() if name.startswith("cse_") else backbone
+            student = Student(backbone, self.experiment.dim, len(seen), len(original))
         student.load_state_dict(weights)
         return student.eval()
 
@@ -125,12 +126,15 @@ def _lock_file(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.lock")
 
 
-def open_run(folder: Path) -> Run:
+def open_run(folder: Path | str) -> Run:
     """Open a run folder, checking that every file is there in its full length.
 
     Raises:
         RunError: names the file that is missing or damaged.
     """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RunError(f"{folder}: is not there. Give the folder of a finished run; `sr.all_runs()` lists them.")
     origin, settings = read_json(folder / "provenance.json"), read_json(folder / "experiment.json")
     sizes = origin.get("files", {}) if isinstance(origin, dict) and isinstance(settings, dict) else {}
     for name in FILES:
