@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import textwrap
 from typing import Any
 
 import numpy as np
@@ -15,9 +14,14 @@ class Brief:
     """For a dataclass made with ``repr=False``: its fields, with arrays by shape and long lists by their first few."""
 
     def __repr__(self) -> str:
-        fields = dataclasses.fields(self)  # type: ignore[arg-type]
-        text = ", ".join(f"{f.name}={brief(getattr(self, f.name))}" for f in fields if f.repr)
-        return textwrap.fill(f"{type(self).__name__}({text})", 120, subsequent_indent="    ", break_long_words=False)
+        lines = [f"{type(self).__name__}("]
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            if field.repr:
+                part = f"{field.name}={brief(getattr(self, field.name))}, "
+                if len(lines[-1]) + len(part) > 120:
+                    lines.append("    ")
+                lines[-1] += part
+        return "\n".join(line.rstrip() for line in lines).rstrip(",") + ")"
 
 
 def brief(value: Any) -> str:
