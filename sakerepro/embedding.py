@@ -18,9 +18,9 @@ from .loop import device
 
 def apply(
     function: Callable[[Tensor, Tensor], Tensor], backbone: Backbone, image_set: ImageSet, size: int, batch: int = 256,
-    progress: Callable[[int], object] = lambda images: None,
+    progress: Callable[[int], object] | None = None,
 ) -> np.ndarray:  # fmt: skip
-    """Call ``function(images, domain)`` on a whole set, and ``progress(images done)`` after each batch.
+    """Call ``function(images, domain)`` on a whole set, and ``progress(number of images)`` after each batch.
 
     Returns:
         (N, ...) float32, the outputs in the order of the set.
@@ -33,7 +33,8 @@ def apply(
             images = images.to(device(), memory_format=torch.channels_last)
             domain = images.new_full((len(images),), float(image_set.domain))
             out.append(function(images, domain).float().cpu().numpy())
-            progress(len(images))
+            if progress is not None:
+                progress(len(images))
     if not out:
         return np.zeros((0, 0), dtype=np.float32)
     return np.concatenate(out)
@@ -41,7 +42,7 @@ def apply(
 
 def embed(
     network: Any, image_set: ImageSet, size: int, batch: int = 256,
-    progress: Callable[[int], object] = lambda images: None,
+    progress: Callable[[int], object] | None = None,
 ) -> np.ndarray:  # fmt: skip
     """Embed a whole set.
 
