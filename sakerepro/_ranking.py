@@ -32,7 +32,7 @@ class Sums:
 
     relevant: np.ndarray  # (Q,) int64, gallery images of the query's class
     plain: np.ndarray  # (Q,) sum of the precisions at the relevant ranks
-    interpolated: np.ndarray  # (Q,) the same with the precision envelope; NaN where too many are tied
+    interpolated: np.ndarray  # (Q,) the same with the precision envelope; not meant for expected ties
     plain_at: np.ndarray  # (Q, K) sum of the precisions at relevant ranks up to k
     interpolated_at: np.ndarray  # (Q, K) the same, list and envelope cut at k
     hits_at: np.ndarray  # (Q, K) relevant images among the top k

@@ -11,7 +11,6 @@ import numpy as np
 from numba import njit
 
 from ._counting import BEYOND, counted, first_not_below
-from ._envelope import expected_envelope
 from ._kernels import CODES, distance_histogram, places_in_order
 
 EXPECTED, WORST, BEST, INDEX = range(4)  # in the order of metrics.TIES
@@ -106,7 +105,7 @@ def expected_per_hit(before_sum, first, n, size, good, cut):
 
 @njit(**_exact)
 def from_groups(groups, before, size, good, ks, row):
-    """Fill `row` with expected values over uniformly random orders within each group."""
+    """Fill `row` with expected values over uniformly random orders within each group; interpolated ones are NaN."""
     cuts = len(ks)
     for c in range(cuts + 1):
         k = ks[c] if c < cuts else np.int64(1) << 62
@@ -125,10 +124,10 @@ def from_groups(groups, before, size, good, ks, row):
             plain += expected_part(first, r, m, harmonic(n, cut))
             hits += r * cut / m
         if c == cuts:
-            row[0], row[1] = plain, expected_envelope(groups, before, size, good, k)
+            row[0], row[1] = plain, np.nan
         else:
             row[2 + c], row[2 + 2 * cuts + c] = plain, hits
-            row[2 + cuts + c] = expected_envelope(groups, before, size, good, k)
+            row[2 + cuts + c] = np.nan
             row[2 + 3 * cuts + c] = per_hit if per_hit >= 0 else (plain / hits if hits else 0.0)
 
 

@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from . import files, paths
+from . import _inputs, files, paths
+from ._display import Brief
 from .data.dataset import SKETCH
 from .data.folders import walk
 from .data.images import is_image_name, read_image
@@ -28,8 +29,8 @@ VERSION = 1
 DTYPES = ("float16", "float32")
 
 
-@dataclass(frozen=True)
-class Collection:
+@dataclass(frozen=True, repr=False)
+class Collection(Brief):
     """An index, opened: N photos in the order of their names."""
 
     folder: Path
@@ -48,8 +49,8 @@ class Collection:
         return len(self.names)
 
 
-@dataclass(frozen=True)
-class Changes:
+@dataclass(frozen=True, repr=False)
+class Changes(Brief):
     """What an update did."""
 
     kept: int
@@ -193,7 +194,7 @@ def query(collection: Collection, run: Run, images: Sequence[Path | str], k: int
         collection: an index.
         run: the one that the index was made with.
         images: files of sketches (or photos, with ``domain=PHOTO``).
-        k: at most the number of photos; more is cut to it.
+        k: from 1 on, at most the number of photos; more is cut to it.
         codes: compare binary codes instead of embeddings.
 
     Returns:
@@ -202,6 +203,7 @@ def query(collection: Collection, run: Run, images: Sequence[Path | str], k: int
     Raises:
         RunError: if the run is another one than the index's. DataError: if an image cannot be read.
     """
+    images, k = _inputs.names(images, "images", (str, Path)), _inputs.whole(k, "k", 1)
     if run.provenance()["files"]["weights.safetensors"]["sha256"] != collection.weights:
         raise RunError(f"{collection.folder}: was made with the weights of {collection.run}, not of {run.id}. "
                        "Index the photos with this run.")  # fmt: skip

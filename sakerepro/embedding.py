@@ -9,6 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from . import _inputs
 from .backbones import Backbone
 from .data.augmentation import augment
 from .data.dataset import ImageSet
@@ -27,14 +28,15 @@ def place(network: Network) -> Network:
 
 
 def apply(
-    function: Callable[[Tensor, Tensor], Tensor], backbone: Backbone, image_set: ImageSet, size: int, batch: int = 256
-) -> np.ndarray:
-    """Call ``function(images, domain)`` on a whole set.
+    function: Callable[[Tensor, Tensor], Tensor], backbone: Backbone, image_set: ImageSet, size: int, batch: int = 256,
+    progress: Callable[[int], object] | None = None,
+) -> np.ndarray:  # fmt: skip
+    """Call ``function(images, domain)`` on a whole set, and ``progress(number of images)`` after each batch.
 
     Returns:
         (N, ...) float32, the outputs in the order of the set.
     """
-    out = []
+    out, batch = [], _inputs.whole(batch, "batch", 1)
     with torch.inference_mode():
         for start in range(0, len(image_set), batch):
             pixels = image_set.take(range(start, min(start + batch, len(image_set))))
@@ -42,12 +44,17 @@ def apply(
             images = images.to(device(), memory_format=torch.channels_last)
             domain = images.new_full((len(images),), float(image_set.domain))
             out.append(function(images, domain).float().cpu().numpy())
+            if progress is not None:
+                progress(len(images))
     if not out:
         return np.zeros((0, 0), dtype=np.float32)
     return np.concatenate(out)
 
 
-def embed(network: Any, image_set: ImageSet, size: int, batch: int = 256) -> np.ndarray:
+def embed(
+    network: Any, image_set: ImageSet, size: int, batch: int = 256,
+    progress: Callable[[int], object] | None = None,
+) -> np.ndarray:  # fmt: skip
     """Embed a whole set.
 
     Args:
@@ -56,12 +63,13 @@ def embed(network: Any, image_set: ImageSet, size: int, batch: int = 256) -> np.
         image_set: N photos or N sketches; the network is told its domain.
         size: side of the network's square input, in pixels; images of another size are scaled.
         batch: images embedded at once.
+        progress: called after each batch with its number of images.
 
     Returns:
         (N, d) float32 embeddings in the order of the set, as the network gives them; (0, 0) of an empty set.
     """
     network.eval()
-    return apply(network.embed, network.backbone, image_set, size, batch)
+    return apply(network.embed, network.backbone, image_set, size, batch, progress)
 
 
 def top1(logits: Callable[[Tensor, Tensor], Tensor], network: Any, image_set: ImageSet, size: int) -> float:

@@ -20,11 +20,11 @@ class RunError(SakeError, RuntimeError):
 _ALL = 60  # names that are all listed
 
 
-def near_misses(name: str, known: "list[str] | tuple[str, ...]") -> str:
+def near_misses(name: object, known: "list[str] | tuple[str, ...]") -> str:
     """A sentence that offers the closest known names: ``"Did you mean 'mini'? Known: ..."``; of many, the first few."""
     import difflib
 
-    close = difflib.get_close_matches(name, known, n=3, cutoff=0.5)
+    close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
     offer = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
     shown = known if len(known) <= _ALL else [*known[:8], f"... ({len(known)} in all)"]
     return f"{offer}Known: {', '.join(map(str, shown))}."

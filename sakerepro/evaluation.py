@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import numpy as np
 import torch
@@ -12,8 +13,12 @@ from .data import photo_queries
 from .data.dataset import PHOTO, SKETCH, Dataset
 from .embedding import device, embed
 from .experiment import Experiment
-from .hashing import ITQ, pack
+from .codes import pack
+from .hashing import ITQ
 from .metrics import RetrievalMetrics, retrieval_metrics
+
+if TYPE_CHECKING:
+    from tqdm import tqdm
 
 KS = (25, 100, 200)
 Coder = Callable[[np.ndarray, int], np.ndarray]  # (N, d) embeddings and their domain -> (N, bits / 8) packed codes
@@ -27,7 +32,8 @@ def evaluate(method: Any, data: Dataset, e: Experiment) -> tuple[list[dict[str, 
     """
     sets = {"query": data.query, "gallery": data.gallery, "train_photo": data.train_photo,
             "train_sketch": data.train_sketch}  # fmt: skip
-    arrays = {name: embed(method, images, e.size) for name, images in sets.items()}
+    with _bar("Embedding", sum(map(len, sets.values())), " images") as bar:
+        arrays = {name: embed(method, images, e.size, progress=bar.update) for name, images in sets.items()}
     arrays |= {f"{name}_labels": images.labels for name, images in sets.items()}
     measured, aps = measure(arrays, data, e, method)
     return measured, arrays | aps
@@ -50,9 +56,12 @@ def measure(
         precisions of the queries by ``ap/task/representation``.
     """
     width, distance = arrays["gallery"].shape[1], getattr(method, "distance", "cosine")
-    measured = _tasks(arrays, data, lambda x, domain: x, distance, f"{width}-d", e.photo_queries)
-    for bits, code in coders(arrays, e, method).items():
-        measured += _tasks(arrays, data, code, "hamming", f"{bits}-bit", e.photo_queries)
+    with _bar("Measuring", 1 + len(e.bits), " steps") as bar:
+        measured = _tasks(arrays, data, lambda x, domain: x, distance, f"{width}-d", e.photo_queries)
+        bar.update()
+        for bits, code in coders(arrays, e, method).items():
+            measured += _tasks(arrays, data, code, "hamming", f"{bits}-bit", e.photo_queries)
+            bar.update()
     return measured, {f"ap/{m['task']}/{m['representation']}": m.pop("ap") for m in measured if "ap" in m}
 
 
@@ -78,6 +87,13 @@ def coders(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any = None) 
     return {bits: lambda x, domain, itq=itq: itq.transform(x) for bits, itq in fitted.items()}  # type: ignore[misc]
 
 
+def _bar(what: str, total: int, unit: str) -> tqdm[NoReturn]:
+    """A bar on stderr, with the time left, for what takes more than two seconds; ``TQDM_DISABLE`` turns it off."""
+    from tqdm import tqdm
+
+    return tqdm(total=total, desc=what, unit=unit, delay=2, mininterval=0.5 if sys.stderr.isatty() else 10)
+
+
 def trace_function(data: Dataset, e: Experiment) -> Callable[[Any], dict[str, float]]:
     """What :func:`sakerepro.run` measures after each epoch when it is asked to: mAP@all of both tasks."""
 
@@ -101,18 +117,17 @@ def _tasks(
     rows = []
     for task, inputs in tasks.items():
         for convention in ("standard", "sake"):
-            # interpolated precision has no exact expectation over tied orders: the official order of the files stands
-            ties = "expected" if convention == "standard" else "index"
-            m = retrieval_metrics(*inputs, ks=KS, distance=distance, convention=convention, ties=ties)
-            rows += _entries(m, task, name, convention, ties)
+            m = retrieval_metrics(*inputs, ks=KS, distance=distance, convention=convention)
+            rows += entries(m, task, name)
     return rows
 
 
-def _entries(m: RetrievalMetrics, task: str, name: str, convention: str, ties: str) -> list[dict[str, Any]]:
-    common = {"task": task, "representation": name, "convention": convention, "ties": ties}
+def entries(m: RetrievalMetrics, task: str, name: str) -> list[dict[str, Any]]:
+    """One dict a number of ``m``, as of :meth:`Run.metrics`; in ``standard`` the first carries the queries' AP."""
+    common = {"task": task, "representation": name, "convention": m.convention, "ties": m.ties}
     values = {"mAP@all": m.map_all}
     values |= {f"mAP@{k}": v for k, v in m.map_at.items()} | {f"P@{k}": v for k, v in m.p_at.items()}
     rows: list[dict[str, Any]] = [{**common, "metric": k, "value": float(v)} for k, v in values.items()]
-    if convention == "standard":
+    if m.convention == "standard":
         rows[0]["ap"] = m.ap
     return rows

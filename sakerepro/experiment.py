@@ -12,6 +12,8 @@ import numbers
 import os
 import re
 from dataclasses import dataclass
+from functools import partial
+from pathlib import PurePath
 from typing import Any
 
 from .errors import ConfigError, near_misses
@@ -25,76 +27,92 @@ CHOICES: dict[str, tuple[str, ...]] = {
 }
 
 
-def _setting(default: Any, help: str) -> Any:
-    return dataclasses.field(default=default, metadata={"help": help})
+def _setting(group: str, default: Any, help: str) -> Any:
+    return dataclasses.field(default=default, metadata={"help": help, "group": group})
+
+
+GROUPS = ("label", "data", "network", "teacher", "objective", "optimisation", "measuring")
+_label, _data, _network, _teacher, _objective, _optimisation, _measuring = (partial(_setting, g) for g in GROUPS)
+_PLACES = ("dataset", "weights", "teacher_data")  # settings that can be a folder or a file
 
 
 def typed(name: str, value: Any, want: type) -> Any:
     """The value as exactly the type of its setting: equal experiments are equal as JSON too, and so are their ids."""
+    if want is str and isinstance(value, os.PathLike):
+        value = os.fspath(value)
     if want is tuple and isinstance(value, (list, tuple)):
         return tuple(typed(name, v, int) for v in value)
     if isinstance(value, bool) == (want is bool):
         if want is int and isinstance(value, numbers.Integral):
             return int(value)
         if want is float and isinstance(value, numbers.Real) and math.isfinite(value):
-            return float(value)
+            return float(value) + 0.0  # -0.0 becomes 0.0
         if want in (str, bool) and isinstance(value, want):
             return value
     raise ConfigError(f"{name} = {value!r} has to be of type {want.__name__}{' and finite' * (want is float)}.")
+
+
+def _one_spelling(place: str) -> str:
+    """``"d"`` for ``"./d"`` and ``"d/"``; a folder that has a data set's name, such as ``"./mini"``, stays a folder."""
+    plain = str(PurePath(place)) if place else place
+    return f"./{plain}" if plain != place and plain in _SPLITS else plain
 
 
 @dataclass(frozen=True)
 class Experiment:
     """All settings of one run. The defaults are the paper's (section 4.1); where it is silent, the official code's."""
 
-    preset: str = _setting("mini", "label of the preset that the settings came from")
-    method: str = _setting("SAKE", "a system of Table 1 (`sakerepro methods`), or MODULE:CLASS of one's own")
-    settings: tuple[tuple[str, Any], ...] = _setting((), "the method's own settings, those at their defaults left out")
+    preset: str = _label("mini", "label of the preset that the settings came from")
+    method: str = _objective("SAKE", "a system of Table 1 (`sakerepro methods`), or MODULE:CLASS of one's own")
+    settings: tuple[tuple[str, Any], ...] = _objective((), "the method's own settings that are not at their defaults")
 
-    dataset: str = _setting("mini", "mini, sketchy-125x25, sketchy, tuberlin, or a folder")
-    split: str = _setting("zeroshot", "zeroshot (TU-Berlin, mini), zeroshot1 or zeroshot2 (Sketchy), unseen.txt or "
-                                      "random (a folder); empty: the usual one of the data set")
-    dedupe: bool = _setting(False, "drop the photos that Sketchy's lists hold twice")
-    random_unseen: int = _setting(0, "draw so many unseen classes at random, not the split's own (section 4.2)")
-    pseudo_unseen: int = _setting(0, "hold out so many seen classes and measure on them: to choose settings by")
-    class_seed: int = _setting(0, "of the random or pseudo-unseen classes")
-    min_photos: int = _setting(400, "photos that a random unseen class has at least (section 4.1)")
-    outside_original: bool = _setting(False, "draw random unseen classes outside the original domain (appendix A.1)")
-    photo_queries: int = _setting(10, "photos of each unseen class that ask in ZS-PBIR (the first); 0: no ZS-PBIR")
+    dataset: str = _data("mini", "mini, sketchy-125x25, sketchy, tuberlin, or a folder")
+    split: str = _data("zeroshot", "zeroshot (TU-Berlin, mini), zeroshot1 or zeroshot2 (Sketchy), unseen.txt or "
+                                   "random (a folder); empty: the usual one of the data set")
+    dedupe: bool = _data(False, "drop the photos that Sketchy's lists hold twice")
+    random_unseen: int = _data(0, "draw so many unseen classes at random, not the split's own (section 4.2)")
+    pseudo_unseen: int = _data(0, "hold out so many seen classes and measure on them: to choose settings by")
+    class_seed: int = _data(0, "of the random or pseudo-unseen classes")
+    min_photos: int = _data(400, "photos that a random unseen class has at least (section 4.1)")
+    outside_original: bool = _data(False, "draw random unseen classes outside the original domain (appendix A.1)")
+    photo_queries: int = _measuring(10, "photos of each unseen class that ask in ZS-PBIR (the first); 0: no ZS-PBIR")
 
-    backbone: str = _setting("cse_resnet50", "network; cse_ in front adds the domain gates (section 3.3)")
-    weights: str = _setting("", "file of the pretrained weights; empty: found by the network's name")
-    dim: int = _setting(64, "length of the embedding: 64 or 512 in the paper")
-    keep_bias: bool = _setting(True, "keep the pretrained classifier's bias (the official code drops it)")
-    zero_head: bool = _setting(False, "start the benchmark head at zero")
-    size: int = _setting(224, "side of the network's square input, in pixels")
+    backbone: str = _network("cse_resnet50", "network; cse_ in front adds the domain gates (section 3.3)")
+    weights: str = _network("", "file of the pretrained weights; empty: found by the network's name")
+    dim: int = _network(64, "length of the embedding: 64 or 512 in the paper")
+    keep_bias: bool = _network(True, "keep the pretrained classifier's bias (the official code drops it)")
+    zero_head: bool = _network(False, "start the benchmark head at zero")
+    size: int = _network(224, "side of the network's square input, in pixels")
 
-    epochs: int = _setting(20, "0 leaves the pretrained network as it is")
-    steps: int = _setting(0, "training steps an epoch; 0: until the sketches or the photos are used up")
-    batch_sketch: int = _setting(4, "sketches in a batch")
-    batch_photo: int = _setting(36, "photos in a batch")
-    lr: float = _setting(1e-4, "learning rate at the start")
-    lr_end: float = _setting(1e-7, "learning rate that the exponential decay, stepped per epoch, reaches at the end")
-    head_lr: float = _setting(1.0, "the benchmark head's learning rate, as a multiple")
-    weight_decay: float = _setting(5e-4, "of Adam (L2)")
-    batch_norm: str = _setting("train", "train, or frozen: keep the pretrained statistics")
-    augmentation: str = _setting("official", "centred, official (about the top-left corner, black fill) or none")
-    precision: str = _setting("float32", "float32, or bfloat16 autocast")
-    compile: bool = _setting(False, "compile the networks (torch.compile): minutes at first, for long runs on a GPU")
-    select: str = _setting("val", "keep the epoch that is best on held-out sketches of seen classes (the last where "
-                                  "a split holds none out), or the last")
+    epochs: int = _optimisation(20, "0 leaves the pretrained network as it is")
+    steps: int = _optimisation(0, "training steps an epoch; 0: until the sketches or the photos are used up")
+    batch_sketch: int = _optimisation(4, "sketches in a batch")
+    batch_photo: int = _optimisation(36, "photos in a batch")
+    lr: float = _optimisation(1e-4, "learning rate at the start")
+    lr_end: float = _optimisation(1e-7, "learning rate that the exponential decay, stepped per epoch, reaches at the "
+                                        "end")
+    head_lr: float = _optimisation(1.0, "the benchmark head's learning rate, as a multiple")
+    weight_decay: float = _optimisation(5e-4, "of Adam (L2)")
+    batch_norm: str = _optimisation("train", "train, or frozen: keep the pretrained statistics")
+    augmentation: str = _optimisation("official", "centred, official (about the top-left corner, black fill) or none")
+    precision: str = _optimisation("float32", "float32, or bfloat16 autocast")
+    compile: bool = _optimisation(False, "compile the networks (torch.compile): minutes at first, for long runs on a "
+                                         "GPU")
+    select: str = _optimisation("val", "keep the epoch that is best on held-out sketches of seen classes (the last "
+                                       "where a split holds none out), or the last")
 
-    bits: tuple[int, ...] = _setting((64,), "lengths of the ITQ codes; those longer than dim are left out")
-    teacher_epochs: int = _setting(0, "train the teacher here, on the world's original domain; 0: pretrained weights")
-    teacher_data: str = _setting("", "data set whose original domain the teacher is trained on; empty: the same")
-    seed: int = _setting(0, "of the heads, the batches and the augmentation")
+    bits: tuple[int, ...] = _measuring((64,), "lengths of the ITQ codes; those longer than dim are left out")
+    teacher_epochs: int = _teacher(0, "train the teacher here, on the world's original domain; 0: pretrained weights")
+    teacher_data: str = _teacher("", "data set whose original domain the teacher is trained on; empty: the same")
+    seed: int = _optimisation(0, "of the heads, the batches and the augmentation")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "settings", tuple(sorted(dict(self.settings).items())))
         for f in dataclasses.fields(self):
             if f.name == "settings":
                 continue
-            object.__setattr__(self, f.name, typed(f.name, getattr(self, f.name), type(f.default)))
+            value = typed(f.name, getattr(self, f.name), type(f.default))
+            object.__setattr__(self, f.name, _one_spelling(value) if f.name in _PLACES else value)
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
                 raise ConfigError(f"{name} = {getattr(self, name)!r} is not known. "
@@ -125,6 +143,16 @@ class Experiment:
         where += f"-{'outside' if self.outside_original else 'random'}{self.class_seed}" if self.random_unseen else ""
         content = {k: v for k, v in self.to_dict().items() if _LATER.get(k, _ALWAYS) != v}
         return f"{self.preset}-{where}-{self.backbone}-{what}-{self.dim}d-s{self.seed}-{short_hash(content)}"
+
+    def group(self, name: str) -> dict[str, Any]:
+        """The settings of one of ``GROUPS``, by name; experiments with equal ``group("data")`` use the same images.
+
+        Raises:
+            ConfigError: for an unknown group.
+        """
+        if name not in GROUPS:
+            raise ConfigError(f"Unknown group of settings {name!r}. {near_misses(name, GROUPS)}")
+        return {f.name: getattr(self, f.name) for f in dataclasses.fields(self) if f.metadata["group"] == name}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
@@ -193,6 +221,8 @@ def preset(name: str, **changes: Any) -> Experiment:
     values = {"preset": name, **PRESETS[name]}
     if chosen := os.environ.get(PRECISION):
         values["precision"] = chosen
+    if "dataset" in changes:
+        changes["dataset"] = Experiment(dataset=changes["dataset"]).dataset
     if changes.get("dataset", own := values["dataset"]) != own:
         values["split"] = _SPLITS.get(changes["dataset"], "")
         if values.get("teacher_epochs"):

@@ -12,11 +12,13 @@ from typing import Any
 import numpy as np
 
 from .data.dataset import PHOTO, SKETCH
-from .evaluation import KS, _entries, coders
+from .errors import DataError
+from .evaluation import KS, coders, entries
 from .experiment import Experiment
 from .metrics import retrieval_metrics
 
 TASK = "GZS-SBIR"
+_NEEDED = ("query", "query_labels", "gallery", "gallery_labels", "train_photo", "train_photo_labels", "train_sketch")
 
 
 def generalised_metrics(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any = None) -> list[dict[str, Any]]:
@@ -34,7 +36,12 @@ def generalised_metrics(arrays: Mapping[str, np.ndarray], e: Experiment, method:
     Returns:
         One dict a measurement, as of :meth:`Run.metrics`, of the task ``GZS-SBIR`` in the standard convention. Beside
         mAP and P@k there is ``seen@k``: the share of photos of seen classes, all of them wrong, among the first k.
+
+    Raises:
+        DataError: if an array is missing.
     """
+    if missing := [name for name in _NEEDED if name not in arrays]:
+        raise DataError(f"arrays lack {', '.join(missing)}. Give what Run.embeddings() gives.")
     rows = _measured(arrays, arrays, getattr(method, "distance", "cosine"), f"{arrays['query'].shape[1]}-d")
     domains = {"query": SKETCH, "gallery": PHOTO, "train_photo": PHOTO}
     for bits, code in coders(arrays, e, method).items():
@@ -53,7 +60,7 @@ def _measured(
     m = retrieval_metrics(query, gallery, wanted, labels, ks=KS, distance=distance)
     is_seen = (labels >= behind).astype(np.int64)  # P@k where photos of seen classes are what is looked for
     seen = retrieval_metrics(query, gallery, np.ones_like(wanted), is_seen, ks=KS, distance=distance)
-    rows = _entries(m, TASK, name, "standard", "expected")
+    rows = entries(m, TASK, name)
     common = {key: rows[0][key] for key in ("task", "representation", "convention", "ties")}
     rows += [{**common, "metric": f"seen@{k}", "value": float(share)} for k, share in seen.p_at.items()]
     return [{key: value for key, value in row.items() if key != "ap"} for row in rows]

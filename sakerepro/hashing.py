@@ -1,16 +1,18 @@
-"""Binary codes: iterative quantisation (ITQ), and packed bits.
+"""Binary codes by iterative quantisation (ITQ).
 
 Gong, Lazebnik, Gordo and Perronnin, "Iterative quantization", TPAMI 35(12), 2013.
 """
 
 from __future__ import annotations
 
-import inspect
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
+from sklearn.utils.validation import check_is_fitted
 
 from . import _inputs, _ranking
+from .codes import pack, whole_bytes
 from .errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -23,38 +25,11 @@ if TYPE_CHECKING:
 _FITTED = ("mean_", "components_", "rotation_", "quantization_errors_")
 
 
-def pack(bits: Array) -> np.ndarray:
-    """(N, b) signs or booleans to (N, b / 8) uint8; a value above 0 is 1. The first bit is the highest of its byte.
-
-    Raises:
-        ConfigError: if b is not a multiple of 8.
-    """
-    x = _inputs.matrix(bits, "bits")
-    _whole_bytes(x.shape[1])
-    return np.packbits(x > 0, axis=1)
-
-
-def unpack(codes: Array) -> np.ndarray:
-    """(N, b / 8) packed codes to (N, b) uint8 of 0 and 1."""
-    return np.unpackbits(_inputs.codes(codes, "codes"), axis=1)
-
-
-def hamming(query: Array, gallery: Array) -> np.ndarray:
-    """(Q, b / 8) and (G, b / 8) packed codes to (Q, G) int32 counts of differing bits."""
-    query, gallery = _inputs.pair(query, gallery, "hamming")
-    return np.stack([np.bitwise_count(row ^ gallery).sum(axis=1, dtype=np.int32) for row in query])
-
-
-def _whole_bytes(bits: int) -> None:
-    if bits < 8 or bits % 8:
-        raise ConfigError(f"bits={bits} does not fill whole bytes. Use a multiple of 8, such as 32, 64 or 128.")
-
-
-class ITQ:
+class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Iterative quantisation: PCA to ``bits`` dimensions, then the rotation that loses least in taking signs.
 
     Fit it on training features (of seen classes); rotation fitted on queries or gallery looks at the test set.
-    Follows scikit-learn's contract without depending on it.
+    It is a transformer of scikit-learn: it can be cloned, searched over, and stand in a pipeline.
 
     Args:
         bits: length of a code, a multiple of 8 and at most the number of features.
@@ -81,33 +56,19 @@ class ITQ:
         self.seed = seed
         self.iterations = iterations
 
-    def __repr__(self) -> str:
-        return f"ITQ({', '.join(f'{name}={value!r}' for name, value in self.get_params().items())})"
-
-    def get_params(self, deep: bool = True) -> dict[str, Any]:
-        """The settings by name."""
-        return {name: getattr(self, name) for name in inspect.signature(type(self)).parameters}
-
-    def set_params(self, **params: Any) -> ITQ:
-        """Change settings by name."""
-        for name, value in params.items():
-            _inputs.one_of(name, tuple(self.get_params()), "parameter")
-            setattr(self, name, value)
-        return self
-
     def fit(self, features: Array, y: None = None) -> ITQ:
         """Learn mean, directions and rotation from (N, d) features, N >= 2.
 
         Raises:
-            ConfigError: if ``bits`` does not fill bytes or exceeds d, or ``iterations`` is below 0.
+            ConfigError: if ``bits`` does not fill bytes or exceeds d, or a setting is no whole number from 0 on.
             DataError: if the features are not finite, or hold one image only.
         """
         x = _inputs.features(features, "features")
-        _whole_bytes(self.bits)
+        whole_bytes(_inputs.whole(self.bits, "bits", 8))
+        _inputs.whole(self.seed, "seed", 0)
+        _inputs.whole(self.iterations, "iterations", 0)
         if self.bits > x.shape[1]:
             raise ConfigError(f"bits={self.bits} is more than the {x.shape[1]} features. ITQ cannot add dimensions.")
-        if self.iterations < 0:
-            raise ConfigError(f"iterations={self.iterations} is below 0. The paper of ITQ uses 50.")
         if len(x) < 2:
             raise DataError("features hold one image. ITQ needs at least two to find a direction.")
         with _one_blas_thread():
@@ -132,9 +93,13 @@ class ITQ:
         self.n_features_in_ = x.shape[1]
 
     def project(self, features: Array) -> np.ndarray:
-        """(N, d) features to (N, bits) rotated real values; their signs are the code."""
-        if not hasattr(self, "rotation_"):
-            raise _not_fitted()
+        """(N, d) features to (N, bits) rotated real values; their signs are the code.
+
+        Raises:
+            DataError: if the features are not finite, or of another width than those of ``fit``.
+            NotFittedError: before ``fit`` (of scikit-learn; it is a ValueError).
+        """
+        check_is_fitted(self)
         x = _inputs.features(features, "features")
         if x.shape[1] != self.n_features_in_:
             raise DataError(f"features have {x.shape[1]} columns; ITQ was fitted on {self.n_features_in_}.")
@@ -142,19 +107,19 @@ class ITQ:
             return _apply(x, self.mean_, self.components_.T @ self.rotation_, np.dtype(np.float64))
 
     def transform(self, features: Array) -> np.ndarray:
-        """(N, d) features to (N, bits / 8) packed uint8 codes."""
+        """(N, d) features to (N, bits / 8) packed uint8 codes; raises what :meth:`project` raises."""
         return pack(self.project(features))
-
-    def fit_transform(self, features: Array, y: None = None) -> np.ndarray:
-        """``fit`` and ``transform`` on the same features."""
-        return self.fit(features).transform(features)
 
     def state(self) -> dict[str, np.ndarray]:
         """Settings and fitted arrays as plain arrays, as safetensors keeps them."""
-        if not hasattr(self, "rotation_"):
-            raise _not_fitted()
+        check_is_fitted(self)
         settings = {name: np.asarray(value, dtype=np.int64) for name, value in self.get_params().items()}
         return settings | {name: np.ascontiguousarray(getattr(self, name)) for name in _FITTED}
+
+    @property
+    def _n_features_out(self) -> int:
+        """How many names `get_feature_names_out` gives: one a byte of the code."""
+        return self.rotation_.shape[1] // 8
 
     @classmethod
     def from_state(cls, state: dict[str, np.ndarray]) -> ITQ:
@@ -252,9 +217,3 @@ class _Signs:
         for gain in _ranking.each(change, blocks):  # added in their order: the threads change no bit
             self.correlation += gain
         return self.correlation.T
-
-
-def _not_fitted() -> Exception:
-    from sklearn.exceptions import NotFittedError
-
-    return NotFittedError("This ITQ is not fitted yet. Call fit with training features first.")

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 
 import pandas as pd
 
-from . import paths
+from . import _inputs, paths
 from .backbones import teacher_architecture
 from .cost import cost_rows
 from .errors import ConfigError, RunError, near_misses
@@ -48,8 +48,8 @@ def experiments(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,
         raise ConfigError(f"Unknown item {item!r}. {near_misses(item, list(ITEMS))}")
     if preset_name not in TASKS:
         raise ConfigError(f"Unknown preset {preset_name!r}. {near_misses(preset_name, list(TASKS))}")
-    seeds = list(seeds)
-    if not seeds or len(set(seeds)) < len(seeds) or any(not isinstance(s, int) or s < 0 for s in seeds):
+    seeds = list(_inputs.wholes(seeds, "seeds", 0))
+    if not seeds or len(set(seeds)) < len(seeds):
         raise ConfigError(f"seeds = {seeds} have to be distinct whole numbers from 0 on, at least one.")
     return list(dict.fromkeys(ITEMS[item](preset_name, seeds)))
 
@@ -67,7 +67,7 @@ def item_runs(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,))
         ConfigError: as :func:`experiments`.
         RunError: if runs that are to be compared were made on different images or with different teachers.
     """
-    seeds = list(seeds)
+    seeds = _inputs.wholes(seeds, "seeds", 0)
     wanted = experiments(item, preset_name, seeds)
     curves = traced(preset_name, seeds)
     missing = [e for e in wanted if find(e) is None]
@@ -84,16 +84,12 @@ def item_runs(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,))
     return runs
 
 
-_DATA = ("dataset", "split", "size", "dedupe", "random_unseen", "pseudo_unseen", "class_seed", "min_photos",
-         "outside_original")  # fmt: skip
-
-
 def _check_comparable(runs: Iterable[Run]) -> None:
     """Files can change between two runs of the same settings; a table must not mix them."""
     first: dict[tuple[object, ...], tuple[str, Run]] = {}
     for one in runs:
         e, origin = one.experiment, one.provenance()
-        data = tuple(getattr(e, name) for name in _DATA)
+        data = (*e.group("data").values(), e.size)
         teacher = (teacher_architecture(e.backbone), e.weights, e.size, e.teacher_epochs)
         for what, key, digest in (
             ("on other images", data, origin["data"]), ("with another teacher", teacher, origin["teacher"]["sha256"]),

@@ -1,4 +1,4 @@
-"""mAP@all, mAP@k and P@k of a ranking: which convention, which rule for ties, and nothing left to the sort.
+"""mAP@all, mAP@k and P@k under a named convention, with an explicit rule for ties.
 
 Three conventions carry the same names in the literature, see :func:`retrieval_metrics`. References: McSherry and
 Najork, "Computing information retrieval performance measures efficiently in the presence of tied scores", ECIR 2008.
@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from . import _inputs, _ranking
+from ._display import Brief
 from .errors import ConfigError, DataError
 
 if TYPE_CHECKING:
@@ -23,8 +24,8 @@ CONVENTIONS = ("standard", "sake", "sem-pcyc")
 TIES = ("expected", "worst", "best", "index")
 
 
-@dataclass(frozen=True, eq=False)
-class RetrievalMetrics:
+@dataclass(frozen=True, eq=False, repr=False)
+class RetrievalMetrics(Brief):
     """What :func:`retrieval_metrics` measured, and under which settings.
 
     The means are over the queries whose class is in the gallery; the arrays hold NaN for the others.
@@ -49,8 +50,9 @@ class RetrievalMetrics:
         """The same ranking under another convention, without ranking again.
 
         Raises:
-            ConfigError: as :func:`retrieval_metrics` does.
+            ConfigError: for an unknown convention, or ``"sake"`` where ties count by their expected value.
         """
+        _check_rules(convention, self.ties)
         return _measure(self._sums, self.ks, self.n_gallery, self.distance, convention, self.ties)
 
     def summary(self) -> dict[str, float]:
@@ -67,7 +69,7 @@ def retrieval_metrics(
     ks: Sequence[int] = (100, 200),
     distance: str = "cosine",
     convention: str = "standard",
-    ties: str = "expected",
+    ties: str | None = None,
 ) -> RetrievalMetrics:
     """Rank the gallery for every query and measure how early its class comes.
 
@@ -86,9 +88,8 @@ def retrieval_metrics(
     Images at exactly the same distance are tied, and ``ties`` says what becomes of them: ``"expected"`` gives the
     exact expected value over uniformly random orders of the tied images (closed form, nothing is sampled);
     ``"worst"`` and ``"best"`` put relevant images last or first among them; ``"index"`` keeps the order of the gallery.
-    Interpolated AP is not linear in the ranks and has no closed form: ``convention="sake"`` with ``ties="expected"``
-    goes through all orders of each tied group, exactly, and is an error where one group has more than 100 of them,
-    as is usual with binary codes.
+    ``None`` means ``"expected"``, and ``"index"`` with ``convention="sake"``: interpolated AP is not linear in the
+    ranks, so its expectation has no closed form and is refused. The result says which rule it was.
 
     Args:
         query: (Q, d) float features, or (Q, bits / 8) packed uint8 codes for ``distance="hamming"``; array or tensor.
@@ -103,12 +104,13 @@ def retrieval_metrics(
         left out of the means, counted in ``n_without_relevant``, and announced by a ``UserWarning``.
 
     Raises:
-        ConfigError: if a setting is not known, a ``k`` is below 1, or ``sake`` meets ties as said above.
+        ConfigError: if a setting is not known, a ``k`` is below 1, or ``sake`` meets ``"expected"``.
         DataError: if shapes or types are wrong, a feature is NaN or infinite, or no query has its class in the gallery.
     """
-    _inputs.one_of(convention, CONVENTIONS, "convention")
-    _inputs.one_of(ties, TIES, "ties")
-    cuts = _cuts(ks)
+    if ties is None:
+        ties = "index" if convention == "sake" else "expected"
+    _check_rules(convention, ties)
+    cuts = tuple(dict.fromkeys(_inputs.wholes(ks, "ks", 1)))
     query, gallery = _inputs.pair(query, gallery, distance)
     labels_q = _inputs.labels(query_labels, len(query), "query_labels")
     labels_g = _inputs.labels(gallery_labels, len(gallery), "gallery_labels")
@@ -127,17 +129,23 @@ def retrieval_metrics(
     return _measure(sums, cuts, len(gallery), distance, convention, ties)
 
 
-def _cuts(ks: Sequence[int]) -> tuple[int, ...]:
-    for k in ks:
-        if isinstance(k, bool) or not isinstance(k, int | np.integer) or k < 1:
-            raise ConfigError(f"ks holds {k!r}. Give whole numbers from 1 on, such as ks=(100, 200).")
-    return tuple(dict.fromkeys(int(k) for k in ks))
+def _check_rules(convention: str, ties: str) -> None:
+    _inputs.one_of(convention, CONVENTIONS, "convention")
+    _inputs.one_of(ties, TIES, "ties")
+    if (convention, ties) == ("sake", "expected"):
+        raise ConfigError(
+            "convention='sake' interpolates precision, whose expectation over tied images is not known exactly, so "
+            "ties='expected' is refused. Use ties='index' (its default), ties='worst' and 'best' (its bounds), or "
+            "convention='standard'."
+        )
 
 
 def _classes(query: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Labels as positions 0, 1, ... in the sorted classes of the gallery; -1 for a query whose class is not there."""
     if (query.dtype.kind == "U") != (gallery.dtype.kind == "U"):
         raise DataError(f"query_labels are {query.dtype}, gallery_labels {gallery.dtype}. Give ids or names in both.")
+    if np.result_type(query, gallery).kind == "f":  # uint64 and a signed type: as floats, large ids would merge
+        query, gallery = query.astype(object), gallery.astype(object)
     known, class_g = _unique(gallery)
     place = np.minimum(np.searchsorted(known, query), len(known) - 1)
     return np.where(known[place] == query, place, -1), class_g
@@ -158,12 +166,10 @@ def _measure(
     sums: _ranking.Sums, ks: tuple[int, ...], n_gallery: int, distance: str, convention: str, ties: str
 ) -> RetrievalMetrics:
     """Divide the sums of precisions as the convention says."""
-    _inputs.one_of(convention, CONVENTIONS, "convention")
     k = np.asarray(ks, dtype=np.float64)[None, :]
     relevant = np.where(sums.relevant > 0, sums.relevant, np.nan)[:, None]  # NaN: such a query has no AP
     total, at = sums.plain, sums.plain_at / np.minimum(k, relevant)
     if convention == "sake":
-        _refuse_ties(sums)
         total, at = sums.interpolated, sums.interpolated_at / np.minimum(k, relevant)
     elif convention == "sem-pcyc":
         at = np.where(np.isnan(relevant), np.nan, sums.per_hit_at)
@@ -186,13 +192,3 @@ def _measure(
         ties=ties,
         _sums=sums,
     )
-
-
-def _refuse_ties(sums: _ranking.Sums) -> None:
-    mixed = int((np.isnan(sums.interpolated) & (sums.relevant > 0)).sum())
-    if mixed:
-        raise ConfigError(
-            f"convention='sake' with ties='expected': for {mixed} of {len(sums.interpolated)} queries too many images "
-            f"are at one distance; interpolated AP is averaged order by order, up to 100 orders of a tied group. "
-            f"Use ties='worst' and 'best' (its bounds), ties='index', or convention='standard'."
-        )

@@ -105,8 +105,7 @@ def class_frame(run: Run, other: Run | None = None, k: int = 10) -> pd.DataFrame
 def _same_queries(run: Run, other: Run) -> np.ndarray:
     mine, theirs = run.embeddings()["query_labels"], other.embeddings()["query_labels"]
     a, b = run.experiment, other.experiment
-    fields = ("dataset", "split", "random_unseen", "pseudo_unseen", "class_seed", "dedupe")
-    differ = [f for f in fields if getattr(a, f) != getattr(b, f)]
+    differ = [name for name, value in a.group("data").items() if value != getattr(b, name)]
     if differ or not np.array_equal(mine, theirs):
         raise ConfigError(
             f"{run.id} and {other.id} were measured on different queries ({', '.join(differ) or 'labels'} differ). "

@@ -13,6 +13,7 @@ from matplotlib.ticker import MaxNLocator
 
 from . import methods
 from .errors import ConfigError, DataError
+from .experiment import Experiment
 from .plots_data import class_frame, precision_by_recall
 from .plots_labels import data_line, data_title, looks_of, run_groups
 from .plots_style import (
@@ -135,11 +136,13 @@ def _measured(members: Sequence[Run], task: str) -> float | None:
 
 def _start(groups: Groups, label: str, name: str) -> float | None:
     """The pretrained network's value for the same data, backbone and dimension, where the curve of a group starts."""
-    fields = ("dataset", "split", "backbone", "dim", "size", "random_unseen", "pseudo_unseen", "class_seed")
+    def same(e: Experiment) -> object:
+        return e.group("data"), e.backbone, e.dim, e.size
+
     e = groups[label][0].experiment
     for members in groups.values():
         o = members[0].experiment
-        if methods.label(o) == "pretrained" and all(getattr(o, f) == getattr(e, f) for f in fields):
+        if methods.label(o) == "pretrained" and same(o) == same(e):
             return _measured(members, name)
     return None
 

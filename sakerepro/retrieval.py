@@ -36,7 +36,7 @@ def search(query: Array, gallery: Array, k: int = 10, distance: str = "cosine") 
         DataError: if an array has a wrong shape or type, or holds NaN or infinity.
     """
     query, gallery = _inputs.pair(query, gallery, distance)
-    if not isinstance(k, int | np.integer) or not 1 <= k <= len(gallery):
+    if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= len(gallery):
         raise ConfigError(f"k={k} is not possible with a gallery of {len(gallery)} images. Use 1 to {len(gallery)}.")
     find = _nearest_features if distance == "cosine" else _nearest_codes
     keys, index = find(query, gallery, k)

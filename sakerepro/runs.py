@@ -130,12 +130,15 @@ def _lock_file(folder: Path) -> Path:
     return folder.with_name(f".{folder.name}.lock")
 
 
-def open_run(folder: Path) -> Run:
+def open_run(folder: Path | str) -> Run:
     """Open a run folder, checking that every file is there in its full length.
 
     Raises:
         RunError: names the file that is missing or damaged.
     """
+    folder = Path(folder)
+    if not folder.is_dir():
+        raise RunError(f"{folder}: is not there. Give the folder of a finished run; `sr.all_runs()` lists them.")
     origin, settings = read_json(folder / "provenance.json"), read_json(folder / "experiment.json")
     sizes = origin.get("files", {}) if isinstance(origin, dict) and isinstance(settings, dict) else {}
     for name in FILES:

@@ -19,8 +19,8 @@ from typing import Any, Literal
 
 import numpy as np
 
-from . import paths, wordnet
-from .errors import ConfigError, DataError, near_misses
+from . import _inputs, paths, wordnet
+from .errors import DataError
 
 RULES = ("path", "thresholded")
 TABLES = ("tuberlin", "sketchy", "mini")  # the data sets whose class names the package knows
@@ -77,8 +77,7 @@ def semantic_similarity(
         ConfigError: if the rule is unknown.
         DataError: if a class or an id cannot be found in WordNet.
     """
-    if rule not in RULES:
-        raise ConfigError(f"semantic rule '{rule}' is unknown. {near_misses(rule, RULES)}")
+    _inputs.one_of(rule, RULES, "rule")
     seen, original, graph = _classes(seen_names, original_wnids, synsets, dataset)
     edges = wordnet.distances(graph, seen, original)
     similarity = np.where(edges < wordnet.UNRELATED, 1.0 / (edges + 1.0), 0.0)
@@ -109,8 +108,8 @@ def leacock_chodorow(
 def _classes(
     names: Sequence[str], wnids: Sequence[str], synsets: Synsets, dataset: str | None
 ) -> tuple[list[str], list[str], wordnet.Graph]:
-    rows = [r.wnid for r in require_classes(names, dataset, synsets)]
-    return rows, list(wnids), wordnet.graph_with([*rows, *wnids])
+    rows, wnids = [r.wnid for r in require_classes(names, dataset, synsets)], _inputs.names(wnids, "original_wnids")
+    return rows, wnids, wordnet.graph_with([*rows, *wnids])
 
 
 def imagenet_wnids() -> tuple[str, ...]:
@@ -139,8 +138,7 @@ def imagenet_overlap(
         ConfigError: if the relation is unknown.
         DataError: if a class cannot be resolved.
     """
-    if relation not in ("synset", "related"):
-        raise ConfigError(f"relation '{relation}' is unknown. {near_misses(relation, ('synset', 'related'))}")
+    _inputs.one_of(relation, ("synset", "related"), "relation")
     rows, imagenet, graph = _classes(names, imagenet_wnids(), synsets, dataset)
     result = []
     for name, wnid, row in zip(names, rows, wordnet.contains(graph, rows, imagenet), strict=True):
@@ -189,8 +187,10 @@ def resolve_classes(
         One :class:`Resolution` a name, in order; false ones could not be resolved.
 
     Raises:
-        DataError: if ``synsets`` cannot be read or names an id that is no noun of WordNet 3.0.
+        DataError: if ``names`` is no list of texts, or ``synsets`` cannot be read or names an id that is no noun of
+            WordNet 3.0.
     """
+    names = _inputs.names(names, "names")
     own = dataset is not None and dataset not in TABLES and (Path(dataset) / "synsets.csv").is_file()
     by_hand = {**(_read_synsets(dataset) if own else {}), **_read_synsets(synsets)}
     return [_resolve(name, dataset, by_hand) for name in names]

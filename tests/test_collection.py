@@ -16,12 +16,12 @@ from tiny import SIDE, shape
 
 from sakerepro import files, paths, photo_files
 from sakerepro.__main__ import main
+from sakerepro.codes import hamming
 from sakerepro.collection import Collection, index_photos, open_collection, query
 from sakerepro.data.dataset import PHOTO, SKETCH
 from sakerepro.data.images import read_image
 from sakerepro.embedding import embed
 from sakerepro.errors import ConfigError, DataError, RunError
-from sakerepro.hashing import hamming
 from sakerepro.runs import Run
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,7 +14,7 @@ from hypothesis import strategies as st
 
 from sakerepro.data import draw_transforms
 from sakerepro.errors import ConfigError, near_misses
-from sakerepro.experiment import CHOICES, PRESETS, Experiment
+from sakerepro.experiment import CHOICES, GROUPS, PRESETS, Experiment
 from sakerepro.items import experiments
 from sakerepro.methods import ALIASES, METHODS, change, checked, class_of, flat, label, preset, setting
 from sakerepro.methods.sake import SAKE
@@ -152,6 +153,37 @@ def test_one_run_however_it_is_written() -> None:
     assert json.dumps(other.to_dict()) == json.dumps(one.to_dict())
 
 
+def test_one_id_for_one_folder_and_one_zero() -> None:
+    places = ("d", "d/", "./d", ".//d/.", Path("d"), Path("./d/"))
+    for name in ("dataset", "weights", "teacher_data"):
+        made = [Experiment(**{name: place}) for place in places] + [Experiment().but(**{name: "./d"})]  # type: ignore[arg-type]
+        assert len(set(made)) == len({e.id for e in made}) == 1 and getattr(made[0], name) == "d"
+    assert Experiment(weights="", teacher_data="").weights == ""
+    zeros = [Experiment(lambda2=zero) for zero in (0.0, -0.0, 0, np.float32(-0.0))]  # type: ignore[arg-type]
+    assert len(set(zeros)) == len({e.id for e in zeros}) == len({json.dumps(e.to_dict()) for e in zeros}) == 1
+    asked = [preset("mini", dataset=place) for place in places]
+    assert len({e.id for e in asked}) == 1 and asked[0].split == ""
+
+
+def test_a_folder_that_is_called_as_a_data_set_stays_a_folder() -> None:
+    assert {Experiment(dataset=d).dataset for d in ("./mini", "mini/", ".//mini/")} == {"./mini"}
+    assert Experiment(dataset="mini").dataset == "mini" and Experiment(dataset="./mini").id != Experiment().id
+    assert {Experiment(dataset=d).dataset for d in ("/a/b", "/a//b/", "/a/./b")} == {"/a/b"}
+    assert Experiment(dataset="a/../b").dataset == "a/../b"  # may be another place than b, where a is a link
+
+
+def test_every_setting_is_in_one_group() -> None:
+    e = preset("mini", dim=32)
+    groups = [e.group(name) for name in GROUPS]
+    assert sorted(name for g in groups for name in g) == sorted(f.name for f in dataclasses.fields(Experiment))
+    assert {k: v for g in groups for k, v in g.items()} == {f.name: getattr(e, f.name) for f in dataclasses.fields(e)}
+    assert list(e.group("data")) == ["dataset", "split", "dedupe", "random_unseen", "pseudo_unseen", "class_seed",
+                                     "min_photos", "outside_original"]  # fmt: skip
+    assert e.group("objective").keys() == {"lambda_sake", "lambda1", "lambda2", "semantics"}
+    with pytest.raises(ConfigError, match="Unknown group of settings 'dat'. Did you mean 'data'"):
+        e.group("dat")
+
+
 @given(st.permutations(list(Experiment().to_dict().items())))
 def test_the_order_of_the_fields_does_not_matter(items: list[tuple[str, Any]]) -> None:
     assert Experiment.from_dict(dict(items)).id == Experiment().id
@@ -259,7 +291,7 @@ def test_table1_asks_for_each_run_once() -> None:
         (("table1", "mini", []), "seeds"),
         (("table1", "mini", [1, 1]), "distinct"),
         (("table1", "mini", [-1]), "from 0 on"),
-        (("table1", "mini", ["0"]), "whole numbers"),
+        (("table1", "mini", ["0"]), "whole number from 0 on"),
     ],
 )
 def test_impossible_items_are_refused(arguments: tuple[Any, ...], words: str) -> None:

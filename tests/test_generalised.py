@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 
 import numpy as np
@@ -72,6 +73,17 @@ def test_share_of_seen_photos_among_codes_is_expected_over_ties(
         shares.append(found / 25)
     assert values["8-bit", "seen@25"] == pytest.approx(np.mean(shares), abs=1e-12)
     assert not [key for key in values if key[0] == "64-bit"]
+
+
+def test_rows_carry_the_rules_that_were_measured_by(
+    arrays: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from sakerepro import generalised
+
+    worst = functools.partial(retrieval_metrics, ties="worst", convention="sem-pcyc")
+    monkeypatch.setattr(generalised, "retrieval_metrics", worst)
+    rows = generalised_metrics(arrays, Experiment(dim=DIM, bits=(BITS,)))
+    assert {(r["convention"], r["ties"]) for r in rows} == {("sem-pcyc", "worst")}
 
 
 def test_more_photos_can_only_hide_the_right_ones(

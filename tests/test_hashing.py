@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+import tiny
 import torch
 from safetensors.numpy import load_file, save_file
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
+from sklearn.pipeline import make_pipeline
+from sklearn.preprocessing import StandardScaler
 
+from sakerepro.codes import hamming, pack, unpack
 from sakerepro.errors import ConfigError, DataError
-from sakerepro.hashing import ITQ, hamming, pack, unpack
+from sakerepro.hashing import ITQ
 
 
 @pytest.fixture
@@ -102,12 +106,30 @@ def test_follows_scikit_learn(features):
     assert fitted is itq and not hasattr(clone(itq), "rotation_")
     assert clone(itq).get_params() == itq.get_params()
     assert itq.set_params(bits=8).bits == 8
-    assert repr(itq) == "ITQ(bits=8, seed=5, iterations=2)"
-    with pytest.raises(ConfigError, match="Did you mean 'bits'"):
+    assert repr(itq) == "ITQ(bits=8, iterations=2, seed=5)"
+    with pytest.raises(ValueError, match="Invalid parameter 'bit'.*'bits'"):
         itq.set_params(bit=8)
     for method in (ITQ().transform, ITQ().project, lambda x: ITQ().state()):
         with pytest.raises(NotFittedError, match="not fitted"):
             method(features)
+
+
+def test_stands_in_a_pipeline(features):
+    pipe = make_pipeline(StandardScaler(), ITQ(16, iterations=3))
+    codes = pipe.fit(features).transform(features)
+    scaled = (features - features.mean(0)) / features.std(0)
+    assert np.array_equal(codes, ITQ(16, iterations=3).fit(scaled).transform(scaled))
+    assert np.array_equal(clone(pipe).fit_transform(features), codes)
+    assert clone(pipe).set_params(itq__bits=8).fit(features).transform(features).shape == (len(features), 1)
+    assert pipe.get_feature_names_out().tolist() == ["itq0", "itq1"]  # one a byte
+    assert "ITQ" in pipe._repr_html_() and "ITQ" in ITQ()._repr_html_()  # what a notebook shows
+    table = ITQ(16, iterations=3).set_output(transform="pandas").fit_transform(features)
+    assert table.columns.tolist() == ["itq0", "itq1"] and len(table) == len(features)
+
+
+def test_packed_codes_do_not_import_scikit_learn():
+    code = "import sys, sakerepro.codes, sakerepro.metrics, sakerepro.retrieval; print('sklearn' in sys.modules)"
+    assert tiny.python("-c", code).stdout.strip() == "False"
 
 
 def test_state_survives_safetensors(features, tmp_path):
@@ -133,6 +155,9 @@ def test_state_with_a_missing_array_is_refused(features):
         ({"bits": 0}, np.eye(20), ConfigError, "bits=0"),
         ({"bits": 32}, np.eye(20), ConfigError, "bits=32 is more than the 20 features"),
         ({"iterations": -1}, np.eye(20), ConfigError, "iterations=-1"),
+        ({"bits": 8.0}, np.eye(20), ConfigError, "bits=8.0 is not possible. Give a whole number"),
+        ({"bits": "8"}, np.eye(20), ConfigError, "bits='8' is not possible"),
+        ({"seed": -1}, np.eye(20), ConfigError, "seed=-1 is not possible. Give a whole number from 0 on"),
         ({}, np.eye(20)[:1], DataError, "at least two"),
         ({}, np.full((2, 20), np.nan), DataError, "row 0, column 0"),
         ({}, np.eye(20, dtype=int), DataError, "type int64"),

@@ -196,6 +196,29 @@ def test_runs_of_other_images_or_teachers_are_not_compared(
     assert len(sr.item_runs("table4")) == 12
 
 
+@pytest.mark.parametrize("change", [{"outside_original": True}, {"min_photos": 1}, {"dedupe": True}])
+def test_random_splits_of_other_settings_are_other_data(change: dict) -> None:
+    """The same labels prove nothing: class 0 of one split is not class 0 of the other."""
+    from sakerepro.plots_data import class_frame
+    from sakerepro.plots_runs import _start
+
+    labels, x = np.array([0, 0, 1]), np.eye(3, dtype=np.float32)
+    arrays = {"query": x, "gallery": x, "query_labels": labels, "gallery_labels": labels, "ap/ZS-SBIR/64-d": np.ones(3)}
+    e = sr.preset("mini", random_unseen=2)
+    one, other = (FakeRun(a, arrays, task(("cup", "cat"), labels, labels)) for a in (e, e.but(**change)))
+    assert class_frame(one, one).gain.tolist() == [0, 0]  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=f"{next(iter(change))} differ"):
+        class_frame(one, other)  # type: ignore[arg-type]
+
+    def start(pretrained: sr.Experiment) -> float | None:
+        before = FakeRun(pretrained.but(epochs=0), arrays)
+        before.metrics = lambda: [{"task": "t", "metric": "mAP@all", "convention": "standard", "value": 0.5,
+                                   "representation": "64-d"}]  # type: ignore[attr-defined]  # fmt: skip
+        return _start({"SAKE": [one], "pretrained": [before]}, "SAKE", "t")  # type: ignore[dict-item]
+
+    assert start(e) == 0.5 and start(e.but(**change)) is None
+
+
 # Held-out classes outside the original domain
 
 

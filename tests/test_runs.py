@@ -119,6 +119,36 @@ def test_the_network_needs_no_teacher(tiny_run: Run, monkeypatch: pytest.MonkeyP
     assert found.keys() == kept.keys() and all(torch.equal(found[n], kept[n]) for n in kept)
 
 
+def test_opening_the_network_factorises_nothing(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(torch.linalg, "svd", lambda *_, **__: pytest.fail("took the SVD of a classifier"))
+    tiny_run.student()
+
+
+def test_measuring_shows_how_far_it_is(
+    tiny_run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    import tqdm
+
+    from sakerepro.evaluation import evaluate
+
+    bars = []
+
+    class Bar(tqdm.tqdm):  # type: ignore[type-arg]
+        def __init__(self, *arguments: Any, **settings: Any) -> None:
+            bars.append(self)
+            super().__init__(*arguments, **{**settings, "disable": False, "delay": 0, "mininterval": 0})
+
+    data, student = tiny_run.dataset(), tiny_run.student()
+    capsys.readouterr()
+    evaluate(student, data, tiny_run.experiment)
+    assert capsys.readouterr().err == ""  # TQDM_DISABLE is set for the tests
+    monkeypatch.setattr(tqdm, "tqdm", Bar)
+    evaluate(student, data, tiny_run.experiment)
+    images = sum(map(len, (data.query, data.gallery, data.train_photo, data.train_sketch)))
+    assert [(bar.desc, bar.n, bar.total) for bar in bars] == [("Embedding", images, images), ("Measuring", 3, 3)]
+    assert "Embedding: 100%" in capsys.readouterr().err
+
+
 def test_the_best_epoch_on_validation_sketches_is_kept(tiny_run: Run) -> None:
     student, data = tiny_run.network(), tiny_run.dataset()
     from sakerepro.embedding import top1

@@ -14,10 +14,10 @@ COUNT = """
 import json, os
 from sakerepro.warm import compile_all
 compile_all()
-from sakerepro import _counting, _envelope, _kernels, _ranking, _signs, _ties
+from sakerepro import _counting, _kernels, _ranking, _signs, _ties
 from numba.core.dispatcher import Dispatcher
 stats = {}
-for module in (_counting, _envelope, _kernels, _signs, _ties):
+for module in (_counting, _kernels, _signs, _ties):
     for name, f in vars(module).items():
         if isinstance(f, Dispatcher) and f.stats.cache_path and (f.stats.cache_hits or f.stats.cache_misses):
             stats[name] = [sum(f.stats.cache_hits.values()), sum(f.stats.cache_misses.values())]

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from ..errors import DataError
+from .. import _inputs
+from .._display import Brief
+from ..errors import ConfigError, DataError
 
 PHOTO, SKETCH = 0, 1  # the domain code of the paper (section 3.3); the official code has it the other way round
 
@@ -21,6 +23,11 @@ class ImageSet:
     labels: np.ndarray  # (N,) int64, from 0, in the order of the class names that the data set gives
     names: tuple[str, ...]  # (N,) relative paths, for people and for error messages
     domain: int  # PHOTO or SKETCH
+
+    def __repr__(self) -> str:
+        kind = "sketches" if self.domain == SKETCH else "photos"
+        size = " x ".join(map(str, self.pixels.shape[1:]))
+        return f"<{len(self):,} {kind} of {len(np.unique(self.labels))} classes, {size}>"
 
     def __len__(self) -> int:
         return len(self.rows)
@@ -37,9 +44,15 @@ class ImageSet:
         )
 
     def of_classes(self, classes: Sequence[int]) -> ImageSet:
-        """The images of these class ids, relabelled 0 ... len(classes) - 1 in the order given."""
+        """The images of these class ids, relabelled 0 ... len(classes) - 1 in the order given; a class may have none.
+
+        Raises:
+            ConfigError: if an id is below 0, no whole number, or given twice.
+        """
+        if len(set(ids := _inputs.wholes(classes, "classes", 0))) < len(ids):
+            raise ConfigError(f"classes={list(ids)} holds a class twice. Give each once.")
         new_id = np.full(int(self.labels.max(initial=-1)) + 1, -1)
-        wanted = np.asarray(classes, dtype=np.int64)
+        wanted = np.asarray(ids, dtype=np.int64)
         inside = wanted < len(new_id)
         new_id[wanted[inside]] = np.flatnonzero(inside)
         kept = self.select(new_id[self.labels] >= 0)
@@ -58,8 +71,8 @@ def concatenate(*sets: ImageSet) -> ImageSet:
     return ImageSet(pixels, np.arange(len(pixels)), labels, names, first.domain)
 
 
-@dataclass(frozen=True)
-class Dataset:
+@dataclass(frozen=True, repr=False)
+class Dataset(Brief):
     """A zero-shot sketch-based retrieval task (section 3.1): train on seen classes, search among unseen ones."""
 
     name: str
@@ -81,8 +94,8 @@ class Dataset:
             )
 
 
-@dataclass(frozen=True)
-class OriginalDomain:
+@dataclass(frozen=True, repr=False)
+class OriginalDomain(Brief):
     """Labelled photos of the original domain: what the teacher knows, and where forgetting is measured."""
 
     name: str
