@@ -15,7 +15,6 @@ from typing import Any
 
 import sakerepro
 from sakerepro.__main__ import EXIT_CODES, parser
-from sakerepro.commands.completion import command_tree, inner_helps, inner_parsers
 from sakerepro.experiment import Experiment
 from sakerepro.files import write_text
 
@@ -176,6 +175,31 @@ def commands() -> str:
         if not inner_parsers(inner):
             lines += _command(" ".join(path), inner, inner_helps(tree[path[:-1]])[path[-1]])
     return "\n".join(lines).rstrip() + "\n"
+
+
+Tree = dict[tuple[str, ...], argparse.ArgumentParser]  # ("data", "fetch") -> its parser
+
+
+def command_tree(p: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Tree:
+    """Every command with its parser, the whole command line under ``()`` first."""
+    tree = {path: p}
+    for name, inner in inner_parsers(p).items():
+        tree |= command_tree(inner, (*path, name))
+    return tree
+
+
+def inner_parsers(p: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The sub-commands of a parser by name."""
+    return {name: inner for s in _sub_commands(p) for name, inner in s.choices.items()}
+
+
+def inner_helps(p: argparse.ArgumentParser) -> dict[str, str]:
+    """The short help of each sub-command of a parser."""
+    return {a.dest: a.help or "" for s in _sub_commands(p) for a in s._choices_actions}
+
+
+def _sub_commands(p: argparse.ArgumentParser) -> list[Any]:
+    return [a for a in p._actions if isinstance(a, argparse._SubParsersAction)]
 
 
 def _command(name: str, p: argparse.ArgumentParser, help: str) -> list[str]:

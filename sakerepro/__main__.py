@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from .commands import MODULES
+from .commands import MODULES, completion
 from .errors import ConfigError, DataError, SakeError
 
 EXIT_CODES = """exit codes:
@@ -43,6 +43,8 @@ def parser() -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; errors that the package raises on purpose are one sentence."""
     top = parser()
+    if "_ARGCOMPLETE" in os.environ:  # the shell asks for completions
+        completion.complete(top)
     arguments = top.parse_args(argv)
     if not arguments.command:
         top.print_help()
