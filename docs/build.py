@@ -21,7 +21,7 @@ from sakerepro.files import write_text
 HERE = Path(__file__).resolve().parent
 NOTE = "<!-- written by docs/build.py: change the {}, then `make docs` -->"
 SECTIONS = ("Args", "Returns", "Raises", "Attributes")
-THEMES = {  # what a module is for, in the order of sakerepro.__all__
+THEMES = {  # what a module is for, in the order of the page
     "data": "Data", "semantics": "WordNet similarity", "backbones": "Networks", "model": "The student",
     "losses": "Losses", "teachers": "The teacher", "embedding": "Embeddings", "hashing": "Binary codes",
     "retrieval": "Search", "metrics": "Metrics", "generalised": "Among seen classes, too", "experiment": "Settings",
@@ -29,16 +29,21 @@ THEMES = {  # what a module is for, in the order of sakerepro.__all__
     "items": "Tables and figures of the paper", "measures": "What an item measures itself", "checking": "Checks",
     "own": "Example data", "collection": "Collections of photos", "provenance": "Origin", "errors": "Errors",
 }  # fmt: skip
+_STUB = ast.parse(Path(sakerepro.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+_IMPORTS = {n.module: [a.name for a in n.names] for n in _STUB.body if isinstance(n, ast.ImportFrom)}
+ROOMS = _IMPORTS.pop(None)  # modules that are used as sr.plots.curve(...)
+PUBLIC = {module: _IMPORTS.pop(module) for module in THEMES}
+assert not _IMPORTS, f"THEMES lacks {', '.join(map(str, _IMPORTS))}"
 
 
 def api() -> str:
     """The reference of ``sakerepro.__all__`` as Markdown."""
     lines = [NOTE.format("docstrings"), "# Python: `import sakerepro as sr`", "", _intro(), "", *_contents(), ""]
-    for module, names in sakerepro._WHERE.items():
+    for module, names in PUBLIC.items():
         lines += [f"## {THEMES[module]}", ""]
         for name in names:
             lines += _entry(f"sr.{name}", getattr(sakerepro, name))
-    for name in sakerepro._ROOMS:
+    for name in ROOMS:
         room = getattr(sakerepro, name)
         lines += [f"## `sr.{name}`", "", _markdown(inspect.getdoc(room) or ""), ""]
         for inner, value in _public(room):
@@ -56,8 +61,8 @@ def _intro() -> str:
 
 def _contents() -> list[str]:
     """A line a theme with its names."""
-    themes = [(THEMES[m], [f"`{n}`" for n in names]) for m, names in sakerepro._WHERE.items()]
-    rooms = [(f"`sr.{room}`", [f"`{n}`" for n, _ in _public(getattr(sakerepro, room))]) for room in sakerepro._ROOMS]
+    themes = [(THEMES[m], [f"`{n}`" for n in names]) for m, names in PUBLIC.items()]
+    rooms = [(f"`sr.{room}`", [f"`{n}`" for n, _ in _public(getattr(sakerepro, room))]) for room in ROOMS]
     return [f"- [{title}](#{re.sub(r'[^a-z -]', '', title.lower()).replace(' ', '-')}): {', '.join(names)}"
             for title, names in (*themes, *rooms)]  # fmt: skip
 
@@ -236,9 +241,9 @@ def missing(name: str, value: Any) -> list[str]:
 
 def all_public() -> Iterator[tuple[str, Any]]:
     """Every public name of the reference with what it is."""
-    for name in sakerepro._HOME:
+    for name in (name for names in PUBLIC.values() for name in names):
         yield name, getattr(sakerepro, name)
-    for room in sakerepro._ROOMS:
+    for room in ROOMS:
         yield from ((f"{room}.{name}", value) for name, value in _public(getattr(sakerepro, room)))
 
 

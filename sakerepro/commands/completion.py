@@ -30,7 +30,7 @@ def complete(parser: argparse.ArgumentParser) -> None:
     """Answer the shell, which asks through environment variables, and end the process."""
     import argcomplete
 
-    argcomplete.autocomplete(parser, default_completer=_names)
+    argcomplete.autocomplete(parser, default_completer=_names)  # type: ignore[arg-type]  # any callable will do
 
 
 def _names(prefix: str, action: argparse.Action, parser: argparse.ArgumentParser, **_: Any) -> Iterable[str]:
