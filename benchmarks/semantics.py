@@ -54,7 +54,8 @@ def with_nltk(task: Task) -> Lap:
 
 def no_corpus() -> str:
     try:
-        wordnet.ensure_loaded()
+        with wordnet.corpus():
+            pass
     except DataError as error:
         return str(error)
     return ""

@@ -15,31 +15,36 @@ from typing import Any
 
 import sakerepro
 from sakerepro.__main__ import EXIT_CODES, parser
-from sakerepro.commands.completion import command_tree, inner_helps, inner_parsers
 from sakerepro.experiment import Experiment
 from sakerepro.files import write_text
 
 HERE = Path(__file__).resolve().parent
 NOTE = "<!-- written by docs/build.py: change the {}, then `make docs` -->"
 SECTIONS = ("Args", "Returns", "Raises", "Attributes")
-THEMES = {  # what a module is for, in the order of sakerepro.__all__
+THEMES = {  # what a module is for, in the order of the page
     "data": "Data", "semantics": "WordNet similarity", "backbones": "Networks", "model": "The student",
     "losses": "Losses", "teachers": "The teacher", "embedding": "Embeddings", "hashing": "Binary codes",
     "retrieval": "Search", "metrics": "Metrics", "generalised": "Among seen classes, too", "experiment": "Settings",
+    "methods": "Methods",
     "runs": "Runs",
     "items": "Tables and figures of the paper", "measures": "What an item measures itself", "checking": "Checks",
     "own": "Example data", "collection": "Collections of photos", "provenance": "Origin", "errors": "Errors",
 }  # fmt: skip
+_STUB = ast.parse(Path(sakerepro.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
+_IMPORTS = {n.module: [a.name for a in n.names] for n in _STUB.body if isinstance(n, ast.ImportFrom)}
+ROOMS = _IMPORTS.pop(None)  # modules that are used as sr.plots.curve(...)
+PUBLIC = {module: _IMPORTS.pop(module) for module in THEMES}
+assert not _IMPORTS, f"THEMES lacks {', '.join(map(str, _IMPORTS))}"
 
 
 def api() -> str:
     """The reference of ``sakerepro.__all__`` as Markdown."""
     lines = [NOTE.format("docstrings"), "# Python: `import sakerepro as sr`", "", _intro(), "", *_contents(), ""]
-    for module, names in sakerepro._WHERE.items():
+    for module, names in PUBLIC.items():
         lines += [f"## {THEMES[module]}", ""]
         for name in names:
             lines += _entry(f"sr.{name}", getattr(sakerepro, name))
-    for name in sakerepro._ROOMS:
+    for name in ROOMS:
         room = getattr(sakerepro, name)
         lines += [f"## `sr.{name}`", "", _markdown(inspect.getdoc(room) or ""), ""]
         for inner, value in _public(room):
@@ -57,8 +62,8 @@ def _intro() -> str:
 
 def _contents() -> list[str]:
     """A line a theme with its names."""
-    themes = [(THEMES[m], [f"`{n}`" for n in names]) for m, names in sakerepro._WHERE.items()]
-    rooms = [(f"`sr.{room}`", [f"`{n}`" for n, _ in _public(getattr(sakerepro, room))]) for room in sakerepro._ROOMS]
+    themes = [(THEMES[m], [f"`{n}`" for n in names]) for m, names in PUBLIC.items()]
+    rooms = [(f"`sr.{room}`", [f"`{n}`" for n, _ in _public(getattr(sakerepro, room))]) for room in ROOMS]
     return [f"- [{title}](#{re.sub(r'[^a-z -]', '', title.lower()).replace(' ', '-')}): {', '.join(names)}"
             for title, names in (*themes, *rooms)]  # fmt: skip
 
@@ -178,6 +183,31 @@ def commands() -> str:
     return "\n".join(lines).rstrip() + "\n"
 
 
+Tree = dict[tuple[str, ...], argparse.ArgumentParser]  # ("data", "fetch") -> its parser
+
+
+def command_tree(p: argparse.ArgumentParser, path: tuple[str, ...] = ()) -> Tree:
+    """Every command with its parser, the whole command line under ``()`` first."""
+    tree = {path: p}
+    for name, inner in inner_parsers(p).items():
+        tree |= command_tree(inner, (*path, name))
+    return tree
+
+
+def inner_parsers(p: argparse.ArgumentParser) -> dict[str, argparse.ArgumentParser]:
+    """The sub-commands of a parser by name."""
+    return {name: inner for s in _sub_commands(p) for name, inner in s.choices.items()}
+
+
+def inner_helps(p: argparse.ArgumentParser) -> dict[str, str]:
+    """The short help of each sub-command of a parser."""
+    return {a.dest: a.help or "" for s in _sub_commands(p) for a in s._choices_actions}
+
+
+def _sub_commands(p: argparse.ArgumentParser) -> list[Any]:
+    return [a for a in p._actions if isinstance(a, argparse._SubParsersAction)]
+
+
 def _command(name: str, p: argparse.ArgumentParser, help: str) -> list[str]:
     text = (p.description or f"{help[:1].upper()}{help[1:]}.").replace("%%", "%")
     rows = [f"| {_usage(a)} | {(a.help or '').replace('%%', '%').replace('|', chr(92) + '|')} |"
@@ -212,9 +242,9 @@ def missing(name: str, value: Any) -> list[str]:
 
 def all_public() -> Iterator[tuple[str, Any]]:
     """Every public name of the reference with what it is."""
-    for name in sakerepro._HOME:
+    for name in (name for names in PUBLIC.values() for name in names):
         yield name, getattr(sakerepro, name)
-    for room in sakerepro._ROOMS:
+    for room in ROOMS:
         yield from ((f"{room}.{name}", value) for name, value in _public(getattr(sakerepro, room)))
 
 

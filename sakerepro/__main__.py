@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from .commands import MODULES
+from .commands import MODULES, completion
 from .commands.runs import add_method_settings
 from .errors import ConfigError, DataError, SakeError
 
@@ -47,6 +47,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; errors that the package raises on purpose are one sentence."""
     try:
         top = parser(sys.argv[1:] if argv is None else argv)
+        if "_ARGCOMPLETE" in os.environ:  # the shell asks for completions
+            completion.complete(top)
         arguments = top.parse_args(argv)
         if not arguments.command:
             top.print_help()

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-import time
+import contextlib
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import joblib
+
 from . import paths
-from .files import lock, read_json, short_hash, write_json
-from .provenance import code_parts, provenance
+from .files import lock
+from .versions import MEASURING
 
 
 def folder() -> Path:
@@ -23,25 +25,18 @@ def kept(what: str, of: str, inputs: dict[str, Any], compute: Callable[[], Any])
     Args:
         what: is measured, such as ``"probe"``.
         of: what it is measured on, a run's name or the like; for people.
-        inputs: all that the value depends on: checksums of weights and data, settings. Equal inputs, equal file.
-        compute: gives the value, which has to survive JSON. Its module's code is one of the inputs: a measurement
-            that was mended is made anew.
+        inputs: all that the value depends on: checksums of weights and data, settings. Equal inputs and an equal
+            ``MEASURING`` find the same value.
+        compute: gives the value.
     """
-    inputs = {**inputs, "code": _digest(compute)}
-    file = folder() / f"{what}-{of}-{short_hash([what, inputs])}.json"
-    if not file.is_file():
-        with lock(file.with_name(f".{file.name}.lock"), f"Another process measures {what} of {of}; waiting for it."):
-            if not file.is_file():
-                print(f"  measuring {what} of {of} ...", flush=True)
-                started = time.time()
-                value = compute()
-                seconds = round(time.time() - started, 1)
-                write_json(file, {"what": what, "of": of, "inputs": inputs, "value": value,
-                                  "provenance": provenance(seconds=seconds, finished=time.time())})  # fmt: skip
-    return read_json(file)["value"]
+    measure = joblib.Memory(folder(), verbose=0).cache(_measure, ignore=["of", "compute"])
+    call = (what, of, inputs, MEASURING, compute)
+    waiting = f"Another process measures {what} of {of}; waiting for it."
+    there = measure.check_call_in_cache(*call)
+    with contextlib.nullcontext() if there else lock(folder() / f".{what}-{of}.lock", waiting):
+        return measure(*call)
 
 
-def _digest(compute: Callable[[], Any]) -> str:
-    """Of the module that ``compute`` is written in."""
-    name = getattr(compute, "func", compute).__module__.removeprefix(f"{__package__}.")
-    return code_parts(name).get(name, "")
+def _measure(what: str, of: str, inputs: dict[str, Any], version: int, compute: Callable[[], Any]) -> Any:
+    print(f"  measuring {what} of {of} ...", flush=True)
+    return compute()

@@ -9,6 +9,8 @@ import numpy as np
 
 from . import methods
 from .errors import ConfigError
+from .judging import bootstrap
+from .rows import Queries
 from .runs import Run
 
 EXACT = 16  # queries up to which every sign pattern is looked at
@@ -78,13 +80,13 @@ def _tests(a: Run, b: Run) -> tuple[list[Paired], str]:
         difference = two[name] - one[name]
         difference = difference[np.isfinite(difference)]
         p, how = sign_flip(difference)
-        low, high = interval(difference)
+        low, high = bootstrap(Queries(difference, np.arange(len(difference))), level=0.95)
         tests.append(Paired(task, representation, len(difference), float(difference.mean()), low, high, p, how,
                             int((difference > 0).sum()), int((difference < 0).sum())))  # fmt: skip
     return tests, "" if tests else "the two runs share no representation."
 
 
-def sign_flip(differences: np.ndarray, draws: int = DRAWS, seed: int = 0) -> tuple[float, str]:
+def sign_flip(differences: np.ndarray) -> tuple[float, str]:
     """Two-sided p-value of the hypothesis that paired differences are as likely positive as negative.
 
     Fisher's randomisation test: how often the mean is at least as far from 0 when every difference's sign is drawn
@@ -99,26 +101,18 @@ def sign_flip(differences: np.ndarray, draws: int = DRAWS, seed: int = 0) -> tup
     Raises:
         ConfigError: if there is no difference.
     """
+    from scipy import stats
+
     d = np.asarray(differences, dtype=np.float64)
     if d.ndim != 1 or not len(d):
         raise ConfigError("A paired test needs at least one pair of queries.")
-    observed = abs(d.sum()) * (1 - 1e-12)  # the same sum in another order is a tie
-    if len(d) <= EXACT:
-        patterns = (np.arange(2 ** len(d))[:, None] >> np.arange(len(d))) & 1
-        return float((np.abs((1.0 - 2.0 * patterns) @ d) >= observed).mean()), "exact"
-    rng, beyond, done = np.random.default_rng(seed), 0, 0
-    while done < draws:
-        count = min(draws - done, max(1, 4_000_000 // len(d)))
-        signs = rng.integers(0, 2, (count, len(d)), dtype=np.int8).astype(np.float32) * 2 - 1
-        beyond += int((np.abs(signs @ d) >= observed).sum())
-        done += count
-    return (beyond + 1) / (draws + 1), f"{draws:,} random flips"
-
-
-def interval(differences: np.ndarray, level: float = 0.95, draws: int = 2000, seed: int = 0) -> tuple[float, float]:
-    """Percentile bootstrap interval of the mean of (n,) differences."""
-    rng = np.random.default_rng(seed)
-    d = np.asarray(differences, dtype=np.float64)
-    means = [d[rng.integers(len(d), size=len(d))].mean() for _ in range(draws)]
-    low, high = np.quantile(means, [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+    exact = len(d) <= EXACT
+    how = "exact" if exact else f"{DRAWS:,} random flips"
+    if len(d) == 1:  # scipy asks for two
+        return 1.0, how
+    test = stats.permutation_test(
+        (d,), lambda x, axis: np.abs(x.mean(axis=axis)), permutation_type="samples", alternative="greater",
+        vectorized=True, n_resamples=2**EXACT if exact else DRAWS, batch=max(1, 4_000_000 // len(d)),
+        rng=np.random.default_rng(0),
+    )  # fmt: skip
+    return float(test.pvalue), how

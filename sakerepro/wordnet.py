@@ -101,12 +101,6 @@ def corpus() -> Iterator[Any]:
         yield wordnet
 
 
-def ensure_loaded() -> Any:
-    """Load NLTK's WordNet and return it; :func:`corpus` is the way to it where there may be several threads."""
-    with corpus() as wordnet:
-        return wordnet
-
-
 def wnid_of(synset: Any) -> str:
     """The id of an NLTK noun synset."""
     return f"n{synset.offset():08d}"

@@ -7,6 +7,7 @@ from html import unescape
 import numpy as np
 import pandas as pd
 import pytest
+from scipy.stats import ttest_1samp
 
 from sakerepro import results
 from sakerepro.claims_spec import all_claims
@@ -62,6 +63,8 @@ def test_interval_by_hand():
     decides = verdict(BOOST, *seeds(TEACHER, 0.4, 0.4, 0.4), *seeds(SAKE, 0.42, 0.43, 0.44)).decides
     half = 2.919986 * 0.01 / math.sqrt(3)  # t(0.95, 2) from a printed table
     assert (decides.low, decides.high) == (pytest.approx(0.03 - half), pytest.approx(0.03 + half))
+    theirs = ttest_1samp([0.02, 0.03, 0.04], 0).confidence_interval(0.90)
+    assert (decides.low, decides.high) == pytest.approx(tuple(theirs))
 
 
 def test_not_run():
@@ -110,6 +113,22 @@ def test_bootstrap_against_the_normal_approximation():
     half = 1.6449 * values.std() / math.sqrt(5000)
     assert low == pytest.approx(values.mean() - half, abs=0.1 * half)
     assert high == pytest.approx(values.mean() + half, abs=0.1 * half)
+
+
+def test_bootstrap_of_what_does_not_vary():
+    same = Queries(np.full(20, 0.25), np.repeat(np.arange(4), 5))
+    assert bootstrap(same) == (0.25, 0.25) == bootstrap(Queries(np.array([0.25]), np.array([3])))
+    rng = np.random.default_rng(2)
+    one_class = Queries(rng.random(9), np.zeros(9, int))
+    assert bootstrap(one_class) == (pytest.approx(one_class.ap.mean()),) * 2
+    nothing = Queries(np.array([0.1, 0.3, math.nan]), np.arange(3))  # a class without a value adds nothing
+    assert bootstrap(nothing) == pytest.approx((0.1, 0.3), abs=0.1)
+
+
+def test_two_tasks_are_summed_class_by_class():
+    """Tasks of opposite sign cancel in every draw, which they would not if their classes were drawn apart."""
+    values, labels = np.random.default_rng(4).normal(size=300), np.repeat(np.arange(30), 10)
+    assert bootstrap(Queries(values, labels), Queries(0.5 - values, labels)) == pytest.approx((0.5, 0.5))
 
 
 def test_queries_of_a_class_are_drawn_together():

@@ -15,7 +15,7 @@ from sakerepro import paths
 from sakerepro.__main__ import main
 from sakerepro.errors import ConfigError, RunError
 from sakerepro.files import write_json
-from sakerepro.paired import EXACT, compare_runs, interval, sign_flip
+from sakerepro.paired import EXACT, compare_runs, sign_flip
 from sakerepro.runs import Run, named_run, open_run
 
 
@@ -57,13 +57,6 @@ def test_the_random_sign_flip_test_agrees_with_the_normal_limit_and_repeats(rng:
 def test_the_p_value_is_uniform_where_nothing_differs(rng: np.random.Generator) -> None:
     p = [sign_flip(rng.standard_normal(12))[0] for _ in range(400)]
     assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.03)
-
-
-def test_the_interval_is_that_of_the_mean(rng: np.random.Generator) -> None:
-    d = rng.normal(2, 1, 400)
-    low, high = interval(d)
-    half = 1.96 * d.std(ddof=1) / 20
-    assert low == pytest.approx(d.mean() - half, abs=0.03) and high == pytest.approx(d.mean() + half, abs=0.03)
 
 
 def test_two_runs_side_by_side(tiny_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

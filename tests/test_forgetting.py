@@ -112,7 +112,7 @@ def test_what_is_probed_is_the_frozen_network(tiny_run: Run, monkeypatch: pytest
     assert tiny.same(before, student.state_dict())
     probe(tiny_run, original)
     assert len(seen) == 2  # found again
-    assert len(list(kept.folder().glob(f"probe-{tiny_run.id}-*.json"))) == 1
+    assert len(list(kept.folder().rglob("output.pkl"))) == 1
 
 
 def test_rows_of_the_probe(tiny_run: Run, tmp_path: Path) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import itertools
 import math
 import re
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -414,21 +416,32 @@ def test_kept_is_computed_once_for_equal_inputs(
     kept.kept("probe", "a-run", {"weights": "2"}, compute)
     kept.kept("clusters", "a-run", {"weights": "1"}, compute)
     assert len(calls) == 3
-    monkeypatch.setattr(kept, "code_parts", lambda module: {module: f"mended {module}"})
+    monkeypatch.setattr(kept, "MEASURING", kept.MEASURING + 1)
     kept.kept("probe", "a-run", {"weights": "1"}, compute)  # its code changed
     assert len(calls) == 4
     assert sr.all_runs() == []  # what is kept is no run
 
 
-def test_a_failed_measurement_leaves_nothing_and_a_damaged_one_is_named() -> None:
+def test_a_failed_measurement_leaves_nothing_and_a_damaged_one_is_made_anew(caplog: pytest.LogCaptureFixture) -> None:
     with pytest.raises(ZeroDivisionError):
         kept.kept("probe", "a-run", {}, lambda: 1 / 0)
-    assert not list(kept.folder().glob("*.json"))
+    assert not list(kept.folder().rglob("output.pkl"))
     kept.kept("probe", "a-run", {}, lambda: 1)
-    (file,) = kept.folder().glob("*.json")
-    file.write_text("{")
-    with pytest.raises(RunError, match=re.escape(file.name)):
-        kept.kept("probe", "a-run", {}, lambda: 1)
+    (file,) = kept.folder().rglob("output.pkl")
+    file.write_bytes(b"\x80")
+    assert kept.kept("probe", "a-run", {}, lambda: 2) == 2
+    assert "Exception while loading results" in caplog.text
+
+
+def test_two_processes_at_once_measure_once(tmp_path: Path) -> None:
+    code = (
+        "import time; from sakerepro.kept import kept\n"
+        "print(kept('probe', 'a-run', {'weights': '1'}, lambda: time.sleep(2) or time.time()))"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=120)[0].splitlines() for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert said[0][-1] == said[1][-1] and sum("measuring" in line for lines in said for line in lines) == 1
 
 
 def test_items_measure_more_only_where_they_say() -> None:
@@ -447,7 +460,7 @@ def test_cost_of_a_step(tiny_run, monkeypatch: pytest.MonkeyPatch) -> None:  # t
     ratios = {(r.task, r.metric): r.value for r in rows if r.metric.endswith("relative to L_B")}
     assert ratios["training", "time relative to L_B"] == pytest.approx(seconds["SAKE"] / seconds["L_B"])
     assert min(seconds.values()) > 0 and ratios["test", "time relative to L_B"] > 0
-    assert len(list(kept.folder().glob("cost-*.json"))) == 1
+    assert len(list(kept.folder().rglob("output.pkl"))) == 1
     memory = {r.method: r.value * 2**30 for r in rows if r.metric == "GiB a step"}
     student, teacher = sake.network(), load_teacher(sake.experiment)[0]
     parameters = [sum(p.nbytes for p in n.parameters()) for n in (student, teacher)]

@@ -31,7 +31,8 @@ SEA_LION, SEAL, ENTITY = "n02077923", "n02076196", "n00001740"
 @pytest.fixture(scope="module")
 def nltk_wordnet():
     try:
-        return wordnet.ensure_loaded()
+        with wordnet.corpus() as found:
+            return found
     except DataError as error:
         pytest.skip(str(error))
 

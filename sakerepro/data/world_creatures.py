@@ -88,11 +88,6 @@ def _fish_marks(f: Figure, bent: Callable[[list[Point]], np.ndarray], g: float, 
                 g + 0.12)], 0.025, "glass")
 
 
-def front_of(g: float) -> float:
-    """Half the height of a snout's tip."""
-    return g * 0.25
-
-
 def turtle(f: Figure) -> None:
     """A turtle or tortoise from the side."""
     dome, flippers = f.size("dome", 0.45), f.kind("feet") == "flipper"
