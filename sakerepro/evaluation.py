@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 import torch
 
+from .codes import pack
 from .data import photo_queries
 from .data.dataset import PHOTO, SKETCH, Dataset
 from .embedding import device, embed
 from .experiment import Experiment
-from .codes import pack
 from .hashing import ITQ
 from .metrics import RetrievalMetrics, retrieval_metrics
 

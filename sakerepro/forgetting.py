@@ -119,7 +119,8 @@ def probe(run: Run, original: OriginalDomain) -> dict[str, dict[str, float]]:
     """
 
     def compute() -> dict[str, dict[str, float]]:
-        student, size = place(run.network()), run.experiment.size
+        method, size = place(run.network()), run.experiment.size
+        student = method.student
         train, val = (apply(student.backbone, student.backbone, s, size) for s in (original.train, original.val))
         with torch.inference_mode():
             short = [student.feature(torch.as_tensor(x, device=device())).cpu().numpy() for x in (train, val)]

@@ -1,4 +1,4 @@
-"""A method of one's own in a module outside the package: every command takes it, and no file of the package knows it."""
+"""A method of one's own in a module outside the package: every command takes it, and no file of it knows it."""
 
 from __future__ import annotations
 
@@ -78,11 +78,12 @@ def test_killed_and_resumed_it_ends_the_same(place: Path, run_id: str) -> None:
 
 
 def test_it_is_measured_searched_compared_and_described(place: Path, run_id: str) -> None:
-    assert "the same as" in sakerepro_says(place, "evaluate", run_id)
+    assert "wrote the same numbers" in sakerepro_says(place, "evaluate", run_id)
     sakerepro_says(place, "index", str(place / "data" / "photo"), "--run", run_id, "--to", str(place / "index"))
     sketch = next((place / "data" / "sketch").rglob("*.png"))
-    answer = json.loads(sakerepro_says(place, "query", str(sketch), "--index", str(place / "index"), "-k", "3", "--json"))
-    assert len(answer[0]["photos"] if isinstance(answer, list) else answer["queries"][0]["photos"]) == 3
+    query = ["query", str(sketch), "--index", str(place / "index"), "-k", "3", "--json"]
+    (answer,) = json.loads(sakerepro_says(place, *query))["queries"]
+    assert len(answer["photos"]) == 3
     plain = [a for a in training(place) if a not in METHOD] + ["--method", "L_B"]
     baseline = json.loads(sakerepro_says(place, *plain, "--json"))["id"]
     compared = json.loads(sakerepro_says(place, "compare", run_id, baseline, "--json"))
