@@ -82,8 +82,8 @@ def test_it_is_measured_searched_compared_and_described(place: Path, run_id: str
     sakerepro_says(place, "index", str(place / "data" / "photo"), "--run", run_id, "--to", str(place / "index"))
     sketch = next((place / "data" / "sketch").rglob("*.png"))
     query = ["query", str(sketch), "--index", str(place / "index"), "-k", "3", "--json"]
-    (answer,) = json.loads(sakerepro_says(place, *query))["queries"]
-    assert len(answer["photos"]) == 3
+    (answer,) = json.loads(sakerepro_says(place, *query))
+    assert len(answer["found"]) == 3
     plain = [a for a in training(place) if a not in METHOD] + ["--method", "L_B"]
     baseline = json.loads(sakerepro_says(place, *plain, "--json"))["id"]
     compared = json.loads(sakerepro_says(place, "compare", run_id, baseline, "--json"))
