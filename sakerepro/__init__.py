@@ -26,7 +26,7 @@ _WHERE = {
     "generalised": ["generalised_metrics"],
     "experiment": ["Experiment", "preset"],
     "runs": ["Run", "all_runs", "find", "open_run", "run"],
-    "items": ["experiments", "item_rows", "item_runs", "query_precision", "run_rows"],
+    "items": ["experiments", "item_rows", "item_runs", "query_precision", "run_rows", "save_rows"],
     "measures": ["class_gains"],
     "checking": ["check"],
     "own": ["example_folder"],
@@ -59,7 +59,7 @@ if TYPE_CHECKING:
     from .experiment import Experiment, preset
     from .generalised import generalised_metrics
     from .hashing import ITQ
-    from .items import experiments, item_rows, item_runs, query_precision, run_rows
+    from .items import experiments, item_rows, item_runs, query_precision, run_rows, save_rows
     from .losses import benchmark_loss, sake_loss, teacher_loss
     from .measures import class_gains
     from .metrics import RetrievalMetrics, retrieval_metrics

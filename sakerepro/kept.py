@@ -9,7 +9,8 @@ from typing import Any
 
 from . import paths
 from .files import lock, read_json, short_hash, write_json
-from .provenance import code_parts, provenance
+from .provenance import provenance
+from .versions import MEASURING, TRAINING
 
 
 def folder() -> Path:
@@ -24,10 +25,10 @@ def kept(what: str, of: str, inputs: dict[str, Any], compute: Callable[[], Any])
         what: is measured, such as ``"probe"``.
         of: what it is measured on, a run's name or the like; for people.
         inputs: all that the value depends on: checksums of weights and data, settings. Equal inputs, equal file.
-        compute: gives the value, which has to survive JSON. Its module's code is one of the inputs: a measurement
-            that was mended is made anew.
+        compute: gives the value, which has to survive JSON. The versions of ``versions.py`` are among the inputs: what
+            was mended is measured anew.
     """
-    inputs = {**inputs, "code": _digest(compute)}
+    inputs = {**inputs, "versions": [TRAINING, MEASURING]}
     file = folder() / f"{what}-{of}-{short_hash([what, inputs])}.json"
     if not file.is_file():
         with lock(file.with_name(f".{file.name}.lock"), f"Another process measures {what} of {of}; waiting for it."):
@@ -40,8 +41,3 @@ def kept(what: str, of: str, inputs: dict[str, Any], compute: Callable[[], Any])
                                   "provenance": provenance(seconds=seconds, finished=time.time())})  # fmt: skip
     return read_json(file)["value"]
 
-
-def _digest(compute: Callable[[], Any]) -> str:
-    """Of the module that ``compute`` is written in."""
-    name = getattr(compute, "func", compute).__module__.removeprefix(f"{__package__}.")
-    return code_parts(name).get(name, "")
