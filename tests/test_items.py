@@ -114,7 +114,7 @@ def test_table4_of_small_says_which_backbone_was_not_run() -> None:
 
 @pytest.mark.parametrize("item", ["table1", "table2", "table3", "table4", "splits"])
 def test_no_claim_is_left_without_its_runs_at_the_papers_size(item: str) -> None:
-    assert not [line for line in results.verdict_lines(item, fake_rows(item, "paper")) if "not run" in line]
+    assert not [line for line in results.claims(item, fake_rows(item, "paper")).lines if "not run" in line]
 
 
 def test_wrong_items_presets_and_seeds_are_named() -> None:
@@ -419,12 +419,15 @@ def test_cost_of_a_step(tiny_run, monkeypatch: pytest.MonkeyPatch) -> None:  # t
     sake = tiny_run
     baseline = FakeRun(sake.experiment.but(lambda_sake=0.0))
     rows = list(cost.cost_rows([sake, baseline]))
-    seconds = {r.method: r.value for r in rows if r.metric == "seconds a step"}
+    found = cost.measured_cost(sake)
+    seconds = {method: side["step"] for method, side in found.items()}
     ratios = {(r.task, r.metric): r.value for r in rows if r.metric.endswith("relative to L_B")}
-    assert ratios["training", "time relative to L_B"] == pytest.approx(seconds["SAKE"] / seconds["L_B"])
+    assert ratios["training", "time relative to L_B"] == round(seconds["SAKE"] / seconds["L_B"], 1)
+    assert {r.run for r in rows} == {sake.id} and {r.value for r in rows} == set(ratios.values())  # no seconds
     assert min(seconds.values()) > 0 and ratios["test", "time relative to L_B"] > 0
     assert len(list(kept.folder().glob("cost-*.json"))) == 1
-    memory = {r.method: r.value * 2**30 for r in rows if r.metric == "GiB a step"}
+    memory = {method: side["bytes"] for method, side in found.items()}
+    assert ratios["training", "memory relative to L_B"] == pytest.approx(memory["SAKE"] / memory["L_B"], abs=5e-4)
     student, teacher = sake.student(), load_teacher(sake.experiment)[0]
     parameters = [sum(p.nbytes for p in n.parameters()) for n in (student, teacher)]
     assert memory["L_B"] > 4 * parameters[0]  # itself, its gradient, two moments, and activations
