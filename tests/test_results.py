@@ -115,7 +115,7 @@ def test_what_only_we_measure_stands_below_with_p25():
 def test_spread_and_number_of_seeds_are_shown():
     text = str(results.table1(rows_frame(seeds(SAKE, 0.4, 0.5, 0.6))))
     assert "0.500 ± 0.100 (3)" in text
-    assert "Seeds 0, 1, 2; runs r0-0, r0-1, r0-2; commit cccccccccccc; metrics: standard convention" in text
+    assert "Seeds 0, 1, 2; runs r0-0, r0-1, r0-2; metrics: standard convention" in text
     assert "± standard deviation" in text
     assert "± standard deviation" not in str(results.table1(rows_frame([SAKE])))
 
@@ -129,11 +129,10 @@ def test_spread_and_number_of_seeds_are_shown():
     ],
 )
 def test_every_rendering_says_what_the_data_is(preset, words):
-    table = results.table3(rows_frame([replace(TUBERLIN, preset=preset, dirty=True)]))
+    table = results.table3(rows_frame([replace(TUBERLIN, preset=preset)]))
     plain = {"html": table.to_html().replace("&#x27;", "'"), "text": str(table), "csv": table.to_csv()}
     for rendering in (*plain.values(), table.to_markdown(), table.to_latex()):
         assert words in rendering
-        assert "with uncommitted changes" in rendering
         assert ("diff*" in rendering.replace("\\*", "*")) == (preset != "paper")
 
 

@@ -90,11 +90,18 @@ def _status(arguments: argparse.Namespace) -> None:
         return
     rows = [
         (s.item, s.preset, s.state, *(("", "") if s.state == MISSING else
-                                      (s.commit[:12] + "+" * s.dirty or "unknown", s.age)), s.why) for s in found
+                                      (s.commit[:12] + "+" * s.dirty or "unknown", s.age)), _short(s.why))
+        for s in found
     ]  # fmt: skip
     print_table(("item", "preset", "state", "commit", "age", "why"), rows, left=6)
     if any(s.dirty for s in found):
         print("+: made from a checkout with changes that were not committed")
+
+
+def _short(why: str) -> str:
+    """The first reason; --json has all of them."""
+    first, *more = why.split("; ")
+    return f"{first} and {len(more)} more" if more else first
 
 
 def _tables(arguments: argparse.Namespace) -> None:
