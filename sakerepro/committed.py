@@ -79,6 +79,9 @@ def committed_runs(item: str, experiments: list[Experiment], traced: set[Experim
     preset = experiments[0].preset if experiments else "mini"
     if preset == "mini" or os.environ.get(RERUN) or not rows_file(item, preset).is_file():
         return {}
+    record = paths.results(preset) / f"{item}.json"
+    if record.is_file() and read_json(record).get("parameters", {}).get("original"):
+        return {}  # measured on an original domain of the reader's own
     known, frame = saved_runs(item, preset), read_rows(rows_file(item, preset))
     frame = frame[(frame[list(versions())] == list(versions().values())).all(axis=1)]
     rows = dict(iter(frame.groupby("run", sort=False)))

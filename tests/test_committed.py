@@ -17,7 +17,7 @@ from sakerepro import committed, items, paths, plots, provenance, results, runs,
 from sakerepro.__main__ import main
 from sakerepro.committed import CommittedRun
 from sakerepro.experiment import Experiment
-from sakerepro.files import read_json
+from sakerepro.files import read_json, write_json
 from sakerepro.runrows import class_precision
 from sakerepro.runs import Run, find, run
 
@@ -76,7 +76,8 @@ def test_a_run_is_trained_when_its_embeddings_are_asked_for(as_item: Callable[[]
     assert tiny.same(known.student().state_dict(), tiny_run.student().state_dict())
 
 
-@pytest.mark.parametrize("why", ["RERUN", "mini", "another training", "another measuring", "no line", "other images"])
+@pytest.mark.parametrize("why", ["RERUN", "mini", "another training", "another measuring", "no line", "other images",
+                                 "own original"])  # fmt: skip
 def test_rows_that_do_not_speak_for_the_run_are_not_taken(
     as_item: Callable[[], list[Run]], why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -89,6 +90,8 @@ def test_rows_that_do_not_speak_for_the_run_are_not_taken(
     elif why == "mini":
         shutil.copytree(paths.results("tiny"), paths.results("mini"))
         wanted = [Experiment.from_dict(e.to_dict() | {"preset": "mini"}) for e in wanted]
+    elif why == "own original":
+        write_json(paths.results("tiny") / "table4.json", {"parameters": {"original": "my-photos"}})
     elif why == "no line":
         committed.runs_file("table4", "tiny").unlink()
     elif why == "other images":
@@ -164,3 +167,28 @@ def test_only_what_was_measured_by_another_version_is_measured_anew(
     assert (again.folder / "weights.safetensors").read_bytes() == kept
     assert read_json(again.folder / "provenance.json")["versions"]["measuring"] == 99
     assert again.metrics() == before and again.history().equals(history)
+
+
+def test_what_a_pair_measures_is_measured_for_the_sake_run_that_is_here(
+    as_item: Callable[[], list[Run]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Figure 5 and cost compare SAKE with L_B: rows of the pair are those of its SAKE run."""
+    made, asked = as_item(), []
+    sr.save_rows("table4", made, sr.item_rows("table4", made))
+    monkeypatch.setitem(items.MORE, "cost", lambda runs: asked.append([r.experiment.method for r in runs]) or [])
+    for gone, wanted in ((made[1], ["SAKE", "L_B"]), (made[0], ["L_B"])):  # then both are gone
+        forget(gone)
+        sr.item_rows("cost", as_item())
+        assert asked[-1] == wanted
+
+
+def test_an_original_domain_of_ones_own_is_measured_on_runs(
+    as_item: Callable[[], list[Run]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, asked = as_item(), []
+    sr.save_rows("table4", made, sr.item_rows("table4", made))
+    forget(made[1])
+    known = as_item()
+    monkeypatch.setattr(items, "probe_rows", lambda runs, original: asked.extend(runs) or [])
+    sr.item_rows("forgetting", known, original="my-photos")
+    assert [type(r) for r in asked] == [Run, Run] and find(made[1].experiment)

@@ -46,6 +46,7 @@ def _item(arguments: argparse.Namespace) -> None:
 
 def _make(name: str, preset: str, seeds: list[int], more: dict[str, object]) -> None:
     from .. import paths
+    from ..committed import committed_runs
     from ..items import experiments, item_rows, item_runs, times
     from ..notebook import check_parameters, execute, notebook_path
     from ..results import render
@@ -55,7 +56,9 @@ def _make(name: str, preset: str, seeds: list[int], more: dict[str, object]) -> 
     parameters = {"seeds": seeds, **more}
     check_parameters(notebook_path(name), parameters)
     warm_up()
-    say_slow_precision(experiments(name, preset, seeds))
+    wanted = experiments(name, preset, seeds)
+    known = committed_runs(name, wanted, set())
+    say_slow_precision([e for e in wanted if e not in known])
     runs, before = item_runs(name, preset, seeds), number_files(name, preset)
     item_rows(name, runs, str(parameters.get("original", "")))  # here, because a notebook shows no progress
     print(f"{name}: executing the notebook ...", flush=True)
