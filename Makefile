@@ -1,5 +1,6 @@
 # Reproduce SAKE: one target a table. `make` lists them. PRESET=mini (default), small or paper; SEEDS=0,1,2.
 # PRECISION=float32 trains in it where the preset says bfloat16, which many processors have no units for.
+# RERUN=1 trains the runs of small and paper that are not here, although their rows are committed.
 # DATA=<folder> is searched first for data sets and weights (the same as SAKEREPRO_REAL_DATA).
 # PYTHON=<interpreter> uses an environment of your own instead of .venv (for instance the one of environment.yml).
 
@@ -24,12 +25,15 @@ export CUBLAS_WORKSPACE_CONFIG := :4096:8
 ifdef PRECISION
   export SAKEREPRO_PRECISION := $(PRECISION)
 endif
+ifdef RERUN
+  export SAKEREPRO_RERUN := $(RERUN)
+endif
 ifdef DATA
   export SAKEREPRO_REAL_DATA := $(abspath $(DATA))
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup all status report $(ITEMS) test lint bench lock lab docs clean
+.PHONY: help setup all status tables $(ITEMS) test lint bench lock lab docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9%$$() -]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -44,7 +48,7 @@ setup: $(READY) ## make .venv with the exact versions of constraints.txt (any ot
 	@touch $@
 
 all: $(ITEMS) ## every item, then REPRODUCING.md; with -j2 two at a time, a run that both need is made by one
-	@$(PY) -m sakerepro report
+	@$(PY) -m sakerepro tables
 
 table1: ## Table 1: SAKE, L_benchmark alone and the pretrained network; real-valued and binary
 table2: ## Table 2: binary codes of 32, 64 and 128 bits
@@ -62,11 +66,11 @@ length: ## section 1: forgetting over the epochs, on classes held out of the see
 $(ITEMS): $(READY)
 	@$(PY) -m sakerepro item $@ --preset $(PRESET) --seeds $(SEEDS)
 
-status: $(READY) ## which items are done, stale (code or settings changed since) or missing, with commit and age
+status: $(READY) ## which items are done, stale (versions, settings or notebook changed) or missing, with commit and age
 	@$(PY) -m sakerepro status
 
-report: $(READY) ## REPRODUCING.md anew from the results
-	@$(PY) -m sakerepro report
+tables: $(READY) ## every table, claim and REPRODUCING.md anew from the committed rows, in seconds
+	@$(PY) -m sakerepro tables
 
 test: $(READY) ## all tests: unit, end to end, real data where it is at hand, nbval over the executed mini notebooks
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(JOBS) --dist loadfile tests

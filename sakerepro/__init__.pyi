@@ -18,7 +18,7 @@ from .errors import ConfigError, DataError, RunError, SakeError
 from .experiment import Experiment
 from .generalised import generalised_metrics
 from .hashing import ITQ
-from .items import experiments, item_rows, item_runs, query_precision, run_rows
+from .items import experiments, item_rows, item_runs, query_precision, run_rows, save_rows
 from .losses import benchmark_loss, sake_loss, teacher_loss
 from .measures import class_gains
 from .methods import Method, preset

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass
 from html import escape
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
+from pandas.io.formats.style import Styler
 
 from . import paths
 from .files import read_json
@@ -19,50 +20,26 @@ from .status import MISSING, PRESETS, STALE, status
 INDEX = "00_index"
 
 
-@dataclass(frozen=True)
-class Board:
-    """A table with links; shows itself in a notebook."""
-
-    frame: pd.DataFrame  # notebook, title, and a column a preset
-
-    def __repr__(self) -> str:
-        with pd.option_context("display.width", 250, "display.max_colwidth", 80, "display.max_columns", 20):
-            return self.frame.to_string(index=False)
-
-    def _repr_html_(self) -> str:
-        presets = map(str, self.frame.columns[2:])
-        head = "".join(f"<th style='text-align: left'>{escape(c)}</th>" for c in ("notebook", *presets))
-        return f"<table>\n<tr>{head}</tr>\n{''.join(map(self._row, self.frame.index))}</table>"
-
-    def _row(self, row: int) -> str:
-        name, title, *cells = map(str, self.frame.loc[row])
-        text = [f"<a href='{name}.ipynb'>{escape(title)}</a><br><code>{name}</code>"]
-        for preset, cell in zip(self.frame.columns[2:], cells, strict=True):
-            made = (paths.results(preset) / f"{name}.ipynb").is_file()
-            link = f"<a href='../results/{preset}/{name}.ipynb'>executed</a><br>" if made else ""
-            text.append(link + escape(cell))
-        return "<tr>" + "".join(f"<td style='text-align: left; vertical-align: top'>{t}</td>" for t in text) + "</tr>\n"
-
-
-def status_board(presets: Iterable[str] = PRESETS) -> Board:
-    """Every notebook with its state in each preset and how many of the paper's claims hold there.
+def status_board(presets: Iterable[str] = PRESETS) -> Styler:
+    """Every notebook with its state in each preset and how many of the paper's claims hold there, with links.
 
     Reads ``results/`` and ``notebooks/``; trains and measures nothing.
     """
-    presets = list(presets)
-    found = [file for file in sorted(paths.notebooks().glob("*.ipynb"), key=_order) if file.stem != INDEX]
-    rows = [[file.stem, _title(file), *(_cell(file.stem, preset) for preset in presets)] for file in found]
-    return Board(pd.DataFrame(rows, columns=["notebook", "title", *presets]))
-
-
-def _order(file: Path) -> tuple[int, str]:
     items = list(ITEMS)
-    return (items.index(file.stem) if file.stem in items else len(items), file.stem)
+    names = sorted(file.stem for file in paths.notebooks().glob("*.ipynb") if file.stem != INDEX)
+    names.sort(key=lambda name: items.index(name) if name in items else len(items))
+    rows = [{"notebook": _link(f"{n}.ipynb", _title(n)), **{p: _cell(n, p) for p in presets}} for n in names]
+    left: list[Any] = [{"selector": "th, td", "props": "text-align: left; vertical-align: top"}]
+    return pd.DataFrame(rows, index=names).style.hide(axis="index").set_table_styles(left).set_uuid("board")
 
 
-def _title(file: Path) -> str:
+def _link(target: str, text: str) -> str:
+    return f"<a href='{target}'>{escape(text)}</a>"
+
+
+def _title(name: str) -> str:
     """The first heading."""
-    first = "".join(read_json(file)["cells"][0]["source"])
+    first = "".join(read_json(paths.notebooks() / f"{name}.ipynb")["cells"][0]["source"])
     return first.partition("\n")[0].lstrip("# ").strip()
 
 
@@ -73,7 +50,8 @@ def _cell(name: str, preset: str) -> str:
     if state.state == MISSING:
         return f"not made: make {name}{'' if preset == 'mini' else f' PRESET={preset}'}"
     old = f" (stale: {state.why})" if state.state == STALE else ""
-    return f"{_verdicts(paths.results(preset) / f'{name}-claims.csv')}{old}"
+    verdicts = _verdicts(paths.results(preset) / f"{name}-claims.csv")
+    return f"{_link(f'../results/{preset}/{name}.ipynb', 'executed')}: {escape(verdicts + old)}"
 
 
 def _verdicts(file: Path) -> str:

@@ -18,6 +18,7 @@ from .judging import CLOSE, FAILS, HOLDS, NOT_RUN, RULE, Judged, PerQuery, judge
 from .measured import Measured, measured
 from .rows import COLUMNS, paper_values, rows_frame
 from .tables_spec import TABLES
+from .tables_text import markdown
 
 
 @dataclass(frozen=True)
@@ -77,10 +78,8 @@ class Verdicts:
 
     def to_markdown(self) -> str:
         """A table in GitHub's Markdown."""
-        frame = self.frame()
-        rows = [list(frame.columns), ["---"] * frame.shape[1], *frame.astype(str).to_numpy().tolist()]
-        lines = ["| " + " | ".join(text.replace("|", "\\|").replace("<", "\\<") for text in row) + " |" for row in rows]
-        return "\n\n".join([*self.label, "\n".join(lines), RULE]) + "\n"
+        table = markdown(list(self.frame().columns), self.frame().to_numpy().tolist(), "|<")
+        return "\n\n".join([*self.label, table, RULE]) + "\n"
 
     def to_html(self) -> str:
         """An HTML table without ids, the same on every machine."""
@@ -88,10 +87,9 @@ class Verdicts:
         return f"{label}{self.frame().to_html(index=False, border=0)}\n<p>{escape(RULE)}</p>"
 
     def save(self, folder: Path) -> list[Path]:
-        """Write ``<item>-claims.csv``, ``.md`` and ``.txt`` into ``folder``; return their paths."""
+        """Write ``<item>-claims.csv`` and ``.md`` into ``folder``; return their paths."""
         label = "".join(f"# {line}\n" for line in self.label)
-        csv = label + self.frame().to_csv(index=False, lineterminator="\n")
-        texts = {"csv": csv, "md": self.to_markdown(), "txt": self.to_text() + "\n"}
+        texts = {"csv": label + self.frame().to_csv(index=False, lineterminator="\n"), "md": self.to_markdown()}
         for suffix, text in texts.items():
             files.write_text(Path(folder) / f"{self.item}-claims.{suffix}", text)
         return [Path(folder) / f"{self.item}-claims.{suffix}" for suffix in texts]
@@ -141,18 +139,6 @@ def _as_printed(frame: pd.DataFrame) -> pd.DataFrame:
     return kept.assign(convention="standard")
 
 
-def verdict_lines(item: str, frame: pd.DataFrame) -> list[str]:
-    """The verdicts of :func:`claims` as text: ``["table4.cse: holds", ...]``.
-
-    Args:
-        item, frame: as in :func:`claims`, with its other arguments at their defaults.
-
-    Raises:
-        ConfigError: as :func:`claims`.
-    """
-    return claims(item, frame).lines
-
-
 @cache
 def _all() -> dict[str, Claim]:
     return all_claims()
@@ -162,7 +148,7 @@ def _all() -> dict[str, Claim]:
 def _paper_rows() -> pd.DataFrame:
     """The paper's own numbers as if they were one seed of ours."""
     numbers = paper_values().dropna(subset=["value"])
-    numbers = numbers.assign(preset="paper", variant="", convention="standard", seed=0, run="", commit="", dirty=False)
+    numbers = numbers.assign(preset="paper", variant="", convention="standard", seed=0, run="", training=0, measuring=0)
     return pd.concat([rows_frame([]), numbers[list(COLUMNS)].drop_duplicates()])
 
 

@@ -1,20 +1,23 @@
-"""Tables paper | ours | difference: made from rows by the specifications in ``tables_spec.py``, shown in five ways."""
+"""Tables paper | ours | difference: made from rows as ``tables_spec.py`` says; text, Markdown, LaTeX and HTML."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from html import escape as html
 from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
 from . import files
+from .checking_text import table_lines
 from .errors import ConfigError, near_misses
 from .measured import Measured, measured
 from .rows import LAMBDAS, OURS, paper_values, records
 from .tables_spec import ALL, BACKBONES, DATASETS, TABLES, TableSpec
+from .tables_text import escape, markdown
 
 KEYS = ("dataset", "split", "task", "classes", "method", "backbone", *LAMBDAS, "representation", "metric")
 NUMBERS = ("paper", "ours", "std", "n", "difference")
@@ -55,30 +58,26 @@ class Table:
         """Aligned columns for a terminal."""
         parts = [self.spec.title, *self.label]
         for title, block in self.blocks().items():
-            parts += ["", title, *_aligned(block, left=len(self.spec.lines))]
+            metrics, kinds = zip(*(c.rsplit(" ", 1) if " " in c else ("", c) for c in block.columns), strict=True)
+            parts += ["", title, *table_lines(metrics, [kinds, *block.to_numpy().tolist()], len(self.spec.lines))]
         return "\n".join(parts)
 
     def to_markdown(self) -> str:
         """GitHub's Markdown, a table per block."""
-        parts = [f"### {self.spec.title}", "", *(f"> {_escape(line, '|<>*_')}  " for line in self.label)]
+        parts = [f"### {self.spec.title}", "", *(f"> {escape(line)}  " for line in self.label)]
         for title, block in self.blocks().items():
-            rows = [list(block.columns), ["---"] * block.shape[1], *block.to_numpy().tolist()]
-            lines = ["| " + " | ".join(_escape(text, "|<>*_") for text in row) + " |" for row in rows]
-            parts += ["", f"**{title}**", "", *lines]
+            head = [escape(name) for name in block.columns]
+            parts += ["", f"**{title}**", "", markdown(head, block.to_numpy().tolist())]
         return "\n".join(parts) + "\n"
 
     def to_latex(self) -> str:
         """A ``table`` environment with one booktabs ``tabular`` per block; needs ``\\usepackage{booktabs}``."""
-        parts = [r"\begin{table}", r"\centering\small"]
+        parts, left = [r"\begin{table}", r"\centering\small"], len(self.spec.lines)
         for title, block in self.blocks().items():
-            left = len(self.spec.lines)
-            rows = [list(block.columns), *block.to_numpy().tolist()]
-            head, *body = [" & ".join(_latex(text) for text in row) + r" \\" for row in rows]
-            parts += [
-                rf"\par\medskip\textbf{{{_latex(title)}}}\par",
-                rf"\begin{{tabular}}{{{'l' * left}{'r' * (block.shape[1] - left)}}}",
-                r"\toprule", head, r"\midrule", *body, r"\bottomrule", r"\end{tabular}",
-            ]  # fmt: skip
+            columns = "l" * left + "r" * (block.shape[1] - left)
+            text = block.style.hide(axis="index").format(_latex).format_index(_latex, axis=1)
+            parts += [rf"\par\medskip\textbf{{{_latex(title)}}}\par",
+                      text.to_latex(column_format=columns, hrules=True).strip()]  # fmt: skip
         caption = ". ".join(_latex(line) for line in (self.spec.title, *self.label))
         return "\n".join([*parts, rf"\caption{{{caption}}}", rf"\label{{tab:{self.item}}}", r"\end{table}", ""])
 
@@ -89,17 +88,15 @@ class Table:
 
     def to_html(self) -> str:
         """HTML that is the same on every machine: fixed ids, one table per block."""
-        from html import escape
-
-        parts = [f"<h4>{escape(self.spec.title)}</h4>", *(f"<p><em>{escape(line)}</em></p>" for line in self.label)]
+        parts = [f"<h4>{html(self.spec.title)}</h4>", *(f"<p><em>{html(line)}</em></p>" for line in self.label)]
         for number, (title, block) in enumerate(self.blocks().items()):
-            style = block.style.set_uuid(f"{self.item}-{number}").hide(axis="index").set_caption(escape(title))
+            style = block.style.set_uuid(f"{self.item}-{number}").hide(axis="index").set_caption(html(title))
             parts.append(style.format(escape="html").to_html())
         return "\n".join(parts)
 
     def save(self, folder: Path) -> list[Path]:
-        """Write ``<item>.csv``, ``.md``, ``.tex`` and ``.txt`` into ``folder``; return their paths."""
-        texts = {"csv": self.to_csv(), "md": self.to_markdown(), "tex": self.to_latex(), "txt": self.to_text() + "\n"}
+        """Write ``<item>.csv``, ``.md`` and ``.tex`` into ``folder``; return their paths."""
+        texts = {"csv": self.to_csv(), "md": self.to_markdown(), "tex": self.to_latex()}
         for suffix, text in texts.items():
             files.write_text(Path(folder) / f"{self.item}.{suffix}", text)
         return [Path(folder) / f"{self.item}.{suffix}" for suffix in texts]
@@ -191,15 +188,6 @@ def _title(columns: tuple[str, ...], key: tuple[Any, ...], block: pd.DataFrame) 
     return f"{title} (ours: {', '.join(ours)})" if len(ours) else title
 
 
-def _aligned(block: pd.DataFrame, left: int) -> list[str]:
-    """Lines of text: two of heading (metric, kind), the first ``left`` columns flush left, numbers flush right."""
-    heads = [c.rsplit(" ", 1) if " " in c else ["", c] for c in block.columns]
-    lines = [[h[0] for h in heads], [h[1] for h in heads], *block.to_numpy().tolist()]
-    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    sides = ["<"] * left + [">"] * (len(heads) - left)
-    return ["  ".join(f"{t:{s}{w}}" for t, s, w in zip(line, sides, widths, strict=True)).rstrip() for line in lines]
-
-
 def _number(value: float, digits: int, missing: str, sign: str = "") -> str:
     return missing if math.isnan(value) else f"{value:{sign}.{digits}f}"
 
@@ -211,16 +199,12 @@ def _spread(cell: Mapping[str, Any], digits: int) -> str:
     return f"{cell['ours']:.{digits}f}{spread}"
 
 
-def _escape(text: str, characters: str) -> str:
-    return "".join("\\" + c if c in characters else c for c in str(text))
-
-
 _TEX = {c: "\\" + c for c in "&%$#_{}"} | {
     "\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$",
 }  # fmt: skip
 
 
-def _latex(text: str) -> str:
+def _latex(text: object) -> str:
     return "".join(_TEX.get(c, c) for c in str(text))
 
 

@@ -107,18 +107,20 @@ def _wait() -> None:
 def cost_rows(runs: Iterable[Run]) -> Iterator[Row]:
     """Time and memory of training with SAKE relative to L_B alone, and time at test, of every pair of runs.
 
-    Measured once on a machine.
+    Ratios of times are rounded to one decimal: the next one changes from one measurement to the next on one machine.
     """
     for pair in pairs(runs):
-        e = pair.sake.experiment
-        machine = torch.cuda.get_device_name() if torch.cuda.is_available() else processor()
-        inputs = {"experiment": e.to_dict(), "machine": machine, "threads": torch.get_num_threads()}
-        found = kept("cost", pair.sake.id, inputs, partial(measure_cost, e))
-        for metric, what, task in (("time relative to L_B", "step", "training"),
-                                   ("memory relative to L_B", "bytes", "training"),
-                                   ("time relative to L_B", "embed", "test")):  # fmt: skip
-            yield run_row(pair.sake, metric, found["SAKE"][what] / found["L_B"][what], task=task)
-        for run, method in ((pair.sake, "SAKE"), (pair.baseline, "L_B")):
-            yield run_row(run, "seconds a step", found[method]["step"], task="training")
-            yield run_row(run, "GiB a step", found[method]["bytes"] / 2**30, task="training")
-            yield run_row(run, "seconds to embed a batch", found[method]["embed"], task="test")
+        found = measured_cost(pair.sake)
+        for metric, what, task, digits in (("time relative to L_B", "step", "training", 1),
+                                           ("memory relative to L_B", "bytes", "training", 3),
+                                           ("time relative to L_B", "embed", "test", 1)):  # fmt: skip
+            value = round(found["SAKE"][what] / found["L_B"][what], digits)
+            yield run_row(pair.sake, metric, value, task=task)
+
+
+def measured_cost(run: Run) -> dict[str, dict[str, float]]:
+    """:func:`measure_cost` of a run's settings, measured once on a machine."""
+    machine = torch.cuda.get_device_name() if torch.cuda.is_available() else processor()
+    inputs = {"experiment": run.experiment.to_dict(), "machine": machine, "threads": torch.get_num_threads()}
+    found: dict[str, dict[str, float]] = kept("cost", run.id, inputs, partial(measure_cost, run.experiment))
+    return found

@@ -65,6 +65,7 @@ class Experiment:
     preset: str = _label("mini", "label of the preset that the settings came from")
     method: str = _objective("SAKE", "a system of Table 1 (`sakerepro methods`), or MODULE:CLASS of one's own")
     settings: tuple[tuple[str, Any], ...] = _objective((), "the method's own settings that are not at their defaults")
+    method_version: int = _objective(1, "version of the method's code; set by the registry")
 
     dataset: str = _data("mini", "mini, sketchy-125x25, sketchy, tuberlin, or a folder")
     split: str = _data("zeroshot", "zeroshot (TU-Berlin, mini), zeroshot1 or zeroshot2 (Sketchy), unseen.txt or "

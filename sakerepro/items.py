@@ -2,24 +2,29 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import pandas as pd
 
 from . import _inputs, paths
 from .backbones import teacher_architecture
-from .cost import cost_rows
+from .committed import CommittedRun, committed_runs
+from .cost import cost_rows, measured_cost
 from .errors import ConfigError, RunError, near_misses
 from .experiment import Experiment
 from .forgetting import probe_rows
 from .items_spec import BITS, ITEMS, METHODS, TASKS, TITLES, traced
 from .measures import cluster_rows, code_rows, domain_rows, group_rows, length_rows, top_rows
+from .methods import label
 from .rows import Row, rows_frame
-from .runrows import query_precision, run_rows
+from .runrows import query_precision, run_rows, save_rows
 from .runs import Run, busy, find, run
 
 __all__ = [
     "ITEMS", "METHODS", "TASKS", "TITLES", "experiments", "item_rows", "item_runs", "query_precision", "run_rows",
+    "save_rows",
 ]  # fmt: skip
 MORE: dict[str, Callable[[Sequence[Run]], Iterable[Row]]] = {  # what an item measures beside retrieval
     "table2": lambda runs: code_rows(runs, BITS),
@@ -30,6 +35,7 @@ MORE: dict[str, Callable[[Sequence[Run]], Iterable[Row]]] = {  # what an item me
     "cost": cost_rows,
     "length": length_rows,
 }
+PAIRED = ("figure5", "cost")  # rows of a SAKE run that are measured on its L_B run as well
 
 
 def experiments(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,)) -> list[Experiment]:
@@ -57,11 +63,14 @@ def experiments(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,
 def item_runs(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,)) -> list[Run]:
     """Find or make all runs of an item, saying which is which of how many.
 
+    Where training takes long (``small`` and ``paper``), the item's committed rows stand in for runs that are not here;
+    such a run is trained when its embeddings or its network are asked for, or now with ``RERUN=1``.
+
     Args:
         item, preset_name, seeds: as in :func:`experiments`.
 
     Returns:
-        The finished runs, in the order of :func:`experiments`.
+        The runs, in the order of :func:`experiments`.
 
     Raises:
         ConfigError: as :func:`experiments`.
@@ -71,6 +80,11 @@ def item_runs(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,))
     wanted = experiments(item, preset_name, seeds)
     curves = traced(preset_name, seeds)
     missing = [e for e in wanted if find(e) is None]
+    known = committed_runs(item, missing, curves)
+    if known:
+        text = f"{item}, {preset_name}: {len(known)} of {len(wanted)} runs as committed rows; RERUN=1 trains them."
+        print(text, file=sys.stderr, flush=True)
+    missing = [e for e in missing if e not in known]
     count = len(missing)
     if missing:
         print(f"{item}, {preset_name}: {len(wanted) - count} of {len(wanted)} runs are there.", flush=True)
@@ -79,7 +93,7 @@ def item_runs(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,))
         missing.remove(experiment)
         print(f"  run {count - len(missing)} of {count}: {experiment.id}", flush=True)
         run(experiment, trace=experiment in curves)
-    runs = [run(experiment) for experiment in wanted]
+    runs = [known.get(experiment) or run(experiment) for experiment in wanted]
     _check_comparable(runs)
     return runs
 
@@ -115,8 +129,18 @@ def item_rows(item: str, runs: Sequence[Run], original: str = "") -> pd.DataFram
     """
     if item not in ITEMS:
         raise ConfigError(f"Unknown item {item!r}. {near_misses(item, list(ITEMS))}")
-    if item == "forgetting":
-        more: Iterable[Row] = probe_rows(runs, original)
-    else:
-        more = MORE[item](runs) if item in MORE else ()
-    return pd.concat([run_rows(runs), rows_frame(more)], ignore_index=True)
+    if original:  # committed rows are of the preset's own original domain
+        runs = [run(r.experiment) if isinstance(r, CommittedRun) else r for r in runs]
+    known = [r for r in runs if isinstance(r, CommittedRun)]
+    fresh = [r for r in runs if r not in known]
+    asked = [r for r in runs if r in fresh or (item in PAIRED and label(r.experiment) == "L_B")]
+    more = probe_rows(fresh, original) if item == "forgetting" else MORE[item](asked) if item in MORE else ()
+    rows = pd.concat([run_rows(fresh), rows_frame(more), *(r.rows for r in known)], ignore_index=True)
+    place = {r.id: number for number, r in enumerate(runs)}  # the same rows in the same order, wherever they are from
+    return rows.sort_values("run", key=lambda ids: ids.map(place), kind="stable", ignore_index=True)
+
+
+def times(item: str, runs: Iterable[Run]) -> dict[str, Any]:
+    """What an item measured of this machine, for its record: of ``cost`` seconds and bytes a step, seconds to embed."""
+    sake = [r for r in runs if label(r.experiment) == "SAKE" and not isinstance(r, CommittedRun)]
+    return {"measured": {r.id: measured_cost(r) for r in sake}} if item == "cost" and sake else {}

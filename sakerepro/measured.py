@@ -91,7 +91,7 @@ class Measured:
         return [*data, *nets, *lambdas]
 
     def label(self, used: pd.DataFrame, convention: str, *more: str) -> tuple[str, ...]:
-        """Lines that say what numbers are, and which seeds, runs and commit the rows ``used`` come from."""
+        """Lines that say what numbers are, and which seeds and runs the rows ``used`` come from."""
         if not self.preset:
             return (DATA_LABEL[""],)
         label = [f"Preset {self.preset}: {DATA_LABEL.get(self.preset, 'not the data of the paper')}", *more]
@@ -99,9 +99,7 @@ class Measured:
             seeds = ", ".join(map(str, sorted(used["seed"].unique())))
             runs = list(dict.fromkeys(used["run"]))
             shown = ", ".join(runs[:4]) + (f" and {len(runs) - 4} more" if len(runs) > 4 else "")
-            dirty = " (with uncommitted changes)" if used["dirty"].any() else ""
-            commits = ", ".join(c[:12] for c in dict.fromkeys(used["commit"]) if c) or "unknown"
-            label.append(f"Seeds {seeds}; runs {shown}; commit {commits}{dirty}; metrics: {convention} convention")
+            label.append(f"Seeds {seeds}; runs {shown}; metrics: {convention} convention")
         if notes := self.notes():
             label.append(f"In place of the paper's: {'; '.join(notes)}")
         return tuple(label)

@@ -2,24 +2,18 @@
 
 from __future__ import annotations
 
-import ast
-import hashlib
 import os
 import platform
 import subprocess
 import sys
-from collections.abc import Mapping
-from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
 from . import paths
 from .experiment import PRECISION, PRESETS
+from .versions import MEASURING, TRAINING
 
-_PACKAGE = Path(__file__).parent
-# as they were when this process began: what is edited during a long training made none of its numbers
-_SOURCES = {file.relative_to(_PACKAGE).as_posix(): file.read_bytes() for file in sorted(_PACKAGE.rglob("*.py"))}
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "numba", "scipy", "scikit-learn", "pillow", "safetensors")
 
 
@@ -32,68 +26,13 @@ def _git(*arguments: str) -> str:
 
 
 def commit() -> tuple[str, bool]:
-    """The commit of the checkout ("" outside one), and whether the code of this process differs from it."""
-    changed = _git("status", "--porcelain", "--", "sakerepro", "pyproject.toml")
-    return _git("rev-parse", "HEAD"), bool(changed) or edited()
+    """The commit of the checkout ("" outside one), and whether the package differs from it."""
+    return _git("rev-parse", "HEAD"), bool(_git("status", "--porcelain", "--", "sakerepro", "pyproject.toml"))
 
 
-def edited() -> bool:
-    """Whether the package's sources changed since this process began."""
-    now = {file.relative_to(_PACKAGE).as_posix(): file.read_bytes() for file in _PACKAGE.rglob("*.py")}
-    return now != _SOURCES
-
-
-def code_hash() -> str:
-    """12 digits over the package's sources: two runs with the same digits ran the same code."""
-    digest = hashlib.sha256()
-    for name, source in _SOURCES.items():
-        digest.update(name.rpartition("/")[2].encode() + source)
-    return digest.hexdigest()[:12]
-
-
-@cache
-def code_parts(start: str = "runs") -> dict[str, str]:
-    """Module to 8 digits over its code, for ``start`` and all modules of the package that it uses.
-
-    Comments, docstrings and layout do not count: only what can change a number does.
-
-    Args:
-        start: a module of the package; ``"runs"`` for what makes the numbers of a run.
-    """
-    found: dict[str, str] = {}
-    ahead = [start]
-    while ahead:
-        name = ahead.pop()
-        path = name.replace(".", "/")
-        file = f"{path}.py" if f"{path}.py" in _SOURCES else f"{path}/__init__.py"
-        if name in found or name in _PLUMBING or file not in _SOURCES:
-            continue
-        tree = ast.parse(_SOURCES[file])
-        ahead += _uses(tree, name if file.endswith("__init__.py") else name.rpartition(".")[0])
-        found[name] = hashlib.sha256(_bare(tree).encode()).hexdigest()[:8]
-    return dict(sorted(found.items()))
-
-
-# Modules that move numbers about and make none; what `experiment` says, and how often it changes, is in a run's id.
-_PLUMBING = ("errors", "experiment", "files", "kept", "paths", "provenance")
-
-
-def _uses(tree: ast.Module, package: str) -> list[str]:
-    """The modules of this package that a module imports, wherever in it; what is no module is left out later."""
-    used = []
-    for node in ast.walk(tree):
-        if isinstance(node, ast.ImportFrom) and node.level:
-            parts = package.split(".") if package else []
-            base = ".".join([*parts[: len(parts) - node.level + 1], *filter(None, [node.module])])
-            used += [base] * bool(base) + [f"{base}.{a.name}" if base else a.name for a in node.names]
-    return used
-
-
-def _bare(tree: ast.Module) -> str:
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.Module, ast.ClassDef, ast.FunctionDef)) and ast.get_docstring(node) is not None:
-            node.body = node.body[1:]
-    return ast.dump(tree)
+def versions() -> dict[str, int]:
+    """The versions of the code behind numbers, see ``versions.py``."""
+    return {"training": TRAINING, "measuring": MEASURING}
 
 
 def memory_gib() -> float:
@@ -134,8 +73,7 @@ def provenance(**more: Any) -> dict[str, Any]:
     return {
         "commit": sha,
         "dirty": dirty,
-        "code": code_hash(),
-        "parts": code_parts(),
+        "versions": versions(),
         "python": sys.version.split()[0],
         "packages": {p: metadata.version(p) for p in PACKAGES},
         "platform": platform.platform(),
@@ -149,20 +87,15 @@ def provenance(**more: Any) -> dict[str, Any]:
     }
 
 
-def brief(origin: Mapping[str, Any]) -> dict[str, Any]:
-    """What of a provenance says by what code and machine something was done to a run later."""
-    return {name: origin[name] for name in ("commit", "dirty", "code", "packages", "processor", "threads")}
-
-
 def about(preset: str, seeds: list[int]) -> str:
-    """What a notebook says of itself first: preset, seeds, versions, commit; only the last line is of this machine."""
+    """What a notebook says of itself first: preset, seeds, versions; nothing of the machine or the time."""
     from .tables_spec import DATA_LABEL
 
-    sha, dirty = commit()
     usual, wanted = PRESETS.get(preset, {}).get("precision", "float32"), os.environ.get(PRECISION)
     chosen = f" (computed in {wanted})" if wanted and wanted != usual else ""
-    versions = ", ".join(f"{p} {metadata.version(p)}" for p in ("torch", "timm", "numpy"))
+    packages = ", ".join(f"{p} {metadata.version(p).partition('+')[0]}" for p in ("torch", "timm", "numpy"))
     return (
         f"Preset {preset}: {DATA_LABEL.get(preset, 'unknown')}{chosen}\nSeeds: {', '.join(map(str, seeds))}\n"
-        f"Python {sys.version.split()[0]}, {versions}; commit {sha[:12] or 'unknown'}{' (changed)' if dirty else ''}"
+        f"Training version {TRAINING}, measuring version {MEASURING}; "
+        f"Python {sys.version_info.major}.{sys.version_info.minor}, {packages}"
     )

@@ -1,4 +1,4 @@
-"""The words of REPRODUCING.md: known deviations, and the assumptions behind the estimates for the paper's size."""
+"""The words of REPRODUCING.md: what it is, and known deviations."""
 
 from __future__ import annotations
 
@@ -6,8 +6,8 @@ INTRO = """\
 # Reproducing the paper
 
 Every table, figure and testable sentence of *Semantic-Aware Knowledge Preservation for Zero-Shot Sketch-Based Image
-Retrieval* (ICCV 2019), one command each: what it takes, what came out, and what was not run. This page is generated
-from `results/` by `make report`; change it there.
+Retrieval* (ICCV 2019), one command each: what it is made from, what came out, and what was not run. This page is
+generated from the rows in `results/` by `make tables`; change it there.
 
 - `mini` runs on a generated miniature world. Its numbers show that the pipeline works; they are no evidence for the
   paper, and its verdicts are verdicts on the miniature world.
@@ -16,19 +16,9 @@ from `results/` by `make report`; change it there.
 - `paper` is the paper's own size. It needs its data sets, its networks' weights and a GPU (README).
 
 `make ITEM PRESET=small SEEDS=0,1,2` makes an item, `make all` all of them, `make status` says what is done, stale or
-missing. Runs that items share are trained once, so the times below do not add up: see the last row.
+missing. Runs that items share are trained once. In `small` and `paper` the committed rows of a run stand in for a run
+that is not here, and the item says so; `RERUN=1` trains it. `mini` is always made from runs.
 """
-
-# Estimates for the paper's size, on one H100-class card. Nothing of it was measured.
-IMAGES_PER_SECOND = 900  # trained, teacher included, CSE-ResNet-50 at 224 px in bfloat16, batches of 40
-IMAGES_PER_EPOCH = {"tuberlin": 154_000, "sketchy": 103_000}  # facts of the official schedule: sketches + photos
-EVALUATION_SECONDS = 240  # embeddings of all images of a run, codes, four metrics
-EMBEDDED = {"tuberlin": 222_000, "sketchy": 156_000}  # images whose features a run keeps
-WEIGHTS_GIB = 0.11
-PACKED_GIB = {"tuberlin": 30, "sketchy": 14}  # decoded images, shared by all runs
-PROBE_GIB = 22  # decoded photos of the original domain: 100 a class for training, all of the validation photos
-PROBE_SECONDS = 900  # a run
-MAIN_MEMORY_GIB, GPU_MEMORY_GIB = 16, 12
 
 DEVIATIONS = """\
 The official code and the paper differ in places, and both leave things open. What is done here, by the name of the
@@ -53,7 +43,7 @@ setting (`sakerepro train --help`), and what it changes:
 | linear probe | on the features that the pretrained classifier reads, logistic regression, penalty chosen on training photos; of ImageNet 100 photos a class | the paper trains on all of ImageNet | the level; `small` probes 200 classes of ImageNet at 64 px |
 | baseline of Figure 5 | L_B with the same gated network, so that only the loss differs | the paper takes an ungated SE-ResNet-50 with L_B | the gain is that of the loss alone |
 | Figure 4's claim | silhouettes of the features themselves, by cosine | the paper looks at a t-SNE | a number instead of an impression |
-| cost | steps of both losses timed in turn on one machine | the paper gives no figure; "moderate" is read as at most half more | |
+| cost | steps of both losses timed in turn on one machine, as ratios to one decimal; the seconds are in `cost.json` | the paper gives no figure; "moderate" is read as at most half more | |
 | small: network | MobileNetV2 with CSE gates that start as the identity, teacher MobileNetV2 | CSE-ResNet-50, SE-ResNet-50 | absolute figures |
 | small: training | batch norm frozen, benchmark head zero at the start and at ten times the rate, fewer steps (the preset holds them all) | 20 epochs of 3,850 steps | absolute figures; settings were chosen on pseudo-unseen classes alone |
 """  # noqa: E501

@@ -2,16 +2,21 @@
 
 Everything here works on a CSV of rows (:func:`read_rows`): nothing trains, nothing needs a GPU.
 ``table1(frame)`` ... ``forgetting(frame)`` give a table, ``claims("table1", frame)`` the verdicts behind it; both show
-themselves in a notebook and on a terminal.
+themselves in a notebook and on a terminal. ``render("table1", "small")`` gives both from the committed rows.
 """
 
 from __future__ import annotations
 
 from functools import partial
 
-from .claims import Verdicts, claims, verdict_lines
+from . import paths
+from .claims import Verdicts, claims
+from .committed import rows_file, runs_file, saved_runs
 from .comparison import Table, comparison
-from .rows import Row, aggregate, code_variant, paper_values, read_rows, rows_frame, write_rows
+from .errors import DataError
+from .rows import Row, code_variant, paper_values, read_rows, rows_frame, write_rows
+from .runrows import precision_of
+from .tables_spec import TABLES
 
 table1 = partial(comparison, "table1")
 table2 = partial(comparison, "table2")
@@ -22,7 +27,20 @@ splits = partial(comparison, "splits")
 forgetting = partial(comparison, "forgetting")
 
 __all__ = [
-    "Row", "Table", "Verdicts", "aggregate", "claims", "code_variant", "comparison", "forgetting", "paper_values",
-    "read_rows", "rows_frame", "splits", "table1", "table2", "table3", "table4", "table5", "verdict_lines",
-    "write_rows",
+    "Row", "Table", "Verdicts", "claims", "code_variant", "comparison", "forgetting", "paper_values", "read_rows",
+    "render", "rows_frame", "splits", "table1", "table2", "table3", "table4", "table5", "write_rows",
 ]  # fmt: skip
+
+
+def render(item: str, preset: str) -> tuple[Table | None, Verdicts]:
+    """The table (figures have none) and the verdicts of an item from its rows in ``results/<preset>``, in seconds.
+
+    Raises:
+        DataError: if the item has not left its rows there.
+    """
+    for file in (rows_file(item, preset), runs_file(item, preset)):
+        if not file.is_file():
+            raise DataError(f"{paths.shown(file)}: is missing. `make {item} PRESET={preset}` makes it.")
+    rows = read_rows(rows_file(item, preset))
+    precision = precision_of({run: known["precision"] for run, known in saved_runs(item, preset).items()})
+    return comparison(item, rows) if item in TABLES else None, claims(item, rows, per_query=precision)

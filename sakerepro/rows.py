@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,8 +39,8 @@ class Row:
     convention: str = "standard"  # of the metric, see metrics.py
     seed: int = 0
     run: str = ""
-    commit: str = ""
-    dirty: bool = False
+    training: int = 0  # versions of the code that made the number, see versions.py; 0 for no run of ours
+    measuring: int = 0
 
 
 class Queries(NamedTuple):
@@ -52,7 +52,7 @@ class Queries(NamedTuple):
 
 COLUMNS = tuple(field.name for field in fields(Row))
 NUMBERS = ("value", *LAMBDAS)
-PROVENANCE = ("run", "commit", "dirty")
+WHOLE = ("seed", "training", "measuring")
 UNIT = ("dataset", "split", "seed")  # what is measured once; several units in one cell are its spread
 
 
@@ -81,7 +81,7 @@ def rows_frame(rows: Iterable[Row]) -> pd.DataFrame:
 
 
 def _canonical(frame: pd.DataFrame) -> pd.DataFrame:
-    frame = frame.astype(dict.fromkeys(NUMBERS, float)).astype({"seed": int, "dirty": bool})
+    frame = frame.astype(dict.fromkeys(NUMBERS, float)).astype(dict.fromkeys(WHOLE, int))
     trained = frame["method"].isin(OURS[1:])
     frame.loc[trained & (frame["lambda_sake"] == 0), "method"] = "L_B"
     teacher = (frame["method"] == "SAKE") & (frame["lambda1"] == 1) & (frame["lambda2"] == 0)
@@ -121,7 +121,6 @@ def read_rows(path: Path) -> pd.DataFrame:
     """
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)[list(COLUMNS)]
-        frame["dirty"] = frame["dirty"] == "True"
         frame[list(NUMBERS)] = frame[list(NUMBERS)].replace("", "nan")
         frame = _canonical(frame)
     except (OSError, ValueError, KeyError) as error:
@@ -155,55 +154,16 @@ def one_preset(frame: pd.DataFrame) -> str:
     return presets[0] if presets else ""
 
 
-def aggregate(frame: pd.DataFrame, by: Sequence[str]) -> pd.DataFrame:
-    """Mean and spread of ``value`` over seeds (and splits, unless in ``by``) for every combination of ``by``.
-
-    Returns:
-        A frame with the columns ``by``, ``mean``, ``std`` (of the sample; NaN for n = 1) and ``n``.
-
-    Raises:
-        ConfigError: for an unknown column, mixed presets, or two different numbers for one seed of one group.
-    """
-    for name in by:
-        if name not in COLUMNS:
-            raise ConfigError(f"Rows cannot be grouped by {name!r}. {near_misses(name, COLUMNS)}")
-    one_preset(frame)
-    once = frame.drop_duplicates([c for c in COLUMNS if c not in PROVENANCE])
-    unit = list(dict.fromkeys([*by, *UNIT]))
-    if (twice := once.duplicated(unit, keep=False)).any():
-        raise ConfigError(_two_numbers(once[twice], unit))
-    grouped = once.groupby(list(by), dropna=False, sort=False)["value"]
-    return grouped.agg(mean="mean", std="std", n="count").reset_index()
-
-
-def _two_numbers(rows: pd.DataFrame, unit: list[str]) -> str:
-    same = rows[(rows[unit].fillna("") == rows[unit].iloc[0].fillna("")).all(axis=1)]
-    differ = [c for c in COLUMNS if c not in (*unit, "value") and same[c].nunique(dropna=False) > 1]
-    key = ", ".join(f"{c} = {same[c].iloc[0]}" for c in unit if same[c].iloc[0] != "")
-    return (
-        f"{len(same)} numbers stand for one ({key}); they differ in {', '.join(differ) or 'nothing but their value'}. "
-        "Select one of them before they are averaged."
-    )
-
-
 def paper_values(item: str | None = None) -> pd.DataFrame:
-    """The numbers of the paper (``results/paper.csv``), of one item if named; a lost number is NaN.
+    """The numbers of the paper (``sakerepro/tables/paper.csv``), of one item if named; a lost number is NaN.
 
     Args:
         item: ``"table1"`` ... ``"table5"``, ``"splits"``, ``"forgetting"`` or ``"text"``; ``None`` for all.
 
     Raises:
         ConfigError: for an unknown item.
-        DataError: if the file is missing.
     """
-    places = [paths.results() / "paper.csv", paths.package_data("paper.csv")]  # the second ships with the package
-    found = next((place for place in places if place.is_file()), None)
-    if found is None:
-        raise DataError(
-            f"The paper's numbers are missing. Looked for: {', '.join(map(paths.shown, places))}. "
-            "They are part of the repository: restore results/paper.csv."
-        )
-    frame = pd.read_csv(found, dtype=str, keep_default_na=False)
+    frame = pd.read_csv(paths.package_data("paper.csv"), dtype=str, keep_default_na=False)
     frame[list(NUMBERS)] = frame[list(NUMBERS)].replace("", "nan").astype(float)
     if item is None:
         return frame

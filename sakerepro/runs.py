@@ -19,8 +19,9 @@ from .experiment import Experiment
 from .files import lock, locked, read_json, sha256, sweep, write_folder_whole, write_json, write_text
 from .model import Student, build_student
 from .original import original_wnids, outside_original
-from .provenance import provenance
+from .provenance import provenance, versions
 from .teachers import load_teacher
+from .versions import TRAINING
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,31 +44,36 @@ class Run:
         """Name of the run and of its folder."""
         return self.folder.name
 
+    def file(self, name: str) -> Path:
+        """The path of one of the run's files."""
+        return self.folder / name
+
     def metrics(self) -> list[dict[str, Any]]:
         """One dict a measurement: task, representation, metric, convention, value."""
-        return read_json(self.folder / "metrics.json")
+        return read_json(self.file("metrics.json"))
 
     def provenance(self) -> dict[str, Any]:
         """Versions, commit, hardware, seconds, checksums of the inputs."""
-        return read_json(self.folder / "provenance.json")
+        return read_json(self.file("provenance.json"))
 
     def history(self) -> pd.DataFrame:
         """One row an epoch: losses, rate, validation accuracy, seconds."""
         import pandas as pd
 
         try:
-            return pd.read_csv(self.folder / "history.csv")
+            return pd.read_csv(self.file("history.csv"))
         except pd.errors.EmptyDataError:  # a pretrained network has no epochs
             return pd.DataFrame()
 
     def embeddings(self) -> dict[str, np.ndarray]:
         """``query``, ``gallery``, ``train_photo``, ``train_sketch``: (N, dim), with ``*_labels`` and APs."""
+        path = self.file("embeddings.npz")
         try:
-            with np.load(self.folder / "embeddings.npz", allow_pickle=False) as file:
+            with np.load(path, allow_pickle=False) as file:
                 return dict(file)
         except Exception as error:  # numpy and zipfile raise their own kinds for every sort of damage
             raise RunError(
-                f"{self.folder / 'embeddings.npz'}: is damaged ({error}). Remove the folder {self.id}; the same "
+                f"{path}: is damaged ({error}). Remove the folder {self.id}; the same "
                 "command makes the run again."
             ) from error
 
@@ -87,7 +93,7 @@ class Run:
         from .model import Student
         from .weights import read_weights
 
-        file = self.folder / "weights.safetensors"
+        file = self.file("weights.safetensors")
         if sha256(file) != self.provenance()["files"]["weights.safetensors"]["sha256"]:
             raise RunError(f"{file}: is not what the run wrote. Remove {self.folder}; the same command makes it again.")
         weights, e = read_weights(file), self.experiment
@@ -112,13 +118,14 @@ def experiment_data(e: Experiment) -> Dataset:
 
 
 def find(experiment: Experiment) -> Run | None:
-    """The finished run of an experiment, or None.
+    """The finished run of an experiment, or None. One that was made by other versions is none (``versions.py``).
 
     Raises:
         RunError: if its folder is damaged, with the file and what to do.
     """
     folder = paths.runs() / experiment.id
-    return open_run(folder) if folder.is_dir() else None
+    found = open_run(folder) if folder.is_dir() else None
+    return found if found and found.provenance().get("versions") == versions() else None
 
 
 def busy(experiment: Experiment) -> bool:
@@ -200,16 +207,20 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
     teacher, wnids, source = load_teacher(e)
     method = methods.class_of(e.method)(e, _student(e, data, teacher), methods.Side(data.seen, teacher, wnids))
     work = folder.with_name(f".work-{folder.name}")
-    _same_inputs(work, {"data": data.fingerprint, "teacher": source["sha256"]})
+    _same_inputs(work, {"data": data.fingerprint, "teacher": source["sha256"], "training": str(TRAINING)})
     sweep(folder)
     tracer = trace_function(data, e) if trace else None
-    history = train(method, data, e, work / "checkpoint.pt", tracer)
+    if earlier := _trained(folder, data.fingerprint):
+        method.load_state_dict(earlier.network().state_dict())
+        history = [{str(k): v for k, v in row.items()} for row in earlier.history().to_dict("records")]
+    else:
+        history = train(method, data, e, work / "checkpoint.pt", tracer)
     trained = time.time()
     metrics, arrays = evaluate(method, data, e)
     with write_folder_whole(folder) as new:
         _write(new, e, history, metrics, arrays, method)
         write_json(new / "provenance.json", provenance(
-            seed=e.seed, command=" ".join(sys.argv), data=data.fingerprint, teacher=source, version=method.version,
+            seed=e.seed, command=" ".join(sys.argv), data=data.fingerprint, teacher=source,
             seconds=round(time.time() - started, 1), seconds_training=round(trained - started, 1), finished=time.time(),
             files={n: {"bytes": (new / n).stat().st_size, "sha256": sha256(new / n)} for n in FILES},
         ))  # fmt: skip
@@ -228,12 +239,21 @@ def _student(e: Experiment, data: Dataset, teacher: Classifier) -> Student:
     )  # fmt: skip
 
 
+def _trained(folder: Path, fingerprint: str) -> Run | None:
+    """The run in ``folder`` if only its measurements are of another version: its weights need no training."""
+    found = open_run(folder) if folder.is_dir() else None
+    origin = found.provenance() if found else {}
+    same = origin.get("versions", {}).get("training") == TRAINING and origin["data"] == fingerprint
+    return found if same else None
+
+
 def _same_inputs(work: Path, inputs: dict[str, str]) -> None:
     """A checkpoint goes on only with the data and the teacher that it began with."""
     note = work / "inputs.json"
     if note.is_file() and read_json(note) != inputs:
         raise RunError(
-            f"{work}: the unfinished run began with other images or another teacher. Remove this folder to begin again."
+            f"{work}: the unfinished run began with other images, another teacher or version. Remove this folder "
+            "to begin again."
         )
     write_json(note, inputs)
 

@@ -10,6 +10,7 @@ import pandas as pd
 
 from sakerepro.data.dataset import PHOTO, SKETCH, Dataset, ImageSet
 from sakerepro.experiment import Experiment
+from sakerepro.provenance import versions
 
 
 @dataclass
@@ -40,8 +41,8 @@ class FakeRun:
         names = ("embeddings.npz", "weights.safetensors")
         files = {name: {"bytes": 2**20, "sha256": f"{name} of {self.id}"} for name in names}
         common = {
-            "commit": "c" * 40, "dirty": False, "files": files, "seconds": 100.0, "data": "0", "accelerator": None,
-            "threads": 2, "processor": "CPU", "teacher": {"teacher": "none", "sha256": "0"},
+            "commit": "c" * 40, "dirty": False, "versions": versions(), "files": files, "seconds": 100.0, "data": "0",
+            "accelerator": None, "threads": 2, "processor": "CPU", "teacher": {"teacher": "none", "sha256": "0"},
         }  # fmt: skip
         return {**common, **self.more}
 

@@ -18,7 +18,7 @@ from sakerepro.rows import Queries
 from sakerepro.tables_spec import TABLES
 
 SAKE = Row("tuberlin", "zeroshot", "SAKE", "mAP@all", 0.4, "paper", "64-d", backbone="cse_resnet50",
-           lambda_sake=1.0, lambda1=1.0, lambda2=0.3, run="sake", commit="c" * 40)  # fmt: skip
+           lambda_sake=1.0, lambda1=1.0, lambda2=0.3, run="sake")  # fmt: skip
 TEACHER = replace(SAKE, lambda2=0.0, run="teacher")
 LB = replace(SAKE, lambda_sake=0.0, run="lb")
 PRETRAINED = replace(SAKE, method="pretrained", lambda_sake=math.nan, lambda1=math.nan, lambda2=math.nan, run="none")
@@ -320,15 +320,13 @@ def test_every_rendering_has_label_rule_and_verdict():
     frame = found.frame()
     assert isinstance(frame, pd.DataFrame)
     assert frame.set_index("claim").loc["table4.sake-beats-lb.sbir", "verdict"] == HOLDS
-    assert "table4.sake-beats-lb.sbir: holds" in results.verdict_lines("table4", rows_frame([small, replace(
-        small, lambda_sake=0.0, value=0.3, run="lb")]))  # fmt: skip
+    assert "table4.sake-beats-lb.sbir: holds" in found.lines
 
 
 def test_saved_claims_read_back(tmp_path):
-    csv, markdown, text = results.claims("cost", rows_frame([])).save(tmp_path)
+    csv, markdown = results.claims("cost", rows_frame([])).save(tmp_path)
     assert pd.read_csv(csv, comment="#")["verdict"].tolist() == [NOT_RUN] * 3
     assert markdown.read_text(encoding="utf-8").count("| cost.training-time |") == 1
-    assert "cost.training-time: NOT RUN" in text.read_text(encoding="utf-8")
 
 
 @pytest.mark.parametrize("ratio, wanted", [(1.3, HOLDS), (1.6, FAILS), (1.502, CLOSE)])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import json
 import os
 import re
 import shutil
@@ -121,20 +122,22 @@ def test_links_lead_somewhere(document: Path) -> None:
         assert not anchor or anchor in documents.anchors(target), f"{document.name}: {file}#{anchor}"
 
 
-def lines_of_results(name: str) -> set[str]:
-    """Of a mini result, here and as committed: ``make table1`` on another processor gives other digits."""
-    here = (paths.root() / "results" / "mini" / name).read_text(encoding="utf-8").splitlines()
-    if shutil.which("git") is None:
-        return set(here)
-    show = ["git", "show", f"HEAD:./results/mini/{name}"]
-    found = subprocess.run(show, cwd=paths.root(), capture_output=True, text=True)  # nothing outside a repository
-    return {*here, *found.stdout.splitlines()}
+def printed_lines(item: str) -> set[str]:
+    """What a mini notebook prints, here and as committed: ``make table1`` on another processor gives other digits."""
+    texts = [(paths.root() / "results" / "mini" / f"{item}.ipynb").read_text(encoding="utf-8")]
+    if shutil.which("git"):
+        show = ["git", "show", f"HEAD:./results/mini/{item}.ipynb"]
+        found = subprocess.run(show, cwd=paths.root(), capture_output=True, text=True)  # nothing outside a repository
+        texts += [found.stdout] * bool(found.stdout)
+    cells = [cell for text in texts for cell in json.loads(text)["cells"]]
+    outputs = [output for cell in cells for output in cell.get("outputs", [])]
+    return {line for o in outputs for line in "".join(o.get("data", {}).get("text/plain", [])).splitlines()}
 
 
 def test_the_table_in_the_readme_is_the_committed_one() -> None:
     """Output that is pasted ages; what is shown of ``make table1`` has to stand in ``results/mini`` line by line."""
     shown = documents.blocks((paths.root() / "README.md").read_text(encoding="utf-8"), "text")[0].splitlines()
-    there = lines_of_results("table1.txt") | lines_of_results("table1-claims.txt")
+    there = printed_lines("table1")
     assert [line for line in shown if line != "..." and line not in there] == []
 
 
@@ -182,7 +185,7 @@ def test_every_public_name_has_a_docstring() -> None:
 
 
 def test_reproducing_has_every_item_claim_and_deviation() -> None:
-    """Not its numbers: whoever makes an item anew has a newer result than the committed page, until `make report`."""
+    """Not its numbers: whoever makes an item anew has a newer result than the committed page, until `make tables`."""
     from sakerepro.claims_spec import all_claims
     from sakerepro.items import ITEMS
     from sakerepro.report_spec import DEVIATIONS

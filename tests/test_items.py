@@ -23,7 +23,7 @@ from sakerepro.errors import ConfigError, RunError
 from sakerepro.experiment import Experiment
 from sakerepro.files import lock, short_hash
 from sakerepro.items import ITEMS, MORE, TITLES, experiments
-from sakerepro.methods import baseline, preset
+from sakerepro.methods import baseline, change, preset
 from sakerepro.original import outside_original
 from sakerepro.rows import OURS, rows_frame
 from sakerepro.runrows import run_row, split_name
@@ -56,7 +56,7 @@ def test_equal_settings_are_one_run_and_different_ones_have_different_names(name
         assert main in every[item]
     plain = baseline(main)
     assert all(plain in every[i] for i in ("table1", "table4", "table5", "figure3", "figure4", "cost"))
-    assert main.but(lambda2=0.0) in set(every["table3"]) & set(every["table4"])
+    assert change(main, lambda2=0.0) in set(every["table3"]) & set(every["table4"])
     assert all(e.preset == name for e in distinct)
     assert {e.seed for e in distinct if not e.epochs} == {0}  # what is not trained is measured once
 
@@ -117,7 +117,7 @@ def test_table4_of_small_says_which_backbone_was_not_run() -> None:
 
 @pytest.mark.parametrize("item", ["table1", "table2", "table3", "table4", "splits"])
 def test_no_claim_is_left_without_its_runs_at_the_papers_size(item: str) -> None:
-    assert not [line for line in results.verdict_lines(item, fake_rows(item, "paper")) if "not run" in line]
+    assert not [line for line in results.claims(item, fake_rows(item, "paper")).lines if "not run" in line]
 
 
 def test_wrong_items_presets_and_seeds_are_named() -> None:
@@ -416,7 +416,7 @@ def test_kept_is_computed_once_for_equal_inputs(
     kept.kept("probe", "a-run", {"weights": "2"}, compute)
     kept.kept("clusters", "a-run", {"weights": "1"}, compute)
     assert len(calls) == 3
-    monkeypatch.setattr(kept, "MEASURING", kept.MEASURING + 1)
+    monkeypatch.setattr(kept, "MEASURING", 99)
     kept.kept("probe", "a-run", {"weights": "1"}, compute)  # its code changed
     assert len(calls) == 4
     assert sr.all_runs() == []  # what is kept is no run
@@ -456,12 +456,15 @@ def test_cost_of_a_step(tiny_run, monkeypatch: pytest.MonkeyPatch) -> None:  # t
     sake = tiny_run
     plain = FakeRun(baseline(sake.experiment))
     rows = list(cost.cost_rows([sake, plain]))
-    seconds = {r.method: r.value for r in rows if r.metric == "seconds a step"}
+    found = cost.measured_cost(sake)
+    seconds = {method: side["step"] for method, side in found.items()}
     ratios = {(r.task, r.metric): r.value for r in rows if r.metric.endswith("relative to L_B")}
-    assert ratios["training", "time relative to L_B"] == pytest.approx(seconds["SAKE"] / seconds["L_B"])
+    assert ratios["training", "time relative to L_B"] == round(seconds["SAKE"] / seconds["L_B"], 1)
+    assert {r.run for r in rows} == {sake.id} and {r.value for r in rows} == set(ratios.values())  # no seconds
     assert min(seconds.values()) > 0 and ratios["test", "time relative to L_B"] > 0
     assert len(list(kept.folder().rglob("output.pkl"))) == 1
-    memory = {r.method: r.value * 2**30 for r in rows if r.metric == "GiB a step"}
+    memory = {method: side["bytes"] for method, side in found.items()}
+    assert ratios["training", "memory relative to L_B"] == pytest.approx(memory["SAKE"] / memory["L_B"], abs=5e-4)
     student, teacher = sake.network(), load_teacher(sake.experiment)[0]
     parameters = [sum(p.nbytes for p in n.parameters()) for n in (student, teacher)]
     assert memory["L_B"] > 4 * parameters[0]  # itself, its gradient, two moments, and activations

@@ -11,11 +11,11 @@ import pytest
 from sakerepro import results
 from sakerepro.errors import ConfigError, DataError
 from sakerepro.methods import preset
-from sakerepro.results import Row, aggregate, read_rows, rows_frame, write_rows
+from sakerepro.results import Row, read_rows, rows_frame, write_rows
 
 SAKE = Row(
     "sketchy-125x25", "zeroshot1", "SAKE", "mAP@all", 0.5, "small", "64-d", backbone="cse_mobilenetv2_100",
-    lambda_sake=0.3, lambda1=1.0, lambda2=0.3, run="r0", commit="c" * 40,
+    lambda_sake=0.3, lambda1=1.0, lambda2=0.3, run="r0", training=1, measuring=1,
 )  # fmt: skip
 TUBERLIN = replace(SAKE, dataset="tuberlin", split="zeroshot", preset="paper", backbone="cse_resnet50", lambda_sake=1.0)
 
@@ -33,13 +33,13 @@ def cell(table, **where):
 
 
 def test_csv_round_trip_keeps_every_digit(tmp_path):
-    rows = [replace(SAKE, value=1 / 3, dirty=True), replace(SAKE, method="pretrained", seed=7, variant='512-d, "ITQ"')]
+    rows = [replace(SAKE, value=1 / 3, training=2), replace(SAKE, method="pretrained", seed=7, variant='512-d, "ITQ"')]
     write_rows(tmp_path / "rows.csv", rows)
     back = read_rows(tmp_path / "rows.csv")
     pd.testing.assert_frame_equal(back, rows_frame(rows))
     assert back["value"].tolist() == [1 / 3, 0.5]
     assert back["variant"].tolist() == ["", '512-d, "ITQ"']
-    assert back["dirty"].tolist() == [True, False]
+    assert back["training"].tolist() == [2, 1]
 
 
 def test_no_rows_round_trip(tmp_path):
@@ -70,36 +70,10 @@ def test_settings_have_one_name(given, method):
     assert frame["method"].tolist() == [method]
 
 
-def test_mean_and_spread_by_hand():
-    frame = rows_frame([*seeds(SAKE, 0.1, 0.2, 0.6), *seeds(replace(SAKE, representation="64-bit"), 0.4)])
-    got = aggregate(frame, ["method", "representation"])
-    assert got["representation"].tolist() == ["64-d", "64-bit"]
-    assert got["mean"].tolist() == pytest.approx([0.3, 0.4])
-    # deviations -0.2, -0.1, 0.3: (0.04 + 0.01 + 0.09) / 2 = 0.07
-    assert got["std"].iloc[0] == pytest.approx(math.sqrt(0.07))
-    assert math.isnan(got["std"].iloc[1])
-    assert got["n"].tolist() == [3, 1]
-
-
-def test_the_same_run_read_twice_counts_once():
-    frame = pd.concat([rows_frame(seeds(SAKE, 0.1, 0.3))] * 2)
-    assert aggregate(frame, ["method"])["n"].tolist() == [2]
-
-
 def test_presets_are_not_mixed():
     frame = rows_frame([SAKE, replace(SAKE, preset="mini", seed=1)])
     with pytest.raises(ConfigError, match="presets mini, small are mixed"):
-        aggregate(frame, ["method"])
-    with pytest.raises(ConfigError, match="presets mini, small are mixed"):
         results.table1(frame)
-
-
-def test_different_things_are_not_averaged():
-    frame = rows_frame([SAKE, replace(SAKE, representation="64-bit", value=0.4)])
-    with pytest.raises(ConfigError, match="2 numbers stand for one .*differ in representation"):
-        aggregate(frame, ["method"])
-    with pytest.raises(ConfigError, match="'representaton'.*'representation'"):
-        aggregate(frame, ["representaton"])
 
 
 def test_two_runs_for_one_seed_are_refused():
@@ -141,7 +115,7 @@ def test_what_only_we_measure_stands_below_with_p25():
 def test_spread_and_number_of_seeds_are_shown():
     text = str(results.table1(rows_frame(seeds(SAKE, 0.4, 0.5, 0.6))))
     assert "0.500 ± 0.100 (3)" in text
-    assert "Seeds 0, 1, 2; runs r0-0, r0-1, r0-2; commit cccccccccccc; metrics: standard convention" in text
+    assert "Seeds 0, 1, 2; runs r0-0, r0-1, r0-2; metrics: standard convention" in text
     assert "± standard deviation" in text
     assert "± standard deviation" not in str(results.table1(rows_frame([SAKE])))
 
@@ -155,11 +129,10 @@ def test_spread_and_number_of_seeds_are_shown():
     ],
 )
 def test_every_rendering_says_what_the_data_is(preset, words):
-    table = results.table3(rows_frame([replace(TUBERLIN, preset=preset, dirty=True)]))
+    table = results.table3(rows_frame([replace(TUBERLIN, preset=preset)]))
     plain = {"html": table.to_html().replace("&#x27;", "'"), "text": str(table), "csv": table.to_csv()}
     for rendering in (*plain.values(), table.to_markdown(), table.to_latex()):
         assert words in rendering
-        assert "with uncommitted changes" in rendering
         assert ("diff*" in rendering.replace("\\*", "*")) == (preset != "paper")
 
 
@@ -234,7 +207,7 @@ def test_csv_reads_back(tmp_path):
     assert np.nansum(back["ours"]) == pytest.approx(0.5)
     assert "0.5139" in str(table)
     written = table.save(tmp_path)
-    assert [p.name for p in written] == ["forgetting.csv", "forgetting.md", "forgetting.tex", "forgetting.txt"]
+    assert [p.name for p in written] == ["forgetting.csv", "forgetting.md", "forgetting.tex"]
     assert written[1].read_text(encoding="utf-8") == table.to_markdown()
 
 

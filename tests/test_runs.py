@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import average_precision_score
 
-from sakerepro import evaluation, paths, provenance, teachers, training
+from sakerepro import evaluation, paths, provenance, teachers, training, versions
 from sakerepro.data import load_dataset, photo_queries
 from sakerepro.embedding import embed
 from sakerepro.errors import DataError, RunError
@@ -121,7 +121,7 @@ def test_the_network_needs_no_teacher(tiny_run: Run, monkeypatch: pytest.MonkeyP
 
 def test_opening_the_network_factorises_nothing(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.linalg, "svd", lambda *_, **__: pytest.fail("took the SVD of a classifier"))
-    tiny_run.student()
+    tiny_run.network()
 
 
 def test_measuring_shows_how_far_it_is(
@@ -138,7 +138,7 @@ def test_measuring_shows_how_far_it_is(
             bars.append(self)
             super().__init__(*arguments, **{**settings, "disable": False, "delay": 0, "mininterval": 0})
 
-    data, student = tiny_run.dataset(), tiny_run.student()
+    data, student = tiny_run.dataset(), tiny_run.network()
     capsys.readouterr()
     evaluate(student, data, tiny_run.experiment)
     assert capsys.readouterr().err == ""  # TQDM_DISABLE is set for the tests
@@ -167,9 +167,8 @@ def test_provenance_says_where_the_numbers_come_from(tiny_run: Run, tiny_place: 
     }
     assert p["seed"] == 0 and 0 < p["seconds_training"] <= p["seconds"] and p["finished"] > 1.7e9
     assert p["packages"]["torch"].split("+")[0] == torch.__version__.split("+")[0]
-    assert (
-        p["code"] == provenance.code_hash() and isinstance(p["dirty"], bool) and p["commit"] == provenance.commit()[0]
-    )
+    assert p["versions"] == {"training": versions.TRAINING, "measuring": versions.MEASURING}
+    assert isinstance(p["dirty"], bool) and p["commit"] == provenance.commit()[0]
     assert p["processor"] and p["platform"] and p["cores"] == os.cpu_count() and "command" in p and "accelerator" in p
 
 
@@ -341,7 +340,7 @@ def test_a_checkpoint_goes_on_only_with_its_own_inputs(
     content = photo.read_bytes()
     photo.write_bytes(next((root / "photo" / "cup").iterdir()).read_bytes())
     with pytest.raises(
-        RunError, match=f"{e.id}: the unfinished run began with other images or another teacher.*Remove"
+        RunError, match=f"{e.id}: the unfinished run began with other images, another teacher or version.*Remove"
     ):
         run(e)
     photo.write_bytes(content)

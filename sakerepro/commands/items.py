@@ -1,8 +1,9 @@
-"""``item``, ``status``, ``report``: the tables and figures of the paper."""
+"""``item``, ``status``, ``tables``: the tables and figures of the paper."""
 
 from __future__ import annotations
 
 import argparse
+import contextlib
 import time
 from typing import Any
 
@@ -17,6 +18,7 @@ def add(commands: Any) -> None:
     item.add_argument("--preset", default="mini", help="mini (generated, default), small (real subset) or paper")
     item.add_argument("--seeds", default="0", help="comma-separated, such as 0,1,2")
     item.add_argument("--precision", choices=("float32", "bfloat16"), help="in place of the preset's")
+    item.add_argument("--rerun", action="store_true", help="train runs that are not here although their rows are")
     item.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="another notebook parameter")
     item.set_defaults(function=_item)
 
@@ -25,48 +27,49 @@ def add(commands: Any) -> None:
     status.add_argument("--json", action="store_true", help="for scripts")
     status.set_defaults(function=_status)
 
-    report = commands.add_parser("report", help="write REPRODUCING.md anew from the results")
-    report.set_defaults(function=_report)
+    tables = commands.add_parser("tables", help="every table, claim and REPRODUCING.md anew from the committed rows")
+    tables.set_defaults(function=_tables)
 
 
 def _item(arguments: argparse.Namespace) -> None:
     from .. import paths
+    from ..committed import RERUN
     from ..experiment import PRECISION
 
-    if arguments.precision:  # a notebook is a process of its own, which a variable reaches
-        with paths.variable(PRECISION, arguments.precision):
-            _make(arguments)
-    else:
-        _make(arguments)
+    with contextlib.ExitStack() as stack:  # a notebook is a process of its own, which a variable reaches
+        if arguments.precision:
+            stack.enter_context(paths.variable(PRECISION, arguments.precision))
+        if arguments.rerun:
+            stack.enter_context(paths.variable(RERUN, "1"))
+        _make(arguments.name, arguments.preset, numbers(arguments.seeds, "seeds"), dict(map(_pair, arguments.p)))
 
 
-def _make(arguments: argparse.Namespace) -> None:
+def _make(name: str, preset: str, seeds: list[int], more: dict[str, object]) -> None:
     from .. import paths
-    from ..items import experiments, item_rows, item_runs
+    from ..committed import committed_runs
+    from ..items import experiments, item_rows, item_runs, times
     from ..notebook import check_parameters, execute, notebook_path
-    from ..remeasure import outdated
-    from ..status import write_record
+    from ..results import render
+    from ..status import DONE, number_files, status, write_record
     from ..warm import warm_up
 
-    seeds = numbers(arguments.seeds, "seeds")
-    parameters = {"seeds": seeds, **dict(map(_pair, arguments.p))}
-    check_parameters(notebook_path(arguments.name), parameters)
+    parameters = {"seeds": seeds, **more}
+    check_parameters(notebook_path(name), parameters)
     warm_up()
-    say_slow_precision(experiments(arguments.name, arguments.preset, seeds))
-    runs = item_runs(arguments.name, arguments.preset, seeds)
-    if old := sum(bool(outdated(r)) for r in runs):
-        print(f"{old} of {len(runs)} runs were measured by other code; sakerepro remeasure brings them up to date.")
-    item_rows(arguments.name, runs, str(parameters.get("original", "")))  # here, because a notebook shows no progress
-    print(f"{arguments.name}: executing the notebook ...", flush=True)
+    wanted = experiments(name, preset, seeds)
+    known = committed_runs(name, wanted, set())
+    say_slow_precision([e for e in wanted if e not in known])
+    runs, before = item_runs(name, preset, seeds), number_files(name, preset)
+    item_rows(name, runs, str(parameters.get("original", "")))  # here, because a notebook shows no progress
+    print(f"{name}: executing the notebook ...", flush=True)
     started = time.monotonic()
-    notebook = execute(arguments.name, arguments.preset, **parameters)
-    write_record(arguments.name, arguments.preset, seeds, parameters, runs, time.monotonic() - started)
-    folder = paths.results(arguments.preset)
-    for text in (folder / f"{arguments.name}.txt", folder / f"{arguments.name}-claims.txt"):
-        if text.is_file():
-            print(_without_not_run(text.read_text(encoding="utf-8")))
+    notebook = execute(name, preset, **parameters)
+    if number_files(name, preset) != before or status(name, preset).state != DONE:
+        write_record(name, preset, seeds, parameters, runs, time.monotonic() - started, **times(name, runs))
+    table, verdicts = render(name, preset)
+    print(*filter(None, [table, _without_not_run(str(verdicts))]), sep="\n\n")
     print("Where it is:")
-    for file in sorted(folder.glob(f"{arguments.name}[.-]*")):
+    for file in sorted(paths.results(preset).glob(f"{name}[.-]*")):
         print(f"  {paths.shown(file)}{'  (executed notebook)' if file == notebook else ''}")
     print(f"  {paths.shown(paths.runs())}  (the runs: settings, history, weights, embeddings, metrics, provenance)")
 
@@ -89,19 +92,37 @@ def _status(arguments: argparse.Namespace) -> None:
         print_json(to_json(found))
         return
     rows = [
-        (s.item, s.preset, s.state, "" if s.state == MISSING else s.commit[:12] + "+" * s.dirty or "unknown",
-         "" if s.state == MISSING else s.age, s.why or s.note)
+        (s.item, s.preset, s.state, *(("", "") if s.state == MISSING else
+                                      (s.commit[:12] + "+" * s.dirty or "unknown", s.age)), _short(s.why))
         for s in found
     ]  # fmt: skip
-    print_table(("item", "preset", "state", "commit", "age", "what changed since"), rows, left=6)
+    print_table(("item", "preset", "state", "commit", "age", "why"), rows, left=6)
     if any(s.dirty for s in found):
         print("+: made from a checkout with changes that were not committed")
 
 
-def _report(arguments: argparse.Namespace) -> None:
-    from .. import paths
-    from ..report import write_report
+def _short(why: str) -> str:
+    """The first reason; --json has all of them."""
+    first, *more = why.split("; ")
+    return f"{first} and {len(more)} more" if more else first
 
+
+def _tables(arguments: argparse.Namespace) -> None:
+    from .. import paths
+    from ..committed import rows_file, runs_file
+    from ..items import ITEMS
+    from ..report import write_report
+    from ..results import render
+    from ..status import PRESETS
+
+    for preset in PRESETS:
+        there = [i for i in ITEMS if rows_file(i, preset).is_file() and runs_file(i, preset).is_file()]
+        for item in there:
+            table, verdicts = render(item, preset)
+            verdicts.save(paths.results(preset))
+            if table:
+                table.save(paths.results(preset))
+        print(f"{preset}: {', '.join(there) or 'no item has left its rows'}")
     print(paths.shown(write_report()))
 
 

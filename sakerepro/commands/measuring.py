@@ -1,21 +1,17 @@
-"""``evaluate``, ``remeasure``, ``alike``, ``repeat``, ``compare``: what finished runs are worth, now and together."""
+"""``evaluate``, ``compare``: what finished runs are worth, now and together."""
 
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterable
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
 
-from .. import paths
 from ..errors import SakeError
 from .common import print_json, print_table
 from .runs import absolute
 
 if TYPE_CHECKING:
     from ..runs import Run
-
-Made = TypeVar("Made")
 
 
 def add(commands: Any) -> None:
@@ -35,39 +31,6 @@ def add(commands: Any) -> None:
     evaluate.add_argument("--generalised", action="store_true", help="search among photos of seen classes, too")
     evaluate.add_argument("--json", action="store_true", help="for scripts")
     evaluate.set_defaults(function=_evaluate)
-
-    again = commands.add_parser(
-        "remeasure", help="measure finished runs again after a change of metrics or codes, without training",
-        description="Hash, rank and measure the kept embeddings of finished runs with the code of now, and put the "
-        "numbers in the place of the old ones. By default the runs whose measuring code changed since. What training "
-        "made stays; make the items again afterwards (make all).",
-    )  # fmt: skip
-    again.add_argument("run", metavar="RUN", nargs="*", help="id of a run (a part of it is enough), or its folder")
-    again.add_argument("--json", action="store_true", help="for scripts")
-    again.set_defaults(function=_remeasure)
-
-    other = commands.add_parser(
-        "alike", help="show that the measuring code of now gives the numbers of an earlier commit's",
-        description="Measure embeddings (of every finished run at hand, and seeded ones with ties, equal photos and a "
-        "large gallery) by the code of an earlier commit and by that of now. Where no number differs in any bit, that "
-        "is kept in results/alike.json (commit it with the change), and results whose runs are gone stay done. Else "
-        "the exit code is 3. Name the commit before the change, whose measuring code the results were made with. For "
-        "a change that makes measuring faster; one that is meant to change numbers needs `remeasure`.",
-    )  # fmt: skip
-    other.add_argument("commit", metavar="COMMIT", help="any name that git knows it by, such as HEAD~1")
-    other.add_argument("--json", action="store_true", help="for scripts")
-    other.set_defaults(function=_alike)
-
-    second = commands.add_parser(
-        "repeat", help="make finished runs a second time and compare: weights, embeddings, numbers",
-        description="Train and measure finished runs again from their settings, beside the first, which stay. On one "
-        "machine with the same versions and threads the two are the same to the last bit; the run then notes that it "
-        "was found again, and by which code. Where they differ, the second run is kept to be looked at, what changed "
-        "since the first is named, and the exit code is 3. A teacher that was trained here is trained again, too.",
-    )  # fmt: skip
-    second.add_argument("run", metavar="RUN", nargs="+", help="id of a run (a part of it is enough), or its folder")
-    second.add_argument("--json", action="store_true", help="for scripts")
-    second.set_defaults(function=_repeat)
 
     compare = commands.add_parser(
         "compare", help="what differs between two runs, with a paired test over the queries",
@@ -112,84 +75,6 @@ def _evaluate(arguments: argparse.Namespace) -> None:
           f"{len(data.unseen)} unseen classes")  # fmt: skip
     print_metrics(metrics)
     print(note)
-
-
-def _remeasure(arguments: argparse.Namespace) -> int:
-    from tqdm import tqdm
-
-    from ..remeasure import furthest, outdated, remeasure
-    from ..runs import all_runs, named_run
-
-    chosen = [named_run(name) for name in arguments.run] or [r for r in all_runs() if outdated(r)]
-
-    def one(r: Run) -> dict[str, Any]:
-        why, before = outdated(r), r.metrics()
-        return {"run": r.id, "changed_code": why, "furthest": furthest(before, remeasure(r).metrics())}
-
-    done, failed = _each(one, tqdm(chosen, "runs", disable=None, leave=False))
-    if arguments.json:
-        print_json({"measured": done, "failed": failed})
-        return 1 if failed else 0
-    if done:
-        rows = [[d["run"], f"{d['furthest']:.1e}", " ".join(d["changed_code"]) or "none"] for d in done]
-        print_table(["run", "largest change", "code that changed"], rows)
-    elif not failed:
-        print("Every finished run was measured by the code of now.")
-    for entry in failed:
-        print(f"Not measured: {entry['run']}: {entry['problem']}")
-    return 1 if failed else 0
-
-
-def _alike(arguments: argparse.Namespace) -> int:
-    from .. import alike
-
-    found = alike.alike(arguments.commit)
-    if arguments.json:
-        print_json(found.to_dict())
-        return 0 if found.same else 3
-    changed = ", ".join(found.changed) or "none"
-    print(f"Measuring modules that changed since {found.commit[:12]}: {changed}.")
-    compared = f"{found.numbers:,} numbers of {found.cases} cases, in {found.seconds:.0f} s"
-    if found.same:
-        kept = f" Kept in {paths.shown(alike.file())}." if found.changed else ""
-        print(f"The same to the last bit: {compared}.{kept}")
-        return 0
-    print(f"Not the same: {compared}; furthest apart by {found.furthest:.1e}, {found.where}. Nothing was kept.")
-    return 3
-
-
-def _each(work: Callable[[Run], Made], chosen: Iterable[Run]) -> tuple[list[Made], list[dict[str, str]]]:
-    """What ``work`` makes of each run, and what it fails on: one run keeps no other from it."""
-    done, failed = [], []
-    for r in chosen:
-        try:
-            done.append(work(r))
-        except SakeError as error:
-            failed.append({"run": r.id, "problem": str(error)})
-    return done, failed
-
-
-def _repeat(arguments: argparse.Namespace) -> int:
-    from ..repeat import repeat
-    from ..runs import named_run
-
-    done, failed = _each(lambda r: (r, repeat(r)), [named_run(name) for name in arguments.run])
-    differ = [(r, d) for r, d in done if not d.same]
-    if arguments.json:
-        print_json({"repeated": [d.to_dict() for _, d in done], "failed": failed})
-        return 1 if failed else 3 if differ else 0
-    if done:
-        print_table(["largest difference of", "weights", "embeddings", "metrics", "seconds", "changed since"], [
-            [d.run, *(f"{v:.1e}" for v in (d.weights, d.embeddings, d.metrics)), f"{d.seconds:.0f}",
-             ", ".join(d.changed) or "nothing"] for _, d in done
-        ])  # fmt: skip
-        print(f"The same to the last bit: {len(done) - len(differ)} of {len(done)}.")
-    for r, d in differ:
-        print("To see what the difference makes of each query: sakerepro compare "
-              f"{paths.shown(r.folder)} {paths.shown(Path(d.kept))}")  # fmt: skip
-    for entry in failed:
-        print(f"Not repeated: {entry['run']}: {entry['problem']}")
-    return 1 if failed else 3 if differ else 0
 
 
 def _against_stored(r: Run, metrics: list[dict[str, Any]]) -> str:

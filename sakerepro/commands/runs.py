@@ -47,7 +47,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
 
     group = parser.add_argument_group("settings", "what is not given keeps the preset's value")
     for f in dataclasses.fields(Experiment):
-        if f.name in ("preset", "settings"):
+        if f.name in ("preset", "settings", "method_version"):
             continue
         kind = str if isinstance(f.default, (bool, tuple)) else type(f.default)
         choices = ("true", "false") if isinstance(f.default, bool) else CHOICES.get(f.name)

@@ -1,4 +1,4 @@
-"""Other ways to part the classes: random splits, pseudo-unseen classes, validation sketches, photo queries."""
+"""Other ways to part the classes: random splits, pseudo-unseen classes, photo queries."""
 
 from __future__ import annotations
 

@@ -88,7 +88,7 @@ def checked(e: Experiment, own: Mapping[str, Any] | None = None) -> Experiment:
     extra = {k: v for k, v in fields.items() if k in _FIELDS} | cls.fixed
     given = {**{k: v for k, v in fields.items() if k not in _FIELDS}, **(dict(e.settings) if own is None else own)}
     full = {n: s.default for n, s in cls.settings.items()} | checked_settings(method, cls.settings, given.items())
-    e = e.but(method=method, **extra, settings={})
+    e = e.but(method=method, method_version=cls.version, **extra, settings={})
     kept = cls.canonical(full, e.epochs)
     return e.but(settings={k: v for k, v in kept.items() if v != cls.settings[k].default})
 
