@@ -13,7 +13,7 @@ from matplotlib.patheffects import withStroke
 
 from .errors import ConfigError
 from .plots_labels import about
-from .plots_style import MARKERS, PAGE, PALETTE, fitted, headline, new_figure, paler, styled
+from .plots_style import PAGE, fitted, headline, new_figure, paler, styled
 
 if TYPE_CHECKING:
     from .runs import Run
@@ -22,38 +22,50 @@ LABEL_SIZE = 6.0  # points
 
 
 @styled
-def tsne_map(run: Run, seed: int = 0, max_points: int = 2000) -> Figure:
-    """Figure 4, one row: the features of unseen photos (left) and sketches (right, over the photos made pale).
+def tsne_map(*runs: Run, seed: int = 0, max_points: int = 2000) -> Figure:
+    """Figure 4, a row a run: features of unseen photos (left) and sketches (right, over the photos made pale).
 
-    Both panels are one joint t-SNE of the length-one features (retrieval is by cosine). Classes differ in colour and
-    marker; their names stand just above their medoids (the point nearest to all others of its class), in its colour,
-    and where names would lie over each other they are moved and a line leads back. Distances between groups in a t-SNE
-    mean little.
+    Both panels of a row are one joint t-SNE of the length-one features (retrieval is by cosine). Classes differ in
+    colour and marker; their names stand in their colour just above their medoids (the point nearest to all others of
+    its class), and where names would lie over each other they are moved and a line leads back. Distances between
+    groups in a t-SNE mean little.
 
     Args:
-        run: a finished run; its queries and its gallery are shown.
+        runs: finished runs, as SAKE and the baseline in the paper; their queries and galleries are shown.
         seed: of the t-SNE and of the choice of points.
-        max_points: at most so many, photos and sketches in proportion, drawn at random.
+        max_points: at most so many a row, photos and sketches in proportion, drawn at random.
 
     Raises:
-        ConfigError: if there are fewer than 5 points.
+        ConfigError: if there is no run, or a map has fewer than 5 points.
     """
-    return _maps([run], seed, max_points)
-
-
-@styled
-def tsne_pair(run_a: Run, run_b: Run, seed: int = 0, max_points: int = 2000) -> Figure:
-    """Figure 4 as in the paper: SAKE's map above the baseline's, each a joint t-SNE of its own.
-
-    Args:
-        run_a: the finished run of the upper row.
-        run_b: the finished run of the lower row.
-        seed, max_points: as in :func:`tsne_map`, for each of the two maps.
-
-    Raises:
-        ConfigError: if a map has fewer than 5 points.
-    """
-    return _maps([run_a, run_b], seed, max_points)
+    if not runs:
+        raise ConfigError("There is no run to draw. Give one or more finished runs, as from sr.run or sr.item_runs.")
+    figure, axes = new_figure(PAGE, 3.2 * len(runs) + 0.45, len(runs), 2)
+    claim = "Figure 4. The paper's claim: SAKE's classes are more compact and better apart, sketches among photos"
+    headline(figure, claim, about(runs))
+    named = []
+    for row, run in enumerate(runs):
+        arrays, names = run.embeddings(), run.dataset().unseen
+        photos, sketches, p, s = joint_tsne(arrays["gallery"], arrays["query"], seed, max_points)
+        p_labels, s_labels = arrays["gallery_labels"][p], arrays["query_labels"][s]
+        left, right = axes[2 * row : 2 * row + 2]
+        _scatter(left, photos, p_labels)
+        _scatter(right, photos, p_labels, pale=0.72)
+        _scatter(right, sketches, s_labels)
+        every = np.concatenate([photos, sketches])
+        edge = 0.06 * np.ptp(every, axis=0)
+        for axis, what in ((left, "photos"), (right, "sketches (photos pale)")):
+            axis.set(xlim=(every[:, 0].min() - edge[0], every[:, 0].max() + edge[0]), xticks=[], yticks=[],
+                     ylim=(every[:, 1].min() - edge[1], every[:, 1].max() + edge[1]),
+                     xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)")  # fmt: skip
+            axis.spines[["top", "right"]].set_visible(True)
+            axis.set_title(f"{run.experiment.method}: {what}")
+        named += [(left, photos, p_labels, names), (right, sketches, s_labels, names)]
+    figure.draw_without_rendering()
+    figure.set_layout_engine("none")  # names are placed in pixels: the layout is fixed first, and stays
+    for axis, places, labels, names in named:
+        _names(axis, places, labels, names)
+    return figure
 
 
 def joint_tsne(
@@ -85,38 +97,9 @@ def joint_tsne(
     return places[: len(which[0])], places[len(which[0]) :], which[0], which[1]
 
 
-def _maps(runs: list[Run], seed: int, max_points: int) -> Figure:
-    figure, axes = new_figure(PAGE, 3.2 * len(runs) + 0.45, len(runs), 2)
-    claim = "Figure 4. The paper's claim: SAKE's classes are more compact and better apart, sketches among photos"
-    headline(figure, claim, about(runs))
-    named = []
-    for row, run in enumerate(runs):
-        arrays, names = run.embeddings(), run.dataset().unseen
-        photos, sketches, p, s = joint_tsne(arrays["gallery"], arrays["query"], seed, max_points)
-        p_labels, s_labels = arrays["gallery_labels"][p], arrays["query_labels"][s]
-        left, right = axes[2 * row : 2 * row + 2]
-        _scatter(left, photos, p_labels)
-        _scatter(right, photos, p_labels, pale=0.72)
-        _scatter(right, sketches, s_labels)
-        every = np.concatenate([photos, sketches])
-        edge = 0.06 * np.ptp(every, axis=0)
-        for axis, what in ((left, "photos"), (right, "sketches (photos pale)")):
-            axis.set(xlim=(every[:, 0].min() - edge[0], every[:, 0].max() + edge[0]), xticks=[], yticks=[],
-                     ylim=(every[:, 1].min() - edge[1], every[:, 1].max() + edge[1]),
-                     xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)")  # fmt: skip
-            axis.spines[["top", "right"]].set_visible(True)
-            axis.set_title(f"{run.experiment.method}: {what}")
-        named += [(left, photos, p_labels, names), (right, sketches, s_labels, names)]
-    figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # names are placed in pixels: the layout is fixed first, and stays
-    for axis, places, labels, names in named:
-        _names(axis, places, labels, names)
-    return figure
-
-
 def class_look(label: int) -> tuple[str, str]:
     """Colour and marker of a class: neighbours differ in both, and the first 49 classes in one of them."""
-    return PALETTE[label % len(PALETTE)], MARKERS[(label + label // len(PALETTE)) % len(MARKERS)]
+    return f"C{label % 7}", "os^DvPX"[(label + label // 7) % 7]
 
 
 def _scatter(axis: Axes, places: np.ndarray, labels: np.ndarray, pale: float = 0.0) -> None:

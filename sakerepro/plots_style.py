@@ -31,11 +31,10 @@ from .errors import ConfigError
 from .files import write_whole
 
 STYLE = paths.package_data("sakerepro.mplstyle")
+_FIXED = {"text.parse_math": False, "svg.hashsalt": "sakerepro"}  # names may hold dollars; the same bytes twice
 COLUMN, PAGE = 3.3, 7.0  # inches
 DPI = 200
 INK = "#222222"
-PALETTE = ("C0", "C1", "C2", "C3", "C4", "C5", "C6")
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
 HOLLOW: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 0.9}
 
 P = ParamSpec("P")
@@ -77,7 +76,7 @@ SPARE = (
 @contextlib.contextmanager
 def style() -> Iterator[None]:
     """The project's matplotlib settings, whatever the user's own are; restored afterwards."""
-    with matplotlib.style.context(["default", STYLE]):
+    with matplotlib.style.context(["default", STYLE, _FIXED]):
         yield
 
 
@@ -180,7 +179,7 @@ def legend_below(figure: Figure) -> None:
     pairs = [pair for axis in figure.axes for pair in zip(*axis.get_legend_handles_labels(), strict=True)]
     handles = {label: handle for handle, label in reversed(pairs)}
     labels = list(dict.fromkeys(label for _, label in pairs))
-    size = float(matplotlib.rcParams["legend.fontsize"])
+    size = FontProperties(size=matplotlib.rcParams["legend.fontsize"]).get_size_in_points()
     entry = max(text_width(label, size) for label in labels) + 5.4 * size / 72  # the handle and two gaps
     columns = max(1, int((figure.get_figwidth() + size / 72) / entry))
     figure.legend([handles[k] for k in labels], labels, loc="outside lower left", ncols=min(len(labels), columns))
