@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
-from matplotlib.patches import Rectangle
+from matplotlib.layout_engine import ConstrainedLayoutEngine
 
 from .data.dataset import Dataset, ImageSet
 from .errors import ConfigError
 from .plots_data import pick_queries, query_ap
-from .plots_labels import data_title, is_generated, run_data
-from .plots_style import INK, PAGE, PALE, RIGHT, WRONG, Picture, fitted, new_figure, styled, text_width
+from .plots_labels import about, data_title, is_generated
+from .plots_style import COLUMN, PAGE, Picture, fitted, headline, new_figure, styled
 from .retrieval import search
 
 if TYPE_CHECKING:
@@ -52,27 +53,31 @@ def retrieval_grid(
     ap, labels = query_ap(run), arrays["query_labels"]
     chosen = pick_queries(ap, labels, n_queries, cases)
     top = search(arrays["query"][chosen], arrays["gallery"], k)[0]
-    grid = _Grid(columns=k + 1, rows=len(chosen), caption=0.13, head=0.16, foot=0.2, gap_after_first=0.12)
-    figure = grid.figure
+    figure, tiles, side = _grid(len(chosen), k + 1, 0.13 * len(chosen) + 0.65)
     figure.images_of = data.name if images and not generated else ""
-    grid.heading(0, "query")
-    for rank in range(k):
-        grid.heading(rank + 1, str(rank + 1))
     for row, query in enumerate(chosen):
         name = data.unseen[labels[query]]
+        axis, *photos = tiles[row]
+        axis.set_gid(f"query {query}")
+        _fill(axis, data.query, int(query), name if not images else "", side)
         score = f"AP {ap[query]:.2f}"
-        axis = grid.tile(row, 0, gid=f"query {query}", caption=f"{name}, {score}" if images else score)
-        _fill(axis, data.query, int(query), name if not images else "", grid.side)
-        for rank, photo in enumerate(top[row]):
+        _caption(axis, f"{name}, {score}" if images else score, side)
+        for rank, (axis, photo) in enumerate(zip(photos, top[row], strict=True), start=1):
             taken_for = data.unseen[arrays["gallery_labels"][photo]]
             right = bool(arrays["gallery_labels"][photo] == labels[query])
-            gid = f"query {query} rank {rank + 1} photo {photo} {'right' if right else 'wrong'}"
-            axis = grid.tile(row, rank + 1, gid=gid, caption="" if right or not images else taken_for)
-            _fill(axis, data.gallery, int(photo), taken_for if not images else "", grid.side)
+            axis.set_gid(f"query {query} rank {rank} photo {photo} {'right' if right else 'wrong'}")
+            _fill(axis, data.gallery, int(photo), taken_for if not images else "", side)
             _mark(axis, right)
+            if images and not right:
+                _caption(axis, taken_for, side)
+    for column, axis in enumerate(tiles[0]):
+        axis.set_title(column or "query", loc="center")
     below = "its class below" if images else "its class on the tile"
-    grid.note(f"{_TICK}, solid frame: right class    {_CROSS}, dashed frame: wrong class, {below}    1-{k}: rank")
-    grid.note(run_data(run), right=True)
+    legend = f"{_TICK}, solid frame: right class. {_CROSS}, dashed frame: wrong class, {below}. 1 to {k}: rank"
+    figure.supxlabel(legend, x=0.01, ha="left", fontsize=6.5, wrap=True)
+    rule = {"bad": "the lowest AP", "good": "the highest AP", "mixed": "even steps from best to worst AP"}[cases]
+    headline(figure, "Figure 3. The paper's claim: in most cases the nearest photos show the sketch's class",
+             f"{about([run])}; queries: {rule}")  # fmt: skip
     return figure
 
 
@@ -102,23 +107,28 @@ def world_sheet(world: Dataset | World, n: int = 12, images: bool | None = None)
         known = _names_of(original.wnids)
         blocks.insert(0, ("original domain (photos only; the teacher knows these)", known, [original.train]))
     columns = max(min(n, len(names)) for _, names, _ in blocks)
-    heights = [len(sets) for *_, sets in blocks]
-    grid = _Grid(columns, rows=sum(heights), caption=0.12, foot=0.15, blocks=heights)
-    grid.figure.images_of = dataset.name if images and not generated else ""
-    row = 0
+    figure, tiles, side = _grid(sum(len(sets) for *_, sets in blocks), columns, 0.32 * len(blocks) + 0.32)
+    figure.images_of = dataset.name if images and not generated else ""
+    rows = iter(tiles)
     for title, names, sets in blocks:
         classes = np.unique(np.linspace(0, len(names) - 1, min(n, len(names))).round().astype(int))
-        grid.title(row, f"{title}: {len(classes)} of {len(names)}")
         for images_of in sets:
-            last = images_of is sets[-1]
-            for column, label in enumerate(classes):
-                axis = grid.tile(row, column, gid=f"class {names[label]}", caption=names[label] if last else "")
+            row = next(rows)
+            if images_of is sets[0]:
+                row[0].set_title(" ")  # the room for a line that is wider than its column
+                row[0].text(0, 1.06, f"{title}: {len(classes)} of {len(names)}", transform=row[0].transAxes,
+                            in_layout=False)  # fmt: skip
+            for axis, label in zip(row, classes, strict=False):
+                axis.set_gid(f"class {names[label]}")
                 found = np.flatnonzero(images_of.labels == label)
                 if len(found):
-                    _fill(axis, images_of, int(found[0]), names[label] if not images else "", grid.side)
-            row += 1
-    grid.note(data_title(dataset.name, dataset.split), right=True)
-    return grid.figure
+                    _fill(axis, images_of, int(found[0]), names[label] if not images else "", side)
+                if images_of is sets[-1]:
+                    _caption(axis, names[label], side)
+            for axis in row[len(classes) :]:
+                axis.remove()
+    headline(figure, "Classes by role, the first image of each", data_title(dataset.name, dataset.split))
+    return figure
 
 
 def _names_of(wnids: Sequence[str]) -> list[str]:
@@ -129,86 +139,37 @@ def _names_of(wnids: Sequence[str]) -> list[str]:
     return [known.get(w, w) for w in wnids]
 
 
-class _Grid:
-    """Square tiles placed to the point, page wide: captions below, headings above, a note at the foot."""
+def _grid(rows: int, columns: int, words: float) -> tuple[Picture, np.ndarray, float]:
+    """A page of square tiles, (rows, columns), and their side in inches; all words take ``words`` inches of height."""
+    side = min(0.9, PAGE / columns - 0.07)
+    layout = ConstrainedLayoutEngine(compress=True, w_pad=0.025, h_pad=0.02, wspace=0, hspace=0)
+    figure, axes = new_figure(max(COLUMN, (side + 0.07) * columns), (side + 0.05) * rows + words, rows, columns, layout)
+    for axis in axes:
+        axis.set(xticks=[], yticks=[], box_aspect=1)
+        axis.spines[:].set(visible=True, color="#999999", linewidth=0.5)
+    return figure, np.array(axes).reshape(rows, columns), side
 
-    def __init__(self, columns: int, rows: int, caption: float, head: float = 0.0, foot: float = 0.0,
-                 gap_after_first: float = 0.0, blocks: Sequence[int] = ()) -> None:  # fmt: skip
-        self.edge, self.between, self.caption, self.gap = 0.04, 0.045, caption, gap_after_first
-        free = PAGE - 2 * self.edge - gap_after_first - (columns - 1) * self.between
-        self.side = min(0.9, free / columns)
-        starts = [sum(blocks[:i]) for i in range(len(blocks))]
-        self.tops: list[float] = []  # of each row, inches from the top of the figure
-        y = head
-        for row in range(rows):
-            y += 0.17 if row in starts else 0.0
-            self.tops.append(y)
-            inside = bool(blocks) and row + 1 < rows and row + 1 not in starts
-            y += self.side + (self.between if inside else caption + 0.03)
-        self.height = y + foot
-        width = 2 * self.edge + gap_after_first + columns * self.side + (columns - 1) * self.between
-        self.width = max(width, 3.3)
-        self.figure: Picture = new_figure(self.width, self.height, 0)[0]
 
-    def left(self, column: int) -> float:
-        """Inches from the left of the figure."""
-        return self.edge + column * (self.side + self.between) + (self.gap if column else 0.0)
-
-    def tile(self, row: int, column: int, gid: str, caption: str = "") -> Axes:
-        """An empty square with a caption below."""
-        x, y = self.left(column), self.height - self.tops[row] - self.side
-        axis = self.figure.add_axes((x / self.width, y / self.height, self.side / self.width, self.side / self.height))
-        axis.set_xticks([])
-        axis.set_yticks([])
-        axis.set_gid(gid)
-        for spine in axis.spines.values():
-            spine.set(visible=True, color="#999999", linewidth=0.5)
-        if caption:
-            text, size = fitted(caption, self.side + (self.between * 0.8 if column else self.gap), 5.5)
-            wide = not column and text_width(text, size) > self.side  # into the gap after the first column
-            self._text(x if wide else x + self.side / 2, self.tops[row] + self.side + 0.03, text, size,
-                       ha="left" if wide else "center", va="top")  # fmt: skip
-        return axis
-
-    def heading(self, column: int, text: str) -> None:
-        """A word above a column."""
-        self._text(self.left(column) + self.side / 2, self.tops[0] - 0.03, text, 6.5, ha="center", va="bottom")
-
-    def title(self, row: int, text: str) -> None:
-        """A line above a row, from the left edge."""
-        self._text(self.edge, self.tops[row] - 0.03, text, 7, ha="left", va="bottom")
-
-    def note(self, text: str, right: bool = False) -> None:
-        """A line at the foot, at the left or the right."""
-        x, side = (self.width - self.edge, "right") if right else (self.edge, "left")
-        self._text(x, self.height - 0.04, text, 6.5, ha=side, va="bottom")
-
-    def _text(self, x: float, down: float, text: str, size: float, **how: Any) -> None:
-        self.figure.text(x / self.width, 1 - down / self.height, text, fontsize=size, color=INK, **how)
+def _caption(axis: Axes, text: str, side: float) -> None:
+    text, size = fitted(text, side + 0.03, 5.5)
+    axis.set_xlabel(text, fontsize=size, labelpad=2)
 
 
 def _fill(axis: Axes, images: ImageSet, index: int, tile: str, side: float) -> None:
     """The picture, or a tile with the class's name in at most three lines."""
     if not tile:
-        pixels = images.take([index])[0]
-        grey = pixels.shape[2] == 1
-        axis.imshow(pixels[..., 0] if grey else pixels, cmap="gray" if grey else None, vmin=0, vmax=255, aspect="auto")
+        axis.imshow(images.take([index])[0].squeeze(), cmap="gray", vmin=0, vmax=255, aspect="auto")
         return
     axis.set_facecolor("#f4f4f4")
-    words = tile.replace("_", " ").replace("-", "- ").split()
-    sized = [fitted(word, side * 0.92, 6.0) for word in words[:3]]
-    text = "\n".join(word for word, _ in sized)
-    axis.text(0.5, 0.42, text, transform=axis.transAxes, ha="center", va="center", fontsize=min(s for _, s in sized))
+    lines = textwrap.wrap(tile, 12, max_lines=3, placeholder="…")
+    size = min(fitted(line, side * 0.92, 6.0)[1] for line in lines)
+    axis.text(0.5, 0.42, "\n".join(lines), transform=axis.transAxes, ha="center", va="center", fontsize=size)
 
 
 def _mark(axis: Axes, right: bool) -> None:
     """A frame and a symbol in the corner that say right or wrong, in grey as well."""
-    color = RIGHT if right else WRONG
-    for spine in axis.spines.values():
-        spine.set_visible(False)
-    frame = Rectangle((0, 0), 1, 1, transform=axis.transAxes, fill=False, edgecolor=color, clip_on=False, zorder=5,
-                      linewidth=1.5, linestyle="-" if right else (0, (2.2, 1.4)))  # fmt: skip
-    axis.add_patch(frame)
-    badge = {"boxstyle": "circle,pad=0.12", "facecolor": "white", "edgecolor": PALE, "linewidth": 0.4}
+    color = "C2" if right else "C1"
+    axis.spines[:].set(color=color, linewidth=1.5, linestyle="-" if right else (0, (2.2, 1.4)))
+    badge = {"boxstyle": "circle,pad=0.12", "facecolor": "white", "edgecolor": "#d9d9d9", "linewidth": 0.4}
     axis.text(0.05, 0.95, _TICK if right else _CROSS, transform=axis.transAxes, ha="left", va="top", fontsize=6.5,
-              color=color, weight="bold", zorder=6, bbox=badge)  # fmt: skip
+              color=color, weight="bold", bbox=badge)  # fmt: skip

@@ -6,12 +6,10 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from matplotlib.figure import Figure
-
 from . import methods
 from .data.dataset import Dataset
 from .errors import ConfigError
-from .plots_style import LOOKS, SPARE, Look, above, lambda_name, name_of
+from .plots_style import LOOKS, SPARE, Look
 
 if TYPE_CHECKING:
     from .runs import Run
@@ -22,6 +20,7 @@ DATA_NAMES = {
     "sketchy": "Sketchy Ext.",
     "tuberlin": "TU-Berlin Ext.",
 }
+LAMBDA_NAMES = {"lambda_sake": "λ_SAKE", "lambda1": "λ₁", "lambda2": "λ₂"}
 
 
 def run_groups(runs: Sequence[Run]) -> dict[str, list[Run]]:
@@ -40,7 +39,7 @@ def run_groups(runs: Sequence[Run]) -> dict[str, list[Run]]:
     for e, mine in values.items():
         same = [v for o, v in values.items() if methods.label(o) == methods.label(e)]
         differ = [k for k, v in mine.items() if any(o[k] != v for o in same)]
-        labels[e] = ", ".join([name_of(methods.label(e)), *(_setting(k, mine[k]) for k in differ)])
+        labels[e] = ", ".join([methods.label(e), *(_setting(k, mine[k]) for k in differ)])
     return {labels[e]: members for e, members in groups.items()}
 
 
@@ -53,7 +52,7 @@ def looks_of(groups: Mapping[str, Sequence[Run]]) -> dict[str, Look]:
         look = LOOKS[kind]
         if look in looks.values():
             spare = free[(len(looks) - len(set(kinds))) % len(free)]
-            look = Look(look.color, spare.line, spare.marker, look.hatch)
+            look = Look(look.color, spare.dashes, spare.marker, look.hatch)
         looks[label] = look
     return looks
 
@@ -61,8 +60,8 @@ def looks_of(groups: Mapping[str, Sequence[Run]]) -> dict[str, Look]:
 def _setting(name: str, value: Any) -> str:
     if name == "dim":
         return f"{value}-d"
-    if name.startswith("lambda"):
-        return f"{lambda_name(name)} = {value:g}"
+    if name in LAMBDA_NAMES:
+        return f"{LAMBDA_NAMES[name]} = {value:g}"
     if name == "class_seed":
         return f"random split {value}"
     return str(value) if isinstance(value, str) else f"{name} = {value}"
@@ -83,13 +82,16 @@ def data_title(dataset: str, split: str) -> str:
     return name if split == "zeroshot" else f"{name}, {split}"
 
 
-def data_line(figure: Figure, runs: Sequence[Run]) -> None:
-    """Say above the axes what the numbers were measured on; the generated world is called generated."""
+def about(runs: Sequence[Run]) -> str:
+    """Data, methods and networks of runs in one line; the generated world is called generated."""
     names: dict[str, dict[str, None]] = {}  # each data set once, then its splits
     for run in runs:
         name, _, split = run_data(run).partition(", ")
         names.setdefault(name, {})[split] = None
-    above(figure, "; ".join(", ".join(filter(None, [name, *splits])) for name, splits in names.items()))
+    data = "; ".join(", ".join(filter(None, [name, *splits])) for name, splits in names.items())
+    kinds = dict.fromkeys(methods.label(run.experiment) for run in runs)
+    networks = dict.fromkeys(f"{run.experiment.backbone}, {run.experiment.dim}-d" for run in runs)
+    return f"{data}. {', '.join(kinds)} ({'; '.join(networks)})"
 
 
 def is_generated(dataset: Dataset) -> bool:

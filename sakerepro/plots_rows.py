@@ -1,88 +1,104 @@
-"""Figures of result rows: Table 1 as bars, Tables 2, 3 and 5 as curves, Figure 5. Rows come from ``sr.run_rows``."""
+"""Figures of result rows: Table 1 and the splits as bars, Tables 2, 3 and 5 as curves, Figure 5."""
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
-from typing import Any
 
 import numpy as np
 import pandas as pd
-from matplotlib.axes import Axes
+import seaborn
 from matplotlib.figure import Figure
-from matplotlib.lines import Line2D
+from scipy import stats
 
 from .comparison import metric_cells
 from .errors import ConfigError, near_misses
-from .measured import measured
-from .plots_labels import data_title
+from .plots_labels import LAMBDA_NAMES, data_title
 from .plots_style import (
     COLUMN,
+    HOLLOW,
     INK,
     LOOKS,
     PAGE,
     SPARE,
     Look,
-    above,
-    lambda_name,
+    draw_lines,
+    headline,
     legend_below,
-    legend_of,
-    name_of,
     new_figure,
     reading_axes,
     styled,
 )
-from .rows import OURS, paper_values, records
+from .rows import OURS, records
 from .tables_spec import DATASETS
 
-_HOLLOW: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 0.9, "zorder": 4}
-_LAMBDAS = (0.0, 0.1, 0.3, 1.0, 3.0)
+_CLAIMS = {
+    "table1": "Table 1. The paper's claim: SAKE retrieves better than every other system",
+    "table2": "Table 2. The paper's claim: longer codes retrieve better, and SAKE beats ZSH and ZSIH at every length",
+    "table3": "Table 3. The paper's claim: the semantics (λ₂) help beside the teacher (λ₁ = 1), most at λ₂ = 0.3",
+    "table5": "Table 5. The paper's claim: ZS-SBIR peaks at λ_SAKE = 1; photo retrieval rises, of classes inside the "
+    "original domain for longer",
+    "splits": "Section 4.2. The paper's claim: SAKE's gain is no matter of the split",
+}
 
 
 @styled
 def comparison_bars(
-    frame: pd.DataFrame, metric: str = "mAP@all", *, others: bool = True, setting: Mapping[str, float] | None = None,
-    convention: str = "standard",
+    frame: pd.DataFrame, metric: str = "mAP@all", *, item: str = "table1", others: bool = True,
+    setting: Mapping[str, float] | None = None, convention: str = "standard",
 ) -> Figure:
-    """Table 1 as bars: our means with their spread over seeds, the paper's numbers as hollow diamonds.
+    """Table 1 or the random splits as bars: our means, their spread over seeds, the paper's numbers as diamonds.
 
-    One panel per data set and split that was measured (all of the paper's, if nothing was).
+    One panel per data set and split that was measured (all of the paper's, if nothing was); its title says which data
+    the bars and which the diamonds are from.
 
     Args:
         frame: rows of one preset, as from :func:`sakerepro.run_rows`.
-        metric: ``"mAP@all"``, ``"P@100"``, ``"mAP@200"``, ``"P@200"`` or ``"P@25"``.
+        metric: ``"mAP@all"``, ``"P@100"``, ``"mAP@200"``, ``"P@200"`` or ``"P@25"``; the splits have the first alone.
+        item: ``"table1"`` or ``"splits"``.
         others: also show the nine other systems, by the paper's numbers.
         setting, convention: as in :func:`sakerepro.results.comparison`.
 
     Raises:
         ConfigError: for an unknown metric, mixed presets or ambiguous rows.
     """  # fmt: skip
-    cells = metric_cells("table1", metric, frame, setting, convention)
+    cells = metric_cells(item, metric, frame, setting, convention)
     cells = cells[cells["n"].gt(0) | cells["paper"].notna()]
-    panels = _panels(cells, frame, "table1", setting, convention)
-    shown = [panel for _, panel, _ in panels]
-    lines = _bar_lines(pd.concat(shown), others)
+    panels = _panels(cells)
+    lines = _bar_lines(pd.concat(panels.values()), others)
+    labels = [f"{method}, {representation}" for method, representation in lines]
     width = COLUMN if len(panels) == 1 else PAGE
-    figure, axes = new_figure(width, 0.85 + 0.15 * len(lines), 1, len(panels), sharex=True, sharey=True)
-    for axis, (title, panel, _) in zip(axes, panels, strict=True):
-        for place, (method, representation) in enumerate(lines):
-            for cell in records(panel[(panel["method"] == method) & (panel["representation"] == representation)]):
-                _bar(axis, place, cell)
-        breaks = [i for i in range(1, len(lines)) if _part(lines[i]) != _part(lines[i - 1])]
-        for line in breaks:
-            axis.axhline(line - 0.5, color="#bbbbbb", linewidth=0.5)
-        reading_axes(axis, metric, grid="x")
-        if others and panel["paper"].isna().all():
-            axis.text(0.02, 0.0, f"(the paper has no {metric} here)", fontsize="small", va="center",
-                      transform=axis.get_yaxis_transform())  # fmt: skip
-        axis.set_title(title)
-        axis.set_xlim(left=0)
-    axes[0].set_ylabel("method, features")
-    axes[0].set_yticks(range(len(lines)), [f"{name_of(m)}, {r}" for m, r in lines])
-    axes[0].set_ylim(len(lines) - 0.4, -0.6)
-    for axis in axes:
+    figure, axes = new_figure(width, max(1.9, 1.15 + 0.15 * len(lines)), 1, len(panels), sharex=True, sharey=True)
+    for axis, (title, panel) in zip(axes, panels.items(), strict=True):
+        panel = panel.assign(label=panel["method"] + ", " + panel["representation"])
+        panel = panel[panel["label"].isin(labels)]
+        panel["place"] = panel["label"].map(labels.index)
+        ours = panel[panel["n"].gt(0)]
+        methods = [m for m in OURS if m in set(ours["method"])]
+        if methods:
+            seaborn.barplot(
+                ours, x="ours", y="label", order=labels, hue="method", hue_order=methods, dodge=False, width=0.72,
+                palette={m: LOOKS[m].color for m in methods}, errorbar=None, saturation=1, legend=False, ax=axis,
+                edgecolor="white", linewidth=0,
+            )  # fmt: skip
+        for method, bars in zip(methods, axis.containers, strict=False):
+            for bar in bars:
+                bar.set_hatch(LOOKS[method].hatch)
+        if ours["n"].gt(1).any():
+            seeds = " or ".join(map(str, sorted(ours["n"][ours["n"] > 1].unique())))
+            axis.errorbar(ours["ours"], ours["place"], xerr=ours["std"], color=INK, fmt="none", elinewidth=0.9,
+                          label=f"ours, mean ± s.d. of {seeds} seeds")  # fmt: skip
+        axis.plot(panel["paper"], panel["place"], "D", color=INK, **HOLLOW, zorder=4, label="the paper's number")
+        for i in range(1, len(lines)):
+            if _part(lines[i]) != _part(lines[i - 1]):
+                axis.axhline(i - 0.5, color="#bbbbbb", linewidth=0.5)
+        reading_axes(axis, metric, "method, features" if axis is axes[0] else "", grid="x")
+        axis.set_title(title if panel["paper"].notna().any() else f"{title} (none for {metric})")
+        axis.set_yticks(range(len(lines)), labels)
+        axis.set_ylim(len(lines) - 0.4, -0.6)
         axis.tick_params(axis="y", length=0)
-    _bar_legend(figure, panels)
+    axes[0].set_xlim(left=0)
+    legend_below(figure)
+    headline(figure, _CLAIMS[item], _measured(frame, f"ZS-SBIR {metric}", "bars"))
     return figure
 
 
@@ -98,44 +114,30 @@ def _bar_lines(cells: pd.DataFrame, others: bool) -> list[tuple[str, str]]:
     return [*(p for p in pairs if p[0] not in OURS and others), *ours]
 
 
-def _bar(axis: Axes, place: int, cell: Mapping[str, float | str]) -> None:
-    method, n = str(cell["method"]), int(cell["n"])
-    if n:
-        look, mean = LOOKS[method], float(cell["ours"])
-        axis.barh(place, mean, 0.72, color=look.color, hatch=look.hatch, edgecolor="white", linewidth=0)
-        if n > 1:
-            axis.errorbar(mean, place, xerr=float(cell["std"]), color=INK, linewidth=0.9, capsize=2)
-    if not math.isnan(float(cell["paper"])):
-        axis.plot(float(cell["paper"]), place, "D", color=INK, markersize=4, **_HOLLOW)
-
-
-def _bar_legend(figure: Figure, panels: list[tuple[str, pd.DataFrame, bool]]) -> None:
-    cells = pd.concat([panel for _, panel, _ in panels])
-    marks = [Line2D([], [], marker="D", color=INK, linestyle="", markersize=4, label=_paper_label(panels), **_HOLLOW)]
-    if counts := sorted({int(n) for n in cells["n"] if n > 1}):
-        label = f"ours, mean ± s.d. of {' or '.join(map(str, counts))} seeds"
-        marks.append(Line2D([], [], color=INK, marker="|", linewidth=0.9, label=label))
-    legend_below(figure, marks, [str(mark.get_label()) for mark in marks])
-
-
-def _paper_label(panels: list[tuple[str, pd.DataFrame, bool]]) -> str:
-    return "the paper's number" + ("" if all(same for *_, same in panels) else " (other data)")
-
-
-def _panels(
-    cells: pd.DataFrame, frame: pd.DataFrame, item: str, setting: Mapping[str, float] | None, convention: str
-) -> list[tuple[str, pd.DataFrame, bool]]:  # fmt: skip
-    """(title, cells, whether the data are the paper's) of each data set that was measured; of all, if none was."""
-    ask = measured(frame, paper_values(item), setting=setting, convention=convention)
-    panels = []
-    for pair in dict.fromkeys(zip(cells["dataset"], cells["split"], strict=True)):
-        panel = cells[(cells["dataset"] == pair[0]) & (cells["split"] == pair[1])]
-        ours = ask.data.get(pair, pair)
-        if panel["n"].gt(0).any() or not cells["n"].gt(0).any():
-            same = ours == pair or not panel["n"].gt(0).any()
-            title = DATASETS[pair] if same else data_title(*ours)
-            panels.append((title, panel, same))
+def _panels(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
+    """Title to the cells of each data set that was measured; of all, if none was. Other data are told apart."""
+    panels = {}
+    for (dataset, split), panel in cells.groupby(["dataset", "split"], sort=False):
+        dataset, split = str(dataset), str(split)
+        run = panel[panel["n"] > 0]
+        if len(run) or not cells["n"].gt(0).any():
+            paper = DATASETS.get((dataset, split)) or data_title(dataset, split)
+            own = _ours_on(run)
+            same = own in ("", data_title(dataset, split))
+            panels[paper if same else f"ours: {own}\npaper: {paper}"] = panel
     return panels
+
+
+def _ours_on(cells: pd.DataFrame) -> str:
+    """What our numbers were measured on, in words; empty if there are none."""
+    places = cells["ours_on"][cells["n"] > 0].unique()
+    return ", ".join(data_title(*place.rsplit("/", 1)) for place in places)
+
+
+def _measured(frame: pd.DataFrame, what: str, marks: str) -> str:
+    """What is shown, the marks of our numbers, and the networks that they are of."""
+    networks = ", ".join(dict.fromkeys(frame["backbone"][frame["method"].isin(OURS)]))
+    return f"{what}. {f'Ours ({networks}): {marks}' if networks else 'Nothing run: the numbers of the paper alone'}"
 
 
 @styled
@@ -145,6 +147,8 @@ def bits_curve(
 ) -> Figure:
     """Table 2 as curves: accuracy over the length of the binary code, ours filled, the paper's hollow.
 
+    What was measured at one length alone, as the baselines, is a level line.
+
     Args:
         frame, metric, setting, convention: as in :func:`comparison_bars`; Table 2 has ``"mAP@all"`` alone.
 
@@ -153,14 +157,21 @@ def bits_curve(
     """  # fmt: skip
     cells = metric_cells("table2", metric, frame, setting, convention)
     cells = cells[cells["representation"].str.endswith("-bit")]
-    cells = cells.assign(bits=cells["representation"].str.removesuffix("-bit").astype(int)).sort_values("bits")
-    panels = _panels(cells, frame, "table2", setting, convention)
-    figure, axes = new_figure(COLUMN if len(panels) == 1 else 5.0, 2.5, 1, len(panels), sharey=True)
-    theirs = "paper" if all(same for *_, same in panels) else "paper (other data)"
-    for axis, (title, panel, _) in zip(axes, panels, strict=True):
-        for number, (method, curve) in enumerate(panel.groupby("method", sort=False)):
-            look = LOOKS.get(str(method), SPARE[3 + number % 3])
-            _curve(axis, curve, look, name_of(str(method)), theirs)
+    cells = cells.assign(bits=cells["representation"].str.removesuffix("-bit").astype(int))
+    panels = _panels(cells)
+    figure, axes = new_figure(COLUMN if len(panels) == 1 else PAGE * 0.75, 3.0, 1, len(panels), sharey=True)
+    methods = list(dict.fromkeys(cells["method"]))
+    looks = {m: LOOKS.get(m, SPARE[3 + i % 3]) for i, m in enumerate(methods)}
+    for axis, (title, panel) in zip(axes, panels.items(), strict=True):
+        lengths = panel[panel["n"] > 0].groupby("method")["bits"].nunique()
+        level = panel[panel["method"].map(lengths).eq(1) & panel["n"].gt(0)]
+        for kind, part in (("ours", panel.drop(level.index)), ("paper", panel)):
+            part = part.assign(line=part["method"] + f", {kind}")
+            draw_lines(axis, part, "bits", kind, "line", {f"{m}, {kind}": look for m, look in looks.items()},
+                       **({"std": "std"} if kind == "ours" else {"linewidth": 0.7, **HOLLOW}))  # fmt: skip
+        for cell in records(level):
+            look, name = looks[cell["method"]], f"{cell['method']}, ours ({cell['bits']} bits)"
+            axis.axhline(cell["ours"], color=look.color, linestyle=look.line, label=name)
         axis.set_xscale("log", base=2)
         bits = sorted(panel["bits"].unique())
         axis.set_xticks(bits, [str(b) for b in bits])
@@ -168,19 +179,9 @@ def bits_curve(
         axis.set_ylim(bottom=0)
         axis.set_title(title)
         reading_axes(axis, "code length (bits)", f"ZS-SBIR {metric}" if axis is axes[0] else "")
-    legend_of(figure, axes)
+    legend_below(figure)
+    headline(figure, _CLAIMS["table2"], _measured(frame, f"ZS-SBIR {metric}", "filled marks"))
     return figure
-
-
-def _curve(axis: Axes, curve: pd.DataFrame, look: Look, method: str, source: str) -> None:
-    """Our curve with its spread, and the paper's: hollow and thin."""
-    ours, theirs = curve[curve["n"] > 0], curve[curve["paper"].notna()]
-    if len(ours):
-        axis.errorbar(ours["bits"], ours["ours"], yerr=ours["std"].fillna(0), color=look.color, linestyle=look.line,
-                      marker=look.marker, capsize=2, elinewidth=0.8, label=f"{method}, ours")  # fmt: skip
-    if len(theirs):
-        axis.plot(theirs["bits"], theirs["paper"], color=look.color, linestyle=look.line, marker=look.marker,
-                  linewidth=0.7, label=f"{method}, {source}", **_HOLLOW)  # fmt: skip
 
 
 @styled
@@ -202,36 +203,30 @@ def lambda_curves(
     if x not in items:
         raise ConfigError(f"There is no curve over {x!r}. {near_misses(x, tuple(items))}")
     cells = metric_cells(items[x], metric, frame, setting, convention)
-    run = cells["n"].gt(0).any()
-    ask = measured(frame, paper_values(items[x]), varies=(x,) if x == "lambda_sake" else ("lambda1", x),
-                   setting=setting, convention=convention)  # fmt: skip
-    sides = [("paper", f"paper: {DATASETS['tuberlin', 'zeroshot']}")]
-    sides += [("ours", f"ours: {data_title(*ask.data['tuberlin', 'zeroshot'])}")] if run else []
-    figure, axes = new_figure(PAGE * 0.75 if run else COLUMN, 2.4, 1, len(sides))
-    by = ["task", "classes"] if x == "lambda_sake" else ["lambda1"]
-    for axis, (column, title) in zip(axes, sides, strict=True):
-        for look, (key, curve) in zip(SPARE, cells.groupby(by, sort=False), strict=False):
-            curve = curve[curve[column].notna()].sort_values(x)
-            spread = curve["std"].fillna(0) if column == "ours" else None
-            axis.errorbar(curve[x], curve[column], yerr=spread, color=look.color, linestyle=look.line,
-                          marker=look.marker, markerfacecolor="white" if column == "paper" else look.color,
-                          capsize=2, elinewidth=0.8, label=_series(by, key))  # fmt: skip
+    cells["line"] = [_series(x, cell) for cell in records(cells)]
+    looks = dict(zip(dict.fromkeys(cells["line"]), SPARE, strict=False))
+    titles = {"paper": f"paper: {DATASETS['tuberlin', 'zeroshot']}", "ours": f"ours: {_ours_on(cells)}"}
+    sides = ["paper", "ours"] if cells["n"].gt(0).any() else ["paper"]
+    figure, axes = new_figure(PAGE * 0.75 if len(sides) > 1 else COLUMN, 2.8, 1, len(sides))
+    for axis, side in zip(axes, sides, strict=True):
+        draw_lines(axis, cells, x, side, "line", looks, **({"std": "std"} if side == "ours" else HOLLOW))
         axis.set_xscale("symlog", linthresh=0.1, linscale=0.5)
-        axis.set_xticks(_LAMBDAS, [f"{v:g}" for v in _LAMBDAS])
+        values = sorted(cells[x].unique())
+        axis.set_xticks(values, [f"{v:g}" for v in values])
         axis.minorticks_off()
-        axis.set_xlim(-0.02, 4.2)
-        axis.set_title(title)
-        reading_axes(axis, f"{lambda_name(x)} (symmetric log scale)", metric)
-    legend_of(figure, axes[:1])
+        axis.set_xlim(-0.02, 1.4 * values[-1])
+        axis.set_title(titles[side])
+        reading_axes(axis, f"{LAMBDA_NAMES[x]} (symmetric log scale)", metric)
+    legend_below(figure)
+    headline(figure, _CLAIMS[items[x]], _measured(frame, metric, "filled marks"))
     return figure
 
 
-def _series(by: list[str], key: tuple[object, ...]) -> str:
-    if by == ["lambda1"]:
-        return f"{lambda_name('lambda1')} = {key[0]:g}"
-    task, classes = key
+def _series(x: str, cell: Mapping[str, object]) -> str:
+    if x == "lambda2":
+        return f"{LAMBDA_NAMES['lambda1']} = {cell['lambda1']:g}"
     where = {"all": "", "IN": ", classes inside the original domain", "non-IN": ", classes outside it"}
-    return f"{task}{where.get(str(classes), f', {classes}')}"
+    return f"{cell['task']}{where.get(str(cell['classes']), ', ' + str(cell['classes']))}"
 
 
 @styled
@@ -240,7 +235,7 @@ def gain_by_similarity(frame: pd.DataFrame, *, groups: tuple[str, ...] = ("low",
 
     As in appendix A.1, the classes of each held-out set are sorted by gain and divided into equal groups (the first
     get what does not divide). Each small mark is a class, each large one the mean over the held-out sets of a group's
-    mean; error bars are the standard deviation over the held-out sets, if there are several.
+    mean; error bars are its 95 % interval (Student's t over the held-out sets), if there are several sets.
 
     Args:
         frame: one row a class: ``split`` (the held-out set), ``class``, ``gain`` (SAKE's mAP@all minus L_B's), and
@@ -258,15 +253,30 @@ def gain_by_similarity(frame: pd.DataFrame, *, groups: tuple[str, ...] = ("low",
     if not shown:
         raise ConfigError("The frame has neither a column 'confidence' nor 'LCH'; give at least one of them.")
     grouped = gain_groups(frame, len(groups))
-    figure, axes = new_figure(COLUMN if len(shown) == 1 else PAGE * 0.75, 2.5, 1, len(shown))
+    codes, splits = pd.factorize(grouped["split"])
+    grouped["set"] = [f"classes of set {code + 1}" for code in codes]
+    grouped["place"] = grouped["group"] + 0.34 * (codes + 0.5) / len(splits) - 0.05  # right of the mean, a lane a set
+    looks: dict[str, Look] = dict(zip(grouped["set"].unique(), SPARE, strict=False))
+    mean = f"mean and its 95 % interval over {len(splits)} sets" if len(splits) > 1 else "mean"
+    figure, axes = new_figure(COLUMN if len(shown) == 1 else PAGE * 0.75, 2.9, 1, len(shown))
     for letter, axis, kind in zip("ab", axes, shown, strict=False):
-        _gain_panel(axis, grouped, kind, len(groups))
+        seaborn.scatterplot(
+            grouped, x="place", y=kind, hue="set", style="set", ax=axis, s=14, linewidth=0.3, legend="full",
+            palette={k: look.color for k, look in looks.items()}, markers={k: look.marker for k, look in looks.items()},
+        )  # fmt: skip
+        axis.legend().remove()
+        means = grouped.groupby(["group", "split"])[kind].mean().unstack()
+        half = means.sem(axis=1) * stats.t.ppf(0.975, len(splits) - 1) if len(splits) > 1 else None
+        axis.errorbar(np.arange(len(groups)) - 0.16, means.mean(axis=1), yerr=half, color=INK, fmt="o", markersize=5,
+                      capsize=3, elinewidth=1, zorder=5, label=mean)  # fmt: skip
+        axis.set_xlim(-0.5, len(groups) - 0.5)
         axis.set_xticks(range(len(groups)), groups)
         axis.set_title(f"({letter})" if len(shown) > 1 else "")
-        reading_axes(axis, "gain of SAKE over $L_B$ in mAP@all (group)", kinds[kind])
-    legend_of(figure, axes[:1])
-    if "dataset" in frame.columns:
-        above(figure, "; ".join(dict.fromkeys(data_title(name, "zeroshot") for name in frame["dataset"])))
+        reading_axes(axis, "classes by gain of SAKE over L_B in mAP@all", kinds[kind])
+    legend_below(figure)
+    names = dict.fromkeys(data_title(name, "zeroshot") for name in frame["dataset"]) if "dataset" in frame else ()
+    headline(figure, "Figure 5. The paper's claim: classes gain more that lie closer to the original domain",
+             ". ".join([*names, "SAKE against L_B, classes outside the original domain"]))  # fmt: skip
     return figure
 
 
@@ -280,18 +290,3 @@ def gain_groups(frame: pd.DataFrame, n: int = 3) -> pd.DataFrame:
         sizes = [len(chunk) for chunk in np.array_split(np.arange(len(part)), n)]
         parts.append(part.assign(group=np.repeat(np.arange(n), sizes)))
     return pd.concat(parts, ignore_index=True)
-
-
-def _gain_panel(axis: Axes, grouped: pd.DataFrame, kind: str, n: int) -> None:
-    splits = list(dict.fromkeys(grouped["split"]))
-    for number, (split, look) in enumerate(zip(splits, SPARE, strict=False)):
-        part = grouped[grouped["split"] == split]
-        aside = 0.34 * (number + 0.5) / len(splits) - 0.17 + 0.12  # to the right of the mean, a lane for each set
-        axis.plot(part["group"] + aside, part[kind], linestyle="", marker=look.marker, color=look.color, markersize=2.6,
-                  markerfacecolor="none", markeredgewidth=0.6, label=f"classes of set {number + 1}")  # fmt: skip
-    means = grouped.groupby(["group", "split"])[kind].mean().unstack()
-    spread = means.std(axis=1) if len(splits) > 1 else None
-    axis.errorbar(np.arange(n) - 0.16, means.mean(axis=1), yerr=spread, color=INK, marker="o", markersize=5,
-                  linewidth=1, capsize=3, zorder=5,
-                  label="mean" + (f" ± s.d. of {len(splits)} sets" if len(splits) > 1 else ""))  # fmt: skip
-    axis.set_xlim(-0.5, n - 0.5)

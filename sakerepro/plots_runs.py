@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import MaxNLocator
@@ -15,16 +16,16 @@ from . import methods
 from .errors import ConfigError, DataError
 from .experiment import Experiment
 from .plots_data import class_frame, precision_by_recall
-from .plots_labels import data_line, data_title, looks_of, run_groups
+from .plots_labels import about, data_title, looks_of, run_groups
 from .plots_style import (
     COLUMN,
+    HOLLOW,
     INK,
     LOOKS,
     PAGE,
-    Look,
-    above,
-    legend_of,
-    name_of,
+    draw_lines,
+    headline,
+    legend_below,
     new_figure,
     paler,
     reading_axes,
@@ -57,7 +58,8 @@ def training_curves(runs: Sequence[Run]) -> Figure:
     Raises:
         ConfigError: if no run has been trained for an epoch.
     """
-    return _over_epochs(runs, {**_LOSSES, **_TRACED}, reference=False)
+    claim = "Training: loss terms, accuracy and retrieval over the epochs (mean and range over the seeds)"
+    return _over_epochs(runs, {**_LOSSES, **_TRACED}, claim)
 
 
 @styled
@@ -70,14 +72,16 @@ def forgetting_curves(runs: Sequence[Run]) -> Figure:
     Raises:
         ConfigError: if no run was traced.
     """
-    return _over_epochs(runs, _TRACED, reference=True)
+    claim = "The paper's claim: L_B alone forgets what the pretrained network knew, SAKE keeps it"
+    return _over_epochs(runs, _TRACED, claim, reference=True)
 
 
-def _over_epochs(runs: Sequence[Run], wanted: Mapping[str, str], reference: bool) -> Figure:
+def _over_epochs(runs: Sequence[Run], wanted: Mapping[str, str], claim: str, reference: bool = False) -> Figure:
     groups = run_groups(runs)
     looks = looks_of(groups)
-    tables = {g: pd.concat(h) for g, members in groups.items() if (h := [f for r in members if len(f := r.history())])}
-    names = [n for n in wanted if any(n in t.columns for t in tables.values())]
+    tables = [run.history().assign(group=group) for group, members in groups.items() for run in members]
+    table = pd.concat([t for t in tables if len(t)] or tables)
+    names = [n for n in wanted if n in table.columns]
     if not names:
         raise ConfigError(
             f"None of these {len(runs)} runs has a history of {', '.join(wanted)}. Give trained runs"
@@ -85,21 +89,38 @@ def _over_epochs(runs: Sequence[Run], wanted: Mapping[str, str], reference: bool
         )
     columns = min(len(names), 3)
     rows = -(-len(names) // columns)
-    figure, axes = new_figure((COLUMN, 5.0, PAGE)[columns - 1], 0.3 + 1.75 * rows, rows, columns)
+    figure, axes = new_figure((COLUMN, 5.0, PAGE)[columns - 1], 0.6 + 1.75 * rows, rows, columns)
     for axis in axes[len(names) :]:
         axis.remove()
     for axis, name in zip(axes, names, strict=False):
-        for label, table in tables.items():
-            if name in table.columns:
-                _epoch_line(axis, table, name, looks[label], label, _start(groups, label, name) if reference else None)
-        _pretrained_line(axis, groups, looks, name)
+        lines = table.dropna(subset=[name])
+        if reference:
+            starts = {group: _start(groups, group, name) for group in lines["group"].unique()}
+            begin = pd.DataFrame([{"group": g, "epoch": 0, name: v} for g, v in starts.items() if v is not None])
+            lines = pd.concat([begin, lines], ignore_index=True)
+            _best_epochs(axis, lines[lines["epoch"] > 0], name)
+        draw_lines(axis, lines, "epoch", name, "group", looks, errorbar=("pi", 100), err_kws={"linewidth": 0},
+                   markevery=max(1, int(lines["epoch"].max()) // 10))  # fmt: skip
+        for group, members in groups.items():
+            untrained = methods.label(members[0].experiment) == "pretrained" and name in _TRACED
+            if untrained and (value := _measured(members, name)) is not None:
+                axis.axhline(value, color=looks[group].color, linestyle=looks[group].line, label=group)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         reading_axes(axis, "epoch", wanted[name])
         if name == "val_top1":
-            _without_validation(axis, [r for g, t in tables.items() if name not in t.columns for r in groups[g]])
-    legend_of(figure, axes[: len(names)])
-    data_line(figure, runs)
+            trained = {g for g, members in groups.items() if members[0].experiment.epochs}
+            _without_validation(axis, [r for g in trained - {*lines["group"]} for r in groups[g]])
+    legend_below(figure)
+    headline(figure, claim, about(runs))
     return figure
+
+
+def _best_epochs(axis: Axes, lines: pd.DataFrame, name: str) -> None:
+    """A ring around the best epoch of training of each group."""
+    means = lines.groupby(["group", "epoch"])[name].mean()
+    best = means.loc[means.groupby("group").idxmax()].reset_index()
+    axis.plot(best["epoch"], best[name], "o", color=INK, markersize=7.5, markerfacecolor="none", markeredgewidth=0.8,
+              clip_on=False, label="best epoch")  # fmt: skip
 
 
 def _without_validation(axis: Axes, runs: Sequence[Run]) -> None:
@@ -107,21 +128,6 @@ def _without_validation(axis: Axes, runs: Sequence[Run]) -> None:
     if splits := ", ".join(dict.fromkeys(run.experiment.split for run in runs)):
         text = f"no validation sketches: {splits}"
         axis.text(0.97, 0.04, text, transform=axis.transAxes, ha="right", fontsize="small", color=INK)
-
-
-def _epoch_line(axis: Axes, table: pd.DataFrame, name: str, look: Look, label: str, start: float | None) -> None:
-    by = table.dropna(subset=[name]).groupby("epoch")[name]
-    mean, low, high = by.mean(), by.min(), by.max()
-    if start is not None:
-        mean = pd.concat([pd.Series({0: start}), mean])
-    axis.plot(mean.index, mean, color=look.color, linestyle=look.line, marker=look.marker, markersize=2.8, label=label,
-              markevery=max(1, len(mean) // 10))  # fmt: skip
-    if (high > low).any():
-        axis.fill_between(low.index, low, high, color=look.color, alpha=0.18, linewidth=0)
-    if start is not None:
-        peak = 1 + int(np.argmax(mean.iloc[1:]))  # the best of training: epoch 0 is not
-        axis.plot(mean.index[peak], mean.iloc[peak], "o", color=INK, markersize=7.5, markerfacecolor="none",
-                  markeredgewidth=0.8, clip_on=False, gid=f"best of {label}", label="best epoch")  # fmt: skip
 
 
 def _measured(members: Sequence[Run], task: str) -> float | None:
@@ -147,14 +153,6 @@ def _start(groups: Groups, label: str, name: str) -> float | None:
     return None
 
 
-def _pretrained_line(axis: Axes, groups: Groups, looks: Mapping[str, Look], name: str) -> None:
-    for label, members in groups.items():
-        untrained = methods.label(members[0].experiment) == "pretrained"
-        value = _measured(members, name) if untrained and name in _TRACED else None
-        if value is not None:
-            axis.axhline(value, color=looks[label].color, linestyle=looks[label].line, label=label)
-
-
 @styled
 def precision_recall(runs: Sequence[Run]) -> Figure:
     """Mean precision over recall of ZS-SBIR (cosine, real-valued): plain at the left, interpolated at the right.
@@ -170,26 +168,24 @@ def precision_recall(runs: Sequence[Run]) -> Figure:
     """
     groups = run_groups(runs)
     looks = looks_of(groups)
-    figure, axes = new_figure(5.0, 2.5, 1, 2, sharey=True)
-    chance = []
-    for label, members in groups.items():
-        curves = []
+    curves, chance = [], []
+    for group, members in groups.items():
         for run in members:
             a = run.embeddings()
-            curves.append(precision_by_recall(a["query"], a["gallery"], a["query_labels"], a["gallery_labels"]))
+            curve = precision_by_recall(a["query"], a["gallery"], a["query_labels"], a["gallery_labels"])
+            both = dict(zip(("recall", "plain", "interpolated"), curve, strict=True))
+            curves.append(pd.DataFrame({"group": group, **both}))
             chance.append(np.mean([(a["gallery_labels"] == c).mean() for c in a["query_labels"]]))
-        recall, *both = np.mean(curves, axis=0)
-        for axis, precision in zip(axes, both, strict=True):
-            axis.plot(recall, precision, color=looks[label].color, linestyle=looks[label].line,
-                      marker=looks[label].marker, markevery=(5, 20), label=label)  # fmt: skip
-    for axis, title in zip(axes, ("plain", "interpolated"), strict=True):
+    figure, axes = new_figure(5.0, 2.8, 1, 2, sharey=True)
+    for axis, kind in zip(axes, ("plain", "interpolated"), strict=True):
+        draw_lines(axis, pd.concat(curves), "recall", kind, "group", looks, markevery=(5, 20))
         axis.axhline(float(np.mean(chance)), color=INK, linewidth=0.5, label="random order")
-        axis.set_title(title)
+        axis.set_title(kind)
         axis.set_xlim(0, 1)
         axis.set_ylim(0, 1)
         reading_axes(axis, "recall", "mean precision" if axis is axes[0] else "")
-    legend_of(figure, axes[:1])
-    data_line(figure, runs)
+    legend_below(figure)
+    headline(figure, "Precision by recall in ZS-SBIR: the higher, the better", about(runs))
     return figure
 
 
@@ -210,29 +206,28 @@ def per_class_bars(run: Run, other: Run | None = None, *, k: int = 10) -> tuple[
         ConfigError: if ``other`` was measured on other queries.
     """
     frame = class_frame(run, other, k)
-    place = np.arange(len(frame))
-    name = methods.label(run.experiment)
-    look = LOOKS[name]
-    figure, (axis,) = new_figure(COLUMN, max(2.9, 0.75 + 0.135 * len(frame)))  # the right name is 2 in long
-    axis.barh(place, frame["ap"], 0.72, color=paler(look.color, 0.45), label=f"{name_of(name)}, mean")
-    axis.hlines(place, frame["low"], frame["high"], color=INK, linewidth=0.8, label="quartiles of its queries")
+    mine = methods.label(run.experiment)
+    shares = zip(frame["taken_for"], frame["taken_share"], strict=True)
+    taken = [f"{wrong}, {share:.0%}" if wrong else "-" for wrong, share in shares]
+    room = sum(max(text_width(name, 6.5) for name in names) for names in (frame["class"], taken))
+    figure, (axis,) = new_figure(max(COLUMN, room + 2.0), max(3.2, 1.05 + 0.135 * len(frame)))  # a name is 2 in long
+    seaborn.barplot(frame, x="ap", y="class", color=paler(LOOKS[mine].color, 0.45), width=0.72, errorbar=None,
+                    saturation=1, ax=axis, label=f"{mine}, mean", legend=False)  # fmt: skip
+    axis.hlines(frame.index, frame["low"], frame["high"], color=INK, linewidth=0.8, label="quartiles of its queries")
     if other:
-        axis.plot(frame["other_ap"], place, "D", color=INK, markerfacecolor="white", markersize=3.5,
-                  markeredgewidth=0.8, label=f"{name_of(methods.label(other.experiment))}, mean")  # fmt: skip
-    axis.set_yticks(place, [name.replace("_", " ") for name in frame["class"]])
+        theirs = f"{methods.label(other.experiment)}, mean"
+        axis.plot(frame["other_ap"], frame.index, "D", color=INK, markersize=3.5, label=theirs, **HOLLOW)
     axis.set_ylim(len(frame) - 0.4, -0.6)
     axis.set_xlim(left=0)
     axis.tick_params(axis="y", length=0)
     reading_axes(axis, "average precision (ZS-SBIR)", "unseen class", grid="x")
     right = axis.secondary_yaxis("right")
-    shares = zip(frame["taken_for"].str.replace("_", " "), frame["taken_share"], strict=True)
-    taken = [f"{wrong}, {share:.0%}" if wrong else "-" for wrong, share in shares]
-    right.set_yticks(place, taken)
+    right.set_yticks(frame.index, taken)
     right.tick_params(axis="y", length=0)
     right.spines["right"].set_visible(False)
     right.set_ylabel(f"most frequent wrong class, share of top {k}")
-    legend_of(figure, [axis])
-    data_line(figure, [run])
+    legend_below(figure)
+    headline(figure, "How well each unseen class is found", about([run, other] if other else [run]))
     return figure, frame
 
 
@@ -264,18 +259,21 @@ def semantic_heatmap(
     for row in rows:
         order = np.argsort(-similarity[row], kind="stable")
         columns += [int(c) for c in order if c not in columns][:1]
-    left, below = [seen[r] for r in rows], [original_names[c].split(",")[0] for c in columns]
-    left, below = ([name.replace("_", " ") for name in names] for names in (left, below))
-    cell, room = 0.165, [max(text_width(name, 6.5) for name in names) for names in (left, below)]
-    figure, (axis,) = new_figure(0.95 + room[0] + cell * len(columns), 0.42 + room[1] + cell * len(rows))
-    image = axis.imshow(similarity[rows][:, columns], cmap="Blues", vmin=0, vmax=max(1e-9, similarity.max()))
-    axis.set_yticks(range(len(rows)), left)
-    axis.set_xticks(range(len(columns)), below, rotation=90)
-    axis.tick_params(length=0)
-    reading_axes(axis, "original class", "seen class", grid="")
-    figure.colorbar(image, ax=axis, label=label, shrink=min(1.0, 8 / len(rows)), aspect=12, pad=0.02)
-    if data:
-        above(figure, data_title(data, "zeroshot"))
+    shown = pd.DataFrame(
+        similarity[rows][:, columns],
+        pd.Index([seen[r] for r in rows], name="seen class"),
+        pd.Index([original_names[c].split(",")[0] for c in columns], name="original class"),
+    )
+    cell, left, below = 0.165, *(max(text_width(name, 6.5) for name in names) for names in (shown.index, shown.columns))
+    width, height = max(COLUMN, 1.3 + left + cell * len(columns)), 0.9 + below + cell * len(rows)
+    figure, (axis,) = new_figure(width, height, layout="compressed")
+    bar = {"label": label, "shrink": min(1.0, 12 / len(rows)), "aspect": 12, "pad": 0.02}
+    seaborn.heatmap(shown, cmap="Blues", vmin=0, vmax=max(1e-9, similarity.max()), square=True, xticklabels=True,
+                    yticklabels=True, ax=axis, cbar_kws=bar)  # fmt: skip
+    axis.tick_params(axis="x", length=0, rotation=90)
+    axis.tick_params(axis="y", length=0, rotation=0)
+    headline(figure, "Semantic matrix A: seen classes and their relatives in the original domain",
+             data_title(data, "zeroshot") if data else f"{len(seen)} seen classes")  # fmt: skip
     return figure
 
 

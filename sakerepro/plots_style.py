@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -19,32 +19,23 @@ import matplotlib
 import matplotlib.colors
 import matplotlib.style
 import numpy as np
+import pandas as pd
+import seaborn
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.font_manager import FontProperties
 from matplotlib.textpath import TextPath
 
 from . import paths
 from .errors import ConfigError
 from .files import write_whole
 
+STYLE = paths.package_data("sakerepro.mplstyle")
+_FIXED = {"text.parse_math": False, "svg.hashsalt": "sakerepro"}  # names may hold dollars; the same bytes twice
 COLUMN, PAGE = 3.3, 7.0  # inches
 DPI = 200
-FONT = "DejaVu Sans"  # ships with matplotlib: the same letters on every machine
-INK, PALE = "#222222", "#d9d9d9"
-RIGHT, WRONG = "#009e73", "#d55e00"
-PALETTE = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9", "#000000")  # no yellow: too pale on white
-MARKERS = ("o", "s", "^", "D", "v", "P", "X")
-_RC: Any = {
-    "font.family": FONT, "font.size": 7, "axes.titlesize": 7.5, "axes.labelsize": 7, "legend.fontsize": 6.5,
-    "xtick.labelsize": 6.5, "ytick.labelsize": 6.5, "axes.titlelocation": "left", "axes.titlepad": 4,
-    "text.color": INK, "axes.labelcolor": INK, "axes.edgecolor": INK, "xtick.color": INK, "ytick.color": INK,
-    "axes.spines.top": False, "axes.spines.right": False, "axes.linewidth": 0.6, "axes.axisbelow": True,
-    "xtick.major.width": 0.6, "ytick.major.width": 0.6, "xtick.major.size": 2.5, "ytick.major.size": 2.5,
-    "grid.color": "#e3e3e3", "grid.linewidth": 0.5, "lines.linewidth": 1.2, "lines.markersize": 3.5,
-    "hatch.linewidth": 0.6, "legend.frameon": False, "legend.handlelength": 2.6, "legend.borderaxespad": 0.2,
-    "figure.dpi": 150, "savefig.dpi": DPI, "svg.hashsalt": "sakerepro", "svg.fonttype": "path",
-    "figure.constrained_layout.w_pad": 0.03, "figure.constrained_layout.h_pad": 0.03,
-}  # fmt: skip
+INK = "#222222"
+HOLLOW: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 0.9}
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -55,29 +46,37 @@ class Look:
     """How one method or class of things is drawn, in colour and in grey."""
 
     color: str
-    line: Any
+    dashes: Any  # lengths of strokes and gaps, "" for a solid line
     marker: str
     hatch: str = ""
 
+    @property
+    def line(self) -> Any:
+        """The dashes as a line style of matplotlib."""
+        return (0, self.dashes) if self.dashes else "-"
+
 
 LOOKS = {
-    "pretrained": Look("#a0a0a0", (0, (1, 1.2)), "^", ""),
-    "L_B": Look("#e69f00", (0, (4, 1.5)), "s", "//////"),
-    "L_B + L_T": Look("#009e73", (0, (4, 1.2, 1, 1.2)), "D", "xxxx"),
-    "SAKE": Look("#0072b2", "-", "o", ""),
+    "pretrained": Look("#a0a0a0", (1, 1.2), "^"),
+    "L_B": Look("C4", (4, 1.5), "s", "//////"),
+    "L_B + L_T": Look("C2", (4, 1.2, 1, 1.2), "D", "xxxx"),
+    "SAKE": Look("C0", "", "o"),
 }
 SPARE = (
-    Look("#0072b2", "-", "o"), Look("#d55e00", (0, (4, 1.5)), "s"), Look("#009e73", (0, (4, 1.2, 1, 1.2)), "D"),
-    Look("#000000", (0, (1, 1.2)), "^"), Look("#cc79a7", (0, (7, 2)), "v"), Look("#e69f00", (0, (2, 1)), "P"),
-    Look("#56b4e9", (0, (5, 1, 1, 1, 1, 1)), "X"),
-)  # fmt: skip
-METHOD_NAMES = {"L_B": "$L_B$", "L_B + L_T": "$L_B + L_T$"}
+    Look("C0", "", "o"),
+    Look("C1", (4, 1.5), "s"),
+    Look("C2", (4, 1.2, 1, 1.2), "D"),
+    Look("C6", (1, 1.2), "^"),
+    Look("C3", (7, 2), "v"),
+    Look("C4", (2, 1), "P"),
+    Look("C5", (5, 1, 1, 1, 1, 1), "X"),
+)
 
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
     """The project's matplotlib settings, whatever the user's own are; restored afterwards."""
-    with matplotlib.style.context("default"), matplotlib.rc_context(_RC):
+    with matplotlib.style.context(["default", STYLE, _FIXED]):
         yield
 
 
@@ -163,51 +162,61 @@ def save(figure: Figure, path: Path | str) -> list[Path]:
 
 
 def new_figure(
-    width: float, height: float, rows: int = 1, columns: int = 1, **kwargs: Any
+    width: float, height: float, rows: int = 1, columns: int = 1, layout: Any = "constrained", **kwargs: Any
 ) -> tuple[Picture, list[Axes]]:
-    """A figure of this many inches and its axes, row by row; no axes for ``rows = 0``."""
-    figure = Picture(figsize=(width, height), layout="constrained" if rows else None)
-    if not rows:
-        return figure, []
+    """A figure of this many inches and its axes, row by row."""
+    figure = Picture(figsize=(width, height), layout=layout)
     return figure, list(figure.subplots(rows, columns, squeeze=False, **kwargs).flat)
 
 
-def legend_below(figure: Figure, handles: Sequence[Any], labels: Sequence[str]) -> None:
-    """A legend under the axes, each label once, in as many columns as fit the width of the figure."""
-    known = dict(zip(reversed(labels), reversed(handles), strict=True))
-    known = {label: known[label] for label in dict.fromkeys(labels)}
-    size = float(_RC["legend.fontsize"])
-    entry = max((text_width(label, size) for label in known), default=0) + (2.6 + 0.8 + 2.0) * size / 72
-    columns = max(1, min(len(known), int((figure.get_figwidth() + 1.0 * size / 72) / entry)))
-    figure.legend(list(known.values()), list(known), loc="outside lower left", ncols=columns)
+def headline(figure: Figure, claim: str, about: str) -> None:
+    """The title: what the figure shows or what is claimed, and below it the data and the method."""
+    figure.suptitle(f"{claim}\n{about}", x=0.01, ha="left", wrap=True)
 
 
-def legend_of(figure: Figure, axes: Sequence[Axes]) -> None:
-    """:func:`legend_below` of all that is labelled in the axes."""
-    pairs = [pair for axis in axes for pair in zip(*axis.get_legend_handles_labels(), strict=True)]
-    legend_below(figure, [handle for handle, _ in pairs], [label for _, label in pairs])
+def legend_below(figure: Figure) -> None:
+    """A legend under the axes of all that is labelled in them, each label once, in as many columns as fit."""
+    pairs = [pair for axis in figure.axes for pair in zip(*axis.get_legend_handles_labels(), strict=True)]
+    handles = {label: handle for handle, label in reversed(pairs)}
+    labels = list(dict.fromkeys(label for _, label in pairs))
+    size = FontProperties(size=matplotlib.rcParams["legend.fontsize"]).get_size_in_points()
+    entry = max(text_width(label, size) for label in labels) + 5.4 * size / 72  # the handle and two gaps
+    columns = max(1, int((figure.get_figwidth() + size / 72) / entry))
+    figure.legend([handles[k] for k in labels], labels, loc="outside lower left", ncols=min(len(labels), columns))
 
 
-def above(figure: Figure, text: str) -> None:
-    """A quiet line at the top left."""
-    figure.suptitle(text, x=0.01, ha="left", fontsize=6.5, color="#666666")
+def draw_lines(
+    axis: Axes, data: pd.DataFrame, x: str, y: str, by: str, looks: Mapping[str, Look], *,
+    std: str = "", errorbar: Any = None, **kwargs: Any,
+) -> None:  # fmt: skip
+    """One line for each value of a column, means over rows of one ``x``.
 
-
-def name_of(method: str) -> str:
-    """A method's name as a label."""
-    return METHOD_NAMES.get(method, method)
-
-
-def lambda_name(name: str) -> str:
-    """``lambda_sake`` as a mathematical label."""
-    return {"lambda_sake": r"$\lambda_\mathrm{SAKE}$", "lambda1": r"$\lambda_1$", "lambda2": r"$\lambda_2$"}[name]
+    Args:
+        data: the rows; those without ``y`` are left out.
+        by: the column that tells lines apart, the keys of ``looks``; a line's legend is its value.
+        std: the column that holds half the length of an error bar; empty for none.
+        errorbar, kwargs: as in ``seaborn.lineplot``.
+    """
+    data = data[data[y].notna()]
+    looks = {label: look for label, look in looks.items() if (data[by] == label).any()}
+    if not (order := list(looks)):
+        return
+    seaborn.lineplot(
+        data, x=x, y=y, hue=by, style=by, hue_order=order, style_order=order, ax=axis, errorbar=errorbar, legend=False,
+        palette={k: look.color for k, look in looks.items()}, markers={k: look.marker for k, look in looks.items()},
+        dashes={k: look.dashes for k, look in looks.items()}, **{"markeredgecolor": None, **kwargs},
+    )  # fmt: skip
+    for label, line in zip(order, axis.lines[-len(order) :], strict=True):
+        line.set_label(label)
+        if std:
+            mine = data[data[by] == label]
+            axis.errorbar(mine[x], mine[y], mine[std], color=looks[label].color, fmt="none", elinewidth=0.8)
 
 
 def text_width(text: str, size: float) -> float:
-    """Width in inches of a text in ``FONT`` at ``size`` points."""
-    from matplotlib.font_manager import FontProperties
-
-    return float(TextPath((0, 0), text, size=size, prop=FontProperties(family=FONT)).get_extents().width) / 72
+    """Width in inches of a text at ``size`` points, dollars and all."""
+    with style():
+        return float(TextPath((0, 0), text, size=size, prop=FontProperties()).get_extents().width) / 72
 
 
 def fitted(text: str, width: float, size: float, least: float = 4.5) -> tuple[str, float]:

@@ -19,8 +19,8 @@ from . import methods
 from .drawing import Stroke, example_strokes, render
 from .errors import ConfigError, SakeError, near_misses
 from .methods import preset as preset_experiment
-from .plots_labels import data_line, is_generated, run_data
-from .plots_style import PAGE, Picture, fitted, new_figure, style
+from .plots_labels import about, is_generated, run_data
+from .plots_style import PAGE, Picture, fitted, headline, new_figure, style
 from .retriever import REAL, Retriever
 from .runs import Run, find, named_run
 from .runs import run as find_or_make
@@ -140,10 +140,10 @@ class DrawAndRetrieve(ipywidgets.VBox):
     def titles(self) -> list[str]:
         """What each strip of photos is: method and representation."""
         runs, kind = [r.run for r in self.retrievers], self.representation.value
-        methods = [methods.label(run.experiment) for run in runs]
+        labels = [methods.label(run.experiment) for run in runs]
         titles = []
-        for run, method in zip(runs, methods, strict=True):
-            name = method if methods.count(method) == 1 else f"{method} {run.id.rpartition('-')[2]}"
+        for run, method in zip(runs, labels, strict=True):
+            name = method if labels.count(method) == 1 else f"{method} {run.id.rpartition('-')[2]}"
             titles.append(f"{name}, {run.experiment.dim}-d real-valued" if kind == REAL else f"{name}, {kind} codes")
         return titles
 
@@ -188,7 +188,7 @@ class DrawAndRetrieve(ipywidgets.VBox):
                 line[0].set_title(title, loc="left").set_in_layout(False)  # it may be wider than its column
                 for axis, photo in zip(line[1:], frame.to_dict("records"), strict=False):
                     _tile(axis, photo, retriever.photos.take([photo["photo"]])[0] if images else None, width)
-            data_line(figure, [r.run for r in self.retrievers])
+            headline(figure, "A drawing and its nearest photos", about([r.run for r in self.retrievers]))
         return figure
 
     def __repr__(self) -> str:

@@ -1,6 +1,7 @@
 """Figures: what they show against independent counts, named axes, the same bytes twice, no real images published."""
 
 import importlib
+import io
 import json
 import sys
 from dataclasses import dataclass
@@ -10,6 +11,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from matplotlib.figure import Figure
+from matplotlib.text import Text
+from scipy import stats
 from sklearn.metrics import average_precision_score, precision_recall_curve
 
 from sakerepro import plots
@@ -24,6 +27,7 @@ from sakerepro.plots_style import fitted, text_width
 from sakerepro.results import Row, paper_values, rows_frame
 from sakerepro.runs import Run
 
+SETS = ("train_sketch", "val_sketch", "train_photo", "query", "gallery")
 UNSEEN = ("horse", "giraffe", "owl", "swan", "dolphin")
 
 
@@ -99,8 +103,10 @@ def naive_ap(run):
 
 
 def named(figure):
-    """Every axes that shows data has both axes named."""
+    """Every axes that shows data has both axes named, and the figure says in its title what it shows and of what."""
     figure.draw_without_rendering()
+    claim, about = figure.get_suptitle().split("\n")
+    assert claim and about
     shown = [a for a in figure.axes if a.get_visible() and (a.lines or a.collections or a.patches or a.images)]
     assert shown
     # panels that share an axis name it once
@@ -252,7 +258,8 @@ def test_the_marks_of_the_grid_match_the_ranks(make_run, cases):
         assert photo == np.argsort(-scores[query])[int(rank) - 1]
         assert verdict == ("right" if gallery[photo] == labels[query] else "wrong")
         assert [t.get_text() for t in axes.texts] == ["✓" if verdict == "right" else "✗"]
-        assert (axes.patches[0].get_linestyle() in ("-", "solid")) == (verdict == "right")  # not by colour alone
+        assert (axes.spines["left"].get_linestyle() in ("-", "solid")) == (verdict == "right")  # not by colour alone
+        assert axes.get_xlabel() == ("" if verdict == "right" else UNSEEN[gallery[photo]])
         np.testing.assert_array_equal(axes.images[0].get_array(), run.data.gallery.take([photo])[0])
     chosen = list(dict.fromkeys(queries))
     assert len({labels[q] for q in chosen}) == 4
@@ -260,8 +267,6 @@ def test_the_marks_of_the_grid_match_the_ranks(make_run, cases):
         assert chosen[0] == ap.argmin()
     if cases == "good":
         assert chosen[0] == ap.argmax()
-    wrong = sum(a.get_gid().endswith("wrong") for a in tiles)
-    assert len([t for t in figure.texts if t.get_text() in UNSEEN]) == wrong  # their class below, nothing else
 
 
 def test_tiles_instead_of_pictures(make_run):
@@ -305,6 +310,23 @@ def test_the_generated_world_may_be_published(make_run, places):
     assert any(a.images for a in plots.world_sheet(run.data).axes)
 
 
+def test_names_of_classes_are_text_in_every_figure(make_run):
+    names = ("us$ and au$ notes", "a_b", "a|b", "<b>$x^2$</b>", "r\\$d$")
+    data = make_data(np.random.default_rng(0))
+    data = Dataset(data.name, data.split, data.seen, names, *(getattr(data, s) for s in SETS), "f")
+    run = make_run(data=data)
+    matrix = plots.semantic_heatmap(np.eye(5), names, names)
+    bars, _ = plots.per_class_bars(run)
+    for figure in (bars, matrix, plots.tsne_map(run), plots.world_sheet(data, images=True),
+                   plots.retrieval_grid(run, 5, 3, cases="good", images=True)):  # fmt: skip
+        figure.draw_without_rendering()
+        texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text()]
+        assert not any(t.get_parse_math() for t in texts)
+        for name in names:
+            assert any(t.get_text() == name or t.get_text().startswith(f"{name}, ") for t in texts), name
+    assert text_width("$$$$", 6) == pytest.approx(2 * text_width("$$", 6), rel=0.2)
+
+
 def test_world_sheet_shows_the_first_image_of_each_class():
     data = make_data(np.random.default_rng(0))
     figure = plots.world_sheet(data, n=3)
@@ -324,7 +346,7 @@ def test_training_curves_show_the_history(make_run):
                           "ZS-PBIR mAP@all"]  # fmt: skip
     lines = {line.get_label(): line for line in axes["ZS-SBIR mAP@all"].lines}
     np.testing.assert_allclose(lines["SAKE"].get_ydata(), [0.25, 0.4, 0.4])  # mean of two seeds
-    np.testing.assert_allclose(lines["$L_B$"].get_ydata(), [0.4, 0.2, 0.1])
+    np.testing.assert_allclose(lines["L_B"].get_ydata(), [0.4, 0.2, 0.1])
     np.testing.assert_allclose(lines["pretrained"].get_ydata(), 0.1)
     assert len({(str(line._dash_pattern), line.get_marker()) for line in lines.values()}) == 3
     with pytest.raises(ConfigError, match="history"):
@@ -336,9 +358,9 @@ def test_training_curves_show_the_history(make_run):
 def test_forgetting_curves_start_at_the_pretrained_network_and_mark_the_best_epoch(make_run):
     runs = [make_run(epochs=0), make_run(lambda_sake=0.0, history=epochs(0.4, 0.2, 0.1))]
     (axis, _) = named(plots.forgetting_curves(runs))
-    line = next(line for line in axis.lines if line.get_label() == "$L_B$")
+    line = next(line for line in axis.lines if line.get_label() == "L_B")
     np.testing.assert_allclose(line.get_xydata(), [[0, 0.1], [1, 0.4], [2, 0.2], [3, 0.1]])
-    ring = next(line for line in axis.lines if line.get_gid() == "best of $L_B$")
+    ring = next(line for line in axis.lines if line.get_label() == "best epoch")
     np.testing.assert_allclose(ring.get_xydata(), [[1, 0.4]])
     with pytest.raises(ConfigError, match="trace=True"):
         plots.forgetting_curves(runs[:1])
@@ -347,17 +369,17 @@ def test_forgetting_curves_start_at_the_pretrained_network_and_mark_the_best_epo
 def test_groups_are_runs_that_differ_by_seed_only(make_run):
     runs = [make_run(seed=s, dim=d) for s in (0, 1) for d in (32, 64)] + [make_run(lambda_sake=0.0)]
     groups = run_groups(runs)
-    assert {label: len(members) for label, members in groups.items()} == {"SAKE, 32-d": 2, "SAKE, 64-d": 2, "$L_B$": 1}
+    assert {label: len(members) for label, members in groups.items()} == {"SAKE, 32-d": 2, "SAKE, 64-d": 2, "L_B": 1}
     looks = looks_of(groups)
     assert len({look.marker for look in looks.values()}) == len({str(look.line) for look in looks.values()}) == 3
-    assert looks["SAKE, 32-d"].color == looks["SAKE, 64-d"].color != looks["$L_B$"].color  # a colour is a method
+    assert looks["SAKE, 32-d"].color == looks["SAKE, 64-d"].color != looks["L_B"].color  # a colour is a method
 
 
 def test_the_data_are_named_once_and_a_random_split_is_no_official_one(make_run):
     at = {"dataset": "sketchy-125x25", "split": "zeroshot1", "random_unseen": 25}
     runs = [make_run(history=epochs(0.4, 0.2), class_seed=i, **at) for i in (0, 1)]
-    texts = [t.get_text() for t in plots.training_curves(runs).texts]
-    assert "Sketchy subset, random split 0, random split 1" in texts
+    title = plots.training_curves(runs).get_suptitle()
+    assert title.endswith("\nSketchy subset, random split 0, random split 1. SAKE (cse_resnet_mini, 64-d)")
 
 
 def test_a_split_without_validation_sketches_is_named_where_its_line_is_missing(make_run):
@@ -393,18 +415,19 @@ def test_per_class_bars_are_sorted_and_linked_to_the_failure_cases(make_run):
 def test_tsne_map_shows_every_point_once_and_pale_photos_behind_sketches(make_run):
     run = make_run()
     photo, sketch = named(plots.tsne_map(run))
-    for axis, kind, per_class in ((photo, "points", 7), (sketch, "pale", 7), (sketch, "points", 3)):
-        dots = {c.get_gid(): c for c in axis.collections}
-        assert [len(dots[f"{kind} class {i}"].get_offsets()) for i in range(5)] == [per_class] * 5
+    (dots,), (behind, front) = photo.collections, sketch.collections
+    places, asked = np.repeat(np.arange(5), 7), np.repeat(np.arange(5), 3)
+    assert len(dots.get_offsets()) == len(behind.get_offsets()) == 35 and len(front.get_offsets()) == 15
     for label in range(5):
-        dark, pale = (next(c for c in sketch.collections if c.get_gid() == f"{kind} class {label}")
-                      for kind in ("points", "pale"))  # fmt: skip
-        assert pale.get_facecolor()[0, :3].mean() > dark.get_facecolor()[0, :3].mean() + 0.2
-    behind = [next(c for c in axis.collections if c.get_gid() == f"{kind} class 2").get_offsets()
-              for axis, kind in ((photo, "points"), (sketch, "pale"))]  # fmt: skip
-    np.testing.assert_array_equal(*behind)  # one joint embedding
+        dark, pale = front.get_facecolors()[asked == label, :3], behind.get_facecolors()[places == label, :3]
+        assert (dark == dark[0]).all() and (pale == pale[0]).all()
+        assert pale.mean() > dark.mean() + 0.2
+        np.testing.assert_allclose(dots.get_facecolors()[places == label, :3], np.tile(dark[0], (7, 1)))
+    np.testing.assert_array_equal(dots.get_offsets(), behind.get_offsets())  # one joint embedding
     assert sorted(t.get_text() for t in sketch.texts) == sorted(UNSEEN)
-    assert len(plots.tsne_pair(run, make_run(lambda_sake=0.0)).axes) == 4
+    assert len(plots.tsne_map(run, make_run(lambda_sake=0.0)).axes) == 4
+    with pytest.raises(ConfigError, match="no run"):
+        plots.tsne_map()
 
 
 def test_names_on_the_map_do_not_lie_over_each_other(make_run):
@@ -413,8 +436,7 @@ def test_names_on_the_map_do_not_lie_over_each_other(make_run):
     for axis in figure.axes:
         boxes = [t.get_window_extent() for t in axis.texts]
         for i, a in enumerate(boxes):
-            assert all(not (abs(a.x0 + a.x1 - b.x0 - b.x1) < 1.9 * min(a.width, b.width)
-                            and abs(a.y0 + a.y1 - b.y0 - b.y1) < 1.2 * a.height) for b in boxes[:i])  # fmt: skip
+            assert not any(a.overlaps(b) for b in boxes[:i])
 
 
 def test_semantic_heatmap_pairs_each_seen_class_with_its_closest():
@@ -427,9 +449,9 @@ def test_semantic_heatmap_pairs_each_seen_class_with_its_closest():
     rows = [int(t.get_text().split()[1]) for t in axis.get_yticklabels()]
     columns = [int(t.get_text().split()[1]) for t in axis.get_xticklabels()]
     assert sorted(rows) == list(range(9)) and columns == best[rows].tolist()
-    np.testing.assert_allclose(axis.images[0].get_array(), similarity[np.ix_(rows, columns)])
+    np.testing.assert_allclose(axis.collections[0].get_array(), similarity[np.ix_(rows, columns)])
     small = named(plots.semantic_heatmap(similarity, list("abcdefghi"), names, top=4))[0]
-    assert small.images[0].get_array().shape == (4, 4)
+    assert small.collections[0].get_array().shape == (4, 4)
     with pytest.raises(DataError, match="40 original"):
         plots.semantic_heatmap(similarity.T, list("abcdefghi"), names)
 
@@ -449,25 +471,26 @@ def rows(*values, **changes):
 def test_comparison_bars_show_means_spread_and_the_papers_numbers():
     frame = rows_frame([*rows(0.3, 0.5), *rows(0.2, method="L_B"), *rows(0.1, representation="64-bit")])
     (axis,) = named(plots.comparison_bars(frame))
-    assert axis.get_title(loc="left") == "generated mini world"
+    assert axis.get_title(loc="left") == "ours: generated mini world\npaper: TU-Berlin Ext."
     names = [t.get_text() for t in axis.get_yticklabels()]
     bars = {names[round(b.get_y() + b.get_height() / 2)]: b.get_width() for b in axis.patches}
-    assert bars == pytest.approx({"$L_B$, 64-d": 0.2, "SAKE, 64-d": 0.4, "SAKE, 64-bit": 0.1})
-    marks = {names[int(line.get_ydata()[0])]: line.get_xdata()[0] for line in axis.lines if line.get_marker() == "D"}
+    assert bars == pytest.approx({"L_B, 64-d": 0.2, "SAKE, 64-d": 0.4, "SAKE, 64-bit": 0.1})
+    (diamonds,) = (line for line in axis.lines if line.get_marker() == "D")
+    marks = {names[int(y)]: x for x, y in diamonds.get_xydata() if not np.isnan(x)}
     table = paper_values("table1").query("dataset == 'tuberlin' and metric == 'mAP@all'")
     want = {f"{m}, {r}": v for m, r, v in table[["method", "representation", "value"]].to_numpy()}
     assert marks == pytest.approx(want)
-    spread = axis.collections[0].get_segments()[0][:, 0]
+    (spread,) = (s[:, 0] for s in axis.collections[0].get_segments() if s.ndim == 2 and not np.isnan(s).any())
     np.testing.assert_allclose(spread, [0.4 - np.std([0.3, 0.5], ddof=1), 0.4 + np.std([0.3, 0.5], ddof=1)])
 
 
-def test_comparison_bars_label_the_papers_numbers_as_of_other_data():
-    def legend(frame):
-        return [t.get_text() for t in plots.comparison_bars(frame).legends[0].get_texts()]
-
-    assert legend(rows_frame(rows(0.3, 0.5))) == ["the paper's number (other data)", "ours, mean ± s.d. of 2 seeds"]
-    paper = rows(0.3, dataset="tuberlin", preset="paper", backbone="cse_resnet50")
-    assert legend(rows_frame(paper)) == ["the paper's number"]
+def test_comparison_bars_say_what_the_papers_numbers_were_measured_on():
+    figure = plots.comparison_bars(rows_frame(rows(0.3, 0.5)))
+    texts = {t.get_text() for t in figure.legends[0].get_texts()}
+    assert texts == {"the paper's number", "ours, mean ± s.d. of 2 seeds"}
+    paper = rows_frame(rows(0.3, dataset="tuberlin", preset="paper", backbone="cse_resnet50"))
+    assert plots.comparison_bars(paper).axes[0].get_title(loc="left") == "TU-Berlin Ext."  # one data set for both
+    assert "cse_resnet50" in plots.comparison_bars(paper).get_suptitle()
     assert len(plots.comparison_bars(rows_frame([])).axes) == 2  # mAP@all stands for two data sets
     alone = plots.comparison_bars(rows_frame(rows(0.3)), others=False).axes[0]
     assert {t.get_text().split(",")[0] for t in alone.get_yticklabels()} == {"SAKE"}
@@ -475,27 +498,48 @@ def test_comparison_bars_label_the_papers_numbers_as_of_other_data():
         plots.comparison_bars(rows_frame([]), "P@10")
 
 
+def test_the_bars_of_the_splits_show_map_of_each_split_and_method():
+    at = {"representation": "64-bit"}
+    frame = rows_frame([r for i in range(3) for m, v in (("SAKE", 0.3 + i / 10), ("L_B", 0.2 + i / 10))
+                        for r in rows(v, split=f"random{i}", method=m, **at)])  # fmt: skip
+    axes = named(plots.comparison_bars(frame, item="splits"))
+    for i, axis in enumerate(axes):
+        assert axis.get_title(loc="left").startswith(f"ours: generated mini world, random{i}\n")
+        assert [bar.get_width() for bar in axis.patches] == pytest.approx([0.2 + i / 10, 0.3 + i / 10])
+        (diamonds,) = (line for line in axis.lines if line.get_marker() == "D")
+        assert np.nanmax(diamonds.get_xdata()) == (0.352, 0.369, 0.359)[i]
+        assert axis.get_xlim()[1] > 0.5  # one scale, on which everything is seen
+
+
 def test_bits_curve_puts_ours_beside_the_papers():
-    frame = rows_frame([r for b, v in ((32, 0.2), (64, 0.3), (128, 0.4)) for r in rows(v, representation=f"{b}-bit")])
-    (axis,) = named(plots.bits_curve(frame))
-    lines = {c.get_label(): c.lines[0].get_xydata() for c in axis.containers}
-    np.testing.assert_allclose(lines["SAKE, ours"], [[32, 0.2], [64, 0.3], [128, 0.4]])
-    theirs = next(line for line in axis.lines if line.get_label() == "SAKE, paper (other data)")
+    values = ((32, 0.2), (64, 0.3), (128, 0.4))
+    ours = [r for b, v in values for r in rows(v - 0.1, v + 0.1, representation=f"{b}-bit")]
+    (axis,) = named(plots.bits_curve(rows_frame([*ours, *rows(0.25, method="L_B", representation="64-bit")])))
+    lines = {line.get_label(): line for line in axis.lines}
+    np.testing.assert_allclose(lines["SAKE, ours"].get_xydata(), values)
+    (bars,) = (c for c in axis.containers if c.has_yerr)
+    want = [[v - np.std([-0.1, 0.1], ddof=1), v + np.std([-0.1, 0.1], ddof=1)] for _, v in values]
+    np.testing.assert_allclose([s[:, 1] for s in bars.lines[2][0].get_segments()], want)
+    theirs = lines["SAKE, paper"]
     np.testing.assert_allclose(theirs.get_xydata(), [[32, 0.269], [64, 0.359], [128, 0.392]])
     assert theirs.get_markerfacecolor() == "white"
+    level = lines["L_B, ours (64 bits)"]
+    assert set(level.get_ydata()) == {0.25} and level.get_xdata() == [0, 1]  # from edge to edge
+    assert axis.get_title(loc="left") == "ours: generated mini world\npaper: TU-Berlin Ext."
+    assert len(plots.bits_curve(rows_frame([])).axes) == 2
 
 
 def test_lambda_curves_have_zero_on_the_axis():
     values = {0.0: 0.1, 0.1: 0.2, 0.3: 0.3, 1.0: 0.4, 3.0: 0.35}
     frame = rows_frame([r for x, v in values.items() for r in rows(v, v, lambda_sake=x)])
     theirs, ours = named(plots.lambda_curves(frame))
-    assert ours.get_xscale() == "symlog" and "lambda" in ours.get_xlabel()
-    np.testing.assert_allclose(ours.containers[0].lines[0].get_xydata(), list(values.items()))
-    np.testing.assert_allclose(theirs.containers[0].lines[0].get_ydata(orig=False), [0.353, 0.378, 0.395, 0.434, 0.429])
+    assert ours.get_xscale() == "symlog" and "λ_SAKE" in ours.get_xlabel()
+    np.testing.assert_allclose(ours.lines[0].get_xydata(), list(values.items()))
+    np.testing.assert_allclose(theirs.lines[0].get_ydata(orig=False), [0.353, 0.378, 0.395, 0.434, 0.429])
     table3 = rows_frame([r for x in (0.0, 0.1, 3.0) for r in rows(0.2 + x / 10, lambda2=x)])
     _, ours = named(plots.lambda_curves(table3, "lambda2"))
-    drawn = {c.get_label(): c.lines[0].get_xdata().tolist() for c in ours.containers}
-    assert drawn[r"$\lambda_1$ = 1"] == [0.0, 0.1, 3.0]
+    drawn = {line.get_label(): line.get_xdata().tolist() for line in ours.lines}
+    assert drawn["λ₁ = 1"] == [0.0, 0.1, 3.0]
     assert len(plots.lambda_curves(rows_frame([]), "lambda2").axes) == 1  # nothing run: the paper's alone
     with pytest.raises(ConfigError, match="lambda2"):
         plots.lambda_curves(frame, "lambda3")
@@ -507,11 +551,14 @@ def test_gain_by_similarity_shows_means_over_held_out_sets():
     frame = pd.DataFrame([{"split": s, "class": f"{s}{i}", "gain": i, "confidence": i / 10 + e, "LCH": 1.0 + i}
                           for s, e in (("set 1", 0.0), ("set 2", 0.2)) for i in range(6)])  # fmt: skip
     confidence, lch = named(plots.gain_by_similarity(frame))
-    np.testing.assert_allclose(confidence.containers[0].lines[0].get_ydata(orig=False), [0.15, 0.35, 0.55])
-    bars = confidence.collections[0].get_segments()
-    np.testing.assert_allclose([b[1, 1] - b[0, 1] for b in bars], 2 * np.std([0, 0.2], ddof=1))
-    points = [line for line in lch.lines if str(line.get_label()).startswith("classes of")]
-    assert [len(line.get_xdata()) for line in points] == [6, 6]
+    means, _, (bars,) = confidence.containers[0].lines
+    np.testing.assert_allclose(means.get_ydata(orig=False), [0.15, 0.35, 0.55])
+    assert means.get_linestyle() == "None"  # three groups are no course
+    for low, high, group in zip(*np.transpose([b[:, 1] for b in bars.get_segments()]), range(3), strict=True):
+        sets = frame[frame["gain"] // 2 == group].groupby("split")["confidence"].mean()
+        want = stats.ttest_1samp(sets, 0).confidence_interval()
+        assert (low, high) == pytest.approx((want.low, want.high))
+    assert len(lch.collections[0].get_offsets()) == 12
     assert len(plots.gain_by_similarity(frame.drop(columns="LCH")).axes) == 1
     for column in ("gain", "split"):
         with pytest.raises(ConfigError, match=column):
@@ -538,6 +585,15 @@ def test_the_same_figure_gives_the_same_bytes_and_no_date(make_run, tmp_path):
         assert text.rstrip().endswith("</svg>") and "<dc:date>" not in text
         again = plots.save(make(), tmp_path / f"{name}.v1")
         assert again == first and len(list(tmp_path.glob(f"{name}.v1*"))) == 2
+
+
+def test_another_style_file_changes_every_colour(make_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("sakerepro.plots_style.STYLE", tmp_path / "other.mplstyle")
+    (tmp_path / "other.mplstyle").write_text('axes.prop_cycle: cycler("color", ["ff0000"])\n')
+    figure = plots.training_curves([make_run(history=epochs(0.2, 0.3))])
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg")
+    assert b"#ff0000" in buffer.getvalue() and b"#0072b2" not in buffer.getvalue()
 
 
 def test_the_users_own_settings_change_nothing(make_run, tmp_path):
