@@ -9,18 +9,12 @@ from typing import TYPE_CHECKING, Any
 from matplotlib.figure import Figure
 
 from .data.dataset import Dataset
+from .data.known import datasets
 from .errors import ConfigError
 from .plots_style import LOOKS, SPARE, Look, above, lambda_name, name_of
 
 if TYPE_CHECKING:
     from .runs import Run
-
-DATA_NAMES = {
-    "mini": "generated mini world",
-    "sketchy-125x25": "Sketchy subset",
-    "sketchy": "Sketchy Ext.",
-    "tuberlin": "TU-Berlin Ext.",
-}
 
 
 def run_groups(runs: Sequence[Run]) -> dict[str, list[Run]]:
@@ -78,7 +72,8 @@ def run_data(run: Run) -> str:
 
 def data_title(dataset: str, split: str) -> str:
     """What a data set is called: its name, and the split where it has several."""
-    name = DATA_NAMES.get(dataset, Path(dataset).name)
+    record = datasets().get(dataset)
+    name = record.title if record else Path(dataset).name
     return name if split == "zeroshot" else f"{name}, {split}"
 
 
@@ -92,7 +87,9 @@ def data_line(figure: Figure, runs: Sequence[Run]) -> None:
 
 
 def is_generated(dataset: Dataset) -> bool:
-    """Whether the images are the miniature world's, which anyone may publish."""
-    from .data.world_classes import CLASSES
-
-    return dataset.name == "mini" and {*dataset.seen, *dataset.unseen} <= {c.name for c in CLASSES}
+    """Whether the images were drawn by the package, so that anyone may publish them."""
+    record = datasets().get(dataset.name)
+    if record is None or not record.generated:
+        return False
+    # a folder of one's own may have the same name, but hardly the same classes
+    return {*dataset.seen, *dataset.unseen} <= {name for _, name, _, _ in record.class_rows()}

@@ -15,19 +15,17 @@ from ..errors import ConfigError, DataError
 from . import lists
 from .dataset import PHOTO, SKETCH
 from .images import read_image
-from .lists import DOUBLES
-
-EXTENSION = DOUBLES[1]
 
 
 def first_of_each(names: set[str], per_class: int) -> set[str]:
-    """The first ``per_class`` files of each class folder, by name; none of Sketchy's photo extension.
+    """The first ``per_class`` files of each class folder, by name; none of a photo extension.
 
     ``names`` are all files that any split lists, since a split may leave some out.
     """
     folders: dict[str, list[str]] = defaultdict(list)
+    extensions = tuple(extension for _, extension in lists.doubles())
     for name in sorted(names):
-        if not name.startswith(EXTENSION):
+        if not name.startswith(extensions):
             folders[str(PurePosixPath(name).parent)].append(name)
     return {name for found in folders.values() for name in found[:per_class]}
 
