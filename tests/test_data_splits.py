@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sakerepro.data import Dataset, ImageSet, hold_out_validation, photo_queries, pseudo_unseen, random_split
+from sakerepro.data import Dataset, ImageSet, photo_queries, pseudo_unseen, random_split
 from sakerepro.data.dataset import PHOTO, SKETCH, concatenate
 from sakerepro.data.splits import held_out, random_unseen
 from sakerepro.errors import ConfigError, DataError
@@ -131,15 +131,6 @@ def test_held_out_leaves_one_of_each_class() -> None:
     mask = held_out(labels, 5, seed=0)
     assert [int(mask[labels == c].sum()) for c in range(3)] == [5, 0, 2]
     assert held_out(labels, np.array([1, 1, 0]), seed=0).sum() == 1
-
-
-def test_validation_sketches_are_carved_out_once(data: Dataset) -> None:
-    none = replace(data, val_sketch=data.val_sketch.select(np.zeros(0, np.int64)))
-    carved = hold_out_validation(none, 2, seed=1)
-    assert np.bincount(carved.val_sketch.labels).tolist() == [2] * 7
-    assert everything(carved) == everything(none) and carved.fingerprint != none.fingerprint
-    with pytest.raises(ConfigError):
-        hold_out_validation(data, 2)
 
 
 def test_photo_queries_are_the_first_of_each_class(data: Dataset) -> None:

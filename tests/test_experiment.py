@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sakerepro.data import draw_transforms
+from sakerepro.data.augmentation import draw_transforms
 from sakerepro.errors import ConfigError, near_misses
 from sakerepro.experiment import CHOICES, PRESETS, Experiment, preset
 from sakerepro.items import METHODS, experiments

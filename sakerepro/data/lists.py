@@ -120,7 +120,7 @@ def _find(folder: Path, name: str) -> Path | None:
     return next((folder / n for n in (name, f"{name}.gz") if (folder / n).is_file()), None)
 
 
-def _lines(path: Path) -> list[tuple[int, str]]:
+def lines_of(path: Path) -> list[tuple[int, str]]:
     """(line number, text) of the lines that are not blank."""
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -135,7 +135,7 @@ def _lines(path: Path) -> list[tuple[int, str]]:
 def _parse(path: Path, shown: str, what: str, problems: list[Problem]) -> list[tuple[int, str, int]]:
     """(line number, name, number) of each line; a line that is not ``name number`` becomes a problem."""
     parsed = []
-    for line, text in _lines(path):
+    for line, text in lines_of(path):
         name, _, number = text.rstrip().rpartition(" ")
         if name.strip() and number.isascii() and number.isdecimal():
             parsed.append((line, name.strip(), int(number)))
@@ -217,13 +217,19 @@ def _report(problems: list[Problem], listing: Listing) -> str:
     return "\n  ".join(lines)
 
 
-def _all_splits(root: Path) -> tuple[frozenset[str], frozenset[str]]:
-    """Photos and sketches that any split lists and that are there: one pack serves all splits."""
+def listed_names(root: Path) -> dict[int, set[str]]:
+    """All photos and all sketches below ``root`` that the lists of any split name, whether they are there or not."""
     names: dict[int, set[str]] = {PHOTO: set(), SKETCH: set()}
     for split in split_names(root):
         for key, file in _list_names(root / split).items():
             if path := _find(root / split, file):
-                names[DOMAIN_OF[key]] |= {name for _, name, _ in _parse(path, "", "", [])}
-    safe = {d: sorted(n for n in names[d] if not n.startswith("/") and ".." not in n.split("/")) for d in names}
-    here = {d: stat_files(root, safe[d])[:, 0] >= 0 for d in names}
-    return tuple(frozenset(np.array(safe[d], object)[here[d]]) for d in (PHOTO, SKETCH))  # type: ignore[return-value]
+                found = {name for _, name, _ in _parse(path, "", "", [])}
+                names[DOMAIN_OF[key]] |= {n for n in found if not n.startswith("/") and ".." not in n.split("/")}
+    return names
+
+
+def _all_splits(root: Path) -> tuple[frozenset[str], frozenset[str]]:
+    """Photos and sketches that any split lists and that are there: one pack serves all splits."""
+    names = {domain: sorted(found) for domain, found in listed_names(root).items()}
+    here = {d: np.array(n, object)[stat_files(root, n)[:, 0] >= 0] for d, n in names.items()}
+    return frozenset(here[PHOTO]), frozenset(here[SKETCH])

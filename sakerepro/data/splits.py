@@ -50,27 +50,6 @@ def held_out(labels: np.ndarray, per_class: int | np.ndarray, seed: int) -> np.n
     return mask
 
 
-def hold_out_validation(dataset: Dataset, per_class: int, seed: int = 0) -> Dataset:
-    """Carve ``per_class`` validation sketches of each seen class out of the training sketches (``zeroshot2`` has none).
-
-    Raises:
-        ConfigError: if the data set has validation sketches, or ``per_class`` is below 1.
-    """
-    if len(dataset.val_sketch) or per_class < 1:
-        raise ConfigError(
-            f"{dataset.name}/{dataset.split}: {len(dataset.val_sketch):,} validation sketches are there and "
-            f"{per_class} a class were asked for. Carve them out once, from a split without any."
-        )
-    mask = held_out(dataset.train_sketch.labels, per_class, seed)
-    return replace(
-        dataset,
-        split=f"{dataset.split}+val{per_class}-{seed}",
-        train_sketch=dataset.train_sketch.select(~mask),
-        val_sketch=dataset.train_sketch.select(mask),
-        fingerprint=_derived(dataset, "val", per_class, seed),
-    )
-
-
 def pseudo_unseen(dataset: Dataset, n: int = 10, seed: int = 0) -> Dataset:
     """Hold out ``n`` seen classes as if they were unseen: for every choice that must not look at unseen classes.
 
