@@ -15,7 +15,7 @@ from sakerepro.experiment import CHOICES
 # What a word, still empty, can become after these words. zsh's own completer drops what does not fit the prefix.
 CASES = {
     ("data", ""): {"fetch", "check", "pack", "subset"},
-    ("data", "fetch", ""): {"sketchy", "tuberlin"},
+    ("completion", ""): {"bash", "zsh", "fish"},
     ("train", "--semantics", ""): set(CHOICES["semantics"]),
     ("train", "--dim", "64", "--zero-head", ""): {"true", "false"},
 }
