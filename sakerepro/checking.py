@@ -17,7 +17,7 @@ import numpy as np
 
 from .data import folders, lists
 from .data.images import decode, read_bytes
-from .data.known import datasets
+from .data.known import COUNTS, datasets
 from .data.listing import DOMAIN_OF, SETS, Listing, Problem
 from .data.packing import stat_files
 from .data.registry import find_folder
@@ -27,7 +27,6 @@ from .experiment import Experiment, preset
 from .files import printable
 from .semantics import Overlap, Resolution, imagenet_overlap, resolve_classes
 
-COUNTS = ("seen", "unseen", "train_sketch", "val_sketch", "query", "train_photo", "gallery")  # as in the records
 PHOTO_QUERIES = 10  # of each unseen class, unless the experiment says otherwise
 
 

@@ -9,8 +9,7 @@ import numpy as np
 import pytest
 from data_room import OFFICIAL_PHOTO, OFFICIAL_SKETCH, real_data, sketchy_like, write_image, write_lists
 
-from sakerepro.checking import COUNTS
-from sakerepro.data.known import datasets
+from sakerepro.data.known import COUNTS, datasets
 from sakerepro.data.listing import SETS, Listing
 from sakerepro.data.lists import drop_doubles, examine_split, read_split, split_names
 from sakerepro.errors import ConfigError, DataError

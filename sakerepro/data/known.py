@@ -92,6 +92,8 @@ def shipped() -> dict[str, Known]:
     return _read(_SHIPPED, 0)["datasets"]
 
 
+COUNTS = ("seen", "unseen", "train_sketch", "val_sketch", "query", "train_photo", "gallery")  # of a split
+_KEYS = {"lists": ("sketch", "photo"), "batches": ("batch_sketch", "batch_photo"), "published": COUNTS}
 _SHIPPED = Path(__file__).with_name("known.toml")
 
 
@@ -124,6 +126,12 @@ def _known(file: Path, name: str, values: Any) -> Known:
     sources = tuple(_checked(Source("", ""), s, f"{where}, sources") for s in values.get("sources", ()))
     folders = () if values.get("reader") else (name,)
     record = _checked(Known(name, title=name, folders=folders, file=file), values, where)
+    for key, want in _KEYS.items():
+        for given in getattr(record, key).values() if key == "published" else filter(None, [getattr(record, key)]):
+            if set(given) != set(want):
+                raise DataError(f"{where}: {key} needs {', '.join(want)}, and has {', '.join(given)}.")
+    if len(record.doubles) not in (0, 2):
+        raise DataError(f"{where}: doubles = {list(record.doubles)} has to be two folders.")
     return replace(record, sources=sources)
 
 
