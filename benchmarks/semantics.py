@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from sakerepro import paths, wordnet
+from sakerepro import wordnet
+from sakerepro.data.known import datasets
 from sakerepro.errors import DataError
 from sakerepro.semantics import imagenet_wnids, semantic_similarity
 
@@ -30,10 +30,9 @@ class Task:
 
 
 def classes(share: float) -> Task:
-    with open(paths.package_data("classes.csv"), encoding="utf-8", newline="") as file:
-        found = [row for row in csv.DictReader(file) if row["dataset"] == "tuberlin"][: max(1, int(CLASSES * share))]
+    found = datasets()["tuberlin"].class_rows()[: max(1, int(CLASSES * share))]
     wordnet.table()  # loaded
-    return Task([row["class"] for row in found], [row["wnid"] for row in found], imagenet_wnids())
+    return Task([name for _, name, _, _ in found], [wnid for _, _, wnid, _ in found], imagenet_wnids())
 
 
 def ours(task: Task) -> np.ndarray:

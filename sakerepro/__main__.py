@@ -46,7 +46,8 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; errors that the package raises on purpose are one sentence."""
     try:
-        top = parser(sys.argv[1:] if argv is None else argv)
+        completing = os.environ.get("COMP_LINE", "").split()[1:]
+        top = parser(completing or (sys.argv[1:] if argv is None else argv))
         if "_ARGCOMPLETE" in os.environ:  # the shell asks for completions
             completion.complete(top)
         arguments = top.parse_args(argv)

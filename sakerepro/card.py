@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 
 from . import methods, paths
+from .data.known import datasets
 from .errors import SakeError
 from .experiment import Experiment
 from .files import write_text
@@ -84,12 +85,14 @@ def _classes(run: Run) -> tuple[list[tuple[str, tuple[str, ...]]], bool]:
     """The names of seen and unseen classes, if the run's data is here unchanged, and whether it is generated."""
     from .plots_labels import is_generated
 
+    record = datasets().get(run.experiment.dataset)
+    unnamed: list[tuple[str, tuple[str, ...]]] = []
     try:
         data = run.dataset()
     except SakeError:
-        return [], run.experiment.dataset == "mini"
+        return unnamed, bool(record and record.generated)
     if data.fingerprint != run.provenance()["data"]:
-        return [], run.experiment.dataset == "mini"
+        return unnamed, bool(record and record.generated)
     sides = (("Seen", data.seen), ("Unseen", data.unseen))
     return [(f"{side} ({len(names)})", names) for side, names in sides], is_generated(data)
 

@@ -17,17 +17,17 @@ import numpy as np
 
 from .data import folders, lists
 from .data.images import decode, read_bytes
+from .data.known import COUNTS, datasets
 from .data.listing import DOMAIN_OF, SETS, Listing, Problem
 from .data.packing import stat_files
-from .data.registry import KNOWN, find_folder
+from .data.registry import find_folder
 from .data.splits import MIN_PHOTOS
-from .errors import ConfigError, DataError
+from .errors import DataError
 from .experiment import Experiment
 from .files import printable
 from .methods import preset
 from .semantics import Overlap, Resolution, imagenet_overlap, resolve_classes
 
-COUNTS = ("seen", "unseen", "train_sketch", "val_sketch", "query", "train_photo", "gallery")  # as lists.PUBLISHED
 PHOTO_QUERIES = 10  # of each unseen class, unless the experiment says otherwise
 
 
@@ -93,7 +93,7 @@ def check(name: str, split: str | None = None, *, images: bool = True, progress:
     """Look at everything of a data set; what is wrong is told, not raised.
 
     Args:
-        name: ``"sketchy"``, ``"tuberlin"``, ``"sketchy-125x25"`` or a folder, as for :func:`sakerepro.load_dataset`.
+        name: a known data set such as ``"sketchy"``, or a folder, as for :func:`sakerepro.load_dataset`.
         split: only this one; all of them by default.
         images: also read every image whole (minutes for 100,000 of them).
         progress: show a bar on stderr meanwhile.
@@ -101,15 +101,14 @@ def check(name: str, split: str | None = None, *, images: bool = True, progress:
     Raises:
         ConfigError: for an unknown name or split. DataError: if the data set is not there at all.
     """
-    if name == "mini":
-        raise ConfigError("mini is generated, so there is nothing to check. Name a folder, sketchy or tuberlin.")
+    known = datasets()
     root = find_folder(name)
-    label = next((n for n, entry in KNOWN.items() if name == n or root.name in entry.folders), root.resolve().name)
+    label = next((n for n, record in known.items() if name == n or root.name in record.folders), root.resolve().name)
     plain = not lists.split_names(root) and folders.is_plain(root)
     if not plain and not lists.split_names(root):
         raise DataError(f"{root}: holds neither photo/<class>/* with sketch/<class>/*, nor lists (a folder such as "
                         "zeroshot1 with a cname_cid.txt in it). Name the folder that does.")  # fmt: skip
-    report = Report(label, root, "folders" if plain else "lists", known=name in KNOWN)
+    report = Report(label, root, "folders" if plain else "lists", known=name in known)
     if split is not None:
         report.flags["split"] = split
     listings = _plain(report, split) if plain else _listed(report, split)
@@ -165,8 +164,9 @@ def _listed(report: Report, split: str | None) -> list[Listing]:
 
 def _split(report: Report, listing: Listing) -> Split:
     counts = {"seen": len(listing.seen), "unseen": len(listing.unseen)} | {s: len(getattr(listing, s)) for s in SETS}
-    official = lists.PUBLISHED.get((report.name, listing.split.replace("zeroshot0", "zeroshot2")))
-    published = dict(zip(COUNTS, official, strict=True)) if official else {}
+    record = datasets().get(report.name)
+    official = record.same_splits.get(listing.split, listing.split) if record else ""
+    published = dict(record.published.get(official, {})) if record else {}
     for name, want in published.items():
         if counts[name] != want:
             text = f"{name.replace('_', ' ')}: {counts[name]:,} are listed, and the official lists have {want:,}."
@@ -192,7 +192,7 @@ def _classes(report: Report) -> list[Resolution]:
     names = list(dict.fromkeys(c for s in report.splits for c in (*s.seen, *s.unseen)))
     by_hand = report.root / "synsets.csv"
     try:
-        found = resolve_classes(names, report.name if report.name in KNOWN else None,
+        found = resolve_classes(names, report.name if report.name in datasets() else None,
                                 by_hand if by_hand.is_file() else None)  # fmt: skip
     except DataError as error:  # no WordNet, or a bad synsets.csv
         where = by_hand if str(error).startswith(str(by_hand)) else report.root

@@ -16,6 +16,7 @@ from functools import partial
 from pathlib import PurePath
 from typing import Any
 
+from .data.known import datasets
 from .errors import ConfigError, near_misses
 from .files import short_hash
 
@@ -55,7 +56,7 @@ def typed(name: str, value: Any, want: type) -> Any:
 def _one_spelling(place: str) -> str:
     """``"d"`` for ``"./d"`` and ``"d/"``; a folder that has a data set's name, such as ``"./mini"``, stays a folder."""
     plain = str(PurePath(place)) if place else place
-    return f"./{plain}" if plain != place and plain in _SPLITS else plain
+    return f"./{plain}" if plain != place and plain in datasets() else plain
 
 
 @dataclass(frozen=True)
@@ -205,9 +206,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 def preset(name: str, **changes: Any) -> Experiment:
     """The experiment that a preset stands for, with some settings changed.
 
-    Sketchy's official batches (13 sketches, 26 photos) go with ``dataset="sketchy"`` unless other sizes are given. With
-    another data set than the preset's own comes that data set's usual split, and a teacher that the preset trains is
-    still trained on the preset's own original domain, unless ``split`` and ``teacher_data`` say otherwise. The
+    With another data set than the preset's own come that data set's usual split and its official batches (4 sketches
+    and 36 photos on TU-Berlin, 13 and 26 on Sketchy). A teacher that the preset trains is still trained on the preset's
+    own original domain. ``split``, ``batch_sketch``, ``batch_photo`` and ``teacher_data`` override these. The
     environment variable ``SAKEREPRO_PRECISION``, where it is set, stands in place of the preset's precision.
 
     Args:
@@ -225,12 +226,9 @@ def preset(name: str, **changes: Any) -> Experiment:
     if "dataset" in changes:
         changes["dataset"] = Experiment(dataset=changes["dataset"]).dataset
     if changes.get("dataset", own := values["dataset"]) != own:
-        values["split"] = _SPLITS.get(changes["dataset"], "")
+        record = datasets().get(changes["dataset"])
+        values["split"] = record.splits[0] if record and record.splits else ""
+        values |= record.batches if record else {}
         if values.get("teacher_epochs"):
             values["teacher_data"] = own
-    if changes.get("dataset") == "sketchy":
-        values |= {"batch_sketch": 13, "batch_photo": 26, "split": "zeroshot1"}
     return Experiment.from_dict({**values, **changes})
-
-
-_SPLITS = {"mini": "zeroshot", "tuberlin": "zeroshot", "sketchy": "zeroshot1", "sketchy-125x25": "zeroshot1"}

@@ -8,12 +8,11 @@ import numpy as np
 
 from . import paths, wordnet
 from .data import OriginalDomain, load_original
-from .errors import DataError
+from .data.known import datasets, originals
 from .experiment import Experiment
 from .semantics import imagenet_wnids, require_classes
 
-PHOTOS_PER_CLASS = 100  # of the original domain's training photos: ImageNet has 1,300, which is 190 GB of pixels
-FOLDERS = ("ImageNet", "imagenet", "ILSVRC2012")
+PHOTOS_PER_CLASS = 100  # of the training photos in a folder that the user names
 
 
 def original_wnids(e: Experiment) -> tuple[str, ...]:
@@ -39,7 +38,8 @@ def original_photos(e: Experiment, folder: str = "") -> OriginalDomain:
     """Labelled photos of the original domain, on which forgetting is measured.
 
     Args:
-        e: the experiment; mini has a world with an original domain of its own, small takes ``tiny-imagenet-40``.
+        e: the experiment. A teacher that is trained here has an original domain of its own; else the record of the data
+            set names some, such as ``"imagenet"``, of which the first that is there is taken.
         folder: another one, with ``train/<wnid>/*`` and ``val/<wnid>/*``; at most 100 training photos a class are used.
 
     Raises:
@@ -49,12 +49,7 @@ def original_photos(e: Experiment, folder: str = "") -> OriginalDomain:
         return load_original(folder, size=e.size, per_class=PHOTOS_PER_CLASS)
     if e.teacher_epochs:
         return load_original(e.teacher_data or e.dataset, size=e.size)
-    if e.preset == "small":
-        return load_original("tiny-imagenet-40", size=e.size)
-    if found := paths.find_data(*FOLDERS):
-        return load_original(found, size=e.size, per_class=PHOTOS_PER_CLASS)
-    raise DataError(
-        "Forgetting is measured on ImageNet photos, and there are none. Put the folders train/<wnid>/*.JPEG and "
-        f"val/<wnid>/*.JPEG at {paths.shown(paths.data() / FOLDERS[0])} (a part of the training photos is enough: "
-        f"{PHOTOS_PER_CLASS} a class are used), or name a folder: -p original=<folder>."
-    )
+    known, record = originals(), datasets().get(e.dataset)
+    names = (record and record.original) or tuple(known)
+    there = [name for name in names if name in known and paths.find_data(*known[name].folders)]
+    return load_original((there or names)[0], size=e.size)

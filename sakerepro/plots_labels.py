@@ -8,18 +8,13 @@ from typing import TYPE_CHECKING, Any
 
 from . import methods
 from .data.dataset import Dataset
+from .data.known import datasets
 from .errors import ConfigError
 from .plots_style import LOOKS, SPARE, Look
 
 if TYPE_CHECKING:
     from .runs import Run
 
-DATA_NAMES = {
-    "mini": "generated mini world",
-    "sketchy-125x25": "Sketchy subset",
-    "sketchy": "Sketchy Ext.",
-    "tuberlin": "TU-Berlin Ext.",
-}
 LAMBDA_NAMES = {"lambda_sake": "λ_SAKE", "lambda1": "λ₁", "lambda2": "λ₂"}
 
 
@@ -78,7 +73,8 @@ def run_data(run: Run) -> str:
 
 def data_title(dataset: str, split: str) -> str:
     """What a data set is called: its name, and the split where it has several."""
-    name = DATA_NAMES.get(dataset, Path(dataset).name)
+    record = datasets().get(dataset)
+    name = record.title if record else Path(dataset).name
     return name if split == "zeroshot" else f"{name}, {split}"
 
 
@@ -95,7 +91,9 @@ def about(runs: Sequence[Run]) -> str:
 
 
 def is_generated(dataset: Dataset) -> bool:
-    """Whether the images are the miniature world's, which anyone may publish."""
-    from .data.world_classes import CLASSES
-
-    return dataset.name == "mini" and {*dataset.seen, *dataset.unseen} <= {c.name for c in CLASSES}
+    """Whether the images were drawn by the package, so that anyone may publish them."""
+    record = datasets().get(dataset.name)
+    if record is None or not record.generated:
+        return False
+    # a folder of one's own may have the same name, but hardly the same classes
+    return {*dataset.seen, *dataset.unseen} <= {name for _, name, _, _ in record.class_rows()}

@@ -8,23 +8,22 @@ wrong for many of them (saw is a proverb, tiger a fierce person); own class name
 from __future__ import annotations
 
 import csv
-import io
 import math
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from . import _inputs, paths, wordnet
+from .data.known import ClassRow, datasets, read_classes
 from .errors import DataError
 
 RULES = ("path", "thresholded")
-TABLES = ("tuberlin", "sketchy", "mini")  # the data sets whose class names the package knows
 Synsets = Mapping[str, str] | str | Path | None  # class name -> wnid, or the CSV file or data folder that says so
+Table = Mapping[str, tuple[str, str]]  # normalised class name -> wnid, note
 
 
 @dataclass(frozen=True)
@@ -68,7 +67,7 @@ def semantic_similarity(
             ``"thresholded"`` (the official code): 1 where the synsets are equal or one is below the other at any
             depth, else the path similarity where it is above 0.2, else 0.
         synsets: ids of classes that the tables do not know, see :func:`resolve_classes`.
-        dataset: ``"tuberlin"``, ``"sketchy"``, ``"mini"`` or a data folder, see :func:`resolve_classes`.
+        dataset: a known data set such as ``"tuberlin"``, or a data folder, see :func:`resolve_classes`.
 
     Returns:
         (C_S, C_O) float32 in [0, 1].
@@ -178,8 +177,8 @@ def resolve_classes(
 
     Args:
         names: class names; letter case, underscores, hyphens and spaces do not matter.
-        dataset: ``"tuberlin"``, ``"sketchy"`` or ``"mini"`` (or a part such as ``"sketchy-125x25"``) for the table of
-            that data set. Any other name looks in all three; a folder's ``synsets.csv`` is read as well.
+        dataset: a known data set such as ``"tuberlin"`` for its own class table. Any other name looks in all tables;
+            a folder's ``synsets.csv`` is read as well.
         synsets: class name -> id such as ``"n02084071"``, or the path of a CSV file with the columns class,wnid, or
             of the folder with a ``synsets.csv``.
 
@@ -191,21 +190,26 @@ def resolve_classes(
             WordNet 3.0.
     """
     names = _inputs.names(names, "names")
-    own = dataset is not None and dataset not in TABLES and (Path(dataset) / "synsets.csv").is_file()
-    by_hand = {**(_read_synsets(dataset) if own else {}), **_read_synsets(synsets)}
-    return [_resolve(name, dataset, by_hand) for name in names]
+    known = datasets()
+    folder = dataset is not None and dataset not in known and (Path(dataset) / "synsets.csv").is_file()
+    by_hand = {**(_read_synsets(dataset) if folder else {}), **_read_synsets(synsets)}
+    own = dataset is not None and dataset in known and known[dataset].classes != ""
+    records = [known[dataset]] if own and dataset else known.values()
+    tables = {"" if own else f"as in {record.name}": _by_key(record.class_rows()) for record in records}
+    return [_resolve(name, tables, by_hand) for name in names]
 
 
-def _resolve(name: str, dataset: str | None, by_hand: Mapping[str, str]) -> Resolution:
+
+
+def _resolve(name: str, tables: Mapping[str, Table], by_hand: Table) -> Resolution:
+    """The synset of one class; ``tables`` are by the note that goes with their synsets."""
     if _key(name) in by_hand:
-        return _resolution(name, by_hand[_key(name)], "by hand", "")
+        return _resolution(name, by_hand[_key(name)][0], "by hand", "")
     if wordnet.is_wnid(name):
         return _resolution(name, name, "wnid", "")
-    own = (dataset or "").partition("-")[0]  # sketchy-125x25 is a part of sketchy
-    for table in (own,) if own in TABLES else TABLES:
-        if row := _table(table).get(_key(name)):
-            note = row[1] if own in TABLES else "; ".join(filter(None, (f"as in {table}", row[1])))
-            return _resolution(name, row[0], "table", note)
+    for where, table in tables.items():
+        if row := table.get(_key(name)):
+            return _resolution(name, row[0], "table", "; ".join(filter(None, (where, row[1]))))
     return class_synset(name)
 
 
@@ -267,44 +271,21 @@ def _key(name: str) -> str:
     return " ".join(re.split(r"[\s_\-]+", name.strip().casefold()))
 
 
-@cache
-def _table(dataset: str) -> dict[str, tuple[str, str]]:
-    """Normalised class name -> (wnid, note) of one of ``TABLES``."""
-    if dataset == "mini":
-        from .data.world_classes import CLASSES
-
-        return {_key(c.name): (c.wnid, "") for c in CLASSES}
-    with open(paths.package_data("classes.csv"), encoding="utf-8", newline="") as file:
-        return {_key(r["class"]): (r["wnid"], r["note"]) for r in csv.DictReader(file) if r["dataset"] == dataset}
-
-
-def _read_synsets(synsets: Synsets) -> dict[str, str]:
-    """Normalised class name -> wnid, of a mapping, a CSV file or a folder with one."""
+def _read_synsets(synsets: Synsets) -> Table:
+    """What a mapping, a CSV file or a folder with one says."""
     if synsets is None:
         return {}
     if isinstance(synsets, Mapping):
-        triples = [("synsets", name, wnid) for name, wnid in synsets.items()]
-    else:
-        path = Path(synsets)
-        triples = _read_csv(path / "synsets.csv" if path.is_dir() else path)
-    for where, name, wnid in triples:
+        return _by_key([("synsets", name, wnid, "") for name, wnid in synsets.items()])
+    path = Path(synsets)
+    return _by_key(read_classes(path / "synsets.csv" if path.is_dir() else path))
+
+
+def _by_key(rows: Sequence[ClassRow]) -> Table:
+    for where, name, wnid, _ in rows:
         if not wordnet.is_wnid(wnid):
             raise DataError(
                 f"{where}: '{wnid}' of class '{name}' is no WordNet id; one looks like 'n02084071' (dog): the letter n "
                 "and the eight-digit offset of the noun in WordNet 3.0."
             )
-    return {_key(name): wnid for _, name, wnid in triples}
-
-
-def _read_csv(path: Path) -> list[tuple[str, str, str]]:
-    """(where, class, wnid) of each line."""
-    if not path.is_file():
-        raise DataError(f"{path}: is not there. It should be a CSV file with the columns class,wnid.")
-    try:
-        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")))
-        if not {"class", "wnid"} <= set(reader.fieldnames or ()):
-            raise DataError(f"{path}, line 1: the columns are {reader.fieldnames}; class,wnid are needed.")
-        return [(f"{path}, line {reader.line_num}", (r["class"] or "").strip(), (r["wnid"] or "").strip())
-                for r in reader]
-    except (OSError, UnicodeDecodeError, csv.Error) as error:
-        raise DataError(f"{path}: cannot be read as UTF-8 ({error}). Save it as a CSV file in UTF-8.") from error
+    return {_key(name): (wnid, note) for _, name, wnid, note in rows}

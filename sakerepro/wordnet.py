@@ -190,14 +190,12 @@ def contains(graph: Graph, rows: Iterable[str], columns: Iterable[str]) -> np.nd
 
 
 def named_wnids() -> list[str]:
-    """Every synset that the package itself names: ImageNet-1k, the two sketch data sets, the miniature world."""
-    from .data.world_classes import CLASSES
+    """Every synset that the package itself names: ImageNet-1k, and the class tables of its data sets."""
+    from .data.known import shipped
 
-    named = {c.wnid for c in CLASSES}
-    for name in ("imagenet1k.csv", "classes.csv"):
-        with open(paths.package_data(name), encoding="utf-8", newline="") as file:
-            named |= {row["wnid"] for row in csv.DictReader(file)}
-    return sorted(named)
+    with open(paths.package_data("imagenet1k.csv"), encoding="utf-8", newline="") as file:
+        named = {row["wnid"] for row in csv.DictReader(file)}
+    return sorted(named | {wnid for record in shipped().values() for _, _, wnid, _ in record.class_rows()})
 
 
 def table_bytes() -> bytes:

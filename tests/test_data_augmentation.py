@@ -7,8 +7,8 @@ import pytest
 import torch
 from PIL import Image
 
-from sakerepro.data import PHOTO, SKETCH, augment, augment_on_device, draw_transforms, fill_value
-from sakerepro.data.augmentation import SHIFT, STYLES
+from sakerepro.data.augmentation import SHIFT, STYLES, augment, augment_on_device, draw_transforms, fill_value
+from sakerepro.data.dataset import PHOTO, SKETCH
 from sakerepro.errors import ConfigError
 
 MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)

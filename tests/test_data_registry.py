@@ -107,7 +107,7 @@ def test_unknown_names_offer_the_closest(elsewhere: Path) -> None:
         load("some/where")
     with pytest.raises(DataError, match="is not there, or not a folder"):
         load("sketchy", root="nowhere")
-    with pytest.raises(ConfigError, match="generated world has no split 'zeroshot7'"):
+    with pytest.raises(ConfigError, match="generated mini world has no split 'zeroshot7'"):
         load("mini", "zeroshot7")
     with pytest.raises(ConfigError, match="size = 0"):
         load_dataset("mini", size=0)

@@ -14,8 +14,8 @@ from sakerepro.__main__ import main
 from sakerepro.data import load_dataset
 from sakerepro.data.dataset import PHOTO, SKETCH
 from sakerepro.data.images import read_image
-from sakerepro.data.lists import examine_split
-from sakerepro.data.subset import filtered_lists, first_of_each, listed_names, write_subset
+from sakerepro.data.lists import examine_split, listed_names
+from sakerepro.data.subset import filtered_lists, first_of_each, write_subset
 from sakerepro.errors import ConfigError, DataError
 
 

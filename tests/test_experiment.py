@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sakerepro.data import draw_transforms
+from sakerepro.data.augmentation import draw_transforms
 from sakerepro.errors import ConfigError, near_misses
 from sakerepro.experiment import CHOICES, GROUPS, PRESETS, Experiment
 from sakerepro.items import experiments

@@ -12,7 +12,7 @@ from sklearn.linear_model import LogisticRegression
 from sklearn.preprocessing import StandardScaler
 
 from sakerepro import forgetting, kept
-from sakerepro.data import augment
+from sakerepro.data.augmentation import augment
 from sakerepro.errors import DataError
 from sakerepro.forgetting import fit_probe, linear_probe, probe, probe_rows
 from sakerepro.methods import preset

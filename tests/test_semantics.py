@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from sakerepro import paths, wordnet
+from sakerepro.data.known import datasets
 from sakerepro.data.world_classes import CLASSES
 from sakerepro.errors import ConfigError, DataError
 from sakerepro.semantics import (
@@ -38,8 +39,9 @@ def nltk_wordnet():
 
 
 def curated(dataset: str) -> list[dict[str, str]]:
-    with open(paths.package_data("classes.csv"), encoding="utf-8", newline="") as file:
-        return [row for row in csv.DictReader(file) if row["dataset"] == dataset]
+    record = datasets()[dataset]
+    with open(record.file.parent / record.classes, encoding="utf-8", newline="") as file:
+        return list(csv.DictReader(file))
 
 
 def names_of(dataset: str) -> list[str]:

@@ -14,7 +14,7 @@ def add(commands: Any) -> None:
     """Register the commands of this module."""
     parser = commands.add_parser(
         "check", help="look at a data set: counts, splits, problems, WordNet nodes, overlap with ImageNet",
-        description="Look at a data set by name (sketchy, tuberlin, sketchy-125x25) or at a folder, with "
+        description="Look at a data set by name (such as sketchy) or at a folder, with "
         "photo/<class>/* and sketch/<class>/* or in the list format of the official code. Every image is read whole. "
         "Exit code 3 if there is a problem.",
     )  # fmt: skip
@@ -23,7 +23,7 @@ def add(commands: Any) -> None:
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """What ``check`` and ``data check`` have in common."""
-    parser.add_argument("data", metavar="DATA", help="a folder, or sketchy, tuberlin, sketchy-125x25")
+    parser.add_argument("data", metavar="DATA", help="a folder, or a known data set such as sketchy")
     parser.add_argument("--split", help="only this one; all of them by default")
     parser.add_argument("--quick", action="store_true", help="do not read the images, look only whether they are there")
     parser.add_argument("--all", action="store_true", help=f"list every problem and class, not only the first {SHOWN}")

@@ -20,16 +20,16 @@ def add(commands: Any) -> None:
         "unpack safely. A cut download goes on with the same command. What cannot be had is named, with what to place "
         "where.",
     )  # fmt: skip
-    fetch.add_argument("name", choices=("sketchy", "tuberlin"))
+    fetch.add_argument("name", metavar="DATA", help="sketchy, tuberlin, or another data set with a record")
     fetch.add_argument("--yes", action="store_true", help="do not ask")
-    fetch.add_argument("--archive", help="a local copy of the official archive, instead of a download")
-    fetch.add_argument("--url", default="", help="another place of the official archive")
+    fetch.add_argument("--archive", help="a local copy of the archive, instead of a download")
+    fetch.add_argument("--url", default="", help="another place of the archive")
     fetch.set_defaults(function=_fetch)
 
     check.add_arguments(actions.add_parser("check", help="the same as `sakerepro check`"))
 
     pack = actions.add_parser("pack", help="decode the images of a data set ahead of the first run")
-    pack.add_argument("data", metavar="DATA", help="a folder, or sketchy, tuberlin, sketchy-125x25")
+    pack.add_argument("data", metavar="DATA", help="a folder, or a known data set such as sketchy")
     pack.add_argument("--size", type=int, default=224, help="side in pixels, as in `train --size` [224]")
     pack.add_argument("--min-photos", type=int, default=1, help="of a random unseen class of a plain folder [1]")
     pack.set_defaults(function=_pack)
@@ -48,7 +48,7 @@ def add(commands: Any) -> None:
 
 
 def _fetch(arguments: argparse.Namespace) -> None:
-    from ..data.sources import fetch_dataset
+    from ..data.fetch import fetch_dataset
 
     print(fetch_dataset(arguments.name, url=arguments.url, archive=arguments.archive, yes=arguments.yes))
 

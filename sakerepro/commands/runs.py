@@ -120,10 +120,10 @@ def _train(arguments: argparse.Namespace) -> None:
 
 def absolute(name: str) -> str:
     """A folder or file as an absolute path, so that a run means the same from every place; else the name itself."""
-    from ..data.registry import KNOWN
+    from ..data.known import datasets, originals
 
     here = Path(name).expanduser()
-    return str(here.resolve()) if name and name not in (*KNOWN, "mini") and here.exists() else name
+    return str(here.resolve()) if name and name not in (*datasets(), *originals()) and here.exists() else name
 
 
 def _same_data(found: Run) -> None:

@@ -18,23 +18,12 @@ import numpy as np
 from .. import paths
 from ..errors import ConfigError, DataError, near_misses
 from .dataset import PHOTO, SKETCH
+from .known import datasets
 from .listing import DOMAIN_OF, Listed, Listing, Problem
 from .packing import stat_files
 
-# Sketchy's name, TU-Berlin's name, a plain name for lists of one's own
-PREFIXES = {
-    SKETCH: ("sketch_tx_000000000000_ready", "png_ready", "sketch"),
-    PHOTO: ("all_photo", "ImageResized_ready", "photo"),
-}
+PLAIN = {"sketch": "sketch", "photo": "photo"}  # the lists' names in data of one's own
 ENDINGS = {"train_sketch": "train", "val_sketch": "test", "train_photo": "train", "query": "zero", "gallery": "zero"}
-DOUBLES = ("256x256/photo/", "EXTEND_image_sketchy_ready/")  # Sketchy's lists hold these photos under both names
-
-# seen, unseen classes; train, validation, query sketches; train, gallery photos of the official lists
-PUBLISHED = {
-    ("tuberlin", "zeroshot"): (220, 30, 15_400, 2_200, 2_400, 176_500, 27_989),
-    ("sketchy", "zeroshot1"): (100, 25, 55_252, 5_000, 15_229, 68_401, 17_101),
-    ("sketchy", "zeroshot2"): (104, 21, 57_587, 0, 12_694, 72_949, 12_553),
-}
 
 
 def split_names(root: Path) -> list[str]:
@@ -49,8 +38,8 @@ def read_split(root: Path, split: str | None = None, *, name: str = "", dedupe: 
 
     Args:
         root: the data set's folder.
-        split: its name; ``None`` for ``zeroshot`` or ``zeroshot1``, or the first there is.
-            ``zeroshot0`` and ``zeroshot2`` name the same split.
+        split: its name; ``None`` for the usual one of a known data set (``zeroshot``, ``zeroshot1``), or the first
+            there is. ``zeroshot0`` and ``zeroshot2`` name the same split.
         name: of the data set, for people; by default the folder's.
         dedupe: keep only one of the photos that Sketchy's lists hold twice.
 
@@ -93,14 +82,20 @@ def examine_split(root: Path, split: str | None = None, *, name: str = "",
 
 
 def drop_doubles(photos: Listed) -> Listed:
-    """Without the extension's copy of each photo that is also listed as one of Sketchy's own.
+    """Without the copy of each photo that is also listed below another folder, where a record names such folders.
 
-    The two have the same class folder and file name: 12,499 of Sketchy's 12,500 photos.
+    The two have the same class folder and file name: 12,499 photos of Sketchy's and of its extension.
     """
-    own, extension = DOUBLES
-    kept = {_class_and_name(n) for n in photos.names if n.startswith(own)}
-    double = [n.startswith(extension) and _class_and_name(n) in kept for n in photos.names]
-    return photos.keep(~np.array(double, dtype=bool))
+    for own, extension in doubles():
+        kept = {_class_and_name(n) for n in photos.names if n.startswith(own)}
+        double = [n.startswith(extension) and _class_and_name(n) in kept for n in photos.names]
+        photos = photos.keep(~np.array(double, dtype=bool))
+    return photos
+
+
+def doubles() -> list[tuple[str, ...]]:
+    """(folder, folder with copies of its photos) of the data sets that have such."""
+    return [record.doubles for record in datasets().values() if record.doubles]
 
 
 def _class_and_name(path: str) -> tuple[str, ...]:
@@ -111,10 +106,11 @@ def _choose(root: Path, split: str | None) -> str:
     there = split_names(root)
     if not there:
         raise DataError(f"{root}: has no split: no folder with a cname_cid.txt in it, such as zeroshot1.")
+    known = datasets().values()
     if split is None:
-        return next((s for s in ("zeroshot", "zeroshot1") if s in there), there[0])
-    same = {"zeroshot0": "zeroshot2", "zeroshot2": "zeroshot0"}.get(split, split)
-    for name in (split, same):
+        return next((r.splits[0] for r in known if r.splits and r.splits[0] in there), there[0])
+    same = {pair for r in known for pair in r.same_splits.items()}
+    for name in (split, *(a for a, b in same if b == split), *(b for a, b in same if a == split)):
         if name in there:
             return name
     raise ConfigError(f"{root} has no split {split!r}. {near_misses(split, there)}")
@@ -124,7 +120,7 @@ def _find(folder: Path, name: str) -> Path | None:
     return next((folder / n for n in (name, f"{name}.gz") if (folder / n).is_file()), None)
 
 
-def _lines(path: Path) -> list[tuple[int, str]]:
+def lines_of(path: Path) -> list[tuple[int, str]]:
     """(line number, text) of the lines that are not blank."""
     try:
         data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
@@ -139,7 +135,7 @@ def _lines(path: Path) -> list[tuple[int, str]]:
 def _parse(path: Path, shown: str, what: str, problems: list[Problem]) -> list[tuple[int, str, int]]:
     """(line number, name, number) of each line; a line that is not ``name number`` becomes a problem."""
     parsed = []
-    for line, text in _lines(path):
+    for line, text in lines_of(path):
         name, _, number = text.rstrip().rpartition(" ")
         if name.strip() and number.isascii() and number.isdecimal():
             parsed.append((line, name.strip(), int(number)))
@@ -174,15 +170,14 @@ def _read_classes(folder: Path, file: str, problems: list[Problem]) -> tuple[str
 def _read_set(folder: Path, key: str, classes: Sequence[str], where: dict[str, tuple[str, int]],
               problems: list[Problem]) -> Listed:  # fmt: skip
     """One image set; ``where`` gains its files."""
-    candidates = [f"{prefix}_filelist_{ENDINGS[key]}.txt" for prefix in PREFIXES[DOMAIN_OF[key]]]
-    found = next(((c, path) for c in candidates if (path := _find(folder, c))), None)
-    if found is None:
+    file = _list_names(folder)[key]
+    shown, path = f"{folder.name}/{file}", _find(folder, file)
+    if path is None:
         if key != "val_sketch":  # zeroshot2 comes without validation sketches
-            problems.append(Problem(f"{folder.name}/{_expected(folder, key)}", 0, f"is not there: the list of {key}."))
+            problems.append(Problem(shown, 0, f"is not there: the list of {key}."))
         return Listed()
-    shown = f"{folder.name}/{found[0]}"
     names, labels = [], []
-    for line, name, label in _parse(found[1], shown, "path", problems):
+    for line, name, label in _parse(path, shown, "path", problems):
         if label >= len(classes):
             text = f"label {label} of {name!r} is beyond the split's {len(classes)} classes (0 ... {len(classes) - 1})."
         elif name.startswith("/") or ".." in name.split("/"):
@@ -201,10 +196,12 @@ def _read_set(folder: Path, key: str, classes: Sequence[str], where: dict[str, t
     return Listed(tuple(names), np.array(labels, np.int64))
 
 
-def _expected(folder: Path, key: str) -> str:
-    """The list that belongs beside those that are there: TU-Berlin's names beside TU-Berlin's."""
-    official = 1 if any(_find(folder, f"png_ready_filelist_{e}.txt") for e in ENDINGS.values()) else 0
-    return f"{PREFIXES[DOMAIN_OF[key]][official]}_filelist_{ENDINGS[key]}.txt"
+def _list_names(folder: Path) -> dict[str, str]:
+    """The file of each image set, by the names of the known data set that most of the lists there are named as."""
+    kinds = [*(r.lists for r in datasets().values() if r.lists), PLAIN]
+    names = [{key: f"{kind[('photo', 'sketch')[domain]]}_filelist_{ENDINGS[key]}.txt"
+              for key, domain in DOMAIN_OF.items()} for kind in kinds]  # fmt: skip
+    return max(names, key=lambda files: sum(_find(folder, file) is not None for file in files.values()))
 
 
 def _report(problems: list[Problem], listing: Listing) -> str:
@@ -220,14 +217,19 @@ def _report(problems: list[Problem], listing: Listing) -> str:
     return "\n  ".join(lines)
 
 
-def _all_splits(root: Path) -> tuple[frozenset[str], frozenset[str]]:
-    """Photos and sketches that any split lists and that are there: one pack serves all splits."""
+def listed_names(root: Path) -> dict[int, set[str]]:
+    """All photos and all sketches below ``root`` that the lists of any split name, whether they are there or not."""
     names: dict[int, set[str]] = {PHOTO: set(), SKETCH: set()}
     for split in split_names(root):
-        for key, domain in DOMAIN_OF.items():
-            candidates = (_find(root / split, f"{p}_filelist_{ENDINGS[key]}.txt") for p in PREFIXES[domain])
-            for path in filter(None, candidates):
-                names[domain] |= {name for _, name, _ in _parse(path, "", "", [])}
-    safe = {d: sorted(n for n in names[d] if not n.startswith("/") and ".." not in n.split("/")) for d in names}
-    here = {d: stat_files(root, safe[d])[:, 0] >= 0 for d in names}
-    return tuple(frozenset(np.array(safe[d], object)[here[d]]) for d in (PHOTO, SKETCH))  # type: ignore[return-value]
+        for key, file in _list_names(root / split).items():
+            if path := _find(root / split, file):
+                found = {name for _, name, _ in _parse(path, "", "", [])}
+                names[DOMAIN_OF[key]] |= {n for n in found if not n.startswith("/") and ".." not in n.split("/")}
+    return names
+
+
+def _all_splits(root: Path) -> tuple[frozenset[str], frozenset[str]]:
+    """Photos and sketches that any split lists and that are there: one pack serves all splits."""
+    names = {domain: sorted(found) for domain, found in listed_names(root).items()}
+    here = {d: np.array(n, object)[stat_files(root, n)[:, 0] >= 0] for d, n in names.items()}
+    return frozenset(here[PHOTO]), frozenset(here[SKETCH])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,48 +13,10 @@ from ..errors import ConfigError, DataError, near_misses
 from . import folders, lists
 from .dataset import PHOTO, Dataset, OriginalDomain
 from .images import is_image_name
+from .known import Known, datasets, originals
 from .listing import Listed, assemble, fingerprint_of, image_set
 from .packing import pack_images
 from .splits import MIN_PHOTOS
-
-
-@dataclass(frozen=True)
-class _Known:
-    folders: tuple[str, ...]  # names it may have in one of paths.data_places()
-    what: str  # to get
-    layout: str  # of the folder
-
-
-KNOWN = {
-    "sketchy-125x25": _Known(
-        ("sketchy-125x25",),
-        "the real subset of 25 sketches and 25 photos a class of the Sketchy database",
-        "zeroshot1/*.txt, 256x256/photo/tx_000000000000_ready/<class>/*.jpg, "
-        "256x256/sketch/tx_000000000000_ready/<class>/*.png",
-    ),
-    "sketchy": _Known(
-        ("Sketchy", "sketchy"),
-        "the Sketchy database (256x256), its photo extension and the lists of the official SAKE code",
-        "zeroshot1/*.txt, 256x256/photo/tx_000000000000_ready/<class>/*.jpg, "
-        "256x256/sketch/tx_000000000000_ready/<class>/*.png, EXTEND_image_sketchy_ready/<class>/*.jpg",
-    ),
-    "tuberlin": _Known(
-        ("TUBerlin", "TU-Berlin", "tuberlin"),
-        "the TU-Berlin sketches, the photos of their extension and the lists of the official SAKE code",
-        "zeroshot/*.txt, png_ready/<class>/*.png, ImageResized_ready/<class>/*.JPEG",
-    ),
-    "tiny-imagenet-40": _Known(
-        ("tiny-imagenet-40",),
-        "labelled ImageNet photos in the layout of an ImageFolder",
-        "train/<wnid>/*.JPEG, val/<wnid>/*.JPEG",
-    ),
-}
-_HELP = {
-    "sketchy-125x25": "`sakerepro data subset sketchy --per-class 25` makes it out of the full Sketchy data.",
-    "sketchy": "`sakerepro data fetch sketchy` downloads it where its source still is, after asking.",
-    "tuberlin": "`sakerepro data fetch tuberlin` downloads it where its source still is, after asking.",
-}
-_ORIGINAL = ("tiny-imagenet-40",)
 
 
 def load_dataset(name: str | Path, split: str | None = None, *, size: int = 224, dedupe: bool = False,
@@ -63,8 +25,9 @@ def load_dataset(name: str | Path, split: str | None = None, *, size: int = 224,
     """A zero-shot retrieval task: its five image sets, decoded once and memory-mapped ever after.
 
     Args:
-        name: ``"mini"`` (the generated world), ``"sketchy-125x25"``, ``"sketchy"``, ``"tuberlin"``, or a folder: either
-            in the list format of the official code, or ``photo/<class>/*`` with ``sketch/<class>/*``.
+        name: ``"mini"`` (the generated world), ``"sketchy-125x25"``, ``"sketchy"``, ``"tuberlin"``, another data set
+            with a record in a ``known.toml`` (:class:`~sakerepro.data.known.Known`), or a folder: either in the list
+            format of the official code, or ``photo/<class>/*`` with ``sketch/<class>/*``.
         split: a folder of lists such as ``"zeroshot1"``; for a plain folder ``"unseen.txt"`` or ``"random"``.
             ``None`` for the usual one.
         size: side of the packed images; the size of the network's input, or a little more.
@@ -80,14 +43,14 @@ def load_dataset(name: str | Path, split: str | None = None, *, size: int = 224,
     """
     if not isinstance(size, int) or size < 1:
         raise ConfigError(f"size = {size!r} has to be a whole number of pixels, at least 1.")
-    if name == "mini":
-        from .world import load_world
-
-        if split not in (None, "zeroshot"):
-            raise ConfigError(f"the generated world has no split {split!r}. Known: zeroshot.")
-        return load_world(size, seed, progress=progress).dataset
-    folder = _locate(str(name), root, [n for n in KNOWN if n not in _ORIGINAL])
-    label = str(name) if name in KNOWN else folder.resolve().name
+    record = datasets().get(str(name))
+    if record and record.reader:
+        if split not in (None, *record.splits):
+            raise ConfigError(f"{record.title} has no split {split!r}. {near_misses(str(split), record.splits)}")
+        return record.read(size, seed, progress).dataset
+    folder = _locate(str(name), root, datasets())
+    label = record.name if record else folder.resolve().name
+    split = record.splits[0] if split is None and record and record.splits else split
     if lists.split_names(folder) or not folders.is_plain(folder):
         listing = lists.read_split(folder, split, name=label, dedupe=dedupe)
     else:
@@ -100,27 +63,29 @@ def load_original(name: str | Path, size: int, *, root: Path | str | None = None
     """Labelled photos of the original domain.
 
     Args:
-        name: ``"mini"``, ``"tiny-imagenet-40"``, or a folder with ``train/<wnid>/*`` and ``val/<wnid>/*``.
+        name: ``"mini"``, ``"imagenet"``, ``"tiny-imagenet-40"``, another one with a record, or a folder with
+            ``train/<wnid>/*`` and ``val/<wnid>/*``.
         size: side of the packed images.
-        root: the folder of ``"tiny-imagenet-40"``, or the one that holds it, if it is not in one of
-            ``paths.data_places()``.
+        root: the folder of a named one, or the one that holds it, if it is not in one of ``paths.data_places()``.
         progress: show a bar while images are packed or drawn.
         seed: of the generated world; photos from a folder do not depend on it.
-        per_class: only the first so many training photos of each class, by name (ImageNet has 1,300).
+        per_class: only the first so many training photos of each class, by name; ``None``: as many as its record says
+            (100 of ImageNet's 1,300), else all.
 
     Raises:
         ConfigError, DataError: as :func:`load_dataset`.
     """
-    if name == "mini":
-        from .world import load_world
-
-        return load_world(size, seed, progress=progress).original
-    folder = _locate(str(name), root, list(_ORIGINAL))
+    tasks, known = datasets(), originals()
+    if (record := tasks.get(str(name))) and record.reader:
+        return record.read(size, seed, progress).original
+    folder = _locate(str(name), root, known)
+    record = known.get(str(name))
+    per_class = per_class or (record.per_class if record else 0) or None
     train, wnids = _image_folder(folder / "train", per_class)
     val, val_wnids = _image_folder(folder / "val", None)
     if odd := sorted(set(wnids) ^ set(val_wnids)):
         raise DataError(f"{folder}: class {odd[0]} is in only one of train/ and val/ ({len(odd)} such). Both need all.")
-    label = str(name) if name in KNOWN else folder.resolve().name
+    label = record.name if record else folder.resolve().name
     pack = pack_images(folder, [*train.names, *val.names], size, progress=progress)
     sets = [image_set(pack, part, PHOTO) for part in (train, val)]
     fingerprint = fingerprint_of(size, [wnids], sets, [pack.sha256[s.rows] for s in sets])
@@ -128,40 +93,42 @@ def load_original(name: str | Path, size: int, *, root: Path | str | None = None
 
 
 def find_folder(name: str) -> Path:
-    """The folder of a data set that :func:`load_dataset` knows by name, or the named folder itself.
+    """The folder of a data set that :func:`load_dataset` knows by name and that has one, or the named folder itself.
 
     Raises:
         ConfigError, DataError: as :func:`load_dataset`.
     """
-    return _locate(name, None, [n for n in KNOWN if n not in _ORIGINAL])
+    return _locate(name, None, datasets())
 
 
-def _locate(name: str, root: Path | str | None, known: list[str]) -> Path:
+def _locate(name: str, root: Path | str | None, known: Mapping[str, Known]) -> Path:
     """The folder of a named data set, or the named folder itself."""
+    record = known.get(name)
     if root is not None:
         root = Path(root).expanduser()
-        inside = [root / f for f in KNOWN[name].folders] if name in known else []
-        found = next((f for f in [*inside, root] if f.is_dir()), None)
+        found = next((f for f in [*(root / f for f in (record.folders if record else ())), root] if f.is_dir()), None)
         if found is None:
             raise DataError(f"{root}: is not there, or not a folder. Name the folder that holds {name!r}.")
         return found
-    if name in known:
-        return paths.find_data(*KNOWN[name].folders) or _not_here(name)
+    if record and record.reader:
+        raise ConfigError(f"{name} is no folder of files but the {record.title}. Name another data set, or a folder.")
+    if record:
+        return paths.find_data(*record.folders) or _not_here(record)
     if Path(name).expanduser().is_dir():
         return Path(name).expanduser()
     if "/" in name or "\\" in name:
         raise DataError(f"{name}: is not there, or not a folder. Check the path.")
-    raise ConfigError(f"data set {name!r} is unknown, and no folder. {near_misses(name, ['mini', *known])}")
+    raise ConfigError(f"data set {name!r} is unknown, and no folder. {near_misses(name, list(known))}")
 
 
-def _not_here(name: str) -> Path:
-    entry = KNOWN[name]
-    places = "\n".join(f"    {place / f}" for place in paths.data_places() for f in entry.folders)
+def _not_here(record: Known) -> Path:
+    places = "\n".join(f"    {place / f}" for place in paths.data_places() for f in record.folders)
     raise DataError(
-        f"data set {name!r} is not here. Looked for\n{places}\n"
-        f"  Get {entry.what}, and put it at {paths.shown(paths.data() / entry.folders[0])}: {entry.layout}.\n"
-        f"  Or name the folder that holds {entry.folders[0]} with SAKEREPRO_REAL_DATA or SAKEREPRO_DATA.\n"
-        f"  {_HELP.get(name, '')}".rstrip()
+        f"data set {record.name!r} is not here. Looked for\n{places}\n"
+        f"  Get {record.get or 'it'}, and put it at {paths.shown(paths.data() / record.folders[0])}"
+        f"{': ' * bool(record.layout)}{record.layout}.\n"
+        f"  Or name the folder that holds {record.folders[0]} with SAKEREPRO_REAL_DATA or SAKEREPRO_DATA.\n"
+        f"  {record.hint}".rstrip()
     )
 
 

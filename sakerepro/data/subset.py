@@ -15,19 +15,17 @@ from ..errors import ConfigError, DataError
 from . import lists
 from .dataset import PHOTO, SKETCH
 from .images import read_image
-from .lists import DOUBLES
-
-EXTENSION = DOUBLES[1]
 
 
 def first_of_each(names: set[str], per_class: int) -> set[str]:
-    """The first ``per_class`` files of each class folder, by name; none of Sketchy's photo extension.
+    """The first ``per_class`` files of each class folder, by name; none of a photo extension.
 
     ``names`` are all files that any split lists, since a split may leave some out.
     """
     folders: dict[str, list[str]] = defaultdict(list)
+    extensions = tuple(extension for _, extension in lists.doubles())
     for name in sorted(names):
-        if not name.startswith(EXTENSION):
+        if not name.startswith(extensions):
             folders[str(PurePosixPath(name).parent)].append(name)
     return {name for found in folders.values() for name in found[:per_class]}
 
@@ -37,21 +35,11 @@ def filtered_lists(root: Path, keep: set[str]) -> dict[str, str]:
     texts = {}
     for split in lists.split_names(root):
         for file in sorted((root / split).glob("*.txt*")):
-            lines = [line for _, line in lists._lines(file)]
+            lines = [line for _, line in lists.lines_of(file)]
             if "filelist" in file.name:
                 lines = [line for line in lines if line.rpartition(" ")[0].strip() in keep]
             texts[f"{split}/{file.name.removesuffix('.gz')}"] = "".join(f"{line}\n" for line in lines)
     return texts
-
-
-def listed_names(root: Path) -> dict[int, set[str]]:
-    """All photos and all sketches that the lists of any split name, whether they are there or not."""
-    names: dict[int, set[str]] = {PHOTO: set(), SKETCH: set()}
-    for split in lists.split_names(root):
-        listing, _ = lists.examine_split(root, split, images=False)
-        for domain in names:
-            names[domain] |= listing.names_of(domain)
-    return names
 
 
 def write_subset(root: Path, to: Path, per_class: int, size: int = 224, progress: bool = True) -> Path:
@@ -73,7 +61,7 @@ def write_subset(root: Path, to: Path, per_class: int, size: int = 224, progress
         raise ConfigError(f"per_class = {per_class} and size = {size} have to be at least 1.")
     if to.exists():
         raise ConfigError(f"{to}: is there already. Remove it, or name another folder with --to.")
-    names = listed_names(root)
+    names = lists.listed_names(root)
     keep = {domain: first_of_each(found, per_class) for domain, found in names.items()}
     if not keep[PHOTO] or not keep[SKETCH]:
         raise DataError(f"{root}: its lists name no photos or no sketches. Run `sakerepro check {root}`.")

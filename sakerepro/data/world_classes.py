@@ -237,3 +237,4 @@ def of_role(role: Role) -> tuple[WorldClass, ...]:
 
 
 BY_NAME: dict[str, WorldClass] = {c.name: c for c in CLASSES}
+WNIDS: dict[str, str] = {c.name: c.wnid for c in CLASSES}  # the class table of the record `mini`

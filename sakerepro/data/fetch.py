@@ -1,0 +1,135 @@
+"""From a data set's source on the web, or a local archive, to the folder that the package reads.
+
+The sources are those that the official code and the authors of the data name; whether they still answer is theirs. No
+checksum of them is published: the first download's is kept in ``downloads.json`` and later ones are held against it.
+"""
+
+from __future__ import annotations
+
+import textwrap
+import time
+from collections.abc import Callable
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from .. import files, paths
+from ..errors import ConfigError, DataError, SakeError, near_misses
+from . import lists
+from .download import download, need_space, open_url
+from .known import Known, Source, datasets
+from .unpack import unpack
+
+
+def fetch_dataset(name: str, *, url: str = "", archive: Path | str | None = None, yes: bool = False,
+                  progress: bool = True, say: Callable[[str], None] = print, **network: float) -> Path:  # fmt: skip
+    """Bring a data set to ``paths.data()``: download after asking, unpack safely, look whether it is complete.
+
+    Args:
+        name: of a known data set.
+        url: another place of the official archive.
+        archive: a local copy of it; nothing is downloaded then.
+        yes: do not ask.
+        say: told what happens.
+        network: ``timeout``, ``tries`` and ``pause`` of :func:`~sakerepro.data.download.download`.
+
+    Returns:
+        The data set's folder.
+
+    Raises:
+        ConfigError: for an unknown name, or if nobody agreed.
+        DataError: if every source is gone or wrong, or something is missing in the end; it says what to place where.
+        RunError: if the disk has no space.
+    """
+    known = {n: record for n, record in datasets().items() if not record.reader}
+    if name not in known:
+        raise ConfigError(f"No source of {name!r} is known. {near_misses(name, list(known))}")
+    record = known[name]
+    root = paths.data() / record.folders[0]
+    if not (url or archive) and not _missing(name, root):
+        say(f"{root}: is there and complete; nothing to do.")
+        return root
+    sources = record.sources
+    if archive or url:
+        first = sources[0] if sources else Source("", record.folders[0])
+        sources = (Source(url, first.take, first.into, "the archive that you named"),)
+    problems = []
+    for source in sources:
+        try:
+            found = Path(archive).expanduser() if archive else _fetched(source, yes, progress, say, network)
+            count = unpack(found, root, source.take, source.into, progress=progress)
+        except DataError as error:
+            problems.append(str(error))
+            say(str(error))
+            continue
+        say(f"{count:,} files of {found.name} are below {root}." + ("" if archive else f" {found} can be removed."))
+        if not (missing := _missing(name, root)):
+            return root
+        problems.append(missing)
+    raise DataError("\n  ".join([f"{name} is not complete.", *problems, *_by_hand(record, root)]))
+
+
+def _by_hand(record: Known, root: Path) -> list[str]:
+    """What to place where, in lines."""
+    text = record.by_hand or f"{record.layout or 'the data set'}\n    {record.get or record.title}"
+    lines = textwrap.indent(text.strip(), "  ").split("\n")
+    command = f"sakerepro data fetch {record.name}"
+    return [f"What to place where, below {root}:", *lines,
+            f"With the archive in another place: `{command} --archive FILE` or `--url URL`."]  # fmt: skip
+
+
+def _fetched(source: Source, yes: bool, progress: bool, say: Callable[[str], None], network: dict[str, float]) -> Path:
+    """The archive of a source, downloaded unless it is here."""
+    file = paths.data() / "downloads" / (Path(urlsplit(source.url).path).name or "archive.zip")
+    if file.is_file():
+        say(f"{file}: is here already.")
+        return file
+    try:
+        with open_url(source.url, network.get("timeout", 30.0)) as response:  # for its size alone
+            size = int(response.headers.get("Content-Length") or 0)
+    except OSError as error:
+        raise DataError(f"{source.url}: cannot be reached ({error}). Check the network.") from error
+    need_space(file.parent, 2 * size, "the archive with what it holds")
+    shown = f"{size / 1e9:.2f} GB" if size else "an unknown number of bytes"
+    if not yes and not _agreed(f"Download {shown} from {source.url} ({source.holds}) to {file}? [y/N] "):
+        raise ConfigError("Nothing was downloaded. Answer y, or give --yes.")
+    download(source.url, file, sha256=source.sha256, progress=progress, **network)  # type: ignore[arg-type]
+    _remember(source, file, say)
+    return file
+
+
+def _agreed(question: str) -> bool:
+    """Ask on the terminal; nobody there is a no."""
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
+def _remember(source: Source, file: Path, say: Callable[[str], None]) -> None:
+    """Keep the checksum of the first download of an address; say so if a later one differs."""
+    note = paths.data() / "downloads.json"
+    known = files.read_json(note) if note.is_file() else {}
+    found = files.sha256(file)
+    before = known.get(source.url)
+    if before and before["sha256"] != found:
+        say(f"{file}: differs from what {source.url} gave on {before['date']} "
+            f"(SHA-256 {found}, then {before['sha256']}).")  # fmt: skip
+    if not before:
+        known[source.url] = {"sha256": found, "bytes": file.stat().st_size, "date": time.strftime("%Y-%m-%d")}
+        files.write_json(note, known)
+
+
+def _missing(name: str, root: Path) -> str:
+    """What the folder lacks of the official data set, in a sentence; empty if nothing."""
+    if not lists.split_names(root):
+        return f"{root}: has no lists, so what is missing beside them cannot be told."
+    try:
+        found = [lists.examine_split(root, split, name=name) for split in lists.split_names(root)]
+    except SakeError as error:
+        return str(error)
+    gone = {p.text for _, problems in found for p in problems if p.missing}
+    other = [str(p) for _, problems in found for p in problems if not p.missing]
+    texts = [f"{len(gone):,} listed files are not there"] if gone else []
+    texts += [f"{len(other)} problems, the first: {other[0]}"] if other else []
+    text = "; ".join(texts)
+    return f"{root}: {text}. `sakerepro data check {name} --quick` lists them." if text else ""

@@ -1,0 +1,172 @@
+"""The data sets that are known by name: one record each in ``known.toml``, here and beside the user's own data."""
+
+from __future__ import annotations
+
+import csv
+import importlib
+import io
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from .. import paths
+from ..errors import DataError, near_misses
+
+ClassRow = tuple[str, str, str, str]  # where it stands, class, wnid, note
+
+
+@dataclass(frozen=True)
+class Source:
+    """An archive on the web that holds a data set, or a part of it."""
+
+    url: str
+    take: str  # the folder in the archive whose files are wanted, wherever it is
+    into: str = ""  # where they go, below the data set's folder
+    holds: str = ""  # in words, for the question before the download
+    sha256: str = ""
+
+
+@dataclass(frozen=True)
+class Known:
+    """The record of a data set. Every field may be left out.
+
+    A data set in the official list format is read as one, a folder with ``photo/`` and ``sketch/`` as a plain folder
+    (see :func:`sakerepro.load_dataset`), and anything else by its ``reader``.
+    """
+
+    name: str
+    title: str = ""  # in tables and figures; by default the name
+    folders: tuple[str, ...] = ()  # names that its folder may have in a data folder; by default the name
+    get: str = ""  # what to get if it is not there
+    layout: str = ""  # of its folder, in words
+    hint: str = ""  # how else it can be had
+    by_hand: str = ""  # what to place where, if no source has it
+    sources: tuple[Source, ...] = ()  # in the order in which they are tried
+    reader: str = ""  # "module:function": called with (size, seed, progress=), returns .dataset and .original
+    generated: bool = False  # its images are drawn by the package: no evidence, and free to publish
+    lists: Mapping[str, str] = field(default_factory=dict)  # "sketch", "photo" -> the lists' names up to _filelist
+    splits: tuple[str, ...] = ()  # the first is the usual one
+    same_splits: Mapping[str, str] = field(default_factory=dict)  # other name of a split -> its name in `published`
+    published: Mapping[str, Mapping[str, int]] = field(default_factory=dict)  # split -> what -> classes or images
+    batches: Mapping[str, int] = field(default_factory=dict)  # batch_sketch, batch_photo of the official code
+    doubles: tuple[str, ...] = ()  # two folders that hold the same photos: `dedupe` drops those of the second
+    classes: str = ""  # its class table: a CSV file (class,wnid,...) beside the record, or "module:mapping"
+    original: tuple[str, ...] = ()  # original domains for the measure of forgetting, the first that is there
+    per_class: int = 0  # of an original domain: at most so many training photos of each class; 0: all
+    file: Path = Path()  # where the record stands
+
+    def class_rows(self) -> list[ClassRow]:
+        """The class table; empty if the record has none.
+
+        Raises:
+            DataError: if the table cannot be read.
+        """
+        if ":" in self.classes:
+            return [(self.classes, name, wnid, "") for name, wnid in _named(self.classes).items()]
+        return read_classes(self.file.parent / self.classes) if self.classes else []
+
+    def read(self, size: int, seed: int, progress: bool) -> Any:
+        """What the record's reader gives: an object with ``dataset`` and perhaps ``original``."""
+        return _named(self.reader)(size, seed, progress=progress)
+
+
+def datasets() -> dict[str, Known]:
+    """The tasks by name: those of the package, then those of each ``known.toml`` in ``paths.data_places()``.
+
+    Raises:
+        DataError: if a record cannot be read, or a name is taken; it names the file and the record.
+    """
+    return _records("datasets")
+
+
+def originals() -> dict[str, Known]:
+    """The original domains by name, as :func:`datasets`."""
+    return _records("originals")
+
+
+def shipped() -> dict[str, Known]:
+    """The tasks that come with the package."""
+    return _read(_SHIPPED, 0)["datasets"]
+
+
+COUNTS = ("seen", "unseen", "train_sketch", "val_sketch", "query", "train_photo", "gallery")  # of a split
+_KEYS = {"lists": ("sketch", "photo"), "batches": ("batch_sketch", "batch_photo"), "published": COUNTS}
+_SHIPPED = Path(__file__).with_name("known.toml")
+
+
+def _records(kind: str) -> dict[str, Known]:
+    found = dict(_read(_SHIPPED, 0)[kind])
+    for file in dict.fromkeys(place / "known.toml" for place in paths.data_places()):
+        for name, record in _read(file, file.stat().st_mtime_ns)[kind].items() if file.is_file() else ():
+            if name in found:
+                raise DataError(f"{file}: data set {name!r} is known already, from {found[name].file}. Rename it.")
+            found[name] = record
+    return found
+
+
+@lru_cache
+def _read(file: Path, changed: int) -> dict[str, dict[str, Known]]:
+    try:
+        content = tomllib.loads(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DataError(f"{file}: cannot be read as TOML ({error}).") from error
+    kinds = ("datasets", "originals")
+    if odd := [k for k in content if k not in kinds]:
+        raise DataError(f"{file}: [{odd[0]}] is unknown. Records are [datasets.<name>] or [originals.<name>].")
+    return {k: {name: _known(file, name, values) for name, values in content.get(k, {}).items()} for k in kinds}
+
+
+def _known(file: Path, name: str, values: Any) -> Known:
+    where = f"{file}, record {name!r}"
+    if not isinstance(values, dict):
+        raise DataError(f"{where}: is {values!r} and has to be a table, [datasets.{name}].")
+    sources = tuple(_checked(Source("", ""), s, f"{where}, sources") for s in values.get("sources", ()))
+    folders = () if values.get("reader") else (name,)
+    record = _checked(Known(name, title=name, folders=folders, file=file), values, where)
+    for key, want in _KEYS.items():
+        for given in getattr(record, key).values() if key == "published" else filter(None, [getattr(record, key)]):
+            if set(given) != set(want):
+                raise DataError(f"{where}: {key} needs {', '.join(want)}, and has {', '.join(given)}.")
+    if len(record.doubles) not in (0, 2):
+        raise DataError(f"{where}: doubles = {list(record.doubles)} has to be two folders.")
+    return replace(record, sources=sources)
+
+
+def _checked(record: Any, values: Mapping[str, Any], where: str) -> Any:
+    """The record with these values, each of the type of its field."""
+    for key, value in values.items():
+        if key not in vars(record) or key in ("name", "file"):
+            raise DataError(f"{where}: field {key!r} is unknown. {near_misses(key, list(vars(record)))}")
+        value = tuple(value) if isinstance(value, list) else value
+        if not isinstance(value, type(getattr(record, key))):
+            want = type(getattr(record, key)).__name__.replace("tuple", "list").replace("dict", "table")
+            raise DataError(f"{where}: {key} = {value!r} has to be of type {want}.")
+        record = replace(record, **{key: value})
+    return record
+
+
+def _named(text: str) -> Any:
+    """The object that ``"module:name"`` names."""
+    module, _, name = text.partition(":")
+    return getattr(importlib.import_module(module), name)
+
+
+def read_classes(path: Path) -> list[ClassRow]:
+    """The lines of a class table, a CSV file with the columns class,wnid and perhaps note.
+
+    Raises:
+        DataError: if it is not there, or is not such a file.
+    """
+    if not path.is_file():
+        raise DataError(f"{path}: is not there. It should be a CSV file with the columns class,wnid.")
+    try:
+        reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")))
+        if not {"class", "wnid"} <= set(reader.fieldnames or ()):
+            raise DataError(f"{path}, line 1: the columns are {reader.fieldnames}; class,wnid are needed.")
+        return [(f"{path}, line {reader.line_num}", (r["class"] or "").strip(), (r["wnid"] or "").strip(),
+                 r.get("note") or "") for r in reader]  # fmt: skip
+    except (OSError, UnicodeDecodeError, csv.Error) as error:
+        raise DataError(f"{path}: cannot be read as UTF-8 ({error}). Save it as a CSV file in UTF-8.") from error
