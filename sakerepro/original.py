@@ -8,7 +8,7 @@ import numpy as np
 
 from . import paths, wordnet
 from .data import OriginalDomain, load_original
-from .data.known import datasets, originals
+from .data.known import datasets, named, originals
 from .experiment import Experiment
 from .semantics import imagenet_wnids, require_classes
 
@@ -17,7 +17,12 @@ PHOTOS_PER_CLASS = 100  # of the training photos in a folder that the user names
 
 def original_wnids(e: Experiment) -> tuple[str, ...]:
     """The WordNet ids of the classes that an experiment's teacher knows."""
-    return load_original(e.teacher_data or e.dataset, size=e.size).wnids if e.teacher_epochs else imagenet_wnids()
+    if not e.teacher_epochs:
+        return imagenet_wnids()
+    record = datasets().get(e.teacher_data or e.dataset)
+    if record and record.original_wnids:
+        return named(record.original_wnids)
+    return load_original(e.teacher_data or e.dataset, size=e.size).wnids
 
 
 def outside_original(names: Sequence[str], wnids: Sequence[str], dataset: str | None = None) -> tuple[str, ...]:

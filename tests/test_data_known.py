@@ -15,6 +15,7 @@ from sakerepro.data.known import datasets, originals
 from sakerepro.data.world_files import write_world
 from sakerepro.errors import ConfigError, DataError
 from sakerepro.experiment import preset
+from sakerepro.original import original_wnids
 from sakerepro.plots_labels import data_title
 from sakerepro.runs import run
 from sakerepro.semantics import resolve_classes
@@ -133,3 +134,7 @@ def test_every_record_of_the_package_is_whole() -> None:
         assert set(record.published) <= set(record.splits) and set(record.same_splits.values()) <= set(record.splits)
         assert record.reader or (record.get and record.layout and record.hint)
         assert set(record.batches) <= {"batch_sketch", "batch_photo"}, name
+
+
+def test_the_classes_of_the_world_are_known_without_drawing_it() -> None:
+    assert original_wnids(preset("mini")) == load_original("mini", 8, progress=False).wnids

@@ -45,7 +45,9 @@ class Known:
     hint: str = ""  # how else it can be had
     by_hand: str = ""  # what to place where, if no source has it
     sources: tuple[Source, ...] = ()  # in the order in which they are tried
-    reader: str = ""  # "module:function": called with (size, seed, progress=), returns .dataset and .original
+    reader: str = ""  # "module:function": called with (size, seed, progress=), returns the Dataset
+    original_reader: str = ""  # the same for its own original domain, if a teacher is trained on it
+    original_wnids: str = ""  # "module:tuple": the classes of that, where they are known without reading it
     generated: bool = False  # its images are drawn by the package: no evidence, and free to publish
     lists: Mapping[str, str] = field(default_factory=dict)  # "sketch", "photo" -> the lists' names up to _filelist
     splits: tuple[str, ...] = ()  # the first is the usual one
@@ -65,12 +67,8 @@ class Known:
             DataError: if the table cannot be read.
         """
         if ":" in self.classes:
-            return [(self.classes, name, wnid, "") for name, wnid in _named(self.classes).items()]
+            return [(self.classes, name, wnid, "") for name, wnid in named(self.classes).items()]
         return read_classes(self.file.parent / self.classes) if self.classes else []
-
-    def read(self, size: int, seed: int, progress: bool) -> Any:
-        """What the record's reader gives: an object with ``dataset`` and perhaps ``original``."""
-        return _named(self.reader)(size, seed, progress=progress)
 
 
 def datasets() -> dict[str, Known]:
@@ -148,7 +146,7 @@ def _checked(record: Any, values: Mapping[str, Any], where: str) -> Any:
     return record
 
 
-def _named(text: str) -> Any:
+def named(text: str) -> Any:
     """The object that ``"module:name"`` names."""
     module, _, name = text.partition(":")
     return getattr(importlib.import_module(module), name)

@@ -13,7 +13,7 @@ from ..errors import ConfigError, DataError, near_misses
 from . import folders, lists
 from .dataset import PHOTO, Dataset, OriginalDomain
 from .images import is_image_name
-from .known import Known, datasets, originals
+from .known import Known, datasets, named, originals
 from .listing import Listed, assemble, fingerprint_of, image_set
 from .packing import pack_images
 from .splits import MIN_PHOTOS
@@ -47,7 +47,7 @@ def load_dataset(name: str | Path, split: str | None = None, *, size: int = 224,
     if record and record.reader:
         if split not in (None, *record.splits):
             raise ConfigError(f"{record.title} has no split {split!r}. {near_misses(str(split), record.splits)}")
-        return record.read(size, seed, progress).dataset
+        return named(record.reader)(size, seed, progress=progress)
     folder = _locate(str(name), root, datasets())
     label = record.name if record else folder.resolve().name
     split = record.splits[0] if split is None and record and record.splits else split
@@ -76,8 +76,8 @@ def load_original(name: str | Path, size: int, *, root: Path | str | None = None
         ConfigError, DataError: as :func:`load_dataset`.
     """
     tasks, known = datasets(), originals()
-    if (record := tasks.get(str(name))) and record.reader:
-        return record.read(size, seed, progress).original
+    if (record := tasks.get(str(name))) and record.original_reader:
+        return named(record.original_reader)(size, seed, progress=progress)
     folder = _locate(str(name), root, known)
     record = known.get(str(name))
     per_class = per_class or (record.per_class if record else 0) or None

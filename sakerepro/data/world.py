@@ -213,3 +213,13 @@ def _open(folder: Path, amount: Counts, size: int) -> World | None:
     except (OSError, ValueError, KeyError, TypeError, RunError) as error:
         print(f"{paths.shown(folder)}: is damaged ({error}); drawn again.", file=sys.stderr)
         return None
+
+
+def read_dataset(size: int, seed: int, progress: bool = True) -> Dataset:
+    """The world's task, as the record ``mini`` is read."""
+    return load_world(size, seed, progress=progress).dataset
+
+
+def read_original(size: int, seed: int, progress: bool = True) -> OriginalDomain:
+    """The world's original domain."""
+    return load_world(size, seed, progress=progress).original

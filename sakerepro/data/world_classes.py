@@ -238,3 +238,4 @@ def of_role(role: Role) -> tuple[WorldClass, ...]:
 
 BY_NAME: dict[str, WorldClass] = {c.name: c for c in CLASSES}
 WNIDS: dict[str, str] = {c.name: c.wnid for c in CLASSES}  # the class table of the record `mini`
+ORIGINAL_WNIDS: tuple[str, ...] = tuple(c.wnid for c in of_role("original"))
