@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from . import paths, wordnet
-from .data import OriginalDomain, load_original
+from .data import OriginalDomain, load_original, world
 from .errors import DataError
 from .experiment import Experiment
 from .semantics import imagenet_wnids, require_classes
@@ -18,7 +18,10 @@ FOLDERS = ("ImageNet", "imagenet", "ILSVRC2012")
 
 def original_wnids(e: Experiment) -> tuple[str, ...]:
     """The WordNet ids of the classes that an experiment's teacher knows."""
-    return load_original(e.teacher_data or e.dataset, size=e.size).wnids if e.teacher_epochs else imagenet_wnids()
+    if not e.teacher_epochs:
+        return imagenet_wnids()
+    name = e.teacher_data or e.dataset
+    return world.original_wnids() if name == "mini" else load_original(name, size=e.size).wnids
 
 
 def outside_original(names: Sequence[str], wnids: Sequence[str], dataset: str | None = None) -> tuple[str, ...]:

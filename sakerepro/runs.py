@@ -22,6 +22,7 @@ from .original import original_wnids, outside_original
 from .provenance import provenance
 from .semantics import semantic_similarity
 from .teachers import load_teacher
+from .threads import one_thread
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -159,7 +160,7 @@ def run(experiment: Experiment, trace: bool = False) -> Run:
         _same_data(found)
         return found
     folder = paths.runs() / experiment.id
-    with lock(_lock_file(folder), f"Another process makes {folder.name}; waiting for it."):
+    with one_thread(), lock(_lock_file(folder), f"Another process makes {folder.name}; waiting for it."):
         return find(experiment) or _make(experiment, folder, trace)
 
 

@@ -16,6 +16,7 @@ def add(commands: Any) -> None:
     item.add_argument("name", help="table1 ... table5, splits, forgetting, figure3, figure4, figure5, cost, length")
     item.add_argument("--preset", default="mini", help="mini (generated, default), small (real subset) or paper")
     item.add_argument("--seeds", default="0", help="comma-separated, such as 0,1,2")
+    item.add_argument("--jobs", type=int, help="runs made at a time, each on one thread (one a core, two at most)")
     item.add_argument("--precision", choices=("float32", "bfloat16"), help="in place of the preset's")
     item.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="another notebook parameter")
     item.set_defaults(function=_item)
@@ -53,7 +54,7 @@ def _make(arguments: argparse.Namespace) -> None:
     check_parameters(notebook_path(arguments.name), parameters)
     warm_up()
     say_slow_precision(experiments(arguments.name, arguments.preset, seeds))
-    runs = item_runs(arguments.name, arguments.preset, seeds)
+    runs = item_runs(arguments.name, arguments.preset, seeds, arguments.jobs)
     if old := sum(bool(outdated(r)) for r in runs):
         print(f"{old} of {len(runs)} runs were measured by other code; sakerepro remeasure brings them up to date.")
     item_rows(arguments.name, runs, str(parameters.get("original", "")))  # here, because a notebook shows no progress

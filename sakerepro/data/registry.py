@@ -85,7 +85,7 @@ def load_dataset(name: str | Path, split: str | None = None, *, size: int = 224,
 
         if split not in (None, "zeroshot"):
             raise ConfigError(f"the generated world has no split {split!r}. Known: zeroshot.")
-        return load_world(size, seed, progress=progress).dataset
+        return load_world(size, seed, progress=progress)
     folder = _locate(str(name), root, [n for n in KNOWN if n not in _ORIGINAL])
     label = str(name) if name in KNOWN else folder.resolve().name
     if lists.split_names(folder) or not folders.is_plain(folder):
@@ -112,9 +112,9 @@ def load_original(name: str | Path, size: int, *, root: Path | str | None = None
         ConfigError, DataError: as :func:`load_dataset`.
     """
     if name == "mini":
-        from .world import load_world
+        from .world import load_world_original
 
-        return load_world(size, seed, progress=progress).original
+        return load_world_original(size, seed, progress=progress)
     folder = _locate(str(name), root, list(_ORIGINAL))
     train, wnids = _image_folder(folder / "train", per_class)
     val, val_wnids = _image_folder(folder / "val", None)
