@@ -54,7 +54,9 @@ def _values(file: Path, exact: bool) -> pd.Series[Any]:
     skipped = OF_THE_MACHINE if exact else OF_THE_MACHINE + NO_FRACTIONS
     rows = rows[~rows["metric"].str.startswith(skipped)]
     key = [c for c in rows.columns if c not in NO_KEY]
-    return pd.Series(rows["value"].to_numpy(), index=[" ".join(map(str, row)) for row in rows[key].to_numpy()])
+    names = pd.Series([" ".join(map(str, row)) for row in rows[key].to_numpy()], dtype=str)
+    twice = names.groupby(names).cumcount().astype(str).where(names.duplicated(), "")
+    return pd.Series(rows["value"].to_numpy(), index=names + twice)
 
 
 def differences(committed: Path, replayed: Path, tolerance: float) -> list[str]:

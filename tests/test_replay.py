@@ -67,7 +67,8 @@ def test_a_lambda_that_was_changed_by_hand_makes_the_replay_fail(tmp_path: Path)
     for lambda2 in ("0.3", "0.1"):
         cell = new_code_cell(CELL.replace("0.3", lambda2), execution_count=1)
         notebook.parent.mkdir(exist_ok=True)
-        nbformat.write(new_notebook(cells=[cell], metadata={"kernelspec": {"name": "python3", "display_name": "Python 3"}}), notebook)
+        kernel = {"name": "python3", "display_name": "Python 3"}
+        nbformat.write(new_notebook(cells=[cell], metadata={"kernelspec": kernel}), notebook)
         assert replay(notebook.parent, results, workers=1, limit=600) == 0
         written = results / "mini" / "table3-rows.csv"
         if lambda2 == "0.3":
