@@ -20,7 +20,7 @@ from .runs import busy, run
 
 EVERY = 60.0  # seconds between two lines of progress where there is no terminal to rewrite one
 _CODES: dict[int, type[SakeError]] = {2: ConfigError, 3: DataError, 4: RunError}  # exit codes of a run that was refused
-_PROGRESS = re.compile(r"(\d+)%.*\[[^<]*<([^,\]]+)")  # of tqdm: how far, and the time left
+_PROGRESS = re.compile(r"(\d+)%.*\[[^<]*<([\d:]+)")  # of tqdm: how far, and the time left
 
 
 def default_jobs() -> int:
@@ -112,7 +112,7 @@ class _Team:
             for line in child.stderr:
                 if found := _PROGRESS.search(line):
                     say.progress(f"{line.partition(':')[0]} {found[1]} %, {found[2]} left")
-                elif line.strip():
+                elif line.strip() and "%|" not in line:
                     said = [*said[-19:], line.rstrip()]
             code = child.wait()
         self.children.discard(child)
@@ -160,7 +160,7 @@ def _last(text: str) -> str:
 def _child() -> int:
     """Make the run that standard input names; end with whoever started this process."""
     asked = json.loads(sys.stdin.readline())
-    threading.Thread(target=lambda: (sys.stdin.read(), os._exit(130)), daemon=True).start()
+    threading.Thread(target=lambda: (os.read(0, 1), os._exit(130)), daemon=True).start()  # the pipe closes
     try:
         run(Experiment.from_dict(asked["experiment"]), trace=asked["trace"])
     except SakeError as error:

@@ -87,12 +87,13 @@ def _steps(folder: Path) -> tuple[dict[str, Any], dict[str, float]]:
     losses: dict[str, Any] = {}
     sums: dict[str, float] = {}
     common = dict(teacher_epochs=3, teacher_data=str(original), epochs=3, steps=1, precision="float32")
-    for backbone in ("cse_resnet_mini", "alexnet_mini"):
-        for name, changes in (("SAKE", {}), ("L_B", {"lambda_sake": 0.0}), ("L_T", {"lambda2": 0.0})):
-            run = sr.run(tiny.experiment(data, Path("none"), backbone=backbone, **{**common, **changes}))
-            history = run.history()
-            losses[f"loss {backbone} {name}"] = history.filter(like="loss").to_numpy().ravel().tolist()
-            sums[f"{backbone} {name}"] = _sum(read_weights(run.folder / "weights.safetensors"))
+    students: dict[str, dict[str, Any]] = {
+        "SAKE": {}, "L_B": {"lambda_sake": 0.0}, "L_T": {"lambda2": 0.0}, "alexnet": {"backbone": "alexnet_mini"},
+    }  # fmt: skip
+    for name, changes in students.items():
+        run = sr.run(tiny.experiment(data, Path("none"), **{**common, **changes}))
+        losses[f"loss {name}"] = run.history().filter(like="loss").to_numpy().ravel().tolist()
+        sums[name] = _sum(read_weights(run.folder / "weights.safetensors"))
     for file in sorted((folder / "runs").glob("teacher-*/teacher.json")):
         record = read_json(file)
         losses[f"loss teacher {record['teacher']}"] = [row["loss"] for row in record["history"]]
