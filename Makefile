@@ -1,12 +1,13 @@
 # Reproduce SAKE: one target a table. `make` lists them. PRESET=mini (default), small or paper; SEEDS=0,1,2.
 # PRECISION=float32 trains in it where the preset says bfloat16, which many processors have no units for.
 # RERUN=1 trains the runs of small and paper that are not here, although their rows are committed.
+# JOBS=<n> runs are made at a time, each on one thread (default: one a core, two at most; one on a GPU).
 # DATA=<folder> is searched first for data sets and weights (the same as SAKEREPRO_REAL_DATA).
 # PYTHON=<interpreter> uses an environment of your own instead of .venv (for instance the one of environment.yml).
 
 PRESET ?= mini
 SEEDS ?= 0
-JOBS ?= 2
+JOBS ?=
 SYSTEM_PYTHON ?= python3
 ITEMS := table1 table2 table3 table4 table5 splits forgetting figure3 figure4 figure5 cost length
 
@@ -32,8 +33,15 @@ ifdef DATA
   export SAKEREPRO_REAL_DATA := $(abspath $(DATA))
 endif
 
+# the items of mini are short: two at a time, one run each, keep two cores busier than one item with two runs
+ifeq ($(PRESET),mini)
+  ALL := -j$(or $(JOBS),2) JOBS=1
+else
+  ALL := -j1
+endif
+
 .DEFAULT_GOAL := help
-.PHONY: help setup all status tables $(ITEMS) test lint bench lock lab docs clean
+.PHONY: help setup all status tables teacher $(ITEMS) test unit replay lint bench lock lab docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9%$$() -]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -47,7 +55,8 @@ setup: $(READY) ## make .venv with the exact versions of constraints.txt (any ot
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
 
-all: $(ITEMS) ## every item, then REPRODUCING.md; with -j2 two at a time, a run that both need is made by one
+all: $(READY) ## every item, then REPRODUCING.md; a run that several items need is made once
+	@$(MAKE) --no-print-directory $(ALL) $(ITEMS)
 	@$(PY) -m sakerepro tables
 
 table1: ## Table 1: SAKE, L_benchmark alone and the pretrained network; real-valued and binary
@@ -64,7 +73,10 @@ cost: ## section 1: what L_SAKE costs in training
 length: ## section 1: forgetting over the epochs, on classes held out of the seen ones
 
 $(ITEMS): $(READY)
-	@$(PY) -m sakerepro item $@ --preset $(PRESET) --seeds $(SEEDS)
+	@$(PY) -m sakerepro item $@ --preset $(PRESET) --seeds $(SEEDS) $(if $(JOBS),--jobs $(JOBS))
+
+teacher: $(READY) ## train anew the small teachers of mini that ship with the package
+	@$(PY) -m sakerepro teacher
 
 status: $(READY) ## which items are done, stale (versions, settings or notebook changed) or missing, with commit and age
 	@$(PY) -m sakerepro status
@@ -72,9 +84,13 @@ status: $(READY) ## which items are done, stale (versions, settings or notebook 
 tables: $(READY) ## every table, claim and REPRODUCING.md anew from the committed rows, in seconds
 	@$(PY) -m sakerepro tables
 
-test: $(READY) ## all tests: unit, end to end, real data where it is at hand, nbval over the executed mini notebooks
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(JOBS) --dist loadfile tests
-	@SAKEREPRO_RESULTS=$(CURDIR)/cache/replayed $(PY) -m pytest -q --nbval-lax --nbval-cell-timeout=1800 -o filterwarnings= results/mini
+test: unit replay ## all tests: unit, end to end, real data where it is at hand, and the replay of the mini notebooks
+
+unit: $(READY) ## the tests below tests/
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(or $(JOBS),2) --dist loadfile tests
+
+replay: $(READY) ## train the mini runs afresh, execute the committed mini notebooks, compare rows and verdicts
+	@$(PY) tests/replay.py --jobs $(or $(JOBS),2)
 
 lint: $(READY) ## ruff and mypy
 	@$(PY) -m ruff check . && $(PY) -m mypy

@@ -26,6 +26,7 @@ from .rows import Row
 from .runrows import run_row
 from .runs import Run, experiment_data
 from .teachers import load_teacher
+from .threads import one_thread
 from .training import Batch, make_batch, speed_up
 
 STEPS, WARM_UP = 15, 3
@@ -80,6 +81,7 @@ def sides(e: Experiment) -> dict[str, Side]:
     return found
 
 
+@one_thread()
 def measure_cost(e: Experiment) -> dict[str, dict[str, float]]:
     """By side: median seconds of a training step and of embedding a batch, the sides in turn; bytes of a step."""
     both = sides(e)

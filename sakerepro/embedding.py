@@ -13,6 +13,7 @@ from . import _inputs
 from .backbones import Backbone
 from .data.augmentation import augment
 from .data.dataset import ImageSet
+from .threads import one_thread
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -37,7 +38,7 @@ def apply(
         (N, ...) float32, the outputs in the order of the set.
     """
     out, batch = [], _inputs.whole(batch, "batch", 1)
-    with torch.inference_mode():
+    with one_thread(), torch.inference_mode():
         for start in range(0, len(image_set), batch):
             pixels = image_set.take(range(start, min(start + batch, len(image_set))))
             images = augment(pixels, None, size, mean=backbone.mean, std=backbone.std)

@@ -22,6 +22,7 @@ from .original import original_photos
 from .rows import Row
 from .runrows import run_row
 from .runs import Run
+from .threads import one_thread
 
 STRENGTHS = (1e-1, 1e-2, 1e-3, 1e-4)  # of the L2 penalty, strongest first: each starts where the last one ended
 HELD_OUT = 0.2  # of the training photos, to choose the strength on; the accuracy is measured on other photos
@@ -112,6 +113,7 @@ def linear_probe(
     return {"top-1": top1, "strength": best, "gradient": final.gradient, "width": train.shape[1]}
 
 
+@one_thread()
 def probe(run: Run, original: OriginalDomain) -> dict[str, dict[str, float]]:
     """Probe a run's network on the original domain: its ``features`` and, beside them, its ``embedding``.
 

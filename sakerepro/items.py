@@ -16,11 +16,13 @@ from .errors import ConfigError, RunError, near_misses
 from .experiment import Experiment
 from .forgetting import probe_rows
 from .items_spec import BITS, ITEMS, METHODS, TASKS, TITLES, traced
+from .jobs import default_jobs, make_runs
 from .measures import cluster_rows, code_rows, domain_rows, group_rows, length_rows, top_rows
 from .methods import label
 from .rows import Row, rows_frame
 from .runrows import query_precision, run_rows, save_rows
-from .runs import Run, busy, find, run
+from .runs import Run, busy, experiment_data, find, run
+from .teachers import load_teacher
 
 __all__ = [
     "ITEMS", "METHODS", "TASKS", "TITLES", "experiments", "item_rows", "item_runs", "query_precision", "run_rows",
@@ -60,7 +62,9 @@ def experiments(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,
     return list(dict.fromkeys(ITEMS[item](preset_name, seeds)))
 
 
-def item_runs(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,)) -> list[Run]:
+def item_runs(
+    item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,), jobs: int | None = None
+) -> list[Run]:
     """Find or make all runs of an item, saying which is which of how many.
 
     Where training takes long (``small`` and ``paper``), the item's committed rows stand in for runs that are not here;
@@ -68,6 +72,8 @@ def item_runs(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,))
 
     Args:
         item, preset_name, seeds: as in :func:`experiments`.
+        jobs: how many runs are made at a time, each on one thread; None: one a core, two at most, and one where there
+            is an accelerator. The numbers do not depend on it.
 
     Returns:
         The runs, in the order of :func:`experiments`.
@@ -75,7 +81,10 @@ def item_runs(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,))
     Raises:
         ConfigError: as :func:`experiments`.
         RunError: if runs that are to be compared were made on different images or with different teachers.
+        SakeError: if a run could not be made.
     """
+    if jobs is not None and jobs < 1:
+        raise ConfigError(f"jobs = {jobs} has to be at least 1.")
     seeds = _inputs.wholes(seeds, "seeds", 0)
     wanted = experiments(item, preset_name, seeds)
     curves = traced(preset_name, seeds)
@@ -88,6 +97,12 @@ def item_runs(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,))
     count = len(missing)
     if missing:
         print(f"{item}, {preset_name}: {len(wanted) - count} of {len(wanted)} runs are there.", flush=True)
+        jobs = jobs or default_jobs()
+    if jobs and jobs > 1 and count > 1:
+        experiment_data(missing[0])  # drawn or packed once; what is missing is said once
+        load_teacher(missing[0])
+        make_runs(missing, curves, jobs)
+        missing = []
     while missing:
         experiment = next((e for e in missing if not busy(e)), missing[0])  # what another process makes can wait
         missing.remove(experiment)

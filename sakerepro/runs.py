@@ -21,6 +21,7 @@ from .model import Student, build_student
 from .original import original_wnids, outside_original
 from .provenance import provenance, versions
 from .teachers import load_teacher
+from .threads import one_thread
 from .versions import TRAINING
 
 if TYPE_CHECKING:
@@ -175,7 +176,7 @@ def run(experiment: Experiment, trace: bool = False) -> Run:
         _same_data(found)
         return found
     folder = paths.runs() / experiment.id
-    with lock(_lock_file(folder), f"Another process makes {folder.name}; waiting for it."):
+    with one_thread(), lock(_lock_file(folder), f"Another process makes {folder.name}; waiting for it."):
         return find(experiment) or _make(experiment, folder, trace)
 
 

@@ -1,4 +1,4 @@
-"""The network that the student starts from and must not forget: pretrained, or trained here on the world's photos."""
+"""The network that the student starts from and must not forget: pretrained, shipped, or trained here on the world."""
 
 from __future__ import annotations
 
@@ -8,25 +8,31 @@ from typing import Any
 
 from . import paths
 from .backbones import Classifier, build_classifier, teacher_architecture
+from .data import OriginalDomain, load_original
+from .data.known import datasets, named
 from .errors import RunError
-from .experiment import Experiment
-from .files import lock, read_json, sha256, short_hash, write_folder_whole, write_json
+from .experiment import Experiment, preset
+from .files import lock, read_json, sha256, short_hash, write_folder_whole, write_json, write_whole
 from .provenance import provenance
+from .threads import one_thread
 from .weights import read_weights, weights_file
 
+Teacher = tuple[Classifier, tuple[str, ...], dict[str, Any]]
 
-def load_teacher(experiment: Experiment) -> tuple[Classifier, tuple[str, ...], dict[str, Any]]:
+
+def load_teacher(experiment: Experiment) -> Teacher:
     """Find or make the teacher of an experiment.
 
     Returns:
-        The classifier, the WordNet ids of its C_O outputs, and where it comes from (name, file's SHA-256, accuracy).
+        The classifier, the WordNet ids of its C_O outputs, and where it comes from (name, file's SHA-256).
 
     Raises:
         DataError: if pretrained weights are missing or do not fit.
+        RunError: if a teacher that was trained here, or ships with the package, is damaged.
     """
     name = teacher_architecture(experiment.backbone)
     if experiment.teacher_epochs:
-        return _trained(name, experiment)
+        return _shipped(name, experiment) or _trained(name, experiment)
     from .semantics import imagenet_wnids
 
     wnids = tuple(imagenet_wnids())
@@ -35,33 +41,104 @@ def load_teacher(experiment: Experiment) -> tuple[Classifier, tuple[str, ...], d
     return classifier.eval(), wnids, {"teacher": name, "file": file.name, "sha256": sha256(file)}
 
 
-def _trained(name: str, e: Experiment) -> tuple[Classifier, tuple[str, ...], dict[str, Any]]:
+def _spec(name: str, e: Experiment) -> dict[str, Any]:
+    return {"teacher": name, "size": e.size, "epochs": e.teacher_epochs, "seed": 0}
+
+
+def shipped_file(name: str) -> Path:
+    """Where the package keeps the weights of a small teacher of the generated world; its JSON lies beside it."""
+    return Path(__file__).parent / "models" / "mini" / f"{name}.safetensors"
+
+
+def _shipped(name: str, e: Experiment) -> Teacher | None:
+    """The teacher that ships with the package, if it was trained just as the experiment wants it."""
+    file = shipped_file(name)
+    source = datasets().get(e.teacher_data or e.dataset)
+    if source is None or not source.original_key or not file.is_file():
+        return None
+    record = read_json(file.with_suffix(".json"))
+    wanted = {**_spec(name, e), "world": named(source.original_key)(e.size)}
+    if {key: record.get(key) for key in wanted} != wanted:
+        return None
+    if sha256(file) != record["sha256"]:
+        raise RunError(f"{file}: is not what `sakerepro teacher` wrote. Install the package again, or train it anew.")
+    wnids = named(source.original_wnids)
+    classifier = _blank(name, len(wnids))
+    classifier.load_state_dict(read_weights(file))
+    return classifier.eval(), wnids, {**wanted, "data": record["data"], "sha256": record["sha256"]}
+
+
+def _blank(name: str, classes: int, seed: int = 0) -> Classifier:
+    """An untrained classifier; the caller's random numbers go on as if none had been drawn."""
     import torch
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        return build_classifier(name, classes)
+
+
+def _trained(name: str, e: Experiment) -> Teacher:
     from safetensors.torch import save_file
 
-    from .data import load_original
-    from .training import train_teacher
-
     original = load_original(e.teacher_data or e.dataset, size=e.size)
-    spec: dict[str, Any] = {
-        "teacher": name, "size": e.size, "epochs": e.teacher_epochs, "seed": 0, "data": original.fingerprint,
-    }  # fmt: skip
+    spec = {**_spec(name, e), "data": original.fingerprint}
     folder = paths.runs() / f"teacher-{name}-{short_hash(spec)}"
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(spec["seed"])
-        classifier = build_classifier(name, len(original.wnids))
     with lock(folder.with_name(f".{folder.name}.lock"), f"Another process trains {folder.name}; waiting for it."):
         if not folder.is_dir():
             work = folder.with_name(f".work-{folder.name}")
-            history = train_teacher(
-                classifier, original, size=e.size, epochs=e.teacher_epochs, seed=spec["seed"],
-                checkpoint=work / "checkpoint.pt",
-            )  # fmt: skip
+            classifier, history = _train(name, e, original, work / "checkpoint.pt")
             with write_folder_whole(folder) as new:
                 save_file({k: v.contiguous() for k, v in classifier.state_dict().items()}, new / "weights.safetensors")
                 write_json(new / "teacher.json", {**spec, "history": history, "provenance": provenance()})
             shutil.rmtree(work, ignore_errors=True)
+    classifier = _blank(name, len(original.wnids))
     return _read(classifier, folder), original.wnids, {**spec, "sha256": sha256(folder / "weights.safetensors")}
+
+
+def _train(
+    name: str, e: Experiment, original: OriginalDomain, checkpoint: Path
+) -> tuple[Classifier, list[dict[str, float]]]:
+    from .training import train_teacher
+
+    seed = _spec(name, e)["seed"]
+    classifier = _blank(name, len(original.wnids), seed)
+    with one_thread():
+        history = train_teacher(
+            classifier, original, size=e.size, epochs=e.teacher_epochs, seed=seed, checkpoint=checkpoint
+        )
+    return classifier, history
+
+
+def ship_teacher(name: str) -> Path:
+    """Train a small teacher of the generated world anew, into the package: float16 weights, half the bytes.
+
+    Args:
+        name: an architecture such as ``"se_resnet_mini"``.
+
+    Returns:
+        The file of the weights. Beside it lies a JSON with its settings, history and SHA-256.
+    """
+    from safetensors.torch import save_file
+
+    from .embedding import top1
+
+    e = preset("mini", backbone=name)
+    original = load_original("mini", size=e.size)
+    work = paths.cache() / f"teacher-{name}"
+    classifier, history = _train(name, e, original, work / "checkpoint.pt")
+    state = {k: v.half() if v.is_floating_point() else v for k, v in classifier.cpu().state_dict().items()}
+    classifier.load_state_dict(state)  # float32 again: the rounded weights are the teacher
+    accuracy = top1(lambda x, domain: classifier(x), classifier, original.val, e.size)
+    with write_whole(file := shipped_file(name)) as temporary:
+        save_file({k: v.contiguous() for k, v in state.items()}, temporary)
+    write_json(file.with_suffix(".json"), {
+        **_spec(name, e), "world": named(datasets()[e.dataset].original_key)(e.size), "data": original.fingerprint,
+        "sha256": sha256(file),
+        "val_top1": round(accuracy, 4),
+        "history": [{k: round(v, 6) for k, v in row.items() if k != "seconds"} for row in history],
+    })  # fmt: skip
+    shutil.rmtree(work, ignore_errors=True)
+    return file
 
 
 def _read(classifier: Classifier, folder: Path) -> Classifier:

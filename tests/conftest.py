@@ -2,11 +2,17 @@
 
 from __future__ import annotations
 
+import atexit
 import os
+import shutil
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
 os.environ["TQDM_DISABLE"] = "1"  # read when tqdm is imported
+if "PYTEST_XDIST_WORKER" not in os.environ:  # a used cache does not see edits in functions of another file
+    os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="sakerepro-numba-")  # workers share it
+    atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402

@@ -276,7 +276,7 @@ def test_the_teacher_of_mini_can_be_kept_for_other_images(own: Path, monkeypatch
         asked.append(name)
         raise DataError("enough")
 
-    monkeypatch.setattr("sakerepro.data.load_original", original)
+    monkeypatch.setattr("sakerepro.teachers.load_original", original)
     assert main(["train", "--dataset", str(own), "--photo-queries", "0", "--size", "24"]) == 3
     assert asked == ["mini"] and not list(paths.runs().glob("*/experiment.json"))
 

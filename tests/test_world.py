@@ -16,7 +16,7 @@ from PIL import Image
 from sakerepro.data import world
 from sakerepro.data.dataset import PHOTO, SKETCH
 from sakerepro.data.registry import load_dataset
-from sakerepro.data.world import draw, load_world, make_world, write_world
+from sakerepro.data.world import World, draw, load_world, load_world_original, make_world, original_wnids, write_world
 from sakerepro.data.world_classes import CLASSES, of_role
 from sakerepro.data.world_plans import PLANS, recipe
 from sakerepro.errors import ConfigError, DataError
@@ -219,10 +219,20 @@ def test_counts_that_cannot_be_are_named(counts, message):
 # the cache
 
 
+def cached() -> World:
+    return World(load_world(32, 3, progress=False, **FEW), load_world_original(32, 3, progress=False, **FEW))
+
+
+def test_the_task_comes_without_the_original_domain(tmp_path):
+    load_world(32, 3, progress=False, **FEW)
+    assert not list((tmp_path / "cache").glob("*original*"))
+    assert original_wnids() == make_world(16, progress=False, **FEW).original.wnids
+
+
 def test_cached_world_equals_the_drawn_one_and_is_not_drawn_again(small, monkeypatch):
-    first = load_world(32, 3, progress=False, **FEW)
+    first = cached()
     monkeypatch.setattr(world, "draw", None)
-    second = load_world(32, 3, progress=False, **FEW)
+    second = cached()
     for got in (first, second):
         assert got.dataset.fingerprint == small.dataset.fingerprint
         assert got.original.fingerprint == small.original.fingerprint
@@ -240,7 +250,7 @@ def test_damaged_cache_is_drawn_again(small, tmp_path, file, capsys):
     path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
     again = load_world(32, 3, progress=False, **FEW)
     assert "damaged" in capsys.readouterr().err
-    assert np.array_equal(again.dataset.gallery.pixels, small.dataset.gallery.pixels)
+    assert np.array_equal(again.gallery.pixels, small.dataset.gallery.pixels)
 
 
 # files

@@ -17,6 +17,7 @@ def add(commands: Any) -> None:
     item.add_argument("name", help="table1 ... table5, splits, forgetting, figure3, figure4, figure5, cost, length")
     item.add_argument("--preset", default="mini", help="mini (generated, default), small (real subset) or paper")
     item.add_argument("--seeds", default="0", help="comma-separated, such as 0,1,2")
+    item.add_argument("--jobs", type=int, help="runs made at a time, each on one thread (one a core, two at most)")
     item.add_argument("--precision", choices=("float32", "bfloat16"), help="in place of the preset's")
     item.add_argument("--rerun", action="store_true", help="train runs that are not here although their rows are")
     item.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="another notebook parameter")
@@ -41,10 +42,11 @@ def _item(arguments: argparse.Namespace) -> None:
             stack.enter_context(paths.variable(PRECISION, arguments.precision))
         if arguments.rerun:
             stack.enter_context(paths.variable(RERUN, "1"))
-        _make(arguments.name, arguments.preset, numbers(arguments.seeds, "seeds"), dict(map(_pair, arguments.p)))
+        seeds, more = numbers(arguments.seeds, "seeds"), dict(map(_pair, arguments.p))
+        _make(arguments.name, arguments.preset, seeds, more, arguments.jobs)
 
 
-def _make(name: str, preset: str, seeds: list[int], more: dict[str, object]) -> None:
+def _make(name: str, preset: str, seeds: list[int], more: dict[str, object], jobs: int | None) -> None:
     from .. import paths
     from ..committed import committed_runs
     from ..items import experiments, item_rows, item_runs, times
@@ -59,7 +61,7 @@ def _make(name: str, preset: str, seeds: list[int], more: dict[str, object]) -> 
     wanted = experiments(name, preset, seeds)
     known = committed_runs(name, wanted, set())
     say_slow_precision([e for e in wanted if e not in known])
-    runs, before = item_runs(name, preset, seeds), number_files(name, preset)
+    runs, before = item_runs(name, preset, seeds, jobs), number_files(name, preset)
     item_rows(name, runs, str(parameters.get("original", "")))  # here, because a notebook shows no progress
     print(f"{name}: executing the notebook ...", flush=True)
     started = time.monotonic()

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import RunError, SakeError
+from ..errors import ConfigError, RunError, SakeError, near_misses
 from .common import numbers, print_json, print_table, say_slow_precision
 
 if TYPE_CHECKING:
@@ -39,6 +39,10 @@ def add(commands: Any) -> None:
     fetch.add_argument("name", help="se_resnet50, resnet50, alexnet or any timm model")
     fetch.add_argument("--yes", action="store_true", help="do not ask")
     fetch.set_defaults(function=_fetch)
+
+    teacher = commands.add_parser("teacher", help="train anew the small teachers of mini that ship with the package")
+    teacher.add_argument("name", nargs="*", help="se_resnet_mini, resnet_mini, alexnet_mini (default: all)")
+    teacher.set_defaults(function=_teacher)
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
@@ -175,3 +179,16 @@ def _fetch(arguments: argparse.Namespace) -> None:
     from ..weights import fetch_weights
 
     print(fetch_weights(arguments.name, ask=not arguments.yes))
+
+
+def _teacher(arguments: argparse.Namespace) -> None:
+    from .. import paths
+    from ..backbones import teacher_architecture
+    from ..items_spec import BACKBONES
+    from ..teachers import ship_teacher
+
+    known = [teacher_architecture(name) for name in BACKBONES["mini"]]
+    for name in arguments.name or known:
+        if name not in known:
+            raise ConfigError(f"{name!r} is no teacher of mini. {near_misses(name, known)}")
+        print(paths.shown(ship_teacher(name)))

@@ -47,6 +47,7 @@ class Known:
     sources: tuple[Source, ...] = ()  # in the order in which they are tried
     reader: str = ""  # "module:function": called with (size, seed, progress=), returns the Dataset
     original_reader: str = ""  # the same for its own original domain, if a teacher is trained on it
+    original_key: str = ""  # "module:function": of the images' side, text that stands for that, without reading it
     original_wnids: str = ""  # "module:tuple": the classes of that, where they are known without reading it
     generated: bool = False  # its images are drawn by the package: no evidence, and free to publish
     lists: Mapping[str, str] = field(default_factory=dict)  # "sketch", "photo" -> the lists' names up to _filelist

@@ -20,13 +20,15 @@ from .. import files, paths
 from ..errors import ConfigError, RunError, near_misses
 from .dataset import PHOTO, SKETCH, Dataset, ImageSet, OriginalDomain
 from .listing import fingerprint_of
-from .world_classes import WorldClass, of_role
+from .world_classes import ORIGINAL_WNIDS, Role, WorldClass, of_role
 from .world_draw import HELD_OUT, VERSION, check_size, draw
 from .world_files import write_world
 
-__all__ = ["Counts", "World", "draw", "load_world", "make_world", "write_world"]
+__all__ = [
+    "Counts", "World", "draw", "load_world", "load_world_original", "make_world", "original_key", "write_world",
+]  # fmt: skip
 
-_PACKS = ("original", "photos", "sketches")
+_PARTS = {"dataset": ("photos", "sketches"), "original": ("original",)}  # what is drawn and kept together
 
 
 @dataclass(frozen=True)
@@ -63,39 +65,57 @@ def make_world(size: int = 48, seed: int = 0, *, progress: bool = True, **counts
     """
     amount = _counts(counts)
     check_size(size, seed)
-    plan = _plan(amount)
-    packs = {name: _drawn(plan[name], size, seed, name, progress) for name in _PACKS}
-    digests = {name: _digests(pack) for name, pack in packs.items()}
-    return _assemble(amount, size, packs, digests, None)
+    made: dict[str, Any] = {}
+    for part, names in _PARTS.items():
+        packs = {name: _drawn(_plan(amount)[name], size, seed, name, progress) for name in names}
+        made[part] = _assemble(part, amount, packs, _fingerprint(part, amount, size, packs))
+    return World(**made)
 
 
-def load_world(size: int = 48, seed: int = 0, *, progress: bool = True, **counts: int) -> World:
-    """The world of :func:`make_world`, drawn once and memory-mapped from the cache ever after.
+def load_world(size: int = 48, seed: int = 0, *, progress: bool = True, **counts: int) -> Dataset:
+    """The task of :func:`make_world`, drawn once and memory-mapped from the cache ever after.
 
     Raises:
         ConfigError: as :func:`make_world`.
         RunError: if the cache cannot be written.
     """
+    return _load("dataset", size, seed, progress, counts)
+
+
+def load_world_original(size: int = 48, seed: int = 0, *, progress: bool = True, **counts: int) -> OriginalDomain:
+    """The original domain of :func:`make_world` in the same way: most of the world's images, which few need."""
+    return _load("original", size, seed, progress, counts)
+
+
+def original_key(size: int = 48, seed: int = 0) -> str:
+    """12 digits that stand for the images of the original domain, without drawing one."""
+    n = Counts()
+    classes = [(c.name, c.wnid) for c in of_role("original")]
+    return files.short_hash([VERSION, size, seed, n.original_train, n.original_val, classes])
+
+
+def _load(part: str, size: int, seed: int, progress: bool, counts: dict[str, int]) -> Any:
     amount = _counts(counts)
     check_size(size, seed)
     key = files.short_hash([VERSION, size, seed, asdict(amount), [c.name for c in _classes()]])
-    folder = paths.cache() / f"world-{key}"
-    if (world := _open(folder, amount, size)) is not None:
-        return world
+    folder = paths.cache() / f"world-{part}-{key}"
+    if (found := _open(folder, part, amount, size)) is not None:
+        return found
     waiting = "Another process draws the miniature world; waiting for it."
     with files.lock(folder.parent / f"{folder.name}.lock", waiting):
-        if (world := _open(folder, amount, size)) is not None:
-            return world
-        made = make_world(size, seed, progress=progress, **counts)
+        if (found := _open(folder, part, amount, size)) is not None:
+            return found
+        packs = {name: _drawn(_plan(amount)[name], size, seed, name, progress) for name in _PARTS[part]}
+        fingerprint = _fingerprint(part, amount, size, packs)
         with files.write_folder_whole(folder) as temporary:
-            for name, pack in zip(_PACKS, _pixels(made), strict=True):
+            for name, pack in packs.items():
                 np.save(temporary / f"{name}.npy", pack, allow_pickle=False)
-            marks = {"dataset": made.dataset.fingerprint, "original": made.original.fingerprint}
-            files.write_json(temporary / "index.json", {"size": size, "seed": seed, "version": VERSION} | marks)
-    world = _open(folder, amount, size)
-    if world is None:
+            marks = {"size": size, "seed": seed, "version": VERSION, "fingerprint": fingerprint}
+            files.write_json(temporary / "index.json", marks)
+    found = _open(folder, part, amount, size)
+    if found is None:
         raise RunError(f"{folder}: cannot be read back after writing. Check the disk, or set SAKEREPRO_CACHE.")
-    return world
+    return found
 
 
 def _counts(counts: dict[str, Any]) -> Counts:
@@ -152,74 +172,63 @@ def _digests(pack: np.ndarray) -> np.ndarray:
     return np.frombuffer(digests, np.uint8).reshape(len(pack), 32)
 
 
-def _assemble(n: Counts, size: int, packs: dict[str, np.ndarray], digests: dict[str, np.ndarray] | None,
-              marks: dict[str, str] | None) -> World:  # fmt: skip
-    """The image sets over three packs; fingerprints from the digests of the images, or as they were kept."""
+def _sets(part: str, n: Counts, packs: dict[str, np.ndarray]) -> dict[str, ImageSet]:
+    """The image sets over the packs of a part, each a run of rows."""
     original, seen, unseen = of_role("original"), of_role("seen"), of_role("unseen")
-    plan = _plan(n)
     place = {
         "train": ("original", original, n.original_train), "val": ("original", original, n.original_val),
         "train_photo": ("photos", seen, n.train_photo), "gallery": ("photos", unseen, n.gallery),
         "train_sketch": ("sketches", seen, n.train_sketch), "val_sketch": ("sketches", seen, n.val_sketch),
         "query": ("sketches", unseen, n.query),
     }  # fmt: skip
-    begin = dict.fromkeys(_PACKS, 0)
+    plan, begin = _plan(n), dict.fromkeys(packs, 0)
     sets: dict[str, ImageSet] = {}
     for key, (pack, classes, per_class) in place.items():
-        rows = begin[pack] + np.arange(len(classes) * per_class)
-        begin[pack] += len(rows)
-        labels = np.repeat(np.arange(len(classes)), per_class)
-        names = tuple(_file_name(*plan[pack][row]) for row in rows)
-        sets[key] = ImageSet(packs[pack], rows, labels, names, SKETCH if pack == "sketches" else PHOTO)
+        if pack in _PARTS[part]:
+            rows = begin[pack] + np.arange(len(classes) * per_class)
+            begin[pack] += len(rows)
+            labels = np.repeat(np.arange(len(classes)), per_class)
+            names = tuple(_file_name(*plan[pack][row]) for row in rows)
+            sets[key] = ImageSet(packs[pack], rows, labels, names, SKETCH if pack == "sketches" else PHOTO)
+    return sets
 
-    def mark(of: str, classes: Sequence[Sequence[str]], keys: list[str]) -> str:
-        if marks is not None:
-            return marks[of]
-        assert digests is not None
-        contents = [digests[place[k][0]][sets[k].rows] for k in keys]
-        return fingerprint_of(size, classes, [sets[k] for k in keys], contents)
 
-    keys = ["train_sketch", "val_sketch", "train_photo", "query", "gallery"]
-    seen_names, unseen_names = tuple(c.name for c in seen), tuple(c.name for c in unseen)
-    wnids = tuple(c.wnid for c in original)
-    dataset = Dataset(
-        "mini", "zeroshot", seen_names, unseen_names, sets["train_sketch"], sets["val_sketch"], sets["train_photo"],
-        sets["query"], sets["gallery"], mark("dataset", (seen_names, unseen_names), keys),
-    )  # fmt: skip
-    mine = mark("original", (wnids,), ["train", "val"])
-    return World(dataset, OriginalDomain("mini", wnids, sets["train"], sets["val"], mine))
+def _names(role: Role) -> tuple[str, ...]:
+    return tuple(c.name for c in of_role(role))
+
+
+def _fingerprint(part: str, n: Counts, size: int, packs: dict[str, np.ndarray]) -> str:
+    sets = _sets(part, n, packs)
+    keys = ("train", "val") if part == "original" else ("train_sketch", "val_sketch", "train_photo", "query", "gallery")
+    classes = (ORIGINAL_WNIDS,) if part == "original" else (_names("seen"), _names("unseen"))
+    digests = {id(pack): _digests(pack) for pack in packs.values()}
+    contents = [digests[id(sets[key].pixels)][sets[key].rows] for key in keys]
+    return fingerprint_of(size, classes, [sets[key] for key in keys], contents)
+
+
+def _assemble(part: str, n: Counts, packs: dict[str, np.ndarray], fingerprint: str) -> Dataset | OriginalDomain:
+    sets = _sets(part, n, packs)
+    if part == "original":
+        return OriginalDomain("mini", ORIGINAL_WNIDS, **sets, fingerprint=fingerprint)
+    return Dataset("mini", "zeroshot", _names("seen"), _names("unseen"), **sets, fingerprint=fingerprint)
 
 
 def _file_name(name: str, domain: int, index: int) -> str:
     return f"{'photo' if domain == PHOTO else 'sketch'}/{name}/{index:04d}.png"
 
 
-def _pixels(world: World) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    return world.original.train.pixels, world.dataset.gallery.pixels, world.dataset.query.pixels
-
-
-def _open(folder: Path, amount: Counts, size: int) -> World | None:
-    """The world in the cache, or ``None`` if it is not there or damaged."""
+def _open(folder: Path, part: str, amount: Counts, size: int) -> Dataset | OriginalDomain | None:
+    """A part of the world in the cache, or ``None`` if it is not there or damaged."""
     if not (folder / "index.json").is_file():
         return None
     try:
-        marks = files.read_json(folder / "index.json")
-        packs = {n: np.load(folder / f"{n}.npy", mmap_mode="r", allow_pickle=False) for n in _PACKS}
-        for name, wanted in _plan(amount).items():
-            shape = (len(wanted), size, size, 1 if name == "sketches" else 3)
-            if packs[name].shape != shape or packs[name].dtype != np.uint8:
+        fingerprint = files.read_json(folder / "index.json")["fingerprint"]
+        packs = {n: np.load(folder / f"{n}.npy", mmap_mode="r", allow_pickle=False) for n in _PARTS[part]}
+        for name, pack in packs.items():
+            shape = (len(_plan(amount)[name]), size, size, 1 if name == "sketches" else 3)
+            if pack.shape != shape or pack.dtype != np.uint8:
                 raise ValueError(f"{name}.npy is not of shape {shape}")
-        return _assemble(amount, size, packs, None, {k: marks[k] for k in ("dataset", "original")})
+        return _assemble(part, amount, packs, fingerprint)
     except (OSError, ValueError, KeyError, TypeError, RunError) as error:
         print(f"{paths.shown(folder)}: is damaged ({error}); drawn again.", file=sys.stderr)
         return None
-
-
-def read_dataset(size: int, seed: int, progress: bool = True) -> Dataset:
-    """The world's task, as the record ``mini`` is read."""
-    return load_world(size, seed, progress=progress).dataset
-
-
-def read_original(size: int, seed: int, progress: bool = True) -> OriginalDomain:
-    """The world's original domain."""
-    return load_world(size, seed, progress=progress).original

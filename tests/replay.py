@@ -1,0 +1,129 @@
+"""Replay the executed mini notebooks and hold what they compute against what is committed: ``python tests/replay.py``.
+
+Their runs are trained first, into a fresh place; then nbval executes every notebook of ``results/mini`` again, into a
+fresh results folder; then the rows that the replay wrote are compared with the committed ones.
+"""
+
+from __future__ import annotations
+
+import argparse
+import io
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from sakerepro import paths
+from sakerepro.files import read_json
+from sakerepro.items import ITEMS, experiments
+from sakerepro.items_spec import traced
+from sakerepro.jobs import make_runs
+from sakerepro.provenance import processor
+from sakerepro.results import read_rows
+
+ELSEWHERE = 0.03  # another processor or another PyTorch rounds differently, and training makes that visible
+LIMIT = 3 * 3600  # seconds for the whole replay; no cell has a clock of its own, so none fails on a crowded machine
+OF_THE_MACHINE = ("time ", "seconds ", "GiB ")  # how metrics begin that no two executions have alike
+NO_FRACTIONS = ("best epoch",)  # what 0.03 says nothing about
+NO_KEY = ("value", "commit", "dirty", "training", "measuring")
+
+
+def replay(folder: Path, results: Path, workers: int, limit: float = LIMIT, **environment: str) -> int:
+    """Execute the notebooks of a folder by nbval, with their results going to another one; the exit code of pytest."""
+    command = [
+        sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-cell-timeout=86400", "-o", "filterwarnings=",
+        "-o", "addopts=", "-p", "no:cacheprovider", "-n", str(workers), "--dist", "loadscope", str(folder),
+    ]  # fmt: skip
+    variables = {
+        **os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "SAKEREPRO_RESULTS": str(results), **environment
+    }  # fmt: skip
+    try:
+        return subprocess.run(command, env=variables, timeout=limit).returncode
+    except subprocess.TimeoutExpired:
+        print(f"The replay took longer than {limit:.0f} s.")
+        return 1
+
+
+def _values(file: Path, exact: bool) -> pd.Series[Any]:
+    """The value of every row by all that says which number it is."""
+    rows = read_rows(file)
+    skipped = OF_THE_MACHINE if exact else OF_THE_MACHINE + NO_FRACTIONS
+    rows = rows[~rows["metric"].str.startswith(skipped)]
+    key = [c for c in rows.columns if c not in NO_KEY]
+    names = pd.Series([" ".join(map(str, row)) for row in rows[key].to_numpy()], dtype=str)
+    twice = names.groupby(names).cumcount().astype(str).where(names.duplicated(), "")
+    return pd.Series(rows["value"].to_numpy(), index=names + twice)
+
+
+def differences(committed: Path, replayed: Path, tolerance: float) -> list[str]:
+    """What differs between two files of rows, in words: rows of only one of them, values further apart."""
+    if not replayed.is_file():
+        return [f"{committed.name}: the replay wrote none"]
+    want, got = _values(committed, not tolerance), _values(replayed, not tolerance)
+    found = []
+    for what, only in (("committed only", want.index.difference(got.index)), ("new", got.index.difference(want.index))):
+        if len(only):
+            found.append(f"{committed.name}: {len(only)} rows {what}, such as {only[0]}")
+    both = want.index.intersection(got.index)
+    apart = (got[both] - want[both]).abs()
+    for key in apart[apart > tolerance].nlargest(5).index:
+        found.append(f"{committed.name}: {want[key]:.6g} committed, {got[key]:.6g} now: {key}")
+    return found
+
+
+def same_kind(record: dict[str, Any]) -> bool:
+    """Whether an item was made on a processor of this kind with this PyTorch."""
+    from importlib.metadata import version
+
+    made = record["made"]
+    return made["processor"] == processor() and made["packages"]["torch"] == version("torch")
+
+
+def _claims(file: Path) -> pd.DataFrame:
+    lines = [line for line in file.read_text(encoding="utf-8").splitlines(keepends=True) if not line.startswith("#")]
+    return pd.read_csv(io.StringIO("".join(lines)), dtype=str, keep_default_na=False).set_index("claim")
+
+
+def verdict_changes(committed: Path, replayed: Path) -> list[str]:
+    """Claims whose verdict is another one now."""
+    if not replayed.is_file():
+        return [f"{committed.name}: the replay wrote none"]
+    want, got = map(_claims, (committed, replayed))
+    changed = [c for c in want.index if c not in got.index or want.loc[c, "verdict"] != got.loc[c, "verdict"]]
+    return [f"{committed.name}: {c}: {want.loc[c, 'verdict']} committed, "
+            f"{got.loc[c, 'verdict'] if c in got.index else 'nothing'} now" for c in changed]  # fmt: skip
+
+
+def main() -> int:
+    """Train, replay, compare; 0 if everything is as it is committed."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--jobs", type=int, default=2, help="runs, then notebooks, at a time")
+    jobs = parser.parse_args().jobs
+    committed, fresh = paths.root() / "results" / "mini", paths.cache() / "replay"
+    shutil.rmtree(fresh, ignore_errors=True)
+    os.environ["SAKEREPRO_RUNS"] = str(fresh / "runs")
+    os.environ["NUMBA_CACHE_DIR"] = str(fresh / "numba")  # a used one does not see every edit
+    wanted = list(dict.fromkeys(e for item in ITEMS for e in experiments(item)))
+    print(f"Training the {len(wanted)} mini runs of the notebooks, {jobs} at a time.", flush=True)
+    make_runs(wanted, traced("mini", [0]), jobs)
+    code = replay(committed, fresh / "results", jobs)
+    failed, notes = [], []
+    for item in ITEMS:
+        record = read_json(committed / f"{item}.json")
+        exact = same_kind(record)
+        new = fresh / "results" / "mini"
+        failed += differences(committed / f"{item}-rows.csv", new / f"{item}-rows.csv", 0.0 if exact else ELSEWHERE)
+        changed = verdict_changes(committed / f"{item}-claims.csv", new / f"{item}-claims.csv")
+        (failed if exact else notes).extend(changed)
+    for head, lines in (("Other verdicts:", notes), ("Differs from what is committed:", failed)):
+        print("\n  ".join([head, *lines]) if lines else "", end="\n" * bool(lines))
+    print(f"replay: {'failed' if code or failed else 'as committed'}")
+    return int(bool(code or failed))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,77 @@
+"""The replay of notebooks has teeth: a number, a row or a verdict that is not the committed one is named."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import nbformat
+import pandas as pd
+import pytest
+from nbformat.v4 import new_code_cell, new_notebook
+from replay import ELSEWHERE, differences, replay, verdict_changes
+
+from sakerepro.results import Row, rows_frame, write_rows
+
+
+def rows(file: Path, *values: float, metric: str = "mAP@all", **more: object) -> Path:
+    made = [Row("mini", "zeroshot", "SAKE", metric, v, "mini", lambda2=0.1 * i, run=f"run-{i}", **more)  # type: ignore[arg-type]
+            for i, v in enumerate(values)]  # fmt: skip
+    write_rows(file, rows_frame(made))
+    return file
+
+
+def test_equal_rows_are_equal_and_no_other(tmp_path: Path) -> None:
+    committed = rows(tmp_path / "a.csv", 0.5, 0.25)
+    assert differences(committed, rows(tmp_path / "b.csv", 0.5, 0.25), 0.0) == []
+    (said,) = differences(committed, rows(tmp_path / "c.csv", 0.5, 0.26), 0.0)
+    assert "0.25 committed, 0.26 now" in said and "run-1" in said
+    assert differences(committed, tmp_path / "c.csv", ELSEWHERE) == []
+    assert differences(committed, rows(tmp_path / "d.csv", 0.5, 0.25 + 1.1 * ELSEWHERE), ELSEWHERE)
+
+
+def test_rows_that_are_gone_or_new_are_named(tmp_path: Path) -> None:
+    committed = rows(tmp_path / "a.csv", 0.5, 0.25)
+    (said,) = differences(committed, rows(tmp_path / "b.csv", 0.5), ELSEWHERE)
+    assert "1 rows committed only" in said and "run-1" in said
+    (said,) = differences(tmp_path / "b.csv", committed, ELSEWHERE)
+    assert "1 rows new" in said
+    assert differences(committed, tmp_path / "none.csv", ELSEWHERE) == ["a.csv: the replay wrote none"]
+
+
+def test_what_a_machine_needs_is_not_compared(tmp_path: Path) -> None:
+    first, second = (rows(tmp_path / f"{v}.csv", v, metric="seconds a step") for v in (1.0, 2.0))
+    assert differences(first, second, 0.0) == []
+
+
+def test_verdicts_that_differ_are_listed(tmp_path: Path) -> None:
+    for name, verdicts in (("a", ["holds", "fails"]), ("b", ["holds", "holds"])):
+        frame = pd.DataFrame({"claim": ["one", "two"], "verdict": verdicts})
+        frame.to_csv(tmp_path / f"{name}.csv", index=False)
+    assert verdict_changes(tmp_path / "a.csv", tmp_path / "a.csv") == []
+    assert verdict_changes(tmp_path / "a.csv", tmp_path / "b.csv") == ["a.csv: two: fails committed, holds now"]
+
+
+CELL = """
+import sakerepro as sr
+from sakerepro.results import Row, rows_frame, write_rows
+lambda2 = 0.3
+row = Row("mini", "zeroshot", "SAKE", "mAP@all", 0.5 - 0.1 * lambda2, "mini", lambda2=lambda2, run=f"run-{lambda2}")
+write_rows(sr.paths.results("mini") / "table3-rows.csv", rows_frame([row]))
+"""
+
+
+@pytest.mark.slow
+def test_a_lambda_that_was_changed_by_hand_makes_the_replay_fail(tmp_path: Path) -> None:
+    notebook, results = tmp_path / "mini" / "table3.ipynb", tmp_path / "replayed"
+    committed = tmp_path / "table3-rows.csv"
+    for lambda2 in ("0.3", "0.1"):
+        cell = new_code_cell(CELL.replace("0.3", lambda2), execution_count=1)
+        notebook.parent.mkdir(exist_ok=True)
+        kernel = {"name": "python3", "display_name": "Python 3"}
+        nbformat.write(new_notebook(cells=[cell], metadata={"kernelspec": kernel}), notebook)
+        assert replay(notebook.parent, results, workers=1, limit=600) == 0
+        written = results / "mini" / "table3-rows.csv"
+        if lambda2 == "0.3":
+            written.rename(committed)
+    assert differences(committed, written, 0.0)
+    assert differences(committed, written, ELSEWHERE)  # another run: the tolerance does not hide it
