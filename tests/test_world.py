@@ -16,8 +16,8 @@ from PIL import Image
 from sakerepro.data import world
 from sakerepro.data.dataset import PHOTO, SKETCH
 from sakerepro.data.registry import load_dataset
-from sakerepro.data.world import World, draw, load_world, load_world_original, make_world, original_wnids, write_world
-from sakerepro.data.world_classes import CLASSES, of_role
+from sakerepro.data.world import World, draw, load_world, load_world_original, make_world, write_world
+from sakerepro.data.world_classes import CLASSES, ORIGINAL_WNIDS, of_role
 from sakerepro.data.world_plans import PLANS, recipe
 from sakerepro.errors import ConfigError, DataError
 
@@ -226,7 +226,7 @@ def cached() -> World:
 def test_the_task_comes_without_the_original_domain(tmp_path):
     load_world(32, 3, progress=False, **FEW)
     assert not list((tmp_path / "cache").glob("*original*"))
-    assert original_wnids() == make_world(16, progress=False, **FEW).original.wnids
+    assert ORIGINAL_WNIDS == make_world(16, progress=False, **FEW).original.wnids
 
 
 def test_cached_world_equals_the_drawn_one_and_is_not_drawn_again(small, monkeypatch):
