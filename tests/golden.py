@@ -88,8 +88,11 @@ def _steps(folder: Path) -> tuple[dict[str, Any], dict[str, float]]:
     sums: dict[str, float] = {}
     common = dict(teacher_epochs=3, teacher_data=str(original), epochs=3, steps=1, precision="float32")
     students: dict[str, dict[str, Any]] = {
-        "SAKE": {}, "L_B": {"settings": {"lambda_sake": 0.0}}, "L_T": {"settings": {"lambda2": 0.0}}, "alexnet": {"backbone": "alexnet_mini"},
-    }  # fmt: skip
+        "SAKE": {},
+        "L_B": {"settings": {"lambda_sake": 0.0}},
+        "L_T": {"settings": {"lambda2": 0.0}},
+        "alexnet": {"backbone": "alexnet_mini"},
+    }
     for name, changes in students.items():
         run = sr.run(tiny.experiment(data, Path("none"), **{**common, **changes}))
         losses[f"loss {name}"] = run.history().filter(like="loss").to_numpy().ravel().tolist()

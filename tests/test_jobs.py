@@ -16,6 +16,7 @@ from sakerepro import jobs
 from sakerepro.errors import ConfigError, DataError, RunError
 from sakerepro.experiment import Experiment
 from sakerepro.items import item_runs
+from sakerepro.methods import change
 from sakerepro.runs import find, run
 from sakerepro.threads import one_thread
 from sakerepro.weights import read_weights
@@ -30,7 +31,7 @@ def numbers(e: Experiment) -> tuple[dict[str, torch.Tensor], list[float]]:
 def test_two_at_a_time_make_the_numbers_of_one_after_the_other(
     tiny_experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wanted = [tiny_experiment, tiny_experiment.but(lambda_sake=0.0, epochs=1)]
+    wanted = [tiny_experiment, change(tiny_experiment, method="L_B", epochs=1)]
     for e in wanted:  # first, so that the processes find everything compiled
         run(e)
     alone = [numbers(e) for e in wanted]
