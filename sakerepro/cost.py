@@ -77,7 +77,8 @@ def sides(e: Experiment) -> dict[str, Side]:
     drawn = [(images, rng.integers(len(images), size=n)) for images, n in sets]
     found = {}
     for name, settings in {"SAKE": e, "L_B": e.but(lambda_sake=0.0)}.items():
-        student = place(build_student(e.backbone, dim=e.dim, num_seen=len(data.seen), teacher=teacher)).train()
+        student = build_student(e.backbone, dim=e.dim, num_seen=len(data.seen), teacher=teacher, freeze=e.freeze)
+        student = place(student).train()
         speed_up(student, e)
         batch = make_batch(drawn, e.size, e.augmentation, student.backbone, generator(e.seed, 1)).to(device())
         found[name] = Side(student, student_losses(student, teacher, similarity, settings),

@@ -65,6 +65,7 @@ class Experiment:
     dim: int = _setting(64, "length of the embedding: 64 or 512 in the paper")
     keep_bias: bool = _setting(True, "keep the pretrained classifier's bias (the official code drops it)")
     zero_head: bool = _setting(False, "start the benchmark head at zero")
+    freeze: int = _setting(0, "first stages of the network that stay as they are, shared by student and teacher")
     size: int = _setting(224, "side of the network's square input, in pixels")
 
     lambda_sake: float = _setting(1.0, "weight of L_SAKE; 0 trains with L_benchmark alone")
@@ -160,11 +161,13 @@ PRECISION = "SAKEREPRO_PRECISION"  # the variable that says float32 or bfloat16 
 _ALWAYS = object()
 _LATER = {  # settings that came later: runs from before keep their ids
     "min_photos": 400, "outside_original": False, "photo_queries": 10, "teacher_data": "", "compile": False,
+    "freeze": 0,
 }  # fmt: skip
 
 _LOWEST = {"dim": 1, "size": 8, "epochs": 0, "steps": 0, "batch_sketch": 1, "batch_photo": 1, "lambda_sake": 0.0,
            "lambda1": 0.0, "lambda2": 0.0, "weight_decay": 0.0, "head_lr": 0.0, "teacher_epochs": 0, "class_seed": 0,
-           "random_unseen": 0, "pseudo_unseen": 0, "min_photos": 0, "photo_queries": 0, "seed": 0}  # fmt: skip
+           "random_unseen": 0, "pseudo_unseen": 0, "min_photos": 0, "photo_queries": 0, "seed": 0,
+           "freeze": 0}  # fmt: skip
 
 PRESETS: dict[str, dict[str, Any]] = {
     "mini": dict(

@@ -88,10 +88,11 @@ class Run:
         if sha256(file) != self.provenance()["files"]["weights.safetensors"]["sha256"]:
             raise RunError(f"{file}: is not what the run wrote. Remove {self.folder}; the same command makes it again.")
         weights = read_weights(file)
-        name = self.experiment.backbone
+        name, freeze = self.experiment.backbone, self.experiment.freeze
         with torch.random.fork_rng(devices=[]):  # of its shape is enough: the run's weights take every place
             teacher = build_classifier(teacher_architecture(name), len(weights["original_head.bias"]))
-        student = build_student(name, dim=self.experiment.dim, num_seen=len(weights["seen_head.bias"]), teacher=teacher)
+        num_seen = len(weights["seen_head.bias"])
+        student = build_student(name, dim=self.experiment.dim, num_seen=num_seen, teacher=teacher, freeze=freeze)
         student.load_state_dict(weights)
         return student.eval()
 
@@ -192,7 +193,7 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
     similarity = semantic_similarity(data.seen, wnids, rule=e.semantics, dataset=e.dataset)
     student = build_student(
         e.backbone, dim=e.dim, num_seen=len(data.seen), teacher=teacher, keep_bias=e.keep_bias, zero_head=e.zero_head,
-        seed=e.seed,
+        freeze=e.freeze, seed=e.seed,
     )  # fmt: skip
     work = folder.with_name(f".work-{folder.name}")
     _same_inputs(work, {"data": data.fingerprint, "teacher": source["sha256"]})

@@ -12,7 +12,7 @@ from .errors import RunError
 from .experiment import Experiment
 from .files import lock, read_json, sha256, short_hash, write_folder_whole, write_json
 from .provenance import provenance
-from .weights import read_weights, weights_file
+from .weights import read_pretrained, read_weights, weights_file
 
 
 def load_teacher(experiment: Experiment) -> tuple[Classifier, tuple[str, ...], dict[str, Any]]:
@@ -31,7 +31,7 @@ def load_teacher(experiment: Experiment) -> tuple[Classifier, tuple[str, ...], d
 
     wnids = tuple(imagenet_wnids())
     file = weights_file(name, experiment.weights)
-    classifier = build_classifier(name, len(wnids), read_weights(file))
+    classifier = build_classifier(name, len(wnids), read_pretrained(name, file))
     return classifier.eval(), wnids, {"teacher": name, "file": file.name, "sha256": sha256(file)}
 
 

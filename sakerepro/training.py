@@ -54,7 +54,7 @@ def speed_up(network: Student | Classifier, experiment: Experiment) -> None:
     """Make training steps of a network faster, in place; what it computes stays within rounding."""
     strided_depthwise_in_float32(network)
     if experiment.compile:
-        network.backbone.body.compile()
+        network.backbone.compile_layers(experiment.freeze)
 
 
 def make_batch(
@@ -122,11 +122,12 @@ def student_losses(
     def losses(batch: Batch) -> dict[str, Tensor]:
         n = batch.photos
         with autocast(experiment.precision):
-            seen_logits, original_logits = student(batch.images, batch.domain)
+            shared = student.frozen_stages(batch.images)
+            seen_logits, original_logits = student.from_shared(shared, batch.domain)
             if experiment.lambda_sake:
                 with torch.no_grad():
                     # photos only: the teacher has never seen a sketch (section 3.4)
-                    teacher_logits = teacher(batch.images[:n])
+                    teacher_logits = teacher.from_shared(shared[:n], student.backbone.frozen)
         loss_b = benchmark_loss(seen_logits.float(), batch.labels)
         if not experiment.lambda_sake:
             return {"loss": loss_b, "loss_benchmark": loss_b.detach()}
@@ -166,7 +167,7 @@ def train_student(
     speed_up(student, e)
     speed_up(teacher, e)
     head = [*student.seen_head.parameters()]
-    rest = [p for p in student.parameters() if all(p is not q for q in head)]
+    rest = [p for p in student.parameters() if p.requires_grad and all(p is not q for q in head)]
     optimiser = torch.optim.Adam(
         [{"params": rest, "lr": e.lr}, {"params": head, "lr": e.lr * e.head_lr}], weight_decay=e.weight_decay
     )
