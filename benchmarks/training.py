@@ -63,7 +63,7 @@ def set_up(experiment: Experiment, seen: int, photos: int, sketches: int) -> Set
 
     teacher, weights = _teacher(experiment)
     student = build_student(experiment.backbone, dim=experiment.dim, num_seen=seen, teacher=teacher,
-                            zero_head=experiment.zero_head)  # fmt: skip
+                            zero_head=experiment.zero_head, freeze=experiment.freeze)  # fmt: skip
     photo, sketch = packed(photos, PHOTO, experiment.size, seen), packed(sketches, SKETCH, experiment.size, seen)
     names = tuple(map(str, range(seen)))
     data = Dataset("random", "", names, (), sketch, sketch.select(np.arange(0)), photo, sketch, photo, "0" * 64)
