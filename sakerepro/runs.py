@@ -101,8 +101,8 @@ class Run:
         seen, original = (len(weights[f"student.{head}_head.bias"]) for head in ("seen", "original"))
         with torch.random.fork_rng(devices=[]):  # only the architecture matters: all weights are overwritten below
             backbone = build_classifier(teacher_architecture(e.backbone), original).backbone
-            backbone = backbone.with_gates() if e.backbone.startswith("cse_") else backbone
-            student = Student(backbone, e.dim, seen, original)
+            backbone = backbone.with_gates(e.freeze) if e.backbone.startswith("cse_") else backbone
+            student = Student(backbone.freeze(e.freeze), e.dim, seen, original)
             method = methods.class_of(e.method)(e, student, methods.Side(("",) * seen, vectors=weights.get("vectors")))
         method.load_state_dict(weights)
         return method.eval()
@@ -236,7 +236,7 @@ def _student(e: Experiment, data: Dataset, teacher: Classifier) -> Student:
         return run(methods.change(e, method=base)).network().student.requires_grad_(False)
     return build_student(
         e.backbone, dim=e.dim, num_seen=len(data.seen), teacher=teacher, keep_bias=e.keep_bias, zero_head=e.zero_head,
-        seed=e.seed,
+        freeze=e.freeze, seed=e.seed,
     )  # fmt: skip
 
 

@@ -7,15 +7,15 @@ from pathlib import Path
 from typing import Any
 
 from . import paths
-from .backbones import Classifier, build_classifier, teacher_architecture
+from .backbones import Classifier, architecture, build_classifier, teacher_architecture
 from .data import OriginalDomain, load_original
 from .data.known import datasets, named
-from .errors import RunError
+from .errors import ConfigError, RunError
 from .experiment import Experiment, preset
 from .files import lock, read_json, sha256, short_hash, write_folder_whole, write_json, write_whole
 from .provenance import provenance
 from .threads import one_thread
-from .weights import read_weights, weights_file
+from .weights import read_pretrained, read_weights, weights_file
 
 Teacher = tuple[Classifier, tuple[str, ...], dict[str, Any]]
 
@@ -27,17 +27,20 @@ def load_teacher(experiment: Experiment) -> Teacher:
         The classifier, the WordNet ids of its C_O outputs, and where it comes from (name, file's SHA-256).
 
     Raises:
+        ConfigError: if the network takes images of another size only.
         DataError: if pretrained weights are missing or do not fit.
         RunError: if a teacher that was trained here, or ships with the package, is damaged.
     """
     name = teacher_architecture(experiment.backbone)
+    if (only := architecture(name).size) not in (0, experiment.size):
+        raise ConfigError(f"{name} takes images of {only} px only, not {experiment.size}: set size to {only}.")
     if experiment.teacher_epochs:
         return _shipped(name, experiment) or _trained(name, experiment)
     from .semantics import imagenet_wnids
 
     wnids = tuple(imagenet_wnids())
     file = weights_file(name, experiment.weights)
-    classifier = build_classifier(name, len(wnids), read_weights(file))
+    classifier = build_classifier(name, len(wnids), read_pretrained(name, file))
     return classifier.eval(), wnids, {"teacher": name, "file": file.name, "sha256": sha256(file)}
 
 

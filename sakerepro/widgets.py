@@ -178,7 +178,8 @@ class DrawAndRetrieve(ipywidgets.VBox):
         columns = min(columns, self.k.value)
         width = PAGE / 11
         with style():
-            figure, axes = new_figure(width * (columns + 1), (width + 0.42) * len(shown) + 0.15, len(shown), columns + 1)
+            height = (width + 0.42) * len(shown) + 0.15
+            figure, axes = new_figure(width * (columns + 1), height, len(shown), columns + 1)
             figure.images_of = "" if generated or not images else self.retrievers[0].run.experiment.dataset
             for axis in axes:
                 axis.axis("off")

@@ -22,7 +22,9 @@ from sakerepro.backbones import (
     teacher_architecture,
 )
 from sakerepro.errors import ConfigError, DataError
+from sakerepro.experiment import Experiment
 from sakerepro.model import build_student
+from sakerepro.teachers import load_teacher
 from sakerepro.weights import read_weights, weights_file
 
 PHOTO, SKETCH = 0.0, 1.0
@@ -183,6 +185,19 @@ def test_a_timm_network_brings_its_own_normalisation() -> None:
 def test_an_unknown_network_is_named_with_its_near_misses(name: str, near: str) -> None:
     with pytest.raises(ConfigError, match=f"Unknown backbone '{name}'.*Did you mean.*'{near}'"):
         architecture(name)
+
+
+def test_an_unknown_tag_is_named_with_those_that_timm_has() -> None:
+    with pytest.raises(ConfigError, match="Unknown weights 'resnet18.tv_in1' of resnet18.*resnet18.tv_in1k"):
+        architecture("resnet18.tv_in1")
+    assert architecture("resnet18.tv_in1k").hub == "resnet18.tv_in1k"
+
+
+def test_a_network_of_one_size_says_which(tiny_experiment: Experiment) -> None:
+    e = tiny_experiment.but(backbone="vit_tiny_patch16_224", size=32)
+    with pytest.raises(ConfigError, match="vit_tiny_patch16_224 takes images of 224 px only, not 32: set size to 224"):
+        load_teacher(e)
+    assert [architecture(n).size for n in ("resnet18", "alexnet", "swin_tiny_patch4_window7_224")] == [0, 0, 224]
 
 
 def test_an_unknown_network_unlike_any_other_does_not_list_all_of_timm() -> None:

@@ -28,19 +28,20 @@ from sakerepro.methods.sake import SAKE
 from sakerepro.metrics import retrieval_metrics
 from sakerepro.model import build_student
 from sakerepro.runs import Run, run
-from sakerepro.training import strided_depthwise_in_float32, train
+from sakerepro.training import slow_depthwise_in_float32, train
 
 SEEDS = (0, 1, 2, 3, 4)
 
 
-def depthwise() -> nn.Conv2d:
+def depthwise(kernel: int = 3, stride: int = 2) -> nn.Conv2d:
     torch.manual_seed(0)
-    return nn.Conv2d(24, 24, 3, stride=2, padding=1, groups=24, bias=False)
+    return nn.Conv2d(24, 24, kernel, stride=stride, padding=1, groups=24, bias=False)
 
 
-def test_a_strided_depthwise_convolution_is_exact_under_autocast_on_a_cpu() -> None:
-    plain, wrapped = depthwise(), depthwise()
-    strided_depthwise_in_float32(wrapped)
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (5, 1), (5, 2)])
+def test_a_slow_depthwise_convolution_is_exact_under_autocast_on_a_cpu(kernel: int, stride: int) -> None:
+    plain, wrapped = depthwise(kernel, stride), depthwise(kernel, stride)
+    slow_depthwise_in_float32(wrapped)
     # values that bfloat16 holds exactly, so that what remains is the precision of the convolution itself
     x = torch.randn(3, 24, 9, 9).bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
@@ -55,7 +56,7 @@ def test_a_strided_depthwise_convolution_is_exact_under_autocast_on_a_cpu() -> N
 
 def test_a_deep_copy_convolves_with_its_own_weight() -> None:
     conv = depthwise()
-    strided_depthwise_in_float32(conv)
+    slow_depthwise_in_float32(conv)
     copied = copy.deepcopy(conv)
     with torch.no_grad():
         copied.weight.zero_()
@@ -64,9 +65,18 @@ def test_a_deep_copy_convolves_with_its_own_weight() -> None:
     assert torch.equal(conv(x), depthwise()(x))
 
 
+@torch.no_grad()
+def test_without_a_gradient_autocast_decides() -> None:
+    plain, wrapped = depthwise(), depthwise()
+    slow_depthwise_in_float32(wrapped)
+    x = torch.randn(2, 24, 9, 9)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert torch.equal(wrapped(x), plain(x))
+
+
 def test_other_convolutions_are_left_to_autocast() -> None:
     for conv in (nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(4, 8, 3, stride=2), nn.Conv2d(8, 8, 3, stride=2, groups=2)):
-        strided_depthwise_in_float32(conv)
+        slow_depthwise_in_float32(conv)
         assert "forward" not in vars(conv)
 
 

@@ -57,10 +57,11 @@ class SAKE(Method):
         """L_benchmark over sketches and photos, L_SAKE over photos."""
         n = batch.photos
         with autocast(self.e.precision):
-            seen_logits, original_logits = self.student(batch.images, batch.domain)
+            shared = self.student.frozen_stages(batch.images)  # of student and teacher; without any, the images
+            seen_logits, original_logits = self.student.from_shared(shared, batch.domain)
             if self.s.lambda_sake:
                 with torch.no_grad():  # photos only: the teacher has never seen a sketch
-                    teacher_logits = self.teacher[0](batch.images[:n])
+                    teacher_logits = self.teacher[0].from_shared(shared[:n], self.e.freeze)
         loss_b = benchmark_loss(seen_logits.float(), batch.labels)
         if not self.s.lambda_sake:
             return {"loss": loss_b, "loss_benchmark": loss_b.detach()}

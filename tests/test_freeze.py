@@ -1,0 +1,190 @@
+"""Frozen stages: shared by student and teacher, without gates, and never changed."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+import torch
+
+from sakerepro.backbones import Classifier, ConditionalSE, build_classifier, teacher_architecture
+from sakerepro.data.dataset import Dataset
+from sakerepro.embedding import embed, place
+from sakerepro.errors import ConfigError
+from sakerepro.experiment import Experiment
+from sakerepro.methods import Side
+from sakerepro.methods.sake import SAKE
+from sakerepro.model import Student, build_student
+from sakerepro.runs import run
+from sakerepro.training import Batch, train
+
+FAMILIES = [  # a network of each kind of timm, with gates where there is a place, the stages frozen, and its stages
+    ("cse_efficientnet_lite0", 2, 7),
+    ("cse_mobilenetv2_100", 3, 7),
+    ("mobilenetv3_small_050", 1, 6),
+    ("cse_resnet18", 1, 4),
+    ("cse_resnet_mini", 2, 4),
+    ("resnet_mini", 3, 4),
+    ("cse_resnet50", 1, 4),
+]
+
+
+def images(n: int, size: int = 48) -> torch.Tensor:
+    return torch.randn(n, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
+def pair(name: str, freeze: int, classes: int = 10) -> tuple[Student, Classifier]:
+    torch.manual_seed(3)
+    teacher = tiny.randomise(build_classifier(teacher_architecture(name), classes))
+    assert isinstance(teacher, Classifier)
+    return build_student(name, dim=8, num_seen=4, teacher=teacher, freeze=freeze), teacher
+
+
+def open_gates(student: Student) -> None:
+    """Let every gate look at the domain."""
+    with torch.no_grad():
+        for module in student.modules():
+            if isinstance(module, ConditionalSE):
+                module.fc2.weight[:, -1].normal_(0, 2, generator=torch.Generator().manual_seed(1))
+
+
+def frozen_names(student: Student) -> tuple[str, ...]:
+    """How the names of the frozen parameters begin."""
+    frozen = student.backbone._split(student.backbone.frozen)[0]
+    return tuple(f"{name}." for name, module in student.named_modules() if any(module is f for f in frozen))
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("name", "k"), [case[:2] for case in FAMILIES])
+def test_the_rest_after_the_stem_is_the_whole_network(name: str, k: int) -> None:
+    student, teacher = pair(name, k)
+    student.eval()
+    open_gates(student)
+    x, domain = images(3), torch.tensor([0.0, 1.0, 1.0])
+    if student.backbone.code is not None:
+        student.backbone.code.value = domain
+    want = student.feature(student.backbone.body(x))  # timm's own forward
+    torch.testing.assert_close(student.embed(x, domain), want)
+    shared = student.frozen_stages(x)
+    assert shared.shape[-1] < x.shape[-1]
+    seen, original = student.from_shared(shared, domain)
+    torch.testing.assert_close(seen, student.seen_head(want))
+    torch.testing.assert_close(original, student.original_head(want))
+    logits = teacher.head(teacher.backbone.body(x))
+    torch.testing.assert_close(teacher.from_shared(shared[:2], k), logits[:2], rtol=1e-4, atol=1e-5)
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("name", ["cse_resnet_mini", "alexnet_mini", "cse_efficientnet_lite0"])
+def test_nothing_frozen_is_the_network_of_before_to_the_bit(name: str) -> None:
+    student, teacher = pair(name, 0)
+    student.eval()
+    x, domain = images(3), torch.tensor([0.0, 1.0, 1.0])
+    assert student.frozen_stages(x) is x
+    for found, want in zip(student.from_shared(x, domain), student(x, domain), strict=True):
+        assert torch.equal(found, want)
+    assert torch.equal(teacher.from_shared(x, 0), teacher.head(teacher.backbone.body(x)))
+    assert all(p.requires_grad for p in student.parameters())
+
+
+@pytest.mark.parametrize(("name", "k"), [case[:2] for case in FAMILIES])
+def test_only_what_follows_the_frozen_stages_learns(name: str, k: int) -> None:
+    student, teacher = pair(name, k)
+    before = {key: value.clone() for key, value in student.state_dict().items()}
+    student.train()
+    optimiser = torch.optim.Adam(student.parameters(), lr=0.01, weight_decay=0.1)
+    for _ in range(2):
+        optimiser.zero_grad()
+        seen, original = student(images(6), torch.tensor([0.0, 0, 0, 1, 1, 1]))
+        (seen.square().mean() + original.square().mean()).backward()
+        optimiser.step()
+    names = frozen_names(student)
+    kept = [key for key in before if key.startswith(names)]
+    trained = [key for key, p in student.named_parameters() if not key.startswith(names)]
+    after = student.state_dict()
+    assert len(kept) > 5 and all(torch.equal(after[key], before[key]) for key in kept)  # statistics of batch norm too
+    assert not any(p.requires_grad or p.grad is not None for key, p in student.named_parameters() if key in kept)
+    assert trained and all(not torch.equal(after[key], before[key]) for key in trained)
+    theirs = teacher.state_dict()
+    plain = [key for key in kept if ".se" not in key]
+    assert all(torch.equal(after[key], theirs[key]) for key in plain)
+
+
+@pytest.mark.parametrize(("name", "k"), [case[:2] for case in FAMILIES if case[0].startswith("cse_")])
+def test_frozen_stages_have_no_gates_and_the_others_keep_theirs(name: str, k: int) -> None:
+    student, teacher = pair(name, k)
+    gates, all_gates = (
+        {n for n, m in network.named_modules() if isinstance(m, ConditionalSE)}
+        for network in (student, pair(name, 0)[0])
+    )
+    assert gates == {gate for gate in all_gates if not gate.startswith(frozen_names(student))} < all_gates
+    x = images(2)
+    with torch.no_grad():
+        torch.testing.assert_close(student.eval().backbone(x, torch.ones(2)), teacher.backbone(x, torch.zeros(2)),
+                                   rtol=1e-4, atol=1e-5)  # fmt: skip
+
+
+@pytest.mark.parametrize(("name", "k", "stages"), FAMILIES)
+def test_more_stages_than_can_be_frozen_are_refused(name: str, k: int, stages: int) -> None:
+    pair(name.removeprefix("cse_") if name != "cse_resnet50" else name, stages - 1)
+    words = rf"freeze = {stages}: this \w+ has {stages} stages, and the last .* Choose 0 to {stages - 1}\."
+    with pytest.raises(ConfigError, match=words):
+        pair(name, stages)
+
+
+@pytest.mark.parametrize("name", ["alexnet_mini", "alexnet", "vit_tiny_patch16_224"])
+def test_networks_without_stages_are_refused(name: str) -> None:
+    with pytest.raises(ConfigError, match=r"freeze = 1: \w+ has no stages that could be frozen. Set it to 0"):
+        pair(name, 1)
+
+
+def test_the_loss_and_its_gradient_are_those_of_the_whole_network() -> None:
+    """The frozen stages run once instead of twice: the same numbers as of student and teacher run one by one."""
+    student, teacher = pair("cse_resnet_mini", 2)
+    student.eval()
+    teacher.requires_grad_(False)
+    x, labels, n = images(7, 32), torch.tensor([0, 3, 2, 1, 1, 0, 2]), 4
+    domain = torch.tensor([0.0] * n + [1.0] * 3)
+    similarity = torch.rand(4, 10, generator=torch.Generator().manual_seed(2))
+    settings = {"lambda_sake": 0.7, "lambda1": 0.9, "lambda2": 0.4}
+    method = SAKE(Experiment(freeze=2, settings=tuple(settings.items())), student, Side(("",) * 4))
+    method.teacher, method.similarity = (teacher,), similarity
+    losses = method.losses(Batch(x, labels, domain, n, [""] * 7))
+    losses["loss"].backward()
+    found = {k: p.grad for k, p in student.named_parameters()}
+    student.zero_grad()
+    seen, original = student(x, domain)
+    signal = torch.softmax(0.9 * teacher(x[:n]) + 0.4 * similarity[labels[:n]], dim=1)
+    want = torch.nn.functional.cross_entropy(seen, labels)
+    want = want + 0.7 * torch.nn.functional.cross_entropy(original[:n], signal)
+    want.backward()
+    torch.testing.assert_close(losses["loss"], want.detach(), check_stride=False)
+    assert {k for k, g in found.items() if g is None} == {k for k, p in student.named_parameters() if p.grad is None}
+    for key, p in student.named_parameters():
+        if p.grad is not None:
+            torch.testing.assert_close(found[key], p.grad, rtol=1e-4, atol=1e-6)
+
+
+def test_training_keeps_the_frozen_stages(tiny_data: Dataset, tmp_path: Path) -> None:
+    student, teacher = pair("cse_resnet_mini", 2, len(tiny.ORIGINAL))
+    place(student)  # another memory layout rounds differently
+    e = tiny.experiment(tmp_path, tmp_path, freeze=2, epochs=1)
+    x = images(3, 32)
+    stem = student.frozen_stages(x)
+    whole = student.eval().embed(x, 1).detach()
+    method = SAKE(e.but(dataset="sketchy"), student, Side(tiny.SEEN, teacher, tiny.ORIGINAL))
+    train(method, tiny_data, e, tmp_path / "checkpoint.pt")
+    assert torch.equal(student.frozen_stages(x), stem)
+    assert not torch.equal(student.embed(x, 1), whole)
+
+
+def test_a_run_with_frozen_stages_is_opened_as_it_was_made(tiny_experiment: Experiment) -> None:
+    e = tiny_experiment.but(freeze=1)
+    assert e.id != tiny_experiment.id == tiny_experiment.but(freeze=0).id
+    made = run(e)
+    student = made.network()
+    assert student.student.backbone.frozen == 1
+    found = embed(student, made.dataset().gallery, e.size)
+    np.testing.assert_allclose(found, made.embeddings()["gallery"], rtol=1e-4, atol=1e-5)
