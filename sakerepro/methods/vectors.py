@@ -114,9 +114,10 @@ def _checksum(file: Path, size: int, changed: int) -> str:
 
 def looked_up(names: Sequence[str], dataset: str | None, read: Callable[[Wanted], Mapping[str, np.ndarray]]) -> \
         tuple[np.ndarray, dict[str, str]]:  # fmt: skip
-    """Word vectors of classes: of the name, else the first of its WordNet lemmas there is, else the mean of its words.
+    """Word vectors of classes: of the name, else the mean of its words, else the same of its first WordNet lemma.
 
-    A name that is written as one word, such as TU-Berlin's tablelamp, takes the words of a lemma in their place.
+    Words come before lemmas, since a lemma may be a rare use (baseball bat: lumber) or that of another class as well
+    (computer mouse: mouse).
 
     Args:
         names: C class names.
@@ -132,7 +133,7 @@ def looked_up(names: Sequence[str], dataset: str | None, read: Callable[[Wanted]
     attempts = {}
     for name in names:
         lemmas = _lemmas(name, dataset)
-        attempts[name] = [(_key(name),), *((_key(w),) for w in lemmas), *map(_words, (name, *lemmas))]
+        attempts[name] = [(_key(name),), _words(name), *((_key(w),) for w in lemmas), *map(_words, lemmas)]
     keys = {word for several in attempts.values() for words in several for word in words}
     found = read(lambda word: _key(word) in keys)
     used = {name: next((w for w in several if w and all(one in found for one in w)), ())
