@@ -88,8 +88,8 @@ class Retriever:
                 to the run's training features.
 
         Returns:
-            One row a photo, nearest first: ``rank`` from 1, ``class``, ``distance`` (1 - cosine, Euclidean, or differing
-            bits), ``image`` (its name), ``photo`` (its position).
+            One row a photo, nearest first: ``rank`` from 1, ``class``, ``distance`` (1 - cosine, Euclidean, or
+            differing bits), ``image`` (its name), ``photo`` (its position).
 
         Raises:
             ConfigError: for an unknown representation, ``k`` below 1, or a sketch that is no (H, W) uint8 array.
