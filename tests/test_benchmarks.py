@@ -9,10 +9,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
+from sakerepro.loop import generator
 
 from sakerepro.experiment import Experiment
 from sakerepro.files import read_json
-from sakerepro.loop import generator
 
 benchmarks = pytest.importorskip("benchmarks", reason="benchmarks/ is only in a checkout, run from its root")
 common = importlib.import_module("benchmarks.common")

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from sakerepro.loop import Batch, Task, fit
 from torch import Tensor, nn
 
 from sakerepro import loop
@@ -22,7 +23,6 @@ from sakerepro.data.augmentation import augment, draw_transforms
 from sakerepro.data.dataset import ImageSet
 from sakerepro.errors import RunError
 from sakerepro.experiment import Experiment
-from sakerepro.loop import Batch, Task, fit
 from sakerepro.model import build_student
 from sakerepro.training import make_batch, train_student, train_teacher
 

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from sakerepro.loop import Batch
 
 from sakerepro.backbones import build_classifier
 from sakerepro.experiment import Experiment
-from sakerepro.loop import Batch
 from sakerepro.losses import benchmark_loss, sake_loss, teacher_loss
 from sakerepro.model import Student, build_student
 from sakerepro.training import student_losses

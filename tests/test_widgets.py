@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 import tiny
 from PIL import Image
+from sakerepro.loop import place
 
 from sakerepro import widgets
 from sakerepro.data.dataset import PHOTO, SKETCH, ImageSet
@@ -21,7 +22,6 @@ from sakerepro.embedding import embed
 from sakerepro.errors import ConfigError, DataError, RunError
 from sakerepro.files import read_json, write_json
 from sakerepro.hashing import ITQ
-from sakerepro.loop import place
 from sakerepro.runs import Run, run
 from sakerepro.widgets import DrawAndRetrieve, Retriever, SketchPad, choose_runs, draw_and_retrieve
 
