@@ -13,10 +13,12 @@ import numpy as np
 
 from . import methods, paths
 from .data import Dataset, load_dataset, photo_queries, pseudo_unseen, random_split
+from .data.batches import require_aligned
 from .errors import ConfigError, DataError, RunError, near_misses
 from .evaluation import evaluate, trace_function
 from .experiment import Experiment
 from .files import lock, locked, read_json, sha256, sweep, write_folder_whole, write_json, write_text
+from .methods.vectors import class_vectors
 from .model import Student, build_student
 from .original import original_wnids, outside_original
 from .provenance import provenance, versions
@@ -205,28 +207,47 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
     data = experiment_data(e)
     if e.photo_queries:
         photo_queries(data, e.photo_queries)  # a class with too few photos is found now, not after the training
-    teacher, wnids, source = load_teacher(e)
-    method = methods.class_of(e.method)(e, _student(e, data, teacher), methods.Side(data.seen, teacher, wnids))
+    method, aligned, origin = start(e, data)
     work = folder.with_name(f".work-{folder.name}")
-    _same_inputs(work, {"data": data.fingerprint, "teacher": source["sha256"], "training": str(TRAINING)})
+    _same_inputs(work, {"data": data.fingerprint, "teacher": origin["teacher"]["sha256"], "training": str(TRAINING)})
     sweep(folder)
     tracer = trace_function(data, e) if trace else None
     if earlier := _trained(folder, data.fingerprint):
         method.load_state_dict(earlier.network().state_dict())
         history = [{str(k): v for k, v in row.items()} for row in earlier.history().to_dict("records")]
     else:
-        history = train(method, data, e, work / "checkpoint.pt", tracer)
+        history = train(method, data, e, work / "checkpoint.pt", tracer, aligned)
     trained = time.time()
     metrics, arrays = evaluate(method, data, e)
     with write_folder_whole(folder) as new:
         _write(new, e, history, metrics, arrays, method)
         write_json(new / "provenance.json", provenance(
-            seed=e.seed, command=" ".join(sys.argv), data=data.fingerprint, teacher=source,
+            seed=e.seed, command=" ".join(sys.argv), data=data.fingerprint,
             seconds=round(time.time() - started, 1), seconds_training=round(trained - started, 1), finished=time.time(),
-            files={n: {"bytes": (new / n).stat().st_size, "sha256": sha256(new / n)} for n in FILES},
+            files={n: {"bytes": (new / n).stat().st_size, "sha256": sha256(new / n)} for n in FILES}, **origin,
         ))  # fmt: skip
     shutil.rmtree(work, ignore_errors=True)
     return open_run(folder)
+
+
+def start(e: Experiment, data: Dataset) -> tuple[Method, np.ndarray | None, dict[str, Any]]:
+    """The method of an experiment before it is trained.
+
+    Returns:
+        The method; (M,) the photo that each training sketch was drawn from, if it uses aligned pairs; and where the
+        teacher and, if there are any, the class vectors come from.
+
+    Raises:
+        DataError: if aligned pairs are needed and the data has none, or a class has no vector.
+    """
+    cls, settings = methods.class_of(e.method), methods.flat(e)
+    pairs = settings.get("pairs", "aligned" if "aligned" in cls.needs else "class")
+    aligned = require_aligned(data) if pairs == "aligned" else None
+    teacher, wnids, source = load_teacher(e)
+    student, vectors, origin = _student(e, data, teacher), None, {"teacher": source}
+    if "class vectors" in cls.needs:
+        vectors, origin["class_vectors"] = class_vectors(settings["class_vectors"], data, e, student)
+    return cls(e, student, methods.Side(data.seen, teacher, wnids, vectors)), aligned, origin
 
 
 def _student(e: Experiment, data: Dataset, teacher: Classifier) -> Student:
