@@ -77,6 +77,8 @@ def test_every_command_and_every_block_runs(document: Path, place: Path, capsys:
         assert main(["train"]) == 0  # a reader who lists runs has one
     for kind, text in documents.steps(document):
         if kind == "python":
+            if named := re.match(r"# (\w+\.py)\n", text):  # a module of the reader's, which a command then names
+                (place / named[1]).write_text(text)
             exec(compile(text, f"{document.name}: Python", "exec"), {})
         elif text.startswith("make "):
             make(text)
