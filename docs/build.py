@@ -72,7 +72,7 @@ def _public(module: ModuleType) -> Iterator[tuple[str, Any]]:
     """What a module offers: its ``__all__``, or the functions and classes that are written in it."""
     own = [n for n, value in vars(module).items() if getattr(value, "__module__", "") == module.__name__]
     for name in sorted(getattr(module, "__all__", own)):
-        if not name.startswith("_"):
+        if not name.startswith("_") and callable(getattr(module, name)):
             yield name, getattr(module, name)
 
 
