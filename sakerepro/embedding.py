@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -9,10 +11,11 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import _inputs
+from . import _inputs, paths
 from .backbones import Backbone
 from .data.augmentation import augment
 from .data.dataset import ImageSet
+from .files import write_whole
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -51,9 +54,39 @@ def apply(
     return np.concatenate(out)
 
 
+def backbone_features(method: Any, image_set: ImageSet, size: int) -> np.ndarray:
+    """Backbone features of a whole set; those of a frozen backbone are kept in the cache, by contents.
+
+    Args:
+        method: in eval mode; ``"features"`` in its ``needs`` says that its backbone is frozen.
+        image_set: N photos or N sketches.
+        size: side of the network's square input, in pixels.
+
+    Returns:
+        (N, F) float32 in the order of the set.
+    """
+    if "features" not in method.needs:
+        return apply(method.features, method.backbone, image_set, size)
+    digest = hashlib.sha256(repr((size, image_set.domain, method.backbone.mean, method.backbone.std)).encode())
+    for tensor in method.backbone.state_dict().values():
+        digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
+    for start in range(0, len(image_set), 1024):
+        digest.update(image_set.take(range(start, min(start + 1024, len(image_set)))).tobytes())
+    file = paths.cache() / "features" / f"{digest.hexdigest()[:24]}.npy"
+    if file.is_file():
+        with contextlib.suppress(OSError, ValueError):  # a damaged file is made again
+            found = np.load(file, allow_pickle=False)
+            if len(found) == len(image_set):
+                return found
+    made = apply(method.features, method.backbone, image_set, size)
+    with write_whole(file) as temporary, open(temporary, "wb") as out:
+        np.save(out, made, allow_pickle=False)
+    return made
+
+
 def embed(
     network: Any, image_set: ImageSet, size: int, batch: int = 256,
-    progress: Callable[[int], object] | None = None,
+    progress: Callable[[int], object] | None = None, keep: bool = False,
 ) -> np.ndarray:  # fmt: skip
     """Embed a whole set.
 
@@ -64,12 +97,23 @@ def embed(
         size: side of the network's square input, in pixels; images of another size are scaled.
         batch: images embedded at once.
         progress: called after each batch with its number of images.
+        keep: take the features of a frozen backbone from the cache, see :func:`backbone_features`.
 
     Returns:
         (N, d) float32 embeddings in the order of the set, as the network gives them; (0, 0) of an empty set.
     """
     network.eval()
-    return apply(network.embed, network.backbone, image_set, size, batch, progress)
+    if not (keep and "features" in getattr(network, "needs", ()) and len(image_set)):
+        return apply(network.embed, network.backbone, image_set, size, batch, progress)
+    features, out = torch.from_numpy(backbone_features(network, image_set, size)), []
+    with torch.inference_mode():
+        for part in features.split(batch):
+            part = part.to(device())
+            domain = part.new_full((len(part),), float(image_set.domain))
+            out.append(network.embed_features(part, domain).float().cpu().numpy())
+            if progress is not None:
+                progress(len(part))
+    return np.concatenate(out)
 
 
 def top1(logits: Callable[[Tensor, Tensor], Tensor], network: Any, image_set: ImageSet, size: int) -> float:

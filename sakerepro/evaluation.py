@@ -33,7 +33,7 @@ def evaluate(method: Any, data: Dataset, e: Experiment) -> tuple[list[dict[str, 
     sets = {"query": data.query, "gallery": data.gallery, "train_photo": data.train_photo,
             "train_sketch": data.train_sketch}  # fmt: skip
     with _bar("Embedding", sum(map(len, sets.values())), " images") as bar:
-        arrays = {name: embed(method, images, e.size, progress=bar.update) for name, images in sets.items()}
+        arrays = {n: embed(method, images, e.size, progress=bar.update, keep=True) for n, images in sets.items()}
     arrays |= {f"{name}_labels": images.labels for name, images in sets.items()}
     measured, aps = measure(arrays, data, e, method)
     return measured, arrays | aps
@@ -98,7 +98,8 @@ def trace_function(data: Dataset, e: Experiment) -> Callable[[Any], dict[str, fl
     """What :func:`sakerepro.run` measures after each epoch when it is asked to: mAP@all of both tasks."""
 
     def trace(method: Any) -> dict[str, float]:
-        arrays = {"query": embed(method, data.query, e.size), "gallery": embed(method, data.gallery, e.size)}
+        sets = {"query": data.query, "gallery": data.gallery}
+        arrays = {name: embed(method, images, e.size, keep=True) for name, images in sets.items()}
         rows = _tasks(arrays, data, lambda x, domain: x, method.distance, "", e.photo_queries)
         return {r["task"]: r["value"] for r in rows if (r["metric"], r["convention"]) == ("mAP@all", "standard")}
 

@@ -13,10 +13,12 @@ import numpy as np
 
 from . import methods, paths
 from .data import Dataset, load_dataset, photo_queries, pseudo_unseen, random_split
+from .data.batches import require_aligned
 from .errors import ConfigError, DataError, RunError, near_misses
 from .evaluation import evaluate, trace_function
 from .experiment import Experiment
 from .files import lock, locked, read_json, sha256, sweep, write_folder_whole, write_json, write_text
+from .methods.vectors import class_vectors
 from .model import Student, build_student
 from .original import original_wnids, outside_original
 from .provenance import provenance
@@ -197,13 +199,19 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
     data = experiment_data(e)
     if e.photo_queries:
         photo_queries(data, e.photo_queries)  # a class with too few photos is found now, not after the training
+    cls, settings = methods.class_of(e.method), methods.flat(e)
+    aligned = settings.get("pairs", "aligned" if "aligned" in cls.needs else "class") == "aligned"
+    partners = require_aligned(data) if aligned else None
     teacher, wnids, source = load_teacher(e)
-    method = methods.class_of(e.method)(e, _student(e, data, teacher), methods.Side(data.seen, teacher, wnids))
+    student, vectors, side = _student(e, data, teacher), None, {}
+    if "class vectors" in cls.needs:
+        vectors, side["class_vectors"] = class_vectors(settings["class_vectors"], data, e, student)
+    method = cls(e, student, methods.Side(data.seen, teacher, wnids, vectors))
     work = folder.with_name(f".work-{folder.name}")
     _same_inputs(work, {"data": data.fingerprint, "teacher": source["sha256"]})
     sweep(folder)
     tracer = trace_function(data, e) if trace else None
-    history = train(method, data, e, work / "checkpoint.pt", tracer)
+    history = train(method, data, e, work / "checkpoint.pt", tracer, partners)
     trained = time.time()
     metrics, arrays = evaluate(method, data, e)
     with write_folder_whole(folder) as new:
@@ -211,7 +219,7 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
         write_json(new / "provenance.json", provenance(
             seed=e.seed, command=" ".join(sys.argv), data=data.fingerprint, teacher=source, version=method.version,
             seconds=round(time.time() - started, 1), seconds_training=round(trained - started, 1), finished=time.time(),
-            files={n: {"bytes": (new / n).stat().st_size, "sha256": sha256(new / n)} for n in FILES},
+            files={n: {"bytes": (new / n).stat().st_size, "sha256": sha256(new / n)} for n in FILES}, **side,
         ))  # fmt: skip
     shutil.rmtree(work, ignore_errors=True)
     return open_run(folder)

@@ -8,7 +8,6 @@ that was not interrupted, bit for bit on the same machine.
 from __future__ import annotations
 
 import contextlib
-import functools
 import os
 import sys
 import time
@@ -28,7 +27,7 @@ from .backbones import Backbone, Classifier
 from .data.augmentation import augment, draw_transforms, fill_value
 from .data.batches import generator
 from .data.dataset import Dataset, ImageSet, OriginalDomain
-from .embedding import apply, device, place, top1
+from .embedding import backbone_features, device, place, top1
 from .errors import RunError
 from .experiment import Experiment
 from .files import sweep, write_whole
@@ -111,7 +110,7 @@ def train(
     e: Experiment,
     checkpoint: Path,
     trace: Callable[[Method], dict[str, float]] | None = None,
-    aligned: Tensor | None = None,
+    aligned: np.ndarray | None = None,
 ) -> list[dict[str, float]]:
     """Train a method in place, from its checkpoint if there is one; return the history.
 
@@ -121,7 +120,7 @@ def train(
         e: all settings.
         checkpoint: file that is kept up to date, and read to go on. Two processes must not share one.
         trace: measures more after each epoch, into the history; never used for a choice.
-        aligned: (M,) row of the photo that each training sketch was drawn from, -1 if unknown.
+        aligned: (M,) int64 row of the photo that each training sketch was drawn from, -1 if unknown.
 
     Returns:
         One row an epoch: mean losses and what was measured after it.
@@ -135,10 +134,10 @@ def train(
     sets = data.train_photo, data.train_sketch
 
     def features() -> Features:
-        return training_features(method, data, e.size, aligned)
+        return once if "features" in method.needs else training_features(method, data, e.size, aligned)
 
-    if "features" in method.needs:
-        features = functools.cache(features)  # the backbone is frozen
+    if "features" in method.needs:  # the backbone never changes: made before the threads that make batches start
+        once = training_features(method, data, e.size, aligned)
 
     def make(index: tuple[np.ndarray, np.ndarray], rng: np.random.Generator) -> Batch:
         drawn = list(zip(sets, index[::-1], strict=True))
@@ -398,19 +397,20 @@ def make_batch(
     )
 
 
-def training_features(method: Any, data: Dataset, size: int, aligned: Tensor | None = None) -> Features:
+def training_features(method: Any, data: Dataset, size: int, aligned: np.ndarray | None = None) -> Features:
     """Backbone features of the training photos and sketches, not augmented, on the device."""
     from .methods.contract import Features
 
     was = method.training
     method.eval()
     photo, sketch = (
-        torch.from_numpy(apply(method.features, method.backbone, images, size)).to(device())
+        torch.from_numpy(backbone_features(method, images, size)).to(device())
         for images in (data.train_photo, data.train_sketch)
     )
     method.train(was)
     labels = (torch.from_numpy(images.labels).to(device()) for images in (data.train_photo, data.train_sketch))
-    return Features(photo, next(labels), sketch, next(labels), aligned)
+    rows = None if aligned is None else torch.from_numpy(aligned).to(device())
+    return Features(photo, next(labels), sketch, next(labels), rows)
 
 
 def feature_batch(sets: list[tuple[ImageSet, np.ndarray]], features: Features) -> Batch:

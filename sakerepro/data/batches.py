@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from pathlib import PurePosixPath
+
 import numpy as np
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
+from .dataset import Dataset
 
 
 def generator(*seed: int) -> np.random.Generator:
@@ -39,11 +42,139 @@ def epoch_batches(n_sketch: int, n_photo: int, batch_sketch: int, batch_photo: i
         if size and not count:
             raise ConfigError(f"no {what} to train on, and batches of {size} asked for. Set that batch size to 0.")
     if steps is None:
-        steps = min(-(-n // b) for n, b in ((n_sketch, batch_sketch), (n_photo, batch_photo)) if b)
+        steps = zipped_steps(n_sketch, n_photo, batch_sketch, batch_photo)
     streams = np.random.default_rng([seed, epoch]).spawn(2)
     sketches = _loader(n_sketch, batch_sketch, steps, streams[0])
     photos = _loader(n_photo, batch_photo, steps, streams[1])
     return list(zip(sketches, photos, strict=True))
+
+
+def zipped_steps(n_sketch: int, n_photo: int, batch_sketch: int, batch_photo: int) -> int:
+    """Steps until the shorter of two loaders ends; a batch size of 0 leaves its domain out."""
+    return min(-(-n // b) for n, b in ((n_sketch, batch_sketch), (n_photo, batch_photo)) if b)
+
+
+def pair_batches(data: Dataset, pairs: int, steps: int, seed: int, epoch: int, *, aligned: bool = False,
+                 balanced: bool = False) -> list[tuple[np.ndarray, np.ndarray]]:  # fmt: skip
+    """Pairs of a sketch and a photo of its class.
+
+    Sketches come shuffled; all are shown before one is shown again. Photos are drawn with replacement.
+
+    Args:
+        data: whose training sets are drawn from.
+        pairs: in a step; every step is full.
+        steps: in the epoch, at least 1.
+        seed, epoch: every pair has its own order.
+        aligned: take the photo that the sketch was drawn from; sketches without one are left out.
+        balanced: every sketch is of a class drawn uniformly, with replacement (as SEM-PCYC samples).
+
+    Returns:
+        (sketch rows, photo rows) of each step, int64 of one length; row i of both is a pair.
+
+    Raises:
+        ConfigError: if ``pairs`` or ``steps`` is below 1.
+        DataError: if no sketch is ``aligned`` with a photo, or a class with sketches has no photo.
+    """
+    if pairs < 1 or steps < 1:
+        raise ConfigError(f"{steps} steps of {pairs} pairs cannot be. Give one or more of both.")
+    sketches, labels = np.arange(len(data.train_sketch)), data.train_sketch.labels
+    partner = require_aligned(data) if aligned else np.zeros(0, np.int64)
+    if aligned:
+        sketches = np.flatnonzero(partner >= 0)
+    streams = np.random.default_rng([seed, epoch, 2]).spawn(2)
+    draw = _balanced if balanced else _shuffled
+    chosen = sketches[draw(labels[sketches], pairs * steps, streams[0])].reshape(steps, pairs)
+    if aligned:
+        return [(rows, partner[rows]) for rows in chosen]
+    photos = _ByClass(data)
+    return [(rows, photos.same(labels[rows], streams[1])) for rows in chosen]
+
+
+def triplet_batches(data: Dataset, triplets: int, steps: int, seed: int, epoch: int, *, aligned: bool = False) \
+        -> list[tuple[np.ndarray, np.ndarray]]:  # fmt: skip
+    """Triplets of a sketch, a photo of its class and a photo of another class.
+
+    Args:
+        data, steps, seed, epoch, aligned: as in :func:`pair_batches`; the positives are its photos.
+        triplets: in a step.
+
+    Returns:
+        (n sketch rows, 2 n photo rows) of each step: n positives, then n negatives, uniform over the photos of all
+        other classes.
+
+    Raises:
+        ConfigError, DataError: as :func:`pair_batches`; also if all photos are of one class.
+    """
+    photos = _ByClass(data)
+    rng = np.random.default_rng([seed, epoch, 3])
+    plan = pair_batches(data, triplets, steps, seed, epoch, aligned=aligned)
+    return [(s, np.concatenate([p, photos.other(data.train_sketch.labels[s], rng)])) for s, p in plan]
+
+
+class _ByClass:
+    """The training photos, class by class."""
+
+    def __init__(self, data: Dataset) -> None:
+        labels = data.train_photo.labels
+        self.counts = np.bincount(labels, minlength=len(data.seen))
+        self.order, self.first = np.argsort(labels, kind="stable"), np.cumsum(self.counts) - self.counts
+        if (bare := np.setdiff1d(data.train_sketch.labels, labels)).size:
+            raise DataError(f"{data.name}/{data.split}: class {data.seen[bare[0]]!r} has training sketches and no "
+                            f"training photo ({bare.size} such classes). Pairs need both; add photos.")  # fmt: skip
+
+    def same(self, classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """A photo of each class."""
+        return self.order[self.first[classes] + rng.integers(self.counts[classes])]
+
+    def other(self, classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+        """A photo outside each class."""
+        left = len(self.order) - self.counts[classes]
+        if not left.all():
+            raise DataError("all training photos are of one class, so a triplet has no negative. Use more classes.")
+        place = rng.integers(left)
+        return self.order[place + np.where(place >= self.first[classes], self.counts[classes], 0)]
+
+
+def _shuffled(labels: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """(n,) positions: one permutation after the other, so that every batch is full."""
+    rounds = -(-n // len(labels))
+    return np.concatenate([rng.permutation(len(labels)) for _ in range(rounds)])[:n]
+
+
+def _balanced(labels: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
+    """(n,) positions: a class uniformly, then one of its members."""
+    order, counts = np.argsort(labels, kind="stable"), np.bincount(labels)
+    present, first = np.flatnonzero(counts), np.cumsum(counts) - counts
+    classes = present[rng.integers(len(present), size=n)]
+    return order[first[classes] + rng.integers(counts[classes])]
+
+
+def aligned_photos(data: Dataset) -> np.ndarray:
+    """(M,) int64: the row of the training photo that each training sketch was drawn from, -1 if unknown.
+
+    File names tell: in Sketchy the sketches ``n02691156_58-1.png``, ``n02691156_58-2.png`` ... of a class are drawn
+    from its photo ``n02691156_58.jpg``.
+    """
+    photos: dict[tuple[int, str], int] = {}
+    for row, (label, name) in enumerate(zip(data.train_photo.labels.tolist(), data.train_photo.names, strict=True)):
+        photos.setdefault((label, PurePosixPath(name).stem), row)
+    sketches = zip(data.train_sketch.labels.tolist(), data.train_sketch.names, strict=True)
+    found = (photos.get((label, PurePosixPath(name).stem.rpartition("-")[0]), -1) for label, name in sketches)
+    return np.fromiter(found, np.int64, len(data.train_sketch))
+
+
+def require_aligned(data: Dataset) -> np.ndarray:
+    """:func:`aligned_photos` of data that has some.
+
+    Raises:
+        DataError: if no sketch names the photo it was drawn from.
+    """
+    aligned = aligned_photos(data)
+    if not (aligned >= 0).any():
+        raise DataError(f"{data.name}/{data.split}: aligned pairs need the photo that each sketch was drawn from, and "
+                        "no sketch here names one (Sketchy does: photo n02691156_58.jpg, sketch n02691156_58-1.png). "
+                        "Use Sketchy, or pairs=class where the method has that setting.")  # fmt: skip
+    return aligned
 
 
 def _loader(count: int, size: int, steps: int, rng: np.random.Generator) -> list[np.ndarray]:

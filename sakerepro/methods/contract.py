@@ -8,7 +8,7 @@ go on with the same numbers.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -16,11 +16,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ..data.batches import epoch_batches
+from ..data.batches import epoch_batches, pair_batches, triplet_batches, zipped_steps
 from ..errors import ConfigError, near_misses
 from ..experiment import Experiment, typed
 from ..model import Student, freeze_batch_norm
 from ..training import Batch, Optimisers, descend
+from .vectors import identified
 
 if TYPE_CHECKING:
     from ..backbones import Backbone, Classifier
@@ -37,6 +38,7 @@ class Setting:
     help: str
     low: float | None = None  # the lowest value that is allowed
     choices: tuple[Any, ...] = ()
+    parse: Callable[[str, Any], Any] | None = None  # (name, value) -> its canonical form, or ConfigError
 
     def check(self, name: str, value: Any) -> Any:
         """The value in the type of the default.
@@ -49,7 +51,23 @@ class Setting:
             raise ConfigError(f"{name} = {value!r} has to be at least {self.low:g}.")
         if self.choices and value not in self.choices:
             raise ConfigError(f"{name} = {value!r} is not known. {near_misses(str(value), self.choices)}")
-        return value
+        return self.parse(name, value) if self.parse else value
+
+
+# Settings that several methods share: a method with the need merges them, as in ``settings = {**FEATURES, ...}``.
+FEATURES = {
+    "features": Setting("L_B", "frozen backbone: of the L_B run with the same seed, or the pretrained network",
+                        choices=("L_B", "pretrained")),
+}  # fmt: skip
+CLASS_VECTORS = {
+    "class_vectors": Setting("wordnet", "vectors of the seen classes: wordnet, hiesim, glove, means, random, or a file "
+                             "of word vectors", parse=identified),
+}  # fmt: skip
+PAIRS = {
+    "pairs": Setting("class", "photo of a pair: one of the sketch's class, or the aligned one, from which the sketch "
+                     "was drawn (Sketchy)", choices=("class", "aligned")),
+}  # fmt: skip
+ALIGNED = {"pairs": replace(PAIRS["pairs"], default="aligned")}
 
 
 @dataclass(frozen=True)
@@ -133,6 +151,30 @@ class Method(nn.Module):
             len(data.train_sketch), len(data.train_photo), e.batch_sketch, e.batch_photo,
             seed=e.seed, epoch=epoch, steps=e.steps or None,
         )  # fmt: skip
+
+    def pairs(
+        self, data: Dataset, epoch: int, *, size: int = 0, steps: int = 0, aligned: bool = False, balanced: bool = False
+    ) -> list[tuple[np.ndarray, np.ndarray]]:
+        """A plan of pairs, see :func:`~sakerepro.data.batches.pair_batches`.
+
+        Args:
+            data, epoch: as for :meth:`plan`.
+            size: pairs in a step; 0: as many images as in SAKE's batches.
+            steps: of the epoch; 0: as many as in SAKE's plan, with a ``size`` of its own once through the sketches.
+            aligned, balanced: which pairs.
+        """
+        steps = steps or (-(-len(data.train_sketch) // size) if size else self._steps(data))
+        size = size or max(1, (self.e.batch_sketch + self.e.batch_photo) // 2)
+        return pair_batches(data, size, steps, self.e.seed, epoch, aligned=aligned, balanced=balanced)
+
+    def triplets(self, data: Dataset, epoch: int, *, aligned: bool = False) -> list[tuple[np.ndarray, np.ndarray]]:
+        """A plan of triplets with the images and steps of SAKE's; positive photos first, then negatives."""
+        size = max(1, (self.e.batch_sketch + self.e.batch_photo) // 3)
+        return triplet_batches(data, size, self._steps(data), self.e.seed, epoch, aligned=aligned)
+
+    def _steps(self, data: Dataset) -> int:
+        e = self.e
+        return e.steps or zipped_steps(len(data.train_sketch), len(data.train_photo), e.batch_sketch, e.batch_photo)
 
     def begin(self, features: Callable[[], Features]) -> None:
         """Called once before the first epoch: closed forms, anchors, first codes; ``features()`` as for an epoch."""
