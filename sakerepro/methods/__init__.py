@@ -24,6 +24,8 @@ __all__ = ["ALIASES", "METHODS", "Features", "Method", "Optimisers", "Setting", 
 
 METHODS = {
     "SAKE": "sake:SAKE",
+    "GN-Triplet": "gn_triplet:GNTriplet",
+    "EMS": "ems:EMS",
     "SAE": "sae:SAE",
     "ZSH": "zsh:ZSH",
     "CVAE": "cvae:CVAE",

@@ -55,6 +55,7 @@ class CVAE(Method):
         "adam_lr": Setting(2e-4, "learning rate of Adam, beta1 0.5, constant [theirs]", low=0.0),
     }
 
+    encoder: nn.Sequential
     noise: Tensor  # (DRAWS, K), the draws of z for queries
     scale: Tensor  # root of the mean square of the training features
     floor: Tensor  # 0 where no training feature is below it, else -inf

@@ -15,18 +15,15 @@ scales those of training only); sums over classes in place of S; where neither S
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable
 
-import numpy as np
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from ..data.dataset import Dataset
 from ..experiment import Experiment
 from ..model import Student
-from ..training import Batch
-from .contract import CLASS_VECTORS, FEATURES, Method, Optimisers, Setting, Side
+from .contract import CLASS_VECTORS, FEATURES, Features, Method, Setting, Side
 
 
 def sylvester(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
@@ -54,6 +51,7 @@ class SAE(Method):
                         choices=("two", "one")),
     }  # fmt: skip
 
+    vectors: Tensor  # (C_S, k)
     w: Tensor  # (2, k, F): W_p, W_s
 
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
@@ -62,48 +60,28 @@ class SAE(Method):
 
     @property
     def epochs(self) -> int:
-        """One, of one step: the equation is solved once."""
-        return 1
+        """None: W is a closed form."""
+        return 0
 
-    def optimisers(self) -> Optimisers:
-        """None: nothing is descended."""
-        return Optimisers()
-
-    def rate(self, epoch: int) -> float:
-        """There is no learning rate."""
-        return 1.0
-
-    def plan(self, data: Dataset, epoch: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:
-        """One step that sees every training image."""
-        return [(np.arange(len(data.train_sketch)), np.arange(len(data.train_photo)))]
-
-    def step(self, batch: Batch, optimisers: Optimisers) -> dict[str, Tensor]:
-        """Solve for W; ``loss`` is the objective per image."""
+    def begin(self, features: Callable[[], Features]) -> None:
+        """Solve for W_p and W_s, or for one W on both."""
+        found = features()
+        photo, sketch = (found.photo, found.photo_labels), (found.sketch, found.sketch_labels)
         if self.s.maps == "one":
-            w, loss = self.solve(batch.images, batch.labels)
-            self.w.copy_(w)
-            return {"loss": loss}
-        n, losses = batch.photos, []
-        for domain, part in enumerate((slice(n), slice(n, None))):
-            w, loss = self.solve(batch.images[part], batch.labels[part])
-            self.w[domain] = w
-            losses.append(loss)
-        return {"loss": sum(losses) / 2, "loss_photo": losses[0], "loss_sketch": losses[1]}
+            both = (torch.cat(pair) for pair in zip(photo, sketch, strict=True))
+            self.w.copy_(self.solve(*both))
+        else:
+            self.w.copy_(torch.stack([self.solve(*photo), self.solve(*sketch)]))
 
-    def solve(self, features: Tensor, labels: Tensor) -> tuple[Tensor, Tensor]:
-        """(k, F) W, and the objective per image, of (N, F) features; float64.
+    def solve(self, features: Tensor, labels: Tensor) -> Tensor:
+        """(k, F) W of (N, F) features, float64.
 
         S enters as sums over classes: S S' = V diag(n_c) V' and S X' = V (sums of X over each class)'.
         """
         x, v, weight = F.normalize(features.double()), self.vectors.double().T, self.s.lambda_sae  # (N, F), (k, C_S)
-        count = torch.bincount(labels, minlength=v.shape[1]).double()
+        count = torch.bincount(labels, minlength=v.shape[1])
         sums = x.new_zeros(v.shape[1], x.shape[1]).index_add_(0, labels, x)
-        xx, ss, sx = x.T @ x, (v * count) @ v.T, v @ sums
-        w = sylvester(ss, weight * xx, (1 + weight) * sx)
-        cross = (w * sx).sum()
-        reconstruction = xx.trace() - 2 * cross + ((w @ w.T) * ss).sum()
-        projection = ((w @ xx) * w).sum() - 2 * cross + ss.trace()
-        return w, (reconstruction + weight * projection) / len(x)
+        return sylvester((v * count) @ v.T, weight * (x.T @ x), (1 + weight) * (v @ sums))
 
     def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
         """W f of features of length 1, with the map of the domain."""

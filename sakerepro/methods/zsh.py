@@ -88,6 +88,7 @@ class ZSH(Method):
         "rotation": Setting(True, "rotate the class vectors [the paper; off in the authors' script]"),
     }
 
+    vectors: Tensor  # (C_S, k)
     anchors: Tensor  # (A, F)
     width: Tensor  # scalar
     gram: Tensor  # (A + 1, A + 1)
@@ -143,6 +144,7 @@ class ZSH(Method):
         signs = rng.integers(2, size=(self.s.code_bits, len(x)), dtype=np.int8) * 2 - 1
         self.b = torch.from_numpy(signs).to(x.device)
         self.r = torch.eye(self.vectors.shape[1]).to(x)
+        self.p = p_step(self.gram, phi, self.b.double())
 
     def step(self, batch: Batch, optimisers: Optimisers) -> dict[str, Tensor]:
         """One round; ``loss`` is J per sample."""
