@@ -39,7 +39,8 @@ class CAAE(CVAE):
     def build(self, f: int, half: int, k: int) -> None:
         """CVAE's networks, with an encoder that gives one code, and the adversary."""
         super().build(f, half, k)
-        self.encoder = self.encoder[:-2].append(nn.Linear(half, k))
+        *layers, _, _ = self.encoder
+        self.encoder = nn.Sequential(*layers, nn.Linear(half, k))
         self.adversary = nn.Sequential(
             nn.Linear(k, half), nn.LeakyReLU(0.2), nn.Linear(half, half), nn.LeakyReLU(0.2), nn.Linear(half, 1)
         )

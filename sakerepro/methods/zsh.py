@@ -6,7 +6,10 @@ Supervised discrete hashing whose labels are class vectors, rotated so that they
 
 Y (k, N): class vectors of the labels; B (M, N): codes; R (k, k): rotation; W (M, k): codes to class vectors;
 Phi (A + 1, N): exp(-|f - a_j|^2 / width) of A anchors, and 1; P (A + 1, M): the hash function; L: Laplacian of a graph
-of nearest neighbours. W, P, R and the rows of B are minimised in turn, each in closed form, so J never rises.
+of nearest neighbours. R, W, P and the rows of B are minimised in turn, each in closed form, so J never rises.
+
+R changes nothing that is searched: J(R, W) = J(I, WR'), and the B-step sees W and R as WR' only. So codes and hash
+function are those of supervised discrete hashing on the class vectors, as in the authors' script, where R is left out.
 
 Search: sign(P'Phi(f)), Hamming; the real-valued row is P'Phi(f), cosine. How a sketch enters: as a photo does, by one
 hash function learned on both. The published method knows one domain.
@@ -14,7 +17,7 @@ hash function learned on both. The published method knows one domain.
 Adapted: the shared backbone's features and class vectors; half of the samples are sketches; the Laplacian is on P (a
 re-implementation's form: on a square rotation it is a constant), with an edge for every (sample, neighbour); e and g
 are multiples of n, and e counts per sample, since published values belong to 10,000 of them; width is the mean squared
-distance of two samples. The authors' script leaves the rotation out: ``rotation = False``.
+distance of two samples.
 """
 
 from __future__ import annotations
@@ -79,13 +82,12 @@ class ZSH(Method):
         "code_bits": Setting(64, "M, length of the codes", choices=(8, 16, 32, 64, 128)),
         "samples": Setting(10000, "N, images it learns from, half of them sketches [theirs]", low=2),
         "anchors": Setting(1000, "A, samples that the kernel compares with [theirs]", low=1),
-        "rounds": Setting(10, "alternations of W, P, R and B [theirs]", low=1),
+        "rounds": Setting(10, "alternations of R, W, P and B [theirs]", low=1),
         "lambda_w": Setting(1e-2, "l, ridge of W [theirs]", low=0.0),
         "nu": Setting(1e-5, "n, weight of the hash function's error [theirs]", low=1e-12),
         "ridge": Setting(0.1, "e / (n N), ridge of P per sample [theirs: e/n = 1e3 of 10,000]", low=0.0),
         "gamma": Setting(0.1, "g / n, weight of the Laplacian [a re-implementation: 1e-6 / 1e-5]", low=0.0),
         "neighbours": Setting(10, "of each sample in the graph [a re-implementation; the authors: 5]", low=1),
-        "rotation": Setting(True, "rotate the class vectors [the paper; off in the authors' script]"),
     }
 
     vectors: Tensor  # (C_S, k)
@@ -93,12 +95,12 @@ class ZSH(Method):
     width: Tensor  # scalar
     gram: Tensor  # (A + 1, A + 1)
     b: Tensor  # (M, N) int8
-    r: Tensor  # (k, k)
+    w: Tensor  # (M, k)
     p: Tensor  # (A + 1, M)
 
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
         super().__init__(e, student, side)
-        for name in ("anchors", "width", "gram", "b", "r", "p"):
+        for name in ("anchors", "width", "gram", "b", "w", "p"):
             self.register_buffer(name, torch.zeros(0))  # their sizes depend on the data
 
     @property
@@ -130,7 +132,7 @@ class ZSH(Method):
         return torch.cat([torch.exp(-squared / self.width), squared.new_ones(1, len(features))])
 
     def begin(self, features: Callable[[], Features]) -> None:
-        """Draw anchors and first codes; width and the matrix of the P-step."""
+        """Draw anchors and first codes, fit W and P to them; width and the matrix of the P-step."""
         found = features()
         sketch_rows, photo_rows = self.rows(len(found.sketch), len(found.photo))
         x = torch.cat([found.photo[photo_rows], found.sketch[sketch_rows]]).double()
@@ -143,22 +145,22 @@ class ZSH(Method):
             self.gram += self.s.gamma * smoothness(phi, x, self.s.neighbours)
         signs = rng.integers(2, size=(self.s.code_bits, len(x)), dtype=np.int8) * 2 - 1
         self.b = torch.from_numpy(signs).to(x.device)
-        self.r = torch.eye(self.vectors.shape[1]).to(x)
+        labels = torch.cat([found.photo_labels[photo_rows], found.sketch_labels[sketch_rows]])
+        self.w = w_step(self.b.double(), self.vectors.double()[labels].T, self.s.lambda_w)
         self.p = p_step(self.gram, phi, self.b.double())
 
     def step(self, batch: Batch, optimisers: Optimisers) -> dict[str, Tensor]:
         """One round; ``loss`` is J per sample."""
         y, phi, b = self.vectors.double()[batch.labels].T, self.phi(batch.images), self.b.double()
-        w = w_step(b, self.r.T @ y, self.s.lambda_w)
-        p = p_step(self.gram, phi, b)
-        if self.s.rotation:
-            self.r = r_step(y, b, w)
-        b = b_step(b, w, self.r.T @ y, p.T @ phi, self.s.nu)
-        self.b, self.p = b.to(torch.int8), p
-        n, hashed = len(batch.labels), p.T @ phi
-        fit = (self.r.T @ y - w.T @ b).square().sum() + self.s.lambda_w * w.square().sum()
+        target = r_step(y, b, self.w).T @ y  # R'Y
+        self.w = w_step(b, target, self.s.lambda_w)
+        self.p = p_step(self.gram, phi, b)
+        n, hashed = len(batch.labels), self.p.T @ phi
+        b = b_step(b, self.w, target, hashed, self.s.nu)
+        self.b = b.to(torch.int8)
+        fit = (target - self.w.T @ b).square().sum() + self.s.lambda_w * self.w.square().sum()
         # |B - P'Phi|^2 + (e/n) |P|^2 + (g/n) tr(P'Phi L Phi'P)
-        hash_fit = b.square().sum() - 2 * (b * hashed).sum() + (p * (self.gram @ p)).sum()
+        hash_fit = b.square().sum() - 2 * (b * hashed).sum() + (self.p * (self.gram @ self.p)).sum()
         return {"loss": (fit + self.s.nu * hash_fit) / n, "loss_hash": hash_fit / n}
 
     def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
