@@ -1,4 +1,4 @@
-"""EMS, Euclidean margin softmax (Lu et al., 2018; "Domain-aware squeeze-and-excitation", ACM MM 2021).
+"""EMS, Euclidean margin softmax (Lu et al., "Learning Large Euclidean Margin for Sketch-based Image Retrieval", 2018).
 
     l_c = -|x - a_c|^2 for c != y,    l_y = -m^2 |x - a_y|^2,    L = CE(l, y)
 
@@ -7,7 +7,8 @@ gates that know the domain, is part of our backbone: SAKE took them over (sectio
 
 Adapted: our gates (ReLU where theirs has a sigmoid), augmentation and schedule; the smaller of the distances to a photo
 and to its mirror image is not taken (no other system has that); codes by ITQ, as SAKE's, not by a layer of their own.
-The public code is that of 2021 and for seen classes; Table 1 quotes the preprint, which has none.
+The equations are those of the public code, which belongs to a later version (ACM MM 2021, seen classes); Table 1 quotes
+the preprint, which has none.
 """
 
 from __future__ import annotations

@@ -19,7 +19,6 @@ from sakerepro.methods import Features, Method, Side
 from sakerepro.model import build_student
 from sakerepro.training import Batch
 
-
 WIDTH = 512  # F of the mini backbone
 
 
