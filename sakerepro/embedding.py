@@ -112,6 +112,8 @@ def embed(
             part = part.to(device())
             domain = part.new_full((len(part),), float(image_set.domain))
             out.append(network.embed_features(part, domain).float().cpu().numpy())
+            if progress is not None:
+                progress(len(part))
     return np.concatenate(out)
 
 

@@ -262,7 +262,9 @@ class Progress:
     def end_epoch(self, measured: dict[str, float]) -> None:
         """Add a row to the history, keep the best weights, write a checkpoint."""
         state = self.state
-        row = {"epoch": state["epoch"] + 1, "lr": self.optimisers.param_groups[0]["lr"]}
+        row = {"epoch": state["epoch"] + 1}
+        if groups := self.optimisers.param_groups:  # none where every step is a closed form
+            row["lr"] = groups[0]["lr"]
         row |= {name: total / self.length for name, total in state["sums"].items()}
         row |= {name: float(value) for name, value in measured.items()}
         row["seconds"] = round(time.monotonic() - self.started, 2)

@@ -26,6 +26,10 @@ METHODS = {
     "SAKE": "sake:SAKE",
     "GN-Triplet": "gn_triplet:GNTriplet",
     "EMS": "ems:EMS",
+    "SAE": "sae:SAE",
+    "ZSH": "zsh:ZSH",
+    "CVAE": "cvae:CVAE",
+    "CAAE": "caae:CAAE",
 }
 ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
     "pretrained": ("SAKE", {"epochs": 0}),

@@ -1,0 +1,90 @@
+"""SAE (Kodirov et al., "Semantic Autoencoder for Zero-Shot Learning", CVPR 2017): one linear map in closed form.
+
+    min_W  |X - W'S|^2 + l |W X - S|^2        W: (k, F) maps a feature to a class vector, W' reconstructs the feature
+    S S' W + l W X X' = (1 + l) S X'          its minimum: a Sylvester equation
+
+X (F, N) holds frozen features and S (k, N) the class vectors v_y of their labels, one column an image, of length 1.
+
+Search: W f in R^k, by cosine distance. Codes: ITQ on training embeddings; the system has none.
+How a sketch enters: by a map of its own, W_s, learned on sketches as W_p is on photos; both end in the space of the
+class vectors. No source says how. ``maps = one`` learns a single W on both.
+
+Adapted: the shared backbone's features and class vectors; features of length 1 in training and test alike (the demo
+scales those of training only); sums over classes in place of S; where neither S nor X knows a direction, W is 0.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from ..experiment import Experiment
+from ..model import Student
+from .contract import CLASS_VECTORS, FEATURES, Features, Method, Setting, Side
+
+
+def sylvester(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    """W with A W + W B = C, for symmetric (k, k) A >= 0 and (F, F) B >= 0; C, W: (k, F).
+
+    With A = U diag(a) U' and B = Q diag(b) Q' it is (U'CQ)_ij / (a_i + b_j) between these bases. Directions of the
+    null space of both, where the equation says nothing, are 0: W is the solution of least norm.
+    """
+    alpha, u = torch.linalg.eigh(a)
+    beta, q = torch.linalg.eigh(b)
+    sums = alpha[:, None] + beta
+    return u @ ((u.T @ c @ q) / sums).where(sums > 1e-10 * sums.max(), 0) @ q.T
+
+
+class SAE(Method):
+    """Features mapped to class vectors by a linear map whose transpose reconstructs them."""
+
+    needs = frozenset({"features", "class vectors"})
+    settings = {
+        **FEATURES,
+        **CLASS_VECTORS,
+        "lambda_sae": Setting(0.2, "l, weight of the error in the class vectors [theirs: 5e5, 0.2 and 5, by data set]",
+                              low=0.0),
+        "maps": Setting("two", "two: a map for photos and one for sketches [ours]; one: for both",
+                        choices=("two", "one")),
+    }  # fmt: skip
+
+    vectors: Tensor  # (C_S, k)
+    w: Tensor  # (2, k, F): W_p, W_s
+
+    def __init__(self, e: Experiment, student: Student, side: Side) -> None:
+        super().__init__(e, student, side)
+        self.register_buffer("w", torch.zeros(2, self.vectors.shape[1], student.backbone.num_features))
+
+    @property
+    def epochs(self) -> int:
+        """None: W is a closed form."""
+        return 0
+
+    def begin(self, features: Callable[[], Features]) -> None:
+        """Solve for W_p and W_s, or for one W on both."""
+        found = features()
+        photo, sketch = (found.photo, found.photo_labels), (found.sketch, found.sketch_labels)
+        if self.s.maps == "one":
+            both = (torch.cat(pair) for pair in zip(photo, sketch, strict=True))
+            self.w.copy_(self.solve(*both))
+        else:
+            self.w.copy_(torch.stack([self.solve(*photo), self.solve(*sketch)]))
+
+    def solve(self, features: Tensor, labels: Tensor) -> Tensor:
+        """(k, F) W of (N, F) features, float64.
+
+        S enters as sums over classes: S S' = V diag(n_c) V' and S X' = V (sums of X over each class)'.
+        """
+        x, v, weight = F.normalize(features.double()), self.vectors.double().T, self.s.lambda_sae  # (N, F), (k, C_S)
+        count = torch.bincount(labels, minlength=v.shape[1])
+        sums = x.new_zeros(v.shape[1], x.shape[1]).index_add_(0, labels, x)
+        return sylvester((v * count) @ v.T, weight * (x.T @ x), (1 + weight) * (v @ sums))
+
+    def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
+        """W f of features of length 1, with the map of the domain."""
+        f = F.normalize(features)
+        sketch = torch.as_tensor(domain, device=f.device).reshape(-1, 1) > 0
+        return torch.where(sketch, f @ self.w[1].T, f @ self.w[0].T)

@@ -1,0 +1,172 @@
+"""ZSH (Yang et al., "Zero-Shot Hashing via Transferring Supervised Knowledge", ACM Multimedia 2016).
+
+Supervised discrete hashing whose labels are class vectors, rotated so that they agree with the data:
+
+    J = |R'Y - W'B|^2 + l |W|^2 + n |B - P'Phi|^2 + e |P|^2 + g tr(P'Phi L Phi'P),    R'R = I,  B in {-1, +1}
+
+Y (k, N): class vectors of the labels; B (M, N): codes; R (k, k): rotation; W (M, k): codes to class vectors;
+Phi (A + 1, N): exp(-|f - a_j|^2 / width) of A anchors, and 1; P (A + 1, M): the hash function; L: Laplacian of a graph
+of nearest neighbours. R, W, P and the rows of B are minimised in turn, each in closed form, so J never rises.
+
+R changes nothing that is searched: J(R, W) = J(I, WR'), and the B-step sees W and R as WR' only. So codes and hash
+function are those of supervised discrete hashing on the class vectors, as in the authors' script, where R is left out.
+
+Search: sign(P'Phi(f)), Hamming; the real-valued row is P'Phi(f), cosine. How a sketch enters: as a photo does, by one
+hash function learned on both. The published method knows one domain.
+
+Adapted: the shared backbone's features and class vectors; half of the samples are sketches; the Laplacian is on P (a
+re-implementation's form: on a square rotation it is a constant), with an edge for every (sample, neighbour); e and g
+are multiples of n, and e counts per sample, since published values belong to 10,000 of them; width is the mean squared
+distance of two samples.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from ..data.batches import generator
+from ..data.dataset import Dataset
+from ..experiment import Experiment
+from ..model import Student
+from ..training import Batch
+from .contract import CLASS_VECTORS, FEATURES, Features, Method, Optimisers, Setting, Side
+
+
+def w_step(b: Tensor, target: Tensor, ridge: float) -> Tensor:
+    """W = (B B' + l I)^-1 B Y'R; ``target`` is R'Y."""
+    return torch.linalg.solve(b @ b.T + ridge * torch.eye(len(b)).to(b), b @ target.T)
+
+
+def p_step(gram: Tensor, phi: Tensor, b: Tensor) -> Tensor:
+    """P = (Phi Phi' + (e/n) I + (g/n) Phi L Phi')^-1 Phi B'; ``gram`` is the matrix that is inverted."""
+    return torch.linalg.solve(gram, phi @ b.T)
+
+
+def r_step(y: Tensor, b: Tensor, w: Tensor) -> Tensor:
+    """R = U Z' of the singular value decomposition Y B'W = U D Z' (orthogonal Procrustes)."""
+    u, _, zt = torch.linalg.svd(y @ b.T @ w)
+    return u @ zt
+
+
+def b_step(b: Tensor, w: Tensor, target: Tensor, hashed: Tensor, n: float) -> Tensor:
+    """B bit by bit: b_l = sign(q_l - w_l'W'B + w_l'w_l b_l) with Q = W R'Y + n P'Phi; where that is 0, b_l stays."""
+    b, q = b.clone(), w @ target + n * hashed
+    for bit in range(len(b)):
+        rest = (w[bit] @ w.T) @ b - (w[bit] @ w[bit]) * b[bit]  # w_l'(sum over the other bits)
+        new = torch.sign(q[bit] - rest)
+        b[bit] = torch.where(new == 0, b[bit], new)
+    return b
+
+
+def smoothness(phi: Tensor, features: Tensor, neighbours: int) -> Tensor:
+    """(A + 1, A + 1) Phi L Phi': sum of (phi_i - phi_j)(phi_i - phi_j)' over samples i and their neighbours j != i."""
+    near = torch.cat([  # the nearest is the sample itself, or one that equals it and adds 0
+        torch.cdist(part, features).topk(min(neighbours + 1, len(features)), largest=False).indices
+        for part in features.split(1024)
+    ])  # fmt: skip
+    differences = (phi - phi[:, near[:, j]] for j in range(near.shape[1]))
+    return sum((d @ d.T for d in differences), start=phi.new_zeros(len(phi), len(phi)))
+
+
+class ZSH(Method):
+    """Codes that fit rotated class vectors, and a kernel hash function that fits the codes."""
+
+    needs = frozenset({"features", "class vectors"})
+    settings = {
+        **FEATURES,
+        **CLASS_VECTORS,
+        "code_bits": Setting(64, "M, length of the codes", choices=(8, 16, 32, 64, 128)),
+        "samples": Setting(10000, "N, images it learns from, half of them sketches [theirs]", low=2),
+        "anchors": Setting(1000, "A, samples that the kernel compares with [theirs]", low=1),
+        "rounds": Setting(10, "alternations of R, W, P and B [theirs]", low=1),
+        "lambda_w": Setting(1e-2, "l, ridge of W [theirs]", low=0.0),
+        "nu": Setting(1e-5, "n, weight of the hash function's error [theirs]", low=1e-12),
+        "ridge": Setting(0.1, "e / (n N), ridge of P per sample [theirs: e/n = 1e3 of 10,000]", low=0.0),
+        "gamma": Setting(0.1, "g / n, weight of the Laplacian [a re-implementation: 1e-6 / 1e-5]", low=0.0),
+        "neighbours": Setting(10, "of each sample in the graph [a re-implementation; the authors: 5]", low=1),
+    }
+
+    vectors: Tensor  # (C_S, k)
+    anchors: Tensor  # (A, F)
+    width: Tensor  # scalar
+    gram: Tensor  # (A + 1, A + 1)
+    b: Tensor  # (M, N) int8
+    w: Tensor  # (M, k)
+    p: Tensor  # (A + 1, M)
+
+    def __init__(self, e: Experiment, student: Student, side: Side) -> None:
+        super().__init__(e, student, side)
+        for name in ("anchors", "width", "gram", "b", "w", "p"):
+            self.register_buffer(name, torch.zeros(0))  # their sizes depend on the data
+
+    @property
+    def epochs(self) -> int:
+        """Rounds, of one step each."""
+        return self.s.rounds
+
+    def optimisers(self) -> Optimisers:
+        """None: every step is a closed form."""
+        return Optimisers()
+
+    def rate(self, epoch: int) -> float:
+        """There is no learning rate."""
+        return 1.0
+
+    def rows(self, sketches: int, photos: int) -> tuple[np.ndarray, np.ndarray]:
+        """(sketch rows, photo rows) of the samples: half of each, all of a domain that has no more."""
+        rng, half = generator(self.e.seed, 5), self.s.samples // 2
+        sketch_rows, photo_rows = (rng.permutation(n)[:half] for n in (sketches, photos))
+        return sketch_rows, photo_rows
+
+    def plan(self, data: Dataset, epoch: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:
+        """The same samples in every round."""
+        return [self.rows(len(data.train_sketch), len(data.train_photo))]
+
+    def phi(self, features: Tensor) -> Tensor:
+        """(A + 1, N) kernel values of (N, F) features, and a row of ones; float64."""
+        squared = torch.cdist(self.anchors.double(), features.double()).square()
+        return torch.cat([torch.exp(-squared / self.width), squared.new_ones(1, len(features))])
+
+    def begin(self, features: Callable[[], Features]) -> None:
+        """Draw anchors and first codes, fit W and P to them; width and the matrix of the P-step."""
+        found = features()
+        sketch_rows, photo_rows = self.rows(len(found.sketch), len(found.photo))
+        x = torch.cat([found.photo[photo_rows], found.sketch[sketch_rows]]).double()
+        rng = generator(self.e.seed, 6)
+        self.anchors = x[rng.permutation(len(x))[: self.s.anchors]].float()
+        self.width = 2 * (x - x.mean(dim=0)).square().sum(dim=1).mean()  # mean of |x_i - x_j|^2 over all pairs
+        phi = self.phi(x.float())
+        self.gram = phi @ phi.T + self.s.ridge * len(x) * torch.eye(len(phi)).to(phi)
+        if self.s.gamma:
+            self.gram += self.s.gamma * smoothness(phi, x, self.s.neighbours)
+        signs = rng.integers(2, size=(self.s.code_bits, len(x)), dtype=np.int8) * 2 - 1
+        self.b = torch.from_numpy(signs).to(x.device)
+        labels = torch.cat([found.photo_labels[photo_rows], found.sketch_labels[sketch_rows]])
+        self.w = w_step(self.b.double(), self.vectors.double()[labels].T, self.s.lambda_w)
+        self.p = p_step(self.gram, phi, self.b.double())
+
+    def step(self, batch: Batch, optimisers: Optimisers) -> dict[str, Tensor]:
+        """One round; ``loss`` is J per sample."""
+        y, phi, b = self.vectors.double()[batch.labels].T, self.phi(batch.images), self.b.double()
+        target = r_step(y, b, self.w).T @ y  # R'Y
+        self.w = w_step(b, target, self.s.lambda_w)
+        self.p = p_step(self.gram, phi, b)
+        n, hashed = len(batch.labels), self.p.T @ phi
+        b = b_step(b, self.w, target, hashed, self.s.nu)
+        self.b = b.to(torch.int8)
+        fit = (target - self.w.T @ b).square().sum() + self.s.lambda_w * self.w.square().sum()
+        # |B - P'Phi|^2 + (e/n) |P|^2 + (g/n) tr(P'Phi L Phi'P)
+        hash_fit = b.square().sum() - 2 * (b * hashed).sum() + (self.p * (self.gram @ self.p)).sum()
+        return {"loss": (fit + self.s.nu * hash_fit) / n, "loss_hash": hash_fit / n}
+
+    def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
+        """P'Phi(f), the same for both domains."""
+        return (self.p.T @ self.phi(features)).T.float()
+
+    def code(self, x: Tensor, domain: int) -> Tensor:
+        """sign(P'Phi(f))."""
+        return (x > 0).to(torch.uint8)

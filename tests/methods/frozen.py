@@ -1,0 +1,104 @@
+"""For tests of methods on frozen features: one made without files, its features, and a kill at a step."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from torch import Tensor
+
+from sakerepro import methods, training
+from sakerepro.backbones import build_classifier
+from sakerepro.data.batches import generator
+from sakerepro.data.dataset import Dataset
+from sakerepro.methods import Features, Method, Side
+from sakerepro.model import build_student
+from sakerepro.training import Batch
+
+WIDTH = 512  # F of the mini backbone
+
+
+def make(name: str, vectors: Tensor | None = None, **settings: Any) -> Method:
+    """A method on a network of random weights, frozen; the settings are its own."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(3)
+        teacher = tiny.randomise(build_classifier("se_resnet_mini", 5))
+    e = methods.change(tiny.experiment(Path("data"), Path("weights")), method=name, **settings)
+    student = build_student(e.backbone, dim=16, num_seen=len(tiny.SEEN), teacher=teacher, seed=0)
+    side = Side(tiny.SEEN, vectors=vectors)
+    return methods.class_of(name)(e, student.requires_grad_(False), side)
+
+
+def features(width: int, photos: int = 40, sketches: int = 30, classes: int = 4, seed: int = 0) -> Features:
+    """Points about class centres of their domain, none below 0."""
+    rng = np.random.default_rng(seed)
+    found = []
+    for n in (photos, sketches):
+        labels = np.arange(n) % classes
+        x = np.abs(rng.normal(size=(classes, width))[labels] + 0.3 * rng.normal(size=(n, width)))
+        found += [torch.from_numpy(x.astype(np.float32)), torch.from_numpy(labels)]
+    return Features(*found)
+
+
+def pairs(found: Features, n: int, epoch: int, step: int) -> Batch:
+    """A batch of n pairs of one class, photos first."""
+    rng = generator(epoch, step)
+    s = rng.integers(len(found.sketch), size=n)
+    p = np.array([rng.choice(np.flatnonzero(found.photo_labels.numpy() == c)) for c in found.sketch_labels[s].numpy()])
+    labels, domain = torch.cat([found.photo_labels[p], found.sketch_labels[s]]), torch.arange(2).repeat_interleave(n)
+    return Batch(torch.cat([found.photo[p], found.sketch[s]]), labels, domain.float(), n, [""] * (2 * n))
+
+
+class Killed(Exception):
+    """What stops a training here."""
+
+
+def trained(method: Method, data: Dataset, checkpoint: Path, kill_at: int = -1) -> list[dict[str, float]]:
+    """Train through :func:`training.train`, with a checkpoint after every step, and stop before step ``kill_at``."""
+    steps, own = [0], method.step
+
+    def step(*arguments: Any) -> dict[str, Tensor]:
+        steps[0] += 1
+        if steps[0] - 1 == kill_at:
+            raise Killed
+        return own(*arguments)
+
+    class Eager(training.Progress):
+        def _save(self) -> None:
+            super()._save()
+            self.cost = 0.0
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "Progress", Eager)
+        patch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
+        patch.setattr(method, "step", step)
+        history = training.train(method, data, method.e, checkpoint)
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in history]
+
+
+def check_kill_and_resume(name: str, data: Dataset, folder: Path, kill_at: int, **settings: Any) -> None:
+    """A training that is killed ends with the weights and the history of one that is not."""
+    whole, killed, resumed = (make(name, **settings) for _ in range(3))
+    history = trained(whole, data, folder / "whole.pt")
+    with pytest.raises(Killed):
+        trained(killed, data, folder / "killed.pt", kill_at)
+    assert trained(resumed, data, folder / "killed.pt") == history
+    assert tiny.same(whole.state_dict(), resumed.state_dict())
+    assert not tiny.same(whole.state_dict(), killed.state_dict())
+
+
+def check_embed(method: Method, width: int, size: int = tiny.SIDE) -> None:
+    """(N, d) of N images of either domain and of both at once; (0, d) of none; as one by one."""
+    images = torch.randn(5, 3, size, size, generator=torch.Generator().manual_seed(1))
+    domain = torch.tensor([0.0, 1.0, 1.0, 0.0, 1.0])
+    with torch.inference_mode():
+        mixed = method.eval().embed(images, domain)
+        assert mixed.shape == (5, width) and mixed.dtype == torch.float32 and torch.isfinite(mixed).all()
+        for i, one in enumerate(domain):
+            torch.testing.assert_close(method.embed(images[i : i + 1], int(one))[0], mixed[i], rtol=1e-4, atol=1e-5)
+        assert method.embed(images[:0], 0).shape == method.embed(images[:0], 1).shape == (0, width)
+        assert method.embed(images[:0], domain[:0]).shape == (0, width)
