@@ -144,7 +144,8 @@ class Experiment:
         where = self.split.replace("zeroshot", "zs") or re.sub(r"[^\w.]+", "_", self.dataset.rpartition("/")[2])
         where += "-pseudo" if self.pseudo_unseen else ""
         where += f"-{'outside' if self.outside_original else 'random'}{self.class_seed}" if self.random_unseen else ""
-        content = {k: v for k, v in self.to_dict().items() if _LATER.get(k, _ALWAYS) != v}
+        values, usual = self.to_dict(), {f.name: f.default for f in dataclasses.fields(self)}
+        content = {k: v for k, v in values.items() if getattr(self, k) != usual[k]}  # a setting to come changes no id
         return f"{self.preset}-{where}-{self.backbone}-{what}-{self.dim}d-s{self.seed}-{short_hash(content)}"
 
     def group(self, name: str) -> dict[str, Any]:
@@ -180,12 +181,6 @@ class Experiment:
 
 
 PRECISION = "SAKEREPRO_PRECISION"  # the variable that says float32 or bfloat16 in place of a preset
-
-_ALWAYS = object()
-_LATER = {  # settings that came later: runs from before keep their ids
-    "min_photos": 400, "outside_original": False, "photo_queries": 10, "teacher_data": "", "compile": False,
-    "freeze": 0,
-}  # fmt: skip
 
 _LOWEST = {"dim": 1, "size": 8, "epochs": 0, "steps": 0, "batch_sketch": 1, "batch_photo": 1, "weight_decay": 0.0,
            "head_lr": 0.0, "teacher_epochs": 0, "class_seed": 0, "random_unseen": 0, "pseudo_unseen": 0,

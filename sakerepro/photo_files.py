@@ -112,9 +112,9 @@ def placed(run: Run) -> Any:
     return place(run.network())
 
 
-def embed_images(student: Any, images: Sequence[np.ndarray], domain: int, size: int) -> np.ndarray:
-    """(N, dim) float32 embeddings of (size, size, 3) uint8 images; (0, dim) of none."""
+def embed_images(method: Any, images: Sequence[np.ndarray], domain: int, size: int) -> np.ndarray:
+    """(N, d) float32 embeddings of (size, size, 3) uint8 images; (0, d) of none."""
     if not images:
-        return np.zeros((0, student.feature.out_features), np.float32)
+        return embed_images(method, [np.zeros((size, size, 3), np.uint8)], domain, size)[:0]
     pixels, rows = np.stack(list(images)), np.arange(len(images))
-    return embed(student, ImageSet(pixels, rows, np.zeros(len(rows), np.int64), ("",) * len(rows), domain), size, 64)
+    return embed(method, ImageSet(pixels, rows, np.zeros(len(rows), np.int64), ("",) * len(rows), domain), size, 64)

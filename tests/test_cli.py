@@ -20,7 +20,7 @@ from sakerepro.commands.runs import settings
 from sakerepro.errors import ConfigError
 from sakerepro.experiment import Experiment
 from sakerepro.items import experiments
-from sakerepro.methods import preset
+from sakerepro.methods import METHODS, class_of, preset
 from sakerepro.runs import Run
 
 HEAVY = ("torch", "numba", "pandas", "timm", "torchvision", "sklearn", "scipy", "matplotlib", "nltk", "papermill")
@@ -36,14 +36,22 @@ print("LOADED", *sys.modules)
 
 
 def test_help_loads_nothing_heavy() -> None:
-    """For the whole command line and for the command with the most flags."""
-    for arguments in (["--help"], ["train", "--help"], []):
+    """For the whole command line and a command; `train` imports its method, whose settings are flags."""
+    for arguments in (["--help"], ["evaluate", "--help"], []):
         done = tiny.python("-c", HELP, *arguments)
         assert done.returncode == 0, done.stderr
         text, _, loaded = done.stdout.partition("LOADED ")
         assert "usage: sakerepro" in text and not set(HEAVY) & set(loaded.split())
-        if "train" in arguments:
-            assert all(f"--{f.name.replace('_', '-')} " in text for f in dataclasses.fields(Experiment)[1:])
+
+
+def test_every_setting_is_a_flag_of_train(capsys: pytest.CaptureFixture[str]) -> None:
+    hidden = ("preset", "settings", "method_version")
+    names = [f.name for f in dataclasses.fields(Experiment) if f.name not in hidden]
+    for method in (name for name in METHODS):
+        with pytest.raises(SystemExit):
+            main(["train", "--method", method, "--help"])
+        text = capsys.readouterr().out
+        assert all(f"--{name.replace('_', '-')} " in text for name in [*names, *class_of(method).settings])
 
 
 def test_importing_the_package_loads_nothing_heavy_either() -> None:
@@ -152,7 +160,7 @@ def test_an_item_in_another_precision_says_it_to_its_notebook(
 ) -> None:
     seen: list[object] = []
 
-    def item_runs(name: str, preset: str, seeds: list[int]) -> None:
+    def item_runs(name: str, preset: str, seeds: list[int], jobs: int | None) -> None:
         seen.extend([os.environ["SAKEREPRO_PRECISION"], {e.precision for e in experiments(name, preset, seeds)}])
         raise ConfigError("enough")
 

@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 
 from sakerepro import paths, teachers
 from sakerepro.backbones import build_classifier, teacher_architecture
-from sakerepro.data import world
+from sakerepro.data import world, world_classes
 from sakerepro.errors import RunError
 from sakerepro.experiment import preset
 from sakerepro.files import read_json, sha256
@@ -72,7 +72,7 @@ def test_what_is_shipped_is_what_is_loaded(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(teachers, "load_original", lambda name, size: original)
     monkeypatch.setattr(teachers, "_train", lambda *_: (trained, [{"epoch": 1, "loss": 1.0, "seconds": 3.0}]))
     monkeypatch.setattr(teachers, "shipped_file", lambda name: file)
-    monkeypatch.setattr(world, "original_wnids", lambda: original.wnids)
+    monkeypatch.setattr(world_classes, "ORIGINAL_WNIDS", original.wnids)
     assert ship_teacher("resnet_mini") == file
     assert {v.dtype for v in load_file(file).values()} == {torch.float16, torch.int64}
     loaded = load_teacher(preset("mini", backbone="resnet_mini"))[0].state_dict()

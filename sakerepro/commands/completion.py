@@ -34,10 +34,11 @@ def complete(parser: argparse.ArgumentParser) -> None:
 
 
 def _names(prefix: str, action: argparse.Action, parser: argparse.ArgumentParser, **_: Any) -> Iterable[str]:
-    """Ids of finished runs, presets, items; file names for everything else and for a run given by its folder."""
+    """Ids of finished runs, presets, items, data sets; file names for all else and for a run given by its folder."""
     from argcomplete.completers import FilesCompleter
 
     from .. import paths
+    from ..data.known import datasets
     from ..experiment import PRESETS
     from ..items_spec import ITEMS
 
@@ -48,4 +49,6 @@ def _names(prefix: str, action: argparse.Action, parser: argparse.ArgumentParser
         names = PRESETS
     elif parser.prog == "sakerepro item" and action.dest == "name":
         names = ITEMS
+    elif action.metavar == "DATA":
+        names = datasets()
     return [name for name in names if name.startswith(prefix)] or FilesCompleter()(prefix)
