@@ -22,7 +22,12 @@ from .contract import Features, Method, Optimisers, Setting, Side, checked_setti
 __all__ = ["ALIASES", "METHODS", "Features", "Method", "Optimisers", "Setting", "Side", "baseline", "change", "checked",
            "class_of", "flat", "label", "preset", "setting"]  # fmt: skip
 
-METHODS = {"SAKE": "sake:SAKE"}
+METHODS = {
+    "SAKE": "sake:SAKE",
+    "DSH": "dsh:DSH",
+    "ZSIH": "zsih:ZSIH",
+    "SEM-PCYC": "sem_pcyc:SEMPCYC",
+}
 ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
     "pretrained": ("SAKE", {"epochs": 0}),
     "L_B": ("SAKE", {"lambda_sake": 0.0}),
