@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 
     Array = np.ndarray | Tensor
 
-DISTANCES = ("cosine", "hamming")
+DISTANCES = ("cosine", "euclidean", "hamming")
 _ROWS = 1 << 16  # rows that are looked at together, so that a check needs no second copy of the features
 
 

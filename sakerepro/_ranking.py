@@ -58,6 +58,8 @@ def rank(
     rule: int,
 ) -> Sums:
     """Rank a checked gallery, fewer than 2^31 photos, for checked queries. Classes count from 0; -1: none is there."""
+    if distance == "euclidean":
+        query, gallery = euclidean(query, gallery)
     sizes = np.bincount(class_g)
     relevant = np.where(class_q >= 0, sizes[class_q], 0)
     chosen = np.flatnonzero(class_q >= 0)
@@ -67,7 +69,8 @@ def rank(
     few = len(sizes) <= 1 << 16  # 16 bits are sorted digit by digit
     by_class = np.argsort(class_g.astype(np.uint16) if few else class_g, kind="stable").astype(np.int32)
     ends = np.cumsum(sizes)
-    task = _Task(query[chosen], gallery, class_q[chosen], class_g, by_class, ends - sizes, ends, cuts, rule)
+    task = _Task(query[chosen], gallery, class_q[chosen], class_g, by_class, ends - sizes, ends, cuts, rule,
+                 distance != "euclidean")  # fmt: skip
     rows[chosen] = _rank_codes(task) if distance == "hamming" else _rank_features(task)
     at = np.split(rows[:, 2:], 4, axis=1)
     return Sums(relevant, rows[:, 0], rows[:, 1], *at)
@@ -84,6 +87,17 @@ class _Task:
     last: np.ndarray  # (C,) ends in `by_class`
     ks: np.ndarray  # (K,) int64
     rule: int  # position in metrics.TIES
+    unit: bool  # whether features are scaled to length 1
+
+
+def euclidean(query: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Float64 features whose keys are |g|^2 - 2 q.g = |q - g|^2 - |q|^2: in the order of the distance.
+
+    Not scaled, so that equal distances of features that are whole numbers tie exactly.
+    """
+    query, gallery = query.astype(np.float64), gallery.astype(np.float64)
+    lengths = np.einsum("nd,nd->n", gallery, gallery)[:, None]
+    return np.hstack([2 * query, np.full((len(query), 1), -1.0)]), np.hstack([gallery, lengths])
 
 
 def as_words(codes: np.ndarray) -> np.ndarray:
@@ -115,15 +129,17 @@ def _rank_codes(task: _Task) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """A float gallery as unit vectors in tiles, made a super-block at a time: there is no normalised copy of it."""
+    """A float gallery in tiles, as unit vectors or as it is, made a super-block at a time: no copy of it exists."""
 
     gallery: np.ndarray  # (G, d)
-    factor: np.ndarray  # (G,) float64, 1 / length
+    factor: np.ndarray  # (G,) float64, 1 / length, or 1
 
     @classmethod
-    def of(cls, gallery: np.ndarray) -> Tiles:
+    def of(cls, gallery: np.ndarray, unit: bool = True) -> Tiles:
         from ._kernels import inverse_lengths
 
+        if not unit:
+            return cls(gallery, np.ones(len(gallery)))
         if gallery.dtype == np.float64 and _extreme(gallery):  # squares would overflow or vanish
             gallery = _inputs.unit(gallery)
         factor = np.empty(len(gallery))
@@ -180,12 +196,12 @@ def padded(width: int) -> int:
     return -(-width // 4) * 4
 
 
-def query_keys(query: np.ndarray) -> np.ndarray:
-    """Minus the unit queries, padded by zeros to whole steps and by whole-step rows, for `_kernels.keys`."""
+def query_keys(query: np.ndarray, unit: bool = True) -> np.ndarray:
+    """Minus the queries, scaled to length 1 if ``unit``, with zeros up to whole steps, for `_kernels.keys`."""
     from ._kernels import STEP
 
     out = np.zeros((len(query) + STEP, padded(query.shape[1])), query.dtype)
-    np.negative(_inputs.unit(query), out=out[: len(query), : query.shape[1]])
+    np.negative(_inputs.unit(query) if unit else query, out=out[: len(query), : query.shape[1]])
     return out
 
 
@@ -194,7 +210,7 @@ def _rank_features(task: _Task) -> np.ndarray:
     from ._counting import BEYOND
     from ._kernels import STEP
 
-    tiles, query = Tiles.of(task.gallery), query_keys(task.query)
+    tiles, query = Tiles.of(task.gallery, task.unit), query_keys(task.query, task.unit)
     counts = task.last[task.wanted] - task.first[task.wanted]
     own = query.itemsize + 4 + (8 if task.rule == _ties.INDEX else 0)  # a threshold and its counters
     cost = np.cumsum((counts + BEYOND) * own + (_buckets(counts) + BEYOND) * 2 + 4 * _wraps(task))

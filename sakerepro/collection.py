@@ -198,7 +198,8 @@ def query(collection: Collection, run: Run, images: Sequence[Path | str], k: int
         codes: compare binary codes instead of embeddings.
 
     Returns:
-        (Q, k) rows of the collection and (Q, k) distances: 1 - cosine, or differing bits.
+        (Q, k) rows of the collection and (Q, k) distances: 1 - cosine or Euclidean, as the run's method has it, or
+        differing bits.
 
     Raises:
         RunError: if the run is another one than the index's. DataError: if an image cannot be read.
@@ -211,4 +212,4 @@ def query(collection: Collection, run: Run, images: Sequence[Path | str], k: int
     k = min(k, len(collection))
     if codes:
         return search(collection.itq.transform(vectors), collection.codes, k, "hamming")
-    return search(vectors, np.asarray(collection.embeddings, np.float32), k)
+    return search(vectors, np.asarray(collection.embeddings, np.float32), k, placed(run).distance)

@@ -97,7 +97,7 @@ def retrieval_metrics(
         query_labels: (Q,) class ids or names.
         gallery_labels: (G,).
         ks: the cut-offs; one above G is allowed, and the ranking then ends early.
-        distance: ``"cosine"`` or ``"hamming"``. A feature of length zero has cosine 0 with everything.
+        distance: ``"cosine"``, ``"euclidean"`` or ``"hamming"``. A feature of length zero has cosine 0 with everything.
 
     Returns:
         Means and values per query. A query whose class is absent from the gallery has no AP: it is NaN in the arrays,

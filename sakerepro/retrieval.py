@@ -1,4 +1,4 @@
-"""Exact nearest neighbours: cosine for real-valued features, Hamming for packed binary codes."""
+"""Exact nearest neighbours: cosine or Euclidean distance for real-valued features, Hamming for packed binary codes."""
 
 from __future__ import annotations
 
@@ -26,10 +26,12 @@ def search(query: Array, gallery: Array, k: int = 10, distance: str = "cosine") 
         query: (Q, d) float features, or (Q, bits / 8) packed uint8 codes for ``distance="hamming"``.
         gallery: (G, d) or (G, bits / 8).
         k: from 1 to G.
-        distance: ``"cosine"`` (1 - cosine similarity, in [0, 2]) or ``"hamming"`` (number of differing bits).
+        distance: ``"cosine"`` (1 - cosine similarity, in [0, 2]), ``"euclidean"`` or ``"hamming"`` (number of differing
+            bits).
 
     Returns:
-        (Q, k) int64 indices into the gallery, and (Q, k) distances: float32 (float64 for float64 input) or int32.
+        (Q, k) int64 indices into the gallery, and (Q, k) distances: float32 (float64 for float64 input, and Euclidean
+        ones) or int32.
 
     Raises:
         ConfigError: if ``k`` is not in 1 ... G or the distance is not known.
@@ -38,10 +40,17 @@ def search(query: Array, gallery: Array, k: int = 10, distance: str = "cosine") 
     query, gallery = _inputs.pair(query, gallery, distance)
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= len(gallery):
         raise ConfigError(f"k={k} is not possible with a gallery of {len(gallery)} images. Use 1 to {len(gallery)}.")
-    find = _nearest_features if distance == "cosine" else _nearest_codes
-    keys, index = find(query, gallery, k)
+    if distance == "hamming":
+        keys, index = _nearest_codes(query, gallery, k)
+    elif distance == "euclidean":
+        keys, index = _nearest_features(*_ranking.euclidean(query, gallery), k, unit=False)
+    else:
+        keys, index = _nearest_features(query, gallery, k)
     order = np.argsort(keys, axis=1, kind="stable")
     keys, index = np.take_along_axis(keys, order, 1), np.take_along_axis(index, order, 1)
+    if distance == "euclidean":
+        lengths = np.square(query, dtype=np.float64).sum(axis=1, keepdims=True)
+        return index, np.sqrt(np.maximum(keys + lengths, 0))
     return index, 1 + keys if distance == "cosine" else keys  # the key of a feature is minus its cosine
 
 
@@ -75,11 +84,13 @@ def _chunks(queries: int, k: int) -> Iterator[slice]:
     return (slice(s, min(s + step, queries)) for s in range(0, queries, step))
 
 
-def _nearest_features(query: np.ndarray, gallery: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+def _nearest_features(
+    query: np.ndarray, gallery: np.ndarray, k: int, unit: bool = True
+) -> tuple[np.ndarray, np.ndarray]:
     from . import _kernels, _nearest
 
     keys, index = np.empty((len(query), k), query.dtype), np.empty((len(query), k), np.int64)
-    tiles, padded = _ranking.Tiles.of(gallery), _ranking.query_keys(query)
+    tiles, padded = _ranking.Tiles.of(gallery, unit), _ranking.query_keys(query, unit)
     for part in _chunks(len(query), k):
         kept = _Kept.of(part.stop - part.start, k, query.dtype)
         starts = range(0, len(kept.counts), _ranking.BLOCK)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
     from .runs import Run
 
-REAL = "real"  # the embedding itself, by cosine
+REAL = "real"  # the embedding itself, by the method's distance
 BITS = (32, 64, 128)  # of ITQ codes, where the embedding is as long
 
 
@@ -88,8 +88,8 @@ class Retriever:
                 to the run's training features.
 
         Returns:
-            One row a photo, nearest first: ``rank`` from 1, ``class``, ``distance`` (1 - cosine, or differing bits),
-            ``image`` (its name), ``photo`` (its position).
+            One row a photo, nearest first: ``rank`` from 1, ``class``, ``distance`` (1 - cosine, Euclidean, or
+            differing bits), ``image`` (its name), ``photo`` (its position).
 
         Raises:
             ConfigError: for an unknown representation, ``k`` below 1, or a sketch that is no (H, W) uint8 array.

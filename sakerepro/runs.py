@@ -199,30 +199,43 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
     data = experiment_data(e)
     if e.photo_queries:
         photo_queries(data, e.photo_queries)  # a class with too few photos is found now, not after the training
-    cls, settings = methods.class_of(e.method), methods.flat(e)
-    aligned = settings.get("pairs", "aligned" if "aligned" in cls.needs else "class") == "aligned"
-    partners = require_aligned(data) if aligned else None
-    teacher, wnids, source = load_teacher(e)
-    student, vectors, side = _student(e, data, teacher), None, {}
-    if "class vectors" in cls.needs:
-        vectors, side["class_vectors"] = class_vectors(settings["class_vectors"], data, e, student)
-    method = cls(e, student, methods.Side(data.seen, teacher, wnids, vectors))
+    method, aligned, origin = start(e, data)
     work = folder.with_name(f".work-{folder.name}")
-    _same_inputs(work, {"data": data.fingerprint, "teacher": source["sha256"]})
+    _same_inputs(work, {"data": data.fingerprint, "teacher": origin["teacher"]["sha256"]})
     sweep(folder)
     tracer = trace_function(data, e) if trace else None
-    history = train(method, data, e, work / "checkpoint.pt", tracer, partners)
+    history = train(method, data, e, work / "checkpoint.pt", tracer, aligned)
     trained = time.time()
     metrics, arrays = evaluate(method, data, e)
     with write_folder_whole(folder) as new:
         _write(new, e, history, metrics, arrays, method)
         write_json(new / "provenance.json", provenance(
-            seed=e.seed, command=" ".join(sys.argv), data=data.fingerprint, teacher=source, version=method.version,
+            seed=e.seed, command=" ".join(sys.argv), data=data.fingerprint, version=method.version,
             seconds=round(time.time() - started, 1), seconds_training=round(trained - started, 1), finished=time.time(),
-            files={n: {"bytes": (new / n).stat().st_size, "sha256": sha256(new / n)} for n in FILES}, **side,
+            files={n: {"bytes": (new / n).stat().st_size, "sha256": sha256(new / n)} for n in FILES}, **origin,
         ))  # fmt: skip
     shutil.rmtree(work, ignore_errors=True)
     return open_run(folder)
+
+
+def start(e: Experiment, data: Dataset) -> tuple[Method, np.ndarray | None, dict[str, Any]]:
+    """The method of an experiment before it is trained.
+
+    Returns:
+        The method; (M,) the photo that each training sketch was drawn from, if it uses aligned pairs; and where the
+        teacher and, if there are any, the class vectors come from.
+
+    Raises:
+        DataError: if aligned pairs are needed and the data has none, or a class has no vector.
+    """
+    cls, settings = methods.class_of(e.method), methods.flat(e)
+    pairs = settings.get("pairs", "aligned" if "aligned" in cls.needs else "class")
+    aligned = require_aligned(data) if pairs == "aligned" else None
+    teacher, wnids, source = load_teacher(e)
+    student, vectors, origin = _student(e, data, teacher), None, {"teacher": source}
+    if "class vectors" in cls.needs:
+        vectors, origin["class_vectors"] = class_vectors(settings["class_vectors"], data, e, student)
+    return cls(e, student, methods.Side(data.seen, teacher, wnids, vectors)), aligned, origin
 
 
 def _student(e: Experiment, data: Dataset, teacher: Classifier) -> Student:

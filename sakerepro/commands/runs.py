@@ -1,4 +1,4 @@
-"""``train``, ``runs``, ``weights``: single runs and what they start from."""
+"""``train``, ``methods``, ``runs``, ``weights``: single runs and what they start from."""
 
 from __future__ import annotations
 
@@ -27,6 +27,10 @@ def add(commands: Any) -> None:
     train.add_argument("--json", action="store_true", help="for scripts")
     add_settings(train)
     train.set_defaults(function=_train)
+
+    methods = commands.add_parser("methods", help="list the systems that can be trained, what each needs, its settings")
+    methods.add_argument("--json", action="store_true", help="for scripts")
+    methods.set_defaults(function=_methods)
 
     runs = commands.add_parser("runs", help="list finished runs with their main numbers")
     runs.add_argument("--json", action="store_true", help="for scripts")
@@ -116,6 +120,23 @@ def _train(arguments: argparse.Namespace) -> None:
         return
     show_runs([done])
     print(paths.shown(done.folder))
+
+
+def _methods(arguments: argparse.Namespace) -> None:
+    from .. import methods
+
+    found = {name: methods.class_of(name) for name in methods.METHODS}
+    if arguments.json:
+        print_json({name: {"needs": sorted(c.needs), "distance": c.distance, "version": c.version, "settings": {
+            k: {"default": s.default, "help": s.help} for k, s in c.settings.items()}} for name, c in found.items()})
+        return
+    for name, c in found.items():
+        about = (c.__doc__ or "").partition("\n")[0]
+        print(f"{name}: {about}\n  needs {', '.join(sorted(c.needs)) or 'images and labels only'}; {c.distance}")
+        for key, s in c.settings.items():
+            print(f"  --{key.replace('_', '-')}: {s.help} [{_shown(s.default)}]")
+    for name, (method, values) in methods.ALIASES.items():
+        print(f"{name}: {method} with {', '.join(f'{k} = {v}' for k, v in values.items())}")
 
 
 def absolute(name: str) -> str:

@@ -27,6 +27,8 @@ METHODS = {
     "DSH": "dsh:DSH",
     "ZSIH": "zsih:ZSIH",
     "SEM-PCYC": "sem_pcyc:SEMPCYC",
+    "GN-Triplet": "gn_triplet:GNTriplet",
+    "EMS": "ems:EMS",
 }
 ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
     "pretrained": ("SAKE", {"epochs": 0}),

@@ -15,7 +15,6 @@ import functools
 import gzip
 import importlib.metadata
 import importlib.util
-import io
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -231,7 +230,7 @@ def _read(stream: Any, file: Path, wanted: Wanted) -> Iterator[tuple[str, np.nda
         return
     table = next((row for row in csv.reader(lines[:2]) if len(row) > 2 and _numbers(row[1:]) is not None), None)
     if table:
-        rows = csv.reader(io.TextIOWrapper(stream, "utf-8-sig", newline=""))
+        rows = csv.reader(line.decode("utf-8-sig", "replace") for line in stream)
         yield from _text(rows, file, len(table) - 1, wanted, header=True)
         return
     if (k := int(header[2]) if header else len(lines[0].split()) - 1) < 1:

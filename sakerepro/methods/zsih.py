@@ -91,6 +91,8 @@ class ZSIH(Method):
         **CLASS_VECTORS,
     }  # fmt: skip
 
+    vectors: Tensor  # (C_S, k)
+
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
         super().__init__(e, student, side)
         whole_bytes(e.dim)

@@ -1,0 +1,71 @@
+"""GN-Triplet against torch's own triplet loss, and its limits."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import tiny
+import torch
+
+from sakerepro import methods
+from sakerepro.experiment import Experiment
+from sakerepro.methods.gn_triplet import triplet_loss
+from sakerepro.runs import experiment_data, start
+from sakerepro.training import Batch, train
+
+
+def vectors(n: int = 17, d: int = 5) -> list[torch.Tensor]:
+    generator = torch.Generator().manual_seed(n)
+    return [torch.randn(n, d, generator=generator, dtype=torch.float64) for _ in range(3)]
+
+
+@pytest.mark.parametrize("margin", [0.1, 0.5, 15.0])
+def test_equals_torch(margin: float) -> None:
+    s, p, n = vectors()
+    squared = torch.nn.TripletMarginWithDistanceLoss(
+        distance_function=lambda a, b: torch.pairwise_distance(a, b, eps=0) ** 2, margin=margin
+    )
+    assert triplet_loss(s, p, n, margin).item() == pytest.approx(squared(s, p, n).item(), rel=1e-12)
+
+
+def test_limits() -> None:
+    s, p, n = vectors()
+    assert triplet_loss(s, p, p, 0.7).item() == pytest.approx(0.7)
+    assert triplet_loss(s, s + 0.1 * p, s + 100 * n, 0.7).item() == 0  # d+ + m <= d-
+
+
+def test_without_triplets_it_is_the_benchmark_loss_on_sake_s_batches(
+    tiny_experiment: Experiment, tmp_path: Path
+) -> None:
+    """Bit for bit, which also says that weights, heads, optimiser and batches start the same."""
+    found = []
+    for changes in ({"method": "L_B"}, {"method": "GN-Triplet", "triplet": 0.0, "classification": 1.0}):
+        e = methods.change(tiny_experiment, **changes)
+        data = experiment_data(e)
+        method, _, _ = start(e, data)
+        history = train(method, data, e, tmp_path / f"{changes['method']}.pt")
+        found.append((method.state_dict(), [row["loss"] for row in history]))
+    assert tiny.same(found[0][0], found[1][0]) and found[0][1] == found[1][1]
+
+
+def test_settings_that_do_nothing_make_no_run_of_their_own(tiny_experiment: Experiment) -> None:
+    def of(**own: object) -> str:
+        return methods.change(tiny_experiment, method="GN-Triplet", **own).id
+
+    assert of(triplet=0.0, margin=0.1) == of(triplet=0.0) == of(triplet=0.0, pairs="aligned")
+    assert len({of(), of(margin=0.1), of(pairs="aligned"), of(triplet=0.0)}) == 4
+
+
+def test_the_negative_is_not_classified(tiny_experiment: Experiment) -> None:
+    """Whatever class the negatives are said to be of, the loss is the same; the positives' class counts."""
+    e = methods.change(tiny_experiment, method="GN-Triplet")
+    method, _, _ = start(e, experiment_data(e))
+    images = torch.randn(9, 3, e.size, e.size, generator=torch.Generator().manual_seed(0))
+    domain = torch.tensor([0.0] * 6 + [1.0] * 3)
+
+    def loss(labels: list[int]) -> float:
+        return method.eval().losses(Batch(images, torch.tensor(labels), domain, 6, [""] * 9))["loss"].item()
+
+    assert loss([0, 1, 2, 1, 2, 0, 0, 1, 2]) == loss([0, 1, 2, 3, 3, 3, 0, 1, 2])
+    assert loss([0, 1, 2, 1, 2, 0, 0, 1, 2]) != loss([3, 1, 2, 1, 2, 0, 0, 1, 2])

