@@ -12,7 +12,7 @@ import os
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -100,6 +100,15 @@ def descend(
     found["loss"].backward()
     optimisers.step()
     return {name: value.detach() for name, value in found.items()}
+
+
+def minimise(parameters: Iterable[nn.Parameter], loss: Callable[[], Tensor], steps: int, lr: float = 0.01) -> None:
+    """Adam on all data at once: for small networks that are trained before the others."""
+    adam = torch.optim.Adam(parameters, lr=lr)
+    for _ in range(steps):
+        adam.zero_grad()
+        loss().backward()
+        adam.step()
 
 
 Maker = Callable[[Any, np.random.Generator], Batch]  # an entry of a plan and random numbers -> batch

@@ -11,13 +11,12 @@ and B_S one by one, are minimised in closed form, so J never rises; in the epoch
 
 Search: sign(F), Hamming; the real-valued row is F, cosine. W is never formed: (W u)_i needs class sums of u only.
 
-Adapted: the shared backbone with gates and one linear layer M wide for their two networks, and our optimiser and
-schedule for theirs; g is 1 in the network's step. The published stream of sketch tokens, an edge map of the photo that
-goes through the sketch's layers, is off (``tokens = True`` turns it on, with Sobel edges): it costs a second pass of
-every photo. The codes cost one more pass of all training images an epoch. W is +1 for the same class and -1/(C_S - 1),
-not -1, for others (``balanced = False``): with -1 the minimum of J gives all photos one code and all sketches its
-complement, which is right for all but 1/C_S of the pairs, and with 100 classes nothing is left. The first codes are
-signs of class means of F, and the layer starts with outputs of mean 0 and variance 1 on the training images.
+Adapted: the shared backbone with gates, one linear layer, our optimiser and schedule; g is 1 in the network's step. The
+published stream of sketch tokens, edge maps of photos that go through the sketch's layers, is off (``tokens``, with
+Sobel edges): it costs a second pass of every photo. The codes cost one pass of all training images an epoch. W is +1
+for the same class and -1/(C_S - 1), not -1 (``balanced = False``), for others: with -1 the minimum of J gives almost
+all photos one code and all sketches its complement, which is right for all but 1/C_S of the pairs. The first codes are
+signs of class means of F; the layer starts with outputs of mean 0 and variance 1 on the training images.
 """
 
 from __future__ import annotations
@@ -100,8 +99,8 @@ class DSH(Method):
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
         super().__init__(e, student, side)
         whole_bytes(e.dim)
-        for name in ("codes_p", "codes_s"):
-            self.register_buffer(name, torch.zeros(e.dim, 0, dtype=torch.int8))
+        self.register_buffer("codes_p", torch.zeros(e.dim, 0, dtype=torch.int8))
+        self.register_buffer("codes_s", torch.zeros(e.dim, 0, dtype=torch.int8))
         self.register_buffer("distinct", torch.zeros(()))
         if self.s.tokens:
             self.token = nn.Linear(student.backbone.num_features, e.dim, bias=False)

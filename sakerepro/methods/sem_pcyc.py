@@ -16,14 +16,14 @@ Norms are means; labels are drawn from U(0.7, 1) for real, from U(0, 0.3) for fa
 Codes: ITQ on the training images' G(f); theirs learns it on the test sketches.
 
 Adapted: the shared backbone's features; features and codes c are divided by one number each, so that their mean square
-is 1, to which the discriminators' noise of 0.3 belongs. Autoencoder and classifiers are trained before the generators;
-the published classifiers stay at random weights (``classifiers = random``). The number of rounds is fixed, where theirs
-stops by classes that are among the test classes. A discriminator has two layers and a sigmoid [ours].
+is 1, to which the discriminators' noise of 0.3 belongs. Autoencoder and classifiers are trained before the generators
+(theirs: the first beside them, the others never), for fixed numbers of steps (theirs stop by classes that are among the
+test classes). A discriminator has two layers and a sigmoid [ours].
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import torch
@@ -33,10 +33,15 @@ from torch.nn import functional as F
 from ..data.dataset import Dataset
 from ..experiment import Experiment
 from ..model import Student
-from ..training import Batch
+from ..training import Batch, minimise
 from .contract import CLASS_VECTORS, FEATURES, Features, Method, Optimisers, Setting, Side
 
 Pair = dict[str, Tensor]  # "p" of photos, "s" of the sketches of the same classes
+
+
+def both(term: Callable[[str], Tensor]) -> Tensor:
+    """A term of photos plus that of sketches."""
+    return term("p") + term("s")
 
 
 def generator(n: int, out: int) -> nn.Sequential:
@@ -45,11 +50,6 @@ def generator(n: int, out: int) -> nn.Sequential:
     for width in (n, h):
         layers += [nn.Linear(width, h), nn.BatchNorm1d(h), nn.LeakyReLU(0.2), nn.Dropout(0.5)]
     return nn.Sequential(*layers, nn.Linear(h, out))
-
-
-def discriminator(n: int, hidden: int) -> nn.Sequential:
-    """(N, n) to (N, 1), in [0, 1]."""
-    return nn.Sequential(nn.Linear(n, hidden), nn.LeakyReLU(0.2), nn.Linear(hidden, 1), nn.Sigmoid())
 
 
 def lsgan(judge: nn.Module, x: Tensor, real: bool) -> Tensor:
@@ -63,23 +63,13 @@ def l21(w: Tensor) -> Tensor:
     return w.norm(dim=1).sum()
 
 
-def descend(parameters: Iterable[nn.Parameter], loss: Callable[[], Tensor], steps: int) -> None:
-    """Adam on all data at once."""
-    adam = torch.optim.Adam(parameters, lr=0.01)
-    for _ in range(steps):
-        adam.zero_grad()
-        loss().backward()
-        adam.step()
-
-
-def compress(v: Tensor, m: int, steps: int) -> Tensor:
+def compress(v: Tensor, m: int, steps: int = 500) -> Tensor:
     """(C, m) codes c at mean square 1 of (C, k) class vectors, by an autoencoder with one ReLU layer."""
     encoder, decoder = nn.Linear(v.shape[1], m).to(v.device), nn.Linear(m, v.shape[1]).to(v.device)
-
-    def loss() -> Tensor:  # a row of E' is what reads one of the k numbers
-        return F.mse_loss(decoder(F.relu(encoder(v))), v) + 0.001 * l21(encoder.weight.T) / len(v)
-
-    descend([*encoder.parameters(), *decoder.parameters()], loss, steps)
+    minimise(  # a row of E' reads one of the k numbers
+        [*encoder.parameters(), *decoder.parameters()],
+        lambda: F.mse_loss(decoder(F.relu(encoder(v))), v) + 0.001 * l21(encoder.weight.T) / len(v), steps,
+    )  # fmt: skip
     c = F.relu(encoder(v)).detach()
     return c / c.square().mean().sqrt()
 
@@ -94,8 +84,7 @@ class SEMPCYC(Method):
         "cycle": Setting(10.0, "weight of L_cyc [theirs]", low=0.0),
         "classification": Setting(10.0, "weight of L_cls [theirs]", low=0.0),
         "regression": Setting(0.1, "weight of L_reg [theirs]", low=0.0),
-        "classifiers": Setting("trained", "trained, or random and frozen [theirs]", choices=("trained", "random")),
-        "pretraining": Setting(200, "steps of autoencoder and classifiers [ours]", low=0),
+        "pretraining": Setting(200, "steps of the classifiers [ours]; 0: frozen at random weights [theirs]", low=0),
         "rounds": Setting(40, "epochs, each once through the sketches [theirs: up to 1,000 of 100 steps]", low=1),
         "batch_pairs": Setting(128, "class-balanced pairs in a step [theirs]", low=2),
         "adam_lr": Setting(1e-3, "rate of the generators' Adam, constant [theirs: 1e-4 for more steps]", low=0.0),
@@ -111,24 +100,15 @@ class SEMPCYC(Method):
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
         super().__init__(e, student, side)
         f, m, classes = student.backbone.num_features, e.dim, len(side.seen)
-        sizes = {"c": m, "p": f, "s": f}
+        sizes, h = {"c": m, "p": f, "s": f}, (f + m) // 2
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(e.seed)
-            self.to_code = nn.ModuleDict({x: generator(f, m) for x in "ps"})  # G
-            self.to_feature = nn.ModuleDict({x: generator(m, f) for x in "ps"})  # F
-            self.judge = nn.ModuleDict({x: discriminator(n, (f + m) // 2) for x, n in sizes.items()})  # D
-            self.classify = nn.ModuleDict({x: nn.Linear(n, classes) for x, n in sizes.items()}).requires_grad_(False)
+            self.g, self.f = (nn.ModuleDict({x: generator(*n) for x in "ps"}) for n in ((f, m), (m, f)))
+            self.d = nn.ModuleDict({x: nn.Sequential(nn.Linear(n, h), nn.LeakyReLU(0.2), nn.Linear(h, 1), nn.Sigmoid())
+                                    for x, n in sizes.items()})  # fmt: skip
+            self.cls = nn.ModuleDict({x: nn.Linear(n, classes) for x, n in sizes.items()}).requires_grad_(False)
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("c", torch.zeros(classes, m))
-
-    @property
-    def epochs(self) -> int:
-        """Its own length; ``e.epochs`` is that of the run that gives the features."""
-        return self.s.rounds
-
-    def rate(self, epoch: int) -> float:
-        """Constant."""
-        return 1.0
 
     def plan(self, data: Dataset, epoch: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:
         """Class-balanced pairs."""
@@ -136,9 +116,9 @@ class SEMPCYC(Method):
 
     def optimisers(self) -> Optimisers:
         """Adam for G and F, SGD for D."""
-        generators = [*self.to_code.parameters(), *self.to_feature.parameters()]
+        generators = [*self.g.parameters(), *self.f.parameters()]
         return Optimisers(generators=torch.optim.Adam(generators, lr=self.s.adam_lr),
-                          discriminators=torch.optim.SGD(self.judge.parameters(), lr=self.s.sgd_lr, momentum=0.9))
+                          discriminators=torch.optim.SGD(self.d.parameters(), lr=self.s.sgd_lr, momentum=0.9))
 
     def begin(self, features: Callable[[], Features]) -> None:
         """Scale of the features, c of the classes, classifiers."""
@@ -146,54 +126,46 @@ class SEMPCYC(Method):
         self.scale = torch.cat([found.photo, found.sketch]).double().square().mean().sqrt().float()
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(self.e.seed)
-            self.c = compress(self.vectors, self.e.dim, self.s.pretraining)
-        if self.s.classifiers == "trained":
-            self._train_classifier("c", self.c, torch.arange(len(self.c), device=self.c.device))
-            self._train_classifier("p", found.photo / self.scale, found.photo_labels)
-            self._train_classifier("s", found.sketch / self.scale, found.sketch_labels)
-
-    def _train_classifier(self, name: str, x: Tensor, y: Tensor) -> None:
-        layer = self.classify[name].requires_grad_(True)
-        descend(layer.parameters(), lambda: F.cross_entropy(layer(x), y), self.s.pretraining)
-        layer.requires_grad_(False)
+            self.c = compress(self.vectors, self.e.dim)
+        p, s = (found.photo / self.scale, found.photo_labels), (found.sketch / self.scale, found.sketch_labels)
+        for name, (x, y) in {"p": p, "s": s, "c": (self.c, torch.arange(len(self.c)).to(p[1]))}.items():
+            layer = self.cls[name].requires_grad_(True)
+            minimise(layer.parameters(), lambda: F.cross_entropy(layer(x), y), self.s.pretraining)  # noqa: B023
+            layer.requires_grad_(False)
 
     def generator_losses(self, f: Pair, c: Tensor, y: Tensor, codes: Pair, made: Pair) -> dict[str, Tensor]:
         """The four terms, and "loss", their weighted sum; ``codes`` are G(f), ``made`` are F(c)."""
-        adversarial = cycle = classification = regression = c.new_zeros(())
-        for x in "ps":
-            adversarial = adversarial + lsgan(self.judge["c"], codes[x], True) + lsgan(self.judge[x], made[x], True)
-            cycle = cycle + F.l1_loss(self.to_feature[x](codes[x]), f[x]) + F.l1_loss(self.to_code[x](made[x]), c)
-            logits = self.classify["c"](codes[x]), self.classify[x](made[x])
-            classification = classification + F.cross_entropy(logits[0], y) + F.cross_entropy(logits[1], y)
-            regression = regression + 10 * F.mse_loss(made[x], f[x])
-        terms = {"adversarial": adversarial, "cycle": cycle, "classification": classification,
-                 "regression": regression + 20 * F.mse_loss(codes["p"], codes["s"])}  # fmt: skip
+        d, cls, ce = self.d, self.cls, F.cross_entropy
+        terms = {
+            "adversarial": both(lambda x: lsgan(d["c"], codes[x], True) + lsgan(d[x], made[x], True)),
+            "cycle": both(lambda x: F.l1_loss(self.f[x](codes[x]), f[x]) + F.l1_loss(self.g[x](made[x]), c)),
+            "classification": both(lambda x: ce(cls["c"](codes[x]), y) + ce(cls[x](made[x]), y)),
+            "regression": 20 * F.mse_loss(codes["p"], codes["s"]) + 10 * both(lambda x: F.mse_loss(made[x], f[x])),
+        }
         loss = torch.stack([getattr(self.s, name) * term for name, term in terms.items()]).sum()
         return {"loss": loss} | {f"loss_{name}": term for name, term in terms.items()}
 
     def discriminator_loss(self, f: Pair, c: Tensor, codes: Pair, made: Pair) -> Tensor:
         """Of D_c, D_p and D_s together; what was generated is cut off from the generators."""
-        loss = lsgan(self.judge["c"], c, True) / 2
-        for x in "ps":
-            loss = loss + lsgan(self.judge["c"], codes[x].detach(), False) / 4
-            loss = loss + (lsgan(self.judge[x], f[x], True) + lsgan(self.judge[x], made[x].detach(), False)) / 2
-        return loss
+        d = self.d
+        loss = (2 * lsgan(d["c"], c, True) + both(lambda x: lsgan(d["c"], codes[x].detach(), False))) / 4
+        return loss + both(lambda x: lsgan(d[x], f[x], True) + lsgan(d[x], made[x].detach(), False)) / 2
 
     def step(self, batch: Batch, optimisers: Optimisers) -> dict[str, Tensor]:
         """The generators descend, then the discriminators."""
         photo, sketch = (batch.images / self.scale).split(batch.photos)
         f, y = {"p": photo, "s": sketch}, batch.labels[: batch.photos]
         c = self.c[y]
-        codes, made = {x: self.to_code[x](f[x]) for x in f}, {x: self.to_feature[x](c) for x in f}
+        codes, made = {x: self.g[x](f[x]) for x in f}, {x: self.f[x](c) for x in f}
         losses = self.generator_losses(f, c, y, codes, made)
         losses["loss_discriminators"] = self.discriminator_loss(f, c, codes, made)
-        for name, loss in (("generators", losses["loss"]), ("discriminators", losses["loss_discriminators"])):
+        for optimiser, loss in (("generators", "loss"), ("discriminators", "loss_discriminators")):
             optimisers.zero_grad()
-            loss.backward()
-            optimisers[name].step()
+            losses[loss].backward()
+            optimisers[optimiser].step()
         return {name: loss.detach() for name, loss in losses.items()}
 
     def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
         """G_p of a photo, G_s of a sketch."""
         f, sketch = features / self.scale, torch.as_tensor(domain, device=features.device).reshape(-1, 1) > 0
-        return torch.where(sketch, self.to_code["s"](f), self.to_code["p"](f))
+        return torch.where(sketch, self.g["s"](f), self.g["p"](f))
