@@ -12,7 +12,7 @@ import os
 import sys
 import time
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -48,11 +48,13 @@ class Batch:
     domain: Tensor  # (N,) float, 0 photo, 1 sketch
     photos: int  # how many of the N are photos
     names: list[str] = field(repr=False)  # (N,) for error messages
+    rows: Tensor | None = None  # (N,) int64 places in the training photos and in the training sketches
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
         images, labels, domain = (t.to(device, non_blocking=True) for t in (self.images, self.labels, self.domain))
-        return Batch(images, labels, domain, self.photos, self.names)
+        rows = self.rows if self.rows is None else self.rows.to(device, non_blocking=True)
+        return Batch(images, labels, domain, self.photos, self.names, rows)
 
 
 class Optimisers:
@@ -98,6 +100,15 @@ def descend(
     found["loss"].backward()
     optimisers.step()
     return {name: value.detach() for name, value in found.items()}
+
+
+def minimise(parameters: Iterable[nn.Parameter], loss: Callable[[], Tensor], steps: int, lr: float = 0.01) -> None:
+    """Adam on all data at once: for small networks that are trained before the others."""
+    adam = torch.optim.Adam(parameters, lr=lr)
+    for _ in range(steps):
+        adam.zero_grad()
+        loss().backward()
+        adam.step()
 
 
 Maker = Callable[[Any, np.random.Generator], Batch]  # an entry of a plan and random numbers -> batch
@@ -402,6 +413,7 @@ def make_batch(
         torch.from_numpy(np.concatenate(domains)),
         sum(len(index) for image_set, index in sets if image_set.domain == 0),
         names,
+        torch.from_numpy(np.concatenate([index for _, index in sets])),
     )
 
 
@@ -428,7 +440,7 @@ def feature_batch(sets: list[tuple[ImageSet, np.ndarray]], features: Features) -
     labels = torch.cat([features.photo_labels[p], features.sketch_labels[s]])
     domain = torch.cat([rows.new_zeros(len(p)), rows.new_ones(len(s))])
     names = [photos.names[i] for i in p] + [sketches.names[i] for i in s]
-    return Batch(rows, labels, domain, len(p), names)
+    return Batch(rows, labels, domain, len(p), names, torch.from_numpy(np.concatenate([p, s])))
 
 
 class Pretraining(nn.Module):

@@ -24,6 +24,9 @@ __all__ = ["ALIASES", "METHODS", "Features", "Method", "Optimisers", "Setting", 
 
 METHODS = {
     "SAKE": "sake:SAKE",
+    "DSH": "dsh:DSH",
+    "ZSIH": "zsih:ZSIH",
+    "SEM-PCYC": "sem_pcyc:SEMPCYC",
     "GN-Triplet": "gn_triplet:GNTriplet",
     "EMS": "ems:EMS",
     "SAE": "sae:SAE",

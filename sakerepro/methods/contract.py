@@ -130,8 +130,8 @@ class Method(nn.Module):
 
     @property
     def epochs(self) -> int:
-        """How many to train. A method on frozen features has a length of its own: ``e.epochs`` is its baseline's."""
-        return self.e.epochs
+        """How many to train: its setting ``rounds`` for a method on frozen features, else ``e.epochs``."""
+        return getattr(self.s, "rounds", self.e.epochs)
 
     def optimisers(self) -> Optimisers:
         """Adam on everything that requires gradients; the benchmark head at ``head_lr`` times the rate."""
@@ -141,8 +141,8 @@ class Method(nn.Module):
         return Optimisers(adam=torch.optim.Adam(groups, weight_decay=self.e.weight_decay))
 
     def rate(self, epoch: int) -> float:
-        """Factor on every learning rate in an epoch: exponential decay from ``lr`` to ``lr_end`` (section 4.1)."""
-        return (self.e.lr_end / self.e.lr) ** (epoch / self.epochs)
+        """Factor on every rate in an epoch: decay from ``lr`` to ``lr_end`` (section 4.1); 1 on frozen features."""
+        return 1.0 if "features" in self.needs else (self.e.lr_end / self.e.lr) ** (epoch / self.epochs)
 
     def plan(self, data: Dataset, epoch: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:
         """(sketch rows, photo rows) of each step of an epoch; by default SAKE's two loaders, zipped."""

@@ -1,0 +1,172 @@
+"""DSH (Liu et al., "Deep Sketch Hashing: Fast Free-hand Sketch-Based Image Retrieval", CVPR 2017).
+
+Learn codes of photos and sketches by alternation: discrete codes fit class agreement and class vectors, the network
+then fits the codes:
+
+    J = |M W - B_P'B_S|^2 + l (|V_P - D B_P|^2 + |V_S - D B_S|^2) + g (|F_P - B_P|^2 + |F_S - B_S|^2)
+
+B_P (M, N_P), B_S (M, N_S): codes in {-1, +1}; W (N_P, N_S): agreement of classes; V (k, N): class vectors of the
+labels; D (k, M): codes to class vectors; F (M, N): outputs of the network. Before each epoch D, then the bits of B_P
+and B_S one by one, are minimised in closed form, so J never rises; in the epoch the network descends |F - B|^2.
+
+Search: sign(F), Hamming; the real-valued row is F, cosine. W is never formed: (W u)_i needs class sums of u only.
+
+Adapted: the shared backbone with gates, one linear layer, our optimiser and schedule; g is 1 in the network's step. The
+published stream of sketch tokens, edge maps of photos that go through the sketch's layers, is off (``tokens``, with
+Sobel edges): it costs a second pass of every photo. The codes cost one pass of all training images an epoch. W is +1
+for the same class and -1/(C_S - 1), not -1 (``balanced = False``), for others: with -1 the minimum of J gives almost
+all photos one code and all sketches its complement, which is right for all but 1/C_S of the pairs. The first codes are
+signs of class means of F; the layer starts with outputs of mean 0 and variance 1 on the training images.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..codes import whole_bytes
+from ..experiment import Experiment
+from ..model import Student
+from ..training import Batch, autocast
+from .contract import CLASS_VECTORS, Features, Method, Setting, Side
+
+
+@dataclass
+class Domain:
+    """Codes, outputs and labels of all training images of a domain."""
+
+    b: Tensor  # (M, N) float64, B
+    f: Tensor  # (M, N) float64, F
+    y: Tensor  # (N,) int64
+
+    def class_sums(self, of: Tensor, classes: int) -> Tensor:
+        """(C, rows) sums of the columns of (rows, N) by class."""
+        return of.new_zeros(classes, len(of)).index_add_(0, self.y, of.T)
+
+
+def d_step(p: Domain, s: Domain, v: Tensor) -> Tensor:
+    """D = (V_P B_P' + V_S B_S')(B_P B_P' + B_S B_S')^-1, the smallest where codes are dependent; v: (k, C)."""
+    sums = p.class_sums(p.b, v.shape[1]) + s.class_sums(s.b, v.shape[1])
+    return v @ sums @ torch.linalg.pinv(p.b @ p.b.T + s.b @ s.b.T, hermitian=True)
+
+
+def b_step(bit: int, one: Domain, other: Domain, d: Tensor, v: Tensor, w: float, lam: float, g: float) -> None:
+    """Set a bit of all codes of one domain to the minimum of J; where both values are as good, it stays.
+
+    b = sign(M W u - Bbar'Ubar u + l (V'd - Bbar'Dbar'd) + g f), where u is the bit's row of U, the codes of the other
+    domain, d its column of D, and a bar stands for "without the bit"; w is W's entry for two classes.
+    """
+    b, u, d_bit = one.b[bit], other.b[bit], d[:, bit]
+    wu = (1 - w) * other.class_sums(u[None], v.shape[1])[one.y, 0] + w * u.sum()
+    codes = one.b.T @ (other.b @ u) - len(u) * b
+    words = (v.T @ d_bit)[one.y] - (one.b.T @ (d.T @ d_bit) - (d_bit @ d_bit) * b)
+    score = len(one.b) * wu - codes + lam * words + g * one.f[bit]
+    one.b[bit] = torch.where(score == 0, b, score.sign())
+
+
+def edge_map(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) -> Tensor:
+    """Sobel edges of normalised photos, drawn dark on white and normalised: (N, 3, S, S) to the same."""
+    mu, sigma = (images.new_tensor(x)[:, None, None] for x in (mean, std))
+    grey = F.pad((images * sigma + mu).mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
+    sobel = images.new_tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
+    strength = F.conv2d(grey, torch.stack([sobel, sobel.T])[:, None]).norm(dim=1, keepdim=True)
+    return (1 - strength / strength.amax((2, 3), keepdim=True).clamp(min=1e-6) - mu) / sigma
+
+
+class DSH(Method):
+    """Discrete codes by alternation, and a network that regresses to them."""
+
+    needs = frozenset({"class vectors"})
+    settings = {
+        "words": Setting(0.01, "l, weight of the class vectors [a re-implementation; the paper from memory]", low=0.0),
+        "outputs": Setting(1e-5, "g, weight of the outputs when codes are chosen [as l]", low=0.0),
+        "sweeps": Setting(5, "how often all bits are updated before an epoch [ours]", low=1),
+        "balanced": Setting(True, "W of two classes: -1/(C_S - 1) [ours]; False: -1 [theirs]; codes collapse"),
+        "tokens": Setting(False, "join an edge map of each photo, seen as a sketch, to the photo [theirs: True]"),
+        **CLASS_VECTORS,
+    }
+
+    vectors: Tensor  # (C_S, k)
+    codes_p: Tensor  # (M, N_P) int8, B_P
+    codes_s: Tensor  # (M, N_S) int8, B_S
+    distinct: Tensor  # how many of the codes differ
+
+    def __init__(self, e: Experiment, student: Student, side: Side) -> None:
+        super().__init__(e, student, side)
+        whole_bytes(e.dim)
+        self.register_buffer("codes_p", torch.zeros(e.dim, 0, dtype=torch.int8))
+        self.register_buffer("codes_s", torch.zeros(e.dim, 0, dtype=torch.int8))
+        self.register_buffer("distinct", torch.zeros(()))
+        if self.s.tokens:
+            self.token = nn.Linear(student.backbone.num_features, e.dim, bias=False)
+            nn.init.zeros_(self.token.weight)
+
+    @classmethod
+    def canonical(cls, settings: dict[str, Any], epochs: int) -> dict[str, Any]:
+        """Without training nothing counts; without l the class vectors do not."""
+        return {k: v for k, v in settings.items() if epochs and (k != "class_vectors" or settings["words"])}
+
+    @torch.no_grad()
+    def before_epoch(self, epoch: int, features: Callable[[], Features]) -> None:
+        """D- and B-steps with the outputs of the network as it is."""
+        found, v = features(), self.vectors.double().T
+        if epoch == 0:
+            self._scale_layer(torch.cat([found.photo, found.sketch]))
+        f_p, f_s = (self.embed_features(x, 0).double().T for x in (found.photo, found.sketch))
+        p = Domain(self.codes_p.double(), f_p, found.photo_labels)
+        s = Domain(self.codes_s.double(), f_s, found.sketch_labels)
+        if epoch == 0:  # one word a class
+            sums = p.class_sums(f_p, v.shape[1]) + s.class_sums(f_s, v.shape[1])
+            p.b, s.b = (torch.where(sums >= 0, 1.0, -1.0).to(sums)[one.y].T.contiguous() for one in (p, s))
+        w = -1 / max(1, v.shape[1] - 1) if self.s.balanced else -1.0
+        for _ in range(self.s.sweeps):
+            d = d_step(p, s, v)
+            for one, other in ((p, s), (s, p)):
+                for bit in range(self.e.dim):
+                    b_step(bit, one, other, d, v, w, self.s.words, self.s.outputs)
+        self.codes_p, self.codes_s = (one.b.to(torch.int8).contiguous() for one in (p, s))
+        self.distinct.fill_(torch.cat([p.b, s.b], dim=1).unique(dim=1).shape[1])
+
+    def _scale_layer(self, features: Tensor) -> None:
+        """Bring the first outputs to mean 0 and variance 1."""
+        layer, f = self.student.feature, self.embed_features(features, 0)
+        std = f.std(dim=0).clamp(min=1e-6)
+        layer.weight.div_(std[:, None])
+        layer.bias.copy_((layer.bias - f.mean(dim=0)) / std)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """|F - B|^2 as a mean over images and bits."""
+        with autocast(self.e.precision):
+            f = self.embed(batch.images, batch.domain)
+        assert batch.rows is not None
+        p, s = batch.rows.split([batch.photos, len(batch.rows) - batch.photos])
+        b = torch.cat([self.codes_p[:, p], self.codes_s[:, s]], dim=1).T
+        loss = F.mse_loss(f.float(), b.float())
+        return {"loss": loss, "distinct_codes": self.distinct.clone()}
+
+    def features(self, images: Tensor, domain: Tensor | int) -> Tensor:
+        """(N, F); with tokens (N, 2F), those of the edge map of a photo or, once more, of a sketch at the end."""
+        f = super().features(images, domain)
+        if not self.s.tokens:
+            return f
+        photo = torch.as_tensor(domain, device=f.device).expand(len(f)) == 0
+        token = f.clone()
+        if photo.any():
+            token[photo] = super().features(edge_map(images[photo], self.backbone.mean, self.backbone.std), 1).to(f)
+        return torch.cat([f, token], dim=1)
+
+    def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
+        """F, from the feature layer."""
+        if not self.s.tokens:
+            return self.student.feature(features)
+        f, token = features.chunk(2, dim=1)
+        return self.student.feature(f) + self.token(token)
+
+    def code(self, x: Tensor, domain: int) -> Tensor:
+        """sign(F)."""
+        return (x > 0).to(torch.uint8)

@@ -1,0 +1,143 @@
+"""ZSIH (Shen et al., "Zero-Shot Sketch-Image Hashing", CVPR 2018).
+
+A third network fuses a sketch and a photo of its class into stochastic codes that must regenerate the class vector; the
+encoders f of photos and g of sketches learn to reproduce these codes, each alone:
+
+    L = E_{b ~ q} [log q(b | p, s) - log p(v | b) + (|f - b|^2 + |g - b|^2) / (2 M)]
+
+fusion: H = ReLU(A vec(h_p (x) h_s) W_1), logits = A H W_2: Kronecker product and two graph convolutions over the batch
+affinity: A = T^-1/2 E T^-1/2,  E_jk = exp(-|v_j - v_k|^2 / t),  T = diag(row sums of E)
+codes:  b = 1[sigmoid(logit) > e], e ~ U(0, 1), so that q(b_l = 1) = sigmoid(logit_l)
+decoder: -log p(v | b) = |v - mu(b)|^2, mu linear, constants left out
+encoders: f, g = sigmoid(linear of the backbone's features)
+
+Search: 1[f > 1/2] and 1[g > 1/2], Hamming; the real-valued row is 2 f - 1, cosine. The fusion serves training alone.
+
+Adapted: the shared backbone, whose gates tell f from g, for their networks with attention; our optimiser, schedule and
+decay for theirs; pairs hold as many images as SAKE's batches. Every term is a mean over pairs, those of bits over bits
+too, so that no weight depends on the batch; the weights have the published ratio at its batch of 200 pairs and 64 bits.
+log q has the paper's sign; the public code has the opposite one, which sharpens codes (``log_q`` below 0). The factors
+are 64 wide (published: 256: 67 million weights in one layer), and t is the mean squared distance of the class vectors
+(published: 0.1, with which unit vectors of different classes have almost no affinity).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from ..codes import whole_bytes
+from ..data.dataset import Dataset
+from ..experiment import Experiment
+from ..model import Student
+from ..training import Batch, autocast
+from .contract import CLASS_VECTORS, Method, Setting, Side
+
+
+def affinity(v: Tensor, t: Tensor | float) -> Tensor:
+    """A: (N, N), symmetric, of (N, k) class vectors and the width t; its largest eigenvalue is 1."""
+    e = torch.exp(-torch.cdist(v, v, compute_mode="donot_use_mm_for_euclid_dist").square() / t)
+    root = e.sum(dim=1).rsqrt()
+    return root[:, None] * e * root
+
+
+def stochastic_neuron(logits: Tensor, e: Tensor) -> Tensor:
+    """b = 1[sigmoid(logits) > e].
+
+    Its gradient is the distributional derivative db / dlogit = p (1 - p), p = sigmoid(logit): without bias for
+    functions that are linear in each bit.
+    """
+    p = logits.sigmoid()
+    return (p > e).to(p) + (p - p.detach())
+
+
+def log_q(b: Tensor, logits: Tensor) -> Tensor:
+    """Mean over codes and bits of log q(b), in nats."""
+    return -F.binary_cross_entropy_with_logits(logits, b)
+
+
+class Fusion(nn.Module):
+    """Kronecker product of two projected features, then graph convolutions to M logits."""
+
+    def __init__(self, features: int, width: int, hidden: int, bits: int) -> None:
+        super().__init__()
+        self.photo, self.sketch = nn.Linear(features, width), nn.Linear(features, width)
+        self.first, self.second = nn.Linear(width * width, hidden), nn.Linear(hidden, bits)
+
+    def forward(self, photo: Tensor, sketch: Tensor, a: Tensor) -> Tensor:
+        """(N, M) logits of N pairs of (N, F) features; a: (N, N) affinity."""
+        h_p, h_s = F.relu(self.photo(photo)), F.relu(self.sketch(sketch))
+        product = (h_p[:, :, None] * h_s[:, None]).flatten(1)
+        return a @ self.second(F.relu(a @ self.first(product)))
+
+
+class ZSIH(Method):
+    """Encoders that reproduce the stochastic codes of a fusion network, which regenerate the class vector."""
+
+    needs = frozenset({"class vectors"})
+    settings = {
+        "log_q": Setting(0.02, "weight of log q [ratio of the public code; its sign is that of -0.02]"),
+        "decoder": Setting(1.0, "weight of -log p(v | b) [ratio of the public code]", low=0.0),
+        "encoders": Setting(12.8, "weight of the mean of (f - b)^2 + (g - b)^2 [ratio of the public code]", low=0.0),
+        "width": Setting(64, "of each factor of the Kronecker product [theirs: 256]", low=1),
+        "hidden": Setting(1024, "units of the first graph convolution [theirs]", low=1),
+        "bandwidth": Setting(0.0, "t of the affinity; 0: mean squared distance of the class vectors [theirs: 0.1]",
+                             low=0.0),
+        **CLASS_VECTORS,
+    }  # fmt: skip
+
+    vectors: Tensor  # (C_S, k)
+
+    def __init__(self, e: Experiment, student: Student, side: Side) -> None:
+        super().__init__(e, student, side)
+        whole_bytes(e.dim)
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(e.seed)
+            self.fusion = Fusion(student.backbone.num_features, self.s.width, self.s.hidden, e.dim)
+            self.decoder = nn.Linear(e.dim, self.vectors.shape[1])
+
+    @classmethod
+    def canonical(cls, settings: dict[str, Any], epochs: int) -> dict[str, Any]:
+        """Without training nothing counts."""
+        return settings if epochs else {}
+
+    @property
+    def t(self) -> Tensor | float:
+        """Width of the affinity."""
+        return self.s.bandwidth or F.pdist(self.vectors).square().mean()
+
+    def plan(self, data: Dataset, epoch: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:
+        """Pairs of one class."""
+        return self.pairs(data, epoch)
+
+    def losses(self, batch: Batch) -> dict[str, Tensor]:
+        """The four terms; noise from PyTorch's generator, which is seeded for every step."""
+        n = batch.photos
+        with autocast(self.e.precision):
+            features = self.features(batch.images, batch.domain)
+            x = self.student.feature(features)
+        f, g = x.float().sigmoid().split(n)
+        v = self.vectors[batch.labels[:n]]
+        photo, sketch = features.float().split(n)
+        logits = self.fusion(photo, sketch, affinity(v, self.t))
+        b = stochastic_neuron(logits, torch.rand_like(logits))
+        terms = {
+            "log_q": log_q(b, logits),
+            "decoder": (self.decoder(b) - v).square().sum(dim=1).mean(),
+            "encoders": (f - b).square().mean() + (g - b).square().mean(),
+        }
+        loss = sum(getattr(self.s, name) * term for name, term in terms.items())
+        return {"loss": loss} | {f"loss_{name}": term.detach() for name, term in terms.items()}
+
+    def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
+        """2 f - 1 of a photo, 2 g - 1 of a sketch."""
+        return 2 * self.student.feature(features).sigmoid() - 1
+
+    def code(self, x: Tensor, domain: int) -> Tensor:
+        """1[f > 1/2]."""
+        return (x > 0).to(torch.uint8)
