@@ -94,7 +94,7 @@ def test_inputs_are_left_alone(rng):
     [
         ({"k": 0}, ConfigError, "k=0 is not possible with a gallery of 3 images"),
         ({"k": 4}, ConfigError, "Use 1 to 3"),
-        ({"distance": "l2"}, ConfigError, "Known: cosine, hamming"),
+        ({"distance": "l2"}, ConfigError, "Known: cosine, euclidean, hamming"),
         ({"gallery": np.eye(4)}, DataError, "query has 3 columns and gallery 4"),
         ({"query": np.full((1, 3), np.nan)}, DataError, "query, row 0, column 0"),
     ],
