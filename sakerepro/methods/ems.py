@@ -5,14 +5,17 @@
 a_c are learned class centres; m grows linearly from 1 over the first half of the training. Its other contribution, the
 gates that know the domain, is part of our backbone: SAKE took them over (section 3.3).
 
-Adapted: our gates (ReLU where theirs has a sigmoid), augmentation and schedule; the smaller of the distances to a photo
-and to its mirror image is not taken (no other system has that); codes by ITQ, as SAKE's, not by a layer of their own.
-The equations are those of the public code, which belongs to a later version (ACM MM 2021, seen classes); Table 1 quotes
-the preprint, which has none.
+Adapted: the pretrained feature layer is scaled so that |x| is 1 on average at the start, as long as the centres are
+(our networks begin at |x| = 35 and more, where m = 4 makes the squared distances so steep that nothing is learned); our
+gates (ReLU where theirs has a sigmoid), augmentation and schedule; the smaller of the distances to a photo and to its
+mirror image is not taken (no other system has that); codes by ITQ, as SAKE's, not by a layer of their own. The
+equations are those of the public code, which belongs to a later version (ACM MM 2021, seen classes); Table 1 quotes the
+preprint, which has none.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -23,7 +26,7 @@ from ..experiment import Experiment
 from ..losses import benchmark_loss
 from ..model import Student
 from ..training import Batch, Optimisers, autocast
-from .contract import Method, Setting, Side
+from .contract import Features, Method, Setting, Side
 
 
 def margin_logits(x: Tensor, centres: Tensor, labels: Tensor | None = None, m: Tensor | float = 1.0) -> Tensor:
@@ -74,6 +77,14 @@ class EMS(Method):
             {"params": [self.centres], "lr": self.e.lr * self.e.head_lr, "weight_decay": 0.0},
         ]
         return Optimisers(adam=torch.optim.Adam(groups))
+
+    def begin(self, features: Callable[[], Features]) -> None:
+        """Scale the feature layer to mean |x| = 1 over the training images."""
+        f = features()
+        with torch.no_grad():
+            length = torch.cat([self.student.feature(f.photo), self.student.feature(f.sketch)]).norm(dim=1).mean()
+            self.student.feature.weight.div_(length)
+            self.student.feature.bias.div_(length)
 
     def before_epoch(self, epoch: int, features: Any) -> None:
         """m = 1 + (margin - 1) * share of the first half that is over."""

@@ -6,7 +6,7 @@ Supervised discrete hashing whose labels are class vectors, rotated so that they
 
 Y (k, N): class vectors of the labels; B (M, N): codes; R (k, k): rotation; W (M, k): codes to class vectors;
 Phi (A + 1, N): exp(-|f - a_j|^2 / width) of A anchors, and 1; P (A + 1, M): the hash function; L: Laplacian of a graph
-of nearest neighbours. R, W, P and the rows of B are minimised in turn, each in closed form, so J never rises.
+of nearest neighbours. R, W, the rows of B and P are minimised in turn, each in closed form, so J never rises.
 
 R changes nothing that is searched: J(R, W) = J(I, WR'), and the B-step sees W and R as WR' only. So codes and hash
 function are those of supervised discrete hashing on the class vectors, as in the authors' script, where R is left out.
@@ -64,10 +64,8 @@ def b_step(b: Tensor, w: Tensor, target: Tensor, hashed: Tensor, n: float) -> Te
 
 def smoothness(phi: Tensor, features: Tensor, neighbours: int) -> Tensor:
     """(A + 1, A + 1) Phi L Phi': sum of (phi_i - phi_j)(phi_i - phi_j)' over samples i and their neighbours j != i."""
-    near = torch.cat([  # the nearest is the sample itself, or one that equals it and adds 0
-        torch.cdist(part, features).topk(min(neighbours + 1, len(features)), largest=False).indices
-        for part in features.split(1024)
-    ])  # fmt: skip
+    k = min(neighbours + 1, len(features))  # the nearest is the sample itself, or one that equals it and adds 0
+    near = torch.cat([torch.cdist(x, features).topk(k, largest=False).indices for x in features.split(1024)])
     differences = (phi - phi[:, near[:, j]] for j in range(near.shape[1]))
     return sum((d @ d.T for d in differences), start=phi.new_zeros(len(phi), len(phi)))
 
@@ -82,7 +80,7 @@ class ZSH(Method):
         "code_bits": Setting(64, "M, length of the codes", choices=(8, 16, 32, 64, 128)),
         "samples": Setting(10000, "N, images it learns from, half of them sketches [theirs]", low=2),
         "anchors": Setting(1000, "A, samples that the kernel compares with [theirs]", low=1),
-        "rounds": Setting(10, "alternations of R, W, P and B [theirs]", low=1),
+        "rounds": Setting(10, "alternations of R, W, B and P [theirs]", low=1),
         "lambda_w": Setting(1e-2, "l, ridge of W [theirs]", low=0.0),
         "nu": Setting(1e-5, "n, weight of the hash function's error [theirs]", low=1e-12),
         "ridge": Setting(0.1, "e / (n N), ridge of P per sample [theirs: e/n = 1e3 of 10,000]", low=0.0),
@@ -129,7 +127,7 @@ class ZSH(Method):
     def phi(self, features: Tensor) -> Tensor:
         """(A + 1, N) kernel values of (N, F) features, and a row of ones; float64."""
         squared = torch.cdist(self.anchors.double(), features.double()).square()
-        return torch.cat([torch.exp(-squared / self.width), squared.new_ones(1, len(features))])
+        return torch.cat([torch.exp(-squared / self.width.double()), squared.new_ones(1, len(features))])
 
     def begin(self, features: Callable[[], Features]) -> None:
         """Draw anchors and first codes, fit W and P to them; width and the matrix of the P-step."""
@@ -138,7 +136,7 @@ class ZSH(Method):
         x = torch.cat([found.photo[photo_rows], found.sketch[sketch_rows]]).double()
         rng = generator(self.e.seed, 6)
         self.anchors = x[rng.permutation(len(x))[: self.s.anchors]].float()
-        self.width = 2 * (x - x.mean(dim=0)).square().sum(dim=1).mean()  # mean of |x_i - x_j|^2 over all pairs
+        self.width = 2 * (x - x.mean(dim=0)).square().sum(dim=1).mean().float()  # mean of |x_i - x_j|^2 over all pairs
         phi = self.phi(x.float())
         self.gram = phi @ phi.T + self.s.ridge * len(x) * torch.eye(len(phi)).to(phi)
         if self.s.gamma:
@@ -147,25 +145,24 @@ class ZSH(Method):
         self.b = torch.from_numpy(signs).to(x.device)
         labels = torch.cat([found.photo_labels[photo_rows], found.sketch_labels[sketch_rows]])
         self.w = w_step(self.b.double(), self.vectors.double()[labels].T, self.s.lambda_w)
-        self.p = p_step(self.gram, phi, self.b.double())
+        self.p = p_step(self.gram, phi, self.b.double()).float()
 
     def step(self, batch: Batch, optimisers: Optimisers) -> dict[str, Tensor]:
         """One round; ``loss`` is J per sample."""
         y, phi, b = self.vectors.double()[batch.labels].T, self.phi(batch.images), self.b.double()
         target = r_step(y, b, self.w).T @ y  # R'Y
         self.w = w_step(b, target, self.s.lambda_w)
-        self.p = p_step(self.gram, phi, b)
-        n, hashed = len(batch.labels), self.p.T @ phi
-        b = b_step(b, self.w, target, hashed, self.s.nu)
-        self.b = b.to(torch.int8)
-        fit = (target - self.w.T @ b).square().sum() + self.s.lambda_w * self.w.square().sum()
+        b = b_step(b, self.w, target, self.p.T.double() @ phi, self.s.nu)
+        p = p_step(self.gram, phi, b)  # last, so that the hash function fits the codes as they end
+        self.b, self.p = b.to(torch.int8), p.float()
+        n, fit = len(batch.labels), (target - self.w.T @ b).square().sum() + self.s.lambda_w * self.w.square().sum()
         # |B - P'Phi|^2 + (e/n) |P|^2 + (g/n) tr(P'Phi L Phi'P)
-        hash_fit = b.square().sum() - 2 * (b * hashed).sum() + (self.p * (self.gram @ self.p)).sum()
+        hash_fit = b.square().sum() - 2 * (b * (p.T @ phi)).sum() + (p * (self.gram @ p)).sum()
         return {"loss": (fit + self.s.nu * hash_fit) / n, "loss_hash": hash_fit / n}
 
     def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
         """P'Phi(f), the same for both domains."""
-        return (self.p.T @ self.phi(features)).T.float()
+        return (self.p.T.double() @ self.phi(features)).T.float()
 
     def code(self, x: Tensor, domain: int) -> Tensor:
         """sign(P'Phi(f))."""

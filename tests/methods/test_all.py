@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor
 
 from sakerepro import methods, training
+from sakerepro.__main__ import main
 from sakerepro.data.dataset import Dataset, ImageSet
 from sakerepro.embedding import embed
 from sakerepro.evaluation import evaluate, measure
@@ -135,8 +137,19 @@ def test_a_run_embeds_measures_and_opens_again(e: Experiment) -> None:
             assert network.embed(torch.zeros(2, 3, e.size, e.size), domain).shape == (2, width)
             assert network.embed(torch.zeros(0, 3, e.size, e.size), domain).shape == (0, width)
     kinds = {m["representation"] for m in done.metrics()}
-    assert f"{width}-d" in kinds and any(k.endswith("-bit") for k in kinds)
+    assert f"{width}-d" in kinds and (width < min(e.bits) or any(k.endswith("-bit") for k in kinds))
     assert run(methods.checked(Experiment.from_dict(e.to_dict()))).id == done.id
+
+
+def test_the_command_line_lists_what_it_needs_and_its_settings(name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["methods"]) == 0
+    shown = capsys.readouterr().out
+    assert main(["methods", "--json"]) == 0
+    listed = json.loads(capsys.readouterr().out)[name]
+    cls = methods.class_of(name)
+    assert listed["needs"] == sorted(cls.needs) and listed["settings"].keys() == cls.settings.keys()
+    assert f"{name}: {(cls.__doc__ or '').splitlines()[0]}\n" in shown
+    assert all(f"  --{key.replace('_', '-')}: {s.help} [" in shown for key, s in cls.settings.items())
 
 
 def test_relabelled_classes_measure_the_same(e: Experiment) -> None:

@@ -12,6 +12,7 @@ from sakerepro import methods
 from sakerepro.experiment import Experiment
 from sakerepro.methods.ems import margin_logits
 from sakerepro.runs import experiment_data, start
+from sakerepro.training import training_features
 
 LABELS = torch.arange(12) % 7
 
@@ -67,6 +68,24 @@ def test_the_margin_grows_over_the_first_half(tiny_experiment: Experiment) -> No
         method.before_epoch(epoch, lambda: None)  # type: ignore[arg-type, return-value]
         seen.append(float(method.m))
     assert seen == pytest.approx([1, 1.75, 2.5, 3.25, 4, 4, 4, 4])
+
+
+def test_embeddings_begin_as_long_as_the_centres_and_in_the_same_directions(tiny_experiment: Experiment) -> None:
+    e = methods.change(tiny_experiment, method="EMS")
+    data = experiment_data(e)
+    method, _, _ = start(e, data)
+    method.eval()
+
+    def embedded() -> torch.Tensor:
+        features = training_features(method, data, e.size)
+        with torch.no_grad():
+            return method.embed_features(torch.cat([features.photo, features.sketch]), 0)
+
+    before = embedded()
+    method.begin(lambda: training_features(method, data, e.size))
+    after = embedded()
+    assert after.norm(dim=1).mean().item() == pytest.approx(1, rel=1e-5)
+    torch.testing.assert_close(F.normalize(after), F.normalize(before), rtol=1e-4, atol=1e-5)
 
 
 def test_centres_are_unit_vectors_that_do_not_decay(tiny_experiment: Experiment) -> None:

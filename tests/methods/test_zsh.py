@@ -62,9 +62,9 @@ def alternate(toy: Toy, rotate: bool = True) -> list[float]:
         values.append(toy.objective())
         toy.w = w_step(toy.b, toy.r.T @ toy.y, L)
         values.append(toy.objective())
-        toy.p = p_step(toy.gram, toy.phi, toy.b)
-        values.append(toy.objective())
         toy.b = b_step(toy.b, toy.w, toy.r.T @ toy.y, toy.p.T @ toy.phi, N_)
+        values.append(toy.objective())
+        toy.p = p_step(toy.gram, toy.phi, toy.b)
         values.append(toy.objective())
         torch.testing.assert_close(toy.r.T @ toy.r, torch.eye(K).double(), atol=1e-12, rtol=0)
         assert set(toy.b.unique().tolist()) == {-1.0, 1.0}
