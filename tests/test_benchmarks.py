@@ -9,7 +9,6 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import torch
-from sakerepro.loop import generator
 
 from sakerepro.data.batches import generator
 from sakerepro.experiment import Experiment

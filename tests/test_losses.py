@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from sakerepro.loop import Batch
 
 from sakerepro import methods
 from sakerepro.backbones import build_classifier

@@ -74,7 +74,7 @@ def edge_map(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) ->
     grey = F.pad((images * sigma + mu).mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
     sobel = images.new_tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
     strength = F.conv2d(grey, torch.stack([sobel, sobel.T])[:, None]).norm(dim=1, keepdim=True)
-    return (1 - strength / strength.amax((2, 3), keepdim=True).clamp(min=1e-6) - mu) / sigma
+    return (1 - strength / strength.amax((2, 3), keepdim=True).clamp(min=0.01) - mu) / sigma
 
 
 class DSH(Method):
