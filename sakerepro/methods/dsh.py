@@ -1,7 +1,6 @@
 """DSH (Liu et al., "Deep Sketch Hashing: Fast Free-hand Sketch-Based Image Retrieval", CVPR 2017).
 
-Learn codes of photos and sketches by alternation: discrete codes fit class agreement and class vectors, the network
-then fits the codes:
+By alternation, discrete codes fit class agreement and class vectors, and the network fits the codes:
 
     J = |M W - B_P'B_S|^2 + l (|V_P - D B_P|^2 + |V_S - D B_S|^2) + g (|F_P - B_P|^2 + |F_S - B_S|^2)
 
@@ -75,7 +74,7 @@ def edge_map(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) ->
     grey = F.pad((images * sigma + mu).mean(1, keepdim=True), (1, 1, 1, 1), mode="replicate")
     sobel = images.new_tensor([[-1.0, 0, 1], [-2, 0, 2], [-1, 0, 1]])
     strength = F.conv2d(grey, torch.stack([sobel, sobel.T])[:, None]).norm(dim=1, keepdim=True)
-    return (1 - strength / strength.amax((2, 3), keepdim=True).clamp(min=1e-6) - mu) / sigma
+    return (1 - strength / strength.amax((2, 3), keepdim=True).clamp(min=0.01) - mu) / sigma
 
 
 class DSH(Method):
@@ -146,8 +145,7 @@ class DSH(Method):
         assert batch.rows is not None
         p, s = batch.rows.split([batch.photos, len(batch.rows) - batch.photos])
         b = torch.cat([self.codes_p[:, p], self.codes_s[:, s]], dim=1).T
-        loss = F.mse_loss(f.float(), b.float())
-        return {"loss": loss, "distinct_codes": self.distinct.clone()}
+        return {"loss": F.mse_loss(f.float(), b.float()), "distinct_codes": self.distinct.clone()}
 
     def features(self, images: Tensor, domain: Tensor | int) -> Tensor:
         """(N, F); with tokens (N, 2F), those of the edge map of a photo or, once more, of a sketch at the end."""

@@ -13,12 +13,12 @@ discriminators on pairs of one class. f_s, f_p: features of a pair; c = E(v): se
     autoencoder:    |v - v^|^2 + 0.001 |E|_{2,1} / N
 
 Norms are means; labels are drawn from U(0.7, 1) for real, from U(0, 0.3) for fake. Search: G(f) in R^M, Euclidean.
-Codes: ITQ on the training images' G(f); theirs learns it on the test sketches.
+Codes: ITQ on the training images' G(f) (theirs: on those of the test sketches).
 
 Adapted: the shared backbone's features; features and codes c are divided by one number each, so that their mean square
 is 1, to which the discriminators' noise of 0.3 belongs. Autoencoder and classifiers are trained before the generators
-(theirs: the first beside them, the others never), for fixed numbers of steps (theirs stop by classes that are among the
-test classes). A discriminator has two layers and a sigmoid [ours].
+(theirs: the first beside them, the others never), all for fixed numbers of steps (theirs stop by classes that are among
+the test classes). A discriminator has two layers and a sigmoid [ours].
 """
 
 from __future__ import annotations
@@ -66,10 +66,9 @@ def l21(w: Tensor) -> Tensor:
 def compress(v: Tensor, m: int, steps: int = 500) -> Tensor:
     """(C, m) codes c at mean square 1 of (C, k) class vectors, by an autoencoder with one ReLU layer."""
     encoder, decoder = nn.Linear(v.shape[1], m).to(v.device), nn.Linear(m, v.shape[1]).to(v.device)
-    minimise(  # a row of E' reads one of the k numbers
-        [*encoder.parameters(), *decoder.parameters()],
-        lambda: F.mse_loss(decoder(F.relu(encoder(v))), v) + 0.001 * l21(encoder.weight.T) / len(v), steps,
-    )  # fmt: skip
+    parameters = [*encoder.parameters(), *decoder.parameters()]
+    minimise(parameters, lambda: F.mse_loss(decoder(F.relu(encoder(v))), v)
+             + 0.001 * l21(encoder.weight.T) / len(v), steps)  # fmt: skip
     c = F.relu(encoder(v)).detach()
     return c / c.square().mean().sqrt()
 
