@@ -17,12 +17,13 @@ from . import paths
 from .committed import CommittedRun
 from .errors import SakeError
 from .experiment import PRECISION
+from .experiment import PRESETS as SIZES
 from .files import read_json, short_hash, write_json
 from .items import ITEMS, experiments
 from .provenance import memory_gib, provenance, versions
 from .runs import Run
 
-PRESETS = ("mini", "small", "paper")
+PRESETS = tuple(SIZES)
 DONE, STALE, MISSING = "done", "stale", "missing"
 
 
