@@ -178,6 +178,13 @@ class Experiment:
         return self.from_dict({**self.to_dict(), **changes})
 
 
+def split_name(e: Experiment) -> str:
+    """The split of an experiment as rows name it: its own, ``random0``, ``outside0`` or ``zeroshot1-pseudo0``."""
+    if e.random_unseen:
+        return f"{'outside' if e.outside_original else 'random'}{e.class_seed}"
+    return f"{e.split}-pseudo{e.class_seed}" if e.pseudo_unseen else e.split
+
+
 PRECISION = "SAKEREPRO_PRECISION"  # the variable that says float32 or bfloat16 in place of a preset
 
 _ALWAYS = object()

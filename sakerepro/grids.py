@@ -15,7 +15,7 @@ from typing import Any
 
 from . import methods
 from .errors import ConfigError, near_misses
-from .experiment import Experiment, stand_ins
+from .experiment import Experiment, split_name, stand_ins
 
 Point = dict[str, Any]  # a value for every axis
 Unit = tuple[Any, ...]  # what a number is paired by: the axes that a selection leaves open, and the seed
@@ -79,9 +79,8 @@ class Grid:
 
     @property
     def settings(self) -> tuple[str, ...]:
-        """The axes that are fields of Experiment, settings of the method, or a variant or convention by name."""
-        plain = {*WORDS, *MEASURING}
-        return tuple(k for k, v in self.axes.items() if k not in plain or (k in ("variant", "convention") and v[1:]))
+        """The axes that vary and have no column of their own in ``KEY``."""
+        return tuple(k for k in self.varies if k not in ("data", *KEY))
 
     @property
     def varies(self) -> tuple[str, ...]:
@@ -166,16 +165,21 @@ def experiment_of(point: Point, preset: str, seed: int, precision: str = "") -> 
     return methods.preset(preset, **{**changes, **alias, "method": method, "seed": seed})
 
 
+def papers(point: Point) -> Experiment | None:
+    """The paper's own experiment, in one precision whatever the environment says: what two cells are compared by."""
+    return experiment_of(point, "paper", 0, "float32")
+
+
 def key(point: Point, grid: Grid | None = None) -> Point:
     """A point in the paper's words: the columns ``KEY``, and the settings that the grid varies."""
-    e = experiment_of(point, "paper", 0)
+    e = papers(point)
     dataset, _, split = (point["data"] or MAIN_DATA).partition("/")
-    if "dataset" in point:
-        dataset, split = Path(point["dataset"]).name, point.get("split", "")
+    if "dataset" in point and e:
+        dataset, split = Path(e.dataset).name, split_name(e)
     representation = point["representation"]
     return {
         "dataset": dataset,
-        "split": point.get("split", split),
+        "split": split,
         "task": point["task"],
         "classes": point["classes"],
         "method": methods.label(e) if e else point["method"],
@@ -189,7 +193,7 @@ def key(point: Point, grid: Grid | None = None) -> Point:
 def identity(point: Point) -> tuple[Any, ...]:
     """Equal for cells of the paper that are the same, whichever table they stand in."""
     words = key(point)
-    e = experiment_of(point, "paper", 0)
+    e = papers(point)
     return (e or words["method"], *(words[k] for k in KEY if k not in ("method", "backbone")))
 
 

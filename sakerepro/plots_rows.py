@@ -11,6 +11,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from .errors import ConfigError, near_misses
+from .grids import shown
 from .paper import ABLATION, DATA_NAMES
 from .plots_labels import LAMBDA_NAMES, data_title
 from .plots_style import (
@@ -29,7 +30,7 @@ from .plots_style import (
     styled,
 )
 from .rows import records
-from .tables import metric_cells
+from .tables import Table, metric_cells
 
 _CLAIMS = {
     "table1": "Table 1. The paper's claim: SAKE retrieves better than every other system",
@@ -233,6 +234,37 @@ def _series(x: str, cell: Mapping[str, object]) -> str:
         return f"{LAMBDA_NAMES['lambda1']} = {cell['lambda1']:g}"
     where = {"all": "", "IN": ", classes inside the original domain", "non-IN": ", classes outside it"}
     return f"{cell['task']}{where.get(str(cell['classes']), ', ' + str(cell['classes']))}"
+
+
+@styled
+def table_curves(table: Table) -> Figure:
+    """Any table, such as that of a grid of one's own: a panel a metric, over the first setting in numbers.
+
+    Without a setting in numbers, the marks stand over the first thing that varies.
+
+    Args:
+        table: as from :func:`sakerepro.results.comparison`.
+
+    Raises:
+        ConfigError: if nothing of it was measured.
+    """
+    cells = table.cells[table.cells["n"] > 0]
+    if cells.empty:
+        raise ConfigError(f"Nothing of {table.item} was measured; give a table of finished runs.")
+    names = (*table.lines_by, *table.blocks_by)
+    x = next((k for k in names if pd.api.types.is_numeric_dtype(cells[k])), names[0])
+    others = [k for k in dict.fromkeys(names) if k != x and cells[k].nunique() > 1]
+    lines = [", ".join(shown(k, cell[k]) for k in others) or table.item for cell in records(cells)]
+    looks = {line: look_of(line, i) for i, line in enumerate(dict.fromkeys(lines))}
+    metrics = list(dict.fromkeys(cells["metric"]))
+    figure, axes = new_figure(COLUMN if len(metrics) == 1 else PAGE * 0.75, 2.8, 1, len(metrics))
+    for axis, metric in zip(axes, metrics, strict=True):
+        panel = cells.assign(line=lines)[cells["metric"] == metric]
+        draw_lines(axis, panel, x, "ours", "line", looks, std="std")
+        reading_axes(axis, x, metric)
+    legend_below(figure)
+    headline(figure, table.title, ", ".join(cells["ours_on"].unique()))
+    return figure
 
 
 @styled

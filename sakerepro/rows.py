@@ -105,7 +105,7 @@ def read_rows(path: Path) -> pd.DataFrame:
     """
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)[list(COLUMNS)]
-        frame = _typed(frame).drop_duplicates(ignore_index=True)
+        frame = _typed(frame.assign(value=frame["value"].replace("", "nan"))).drop_duplicates(ignore_index=True)
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
             f"{paths.shown(path)}: these are not result rows ({error}). The columns have to be {', '.join(COLUMNS)}; "

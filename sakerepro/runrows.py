@@ -12,19 +12,11 @@ import numpy as np
 import pandas as pd
 
 from .committed import CommittedRun, rows_file, runs_file
-from .experiment import PRESETS, Experiment
+from .experiment import PRESETS, Experiment, split_name
 from .files import write_text
 from .methods import ALIASES, flat, label, preset
 from .rows import Queries, Row, code_variant, one_preset, rows_frame, write_rows
 from .runs import Run
-
-
-def split_name(e: Experiment) -> str:
-    """The split of an experiment as rows name it: its own, ``random0``, ``outside0`` or ``zeroshot1-pseudo0``."""
-    if e.random_unseen:
-        return f"{'outside' if e.outside_original else 'random'}{e.class_seed}"
-    return f"{e.split}-pseudo{e.class_seed}" if e.pseudo_unseen else e.split
-
 
 _SHOWN = {  # fields that a row has a column for, or that its split names
     "preset", "method", "method_version", "dataset", "split", "backbone", "dim", "bits", "seed", "random_unseen",

@@ -14,11 +14,10 @@ import pandas as pd
 from . import files, methods
 from .checking_text import table_lines
 from .errors import ConfigError, near_misses
-from .experiment import PRESETS, Experiment, stand_ins
-from .grids import KEY, NETWORKS, OTHER_SYSTEMS, Grid, Point, experiment_of, identity, key
+from .experiment import PRESETS, Experiment, split_name, stand_ins
+from .grids import KEY, NETWORKS, OTHER_SYSTEMS, Grid, Point, experiment_of, identity, key, papers
 from .paper import DATA_NAMES, file_name, grids_of, printed
 from .rows import one_preset, records
-from .runrows import split_name
 from .tables_text import escape, markdown
 
 NUMBERS = ("paper", "ours", "std", "n", "difference")
@@ -114,7 +113,7 @@ def notes(point: Point, words: Point, e: Experiment) -> Iterator[str]:
         yield f"{ours} for {DATA_NAMES.get(theirs, theirs)}"
     if words["backbone"] not in (e.backbone, ""):
         yield f"{e.backbone} for {NETWORKS.get(words['backbone'], words['backbone'])}"
-    paper = experiment_of(point, "paper", 0)
+    paper = papers(point)
     for name in dict.fromkeys(k for x in (e, paper) if x for k, _ in x.settings):
         if paper and name not in point and methods.setting(e, name) != methods.setting(paper, name):
             yield f"{name} = {methods.setting(e, name)} (paper: {methods.setting(paper, name)})"
@@ -292,7 +291,9 @@ def _layout(grids: tuple[Grid, ...], settings: tuple[str, ...]) -> tuple[tuple[s
     varies = {k for k, v in values.items() if len(v) > 1}
     blocks = [k for k in ("task", "classes") if k in varies]
     lines = [k for k in ("backbone", "method", *settings, "representation") if k in varies]
-    return ("dataset", "split") if "data" in varies or not blocks else tuple(blocks), tuple(lines or ["method"])
+    if varies & {"data", "dataset", "split"} or not blocks:
+        blocks = ["dataset", "split"]
+    return tuple(blocks), tuple(lines or ["method"])
 
 
 _HEADS = {"representation": "features", "lambda_sake": "lambda_SAKE"}

@@ -14,7 +14,7 @@ from fakes import FakeRun
 
 from sakerepro import paths, results
 from sakerepro.__main__ import main
-from sakerepro.claims_spec import all_claims
+from sakerepro.claims import all_claims
 from sakerepro.files import read_json, write_json
 from sakerepro.items import ITEMS, experiments
 from sakerepro.methods import label
