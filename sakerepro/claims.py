@@ -121,8 +121,8 @@ def _table2() -> Iterator[Claim]:
 
 
 def _splits() -> Iterator[Claim]:
-    previous = ("ZSH", "64-bit"), ("ZSIH", "64-bit"), ("EMS", "512-d"), ("EMS", "64-bit")
-    previous += ("SEM-PCYC", "64-d"), ("SEM-PCYC", "64-bit")
+    previous = [("ZSH", "64-bit"), ("ZSIH", "64-bit"), ("EMS", "512-d"), ("EMS", "64-bit")]
+    previous += [("SEM-PCYC", "64-d"), ("SEM-PCYC", "64-bit")]
     above = tuple(
         (SPLITS[data, "SAKE"] > _SYSTEMS.at(method=m, representation=r, data=DATA[0], metric="mAP@all")).named(
             f"{data.partition('/')[2]}: SAKE > {m} {r}"

@@ -76,7 +76,7 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
 
     check_preset(preset)
     path, target = notebook_path(name), paths.results(preset) / f"{file_name(name)}.ipynb"
-    parameters |= {"preset": preset, **({"item": name} if path.stem == SKELETON else {})}
+    parameters |= {"preset": preset, **({"item": name} if ":" in name else {})}
     check_parameters(path, parameters)
     with write_whole(target) as temporary, _same_package():
         try:

@@ -289,7 +289,7 @@ def _layout(grids: tuple[Grid, ...], settings: tuple[str, ...]) -> tuple[tuple[s
     """The columns that blocks and lines are made by: data, task and classes, and what else varies."""
     values = {k: {v for g in grids for v in g.axes.get(k, ())} for g in grids for k in g.axes}
     varies = {k for k, v in values.items() if len(v) > 1}
-    blocks = [k for k in ("task", "classes") if k in varies]
+    blocks: list[str] = [k for k in ("task", "classes") if k in varies]
     lines = [k for k in ("backbone", "method", *settings, "representation") if k in varies]
     if varies & {"data", "dataset", "split"} or not blocks:
         blocks = ["dataset", "split"]
