@@ -19,8 +19,7 @@ import pandas as pd
 
 from sakerepro import paths
 from sakerepro.files import read_json
-from sakerepro.items import ITEMS, experiments
-from sakerepro.items_spec import traced
+from sakerepro.items import ITEMS, experiments, traced
 from sakerepro.jobs import make_runs
 from sakerepro.provenance import processor
 from sakerepro.results import read_rows

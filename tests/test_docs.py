@@ -188,7 +188,7 @@ def test_every_public_name_has_a_docstring() -> None:
 
 def test_reproducing_has_every_item_claim_and_deviation() -> None:
     """Not its numbers: whoever makes an item anew has a newer result than the committed page, until `make tables`."""
-    from sakerepro.claims_spec import all_claims
+    from sakerepro.claims import all_claims
     from sakerepro.items import ITEMS
     from sakerepro.report_spec import DEVIATIONS
 

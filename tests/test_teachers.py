@@ -17,10 +17,10 @@ from sakerepro.data import world, world_classes
 from sakerepro.errors import RunError
 from sakerepro.experiment import preset
 from sakerepro.files import read_json, sha256
-from sakerepro.items_spec import BACKBONES, PROBED
+from sakerepro.items import ITEMS, experiments
 from sakerepro.teachers import load_teacher, ship_teacher, shipped_file
 
-NEEDED = sorted({teacher_architecture(b) for b in (*BACKBONES["mini"], *PROBED["mini"])})
+NEEDED = sorted({teacher_architecture(e.backbone) for item in ITEMS for e in experiments(item)})
 
 
 @pytest.mark.parametrize("name", NEEDED)

@@ -40,7 +40,7 @@ def _names(prefix: str, action: argparse.Action, parser: argparse.ArgumentParser
     from .. import paths
     from ..data.known import datasets
     from ..experiment import PRESETS
-    from ..items_spec import ITEMS
+    from ..paper import GRIDS
 
     names: Iterable[str] = ()
     if action.metavar in ("RUN", "A", "B") or action.dest == "run":
@@ -48,7 +48,7 @@ def _names(prefix: str, action: argparse.Action, parser: argparse.ArgumentParser
     elif action.dest == "preset":
         names = PRESETS
     elif parser.prog == "sakerepro item" and action.dest == "name":
-        names = ITEMS
+        names = GRIDS
     elif action.metavar == "DATA":
         names = datasets()
     return [name for name in names if name.startswith(prefix)] or FilesCompleter()(prefix)

@@ -204,11 +204,9 @@ def _fetch(arguments: argparse.Namespace) -> None:
 
 def _teacher(arguments: argparse.Namespace) -> None:
     from .. import paths
-    from ..backbones import teacher_architecture
-    from ..items_spec import BACKBONES
-    from ..teachers import ship_teacher
+    from ..teachers import ship_teacher, shipped_file
 
-    known = [teacher_architecture(name) for name in BACKBONES["mini"]]
+    known = sorted(file.stem for file in shipped_file("").parent.glob("*.safetensors"))
     for name in arguments.name or known:
         if name not in known:
             raise ConfigError(f"{name!r} is no teacher of mini. {near_misses(name, known)}")
