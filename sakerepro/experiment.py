@@ -199,8 +199,8 @@ PRESETS: dict[str, dict[str, Any]] = {
         epochs=10, batch_sketch=16, batch_photo=32, lr=1e-3, lr_end=1e-5, augmentation="centred", select="last",
     ),
     "small": dict(
-        dataset="sketchy-125x25", split="zeroshot1", backbone="cse_mobilenetv2_100", size=128, zero_head=True,
-        head_lr=10.0, epochs=8, steps=100, batch_sketch=32, batch_photo=32, lr=3e-4, lr_end=3e-6,
+        dataset="sketchy-125x25", split="zeroshot1", backbone="cse_efficientnet_lite0", freeze=2, size=128,
+        zero_head=True, head_lr=10.0, epochs=8, steps=100, batch_sketch=32, batch_photo=32, lr=3e-4, lr_end=3e-6,
         batch_norm="frozen", augmentation="centred", precision="bfloat16", select="last",
     ),
     "paper": dict(dataset="tuberlin", split="zeroshot", backbone="cse_resnet50", precision="bfloat16"),
@@ -252,9 +252,9 @@ STANDS_FOR: dict[str, StandIns] = {
             **_drawn(25, 12, {"pseudo_unseen": 20, "lr_end": 3e-4, "epochs": 12}, min_photos=20),
         },
         backbones={
-            "resnet50": "mobilenetv2_100",
-            "se_resnet50": "mobilenetv2_100",
-            "cse_resnet50": "cse_mobilenetv2_100",
+            "resnet50": "efficientnet_lite0",
+            "se_resnet50": "efficientnet_lite0",
+            "cse_resnet50": "cse_efficientnet_lite0",
         },
         lacks=("512-d",),
     ),

@@ -11,7 +11,7 @@ generated from the rows in `results/` by `make tables`; change it there.
 
 - `mini` runs on a generated miniature world. Its numbers show that the pipeline works; they are no evidence for the
   paper, and its verdicts are verdicts on the miniature world.
-- `small` runs on 25 + 25 real images a class of Sketchy, with a MobileNetV2. It is real evidence on small data: orders
+- `small` runs on 25 + 25 real images a class of Sketchy, with EfficientNet-Lite0. It is real evidence on small data: orders
   and gains can be compared with the paper's, absolute figures cannot.
 - `paper` is the paper's own size. It needs its data sets, its networks' weights and a GPU (README).
 
@@ -44,6 +44,6 @@ setting (`sakerepro train --help`), and what it changes:
 | baseline of Figure 5 | L_B with the same gated network, so that only the loss differs | the paper takes an ungated SE-ResNet-50 with L_B | the gain is that of the loss alone |
 | Figure 4's claim | silhouettes of the features themselves, by cosine | the paper looks at a t-SNE | a number instead of an impression |
 | cost | steps of both losses timed in turn on one machine, as ratios to one decimal; the seconds are in `cost.json` | the paper gives no figure; "moderate" is read as at most half more | |
-| small: network | MobileNetV2 with CSE gates that start as the identity, teacher MobileNetV2 | CSE-ResNet-50, SE-ResNet-50 | absolute figures |
+| small: network | EfficientNet-Lite0 from a pinned package, with CSE gates that start as the identity; its first two stages are frozen and shared with the teacher, the same network | CSE-ResNet-50, SE-ResNet-50 | absolute figures |
 | small: training | batch norm frozen, benchmark head zero at the start and at ten times the rate, fewer steps (the preset holds them all) | 20 epochs of 3,850 steps | absolute figures; settings were chosen on pseudo-unseen classes alone |
 """  # noqa: E501

@@ -24,7 +24,6 @@ from sakerepro.runs import Run, all_runs
 
 # Not run, only parsed by the real parser, and why. Everything else in the documents is run, or `make -n` reads it.
 PARSED_ONLY = {
-    "sakerepro weights fetch mobilenetv2_100": "downloads; test_backbones.py covers what it does with a file",
     "sakerepro data fetch sketchy": "downloads gigabytes; test_fetch.py runs it against a local server",
     "sakerepro data fetch tuberlin --archive TUBerlin.zip": "needs the official archive; test_fetch.py makes one",
 }

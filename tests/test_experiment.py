@@ -34,7 +34,7 @@ def test_presets() -> None:
     assert set(PRESETS) == {"mini", "small", "paper"}
     assert {preset(name).preset for name in PRESETS} == set(PRESETS)
     assert preset("mini").dataset == "mini" and preset("mini").teacher_epochs > 0
-    assert (preset("small").dataset, preset("small").backbone) == ("sketchy-125x25", "cse_mobilenetv2_100")
+    assert (preset("small").dataset, preset("small").backbone) == ("sketchy-125x25", "cse_efficientnet_lite0")
     paper = preset("paper")
     assert paper == Experiment(preset="paper", dataset="tuberlin", precision="bfloat16")
 
