@@ -11,8 +11,8 @@ generated from the rows in `results/` by `make tables`; change it there.
 
 - `mini` runs on a generated miniature world. Its numbers show that the pipeline works; they are no evidence for the
   paper, and its verdicts are verdicts on the miniature world.
-- `small` runs on 25 + 25 real images a class of Sketchy, with EfficientNet-Lite0. It is real evidence on small data: orders
-  and gains can be compared with the paper's, absolute figures cannot.
+- `small` runs on 25 + 25 real images a class of Sketchy, with EfficientNet-Lite0. It is real evidence on small data:
+  orders and gains can be compared with the paper's, absolute figures cannot.
 - `paper` is the paper's own size. It needs its data sets, its networks' weights and a GPU (README).
 
 `make ITEM PRESET=small SEEDS=0,1,2` makes an item, `make all` all of them, `make status` says what is done, stale or
