@@ -12,10 +12,11 @@ import pandas as pd
 from pandas.io.formats.style import Styler
 
 from . import paths
+from .experiment import Experiment
 from .files import read_json
 from .items import ITEMS
-from .judging import CLOSE, FAILS, HOLDS, NOT_RUN
 from .status import MISSING, PRESETS, STALE, status
+from .verdicts import CLOSE, FAILS, HOLDS, NOT_RUN
 
 INDEX = "00_index"
 
@@ -48,7 +49,7 @@ def _cell(name: str, preset: str) -> str:
         return "to use"
     state = status(name, preset)
     if state.state == MISSING:
-        return f"not made: make {name}{'' if preset == 'mini' else f' PRESET={preset}'}"
+        return f"not made: make {name}{'' if preset == Experiment.preset else f' PRESET={preset}'}"
     old = f" (stale: {state.why})" if state.state == STALE else ""
     verdicts = _verdicts(paths.results(preset) / f"{name}-claims.csv")
     return f"{_link(f'../results/{preset}/{name}.ipynb', 'executed')}: {escape(verdicts + old)}"

@@ -14,9 +14,8 @@ import numpy as np
 from . import methods, paths
 from .data.known import datasets
 from .errors import SakeError
-from .experiment import Experiment
+from .experiment import Experiment, split_name
 from .files import write_text
-from .runrows import split_name
 from .runs import Run
 
 SETS = {"train_sketch": "training sketches", "train_photo": "training photos", "query": "query sketches (unseen)",

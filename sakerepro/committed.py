@@ -16,8 +16,9 @@ import pandas as pd
 
 from . import paths
 from .errors import DataError
-from .experiment import Experiment
+from .experiment import Experiment, stand_ins
 from .files import read_json
+from .paper import file_name
 from .provenance import versions
 from .rows import read_rows, records
 from .runs import Run, find, run
@@ -27,12 +28,12 @@ RERUN = "SAKEREPRO_RERUN"  # set to anything: train runs that are not here altho
 
 def rows_file(item: str, preset: str) -> Path:
     """``results/<preset>/<item>-rows.csv``."""
-    return paths.results(preset) / f"{item}-rows.csv"
+    return paths.results(preset) / f"{file_name(item)}-rows.csv"
 
 
 def runs_file(item: str, preset: str) -> Path:
     """``results/<preset>/<item>-runs.json``."""
-    return paths.results(preset) / f"{item}-runs.json"
+    return paths.results(preset) / f"{file_name(item)}-runs.json"
 
 
 @dataclass(frozen=True)
@@ -66,7 +67,7 @@ class CommittedRun(Run):
 def committed_runs(item: str, experiments: list[Experiment], traced: set[Experiment]) -> dict[Experiment, CommittedRun]:
     """Those of the experiments whose rows were committed by the versions of now, for the images of now.
 
-    None for ``mini``, which shows that everything can be made, and none where ``RERUN`` is set.
+    None for a preset that shows that everything can be made (``mini``), and none where ``RERUN`` is set.
 
     Args:
         item: whose rows are looked at.
@@ -76,10 +77,12 @@ def committed_runs(item: str, experiments: list[Experiment], traced: set[Experim
     Raises:
         DataError: if the rows are damaged.
     """
-    preset = experiments[0].preset if experiments else "mini"
-    if preset == "mini" or os.environ.get(RERUN) or not rows_file(item, preset).is_file():
+    if not experiments or os.environ.get(RERUN):
         return {}
-    record = paths.results(preset) / f"{item}.json"
+    preset = experiments[0].preset
+    if not stand_ins(preset).from_rows or not rows_file(item, preset).is_file():
+        return {}
+    record = paths.results(preset) / f"{file_name(item)}.json"
     if record.is_file() and read_json(record).get("parameters", {}).get("original"):
         return {}  # measured on an original domain of the reader's own
     known, frame = saved_runs(item, preset), read_rows(rows_file(item, preset))

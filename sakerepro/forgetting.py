@@ -145,5 +145,4 @@ def probe_rows(runs: Iterable[Run], original: str = "") -> Iterator[Row]:
         photos = original_photos(run.experiment, original)
         found = probe(run, photos)
         for name, variant in (("features", ""), ("embedding", VARIANT)):
-            width = f"{found[name]['width']}-d"
-            yield run_row(run, "top-1", found[name]["top-1"], task="probe", variant=variant, representation=width)
+            yield run_row(run, "top-1", found[name]["top-1"], task="probe", variant=variant, representation="")

@@ -12,20 +12,21 @@ from . import _inputs, paths
 from .backbones import teacher_architecture
 from .committed import CommittedRun, committed_runs
 from .cost import cost_rows, measured_cost
-from .errors import ConfigError, RunError, near_misses
+from .errors import ConfigError, RunError
 from .experiment import Experiment
+from .experiment import preset as check_preset
 from .forgetting import probe_rows
-from .items_spec import BITS, ITEMS, METHODS, TASKS, TITLES, traced
 from .measures import cluster_rows, code_rows, domain_rows, group_rows, length_rows, top_rows
 from .methods import label
+from .paper import BITS, GRIDS, TITLES, grids_of
 from .rows import Row, rows_frame
 from .runrows import query_precision, run_rows, save_rows
 from .runs import Run, busy, find, run
 
 __all__ = [
-    "ITEMS", "METHODS", "TASKS", "TITLES", "experiments", "item_rows", "item_runs", "query_precision", "run_rows",
-    "save_rows",
+    "ITEMS", "TITLES", "experiments", "item_rows", "item_runs", "query_precision", "run_rows", "save_rows",
 ]  # fmt: skip
+ITEMS = tuple(GRIDS)
 MORE: dict[str, Callable[[Sequence[Run]], Iterable[Row]]] = {  # what an item measures beside retrieval
     "table2": lambda runs: code_rows(runs, BITS),
     "table5": domain_rows,
@@ -43,21 +44,27 @@ def experiments(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,
 
     Args:
         item: ``"table1"`` ... ``"table5"``, ``"splits"``, ``"forgetting"``, ``"figure3"`` ... ``"figure5"``,
-            ``"cost"`` or ``"length"``.
+            ``"cost"`` or ``"length"``; or ``module:NAME`` of a grid of one's own, from the current folder or the Python
+            path.
         preset_name: ``"mini"``, ``"small"`` or ``"paper"``.
         seeds: of the trained runs; the pretrained network is taken with one seed only.
 
     Raises:
         ConfigError: for an unknown item or preset, or seeds that are not distinct numbers from 0 on.
     """
-    if item not in ITEMS:
-        raise ConfigError(f"Unknown item {item!r}. {near_misses(item, list(ITEMS))}")
-    if preset_name not in TASKS:
-        raise ConfigError(f"Unknown preset {preset_name!r}. {near_misses(preset_name, list(TASKS))}")
+    grids = grids_of(item)
+    check_preset(preset_name)
     seeds = list(_inputs.wholes(seeds, "seeds", 0))
     if not seeds or len(set(seeds)) < len(seeds):
         raise ConfigError(f"seeds = {seeds} have to be distinct whole numbers from 0 on, at least one.")
-    return list(dict.fromkeys(ITEMS[item](preset_name, seeds)))
+    return list(dict.fromkeys(e for grid in grids for _, e in grid.cells(preset_name, seeds)))
+
+
+def traced(preset_name: str, seeds: Sequence[int]) -> set[Experiment]:
+    """The runs whose retrieval is measured after every epoch too: the curves of ``forgetting`` (first seed) and
+    ``length``."""
+    found = [*experiments("forgetting", preset_name, seeds[:1]), *experiments("length", preset_name, seeds)]
+    return {e for e in found if e.epochs}
 
 
 def item_runs(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,)) -> list[Run]:
@@ -127,8 +134,7 @@ def item_rows(item: str, runs: Sequence[Run], original: str = "") -> pd.DataFram
     Raises:
         ConfigError: for an unknown item.
     """
-    if item not in ITEMS:
-        raise ConfigError(f"Unknown item {item!r}. {near_misses(item, list(ITEMS))}")
+    grids_of(item)
     if original:  # committed rows are of the preset's own original domain
         runs = [run(r.experiment) if isinstance(r, CommittedRun) else r for r in runs]
     known = [r for r in runs if isinstance(r, CommittedRun)]

@@ -13,13 +13,14 @@ from . import methods
 from .data import photo_queries
 from .embedding import apply, embed, place
 from .errors import ConfigError
+from .experiment import split_name
 from .hashing import ITQ
 from .kept import kept
 from .metrics import retrieval_metrics
 from .original import original_photos, original_wnids, outside_original
 from .retrieval import search
 from .rows import Row, code_variant
-from .runrows import run_row, split_name
+from .runrows import run_row
 from .runs import Run
 from .semantics import leacock_chodorow
 from .teachers import load_teacher

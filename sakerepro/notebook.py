@@ -11,18 +11,28 @@ from typing import Any
 from . import paths
 from .errors import ConfigError, RunError, near_misses
 from .files import write_whole
+from .paper import file_name
 
 # A kernel is interrupted when it is shut down, and one that is busy just then logs that as an error of its own.
 _QUIET = ("--log-level=CRITICAL",)
 
 
+SKELETON = "skeleton"
+
+
+def source(item: str) -> Path:
+    """The notebook of an item, which need not be there; a grid of one's own has one of its name, or the skeleton."""
+    path = paths.notebooks() / f"{file_name(item)}.ipynb"
+    return path if path.is_file() or ":" not in item else path.with_name(f"{SKELETON}.ipynb")
+
+
 def notebook_path(name: str) -> Path:
-    """The committed notebook of that name.
+    """The committed notebook of an item.
 
     Raises:
         ConfigError: if there is none, with the closest names.
     """
-    path = paths.notebooks() / f"{name}.ipynb"
+    path = source(name)
     if not path.is_file():
         known = sorted(p.stem for p in paths.notebooks().glob("*.ipynb"))
         raise ConfigError(f"There is no notebook {name!r}. {near_misses(name, known)}")
@@ -47,7 +57,7 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
     """Run ``notebooks/<name>.ipynb`` to ``results/<preset>/<name>.ipynb``.
 
     Args:
-        name: of the notebook, such as ``table1``.
+        name: of the notebook, such as ``table1``, or ``module:NAME`` of a grid of one's own.
         preset: mini, small or paper.
         parameters: of the notebook's parameters cell.
 
@@ -65,14 +75,15 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
     from .experiment import preset as check_preset
 
     check_preset(preset)
-    source, target = notebook_path(name), paths.results(preset) / f"{name}.ipynb"
-    check_parameters(source, {"preset": preset, **parameters})
+    path, target = notebook_path(name), paths.results(preset) / f"{file_name(name)}.ipynb"
+    parameters |= {"preset": preset, **({"item": name} if ":" in name else {})}
+    check_parameters(path, parameters)
     with write_whole(target) as temporary, _same_package():
         try:
             papermill.execute_notebook(
-                str(source), str(temporary), {"preset": preset, **parameters}, kernel_name="python3",
-                progress_bar=False, cwd=str(paths.notebooks()), request_save_on_cell_execute=False,
-                extra_arguments=_QUIET, **_encrypted(),
+                str(path), str(temporary), parameters, kernel_name="python3",
+                progress_bar=False, cwd=str(Path.cwd() if ":" in name else paths.notebooks()),
+                request_save_on_cell_execute=False, extra_arguments=_QUIET, **_encrypted(),
             )  # fmt: skip
         except PapermillExecutionError as error:
             failed = paths.cache() / "failed" / target.name

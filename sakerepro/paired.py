@@ -9,9 +9,9 @@ import numpy as np
 
 from . import methods
 from .errors import ConfigError
-from .judging import bootstrap
 from .rows import Queries
 from .runs import Run
+from .verdicts import bootstrap
 
 EXACT = 16  # queries up to which every sign pattern is looked at
 DRAWS = 20_000

@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from .plots_grid import retrieval_grid, world_sheet
 from .plots_maps import tsne_map
-from .plots_rows import bits_curve, comparison_bars, gain_by_similarity, lambda_curves
+from .plots_rows import bits_curve, comparison_bars, gain_by_similarity, lambda_curves, table_curves
 from .plots_runs import forgetting_curves, per_class_bars, precision_recall, semantic_heatmap, training_curves
 from .plots_style import save
 
 __all__ = [
     "bits_curve", "comparison_bars", "forgetting_curves", "gain_by_similarity", "lambda_curves", "per_class_bars",
-    "precision_recall", "retrieval_grid", "save", "semantic_heatmap", "training_curves", "tsne_map", "world_sheet",
+    "precision_recall", "retrieval_grid", "save", "semantic_heatmap", "table_curves", "training_curves", "tsne_map",
+    "world_sheet",
 ]  # fmt: skip

@@ -10,7 +10,7 @@ from . import methods
 from .data.dataset import Dataset
 from .data.known import datasets
 from .errors import ConfigError
-from .plots_style import LOOKS, SPARE, Look
+from .plots_style import SPARE, Look, look_of
 
 if TYPE_CHECKING:
     from .runs import Run
@@ -42,9 +42,9 @@ def looks_of(groups: Mapping[str, Sequence[Run]]) -> dict[str, Look]:
     """A look for each group: the method's colour, and from its second group on a line and a marker of their own."""
     looks: dict[str, Look] = {}
     kinds = [methods.label(members[0].experiment) for members in groups.values()]
-    free = [spare for spare in SPARE if spare.marker not in {LOOKS[m].marker for m in kinds}]
+    free = [spare for spare in SPARE if spare.marker not in {look_of(m).marker for m in kinds}]
     for label, kind in zip(groups, kinds, strict=True):
-        look = LOOKS[kind]
+        look = look_of(kind)
         if look in looks.values():
             spare = free[(len(looks) - len(set(kinds))) % len(free)]
             look = Look(look.color, spare.dashes, spare.marker, look.hatch)

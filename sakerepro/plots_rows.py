@@ -10,26 +10,27 @@ import seaborn
 from matplotlib.figure import Figure
 from scipy import stats
 
-from .comparison import metric_cells
 from .errors import ConfigError, near_misses
+from .grids import shown
+from .paper import ABLATION, DATA_NAMES
 from .plots_labels import LAMBDA_NAMES, data_title
 from .plots_style import (
     COLUMN,
     HOLLOW,
     INK,
-    LOOKS,
     PAGE,
     SPARE,
     Look,
     draw_lines,
     headline,
     legend_below,
+    look_of,
     new_figure,
     reading_axes,
     styled,
 )
-from .rows import OURS, records
-from .tables_spec import DATASETS
+from .rows import records
+from .tables import Table, metric_cells
 
 _CLAIMS = {
     "table1": "Table 1. The paper's claim: SAKE retrieves better than every other system",
@@ -44,7 +45,7 @@ _CLAIMS = {
 @styled
 def comparison_bars(
     frame: pd.DataFrame, metric: str = "mAP@all", *, item: str = "table1", others: bool = True,
-    setting: Mapping[str, float] | None = None, convention: str = "standard",
+    convention: str = "standard",
 ) -> Figure:
     """Table 1 or the random splits as bars: our means, their spread over seeds, the paper's numbers as diamonds.
 
@@ -56,15 +57,17 @@ def comparison_bars(
         metric: ``"mAP@all"``, ``"P@100"``, ``"mAP@200"``, ``"P@200"`` or ``"P@25"``; the splits have the first alone.
         item: ``"table1"`` or ``"splits"``.
         others: also show the nine other systems, by the paper's numbers.
-        setting, convention: as in :func:`sakerepro.results.comparison`.
+        convention: as in :func:`sakerepro.results.comparison`.
 
     Raises:
         ConfigError: for an unknown metric, mixed presets or ambiguous rows.
     """  # fmt: skip
-    cells = metric_cells(item, metric, frame, setting, convention)
+    cells = metric_cells(item, metric, frame, convention)
     cells = cells[cells["n"].gt(0) | cells["paper"].notna()]
     panels = _panels(cells)
-    lines = _bar_lines(pd.concat(panels.values()), others)
+    shown = pd.concat(panels.values())
+    run = set(shown["method"][shown["n"] > 0]) | set(ABLATION)
+    lines = _bar_lines(shown, others, run)
     labels = [f"{method}, {representation}" for method, representation in lines]
     width = COLUMN if len(panels) == 1 else PAGE
     figure, axes = new_figure(width, max(1.9, 1.15 + 0.15 * len(lines)), 1, len(panels), sharex=True, sharey=True)
@@ -73,23 +76,23 @@ def comparison_bars(
         panel = panel[panel["label"].isin(labels)]
         panel["place"] = panel["label"].map(labels.index)
         ours = panel[panel["n"].gt(0)]
-        methods = [m for m in OURS if m in set(ours["method"])]
+        methods = sorted(set(ours["method"]), key=_place)
         if methods:
             seaborn.barplot(
                 ours, x="ours", y="label", order=labels, hue="method", hue_order=methods, dodge=False, width=0.72,
-                palette={m: LOOKS[m].color for m in methods}, errorbar=None, saturation=1, legend=False, ax=axis,
+                palette={m: look_of(m).color for m in methods}, errorbar=None, saturation=1, legend=False, ax=axis,
                 edgecolor="white", linewidth=0,
             )  # fmt: skip
         for method, bars in zip(methods, axis.containers, strict=False):
             for bar in bars:
-                bar.set_hatch(LOOKS[method].hatch)
+                bar.set_hatch(look_of(method).hatch)
         if ours["n"].gt(1).any():
             seeds = " or ".join(map(str, sorted(ours["n"][ours["n"] > 1].unique())))
             axis.errorbar(ours["ours"], ours["place"], xerr=ours["std"], color=INK, fmt="none", elinewidth=0.9,
                           label=f"ours, mean ± s.d. of {seeds} seeds")  # fmt: skip
         axis.plot(panel["paper"], panel["place"], "D", color=INK, **HOLLOW, zorder=4, label="the paper's number")
         for i in range(1, len(lines)):
-            if _part(lines[i]) != _part(lines[i - 1]):
+            if _part(lines[i], run) != _part(lines[i - 1], run):
                 axis.axhline(i - 0.5, color="#bbbbbb", linewidth=0.5)
         reading_axes(axis, metric, "method, features" if axis is axes[0] else "", grid="x")
         axis.set_title(title if panel["paper"].notna().any() else f"{title} (none for {metric})")
@@ -102,16 +105,21 @@ def comparison_bars(
     return figure
 
 
-def _part(line: tuple[str, str]) -> str:
-    return line[1] if line[0] in OURS else "other systems"
+def _part(line: tuple[str, str], run: set[str]) -> str:
+    return line[1] if line[0] in run else "other systems"
 
 
-def _bar_lines(cells: pd.DataFrame, others: bool) -> list[tuple[str, str]]:
-    """(method, representation) from top to bottom: the other systems as in the paper, then ours by representation."""
+def _place(method: str) -> int:
+    """Where a method stands among those that were run: the paper's ablation, SAKE last, behind all others."""
+    return ABLATION.index(method) if method in ABLATION else -1
+
+
+def _bar_lines(cells: pd.DataFrame, others: bool, run: set[str]) -> list[tuple[str, str]]:
+    """(method, representation) from top to bottom: systems known from the paper, then those run by representation."""
     pairs = list(dict.fromkeys(zip(cells["method"], cells["representation"], strict=True)))
-    ours = [p for p in pairs if p[0] in OURS]
-    ours.sort(key=lambda p: (p[1].endswith("bit"), -int(p[1].split("-")[0]), OURS.index(p[0])))
-    return [*(p for p in pairs if p[0] not in OURS and others), *ours]
+    ours = [p for p in pairs if p[0] in run]
+    ours.sort(key=lambda p: (p[1].endswith("bit"), -int(p[1].split("-")[0]), _place(p[0])))
+    return [*(p for p in pairs if p[0] not in run and others), *ours]
 
 
 def _panels(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -121,7 +129,7 @@ def _panels(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
         dataset, split = str(dataset), str(split)
         run = panel[panel["n"] > 0]
         if len(run) or not cells["n"].gt(0).any():
-            paper = DATASETS.get((dataset, split)) or data_title(dataset, split)
+            paper = DATA_NAMES.get(f"{dataset}/{split}") or data_title(dataset, split)
             own = _ours_on(run)
             same = own in ("", data_title(dataset, split))
             panels[paper if same else f"ours: {own}\npaper: {paper}"] = panel
@@ -136,32 +144,31 @@ def _ours_on(cells: pd.DataFrame) -> str:
 
 def _measured(frame: pd.DataFrame, what: str, marks: str) -> str:
     """What is shown, the marks of our numbers, and the networks that they are of."""
-    networks = ", ".join(dict.fromkeys(frame["backbone"][frame["method"].isin(OURS)]))
+    networks = ", ".join(dict.fromkeys(frame["backbone"]))
     return f"{what}. {f'Ours ({networks}): {marks}' if networks else 'Nothing run: the numbers of the paper alone'}"
 
 
 @styled
 def bits_curve(
-    frame: pd.DataFrame, metric: str = "mAP@all", *, setting: Mapping[str, float] | None = None,
-    convention: str = "standard",
+    frame: pd.DataFrame, metric: str = "mAP@all", *, convention: str = "standard"
 ) -> Figure:
     """Table 2 as curves: accuracy over the length of the binary code, ours filled, the paper's hollow.
 
     What was measured at one length alone, as the baselines, is a level line.
 
     Args:
-        frame, metric, setting, convention: as in :func:`comparison_bars`; Table 2 has ``"mAP@all"`` alone.
+        frame, metric, convention: as in :func:`comparison_bars`; Table 2 has ``"mAP@all"`` alone.
 
     Raises:
         ConfigError: for mixed presets or ambiguous rows, or if Table 2 has no such metric.
     """  # fmt: skip
-    cells = metric_cells("table2", metric, frame, setting, convention)
+    cells = metric_cells("table2", metric, frame, convention)
     cells = cells[cells["representation"].str.endswith("-bit")]
     cells = cells.assign(bits=cells["representation"].str.removesuffix("-bit").astype(int))
     panels = _panels(cells)
     figure, axes = new_figure(COLUMN if len(panels) == 1 else PAGE * 0.75, 3.0, 1, len(panels), sharey=True)
     methods = list(dict.fromkeys(cells["method"]))
-    looks = {m: LOOKS.get(m, SPARE[3 + i % 3]) for i, m in enumerate(methods)}
+    looks = {m: look_of(m, i) for i, m in enumerate(methods)}
     for axis, (title, panel) in zip(axes, panels.items(), strict=True):
         lengths = panel[panel["n"] > 0].groupby("method")["bits"].nunique()
         level = panel[panel["method"].map(lengths).eq(1) & panel["n"].gt(0)]
@@ -187,14 +194,14 @@ def bits_curve(
 @styled
 def lambda_curves(
     frame: pd.DataFrame, x: str = "lambda_sake", metric: str = "mAP@all", *,
-    setting: Mapping[str, float] | None = None, convention: str = "standard",
+    convention: str = "standard",
 ) -> Figure:
     """Table 5 (``x="lambda_sake"``) or Table 3 (``x="lambda2"``) as curves, the paper's and ours side by side.
 
     The two panels have scales of their own: they are measured on different data unless the preset is ``paper``.
 
     Args:
-        frame, metric, setting, convention: as in :func:`comparison_bars`; Tables 3 and 5 have ``"mAP@all"`` alone.
+        frame, metric, convention: as in :func:`comparison_bars`; Tables 3 and 5 have ``"mAP@all"`` alone.
 
     Raises:
         ConfigError: for another ``x``, an unknown metric, mixed presets or ambiguous rows.
@@ -202,10 +209,10 @@ def lambda_curves(
     items = {"lambda_sake": "table5", "lambda2": "table3"}
     if x not in items:
         raise ConfigError(f"There is no curve over {x!r}. {near_misses(x, tuple(items))}")
-    cells = metric_cells(items[x], metric, frame, setting, convention)
+    cells = metric_cells(items[x], metric, frame, convention)
     cells["line"] = [_series(x, cell) for cell in records(cells)]
     looks = dict(zip(dict.fromkeys(cells["line"]), SPARE, strict=False))
-    titles = {"paper": f"paper: {DATASETS['tuberlin', 'zeroshot']}", "ours": f"ours: {_ours_on(cells)}"}
+    titles = {"paper": f"paper: {DATA_NAMES['tuberlin/zeroshot']}", "ours": f"ours: {_ours_on(cells)}"}
     sides = ["paper", "ours"] if cells["n"].gt(0).any() else ["paper"]
     figure, axes = new_figure(PAGE * 0.75 if len(sides) > 1 else COLUMN, 2.8, 1, len(sides))
     for axis, side in zip(axes, sides, strict=True):
@@ -227,6 +234,37 @@ def _series(x: str, cell: Mapping[str, object]) -> str:
         return f"{LAMBDA_NAMES['lambda1']} = {cell['lambda1']:g}"
     where = {"all": "", "IN": ", classes inside the original domain", "non-IN": ", classes outside it"}
     return f"{cell['task']}{where.get(str(cell['classes']), ', ' + str(cell['classes']))}"
+
+
+@styled
+def table_curves(table: Table) -> Figure:
+    """Any table, such as that of a grid of one's own: a panel a metric, over the first setting in numbers.
+
+    Without a setting in numbers, the marks stand over the first thing that varies.
+
+    Args:
+        table: as from :func:`sakerepro.results.comparison`.
+
+    Raises:
+        ConfigError: if nothing of it was measured.
+    """
+    cells = table.cells[table.cells["n"] > 0]
+    if cells.empty:
+        raise ConfigError(f"Nothing of {table.item} was measured; give a table of finished runs.")
+    names = (*table.lines_by, *table.blocks_by)
+    x = next((k for k in names if pd.api.types.is_numeric_dtype(cells[k])), names[0])
+    others = [k for k in dict.fromkeys(names) if k != x and cells[k].nunique() > 1]
+    lines = [", ".join(shown(k, cell[k]) for k in others) or table.item for cell in records(cells)]
+    looks = {line: look_of(line, i) for i, line in enumerate(dict.fromkeys(lines))}
+    metrics = list(dict.fromkeys(cells["metric"]))
+    figure, axes = new_figure(COLUMN if len(metrics) == 1 else PAGE * 0.75, 2.8, 1, len(metrics))
+    for axis, metric in zip(axes, metrics, strict=True):
+        panel = cells.assign(line=lines)[cells["metric"] == metric]
+        draw_lines(axis, panel, x, "ours", "line", looks, std="std")
+        reading_axes(axis, x, metric)
+    legend_below(figure)
+    headline(figure, table.title, ", ".join(cells["ours_on"].unique()))
+    return figure
 
 
 @styled

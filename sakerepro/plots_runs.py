@@ -21,11 +21,11 @@ from .plots_style import (
     COLUMN,
     HOLLOW,
     INK,
-    LOOKS,
     PAGE,
     draw_lines,
     headline,
     legend_below,
+    look_of,
     new_figure,
     paler,
     reading_axes,
@@ -211,7 +211,7 @@ def per_class_bars(run: Run, other: Run | None = None, *, k: int = 10) -> tuple[
     taken = [f"{wrong}, {share:.0%}" if wrong else "-" for wrong, share in shares]
     room = sum(max(text_width(name, 6.5) for name in names) for names in (frame["class"], taken))
     figure, (axis,) = new_figure(max(COLUMN, room + 2.0), max(3.2, 1.05 + 0.135 * len(frame)))  # a name is 2 in long
-    seaborn.barplot(frame, x="ap", y="class", color=paler(LOOKS[mine].color, 0.45), width=0.72, errorbar=None,
+    seaborn.barplot(frame, x="ap", y="class", color=paler(look_of(mine).color, 0.45), width=0.72, errorbar=None,
                     saturation=1, ax=axis, label=f"{mine}, mean", legend=False)  # fmt: skip
     axis.hlines(frame.index, frame["low"], frame["high"], color=INK, linewidth=0.8, label="quartiles of its queries")
     if other:

@@ -73,6 +73,11 @@ SPARE = (
 )
 
 
+def look_of(method: str, number: int = 0) -> Look:
+    """The look of a method; one that the paper does not show has a spare one, by its number."""
+    return LOOKS.get(method, SPARE[3 + number % (len(SPARE) - 3)])
+
+
 @contextlib.contextmanager
 def style() -> Iterator[None]:
     """The project's matplotlib settings, whatever the user's own are; restored afterwards."""

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from . import paths
-from .experiment import PRECISION, PRESETS
+from .experiment import PRECISION, PRESETS, stand_ins
 from .versions import MEASURING, TRAINING
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "numba", "scipy", "scikit-learn", "pillow", "safetensors")
@@ -89,13 +89,11 @@ def provenance(**more: Any) -> dict[str, Any]:
 
 def about(preset: str, seeds: list[int]) -> str:
     """What a notebook says of itself first: preset, seeds, versions; nothing of the machine or the time."""
-    from .tables_spec import DATA_LABEL
-
     usual, wanted = PRESETS.get(preset, {}).get("precision", "float32"), os.environ.get(PRECISION)
     chosen = f" (computed in {wanted})" if wanted and wanted != usual else ""
     packages = ", ".join(f"{p} {metadata.version(p).partition('+')[0]}" for p in ("torch", "timm", "numpy"))
     return (
-        f"Preset {preset}: {DATA_LABEL.get(preset, 'unknown')}{chosen}\nSeeds: {', '.join(map(str, seeds))}\n"
+        f"Preset {preset}: {stand_ins(preset).says}{chosen}\nSeeds: {', '.join(map(str, seeds))}\n"
         f"Training version {TRAINING}, measuring version {MEASURING}; "
         f"Python {sys.version_info.major}.{sys.version_info.minor}, {packages}"
     )

@@ -11,14 +11,14 @@ import pandas as pd
 
 from . import paths
 from . import report_spec as spec
-from .claims import claims as judged
-from .claims_spec import all_claims
+from .claims import all_claims
 from .files import read_json, write_text
 from .items import ITEMS, TITLES
-from .judging import NOT_RUN, RULE
 from .rows import records, rows_frame
 from .status import MISSING, PRESETS, record_file, status
 from .tables_text import escape, markdown
+from .verdicts import NOT_RUN, RULE
+from .verdicts import claims as judged
 
 VERDICTS = ("holds", "does not hold", "too close to call", NOT_RUN)
 

@@ -10,13 +10,14 @@ from __future__ import annotations
 from functools import partial
 
 from . import paths
-from .claims import Verdicts, claims
 from .committed import rows_file, runs_file, saved_runs
-from .comparison import Table, comparison
 from .errors import DataError
-from .rows import Row, code_variant, paper_values, read_rows, rows_frame, write_rows
+from .grids import Grid
+from .paper import paper_values
+from .rows import Row, code_variant, read_rows, rows_frame, write_rows
 from .runrows import precision_of
-from .tables_spec import TABLES
+from .tables import Table, comparison, has_table
+from .verdicts import Verdicts, claims
 
 table1 = partial(comparison, "table1")
 table2 = partial(comparison, "table2")
@@ -27,8 +28,8 @@ splits = partial(comparison, "splits")
 forgetting = partial(comparison, "forgetting")
 
 __all__ = [
-    "Row", "Table", "Verdicts", "claims", "code_variant", "comparison", "forgetting", "paper_values", "read_rows",
-    "render", "rows_frame", "splits", "table1", "table2", "table3", "table4", "table5", "write_rows",
+    "Grid", "Row", "Table", "Verdicts", "claims", "code_variant", "comparison", "forgetting", "paper_values",
+    "read_rows", "render", "rows_frame", "splits", "table1", "table2", "table3", "table4", "table5", "write_rows",
 ]  # fmt: skip
 
 
@@ -43,4 +44,4 @@ def render(item: str, preset: str) -> tuple[Table | None, Verdicts]:
             raise DataError(f"{paths.shown(file)}: is missing. `make {item} PRESET={preset}` makes it.")
     rows = read_rows(rows_file(item, preset))
     precision = precision_of({run: known["precision"] for run, known in saved_runs(item, preset).items()})
-    return comparison(item, rows) if item in TABLES else None, claims(item, rows, per_query=precision)
+    return comparison(item, rows) if has_table(item) else None, claims(item, rows, per_query=precision)

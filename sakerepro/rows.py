@@ -1,4 +1,4 @@
-"""Result rows: one row is one number that one run measured. Also the paper's own numbers, and means over seeds."""
+"""Result rows: one row is one number that one run measured."""
 
 from __future__ import annotations
 
@@ -12,19 +12,16 @@ import numpy as np
 import pandas as pd
 
 from . import files, paths
-from .errors import ConfigError, DataError, near_misses
-
-OURS = ("pretrained", "L_B", "L_B + L_T", "SAKE")  # the methods that this package trains; others are other systems
-LAMBDAS = ("lambda_sake", "lambda1", "lambda2")
+from .errors import ConfigError, DataError
 
 
 @dataclass(frozen=True)
 class Row:
-    """One measured number. Fields left empty do not apply: a pretrained network has no lambdas."""
+    """One measured number."""
 
     dataset: str  # "tuberlin", "sketchy", "mini" or a folder's name
     split: str  # "zeroshot", "zeroshot1", "zeroshot2", "random1" ...
-    method: str  # one of OURS, or the name of another system as in Table 1
+    method: str  # "pretrained", "L_B", "L_B + L_T", "SAKE", or another system's name
     metric: str  # "mAP@all", "mAP@200", "P@100", "P@25", "top-1" ...
     value: float  # a fraction, not a percentage
     preset: str  # "mini", "small" or "paper"
@@ -32,9 +29,7 @@ class Row:
     task: str = "ZS-SBIR"  # or "ZS-PBIR" (photos search photos), "probe" (forgetting), "clusters" (Figure 4)
     classes: str = "all"  # "IN" and "non-IN" (Table 5), "low", "medium" and "high" (Figure 5)
     backbone: str = ""  # as in backbones.py
-    lambda_sake: float = math.nan
-    lambda1: float = math.nan
-    lambda2: float = math.nan
+    settings: str = ""  # what else differs from the preset, such as "lambda_sake=0.3, batch_photo=9"
     variant: str = ""  # a deviation by name, such as "512-d to bits"; tables show only rows without one
     convention: str = "standard"  # of the metric, see metrics.py
     seed: int = 0
@@ -51,9 +46,7 @@ class Queries(NamedTuple):
 
 
 COLUMNS = tuple(field.name for field in fields(Row))
-NUMBERS = ("value", *LAMBDAS)
 WHOLE = ("seed", "training", "measuring")
-UNIT = ("dataset", "split", "seed")  # what is measured once; several units in one cell are its spread
 
 
 def code_variant(representation: str, dim: int) -> str:
@@ -69,27 +62,18 @@ def code_variant(representation: str, dim: int) -> str:
 
 
 def rows_frame(rows: Iterable[Row]) -> pd.DataFrame:
-    """Rows as a data frame with the columns ``COLUMNS``, each number once, each setting under one name.
-
-    ``SAKE`` with ``lambda_sake = 0`` is ``L_B``, and with ``lambda1 = 1, lambda2 = 0`` it is ``L_B + L_T`` (section
-    3.4), so that tables find the runs they share.
+    """Rows as a data frame with the columns ``COLUMNS``, each number once.
 
     Args:
         rows: in any number and order; of equal ones the first is kept.
     """
-    return _canonical(pd.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS)))
+    frame = pd.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS))
+    return _typed(frame).drop_duplicates(ignore_index=True)
 
 
-def _canonical(frame: pd.DataFrame) -> pd.DataFrame:
-    frame = frame.astype(dict.fromkeys(NUMBERS, float)).astype(dict.fromkeys(WHOLE, int))
-    trained = frame["method"].isin(OURS[1:])
-    frame.loc[trained & (frame["lambda_sake"] == 0), "method"] = "L_B"
-    teacher = (frame["method"] == "SAKE") & (frame["lambda1"] == 1) & (frame["lambda2"] == 0)
-    frame.loc[teacher, "method"] = "L_B + L_T"
-    frame.loc[frame["method"] == "L_B + L_T", ["lambda1", "lambda2"]] = [1.0, 0.0]
-    frame.loc[frame["method"] == "L_B", list(LAMBDAS)] = [0.0, math.nan, math.nan]
-    frame.loc[frame["method"] == "pretrained", list(LAMBDAS)] = math.nan
-    return frame.drop_duplicates(ignore_index=True)
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    types = {name: str for name in COLUMNS} | {"value": float} | dict.fromkeys(WHOLE, int)
+    return frame.astype(types).astype({k: object for k, t in types.items() if t is str})
 
 
 def write_rows(path: Path, rows: Iterable[Row] | pd.DataFrame) -> None:
@@ -121,8 +105,7 @@ def read_rows(path: Path) -> pd.DataFrame:
     """
     try:
         frame = pd.read_csv(path, dtype=str, keep_default_na=False)[list(COLUMNS)]
-        frame[list(NUMBERS)] = frame[list(NUMBERS)].replace("", "nan")
-        frame = _canonical(frame)
+        frame = _typed(frame.assign(value=frame["value"].replace("", "nan"))).drop_duplicates(ignore_index=True)
     except (OSError, ValueError, KeyError) as error:
         raise DataError(
             f"{paths.shown(path)}: these are not result rows ({error}). The columns have to be {', '.join(COLUMNS)}; "
@@ -152,21 +135,3 @@ def one_preset(frame: pd.DataFrame) -> str:
             "share a table. Select one: frame[frame['preset'] == 'mini']."
         )
     return presets[0] if presets else ""
-
-
-def paper_values(item: str | None = None) -> pd.DataFrame:
-    """The numbers of the paper (``sakerepro/tables/paper.csv``), of one item if named; a lost number is NaN.
-
-    Args:
-        item: ``"table1"`` ... ``"table5"``, ``"splits"``, ``"forgetting"`` or ``"text"``; ``None`` for all.
-
-    Raises:
-        ConfigError: for an unknown item.
-    """
-    frame = pd.read_csv(paths.package_data("paper.csv"), dtype=str, keep_default_na=False)
-    frame[list(NUMBERS)] = frame[list(NUMBERS)].replace("", "nan").astype(float)
-    if item is None:
-        return frame
-    if item not in set(frame["item"]):
-        raise ConfigError(f"The paper has no item {item!r}. {near_misses(item, tuple(frame['item'].unique()))}")
-    return frame[frame["item"] == item].reset_index(drop=True)

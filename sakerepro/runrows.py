@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import json
-import math
 from collections.abc import Iterable
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -12,22 +12,27 @@ import numpy as np
 import pandas as pd
 
 from .committed import CommittedRun, rows_file, runs_file
-from .experiment import Experiment
+from .experiment import PRESETS, Experiment, split_name
 from .files import write_text
-from .methods import label, setting
-from .rows import LAMBDAS, Queries, Row, code_variant, one_preset, rows_frame, write_rows
+from .methods import ALIASES, flat, label, preset
+from .rows import Queries, Row, code_variant, one_preset, rows_frame, write_rows
 from .runs import Run
 
-
-def split_name(e: Experiment) -> str:
-    """The split of an experiment as rows name it: its own, ``random0``, ``outside0`` or ``zeroshot1-pseudo0``."""
-    if e.random_unseen:
-        return f"{'outside' if e.outside_original else 'random'}{e.class_seed}"
-    return f"{e.split}-pseudo{e.class_seed}" if e.pseudo_unseen else e.split
+_SHOWN = {  # fields that a row has a column for, or that its split names
+    "preset", "method", "method_version", "dataset", "split", "backbone", "dim", "bits", "seed", "random_unseen",
+    "pseudo_unseen", "class_seed", "min_photos", "outside_original", "teacher_data",
+}  # fmt: skip
 
 
-def _lambdas(e: Experiment) -> dict[str, float]:
-    return {name: setting(e, name) if e.method == "SAKE" and e.epochs else math.nan for name in LAMBDAS}
+@lru_cache(maxsize=256)  # a run has a hundred rows
+def settings_text(e: Experiment) -> str:
+    """What of an experiment differs from its preset and stands in no column, such as ``"lambda_sake=0.3"``."""
+    name = e.preset if e.preset in PRESETS else Experiment.preset
+    kind, precision = label(e), PRESETS[name].get("precision", Experiment.precision)
+    method = kind if kind in ALIASES else e.method
+    usual = flat(preset(name, method=method, dataset=e.dataset, backbone=e.backbone, precision=precision))
+    differ = {k: v for k, v in flat(e).items() if k not in _SHOWN and usual[k] != v}
+    return ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in differ.items())
 
 
 def run_row(run: Run, metric: str, value: float, **fields: Any) -> Row:
@@ -35,7 +40,7 @@ def run_row(run: Run, metric: str, value: float, **fields: Any) -> Row:
     e = run.experiment
     of_run: dict[str, Any] = dict(
         dataset=Path(e.dataset).name, split=split_name(e), method=label(e), preset=e.preset,
-        representation=f"{e.dim}-d", backbone=e.backbone, **_lambdas(e), seed=e.seed, run=run.id,
+        representation=f"{e.dim}-d", backbone=e.backbone, settings=settings_text(e), seed=e.seed, run=run.id,
         **run.provenance()["versions"],
     )  # fmt: skip
     return Row(metric=metric, value=float(value), **{**of_run, **fields})
@@ -106,11 +111,11 @@ def save_rows(item: str, runs: Iterable[Run], rows: pd.DataFrame) -> list[Path]:
     Raises:
         ConfigError: if rows of several presets are mixed. RunError: if the folder cannot be written.
     """
-    preset = one_preset(rows)
-    write_rows(rows_file(item, preset), rows)
+    where = one_preset(rows)
+    write_rows(rows_file(item, where), rows)
     lines = [f"{json.dumps(r.id)}: {json.dumps(_line(r))}" for r in runs]
-    write_text(runs_file(item, preset), "{\n" + ",\n".join(lines) + "\n}\n")
-    return [rows_file(item, preset), runs_file(item, preset)]
+    write_text(runs_file(item, where), "{\n" + ",\n".join(lines) + "\n}\n")
+    return [rows_file(item, where), runs_file(item, where)]
 
 
 def _line(run: Run) -> dict[str, Any]:

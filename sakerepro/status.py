@@ -17,12 +17,15 @@ from . import paths
 from .committed import CommittedRun
 from .errors import SakeError
 from .experiment import PRECISION
+from .experiment import PRESETS as SIZES
 from .files import read_json, short_hash, write_json
 from .items import ITEMS, experiments
+from .notebook import source
+from .paper import file_name
 from .provenance import memory_gib, provenance, versions
 from .runs import Run
 
-PRESETS = ("mini", "small", "paper")
+PRESETS = tuple(SIZES)
 DONE, STALE, MISSING = "done", "stale", "missing"
 
 
@@ -50,12 +53,13 @@ class Status:
 
 def record_file(item: str, preset: str) -> Path:
     """``results/<preset>/<item>.json``."""
-    return paths.results(preset) / f"{item}.json"
+    return paths.results(preset) / f"{file_name(item)}.json"
 
 
 def number_files(item: str, preset: str) -> dict[str, bytes]:
     """The files of an item's rows, table and claims, to tell whether making it again changed a number."""
-    found = [*paths.results(preset).glob(f"{item}*.csv"), *paths.results(preset).glob(f"{item}-runs.json")]
+    name = file_name(item)
+    found = [*paths.results(preset).glob(f"{name}*.csv"), *paths.results(preset).glob(f"{name}-runs.json")]
     return {file.name: file.read_bytes() for file in sorted(found)}
 
 
@@ -85,7 +89,7 @@ def write_record(
 def status(item: str, preset: str) -> Status:
     """Whether an item is done, and if it is stale why."""
     file = record_file(item, preset)
-    wanted = [file, file.with_suffix(".ipynb"), file.with_name(f"{item}-claims.csv")]
+    wanted = [file, file.with_suffix(".ipynb"), file.with_name(f"{file_name(item)}-claims.csv")]
     if not all(f.is_file() for f in wanted):
         return Status(item, preset, MISSING, "", "", False, 0.0)
     record = read_json(file)
@@ -97,8 +101,14 @@ def status(item: str, preset: str) -> Status:
 
 
 def all_status(presets: Iterable[str] = PRESETS) -> list[Status]:
-    """Every item in every preset, in the order of the paper's tables."""
-    return [status(item, preset) for preset in presets for item in ITEMS]
+    """Every item in every preset, in the order of the paper's tables; then grids of one's own that were made."""
+    return [status(item, preset) for preset in presets for item in (*ITEMS, *own_items(preset))]
+
+
+def own_items(preset: str) -> list[str]:
+    """The grids of one's own, as ``module:NAME``, that have left a record."""
+    records = (read_json(file) for file in sorted(paths.results(preset).glob("*.json")) if "-" not in file.stem)
+    return [name for r in records if isinstance(r, dict) and ":" in (name := str(r.get("item", "")))]
 
 
 def _changes(record: Mapping[str, Any]) -> list[str]:
@@ -116,7 +126,7 @@ def _changes(record: Mapping[str, Any]) -> list[str]:
 
 def _notebook_digest(item: str) -> str:
     """12 digits over the notebook's code cells."""
-    file = paths.notebooks() / f"{item}.ipynb"
+    file = source(item)
     cells = read_json(file)["cells"] if file.is_file() else []
     return short_hash(["".join(c["source"]) for c in cells if c["cell_type"] == "code"])
 

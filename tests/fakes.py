@@ -10,7 +10,10 @@ import pandas as pd
 
 from sakerepro.data.dataset import PHOTO, SKETCH, Dataset, ImageSet
 from sakerepro.experiment import Experiment
+from sakerepro.grids import MEASURING, WORDS, experiment_of
 from sakerepro.provenance import versions
+from sakerepro.rows import Row
+from sakerepro.runrows import run_row
 
 
 @dataclass
@@ -61,3 +64,18 @@ def task(unseen: tuple[str, ...], query_labels: np.ndarray, gallery_labels: np.n
         "mini", "zeroshot", ("dog",), unseen, images(one, SKETCH), images(one[:0], SKETCH), images(one, PHOTO),
         images(query_labels, SKETCH), images(gallery_labels, PHOTO), "0" * 64,
     )  # fmt: skip
+
+
+def number(value: float, preset: str = "paper", seed: int = 0, convention: str = "standard", **where: Any) -> Row:
+    """A row as the run of a cell would leave it; ``where`` are axes of a grid, in the paper's words."""
+    point = {**WORDS, **MEASURING, **where}
+    e = experiment_of(point, preset, seed)
+    assert e is not None
+    features = f"{e.dim}-d" if point["representation"] is None else point["representation"]
+    looked = {k: point[k] for k in ("task", "classes", "variant")}
+    return run_row(FakeRun(e), point["metric"], value, representation=features, convention=convention, **looked)  # type: ignore[arg-type]
+
+
+def numbers(*values: float, **where: Any) -> list[Row]:
+    """One such row for each seed."""
+    return [number(value, seed=seed, **where) for seed, value in enumerate(values)]

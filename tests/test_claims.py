@@ -1,5 +1,6 @@
 """Claims and verdicts on made-up rows whose verdict is known."""
 
+import itertools
 import math
 from dataclasses import replace
 from html import unescape
@@ -7,26 +8,24 @@ from html import unescape
 import numpy as np
 import pandas as pd
 import pytest
+from fakes import number, numbers
 from scipy.stats import ttest_1samp
 
-from sakerepro import results
-from sakerepro.claims_spec import all_claims
+from sakerepro import methods, results
+from sakerepro.claims import all_claims
 from sakerepro.errors import ConfigError
-from sakerepro.judging import CLOSE, FAILS, HOLDS, NOT_RUN, RULE, bootstrap
-from sakerepro.results import Row, rows_frame
+from sakerepro.results import rows_frame
 from sakerepro.rows import Queries
-from sakerepro.tables_spec import TABLES
+from sakerepro.tables import paper_tables
+from sakerepro.verdicts import CLOSE, FAILS, HOLDS, NOT_RUN, RULE, bootstrap
 
-SAKE = Row("tuberlin", "zeroshot", "SAKE", "mAP@all", 0.4, "paper", "64-d", backbone="cse_resnet50",
-           lambda_sake=1.0, lambda1=1.0, lambda2=0.3, run="sake")  # fmt: skip
-TEACHER = replace(SAKE, lambda2=0.0, run="teacher")
-LB = replace(SAKE, lambda_sake=0.0, run="lb")
-PRETRAINED = replace(SAKE, method="pretrained", lambda_sake=math.nan, lambda1=math.nan, lambda2=math.nan, run="none")
+SAKE, TEACHER, LB, PRETRAINED = {}, {"lambda2": 0.0}, {"method": "L_B"}, {"method": "pretrained"}
+SMALL = {"preset": "small", "data": "sketchy/zeroshot1"}
 BOOST = "table3.semantics-boost"  # SAKE at lambda2 = 0.3 above lambda2 = 0
 
 
-def seeds(row, *values):
-    return [replace(row, seed=i, value=v, run=f"{row.run}-{i}") for i, v in enumerate(values)]
+def seeds(where, *values):
+    return numbers(*values, **where)
 
 
 def verdict(id_, *rows, **options):
@@ -69,10 +68,10 @@ def test_interval_by_hand():
 
 def test_not_run():
     assert verdict(BOOST).verdict == NOT_RUN
-    one = verdict(BOOST, SAKE)
+    one = verdict(BOOST, number(0.4))
     assert one.verdict == NOT_RUN
     assert one.reason == "not run: CSE-ResNet-50 L_B + L_T 64-d ZS-SBIR"
-    apart = verdict(BOOST, SAKE, replace(TEACHER, seed=1))
+    apart = verdict(BOOST, number(0.4), number(0.4, seed=1, **TEACHER))
     assert (apart.verdict, apart.reason) == (NOT_RUN, "no split and seed in common")
 
 
@@ -87,7 +86,8 @@ def test_seeds_are_paired():
 
 def test_a_pretrained_network_stands_beside_every_seed():
     id_ = "table4.lb-forgets-photos.cse_resnet50"
-    rows = [replace(PRETRAINED, task="ZS-PBIR", value=0.6), *seeds(replace(LB, task="ZS-PBIR"), 0.5, 0.51, 0.52)]
+    photos = {"task": "ZS-PBIR", "backbone": "cse_resnet50"}
+    rows = [number(0.6, **PRETRAINED, **photos), *seeds(LB | photos, 0.5, 0.51, 0.52)]
     assert (verdict(id_, *rows).verdict, verdict(id_, *rows).decides.n) == (HOLDS, 3)
     rows[0] = replace(rows[0], value=0.4)
     assert verdict(id_, *rows).verdict == FAILS
@@ -99,8 +99,8 @@ def test_one_seed_with_queries_uses_their_bootstrap():
     steady, noisy = teacher + 0.004, teacher + rng.normal(0.006, 0.3, 400)
     key = ("ZS-SBIR", "64-d")
     for ap, wanted in ((steady, HOLDS), (teacher - 0.004, FAILS), (noisy, CLOSE)):
-        aps = {("teacher", *key): Queries(teacher, np.arange(400)), ("sake", *key): Queries(ap, np.arange(400))}
-        rows = [replace(TEACHER, value=teacher.mean()), replace(SAKE, value=ap.mean())]
+        rows = [number(teacher.mean(), **TEACHER), number(ap.mean())]
+        aps = {(row.run, *key): Queries(x, np.arange(400)) for row, x in zip(rows, (teacher, ap), strict=True)}
         found = verdict(BOOST, *rows, per_query=aps)
         assert found.verdict == wanted
         assert "bootstrap" in found.reason and "one seed" in found.reason
@@ -143,12 +143,11 @@ def test_queries_of_a_class_are_drawn_together():
     assert (low, high) == pytest.approx((values.mean() - half, values.mean() + half), abs=0.2 * half)
 
 
-
-def grid(**values):
+def grid(seed=0, **values):
     """Rows of Table 3 from ``l1_l2=value``, such as ``a1_b03=0.4``."""
     names = {"b0": 0.0, "b01": 0.1, "b03": 0.3, "b1": 1.0, "b3": 3.0}
-    cells = ((name, *name.split("_")) for name in values)
-    return [replace(SAKE, lambda1=float(a[1:]), lambda2=names[b], value=values[n], run=n) for n, a, b in cells]
+    cells = ((value, *name.split("_")) for name, value in values.items())
+    return [number(v, seed=seed, lambda1=float(a[1:]), lambda2=names[b]) for v, a, b in cells]
 
 
 def test_one_failing_difference_fails_the_claim():
@@ -172,7 +171,7 @@ def test_a_bound_by_hand():
     base = {"a0_b0": 0.36, "a0_b01": 0.36, "a0_b03": 0.363, "a0_b1": 0.36, "a0_b3": 0.358}
 
     def two_seeds(**changes):  # equal ones: the interval is the last digit that the paper prints, 0.0005 either way
-        rows = [replace(r, seed=s, run=f"{r.run} {s}") for r in grid(**(base | changes)) for s in (0, 1)]
+        rows = [r for s in (0, 1) for r in grid(s, **(base | changes))]
         return verdict("table3.semantics-alone", *rows)
 
     assert two_seeds().verdict == HOLDS and two_seeds(a0_b1=0.3694).verdict == HOLDS
@@ -187,38 +186,39 @@ def test_difference_of_differences_by_hand():
     photo = {"task": "ZS-PBIR"}
     inside, outside = {**photo, "classes": "IN"}, {**photo, "classes": "non-IN"}
     values = [(0.0, inside, 0.5), (1.0, inside, 0.6), (3.0, inside, 0.7), (0.0, outside, 0.5), (1.0, outside, 0.58)]
-    rows = [replace(SAKE, lambda_sake=v, **where, value=x, run=f"{v}{where}") for v, where, x in values]
+    rows = [number(x, lambda_sake=v, **where) for v, where, x in values]
     for last, wanted in ((0.59, HOLDS), (0.75, FAILS)):
-        end = replace(SAKE, lambda_sake=3.0, **outside, value=last, run="end")
-        found = verdict("table5.non-in-saturates", *rows, end)
+        found = verdict("table5.non-in-saturates", *rows, number(last, lambda_sake=3.0, **outside))
         assert found.verdict == wanted
         first = found.judged[1]  # (0.7 - 0.6) - (last - 0.58)
         assert first.mean == pytest.approx(0.1 - (last - 0.58))
 
 
-def test_other_systems_stand_with_the_papers_numbers_only_beside_the_papers_data():
+def test_other_systems_stand_with_the_papers_numbers_only_beside_the_papers_data(monkeypatch):
+    def ours(value, **more):
+        return [number(value, representation=f"{b}-bit", **more) for b in (32, 64, 128)]
+
     id_ = "table2.beats-hashing.tuberlin"
-    ours = [replace(SAKE, representation=f"{b}-bit", value=0.3, run=str(b)) for b in (32, 64, 128)]
-    assert verdict(id_, *ours).verdict == HOLDS
-    assert verdict(id_, *(replace(r, value=0.233) for r in ours)).verdict == CLOSE  # ZSIH 128-bit: 0.234
-    small = [replace(r, preset="small", dataset="sketchy-125x25", split="zeroshot1") for r in ours]
-    assert verdict("table2.beats-hashing.sketchy", *small).verdict == NOT_RUN
-    baseline = replace(small[1], method="ZSH", backbone="", value=0.1, run="zsh")
-    assert verdict("table2.beats-hashing.sketchy", *small, baseline).verdict == HOLDS
+    assert verdict(id_, *ours(0.3)).verdict == HOLDS
+    assert verdict(id_, *ours(0.233)).verdict == CLOSE  # ZSIH 128-bit: 0.234
+    id_ = "table2.beats-hashing.sketchy"
+    assert verdict(id_, *ours(0.3, **SMALL)).verdict == NOT_RUN
+    monkeypatch.setitem(methods.METHODS, "ZSH", "sake:SAKE")  # registered, as another class would be
+    baseline = number(0.1, **SMALL, method="ZSH", representation="64-bit")
+    assert verdict(id_, *ours(0.3, **SMALL), baseline).verdict == HOLDS
 
 
 def test_the_printed_figures_are_judged_on_the_papers_data_only():
-    official = replace(SAKE, convention="sake")
+    official = {"convention": "sake"}
     rows = seeds(official, 0.43, 0.435, 0.44)  # Table 3 prints 0.434
     assert verdict("table3.numbers", *rows).verdict == HOLDS
     assert verdict("table3.numbers", *seeds(official, 0.38, 0.385)).verdict == FAILS
     both = [*seeds(SAKE, 0.38, 0.385, 0.385), *rows]  # the plain mAP of the same rankings
     assert verdict("table3.numbers", *both).verdict == HOLDS
-    probe = [replace(SAKE, method=m, task="probe", metric="top-1", representation="", backbone="alexnet", value=v,
-                     lambda_sake=x, run=m) for m, v, x in (("SAKE", 0.4, 1.0), ("L_B", 0.1, 0.0))]  # fmt: skip
-    assert verdict("forgetting.numbers", *probe).verdict != NOT_RUN  # a top-1 has no convention
-    small = [replace(r, preset="small", dataset="sketchy-125x25", split="zeroshot1") for r in rows]
-    found = verdict("table3.numbers", *small)
+    probe = {"task": "probe", "metric": "top-1", "representation": "", "backbone": "alexnet"}
+    rows = [number(v, **probe, method=m) for m, v in (("SAKE", 0.4), ("L_B", 0.1))]
+    assert verdict("forgetting.numbers", *rows).verdict != NOT_RUN  # a top-1 has no convention
+    found = verdict("table3.numbers", *seeds({"preset": "small"} | official, 0.43, 0.435, 0.44))
     assert (found.verdict, found.reason) == (NOT_RUN, "the paper's figures are of other data")
 
 
@@ -228,49 +228,48 @@ def test_the_printed_figures_are_judged_on_the_papers_data_only():
     (-0.04, 0.01, FAILS),  # no gain from sketch to photo that could come from anywhere
 ])
 def test_a_share_of_the_gain_needs_a_gain(sketches, photos, wanted):
-    net = {"backbone": "resnet50", "lambda_sake": 1.0}
-    rows = [replace(SAKE, **net, value=0.4 + sketches), replace(LB, backbone="resnet50", value=0.4),
-            replace(SAKE, **net, task="ZS-PBIR", value=0.6 + photos),
-            replace(LB, backbone="resnet50", task="ZS-PBIR", value=0.6)]  # fmt: skip
+    net, photo = {"backbone": "resnet50"}, {"backbone": "resnet50", "task": "ZS-PBIR"}
+    rows = [number(0.4 + sketches, **net), number(0.4, **LB, **net)]
+    rows += [number(0.6 + photos, **photo), number(0.6, **LB, **photo)]
     assert verdict("table4.photo-share", *rows).verdict == wanted
 
 
 def test_queries_of_two_tasks_count_with_their_weights():
-    rows = [replace(r, task=t, backbone="resnet50") for r in (SAKE, LB) for t in ("ZS-SBIR", "ZS-PBIR")]
-    number = {"ZS-SBIR": 9, "ZS-PBIR": 6}
-    of = {(r.run, r.task, "64-d"): Queries(np.full(n := number[r.task], 0.4), np.arange(n) % 3) for r in rows}
-    of["sake", "ZS-PBIR", "64-d"].ap[:] += 0.1
-    of["sake", "ZS-SBIR", "64-d"].ap[:] += 0.04
-    rows = [replace(r, value=of[r.run, r.task, "64-d"].ap.mean()) for r in rows]
+    count = {"ZS-SBIR": 9, "ZS-PBIR": 6}
+    more = {"ZS-SBIR": 0.04, "ZS-PBIR": 0.1}  # of SAKE
+    rows, of = [], {}
+    for method, task in itertools.product(("SAKE", "L_B"), more):
+        ap = np.full(count[task], 0.4 + (more[task] if method == "SAKE" else 0.0))
+        rows.append(number(ap.mean(), method=method, task=task, backbone="resnet50"))
+        of[rows[-1].run, task, "64-d"] = Queries(ap, np.arange(len(ap)) % 3)
     share = verdict("table4.photo-share", *rows, per_query=of).judged[1]
     assert (share.low, share.high) == pytest.approx((0.0795, 0.0805)) and "over classes" in share.how
 
 
 def test_both_sides_are_named_with_what_they_are_held_against():
-    cells = [replace(SAKE, task="training", metric="time relative to L_B", value=1.2, run="a")]
-    assert verdict("cost.training-time", *cells).decides.sides == "1.5 against 1.200"
-    found = verdict("figure3.mostly-right", replace(SAKE, metric="P@10", value=0.4))
+    time = number(1.2, task="training", metric="time relative to L_B")
+    assert verdict("cost.training-time", time).decides.sides == "1.5 against 1.200"
+    found = verdict("figure3.mostly-right", number(0.4, metric="P@10"))
     assert found.decides.sides == "0.400 against 0.5"
-    rows = [replace(SAKE, representation="64-bit", dataset="tuberlin", split="zeroshot", preset="paper", value=0.4)]
-    assert verdict("table1.relative-gain", *rows).decides.sides == "0.400 against 1.2085 x 0.297"
+    found = verdict("table1.relative-gain", number(0.4, representation="64-bit"))
+    assert found.decides.sides == "0.400 against 1.2085 x 0.297"
 
 
 def test_figure5_pairs_the_held_out_sets():
     levels = (("low", 0.1), ("medium", 0.2), ("high", 0.3))
-    rows = [
-        replace(SAKE, task="groups", metric="confidence", classes=c, split=f"apart{i}", value=v + i / 10, run=f"{c}{i}")
-        for i in range(3) for c, v in levels
-    ]  # fmt: skip
-    found = verdict("figure5.confidence", *rows)
+    def rows(seed):
+        where = {"task": "groups", "metric": "confidence", "seed": seed}
+        cells = itertools.product(range(3), levels)
+        return [number(v + i / 10, **where, classes=c, data=f"tuberlin/outside{i}") for i, (c, v) in cells]
+
+    found = verdict("figure5.confidence", *rows(0))
     assert (found.verdict, found.decides.n) == (HOLDS, 3)
-    more = [replace(r, seed=s, run=f"{r.run} {s}") for r in rows for s in (0, 1, 2)]  # the same classes three times
-    again = verdict("figure5.confidence", *more).decides
+    again = verdict("figure5.confidence", *rows(0), *rows(1), *rows(2)).decides  # the same classes three times
     assert (again.n, again.low) == (3, pytest.approx(found.decides.low))
 
 
 def test_small_runs_answer_in_the_place_of_the_papers():
-    at = {"preset": "small", "dataset": "sketchy-125x25", "split": "zeroshot1", "backbone": "cse_mobilenetv2_100"}
-    rows = [replace(SAKE, **at, lambda_sake=0.3, value=0.4), replace(LB, **at, value=0.3)]
+    rows = [number(0.4, **SMALL), number(0.3, **SMALL, **LB)]
     assert verdict("table4.sake-beats-lb.sbir", *rows).verdict == HOLDS
     assert verdict("table1.sake-beats-lb.sketchy.64-d", *rows).verdict == HOLDS
     assert verdict("table1.sake-beats-lb.tuberlin.64-d", *rows).verdict == NOT_RUN
@@ -301,7 +300,7 @@ def test_every_item_has_claims_and_every_claim_can_be_shown():
     for id_, claim in all_claims().items():
         assert id_ == claim.id and claim.contrasts and claim.says
         by_item.setdefault(claim.item, []).append(claim)
-    assert set(by_item) == {*TABLES, "figure3", "figure4", "figure5", "cost", "length"}
+    assert set(by_item) == {*paper_tables(), "figure3", "figure4", "figure5", "cost", "length"}
     for item, wanted in by_item.items():
         found = results.claims(item, rows_frame([]))
         assert found.lines == [f"{c.id}: not run" for c in wanted]
@@ -309,8 +308,7 @@ def test_every_item_has_claims_and_every_claim_can_be_shown():
 
 
 def test_every_rendering_has_label_rule_and_verdict():
-    small = replace(SAKE, preset="small", dataset="sketchy-125x25", split="zeroshot1", lambda_sake=0.3)
-    found = results.claims("table4", rows_frame([small, replace(small, lambda_sake=0.0, value=0.3, run="lb")]))
+    found = results.claims("table4", rows_frame([number(0.4, **SMALL), number(0.3, **SMALL, **LB)]))
     html = unescape(found._repr_html_())
     for text in (str(found), found.to_markdown(), html):
         assert "not comparable with the paper's absolute figures" in text
@@ -331,12 +329,12 @@ def test_saved_claims_read_back(tmp_path):
 
 @pytest.mark.parametrize("ratio, wanted", [(1.3, HOLDS), (1.6, FAILS), (1.502, CLOSE)])
 def test_a_constant_by_hand(ratio, wanted):
-    row = replace(SAKE, task="training", metric="time relative to L_B", value=ratio)
+    row = number(ratio, task="training", metric="time relative to L_B")
     assert verdict("cost.training-time", row).verdict == wanted
 
 
 def test_presets_are_not_mixed_and_unknown_items_are_named():
     with pytest.raises(ConfigError, match="mixed"):
-        results.claims("table4", rows_frame([SAKE, replace(LB, preset="mini")]))
+        results.claims("table4", rows_frame([number(0.4), number(0.4, "mini")]))
     with pytest.raises(ConfigError, match="'figure6'.*'figure5'"):
         results.claims("figure6", rows_frame([]))

@@ -18,7 +18,7 @@ from sakerepro.__main__ import main
 from sakerepro.committed import CommittedRun
 from sakerepro.experiment import Experiment
 from sakerepro.files import read_json, write_json
-from sakerepro.methods import change, label
+from sakerepro.methods import change, label, preset
 from sakerepro.runrows import class_precision
 from sakerepro.runs import Run, find, run
 
@@ -102,15 +102,16 @@ def test_rows_that_do_not_speak_for_the_run_are_not_taken(
     assert committed.committed_runs("table4", wanted, set()) == {}
 
 
-def test_verdicts_follow_from_the_files_alone(pair: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
-    rows = sr.item_rows("table4", pair)
-    rows["preset"] = "small"
-    rows[["dataset", "split", "backbone"]] = ["sketchy-125x25", "zeroshot1", "cse_mobilenetv2_100"]
+def test_verdicts_follow_from_the_files_alone(pair: list[Run]) -> None:
+    rows = sr.item_rows("table4", pair).assign(preset="small", settings="")  # as if they were the runs of small
+    ids = {one.id: preset("small", method=label(one.experiment)).id for one in pair}
+    rows["run"] = rows["run"].map(ids)
     rows["representation"] = rows["representation"].replace("16-d", "64-d")
-    monkeypatch.setattr("sakerepro.runrows.one_preset", lambda frame: "small")
     sr.save_rows("table4", pair, rows)
-    precision = {(r, t, n.replace("16-d", "64-d")): q for (r, t, n), q in sr.query_precision(pair).items()}
+    precision = {(ids[r], t, n.replace("16-d", "64-d")): q for (r, t, n), q in sr.query_precision(pair).items()}
     text = committed.runs_file("table4", "small").read_text().replace("/16-d", "/64-d")
+    for old, new in ids.items():
+        text = text.replace(old, new)
     committed.runs_file("table4", "small").write_text(text)
     wanted = results.claims("table4", rows, per_query=precision)
     assert "bootstrap interval over classes" in str(wanted)
@@ -143,9 +144,9 @@ def test_tables_are_rendered_for_every_preset(
 ) -> None:  # fmt: skip
     made = as_item()
     rows = sr.item_rows("table4", made)
-    for preset in ("mini", "small"):
-        monkeypatch.setattr("sakerepro.runrows.one_preset", lambda frame, preset=preset: preset)
-        sr.save_rows("table4", made, rows.assign(preset=preset))
+    for name in ("mini", "small"):
+        monkeypatch.setattr("sakerepro.runrows.one_preset", lambda frame, name=name: name)
+        sr.save_rows("table4", made, rows.assign(preset=name))
     monkeypatch.setenv("SAKEREPRO_HOME", str(tmp_path))
     assert main(["tables"]) == 0
     out = capsys.readouterr().out

@@ -90,3 +90,20 @@ def test_it_is_measured_searched_compared_and_described(place: Path, run_id: str
     assert compared["settings"]["method"] == ["toy_triplet:ToyTriplet", "SAKE"] and compared["tests"]
     sakerepro_says(place, "card", run_id, "--to", str(place / "card.md"))
     assert "the method ToyTriplet" in (place / "card.md").read_text()
+
+
+def test_it_stands_in_a_table_and_in_status_through_a_grid(place: Path) -> None:
+    """The grid names the method and the tiny task; its notebook is the skeleton."""
+    settings = dict(
+        dataset=str(place / "data"), split="unseen.txt", weights=str(place / "se_resnet_mini.safetensors"),
+        backbone="cse_resnet_mini", size=32, dim=16, epochs=1, steps=2, batch_sketch=5, batch_photo=7, select="last",
+    )  # fmt: skip
+    grid = f'TOY = Grid("A method of my own", method=("L_B", "toy_triplet:ToyTriplet"), bits=((8,),), **{settings!r})'
+    (place / "toy_grids.py").write_text(f"from sakerepro.results import Grid\n\n{grid}\n")
+    item = ["toy_grids:TOY", "--preset", "paper", "--precision", "float32"]
+    said = sakerepro_says(place, "item", *item)
+    assert "ToyTriplet" in said and "A method of my own" in said
+    assert "ToyTriplet" in (place / "results" / "paper" / "toy.md").read_text()
+    found = json.loads(sakerepro_says(place, "status", "--preset", "paper", "--json"))
+    (own,) = (one for one in found if one["item"] == "toy_grids:TOY")
+    assert own["state"] == "done" and len(own["record"]["runs"]) == 2

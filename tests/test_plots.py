@@ -10,6 +10,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
+from fakes import numbers
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from scipy import stats
@@ -24,7 +25,7 @@ from sakerepro.plots_labels import looks_of, run_groups
 from sakerepro.plots_maps import class_look, joint_tsne
 from sakerepro.plots_rows import gain_groups
 from sakerepro.plots_style import fitted, text_width
-from sakerepro.results import Row, paper_values, rows_frame
+from sakerepro.results import paper_values, rows_frame
 from sakerepro.runs import Run
 
 SETS = ("train_sketch", "val_sketch", "train_photo", "query", "gallery")
@@ -458,14 +459,8 @@ def test_semantic_heatmap_pairs_each_seen_class_with_its_closest():
 
 # ------------------------------------------------------------------------------------------------- figures of rows
 
-OURS = Row("mini", "zeroshot", "SAKE", "mAP@all", 0.5, "mini", "64-d", backbone="cse_resnet_mini", lambda_sake=1.0,
-           lambda1=1.0, lambda2=0.3, run="r")  # fmt: skip
-
-
-def rows(*values, **changes):
-    from dataclasses import replace
-
-    return [replace(OURS, value=v, seed=s, run=f"{changes}-{s}", **changes) for s, v in enumerate(values)]
+def rows(*values, preset="mini", **where):
+    return numbers(*values, preset=preset, **where)
 
 
 def test_comparison_bars_show_means_spread_and_the_papers_numbers():
@@ -488,7 +483,7 @@ def test_comparison_bars_say_what_the_papers_numbers_were_measured_on():
     figure = plots.comparison_bars(rows_frame(rows(0.3, 0.5)))
     texts = {t.get_text() for t in figure.legends[0].get_texts()}
     assert texts == {"the paper's number", "ours, mean ± s.d. of 2 seeds"}
-    paper = rows_frame(rows(0.3, dataset="tuberlin", preset="paper", backbone="cse_resnet50"))
+    paper = rows_frame(rows(0.3, preset="paper"))
     assert plots.comparison_bars(paper).axes[0].get_title(loc="left") == "TU-Berlin Ext."  # one data set for both
     assert "cse_resnet50" in plots.comparison_bars(paper).get_suptitle()
     assert len(plots.comparison_bars(rows_frame([])).axes) == 2  # mAP@all stands for two data sets
@@ -501,7 +496,7 @@ def test_comparison_bars_say_what_the_papers_numbers_were_measured_on():
 def test_the_bars_of_the_splits_show_map_of_each_split_and_method():
     at = {"representation": "64-bit"}
     frame = rows_frame([r for i in range(3) for m, v in (("SAKE", 0.3 + i / 10), ("L_B", 0.2 + i / 10))
-                        for r in rows(v, split=f"random{i}", method=m, **at)])  # fmt: skip
+                        for r in rows(v, data=f"tuberlin/random{i}", method=m, **at)])  # fmt: skip
     axes = named(plots.comparison_bars(frame, item="splits"))
     for i, axis in enumerate(axes):
         assert axis.get_title(loc="left").startswith(f"ours: generated mini world, random{i}\n")

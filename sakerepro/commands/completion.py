@@ -39,7 +39,7 @@ def _names(prefix: str, action: argparse.Action, parser: argparse.ArgumentParser
 
     from .. import paths
     from ..experiment import PRESETS
-    from ..items_spec import ITEMS
+    from ..paper import GRIDS
 
     names: Iterable[str] = ()
     if action.metavar in ("RUN", "A", "B") or action.dest == "run":
@@ -47,5 +47,5 @@ def _names(prefix: str, action: argparse.Action, parser: argparse.ArgumentParser
     elif action.dest == "preset":
         names = PRESETS
     elif parser.prog == "sakerepro item" and action.dest == "name":
-        names = ITEMS
+        names = GRIDS
     return [name for name in names if name.startswith(prefix)] or FilesCompleter()(prefix)

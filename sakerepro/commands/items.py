@@ -14,7 +14,8 @@ from .common import literal, numbers, print_json, print_table, say_slow_precisio
 def add(commands: Any) -> None:
     """Register the commands of this module."""
     item = commands.add_parser("item", help="make a table or figure: train what is missing, show the result")
-    item.add_argument("name", help="table1 ... table5, splits, forgetting, figure3, figure4, figure5, cost, length")
+    item.add_argument("name", help="table1 ... table5, splits, forgetting, figure3, figure4, figure5, cost, length; "
+                      "or MODULE:NAME of a grid of your own")
     item.add_argument("--preset", default="mini", help="mini (generated, default), small (real subset) or paper")
     item.add_argument("--seeds", default="0", help="comma-separated, such as 0,1,2")
     item.add_argument("--precision", choices=("float32", "bfloat16"), help="in place of the preset's")
@@ -49,6 +50,7 @@ def _make(name: str, preset: str, seeds: list[int], more: dict[str, object]) -> 
     from ..committed import committed_runs
     from ..items import experiments, item_rows, item_runs, times
     from ..notebook import check_parameters, execute, notebook_path
+    from ..paper import file_name
     from ..results import render
     from ..status import DONE, number_files, status, write_record
     from ..warm import warm_up
@@ -69,7 +71,7 @@ def _make(name: str, preset: str, seeds: list[int], more: dict[str, object]) -> 
     table, verdicts = render(name, preset)
     print(*filter(None, [table, _without_not_run(str(verdicts))]), sep="\n\n")
     print("Where it is:")
-    for file in sorted(paths.results(preset).glob(f"{name}[.-]*")):
+    for file in sorted(paths.results(preset).glob(f"{file_name(name)}[.-]*")):
         print(f"  {paths.shown(file)}{'  (executed notebook)' if file == notebook else ''}")
     print(f"  {paths.shown(paths.runs())}  (the runs: settings, history, weights, embeddings, metrics, provenance)")
 
@@ -113,10 +115,11 @@ def _tables(arguments: argparse.Namespace) -> None:
     from ..items import ITEMS
     from ..report import write_report
     from ..results import render
-    from ..status import PRESETS
+    from ..status import PRESETS, own_items
 
     for preset in PRESETS:
-        there = [i for i in ITEMS if rows_file(i, preset).is_file() and runs_file(i, preset).is_file()]
+        items = (*ITEMS, *own_items(preset))
+        there = [i for i in items if rows_file(i, preset).is_file() and runs_file(i, preset).is_file()]
         for item in there:
             table, verdicts = render(item, preset)
             verdicts.save(paths.results(preset))
