@@ -25,6 +25,7 @@ from sakerepro.runs import Run, all_runs
 # Not run, only parsed by the real parser, and why. Everything else in the documents is run, or `make -n` reads it.
 PARSED_ONLY = {
     "sakerepro data fetch sketchy": "downloads gigabytes; test_fetch.py runs it against a local server",
+    "sakerepro item ablations:BATCH --preset mini --seeds 0,1,2": "18 runs; test_grids.py makes some",
     "sakerepro data fetch tuberlin --archive TUBerlin.zip": "needs the official archive; test_fetch.py makes one",
 }
 EXIT_CODES = {"sakerepro check sketchy": 3}  # the stand-in for Sketchy does not have the published counts

@@ -77,7 +77,9 @@ def preset(name: str, **changes: Any) -> Experiment:
         ConfigError: for an unknown preset, method or setting, or a value that a setting cannot have.
     """
     changes, own = _split(changes, changes.get("method", _FIELDS["method"]))
-    return checked(experiment.preset(name, **changes), own)
+    e = experiment.preset(name, **{**changes, "method": _FIELDS["method"]})  # of which a preset may have settings
+    usual = dict(e.settings) if changes["method"] == e.method else {}
+    return checked(e.but(method=changes["method"], settings={}), {**usual, **own})
 
 
 def change(e: Experiment, **changes: Any) -> Experiment:
