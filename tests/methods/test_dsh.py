@@ -125,7 +125,7 @@ def test_with_the_published_w_codes_collapse_and_with_ours_they_do_not(tiny_expe
     assert agreement[True] > 0.3 and agreement[False] < 0
 
 
-def test_the_first_outputs_are_centred_and_codes_belong_to_rows(tiny_experiment: Experiment, tiny_data: Dataset) -> None:
+def test_first_outputs_are_centred_and_codes_belong_to_rows(tiny_experiment: Experiment, tiny_data: Dataset) -> None:
     method = a_method(tiny_experiment).eval()
     found = training_features(method, tiny_data, tiny_experiment.size)
     method.before_epoch(0, lambda: found)

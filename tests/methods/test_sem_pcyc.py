@@ -110,7 +110,7 @@ def test_no_gradient_of_the_discriminators_reaches_the_generators(method: SEMPCY
 
 
 def test_a_step_moves_each_side_by_its_own_loss(method: SEMPCYC) -> None:
-    """The same step with the discriminators' rate at 0 moves the generators by the same bits, and the other way round."""
+    """With the discriminators' rate at 0 a step moves the generators by the same bits, and the other way round."""
 
     def weights_after(**rates: float) -> dict[str, Tensor]:
         fresh = a_method(method.e)
@@ -184,4 +184,5 @@ def test_each_domain_has_its_own_map(method: SEMPCYC) -> None:
 def test_a_generator_has_the_published_layers() -> None:
     layers = [type(layer).__name__ for layer in generator(512, 64)]
     assert layers == ["Linear", "BatchNorm1d", "LeakyReLU", "Dropout"] * 2 + ["Linear"]
-    assert [tuple(p.shape) for p in generator(512, 64).parameters() if p.ndim == 2] == [(288, 512), (288, 288), (64, 288)]
+    shapes = [tuple(p.shape) for p in generator(512, 64).parameters() if p.ndim == 2]
+    assert shapes == [(288, 512), (288, 288), (64, 288)]
