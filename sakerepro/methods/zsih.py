@@ -82,9 +82,9 @@ class ZSIH(Method):
 
     needs = frozenset({"class vectors"})
     settings = {
-        "log_q": Setting(0.1, "weight of log q [ours; public code: -0.02 of the decoder's]"),
+        "log_q": Setting(0.1, "weight of log q [ours; public code: -0.02 x decoder]"),
         "decoder": Setting(10.0, "weight of -log p(v | b) [ours]", low=0.0),
-        "encoders": Setting(1.0, "weight of the mean of (f - b)^2 + (g - b)^2 [ours; public code: 12.8 of the decoder's]",
+        "encoders": Setting(1.0, "weight of the mean of (f - b)^2 + (g - b)^2 [ours; public code: 12.8 x decoder]",
                             low=0.0),
         "fusion_lr": Setting(10.0, "rate of fusion and decoder, as a multiple: they start at random [ours]", low=0.0),
         "width": Setting(64, "of each factor of the Kronecker product [theirs: 256]", low=1),
