@@ -110,7 +110,7 @@ def test_permuting_the_batch_permutes_the_fusion() -> None:
 
 @pytest.fixture
 def method(tiny_experiment: Experiment) -> ZSIH:
-    e = methods.change(tiny_experiment, method="ZSIH", width=4, hidden=8)
+    e = methods.change(tiny_experiment, method="ZSIH", width=4, hidden=8, bandwidth=0)
     student = build_student(e.backbone, dim=e.dim, num_seen=4, teacher=load_teacher(e)[0])
     found = methods.class_of("ZSIH")(e, student, Side(("",) * 4, vectors=torch.eye(4)))
     assert isinstance(found, ZSIH)
