@@ -15,8 +15,8 @@ Search: 1[f > 1/2] and 1[g > 1/2], Hamming; the real-valued row is 2 f - 1, cosi
 
 Adapted: the shared backbone, whose gates tell f from g, for their networks with attention; our schedule and decay; as
 many images as SAKE's batches. Every term is a mean over pairs, those of bits over bits too, so that no weight depends
-on the batch. The weights are ours: at the public code's ratio codes follow the encoders, not the decoder, in a training
-as short as this. log q has the paper's sign; the public code's is the opposite, which sharpens codes (``log_q`` below
+on the batch; the weights are ours and are not settled: too large a log q holds every bit at 1/2 in a short training.
+log q has the paper's sign; the public code's is the opposite, which sharpens codes (``log_q`` below
 0). The decoder reads 2 b - 1 and starts at 0. The factors are 64 wide (theirs: 256, and 67 million weights in one
 layer). With unit vectors and t = 0.1 samples of different classes have almost no affinity; with t at the mean squared
 distance two convolutions average all classes of a batch, and nothing of them is left to decode.
