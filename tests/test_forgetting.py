@@ -120,7 +120,7 @@ def test_rows_of_the_probe(tiny_run: Run, tmp_path: Path) -> None:
     assert [(r.task, r.metric, r.variant) for r in rows] == [
         ("probe", "top-1", ""), ("probe", "top-1", forgetting.VARIANT),
     ]  # fmt: skip
-    assert [r.representation for r in rows] == ["512-d", "16-d"]
+    assert [r.representation for r in rows] == ["", ""]  # whatever the network has: a column of its own in no table
     assert all(0 <= r.value <= 1 and r.run == tiny_run.id for r in rows)
 
 

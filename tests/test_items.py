@@ -21,7 +21,7 @@ from sakerepro.claims import all_claims
 from sakerepro.data import photo_queries, random_split
 from sakerepro.errors import ConfigError, RunError
 from sakerepro.experiment import Experiment, split_name
-from sakerepro.files import lock, short_hash
+from sakerepro.files import lock
 from sakerepro.grids import OTHER_SYSTEMS
 from sakerepro.items import ITEMS, MORE, TITLES, experiments
 from sakerepro.methods import baseline, change, preset, setting
@@ -167,15 +167,6 @@ def test_length_reads_first_best_and_last_epoch_off_the_history() -> None:
         "mAP@all at the best epoch": 0.4, "best epoch": 2,
     }  # fmt: skip
     assert set(rows["task"]) == {"ZS-SBIR"}
-
-
-def test_settings_that_came_later_leave_names_as_they_were() -> None:
-    e = preset("mini")
-    later = ("min_photos", "outside_original", "photo_queries", "teacher_data", "compile")
-    assert e.id.endswith(short_hash({k: v for k, v in e.to_dict().items() if k not in later}))
-    assert e.but(random_unseen=3).id != e.but(random_unseen=3, outside_original=True).id
-    with pytest.raises(ConfigError, match="random_unseen"):
-        e.but(outside_original=True)
 
 
 def test_what_another_process_makes_comes_last(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from sakerepro.results import Row, rows_frame, write_rows
 
 
 def rows(file: Path, *values: float, metric: str = "mAP@all", **more: object) -> Path:
-    made = [Row("mini", "zeroshot", "SAKE", metric, v, "mini", lambda2=0.1 * i, run=f"run-{i}", **more)  # type: ignore[arg-type]
+    made = [Row("mini", "zeroshot", "SAKE", metric, v, "mini", settings=f"lambda2={0.1 * i}", run=f"run-{i}", **more)  # type: ignore[arg-type]
             for i, v in enumerate(values)]  # fmt: skip
     write_rows(file, rows_frame(made))
     return file
@@ -55,7 +55,7 @@ CELL = """
 import sakerepro as sr
 from sakerepro.results import Row, rows_frame, write_rows
 lambda2 = 0.3
-row = Row("mini", "zeroshot", "SAKE", "mAP@all", 0.5 - 0.1 * lambda2, "mini", lambda2=lambda2, run=f"run-{lambda2}")
+row = Row("mini", "zeroshot", "SAKE", "mAP@all", 0.5 - 0.1 * lambda2, "mini", run=f"run-{lambda2}")
 write_rows(sr.paths.results("mini") / "table3-rows.csv", rows_frame([row]))
 """
 
