@@ -131,7 +131,7 @@ def test_shapes_of_nothing_and_of_one():
 
 
 def test_unknown_rule_and_bad_wnid_are_named(nltk_wordnet):
-    with pytest.raises(ConfigError, match="'paths' is unknown. Did you mean 'path'"):
+    with pytest.raises(ConfigError, match="'paths' is not known. Did you mean 'path'"):
         semantic_similarity(["dog"], [DOG], rule="paths")
     with pytest.raises(DataError, match="'dog.n.01' is no WordNet id"):
         semantic_similarity(["dog"], ["dog.n.01"])
