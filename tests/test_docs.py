@@ -20,6 +20,7 @@ from data_room import sketchy_like
 from sakerepro import paths
 from sakerepro.__main__ import main, parser
 from sakerepro.card import model_card
+from sakerepro.experiment import PRESETS
 from sakerepro.runs import Run, all_runs
 
 # Not run, only parsed by the real parser, and why. Everything else in the documents is run, or `make -n` reads it.
@@ -37,7 +38,8 @@ def place(tmp_path: Path, tiny_place: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """What the documents speak of: my-folder, my-photos, two sketches, a small Sketchy; presets of the tiny size."""
     settings = tiny.experiment(tiny_place / "data", tiny_place / "se_resnet_mini.safetensors", dim=64, bits=(64,))
     preset = {k: v for k, v in settings.to_dict().items() if k != "preset"}
-    monkeypatch.setattr("sakerepro.experiment.PRESETS", {"mini": preset, "small": preset})
+    presets = {"mini": preset, "small": preset, "paper": PRESETS["paper"]}  # the grids are in the paper's words
+    monkeypatch.setattr("sakerepro.experiment.PRESETS", presets)
     monkeypatch.setattr(paths, "data_places", lambda: [tmp_path / "data"])
     for name in ("DATA", "COLLECTIONS"):
         monkeypatch.setenv(f"SAKEREPRO_{name}", str(tmp_path / name.lower()))
