@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-import importlib
 import math
-import sys
 from collections.abc import Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
 
-from . import paths
+from . import methods, paths
 from .errors import ConfigError, near_misses
 from .grids import MEASURING, OTHER_SYSTEMS, WORDS, Grid, Point, identity
 
@@ -119,15 +116,9 @@ def grids_of(item: str) -> tuple[Grid, ...]:
     """
     if item in GRIDS:
         return GRIDS[item]
-    module, colon, name = item.partition(":")
-    if not colon:
+    if ":" not in item:
         raise ConfigError(f"Unknown item {item!r}. {near_misses(item, list(GRIDS))} Or MODULE:NAME of a grid.")
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)
-    try:
-        found = getattr(importlib.import_module(module), name)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"item {item!r}: {error}. Python has to find it here or on PYTHONPATH.") from error
+    found = methods.of_ones_own(item, "item")
     grids = found if isinstance(found, tuple) else (found,)
     if not grids or not all(isinstance(g, Grid) for g in grids):
         raise ConfigError(f"item {item!r}: is no sakerepro.results.Grid.")

@@ -8,13 +8,13 @@ made, so that "L_B" and SAKE with ``lambda_sake=0`` are the same run.
 from __future__ import annotations
 
 import dataclasses
-import importlib
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .. import experiment
+from ..data.known import named
 from ..errors import ConfigError, near_misses
 from ..experiment import Experiment
 from .contract import Features, Method, Optimisers, Setting, Side, checked_settings
@@ -48,21 +48,31 @@ def class_of(name: str) -> type[Method]:
     Raises:
         ConfigError: if there is none, with the closest names or what went wrong.
     """
-    module, colon, attribute = name.partition(":")
     if name in METHODS:
-        module, _, attribute = METHODS[name].partition(":")
-        return getattr(importlib.import_module(f".{module}", __name__), attribute)
-    if not colon:
+        return named(f"{__name__}.{METHODS[name]}")
+    if ":" not in name:
         raise ConfigError(f"Unknown method {name!r}. {near_misses(name, [*METHODS, *ALIASES])} Or MODULE:CLASS.")
-    if (here := str(Path.cwd())) not in sys.path:
-        sys.path.append(here)
-    try:
-        found = getattr(importlib.import_module(module), attribute)
-    except (ImportError, AttributeError) as error:
-        raise ConfigError(f"method {name!r}: {error}. Python has to find it here or on PYTHONPATH.") from error
+    found = of_ones_own(name, "method")
     if not (isinstance(found, type) and issubclass(found, Method)):
         raise ConfigError(f"method {name!r}: is no subclass of sakerepro.methods.Method.")
     return found
+
+
+def of_ones_own(name: str, what: str) -> Any:
+    """What ``module:name`` names, from the current folder or the Python path.
+
+    Args:
+        what: is looked for, such as ``"method"``; for the error.
+
+    Raises:
+        ConfigError: if it cannot be imported, with what went wrong.
+    """
+    if (here := str(Path.cwd())) not in sys.path:
+        sys.path.append(here)
+    try:
+        return named(name)
+    except (ImportError, AttributeError) as error:
+        raise ConfigError(f"{what} {name!r}: {error}. Python has to find it here or on PYTHONPATH.") from error
 
 
 def preset(name: str, **changes: Any) -> Experiment:
@@ -98,7 +108,7 @@ def checked(e: Experiment, own: Mapping[str, Any] | None = None) -> Experiment:
     """
     method, fields = ALIASES.get(e.method, (e.method, {}))
     cls = class_of(method)
-    extra = {k: v for k, v in fields.items() if k in _FIELDS} | cls.fixed
+    extra = {k: v for k, v in fields.items() if k in _FIELDS}
     given = {**{k: v for k, v in fields.items() if k not in _FIELDS}, **(dict(e.settings) if own is None else own)}
     full = {n: s.default for n, s in cls.settings.items()} | checked_settings(method, cls.settings, given.items())
     e = e.but(method=method, method_version=cls.version, **extra, settings={})

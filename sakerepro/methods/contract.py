@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from ..backbones import Backbone, Classifier
     from ..data.dataset import Dataset
 
-NEEDS = ("teacher", "class vectors", "aligned", "features", "edge maps")
-
 
 @dataclass(frozen=True)
 class Setting:
@@ -101,11 +99,10 @@ class Method(nn.Module):
     """
 
     version: ClassVar[int] = 1  # raised when this method's numbers change: the results of others stay
-    needs: ClassVar[frozenset[str]] = frozenset()  # of NEEDS
+    needs: ClassVar[frozenset[str]] = frozenset()  # of "teacher", "class vectors", "aligned", "features"
     distance: ClassVar[str] = "cosine"  # of the real-valued row
     classifies: ClassVar[bool] = False  # whether seen_logits gives logits
     settings: ClassVar[dict[str, Setting]] = {}
-    fixed: ClassVar[dict[str, Any]] = {}  # fields of Experiment that do nothing here, at one value for all runs
 
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
         super().__init__()

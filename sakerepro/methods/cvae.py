@@ -81,11 +81,6 @@ class CVAE(Method):
         self.to_photo = nn.Linear(half, f)
         self.side_task = nn.Sequential(nn.Linear(f, half), nn.ReLU(), nn.Linear(half, f))
 
-    @property
-    def epochs(self) -> int:
-        """Its own length; ``e.epochs`` is that of the run that gives the features."""
-        return self.s.rounds
-
     def optimisers(self) -> Optimisers:
         """Adam on all but the backbone."""
         return Optimisers(adam=self.adam(p for p in self.parameters() if p.requires_grad))
@@ -93,10 +88,6 @@ class CVAE(Method):
     def adam(self, parameters: Iterable[nn.Parameter]) -> torch.optim.Adam:
         """Adam as published."""
         return torch.optim.Adam(parameters, lr=self.s.adam_lr, betas=(0.5, 0.999))
-
-    def rate(self, epoch: int) -> float:
-        """Constant."""
-        return 1.0
 
     def plan(self, data: Dataset, epoch: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:
         """Pairs, once through the sketches."""

@@ -101,18 +101,9 @@ class ZSH(Method):
         for name in ("anchors", "width", "gram", "b", "w", "p"):
             self.register_buffer(name, torch.zeros(0))  # their sizes depend on the data
 
-    @property
-    def epochs(self) -> int:
-        """Rounds, of one step each."""
-        return self.s.rounds
-
     def optimisers(self) -> Optimisers:
         """None: every step is a closed form."""
         return Optimisers()
-
-    def rate(self, epoch: int) -> float:
-        """There is no learning rate."""
-        return 1.0
 
     def rows(self, sketches: int, photos: int) -> tuple[np.ndarray, np.ndarray]:
         """(sketch rows, photo rows) of the samples: half of each, all of a domain that has no more."""
