@@ -214,6 +214,7 @@ class StandIns:
     says: str = "data of one's own; not comparable with the paper's figures"  # what the data are, on every table
     data: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)  # the paper's -> fields of Experiment
     backbones: dict[str, str] = dataclasses.field(default_factory=dict)  # the paper's network -> ours
+    settings: dict[str, Any] = dataclasses.field(default_factory=dict)  # of the methods that have them
     lacks: tuple[str, ...] = ()  # lengths of features that are not trained
     papers: bool = False  # the data are the paper's own, so its printed figures can be held against ours
     from_rows: bool = True  # committed rows are taken in place of runs that are not here
@@ -242,6 +243,7 @@ STANDS_FOR: dict[str, StandIns] = {
             "se_resnet50": "se_resnet_mini",
             "cse_resnet50": "cse_resnet_mini",
         },
+        settings={"pairs": "class"},  # no sketch of the world is drawn from a photo
         from_rows=False,
     ),
     "small": StandIns(

@@ -10,6 +10,7 @@ import dataclasses
 import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,17 @@ NETWORKS = {
     "se_resnet50": "SE-ResNet-50",
     "cse_resnet50": "CSE-ResNet-50",
 }
-OTHER_SYSTEMS = ("GN-Triplet", "DSH", "SAE", "ZSH", "ZSIH", "EMS", "CAAE", "CVAE", "SEM-PCYC")  # of Table 1
+OTHER_SYSTEMS = {  # of Table 1, with the length of their published real-valued features, where there are any
+    "GN-Triplet": "1024-d",
+    "DSH": "",
+    "SAE": "300-d",
+    "ZSH": "",
+    "ZSIH": "",
+    "EMS": "512-d",
+    "CAAE": "4096-d",
+    "CVAE": "4096-d",
+    "SEM-PCYC": "64-d",
+}
 WORDS: Point = {"data": None, "method": "SAKE", "backbone": None, "representation": None}  # in the paper's words
 MEASURING: Point = {"task": "ZS-SBIR", "classes": "all", "variant": "", "convention": None, "metric": "mAP@all"}
 _FIELDS = {f.name for f in dataclasses.fields(Experiment)} - {"preset", "method", "method_version", "settings", "seed"}
@@ -41,7 +52,8 @@ class Grid:
     An axis is a field of Experiment, a setting of the method, or one of these:
 
     - ``data``, the paper's data set and split (``"sketchy/zeroshot1"``), ``backbone`` and ``representation`` (features
-      ``"64-d"`` or codes ``"64-bit"`` of equally long features), in the paper's words; what stands for them is said in
+      ``"64-d"``, codes ``"64-bit"`` of equally long features, or ``"real"``: features of the preset's length or of the
+      method's own), in the paper's words; what stands for them is said in
       :data:`sakerepro.experiment.STANDS_FOR`. A network that the paper does not name is taken as it is.
     - ``method``: names and aliases. An other system of Table 1 that is not registered has the paper's number alone.
     - ``task``, ``classes``, ``variant``, ``convention`` and ``metrics``: what is looked at; they make no runs.
@@ -136,7 +148,8 @@ def known(method: str) -> bool:
 
 
 def experiment_of(point: Point, preset: str, seed: int, precision: str = "") -> Experiment | None:
-    """The run that measures a point of a grid; None where the preset has nothing that stands for the paper's.
+    """The run that measures a point of a grid; None where the preset has nothing that stands for the paper's, or the
+    data lack what the method needs.
 
     Args:
         precision: in place of the preset's.
@@ -144,6 +157,17 @@ def experiment_of(point: Point, preset: str, seed: int, precision: str = "") -> 
     Raises:
         ConfigError: for a value that a setting cannot have.
     """
+    e = _experiment(point, preset, seed, precision)
+    return None if e is None or methods.lacks(e) else e
+
+
+def unrunnable(point: Point, preset: str) -> str:
+    """What the data lack that the method of a point needs, in words; empty for nothing."""
+    e = _experiment(point, preset, 0, "")
+    return methods.lacks(e) if e else ""
+
+
+def _experiment(point: Point, preset: str, seed: int, precision: str) -> Experiment | None:
     there, method = stand_ins(preset), point["method"]
     data, backbone, features = point["data"], point["backbone"], point["representation"]
     lacks_data, lacks_network = (
@@ -152,10 +176,11 @@ def experiment_of(point: Point, preset: str, seed: int, precision: str = "") -> 
     )
     if not known(method) or lacks_data or lacks_network or features in there.lacks:
         return None
-    changes = dict(there.data[data]) if data else {}
+    own = methods.class_of(methods.ALIASES.get(method, (method, {}))[0]).settings
+    changes = {k: v for k, v in there.settings.items() if k in own} | (there.data[data] if data else {})
     if backbone:
         changes["backbone"] = there.backbones.get(backbone, backbone)
-    if features and "dim" not in point:
+    if features and features not in ("real", OTHER_SYSTEMS.get(method)) and "dim" not in point:
         length, _, kind = features.partition("-")
         changes |= {"dim": int(length), **({"bits": (int(length),)} if kind == "bit" else {})}
     if precision:
@@ -167,7 +192,12 @@ def experiment_of(point: Point, preset: str, seed: int, precision: str = "") -> 
 
 def papers(point: Point) -> Experiment | None:
     """The paper's own experiment, in one precision whatever the environment says: what two cells are compared by."""
-    return experiment_of(point, "paper", 0, "float32")
+    return _papers(tuple((k, v) for k, v in point.items() if k not in MEASURING))
+
+
+@lru_cache(maxsize=4096)  # asked for every cell of every claim, and a millisecond each
+def _papers(axes: tuple[tuple[str, Any], ...]) -> Experiment | None:
+    return experiment_of(dict(axes), "paper", 0, "float32")
 
 
 def key(point: Point, grid: Grid | None = None) -> Point:
@@ -177,6 +207,8 @@ def key(point: Point, grid: Grid | None = None) -> Point:
     if "dataset" in point and e:
         dataset, split = Path(e.dataset).name, split_name(e)
     representation = point["representation"]
+    if representation == "real":
+        representation = OTHER_SYSTEMS.get(point["method"]) or None
     return {
         "dataset": dataset,
         "split": split,

@@ -10,9 +10,10 @@ from .plots_maps import tsne_map
 from .plots_rows import bits_curve, comparison_bars, gain_by_similarity, lambda_curves, table_curves
 from .plots_runs import forgetting_curves, per_class_bars, precision_recall, semantic_heatmap, training_curves
 from .plots_style import save
+from .plots_systems import systems_chart
 
 __all__ = [
     "bits_curve", "comparison_bars", "forgetting_curves", "gain_by_similarity", "lambda_curves", "per_class_bars",
-    "precision_recall", "retrieval_grid", "save", "semantic_heatmap", "table_curves", "training_curves", "tsne_map",
-    "world_sheet",
+    "precision_recall", "retrieval_grid", "save", "semantic_heatmap", "systems_chart", "table_curves", "training_curves",
+    "tsne_map", "world_sheet",
 ]  # fmt: skip

@@ -9,17 +9,21 @@ from __future__ import annotations
 
 from functools import partial
 
+import pandas as pd
+
 from . import paths
 from .committed import rows_file, runs_file, saved_runs
 from .errors import DataError
 from .grids import Grid
 from .paper import paper_values
-from .rows import Row, code_variant, read_rows, rows_frame, write_rows
+from .provenance import versions
+from .rows import Row, code_variant, one_preset, read_rows, rows_frame, write_rows
 from .runrows import precision_of
 from .tables import Table, comparison, has_table
 from .verdicts import Verdicts, claims
 
 table1 = partial(comparison, "table1")
+systems = partial(comparison, "systems")
 table2 = partial(comparison, "table2")
 table3 = partial(comparison, "table3")
 table4 = partial(comparison, "table4")
@@ -28,9 +32,26 @@ splits = partial(comparison, "splits")
 forgetting = partial(comparison, "forgetting")
 
 __all__ = [
-    "Grid", "Row", "Table", "Verdicts", "claims", "code_variant", "comparison", "forgetting", "paper_values",
-    "read_rows", "render", "rows_frame", "splits", "table1", "table2", "table3", "table4", "table5", "write_rows",
+    "Grid", "Row", "Table", "Verdicts", "beside", "claims", "code_variant", "comparison", "forgetting", "paper_values",
+    "read_rows", "render", "rows_frame", "splits", "systems", "table1", "table2", "table3", "table4", "table5",
+    "write_rows",
 ]  # fmt: skip
+
+
+def beside(item: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows, and below them those that another item has committed for the same preset: of other runs, and made by the
+    versions of now.
+
+    Args:
+        item: such as ``"systems"``, whose rows Table 1 shows where there are some.
+        rows: of one preset.
+    """
+    preset = one_preset(rows)
+    if not preset or not rows_file(item, preset).is_file():
+        return rows
+    more = read_rows(rows_file(item, preset))
+    of_now = (more[list(versions())] == list(versions().values())).all(axis=1)
+    return pd.concat([rows, more[of_now & ~more["run"].isin(rows["run"])]], ignore_index=True)
 
 
 def render(item: str, preset: str) -> tuple[Table | None, Verdicts]:
@@ -44,4 +65,5 @@ def render(item: str, preset: str) -> tuple[Table | None, Verdicts]:
             raise DataError(f"{paths.shown(file)}: is missing. `make {item} PRESET={preset}` makes it.")
     rows = read_rows(rows_file(item, preset))
     precision = precision_of({run: known["precision"] for run, known in saved_runs(item, preset).items()})
-    return comparison(item, rows) if has_table(item) else None, claims(item, rows, per_query=precision)
+    shown = beside("systems", rows) if item == "table1" else rows
+    return comparison(item, shown) if has_table(item) else None, claims(item, rows, per_query=precision)

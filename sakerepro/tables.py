@@ -15,7 +15,7 @@ from . import files, methods
 from .checking_text import table_lines
 from .errors import ConfigError, near_misses
 from .experiment import PRESETS, Experiment, split_name, stand_ins
-from .grids import KEY, NETWORKS, OTHER_SYSTEMS, Grid, Point, experiment_of, identity, key, papers
+from .grids import KEY, NETWORKS, OTHER_SYSTEMS, Grid, Point, experiment_of, identity, key, papers, unrunnable
 from .paper import DATA_NAMES, file_name, grids_of, printed
 from .rows import one_preset, records
 from .tables_text import escape, markdown
@@ -29,6 +29,7 @@ class Number(NamedTuple):
     value: float
     seed: int
     experiment: Experiment
+    representation: str  # "64-bit", or the length of the run's real-valued features, such as "52-d"
 
 
 @dataclass
@@ -49,7 +50,7 @@ class Measured:
     other: str = ""
     preset: str = ""
     seeds: list[int] = field(default_factory=list)
-    _values: dict[tuple[str, ...], float] = field(default_factory=dict)
+    _values: dict[tuple[str, ...], tuple[float, str]] = field(default_factory=dict)
     _known: dict[tuple[Any, ...], Experiment | None] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
@@ -61,20 +62,22 @@ class Measured:
         if len(found) > 1:
             raise ConfigError(f"Rows computed in {' and '.join(found)} are mixed. Select one of them.")
         self.precision = str(found[0])
-        columns = ["run", "task", "classes", "representation", "metric", "variant", "convention"]
-        for *cell, value in self.frame[[*columns, "value"]].itertuples(index=False):
-            if self._values.setdefault(tuple(cell), value) != value:
-                raise ConfigError(f"{cell[0]} has two values for {cell[4]}, {cell[1]}, {cell[3]}. Remove one of them.")
+        columns = ["run", "task", "classes", "metric", "variant", "convention", "representation", "value"]
+        for *cell, features, value in self.frame[columns].itertuples(index=False):
+            kind = "real" if features.endswith("-d") else features
+            if self._values.setdefault((*cell, kind), (value, features)) != (value, features):
+                raise ConfigError(f"{cell[0]} has two values for {cell[3]}, {cell[1]}, {features}. Remove one of them.")
 
     def numbers(self, point: Point) -> list[Number]:
         """What was measured of a point, seed by seed."""
         found = []
         for e in filter(None, (self.experiment(point, seed) for seed in self.seeds)):
-            features = f"{e.dim}-d" if point["representation"] is None else point["representation"]
-            cell = (e.id, point["task"], point["classes"], features, point["metric"], point["variant"])
+            features = point["representation"]
+            kind = "real" if features is None or features.endswith("-d") else features
+            cell = (e.id, point["task"], point["classes"], point["metric"], point["variant"])
             for convention in dict.fromkeys((point["convention"] or self.convention, self.other)):
-                if (value := self._values.get((*cell, convention))) is not None:
-                    found.append(Number(value, e.seed, e))
+                if (value := self._values.get((*cell, convention, kind))) is not None:
+                    found.append(Number(value[0], e.seed, e, value[1]))
                     break
         return found
 
@@ -130,9 +133,8 @@ class Table:
 
     item: str
     title: str
-    cells: (
-        pd.DataFrame
-    )  # one line a cell: its key, NUMBERS, status ("measured", "paper only", "not run"), lost, ours_on
+    cells: pd.DataFrame  # one line a cell: its key, NUMBERS, status ("measured", "paper only", "not run", or what the
+    # data lack), lost, ours_on, ours_used
     label: tuple[str, ...]  # what the numbers are: preset and data, seeds and runs, stand-ins; on every rendering
     blocks_by: tuple[str, ...]  # columns that have a block for each value, and those that tell its lines apart
     lines_by: tuple[str, ...]
@@ -237,32 +239,35 @@ def comparison(item: str, frame: pd.DataFrame, *, convention: str = "standard") 
     if item not in paper_tables() and ":" not in item:
         raise ConfigError(f"There is no table {item!r}. {near_misses(item, paper_tables())}")
     points = {identity(p): (p, g) for g in grids for p in g.points() if p["metric"]}
-    order = {**{k: (point, grids[0]) for k, (point, _, _) in paper.items()}, **points}
+    order = points if paper.keys() <= points.keys() else {k: (p, grids[0]) for k, (p, _, _) in paper.items()} | points
     used: dict[str, Number] = {}
     stand: list[str] = []
     cells = []
     for name, (point, grid) in order.items():
         numbers, words = ask.numbers(point), key(point, grid)
-        if name in paper or numbers or not paper:
+        lacks = unrunnable(point, ask.preset) if ask.preset and not numbers else ""
+        if name in paper or numbers or lacks or not paper:
             value = paper[name][1] if name in paper else math.nan
-            cells.append(_cell(words, value, numbers, lost=name in paper and math.isnan(value)))
+            cells.append(_cell(words, value, numbers, name in paper and math.isnan(value), lacks))
         used |= {number.experiment.id: number for number in numbers}
         stand += [note for number in numbers[:1] for note in notes(point, words, number.experiment)]
     settings = dict.fromkeys(k for g in grids for k in g.settings)
-    table = pd.DataFrame(cells)[["status", *KEY[:6], *settings, *KEY[6:], *NUMBERS, "lost", "ours_on"]]
+    table = pd.DataFrame(cells)[["status", *KEY[:6], *settings, *KEY[6:], *NUMBERS, "lost", "ours_on", "ours_used"]]
     other = bool(paper) and not stand_ins(ask.preset).papers and ask.preset != ""
     more = ["diff*: ours minus the paper's, which are on other data: it is no error of either"] if other else []
     if convention == "standard" and any(k[-1].startswith("mAP") for k in paper):
         more += ['The paper\'s mAP is interpolated, higher on the same ranking: convention="sake" shows ours so']
     more += ["Ours: mean ± standard deviation over seeds (how many)"] if (table["n"] > 1).any() else []
     blocks, lines = _layout(grids, tuple(settings))
+    if (table["method"].isin(OTHER_SYSTEMS) & table["n"].gt(0)).any():
+        lines += ("ours_used",)
     label = ask.label(used, stand, *more)
     return Table(item, grids[0].title, table, label, blocks, lines, "*" if other else "")
 
 
 def paper_tables() -> tuple[str, ...]:
     """The items that the paper has numbers of."""
-    return ("table1", "table2", "table3", "table4", "table5", "splits", "forgetting")
+    return ("table1", "systems", "table2", "table3", "table4", "table5", "splits", "forgetting")
 
 
 def has_table(item: str) -> bool:
@@ -270,8 +275,9 @@ def has_table(item: str) -> bool:
     return item in paper_tables() or ":" in item
 
 
-def _cell(words: Point, value: float, numbers: list[Number], lost: bool) -> dict[str, Any]:
+def _cell(words: Point, value: float, numbers: list[Number], lost: bool, lacks: str) -> dict[str, Any]:
     ours = pd.Series([number.value for number in numbers], dtype=float)
+    first = numbers[0] if numbers else None
     return {
         **words,
         "paper": value,
@@ -280,8 +286,9 @@ def _cell(words: Point, value: float, numbers: list[Number], lost: bool) -> dict
         "n": len(ours),
         "difference": ours.mean() - value,
         "lost": lost,
-        "ours_on": ours_on(numbers[0].experiment) if numbers else "",
-        "status": "measured" if numbers else "paper only" if words["method"] in OTHER_SYSTEMS else "not run",
+        "ours_on": ours_on(first.experiment) if first else "",
+        "ours_used": ", ".join(filter(None, (first.representation, methods.used(first.experiment)))) if first else "",
+        "status": "measured" if first else lacks or ("paper only" if words["method"] in OTHER_SYSTEMS else "not run"),
     }
 
 
@@ -296,7 +303,7 @@ def _layout(grids: tuple[Grid, ...], settings: tuple[str, ...]) -> tuple[tuple[s
     return tuple(blocks), tuple(lines or ["method"])
 
 
-_HEADS = {"representation": "features", "lambda_sake": "lambda_SAKE"}
+_HEADS = {"representation": "features", "lambda_sake": "lambda_SAKE", "ours_used": "ours used"}
 
 
 def _plain(column: str, value: Any) -> str:

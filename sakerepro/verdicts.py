@@ -250,11 +250,10 @@ def _by_query(cells: list[Cells], per_query: PerQuery) -> list[Queries]:
     sums: dict[str, Queries] = {}
     for c in cells:
         point = next(c.selection.points())[1]
-        run = next((n.experiment for n in c.numbers.values()), None)
-        if run is None or point["metric"] != "mAP@all" or point["classes"] != "all":
+        number, task = next(iter(c.numbers.values()), None), point["task"]
+        if number is None or point["metric"] != "mAP@all" or point["classes"] != "all":
             return []
-        task, features = point["task"], point["representation"] or f"{run.dim}-d"
-        found = per_query.get((run.id, task, features))
+        found = per_query.get((number.experiment.id, task, number.representation))
         if found is None:
             return []
         before = sums.setdefault(task, Queries(np.zeros(len(found.ap)), found.labels))

@@ -71,7 +71,7 @@ def number(value: float, preset: str = "paper", seed: int = 0, convention: str =
     point = {**WORDS, **MEASURING, **where}
     e = experiment_of(point, preset, seed)
     assert e is not None
-    features = f"{e.dim}-d" if point["representation"] is None else point["representation"]
+    features = f"{e.dim}-d" if point["representation"] in (None, "real") else point["representation"]
     looked = {k: point[k] for k in ("task", "classes", "variant")}
     return run_row(FakeRun(e), point["metric"], value, representation=features, convention=convention, **looked)  # type: ignore[arg-type]
 

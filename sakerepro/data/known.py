@@ -49,6 +49,7 @@ class Known:
     original_reader: str = ""  # the same for its own original domain, if a teacher is trained on it
     original_key: str = ""  # "module:function": of the images' side, text that stands for that, without reading it
     original_wnids: str = ""  # "module:tuple": the classes of that, where they are known without reading it
+    aligned: bool = False  # its sketches name the photo that they were drawn from
     generated: bool = False  # its images are drawn by the package: no evidence, and free to publish
     lists: Mapping[str, str] = field(default_factory=dict)  # "sketch", "photo" -> the lists' names up to _filelist
     splits: tuple[str, ...] = ()  # the first is the usual one

@@ -14,13 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from .. import experiment
-from ..data.known import named
+from ..data.known import datasets, named
 from ..errors import ConfigError, near_misses
 from ..experiment import Experiment
 from .contract import Features, Method, Optimisers, Setting, Side, checked_settings
 
 __all__ = ["ALIASES", "METHODS", "Features", "Method", "Optimisers", "Setting", "Side", "baseline", "change", "checked",
-           "class_of", "flat", "label", "preset", "setting"]  # fmt: skip
+           "class_of", "flat", "label", "lacks", "preset", "setting", "used"]  # fmt: skip
 
 METHODS = {
     "SAKE": "sake:SAKE",
@@ -154,6 +154,22 @@ def label(e: Experiment) -> str:
         if e.method == method and all(setting(e, k) == v for k, v in values.items()):
             return name
     return e.method.rpartition(":")[2]
+
+
+def used(e: Experiment) -> str:
+    """What a run knows beside images and labels, and what it starts from, such as ``"wordnet vectors, L_B features"``;
+    empty for neither."""
+    cls, known = class_of(e.method), flat(e)
+    words = {"class_vectors": "{} vectors", "pairs": "{} pairs", "features": "{} features"}
+    return ", ".join([*(["teacher"] if cls.uses_teacher(e) else []),
+                      *(text.format(known[k]) for k, text in words.items() if k in known)])  # fmt: skip
+
+
+def lacks(e: Experiment) -> str:
+    """What the method needs and the data set does not have, in words; empty for nothing or unknown data."""
+    record = datasets().get(e.dataset)
+    wants = record and flat(e).get("pairs") == "aligned"
+    return f"{record.title} has no aligned pairs" if record and wants and not record.aligned else ""
 
 
 def baseline(e: Experiment) -> Experiment:
