@@ -1,0 +1,55 @@
+"""Every method with the paper's network at 224 px, on toy images in the official list formats."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+
+from sakerepro import methods
+from sakerepro.data.world_files import write_world
+from sakerepro.errors import DataError
+from sakerepro.methods import preset
+from sakerepro.runs import experiment_data, start
+from sakerepro.training import train
+
+TASKS = {"tuberlin": ("tuberlin", "zeroshot"), "zeroshot1": ("sketchy", "zeroshot1"), "zeroshot2": ("sketchy", "zeroshot2")}
+SEEN, UNSEEN = ("airplane", "hedgehog", "door"), ("bat",)
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The three tasks in their official layouts, and random weights of SE-ResNet-50."""
+    place = tmp_path_factory.mktemp("full")
+    for task, (name, split) in TASKS.items():
+        folder = place / task / {"tuberlin": "TUBerlin", "sketchy": "Sketchy"}[name]
+        write_world(folder, layout=f"sake-{name}", seen=SEEN, unseen=UNSEEN, per_class=2, size=64, split=split)
+        (place / task / "weights").symlink_to(place / "weights")
+    tiny.write_weights(place / "weights" / "se_resnet50.safetensors", "se_resnet50")
+    return place
+
+
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("name", methods.METHODS)
+def test_two_steps_at_full_size(
+    name: str, task: str, place: Path, own_places: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(place / task))
+    for folder in ("RUNS", "CACHE"):  # the L_B run below frozen features is made once a task
+        monkeypatch.setenv(f"SAKEREPRO_{folder}", str(place / task / folder.lower()))
+    dataset, split = TASKS[task]
+    e = preset("paper", dataset=dataset, split=split, method=name, epochs=1, steps=2, batch_sketch=2, batch_photo=2,
+               photo_queries=0, precision="float32")  # fmt: skip
+    rounds = {"rounds": 2} if "rounds" in methods.class_of(name).settings else {}
+    e = methods.change(e, **rounds)
+    data = experiment_data(e)
+    if task == "tuberlin" and methods.lacks(e):
+        with pytest.raises(DataError, match="tuberlin/zeroshot: aligned pairs need the photo that each sketch"):
+            start(e, data)
+        return
+    method, aligned, _ = start(e, data)
+    assert method.backbone.num_features == 2048
+    history = train(method, data, e, tmp_path / "checkpoint.pt", aligned=aligned)
+    assert len(history) == method.epochs and all(np.isfinite(list(row.values())).all() for row in history)
