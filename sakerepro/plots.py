@@ -14,6 +14,6 @@ from .plots_systems import systems_chart
 
 __all__ = [
     "bits_curve", "comparison_bars", "forgetting_curves", "gain_by_similarity", "lambda_curves", "per_class_bars",
-    "precision_recall", "retrieval_grid", "save", "semantic_heatmap", "systems_chart", "table_curves", "training_curves",
-    "tsne_map", "world_sheet",
+    "precision_recall", "retrieval_grid", "save", "semantic_heatmap", "systems_chart", "table_curves",
+    "training_curves", "tsne_map", "world_sheet",
 ]  # fmt: skip

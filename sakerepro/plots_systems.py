@@ -66,7 +66,7 @@ def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None, metric
     seeds = sorted(points["n"].unique())
     how = "over seeds" if min(seeds) > 1 else "over classes, one seed" if metric == "mAP@all" else "by a margin"
     networks = ", ".join(dict.fromkeys(frame["backbone"]))
-    headline(figure, SYSTEMS.title, f"{networks}; 90 % intervals {how}; dashed: L_B, whose features are the frozen ones")
+    headline(figure, SYSTEMS.title, f"{networks}; 90 % intervals {how}; dashed: L_B, whose features are frozen")
     return figure
 
 

@@ -1,4 +1,4 @@
-"""All ten systems on equal terms: what is run, what stands beside the published numbers, what is claimed, the figure."""
+"""All ten systems on equal terms: what is run, what stands beside the paper, what is claimed, the figure."""
 
 from __future__ import annotations
 
@@ -23,10 +23,8 @@ TUBERLIN = {"data": "tuberlin/zeroshot"}
 def test_all_twelve_share_everything_but_the_method():
     found = experiments("systems", "mini")
     assert {methods.label(e) for e in found} == {"pretrained", "L_B", "SAKE", *OTHER_SYSTEMS}
-    shared = {
-        tuple((k, v) for k, v in e.to_dict().items() if k not in ("method", "method_version", "settings", "epochs", "bits"))
-        for e in found
-    }
+    own = ("method", "method_version", "settings", "epochs", "bits")
+    shared = {tuple((k, v) for k, v in e.to_dict().items() if k not in own) for e in found}
     assert len(shared) == 1 and {e.epochs for e in found} == {0, 10} and {e.bits for e in found} == {(64,)}
 
 

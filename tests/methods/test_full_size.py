@@ -15,7 +15,8 @@ from sakerepro.methods import preset
 from sakerepro.runs import experiment_data, start
 from sakerepro.training import train
 
-TASKS = {"tuberlin": ("tuberlin", "zeroshot"), "zeroshot1": ("sketchy", "zeroshot1"), "zeroshot2": ("sketchy", "zeroshot2")}
+SKETCHY = ("zeroshot1", "zeroshot2")
+TASKS = {"tuberlin": ("tuberlin", "zeroshot"), **{split: ("sketchy", split) for split in SKETCHY}}
 SEEN, UNSEEN = ("airplane", "hedgehog", "door"), ("bat",)
 
 
