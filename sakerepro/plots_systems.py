@@ -57,7 +57,7 @@ def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None, metric
                           label=f"{one['family']}, {_KINDS[one['kind']]}")  # fmt: skip
         for one in records(panel[panel["method"].eq("L_B") & panel["kind"].eq("real")]):
             axis.axvline(one["mean"], color="#999999", linewidth=0.7, linestyle=(0, (4, 2)), zorder=0)
-        axis.set_title(title)
+        axis.set_title(str(title))
         axis.set_yticks(range(len(best)), list(best.index))
         axis.set_ylim(len(best) - 0.4, -0.6)
         axis.tick_params(axis="y", length=0)
