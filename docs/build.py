@@ -27,6 +27,7 @@ THEMES = {  # what a module is for, in the order of the page
     "retrieval": "Search", "metrics": "Metrics", "generalised": "Among seen classes, too", "experiment": "Settings",
     "methods": "Methods",
     "runs": "Runs",
+    "tuning": "Choice of settings",
     "items": "Tables and figures of the paper", "measures": "What an item measures itself", "checking": "Checks",
     "own": "Example data", "collection": "Collections of photos", "provenance": "Origin", "errors": "Errors",
 }  # fmt: skip

@@ -30,5 +30,6 @@ from .retrieval import search
 from .runs import Run, all_runs, find, open_run, run
 from .semantics import imagenet_overlap, leacock_chodorow, resolve_classes, semantic_similarity
 from .teachers import load_teacher
+from .tuning import tune
 
 __version__: str

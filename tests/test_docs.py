@@ -27,6 +27,7 @@ from sakerepro.runs import Run, all_runs
 PARSED_ONLY = {
     "sakerepro data fetch sketchy": "downloads gigabytes; test_fetch.py runs it against a local server",
     "sakerepro item ablations:BATCH --preset mini --seeds 0,1,2": "18 runs; test_grids.py makes some",
+    "sakerepro tune --method GN-Triplet --preset small --trials 6": "6 runs; test_tuning.py makes some",
     "sakerepro data fetch tuberlin --archive TUBerlin.zip": "needs the official archive; test_fetch.py makes one",
 }
 EXIT_CODES = {"sakerepro check sketchy": 3}  # the stand-in for Sketchy does not have the published counts

@@ -62,7 +62,7 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         group.add_argument(
             f"--{f.name.replace('_', '-')}", dest=f"set_{f.name}", type=kind, choices=choices,
             metavar=None if choices else kind.__name__.upper(),
-            help=f"{f.metadata['help']} [{_shown(f.default)}]".replace("%", "%%"),
+            help=f"{f.metadata['help']} [{shown(f.default)}]".replace("%", "%%"),
         )  # fmt: skip
 
 
@@ -78,10 +78,10 @@ def add_method_settings(parser: argparse.ArgumentParser, argv: Sequence[str]) ->
     for key, s in methods.class_of(name).settings.items():
         kind = str if isinstance(s.default, bool) else type(s.default)
         group.add_argument(f"--{key.replace('_', '-')}", dest=f"own_{key}", type=kind, metavar=kind.__name__.upper(),
-                           help=f"{s.help} [{_shown(s.default)}]".replace("%", "%%"))  # fmt: skip
+                           help=f"{s.help} [{shown(s.default)}]".replace("%", "%%"))  # fmt: skip
 
 
-def _shown(default: object) -> str:
+def shown(default: object) -> str:
     if isinstance(default, tuple):
         return ",".join(map(str, default))
     return str(default).lower() if isinstance(default, bool) else str(default)
@@ -138,7 +138,8 @@ def _methods(arguments: argparse.Namespace) -> None:
         about = (c.__doc__ or "").partition("\n")[0]
         print(f"{name}: {about}\n  needs {', '.join(sorted(c.needs)) or 'images and labels only'}; {c.distance}")
         for key, s in c.settings.items():
-            print(f"  --{key.replace('_', '-')}: {s.help} [{_shown(s.default)}]")
+            tried = f"; tune tries {', '.join(map(shown, s.search))}" if s.search else ""
+            print(f"  --{key.replace('_', '-')}: {s.help} [{shown(s.default)}]{tried}")
     for name, (method, values) in methods.ALIASES.items():
         print(f"{name}: {method} with {', '.join(f'{k} = {v}' for k, v in values.items())}")
 

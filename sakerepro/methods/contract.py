@@ -37,6 +37,7 @@ class Setting:
     low: float | None = None  # the lowest value that is allowed
     choices: tuple[Any, ...] = ()
     parse: Callable[[str, Any], Any] | None = None  # (name, value) -> its canonical form, or ConfigError
+    search: tuple[Any, ...] = ()  # what `sakerepro tune` tries where the best value depends on a scale of ours
 
     def check(self, name: str, value: Any) -> Any:
         """The value in the type of the default.

@@ -54,8 +54,9 @@ class EMS(Method):
     distance = "euclidean"
     classifies = True
     settings = {
-        "margin": Setting(4.0, "m at the end [theirs: 4, with AlexNet 2]; 1: no margin", low=1.0),
-    }
+        "margin": Setting(4.0, "m at the end [theirs: 4, with AlexNet 2]; 1: no margin", low=1.0,
+                          search=(1.5, 2.0, 3.0, 4.0)),
+    }  # fmt: skip
 
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
         super().__init__(e, student, side)

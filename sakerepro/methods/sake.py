@@ -22,7 +22,8 @@ class SAKE(Method):
     needs = frozenset({"teacher"})
     classifies = True
     settings = {
-        "lambda_sake": Setting(1.0, "weight of L_SAKE; 0 trains with L_benchmark alone", low=0.0),
+        "lambda_sake": Setting(1.0, "weight of L_SAKE; 0 trains with L_benchmark alone", low=0.0,
+                               search=(0.1, 0.3, 1.0, 3.0)),
         "lambda1": Setting(1.0, "weight of the teacher's logits in its signal", low=0.0),
         "lambda2": Setting(0.3, "weight of the semantic similarity in the teacher's signal; 0: L_teacher", low=0.0),
         "semantics": Setting("path", "WordNet similarity: path (the paper) or thresholded (the official code)",

@@ -80,9 +80,9 @@ class SEMPCYC(Method):
     distance = "euclidean"
     settings = {
         "adversarial": Setting(1.0, "weight of L_adv [theirs]", low=0.0),
-        "cycle": Setting(10.0, "weight of L_cyc [theirs]", low=0.0),
-        "classification": Setting(10.0, "weight of L_cls [theirs]", low=0.0),
-        "regression": Setting(0.1, "weight of L_reg [theirs]", low=0.0),
+        "cycle": Setting(10.0, "weight of L_cyc [theirs]", low=0.0, search=(1.0, 3.0, 10.0, 30.0)),
+        "classification": Setting(10.0, "weight of L_cls [theirs]", low=0.0, search=(1.0, 3.0, 10.0, 30.0)),
+        "regression": Setting(0.1, "weight of L_reg [theirs]", low=0.0, search=(0.01, 0.1, 1.0, 10.0)),
         "pretraining": Setting(200, "steps of the classifiers [ours]; 0: frozen at random weights [theirs]", low=0),
         "rounds": Setting(40, "epochs, each once through the sketches [theirs: up to 1,000 of 100 steps]", low=1),
         "batch_pairs": Setting(128, "class-balanced pairs in a step [theirs]", low=2),

@@ -1,0 +1,53 @@
+"""``tune``: a method's settings, chosen on seen classes that are held out as if unseen."""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import shlex
+from typing import Any
+
+from .common import print_table, say_slow_precision
+from .runs import shown
+
+
+def add(commands: Any) -> None:
+    """Register the command of this module."""
+    tune = commands.add_parser(
+        "tune", help="choose a method's settings on seen classes held out as if unseen, never on unseen ones",
+        description="Train a method with the preset's own settings and with others that are drawn from its grid "
+        "(`sakerepro methods` shows it) and, where it trains a backbone, with other learning rates; measure on seen "
+        "classes that are held out as if unseen. The trials are runs: what is there is found, what was cut goes on. "
+        "Give every method that is to be compared the same number of trials.",
+    )  # fmt: skip
+    tune.add_argument("--method", required=True, help="a system of Table 1, L_B, or MODULE:CLASS of one's own")
+    tune.add_argument("--trials", type=int, default=6, metavar="N", help="the first has the preset's own settings [6]")
+    tune.add_argument("--preset", default="small", help="mini, small (default) or paper")
+    tune.add_argument("--seed", type=int, default=0, metavar="INT", help="of the draws and of the runs [0]")
+    tune.add_argument("--jobs", type=int, help="runs made at a time, each on one thread (one a core, two at most)")
+    tune.add_argument("--precision", choices=("float32", "bfloat16"), help="in place of the preset's")
+    tune.set_defaults(function=_tune)
+
+
+def _tune(arguments: argparse.Namespace) -> None:
+    from .. import methods, paths
+    from ..experiment import PRECISION
+    from ..tuning import NUMBERS, trial_experiments, tune, tuning_file
+
+    method, preset = arguments.method, arguments.preset
+    with paths.variable(PRECISION, arguments.precision) if arguments.precision else contextlib.nullcontext():
+        wanted = trial_experiments(method, preset, arguments.trials, arguments.seed)
+        say_slow_precision(wanted)
+        found = tune(method, preset, arguments.trials, arguments.seed, arguments.jobs)
+    print(f"\n{method}, preset {preset}: mAP@all on {wanted[0].pseudo_unseen} seen classes held out as if unseen\n")
+    lines = found.astype(object).where(found.notna(), None).to_dict("records")
+    print_table(["trial", "settings", *NUMBERS], [
+        [line["trial"], line["settings"] or "the preset's own", *(line[n] for n in NUMBERS)] for line in lines
+    ], left=2)  # fmt: skip
+    best = lines[0]["trial"]
+    usual, flags = methods.flat(methods.preset(preset, method=method)), ["--preset", preset, "--method", method]
+    for name, value in methods.flat(wanted[best]).items():
+        if name not in ("pseudo_unseen", "seed") and value != usual[name]:
+            flags += [f"--{name.replace('_', '-')}", shown(value)]
+    print(f"\nBest is trial {best} of {len(wanted)}. To train with its settings on all seen classes:")
+    print(f"  {shlex.join(['sakerepro', 'train', *flags])}\nAll trials: {paths.shown(tuning_file(preset))}")
