@@ -139,6 +139,8 @@ def train(
     Raises:
         RunError: if a loss is not finite, with the step and the files of its batch, or if the checkpoint is damaged.
     """
+    from .methods import label  # the methods import this module
+
     place(method)
     speed_up(method, e)
     validated = method.classifies and len(data.val_sketch) > 0
@@ -164,7 +166,7 @@ def train(
 
     score = "val_top1" if e.select == "val" and validated else ""
     history = fit(method, lambda epoch: method.plan(data, epoch), make, after_epoch, checkpoint, method.epochs, e.seed,
-                  label=e.method, score=score, features=features)  # fmt: skip
+                  label=label(e), score=score, features=features)  # fmt: skip
     method.eval()
     return history
 

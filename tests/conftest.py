@@ -17,12 +17,16 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # a used cache does not see edits i
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import tiny  # noqa: E402
+from hypothesis import HealthCheck, settings  # noqa: E402
 
 from sakerepro import paths  # noqa: E402
 from sakerepro.data.dataset import Dataset  # noqa: E402
 from sakerepro.experiment import Experiment  # noqa: E402
 from sakerepro.runs import Run, run  # noqa: E402
 
+# a busy machine is no fault
+settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("busy")
 PLACES = ("RUNS", "RESULTS", "CACHE")
 
 

@@ -171,7 +171,7 @@ def test_truncated_is_refused(kind: str, kept: float) -> None:
         decode(data[: int(len(data) * kept)], SIDE, "cut")
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(["PNG", "JPEG", "GIF", "TIFF"]), st.integers(0, 10**6), st.binary(min_size=1, max_size=8))
 def test_damage_gives_pixels_or_a_sentence(kind: str, where: int, junk: bytes) -> None:
     data = as_bytes(Image.fromarray(random_pixels(3)), kind)

@@ -241,7 +241,7 @@ ranking = st.lists(st.tuples(st.integers(0, 12), st.booleans()), min_size=1, max
 )
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(ranking, st.randoms(use_true_random=False), st.sampled_from(["expected", "worst", "best"]))
 def test_permuting_the_gallery_changes_nothing(pairs, random, ties):
     shuffled = random.sample(pairs, len(pairs))
@@ -250,7 +250,7 @@ def test_permuting_the_gallery_changes_nothing(pairs, random, ties):
         assert first.summary() == pytest.approx(second.summary(), abs=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(ranking, st.lists(st.integers(0, 59), min_size=13, max_size=13, unique=True), st.sampled_from(TIES))
 def test_monotone_score_transforms_change_nothing(pairs, new_levels, ties):
     levels, good = zip(*pairs, strict=True)
@@ -260,7 +260,7 @@ def test_monotone_score_transforms_change_nothing(pairs, new_levels, ties):
         assert first.summary() == pytest.approx(second.summary(), abs=1e-12)
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(ranking)
 def test_expected_lies_between_worst_and_best(pairs):
     levels, good = zip(*pairs, strict=True)
@@ -269,7 +269,7 @@ def test_expected_lies_between_worst_and_best(pairs):
         assert low.summary()[name] - 1e-12 <= value <= high.summary()[name] + 1e-12
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(1, 30), st.integers(0, 30), st.sampled_from(CONVENTIONS))
 def test_perfect_ranking_gives_one(relevant, others, convention):
     m = measure([0] * relevant + [1] * others, [True] * relevant + [False] * others, on_circle, convention=convention)

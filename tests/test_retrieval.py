@@ -41,7 +41,7 @@ def test_hamming_equals_a_stable_sort(bits, photos, rng):
         assert np.array_equal(found, np.take_along_axis(distances, order, 1)[:, :k])
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(st.lists(st.integers(0, 5), min_size=1, max_size=700), st.data())
 def test_equal_photos_come_in_the_order_of_the_gallery(levels, data):
     angles = np.linspace(0, 3, 6)[levels]
