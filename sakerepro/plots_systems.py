@@ -14,7 +14,7 @@ from .rows import records
 from .tables import Measured, ours_on
 from .verdicts import PerQuery, judge_contrast
 
-_FAMILIES = {"baselines": "C7", "trains the network": "C1", "on frozen features": "C2", "SAKE": look_of("SAKE").color}
+_FAMILIES = {"baselines": "#8a8a8a", "trains the network": "C1", "on frozen features": "C2", "SAKE": look_of("SAKE").color}
 _KINDS = {"real": "real-valued", "64-bit": "64-bit codes"}
 
 
@@ -66,7 +66,7 @@ def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None, metric
     seeds = sorted(points["n"].unique())
     how = "over seeds" if min(seeds) > 1 else "over classes, one seed" if metric == "mAP@all" else "by a margin"
     networks = ", ".join(dict.fromkeys(frame["backbone"]))
-    headline(figure, SYSTEMS.title, f"{networks}; 90 % intervals {how}; dashed: L_B, whose features are frozen")
+    headline(figure, SYSTEMS.title, f"{networks}; 90 % intervals {how}; dashed: L_B")
     return figure
 
 

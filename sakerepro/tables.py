@@ -287,9 +287,15 @@ def _cell(words: Point, value: float, numbers: list[Number], lost: bool, lacks: 
         "difference": ours.mean() - value,
         "lost": lost,
         "ours_on": ours_on(first.experiment) if first else "",
-        "ours_used": ", ".join(filter(None, (first.representation, methods.used(first.experiment)))) if first else "",
+        "ours_used": _used(first) if first else "",
         "status": "measured" if first else lacks or ("paper only" if words["method"] in OTHER_SYSTEMS else "not run"),
     }
+
+
+def _used(number: Number) -> str:
+    """What a number was made from: the length of real-valued features, and what the method knew."""
+    length = number.representation if number.representation.endswith("-d") else ""
+    return ", ".join(filter(None, (length, methods.used(number.experiment)))) or "-"
 
 
 def _layout(grids: tuple[Grid, ...], settings: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:

@@ -157,11 +157,10 @@ def label(e: Experiment) -> str:
 
 
 def used(e: Experiment) -> str:
-    """What a run knows beside images and labels, and what it starts from, such as ``"wordnet vectors, L_B features"``;
-    empty for neither."""
+    """What a run is made from beside images and labels, such as ``"wordnet vectors, L_B features"``; may be empty."""
     cls, known = class_of(e.method), flat(e)
     words = {"class_vectors": "{} vectors", "pairs": "{} pairs", "features": "{} features"}
-    return ", ".join([*(["teacher"] if cls.uses_teacher(e) else []),
+    return ", ".join([*(["teacher"] if e.epochs and cls.uses_teacher(e) else []),
                       *(text.format(known[k]) for k, text in words.items() if k in known)])  # fmt: skip
 
 
