@@ -10,8 +10,11 @@ import pandas as pd
 import pytest
 
 import sakerepro as sr
+from sakerepro.embedding import place
+from sakerepro.evaluation import evaluate
+from sakerepro.items import experiments
 from sakerepro.methods import label
-from sakerepro.runs import Run
+from sakerepro.runs import Run, find, start
 
 PLACES = {name: os.environ.get(name) for name in ("SAKEREPRO_RUNS", "SAKEREPRO_CACHE")}  # before tests get their own
 REFERENCE = Path(__file__).parent / "reference" / "mini_table1.csv"
@@ -64,3 +67,18 @@ def test_training_helps_and_random_features_do_not(runs: list[Run]) -> None:
     ).map_all  # fmt: skip
     assert chance == pytest.approx(1 / len(data.unseen), abs=0.03)
     assert value["SAKE"] > 1.5 * chance and value["L_B"] > 1.5 * chance
+
+
+def test_every_system_beats_its_own_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the runs of ``make systems``; the start is the method before its first step, frozen features included."""
+    for name, value in PLACES.items():
+        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
+    if missing := [e.id for e in experiments("systems", "mini") if find(e) is None]:
+        pytest.skip(f"`make systems` makes {len(missing)} runs that are not here")
+    for run in sr.item_runs("systems", "mini"):
+        e, data = run.experiment, run.dataset()
+        if e.epochs and label(e) not in ("SAE", "ZSH"):  # closed forms have no start
+            method, _, _ = start(e, data)
+            before, after = evaluate(place(method).eval(), data, e)[0], run.metrics()
+            value = [next(m["value"] for m in found if m["metric"] == "mAP@all") for found in (before, after)]
+            assert value[0] < value[1], (label(e), value)
