@@ -64,7 +64,8 @@ def let_go(batch: Any) -> float:
 def ours(task: Task) -> list[float]:
     from torch import nn
 
-    from sakerepro.backbones import IMAGENET_MEAN, IMAGENET_STD, Backbone
+    from sakerepro.architectures import IMAGENET_MEAN, IMAGENET_STD
+    from sakerepro.backbones import Backbone
     from sakerepro.data.batches import generator
     from sakerepro.training import make_batch
 

@@ -84,7 +84,8 @@ def set_up(experiment: Experiment, seen: int, photos: int, sketches: int) -> Set
 
 def _teacher(experiment: Experiment) -> tuple[Any, str]:
     """Pretrained where it is at hand; one that would have to be trained first is random."""
-    from sakerepro.backbones import build_classifier, teacher_architecture
+    from sakerepro.architectures import teacher_architecture
+    from sakerepro.backbones import build_classifier
     from sakerepro.errors import DataError
     from sakerepro.teachers import load_teacher
 

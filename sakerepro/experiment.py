@@ -25,6 +25,7 @@ CHOICES: dict[str, tuple[str, ...]] = {
     "augmentation": ("centred", "official", "none"),
     "precision": ("float32", "bfloat16"),
     "select": ("val", "last"),
+    "teacher_head": ("own", "probe"),
 }
 
 
@@ -106,7 +107,10 @@ class Experiment:
 
     bits: tuple[int, ...] = _measuring((64,), "lengths of the ITQ codes; those longer than dim are left out")
     teacher_epochs: int = _teacher(0, "train the teacher here, on the world's original domain; 0: pretrained weights")
-    teacher_data: str = _teacher("", "data set whose original domain the teacher is trained on; empty: the same")
+    teacher_data: str = _teacher("", "data set whose original domain the teacher is trained on, or its head fitted "
+                                     "on; empty: that of the data set")
+    teacher_head: str = _teacher("own", "own: the pretrained classifier, or probe: a linear one, fitted on labelled "
+                                        "photos of the original domain, for networks that have none")
     seed: int = _optimisation(0, "of the heads, the batches and the augmentation")
 
     def __post_init__(self) -> None:
@@ -132,6 +136,8 @@ class Experiment:
         if self.class_seed and not (self.random_unseen or self.pseudo_unseen):
             raise ConfigError(f"class_seed = {self.class_seed} draws nothing here; set random_unseen or pseudo_unseen "
                               "to the number of classes to draw.")  # fmt: skip
+        if self.teacher_head == "probe" and self.teacher_epochs:
+            raise ConfigError("teacher_head = 'probe' fits a head on a pretrained network; set teacher_epochs to 0.")
         if bad := [b for b in self.bits if b < 8 or b % 8]:
             raise ConfigError(f"bits = {bad[0]} has to be a multiple of 8 and at least 8.")
 
@@ -305,6 +311,6 @@ def preset(name: str, **changes: Any) -> Experiment:
         record = datasets().get(changes["dataset"])
         values["split"] = record.splits[0] if record and record.splits else ""
         values |= record.batches if record else {}
-        if values.get("teacher_epochs"):
+        if values.get("teacher_epochs") and changes.get("teacher_head") != "probe":
             values["teacher_data"] = own
     return Experiment.from_dict({**values, **changes})

@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from . import _inputs, paths
-from .backbones import teacher_architecture
+from .architectures import teacher_architecture
 from .committed import CommittedRun, committed_runs
 from .cost import cost_rows, measured_cost
 from .errors import ConfigError, RunError
@@ -126,7 +126,7 @@ def _check_comparable(runs: Iterable[Run]) -> None:
     for one in runs:
         e, origin = one.experiment, one.provenance()
         data = (*e.group("data").values(), e.size)
-        teacher = (teacher_architecture(e.backbone), e.weights, e.size, e.teacher_epochs)
+        teacher = (teacher_architecture(e.backbone), e.weights, e.size, *e.group("teacher").values())
         for what, key, digest in (
             ("on other images", data, origin["data"]), ("with another teacher", teacher, origin["teacher"]["sha256"]),
         ):  # fmt: skip

@@ -7,7 +7,8 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from .backbones import Backbone, Classifier, teacher_architecture
+from .architectures import teacher_architecture
+from .backbones import Backbone, Classifier
 from .errors import ConfigError
 
 
@@ -100,7 +101,7 @@ def build_student(
     """Build the student from the network that it must not forget.
 
     Args:
-        name: of the backbone; "cse_" in front lets the domain in through conditional SE gates.
+        name: of the backbone; "cse_" in front lets the domain in through gates, or tokens of a ViT.
         dim: length of the embedding (the paper: 64 or 512).
         num_seen: |C_S|.
         teacher: the pretrained classifier of the same architecture; it is copied, not changed.

@@ -9,6 +9,7 @@ import numpy as np
 from . import paths, wordnet
 from .data import OriginalDomain, load_original
 from .data.known import datasets, named, originals
+from .errors import DataError
 from .experiment import Experiment
 from .semantics import imagenet_wnids, require_classes
 
@@ -17,6 +18,8 @@ PHOTOS_PER_CLASS = 100  # of the training photos in a folder that the user names
 
 def original_wnids(e: Experiment) -> tuple[str, ...]:
     """The WordNet ids of the classes that an experiment's teacher knows."""
+    if e.teacher_head == "probe":
+        return original_photos(e).wnids
     if not e.teacher_epochs:
         return imagenet_wnids()
     record = datasets().get(e.teacher_data or e.dataset)
@@ -40,21 +43,27 @@ def outside_original(names: Sequence[str], wnids: Sequence[str], dataset: str | 
 
 
 def original_photos(e: Experiment, folder: str = "") -> OriginalDomain:
-    """Labelled photos of the original domain, on which forgetting is measured.
+    """Labelled photos of the original domain, on which forgetting is measured and a teacher's head fitted.
 
     Args:
-        e: the experiment. A teacher that is trained here has an original domain of its own; else the record of the data
-            set names some, such as ``"imagenet"``, of which the first that is there is taken.
+        e: the experiment. A teacher that is trained here has an original domain of its own, and ``teacher_data`` names
+            that of a fitted head; else the record of the data set names some, such as ``"imagenet"``, of which the
+            first that is there is taken.
         folder: another one, with ``train/<wnid>/*`` and ``val/<wnid>/*``; at most 100 training photos a class are used.
 
     Raises:
         DataError: if there is none, with what to get and where to put it.
     """
-    if folder:
+    if folder := folder or (e.teacher_data if e.teacher_head == "probe" else ""):
         return load_original(folder, size=e.size, per_class=PHOTOS_PER_CLASS)
     if e.teacher_epochs:
         return load_original(e.teacher_data or e.dataset, size=e.size)
     known, record = originals(), datasets().get(e.dataset)
     names = (record and record.original) or tuple(known)
     there = [name for name in names if name in known and paths.find_data(*known[name].folders)]
+    if e.teacher_head == "probe" and not there:
+        raise DataError(
+            f"--teacher-head probe needs labelled photos of the original domain, and {' or '.join(names)} is not here: "
+            "name a folder with train/<wnid>/* and val/<wnid>/* as --teacher-data."
+        )
     return load_original((there or names)[0], size=e.size)

@@ -92,7 +92,8 @@ class Run:
         """
         import torch
 
-        from .backbones import build_classifier, teacher_architecture
+        from .architectures import teacher_architecture
+        from .backbones import build_classifier
         from .model import Student
         from .weights import read_weights
 
@@ -102,7 +103,8 @@ class Run:
         weights, e = read_weights(file), self.experiment
         seen, original = (len(weights[f"student.{head}_head.bias"]) for head in ("seen", "original"))
         with torch.random.fork_rng(devices=[]):  # only the architecture matters: all weights are overwritten below
-            backbone = build_classifier(teacher_architecture(e.backbone), original).backbone
+            name = teacher_architecture(e.backbone)
+            backbone = build_classifier(name, original, size=e.size, head=e.teacher_head).backbone
             backbone = backbone.with_gates(e.freeze) if e.backbone.startswith("cse_") else backbone
             student = Student(backbone.freeze(e.freeze), e.dim, seen, original)
             method = methods.class_of(e.method)(e, student, methods.Side(("",) * seen, vectors=weights.get("vectors")))

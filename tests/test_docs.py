@@ -28,6 +28,9 @@ PARSED_ONLY = {
     "sakerepro data fetch sketchy": "downloads gigabytes; test_fetch.py runs it against a local server",
     "sakerepro item ablations:BATCH --preset mini --seeds 0,1,2": "18 runs; test_grids.py makes some",
     "sakerepro tune --method GN-Triplet --preset small --trials 6": "6 runs; test_tuning.py makes some",
+    "sakerepro weights fetch vit_small_patch14_dinov2": "downloads 90 MB",
+    "sakerepro train --preset small --dataset my-folder --backbone cse_vit_small_patch14_dinov2 --size 126 "
+    "--teacher-head probe --teacher-data my-imagenet": "needs these; test_any_backbone.py trains from random ones",
     "sakerepro data fetch tuberlin --archive TUBerlin.zip": "needs the official archive; test_fetch.py makes one",
 }
 EXIT_CODES = {"sakerepro check sketchy": 3}  # the stand-in for Sketchy does not have the published counts

@@ -11,7 +11,8 @@ import tiny
 import torch
 from safetensors.torch import save_file
 
-from sakerepro.backbones import ARCHITECTURES, architecture, build_classifier
+from sakerepro.architectures import ARCHITECTURES, architecture
+from sakerepro.backbones import build_classifier
 from sakerepro.data.augmentation import augment
 from sakerepro.data.images import read_image
 from sakerepro.errors import ConfigError, DataError

@@ -117,6 +117,7 @@ def test_values_of_another_type_are_refused(make: Any, name: str, value: object)
         ({"bits": (64, 12)}, "bits = 12 has to be a multiple of 8"),
         ({"bits": (0,)}, "bits = 0"),
         ({"seed": -1}, "seed = -1"),
+        ({"teacher_head": "probe", "teacher_epochs": 1}, "teacher_head = 'probe' .*; set teacher_epochs to 0"),
     ],
 )
 def test_values_that_cannot_work_are_refused(changes: dict[str, Any], words: str) -> None:
@@ -201,7 +202,7 @@ def test_the_order_of_the_fields_does_not_matter(items: list[tuple[str, Any]]) -
 CHANGED = {
     "preset": "x", "dataset": "x", "split": "x", "backbone": "x", "weights": "x", "method": "x", "settings": {"x": 1},
     "batch_norm": "frozen", "augmentation": "none", "precision": "bfloat16", "select": "last", "bits": (8,),
-    "lr": 1e-2, "lr_end": 1e-6, "teacher_data": "x",
+    "lr": 1e-2, "lr_end": 1e-6, "teacher_data": "x", "teacher_head": "probe",
 }  # fmt: skip
 
 

@@ -14,9 +14,10 @@ from sklearn.preprocessing import StandardScaler
 from sakerepro import forgetting, kept
 from sakerepro.data.augmentation import augment
 from sakerepro.errors import DataError
-from sakerepro.forgetting import fit_probe, linear_probe, probe, probe_rows
+from sakerepro.forgetting import linear_probe, probe, probe_rows
 from sakerepro.methods import preset
 from sakerepro.original import original_photos
+from sakerepro.probing import fit_probe
 from sakerepro.runs import Run
 
 

@@ -17,12 +17,12 @@ from safetensors.torch import save_file
 
 from sakerepro import paths
 from sakerepro.__main__ import main
-from sakerepro.backbones import ConditionalSE
 from sakerepro.checking import Report, check
 from sakerepro.data import load_dataset
 from sakerepro.data.world_files import write_world
 from sakerepro.errors import ConfigError, DataError
 from sakerepro.experiment import Experiment
+from sakerepro.gates import ConditionalSE
 from sakerepro.methods import preset
 from sakerepro.own import example_folder
 from sakerepro.runs import all_runs

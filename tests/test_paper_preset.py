@@ -11,10 +11,11 @@ import tiny
 import torch
 
 from sakerepro import paths
-from sakerepro.backbones import ConditionalSE, build_classifier
+from sakerepro.backbones import build_classifier
 from sakerepro.data.dataset import PHOTO, SKETCH, Dataset, ImageSet
 from sakerepro.data.world_files import write_world
 from sakerepro.errors import DataError
+from sakerepro.gates import ConditionalSE
 from sakerepro.methods import Side, preset
 from sakerepro.methods.sake import SAKE
 from sakerepro.model import build_student

@@ -18,8 +18,9 @@ import torch
 from timm.layers.squeeze_excite import SEModule
 from torch import nn
 
-from sakerepro import backbones
-from sakerepro.backbones import Architecture, build_classifier
+from sakerepro import architectures
+from sakerepro.architectures import Architecture
+from sakerepro.backbones import build_classifier
 from sakerepro.data.dataset import Dataset
 from sakerepro.embedding import embed
 from sakerepro.experiment import Experiment
@@ -142,7 +143,7 @@ def test_compiled_training_is_nearer_to_plain_than_one_seed_to_another(
     """About half a minute of one core, all of it the compiler's."""
     from torch._dynamo.utils import counters
 
-    monkeypatch.setitem(backbones.ARCHITECTURES, "one_gate", Architecture(OneGate))
+    monkeypatch.setitem(architectures.ARCHITECTURES, "one_gate", Architecture(OneGate))
     torch.manual_seed(0)
     teacher = build_classifier("one_gate", len(tiny.ORIGINAL))
     tiny.randomise(teacher)

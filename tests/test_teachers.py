@@ -12,7 +12,8 @@ import torch
 from safetensors.torch import load_file
 
 from sakerepro import paths, teachers
-from sakerepro.backbones import build_classifier, teacher_architecture
+from sakerepro.architectures import teacher_architecture
+from sakerepro.backbones import build_classifier
 from sakerepro.data import world, world_classes
 from sakerepro.errors import RunError
 from sakerepro.experiment import preset

@@ -13,7 +13,7 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import sakerepro
-from sakerepro import backbones
+from sakerepro import architectures
 from sakerepro.data.dataset import PHOTO, SKETCH, Dataset, ImageSet, OriginalDomain
 from sakerepro.experiment import Experiment
 
@@ -90,7 +90,7 @@ def write_weights(file: Path, architecture: str = "se_resnet_mini", classes: int
     """Random weights of a classifier over ImageNet's classes, with batch norm statistics that are not trivial."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(7)
-        state = randomise(backbones.architecture(architecture).make(classes)).state_dict()
+        state = randomise(architectures.architecture(architecture).make(classes)).state_dict()
     file.parent.mkdir(parents=True, exist_ok=True)
     save_file(state, file)
     return file

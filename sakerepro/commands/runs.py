@@ -39,7 +39,7 @@ def add(commands: Any) -> None:
     weights = commands.add_parser("weights", help="pretrained weights").add_subparsers(
         dest="action", required=True, metavar="ACTION"
     )
-    fetch = weights.add_parser("fetch", help="download ImageNet weights from the hub, after asking")
+    fetch = weights.add_parser("fetch", help="download pretrained weights from the hub, after asking")
     fetch.add_argument("name", help="se_resnet50, resnet50, alexnet or any timm model")
     fetch.add_argument("--yes", action="store_true", help="do not ask")
     fetch.set_defaults(function=_fetch)
