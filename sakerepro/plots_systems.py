@@ -14,7 +14,9 @@ from .rows import records
 from .tables import Measured, ours_on
 from .verdicts import PerQuery, judge_contrast
 
-_FAMILIES = {"baselines": "#8a8a8a", "trains the network": "C1", "on frozen features": "C2", "SAKE": look_of("SAKE").color}
+_FAMILIES = {
+    "baselines": "#8a8a8a", "trains the network": "C1", "on frozen features": "C2", "SAKE": look_of("SAKE").color,
+}  # fmt: skip
 _KINDS = {"real": "real-valued", "64-bit": "64-bit codes"}
 
 
