@@ -93,7 +93,7 @@ def top_rows(runs: Iterable[Run]) -> Iterator[Row]:
     for run in runs:
         a = run.embeddings()
         k = min(TOP, len(a["gallery_labels"]))
-        found = a["gallery_labels"][search(a["query"], a["gallery"], k)[0]]
+        found = a["gallery_labels"][search(a["query"], a["gallery"], k, run.distance)[0]]
         wrong = found != a["query_labels"][:, None]
         yield run_row(run, f"P@{TOP}", float(np.mean(~wrong)))
         bad = wrong.sum(axis=1) >= MOSTLY_WRONG

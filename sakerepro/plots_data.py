@@ -80,7 +80,7 @@ def class_frame(run: Run, other: Run | None = None, k: int = 10) -> pd.DataFrame
     arrays, data = run.embeddings(), run.dataset()
     labels, gallery_labels, ap = arrays["query_labels"], arrays["gallery_labels"], query_ap(run)
     k = min(k, len(gallery_labels))
-    top = gallery_labels[search(arrays["query"], arrays["gallery"], k)[0]]
+    top = gallery_labels[search(arrays["query"], arrays["gallery"], k, run.distance)[0]]
     other_ap = _same_queries(run, other) if other else None
     worst = {int(labels[q]): int(q) for q in pick_queries(ap, labels, len(data.unseen), "bad")}
     rows = []
@@ -115,9 +115,10 @@ def _same_queries(run: Run, other: Run) -> np.ndarray:
 
 
 def precision_by_recall(
-    query: np.ndarray, gallery: np.ndarray, query_labels: np.ndarray, gallery_labels: np.ndarray, points: int = 101
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Mean precision at evenly spaced levels of recall, by cosine, ties in the order of the gallery.
+    query: np.ndarray, gallery: np.ndarray, query_labels: np.ndarray, gallery_labels: np.ndarray, points: int = 101,
+    distance: str = "cosine",
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """Mean precision at evenly spaced levels of recall, ties in the order of the gallery.
 
     At recall r a query of R relevant photos stands at its ceil(r R)-th relevant photo (the first for r = 0). Plain
     precision is the precision there; interpolated is the best precision there or at any later relevant photo.
@@ -134,7 +135,7 @@ def precision_by_recall(
     counted = 0
     for start in range(0, len(query), _CHUNK):
         part = slice(start, start + _CHUNK)
-        order = search(query[part], gallery, len(gallery))[0]
+        order = search(query[part], gallery, len(gallery), distance)[0]
         relevant = gallery_labels[order] == query_labels[part][:, None]
         for row in relevant:
             ranks = np.flatnonzero(row) + 1

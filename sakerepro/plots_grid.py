@@ -29,7 +29,7 @@ _TICK, _CROSS = "✓", "✗"
 def retrieval_grid(
     run: Run, n_queries: int = 6, k: int = 10, cases: str = "mixed", images: bool | None = None
 ) -> Figure:
-    """Figure 3: a query sketch a row and its ``k`` nearest photos (cosine, real-valued features).
+    """Figure 3: a query sketch a row and its ``k`` nearest photos (real-valued features).
 
     A right photo has a tick and a solid frame, a wrong one a cross, a dashed frame and its class's name below. Queries
     are chosen by rule, at most one a class, never by hand (:func:`sakerepro.plots_data.pick_queries`): ``"bad"`` are
@@ -52,7 +52,7 @@ def retrieval_grid(
     images = generated if images is None else images
     ap, labels = query_ap(run), arrays["query_labels"]
     chosen = pick_queries(ap, labels, n_queries, cases)
-    top = search(arrays["query"][chosen], arrays["gallery"], k)[0]
+    top = search(arrays["query"][chosen], arrays["gallery"], k, run.distance)[0]
     figure, tiles, side = _grid(len(chosen), k + 1, 0.13 * len(chosen) + 0.65)
     figure.images_of = data.name if images and not generated else ""
     for row, query in enumerate(chosen):

@@ -155,7 +155,7 @@ def _start(groups: Groups, label: str, name: str) -> float | None:
 
 @styled
 def precision_recall(runs: Sequence[Run]) -> Figure:
-    """Mean precision over recall of ZS-SBIR (cosine, real-valued): plain at the left, interpolated at the right.
+    """Mean precision over recall of ZS-SBIR (real-valued): plain at the left, interpolated at the right.
 
     One line a method (mean over its seeds); the thin line is a random order. Ties stand in the order of the gallery.
     See :func:`sakerepro.plots_data.precision_by_recall`.
@@ -172,7 +172,8 @@ def precision_recall(runs: Sequence[Run]) -> Figure:
     for group, members in groups.items():
         for run in members:
             a = run.embeddings()
-            curve = precision_by_recall(a["query"], a["gallery"], a["query_labels"], a["gallery_labels"])
+            inputs = a["query"], a["gallery"], a["query_labels"], a["gallery_labels"]
+            curve = precision_by_recall(*inputs, distance=run.distance)
             both = dict(zip(("recall", "plain", "interpolated"), curve, strict=True))
             curves.append(pd.DataFrame({"group": group, **both}))
             chance.append(np.mean([(a["gallery_labels"] == c).mean() for c in a["query_labels"]]))

@@ -84,6 +84,11 @@ class Run:
         """The data that the run was trained and measured on."""
         return experiment_data(self.experiment)
 
+    @property
+    def distance(self) -> str:
+        """Of its real-valued embeddings, as its method has it: ``"cosine"`` or ``"euclidean"``."""
+        return methods.class_of(self.experiment.method).distance
+
     def network(self) -> Method:
         """The trained method, in eval mode: ``embed(images, domain)`` and all else that a method does.
 

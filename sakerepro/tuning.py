@@ -33,9 +33,11 @@ def trial_experiments(method: str, preset: str = "small", trials: int = 6, seed:
     Raises:
         ConfigError: for an unknown method or preset, or more trials than the method has different settings.
     """
-    own = methods.preset(preset, method=method, seed=seed)
-    own = own.but(pseudo_unseen=stand_ins(preset).data["tuberlin/long"]["pseudo_unseen"])
-    cls, fixed = methods.class_of(own.method), methods.ALIASES.get(method, ("", {}))[1]
+    there, (name, fixed) = stand_ins(preset), methods.ALIASES.get(method, (method, {}))
+    cls = methods.class_of(name)
+    given = {k: v for k, v in there.settings.items() if k in cls.settings}
+    own = methods.preset(preset, method=method, seed=seed, **given)
+    own = own.but(pseudo_unseen=there.data["tuberlin/long"]["pseudo_unseen"])
     axes = {name: s.search for name, s in cls.settings.items() if s.search and name not in fixed}
     rates = RATES if own.epochs and "features" not in cls.needs else (1.0,)
     grid, found = [*itertools.product(*axes.values(), rates)], [own]

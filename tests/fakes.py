@@ -30,6 +30,10 @@ class FakeRun:
     def id(self) -> str:
         return self.experiment.id
 
+    @property
+    def distance(self) -> str:
+        return "cosine"
+
     def embeddings(self) -> dict[str, np.ndarray]:
         return self.arrays
 
