@@ -54,7 +54,8 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[Experiment]:
 @pytest.mark.parametrize("method", TRAINABLE)
 @pytest.mark.parametrize("name", ["mini", "small", "paper"])
 def test_every_method_has_its_trials_the_preset_first_and_only_its_own_settings_change(method: str, name: str) -> None:
-    found, own = trial_experiments(method, name, 6), methods.preset(name, method=method)
+    pairs = {"pairs": "class"} if name == "mini" and method in ("CVAE", "CAAE") else {}  # the world has no aligned ones
+    found, own = trial_experiments(method, name, 6), methods.preset(name, method=method, **pairs)
     assert len(set(found)) == 6 == len({e.id for e in found})
     assert found[0] == own.but(pseudo_unseen=found[0].pseudo_unseen) and found[0].pseudo_unseen > 0
     tried = {k for k, s in methods.class_of(own.method).settings.items() if s.search}
