@@ -77,7 +77,7 @@ def test_every_system_beats_its_own_start(monkeypatch: pytest.MonkeyPatch) -> No
         pytest.skip(f"`make systems` makes {len(missing)} runs that are not here")
     for run in sr.item_runs("systems", "mini"):
         e, data = run.experiment, run.dataset()
-        if e.epochs and label(e) not in ("SAE", "ZSH", "ZSIH"):  # closed forms have no start; ZSIH needs more steps
+        if e.epochs and label(e) not in ("SAE", "ZSH"):  # closed forms have no start
             method, _, _ = start(e, data)
             before, after = evaluate(place(method).eval(), data, e)[0], run.metrics()
             value = [next(m["value"] for m in found if m["metric"] == "mAP@all") for found in (before, after)]
