@@ -16,7 +16,7 @@ from .errors import ConfigError, RunError
 from .experiment import Experiment
 from .experiment import preset as check_preset
 from .forgetting import probe_rows
-from .jobs import default_jobs, make_runs
+from .jobs import ENGINES, default_jobs, make_runs
 from .measures import cluster_rows, code_rows, domain_rows, group_rows, length_rows, top_rows
 from .methods import label
 from .paper import BITS, GRIDS, TITLES, grids_of
@@ -70,8 +70,9 @@ def traced(preset_name: str, seeds: Sequence[int]) -> set[Experiment]:
 
 
 def item_runs(
-    item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,), jobs: int | None = None
-) -> list[Run]:
+    item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,), jobs: int | None = None, engine: str = "local",
+    address: str = "auto",
+) -> list[Run]:  # fmt: skip
     """Find or make all runs of an item, saying which is which of how many.
 
     Where training takes long (``small`` and ``paper``), the item's committed rows stand in for runs that are not here;
@@ -81,17 +82,20 @@ def item_runs(
         item, preset_name, seeds: as in :func:`experiments`.
         jobs: how many runs are made at a time, each on one thread; None: one a core, two at most, and one where there
             is an accelerator. The numbers do not depend on it.
+        engine: ``"local"``, or ``"ray"``: on the machines of a Ray cluster, each run with a card or a core.
+        address: of that cluster; ``"auto"`` is the one that this machine belongs to.
 
     Returns:
         The runs, in the order of :func:`experiments`.
 
     Raises:
-        ConfigError: as :func:`experiments`.
+        ConfigError: as :func:`experiments`; for an unknown engine; if Ray is not installed or no cluster answers.
         RunError: if runs that are to be compared were made on different images or with different teachers.
         SakeError: if a run could not be made.
     """
     if jobs is not None and jobs < 1:
         raise ConfigError(f"jobs = {jobs} has to be at least 1.")
+    _inputs.one_of(engine, ENGINES, "engine")
     seeds = _inputs.wholes(seeds, "seeds", 0)
     wanted = experiments(item, preset_name, seeds)
     curves = traced(preset_name, seeds)
@@ -105,10 +109,10 @@ def item_runs(
     if missing:
         print(f"{item}, {preset_name}: {len(wanted) - count} of {len(wanted)} runs are there.", flush=True)
         jobs = jobs or default_jobs()
-    if jobs and jobs > 1 and count > 1:
+    if missing and (engine == "ray" or (jobs and jobs > 1 and count > 1)):
         experiment_data(missing[0])  # drawn or packed once; what is missing is said once
         load_teacher(missing[0])
-        make_runs(missing, curves, jobs)
+        make_runs(missing, curves, jobs or 1, engine, address)
         missing = []
     while missing:
         experiment = next((e for e in missing if not busy(e)), missing[0])  # what another process makes can wait

@@ -12,14 +12,16 @@ import threading
 import time
 from collections.abc import Collection, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
-from pathlib import Path
 
+from . import paths
 from .errors import ConfigError, DataError, RunError, SakeError
 from .experiment import Experiment
 from .runs import busy, run
 
+ENGINES = ("local", "ray")
 EVERY = 60.0  # seconds between two lines of progress where there is no terminal to rewrite one
 _CODES: dict[int, type[SakeError]] = {2: ConfigError, 3: DataError, 4: RunError}  # exit codes of a run that was refused
+Failure = tuple[Experiment, type[SakeError], str]  # what could not be made, the kind of error, what was said
 _PROGRESS = re.compile(r"(\d+)%.*\[[^<]*<([\d:]+)")  # of tqdm: how far, and the time left
 
 
@@ -31,7 +33,10 @@ def default_jobs() -> int:
     return 1 if torch.cuda.is_available() else min(2, cores)
 
 
-def make_runs(experiments: Sequence[Experiment], traced: Collection[Experiment] = (), jobs: int = 2) -> None:
+def make_runs(
+    experiments: Sequence[Experiment], traced: Collection[Experiment] = (), jobs: int = 2, engine: str = "local",
+    address: str = "auto",
+) -> None:  # fmt: skip
     """Make the runs of experiments that have none yet, ``jobs`` at a time.
 
     A run that dies is resumed once from its checkpoint. One that fails again, or that is refused (missing data, a loss
@@ -41,11 +46,16 @@ def make_runs(experiments: Sequence[Experiment], traced: Collection[Experiment] 
         experiments: each once.
         traced: those whose retrieval is measured after every epoch, too.
         jobs: processes at a time, each with one thread.
+        engine, address: ``"ray"`` makes them on the cluster at that address (``cluster.py``), ``"local"`` here.
 
     Raises:
         SakeError: of the kind of the first run that failed, naming all that failed and why.
     """
-    team = _Team(experiments, traced)
+    if engine == "ray":
+        from . import cluster
+
+        return cluster.make_runs(experiments, traced, address)
+    team = Team(experiments, traced)
     with ThreadPoolExecutor(jobs) as pool:
         try:
             workers = [pool.submit(team.work, slot) for slot in range(min(jobs, len(experiments)))]
@@ -53,19 +63,24 @@ def make_runs(experiments: Sequence[Experiment], traced: Collection[Experiment] 
                 worker.result()
         finally:
             team.stop()
-    if team.failed:
-        made = len(experiments) - len(team.failed)
-        head = f"{len(team.failed)} of {len(experiments)} runs could not be made; the others ({made}) are finished."
-        raise team.failed[0][1]("\n  ".join([head, *(f"{e.id}: {text}" for e, _, text in team.failed)]))
+    report(experiments, team.failed)
 
 
-class _Team:
+def report(experiments: Sequence[Experiment], failed: Sequence[Failure]) -> None:
+    """Raise an error of the kind of the first that failed, which names all of them."""
+    if failed:
+        made = len(experiments) - len(failed)
+        head = f"{len(failed)} of {len(experiments)} runs could not be made; the others ({made}) are finished."
+        raise failed[0][1]("\n  ".join([head, *(f"{e.id}: {text}" for e, _, text in failed)]))
+
+
+class Team:
     """Workers that take experiments from one list, and what they say."""
 
     def __init__(self, experiments: Sequence[Experiment], traced: Collection[Experiment]) -> None:
         self.waiting, self.number = list(experiments), {e: i + 1 for i, e in enumerate(experiments)}
         self.traced = traced
-        self.failed: list[tuple[Experiment, type[SakeError], str]] = []
+        self.failed: list[Failure] = []
         self.children: set[subprocess.Popen[str]] = set()
         self.lock, self.stopped = threading.Lock(), False
 
@@ -93,15 +108,13 @@ class _Team:
 
     def _child(self, e: Experiment, say: _Line) -> tuple[int, str]:
         """Make a run in a process of its own; its exit code and what it said beside its progress."""
-        package = str(Path(__file__).resolve().parent.parent)
-        search = os.pathsep.join(filter(None, [package, os.environ.get("PYTHONPATH")]))
         said: list[str] = []
         with self.lock:
             if self.stopped:
                 return 0, ""
             child = subprocess.Popen(
                 [sys.executable, "-m", __name__], text=True, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": search},
+                stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths.search_path()},
             )  # fmt: skip
             self.children.add(child)
         assert child.stdin and child.stderr

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -105,8 +104,7 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
 @contextlib.contextmanager
 def _same_package() -> Iterator[None]:
     """The kernel, a process of its own, imports the package that this process runs, installed or not."""
-    here = str(Path(__file__).resolve().parent.parent)
-    with paths.variable("PYTHONPATH", os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))):
+    with paths.variable("PYTHONPATH", paths.search_path()):
         yield
 
 

@@ -90,6 +90,12 @@ def notebooks() -> Path:
     return root() / "notebooks"
 
 
+def search_path() -> str:
+    """A ``PYTHONPATH`` by which another process imports the package that this one runs, installed or not."""
+    here = str(Path(__file__).resolve().parent.parent)
+    return os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
+
+
 def package_data(name: str) -> Path:
     """The table of that name that ships inside the package, such as ``wordnet.csv.gz``."""
     return Path(__file__).resolve().parent / "tables" / name

@@ -257,11 +257,16 @@ def start(e: Experiment, data: Dataset) -> tuple[Method, np.ndarray | None, dict
     return cls(e, student, methods.Side(data.seen, teacher, wnids, vectors)), aligned, origin
 
 
+def base(e: Experiment) -> Experiment | None:
+    """The experiment whose network gives a method its features; None for methods that train a network themselves."""
+    needs = methods.class_of(e.method).needs
+    return methods.change(e, method=methods.setting(e, "features")) if "features" in needs else None
+
+
 def _student(e: Experiment, data: Dataset, teacher: Classifier) -> Student:
     """The network that a method starts from: pretrained, or for methods on features that of their baseline's run."""
-    if "features" in methods.class_of(e.method).needs:
-        base = methods.setting(e, "features")
-        return run(methods.change(e, method=base)).network().student.requires_grad_(False)
+    if found := base(e):
+        return run(found).network().student.requires_grad_(False)
     return build_student(
         e.backbone, dim=e.dim, num_seen=len(data.seen), teacher=teacher, keep_bias=e.keep_bias, zero_head=e.zero_head,
         freeze=e.freeze, seed=e.seed,

@@ -17,7 +17,7 @@ import pandas as pd
 from . import _inputs, files, methods, paths
 from .errors import ConfigError, DataError, RunError
 from .experiment import Experiment, stand_ins
-from .jobs import default_jobs, make_runs
+from .jobs import ENGINES, default_jobs, make_runs
 from .provenance import versions
 from .runrows import settings_text
 from .runs import Run, experiment_data, find, run
@@ -51,7 +51,10 @@ def trial_experiments(method: str, preset: str = "small", trials: int = 6, seed:
     return found[:trials]
 
 
-def tune(method: str, preset: str = "small", trials: int = 6, seed: int = 0, jobs: int | None = None) -> pd.DataFrame:
+def tune(
+    method: str, preset: str = "small", trials: int = 6, seed: int = 0, jobs: int | None = None, engine: str = "local",
+    address: str = "auto",
+) -> pd.DataFrame:  # fmt: skip
     """Find or make the trials of a method, and keep what they measured in ``results/<preset>/tuning.csv``.
 
     Args:
@@ -60,23 +63,25 @@ def tune(method: str, preset: str = "small", trials: int = 6, seed: int = 0, job
         trials: how many; the same for every method that is to be compared.
         seed: of the draws and of the runs.
         jobs: runs made at a time, each on one thread; None: one a core, two at most, one where there is an accelerator.
+        engine, address: where, as in :func:`sakerepro.item_runs`.
 
     Returns:
         A line a trial, the best ZS-SBIR first: ``trial``, ``settings`` (empty: the preset's own), mAP@all of
         ``ZS-SBIR``, ``ZS-SBIR 64-bit`` and ``ZS-PBIR`` (NaN: not measured, or the training failed), and more.
 
     Raises:
-        ConfigError: for an unknown method or preset, or a number of trials or jobs that is not possible.
+        ConfigError: for an unknown method or preset, an engine or a number of trials or jobs that is not possible.
         SakeError: if no trial could be made.
     """
     wanted = trial_experiments(method, preset, trials, seed)
     jobs = default_jobs() if jobs is None else _inputs.whole(jobs, "jobs", 1)
+    _inputs.one_of(engine, ENGINES, "engine")
     if missing := [e for e in wanted if find(e) is None]:
         print(f"{method}, {preset}: {len(wanted) - len(missing)} of {len(wanted)} trials are there.", flush=True)
         experiment_data(missing[0])  # drawn or packed once; what is missing is said once
         load_teacher(missing[0])
         try:
-            make_runs(missing, jobs=jobs)
+            make_runs(missing, (), jobs, engine, address)
         except RunError as error:  # such as a loss that is not finite: a trial all the same, without numbers
             if not any(map(find, wanted)):
                 raise

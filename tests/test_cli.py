@@ -160,7 +160,7 @@ def test_an_item_in_another_precision_says_it_to_its_notebook(
 ) -> None:
     seen: list[object] = []
 
-    def item_runs(name: str, preset: str, seeds: list[int], jobs: int | None) -> None:
+    def item_runs(name: str, preset: str, seeds: list[int], *where: object) -> None:
         seen.extend([os.environ["SAKEREPRO_PRECISION"], {e.precision for e in experiments(name, preset, seeds)}])
         raise ConfigError("enough")
 

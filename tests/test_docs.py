@@ -28,6 +28,8 @@ PARSED_ONLY = {
     "sakerepro data fetch sketchy": "downloads gigabytes; test_fetch.py runs it against a local server",
     "sakerepro item ablations:BATCH --preset mini --seeds 0,1,2": "18 runs; test_grids.py makes some",
     "sakerepro tune --method GN-Triplet --preset small --trials 6": "6 runs; test_tuning.py makes some",
+    "sakerepro item table1 --preset paper --engine ray --address auto": "needs a cluster; test_cluster.py starts one",
+    "sakerepro tune --method EMS --preset paper --engine ray": "needs a cluster; test_cluster.py starts one",
     "sakerepro weights fetch vit_small_patch14_dinov2": "downloads 90 MB",
     "sakerepro train --preset small --dataset my-folder --backbone cse_vit_small_patch14_dinov2 --size 126 "
     "--teacher-head probe --teacher-data my-imagenet": "needs these; test_any_backbone.py trains from random ones",

@@ -130,7 +130,7 @@ def test_an_item_makes_what_is_missing_two_at_a_time(
 ) -> None:
     wanted, asked = [tiny_experiment.but(epochs=0), tiny_experiment.but(epochs=0, dim=8)], []
 
-    def make(experiments: list[Experiment], traced: set[Experiment], at_a_time: int) -> None:
+    def make(experiments: list[Experiment], traced: set[Experiment], at_a_time: int, *where: str) -> None:
         asked.append((experiments, at_a_time))
         for e in experiments:
             run(e)

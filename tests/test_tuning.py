@@ -42,7 +42,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[Experiment]:
     """Runs are made in this process; those that were asked for."""
     asked: list[Experiment] = []
 
-    def make(experiments: list[Experiment], jobs: int) -> None:
+    def make(experiments: list[Experiment], *where: object) -> None:
         asked.extend(experiments)
         for e in experiments:
             run(e)
@@ -179,7 +179,7 @@ def test_no_trial_depends_on_an_unseen_class(method: str, data: Path, here: list
 def test_a_trial_that_fails_has_no_numbers_and_comes_last(
     data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def make(experiments: list[Experiment], jobs: int) -> None:
+    def make(experiments: list[Experiment], *where: object) -> None:
         for e in made:
             run(e)
         raise sr.RunError("loss is nan")

@@ -14,6 +14,15 @@ if TYPE_CHECKING:
     from ..experiment import Experiment
 
 
+def add_engine(command: Any) -> None:
+    """Register where runs are made: ``--jobs``, ``--engine``, ``--address``."""
+    command.add_argument("--jobs", type=int, help="runs made at a time, each on one thread (one a core, two at most)")
+    command.add_argument("--engine", choices=("local", "ray"), default="local",
+                         help="where runs are made: here [local], or on the machines of a Ray cluster, a card or a "
+                         "core each (ray)")  # fmt: skip
+    command.add_argument("--address", default="auto", help="of the Ray cluster [auto: the one of this machine]")
+
+
 def numbers(text: str, name: str) -> list[int]:
     """``"0,1,2"`` as a list.
 

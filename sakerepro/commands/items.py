@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from ..errors import ConfigError
-from .common import literal, numbers, print_json, print_table, say_slow_precision
+from .common import add_engine, literal, numbers, print_json, print_table, say_slow_precision
 
 
 def add(commands: Any) -> None:
@@ -18,7 +18,7 @@ def add(commands: Any) -> None:
                       "or MODULE:NAME of a grid of your own")
     item.add_argument("--preset", default="mini", help="mini (generated, default), small (real subset) or paper")
     item.add_argument("--seeds", default="0", help="comma-separated, such as 0,1,2")
-    item.add_argument("--jobs", type=int, help="runs made at a time, each on one thread (one a core, two at most)")
+    add_engine(item)
     item.add_argument("--precision", choices=("float32", "bfloat16"), help="in place of the preset's")
     item.add_argument("--rerun", action="store_true", help="train runs that are not here although their rows are")
     item.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="another notebook parameter")
@@ -44,10 +44,13 @@ def _item(arguments: argparse.Namespace) -> None:
         if arguments.rerun:
             stack.enter_context(paths.variable(RERUN, "1"))
         seeds, more = numbers(arguments.seeds, "seeds"), dict(map(_pair, arguments.p))
-        _make(arguments.name, arguments.preset, seeds, more, arguments.jobs)
+        where = (arguments.jobs, arguments.engine, arguments.address)
+        _make(arguments.name, arguments.preset, seeds, more, where)
 
 
-def _make(name: str, preset: str, seeds: list[int], more: dict[str, object], jobs: int | None) -> None:
+def _make(
+    name: str, preset: str, seeds: list[int], more: dict[str, object], where: tuple[int | None, str, str]
+) -> None:
     from .. import paths
     from ..committed import committed_runs
     from ..items import experiments, item_rows, item_runs, times
@@ -63,7 +66,7 @@ def _make(name: str, preset: str, seeds: list[int], more: dict[str, object], job
     wanted = experiments(name, preset, seeds)
     known = committed_runs(name, wanted, set())
     say_slow_precision([e for e in wanted if e not in known])
-    runs, before = item_runs(name, preset, seeds, jobs), number_files(name, preset)
+    runs, before = item_runs(name, preset, seeds, *where), number_files(name, preset)
     item_rows(name, runs, str(parameters.get("original", "")))  # here, because a notebook shows no progress
     print(f"{name}: executing the notebook ...", flush=True)
     started = time.monotonic()

@@ -7,7 +7,7 @@ import contextlib
 import shlex
 from typing import Any
 
-from .common import print_table, say_slow_precision
+from .common import add_engine, print_table, say_slow_precision
 from .runs import shown
 
 
@@ -24,7 +24,7 @@ def add(commands: Any) -> None:
     tune.add_argument("--trials", type=int, default=6, metavar="N", help="the first has the preset's own settings [6]")
     tune.add_argument("--preset", default="small", help="mini, small (default) or paper")
     tune.add_argument("--seed", type=int, default=0, metavar="INT", help="of the draws and of the runs [0]")
-    tune.add_argument("--jobs", type=int, help="runs made at a time, each on one thread (one a core, two at most)")
+    add_engine(tune)
     tune.add_argument("--precision", choices=("float32", "bfloat16"), help="in place of the preset's")
     tune.set_defaults(function=_tune)
 
@@ -38,7 +38,8 @@ def _tune(arguments: argparse.Namespace) -> None:
     with paths.variable(PRECISION, arguments.precision) if arguments.precision else contextlib.nullcontext():
         wanted = trial_experiments(method, preset, arguments.trials, arguments.seed)
         say_slow_precision(wanted)
-        found = tune(method, preset, arguments.trials, arguments.seed, arguments.jobs)
+        where = (arguments.jobs, arguments.engine, arguments.address)
+        found = tune(method, preset, arguments.trials, arguments.seed, *where)
     print(f"\n{method}, preset {preset}: mAP@all on {wanted[0].pseudo_unseen} seen classes held out as if unseen\n")
     lines = found.astype(object).where(found.notna(), None).to_dict("records")
     print_table(["trial", "settings", *NUMBERS], [
