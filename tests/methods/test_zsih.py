@@ -12,6 +12,7 @@ from torch.nn import functional as F
 
 from sakerepro import methods
 from sakerepro.experiment import Experiment
+from sakerepro.methods import zsih
 from sakerepro.methods.contract import Side
 from sakerepro.methods.zsih import ZSIH, Fusion, affinity, log_q, stochastic_neuron
 from sakerepro.model import build_student
@@ -123,8 +124,16 @@ def a_batch(n: int = 3) -> Batch:
     return Batch(images, torch.zeros(2 * n, dtype=torch.int64), domain, n, [""] * 2 * n)
 
 
-def test_the_terms_vanish_where_they_should(method: ZSIH) -> None:
+def test_balanced_logits_are_those_of_a_batch_norm() -> None:
+    logits = torch.randn(7, 5, generator=torch.Generator().manual_seed(6)) * 3 + 1
+    want = torch.nn.functional.batch_norm(logits, None, None, training=True)
+    torch.testing.assert_close(zsih.balanced(logits), want)
+    assert not zsih.balanced(logits[:1]).any()  # a single pair has no other to balance it
+
+
+def test_the_terms_vanish_where_they_should(method: ZSIH, monkeypatch: pytest.MonkeyPatch) -> None:
     """Encoders and fusion saturated to one code: f = g = b; a decoder that knows the vector: no error."""
+    monkeypatch.setattr(zsih, "balanced", lambda logits: logits)  # else no bit is the same in all pairs
     with torch.no_grad():
         for layer in (method.student.feature, method.fusion.second):
             layer.weight.zero_()
