@@ -41,7 +41,7 @@ else
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup all status tables teacher $(ITEMS) test unit replay lint bench lock lab docs clean
+.PHONY: help setup all status tables teacher $(ITEMS) test unit replay lint bench gpu lock lab docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9%$$() -]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -103,6 +103,10 @@ lint: $(READY) ## ruff and mypy
 bench: $(READY) ## speed and memory beside peers (adds them to the environment); a table, a curve, results/bench/
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	@$(PY) -m benchmarks
+
+gpu: $(READY) ## on a GPU: speed of training, ranking and ITQ, then runs of small (DATA=<file>), four minutes each
+	@$(PY) -m benchmarks.gpu_bench
+	@$(PY) -m benchmarks.gpu_small
 
 lab: $(READY) ## JupyterLab on the notebooks
 	@$(PY) -m jupyterlab --ServerApp.root_dir=. notebooks/00_index.ipynb

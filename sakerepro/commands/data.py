@@ -32,8 +32,8 @@ def add(commands: Any) -> None:
     pack.add_argument("data", metavar="DATA", help="a folder, or a known data set such as sketchy")
     pack.add_argument("--size", type=int, default=224, help="side in pixels, as in `train --size` [224]")
     pack.add_argument("--min-photos", type=int, default=1, help="of a random unseen class of a plain folder [1]")
-    pack.add_argument("--to", metavar="FILE", help="write the data set and the weights of its preset to one file of "
-                      "at most 36 MB, which SAKEREPRO_REAL_DATA and `make DATA=FILE` take in place of a folder")  # fmt: skip
+    pack.add_argument("--to", metavar="FILE", help="write it and its preset's weights to one file of at most 36 MB, "
+                      "which SAKEREPRO_REAL_DATA and `make DATA=FILE` take in place of a folder")  # fmt: skip
     pack.set_defaults(function=_pack)
 
     subset = actions.add_parser(
