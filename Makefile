@@ -2,7 +2,7 @@
 # PRECISION=float32 trains in it where the preset says bfloat16, which many processors have no units for.
 # RERUN=1 trains the runs of small and paper that are not here, although their rows are committed.
 # JOBS=<n> runs are made at a time, each on one thread (default: one a core, two at most; one on a GPU).
-# DATA=<folder> is searched first for data sets and weights (the same as SAKEREPRO_REAL_DATA).
+# DATA=<folder or file of `data pack --to`> is searched first for data sets and weights (the same as SAKEREPRO_REAL_DATA).
 # PYTHON=<interpreter> uses an environment of your own instead of .venv (for instance the one of environment.yml).
 
 PRESET ?= mini
@@ -41,7 +41,7 @@ else
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup all status tables teacher $(ITEMS) test unit replay lint bench lock lab docs clean
+.PHONY: help setup all status tables teacher $(ITEMS) test unit replay lint bench gpu lock lab docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9%$$() -]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -103,6 +103,10 @@ lint: $(READY) ## ruff and mypy
 bench: $(READY) ## speed and memory beside peers (adds them to the environment); a table, a curve, results/bench/
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	@$(PY) -m benchmarks
+
+gpu: $(READY) ## on a GPU: speed of training, ranking and ITQ, then runs of small (DATA=<file>), four minutes each
+	@$(PY) -m benchmarks.gpu_bench
+	@$(PY) -m benchmarks.gpu_small
 
 lab: $(READY) ## JupyterLab on the notebooks
 	@$(PY) -m jupyterlab --ServerApp.root_dir=. notebooks/00_index.ipynb

@@ -66,8 +66,8 @@ def ours(task: Task) -> list[float]:
 
     from sakerepro.architectures import IMAGENET_MEAN, IMAGENET_STD
     from sakerepro.backbones import Backbone
+    from sakerepro.batching import make_batch
     from sakerepro.data.batches import generator
-    from sakerepro.training import make_batch
 
     backbone = Backbone(nn.Identity(), 1, IMAGENET_MEAN, IMAGENET_STD)  # only says how its input is normalised
     means = []

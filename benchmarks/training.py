@@ -57,10 +57,12 @@ def set_up(experiment: Experiment, seen: int, photos: int, sketches: int) -> Set
         photos, sketches: random images to train on; all steps together should not need more.
     """
     from sakerepro import methods
+    from sakerepro.batching import batch_maker
     from sakerepro.data.batches import generator
-    from sakerepro.embedding import device, place
+    from sakerepro.devices import device
+    from sakerepro.embedding import place
     from sakerepro.model import build_student
-    from sakerepro.training import make_batch, speed_up
+    from sakerepro.training import speed_up
 
     e, (teacher, weights) = experiment, _teacher(experiment)
     student = build_student(
@@ -74,9 +76,10 @@ def set_up(experiment: Experiment, seen: int, photos: int, sketches: int) -> Set
     method = place(methods.class_of(e.method)(named, student, methods.Side(names, teacher, wnids)))
     speed_up(method, e)
 
+    of_images = batch_maker((data.train_photo, data.train_sketch), e.size, e.augmentation, method.backbone)
+
     def make(index: tuple[np.ndarray, np.ndarray], rng: np.random.Generator) -> Any:
-        sets = [(data.train_photo, index[1]), (data.train_sketch, index[0])]
-        return make_batch(sets, e.size, e.augmentation, method.backbone, rng)
+        return of_images(index[::-1], rng)
 
     batches = [make(index, generator(0, i)).to(device()) for i, index in enumerate(method.plan(data, 0))]
     return Setup(e, method, method.optimisers(), make, data, batches, weights)

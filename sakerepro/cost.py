@@ -15,8 +15,10 @@ from typing import Any
 import torch
 
 from . import methods
+from .batching import Batch, make_batch
 from .data.batches import generator
-from .embedding import device, place
+from .devices import accelerator, device
+from .embedding import place
 from .experiment import Experiment
 from .kept import kept
 from .measures import pairs
@@ -27,7 +29,7 @@ from .runrows import run_row
 from .runs import Run, experiment_data
 from .teachers import load_teacher
 from .threads import one_thread
-from .training import Batch, make_batch, speed_up
+from .training import speed_up
 
 STEPS, WARM_UP = 15, 3
 
@@ -122,7 +124,7 @@ def cost_rows(runs: Iterable[Run]) -> Iterator[Row]:
 
 def measured_cost(run: Run) -> dict[str, dict[str, float]]:
     """:func:`measure_cost` of a run's settings, measured once on a machine."""
-    machine = torch.cuda.get_device_name() if torch.cuda.is_available() else processor()
+    machine = accelerator() or processor()
     inputs = {"experiment": run.experiment.to_dict(), "machine": machine, "threads": torch.get_num_threads()}
     found: dict[str, dict[str, float]] = kept("cost", run.id, inputs, partial(measure_cost, run.experiment))
     return found

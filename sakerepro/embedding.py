@@ -11,19 +11,15 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import _inputs, paths
+from . import _inputs, devices, paths
 from .backbones import Backbone
-from .data.augmentation import augment
+from .data.augmentation import augment, augment_on_device
 from .data.dataset import ImageSet
+from .devices import device
 from .files import write_whole
 from .threads import one_thread
 
 Network = TypeVar("Network", bound=nn.Module)
-
-
-def device() -> torch.device:
-    """The accelerator if there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def place(network: Network) -> Network:
@@ -44,15 +40,18 @@ def apply(
     with one_thread(), torch.inference_mode():
         for start in range(0, len(image_set), batch):
             pixels = image_set.take(range(start, min(start + batch, len(image_set))))
-            images = augment(pixels, None, size, mean=backbone.mean, std=backbone.std)
-            images = images.to(device(), memory_format=torch.channels_last)
+            if devices.accelerated():
+                there = devices.send(torch.from_numpy(pixels))
+                images = augment_on_device(there, None, size, backbone.mean, backbone.std)
+            else:
+                images = augment(pixels, None, size, mean=backbone.mean, std=backbone.std)
             domain = images.new_full((len(images),), float(image_set.domain))
-            out.append(function(images, domain).float().cpu().numpy())
+            out.append(function(images, domain).float())
             if progress is not None:
                 progress(len(images))
-    if not out:
-        return np.zeros((0, 0), dtype=np.float32)
-    return np.concatenate(out)
+        if not out:
+            return np.zeros((0, 0), dtype=np.float32)
+        return torch.cat(out).cpu().numpy()  # at the end: the device need not wait for the next batch
 
 
 def backbone_features(method: Any, image_set: ImageSet, size: int) -> np.ndarray:

@@ -12,7 +12,8 @@ import torch
 from .codes import pack
 from .data import photo_queries
 from .data.dataset import PHOTO, SKETCH, Dataset
-from .embedding import device, embed
+from .devices import device
+from .embedding import embed
 from .experiment import Experiment
 from .hashing import ITQ
 from .metrics import RetrievalMetrics, retrieval_metrics

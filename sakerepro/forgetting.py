@@ -14,7 +14,8 @@ import numpy as np
 import torch
 
 from .data.dataset import OriginalDomain
-from .embedding import apply, device, place
+from .devices import device
+from .embedding import apply, place
 from .kept import kept
 from .original import original_photos
 from .probing import STRENGTHS, choose_probe

@@ -27,10 +27,10 @@ _PROGRESS = re.compile(r"(\d+)%.*\[[^<]*<([\d:]+)")  # of tqdm: how far, and the
 
 def default_jobs() -> int:
     """Runs at a time: as many as there are cores, two at most; one where an accelerator does the work."""
-    import torch
+    from .devices import device
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 1 if torch.cuda.is_available() else min(2, cores)
+    return 1 if device().type != "cpu" else min(2, cores)
 
 
 def make_runs(

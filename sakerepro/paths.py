@@ -52,10 +52,14 @@ def data() -> Path:
 def data_places() -> list[Path]:
     """Folders that are searched for data sets and weights, in this order.
 
-    ``SAKEREPRO_REAL_DATA``, then :func:`data`, then ``shared/data`` beside the checkout.
+    ``SAKEREPRO_REAL_DATA`` (a folder, or a file of ``sakerepro data pack --to``), then :func:`data`, then
+    ``shared/data`` beside the checkout.
     """
-    named = os.environ.get("SAKEREPRO_REAL_DATA")
-    first = [Path(named).expanduser().resolve()] if named else []
+    first = [Path(named).expanduser().resolve()] if (named := os.environ.get("SAKEREPRO_REAL_DATA")) else []
+    if first and first[0].is_file():
+        from .data.carried import opened
+
+        first = [opened(first[0])]
     return [*first, data(), root().parent / "shared" / "data"]
 
 

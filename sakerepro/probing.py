@@ -8,7 +8,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .embedding import device
+from .devices import device
 
 STRENGTHS = (1e-1, 1e-2, 1e-3, 1e-4)  # of the L2 penalty, strongest first: each starts where the last one ended
 HELD_OUT = 0.2  # of the training photos, to choose the strength on; the accuracy is measured on other photos

@@ -61,13 +61,17 @@ def slow_bfloat16() -> bool:
     """Whether networks would train on a CPU for which oneDNN has no bfloat16, so that it takes many times as long."""
     import torch
 
+    from .devices import device
+
     supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
-    return not torch.cuda.is_available() and not supported()
+    return device().type == "cpu" and not supported()
 
 
 def provenance(**more: Any) -> dict[str, Any]:
     """Versions, commit, hardware; ``more`` is what the caller knows: seconds, inputs, command."""
     import torch
+
+    from .devices import accelerator
 
     sha, dirty = commit()
     return {
@@ -80,7 +84,7 @@ def provenance(**more: Any) -> dict[str, Any]:
         "processor": processor(),
         "threads": torch.get_num_threads(),
         "cores": os.cpu_count(),
-        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "accelerator": accelerator(),
         "memory_gib": memory_gib(),
         "accelerator_memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
         **more,

@@ -15,7 +15,9 @@ def one_thread() -> Iterator[None]:
     import torch
     from threadpoolctl import threadpool_limits
 
-    if torch.cuda.is_available():
+    from .devices import device
+
+    if device().type != "cpu":
         yield
         return
     before = torch.get_num_threads()

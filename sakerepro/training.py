@@ -8,13 +8,13 @@ that was not interrupted, bit for bit on the same machine.
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
 from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING, Any
@@ -23,11 +23,13 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from .backbones import Backbone, Classifier
-from .data.augmentation import augment, draw_transforms, fill_value
+from . import devices
+from .backbones import Classifier
+from .batching import Batch, batch_maker
 from .data.batches import generator
 from .data.dataset import Dataset, ImageSet, OriginalDomain
-from .embedding import backbone_features, device, place, top1
+from .devices import device
+from .embedding import backbone_features, place, top1
 from .errors import RunError
 from .experiment import Experiment
 from .files import sweep, write_whole
@@ -37,24 +39,7 @@ if TYPE_CHECKING:
     from .methods.contract import Features, Method
 
 CHECKPOINT_SECONDS = 30.0  # at least; more where saving itself is slow
-
-
-@dataclass
-class Batch:
-    """What one step sees, photos first."""
-
-    images: Tensor  # (N, 3, S, S) normalised; (N, F) features for methods on frozen features
-    labels: Tensor  # (N,) int64
-    domain: Tensor  # (N,) float, 0 photo, 1 sketch
-    photos: int  # how many of the N are photos
-    names: list[str] = field(repr=False)  # (N,) for error messages
-    rows: Tensor | None = None  # (N,) int64 places in the training photos and in the training sketches
-
-    def to(self, device: torch.device) -> Batch:
-        """The same on another device."""
-        images, labels, domain = (t.to(device, non_blocking=True) for t in (self.images, self.labels, self.domain))
-        rows = self.rows if self.rows is None else self.rows.to(device, non_blocking=True)
-        return Batch(images, labels, domain, self.photos, self.names, rows)
+CHECK_STEPS = 25  # on an accelerator between two looks at the losses, each of which waits for the device
 
 
 class Optimisers:
@@ -151,12 +136,13 @@ def train(
 
     if "features" in method.needs:  # the backbone never changes: made before the threads that make batches start
         once = training_features(method, data, e.size, aligned)
+    else:
+        of_images = batch_maker(sets, e.size, e.augmentation, method.backbone)
 
     def make(index: tuple[np.ndarray, np.ndarray], rng: np.random.Generator) -> Batch:
-        drawn = list(zip(sets, index[::-1], strict=True))
         if "features" in method.needs:
-            return feature_batch(drawn, features())
-        return make_batch(drawn, e.size, e.augmentation, method.backbone, rng)
+            return feature_batch(list(zip(sets, index[::-1], strict=True)), features())
+        return of_images(index[::-1], rng)
 
     def after_epoch() -> dict[str, float]:
         found = {}
@@ -215,6 +201,7 @@ class Progress:
         self.total, self.seed, self.label, self.score = epochs, seed, label, score
         self.bar: Any = None
         self.saved_at, self.cost = time.monotonic(), 0.0
+        self.unread: list[tuple[int, dict[str, Tensor], list[str]]] = []  # steps whose losses are not looked at yet
         sweep(checkpoint)
         state = self._load()
         self.fresh = state is None
@@ -249,28 +236,41 @@ class Progress:
                             desc=self.label, unit="step", mininterval=0.5 if sys.stderr.isatty() else 10)  # fmt: skip
         ahead = prefetch(lambda i: make(plan[i], generator(self.seed, epoch, i)), self.state["step"], len(plan))
         for step, batch in ahead:
-            _seed_dropout(int(generator(self.seed, epoch, step, 1).integers(2**62)))
+            devices.seed(int(generator(self.seed, epoch, step, 1).integers(2**62)))
             yield batch.to(device())
+        self._read_losses()
 
     def record(self, losses: dict[str, Tensor], batch: Batch) -> None:
         """Add the losses of a finished step; write a checkpoint when one is due.
 
         Raises:
-            RunError: if a loss is not finite.
+            RunError: if a loss is not finite; on an accelerator up to ``CHECK_STEPS`` later, but before a checkpoint.
         """
-        state = self.state
-        for name, value in losses.items():
-            if not torch.isfinite(value):
-                raise RunError(
-                    f"{name} is {value.item()} in epoch {state['epoch'] + 1}, step {state['step'] + 1}. Its batch: "
-                    f"{', '.join(batch.names[:6])} ... ({len(batch.names)} images). Nothing was lost: the last "
-                    "checkpoint stands. Try a lower lr, zero_head=True, batch_norm='frozen' or precision='float32'."
-                )
-            state["sums"][name] = state["sums"].get(name, 0.0) + value.item()
-        state["step"] += 1
+        self.state["step"] += 1
+        self.unread.append((self.state["step"], losses, batch.names))
+        due = time.monotonic() - self.saved_at > max(CHECKPOINT_SECONDS, 50 * self.cost)
+        if due or not devices.accelerated() or len(self.unread) >= CHECK_STEPS:
+            self._read_losses()
         self.bar.update()
-        if time.monotonic() - self.saved_at > max(CHECKPOINT_SECONDS, 50 * self.cost):
+        if due:
             self._save()
+
+    def _read_losses(self) -> None:
+        """Add what the device has computed since the last call, in one transfer."""
+        unread, self.unread = self.unread, []
+        if not unread:
+            return
+        read = iter(torch.cat([value.reshape(1) for _, losses, _ in unread for value in losses.values()]).tolist())
+        sums = self.state["sums"]
+        for step, losses, names in unread:
+            for name, value in zip(losses, read, strict=False):
+                if not math.isfinite(value):
+                    raise RunError(
+                        f"{name} is {value} in epoch {self.state['epoch'] + 1}, step {step}. Its batch: "
+                        f"{', '.join(names[:6])} ... ({len(names)} images). Nothing was lost: the last checkpoint "
+                        "stands. Try a lower lr, zero_head=True, batch_norm='frozen' or precision='float32'."
+                    )
+                sums[name] = sums.get(name, 0.0) + value
 
     def end_epoch(self, measured: dict[str, float]) -> None:
         """Add a row to the history, keep the best weights, write a checkpoint."""
@@ -344,13 +344,6 @@ def _idle_core() -> bool:
     return device().type != "cpu" or cores > torch.get_num_threads()
 
 
-def _seed_dropout(seed: int) -> None:
-    """Like ``torch.manual_seed``, without the stack trace it stores for every lazily initialised accelerator."""
-    torch.default_generator.manual_seed(seed)
-    if torch.cuda.is_available():
-        torch.cuda.manual_seed_all(seed)
-
-
 def autocast(precision: str) -> contextlib.AbstractContextManager[object]:
     """Autocast to bfloat16, or nothing."""
     return torch.autocast(device().type, torch.bfloat16, enabled=precision == "bfloat16")
@@ -393,32 +386,6 @@ def frozen(teacher: Classifier, e: Experiment) -> Classifier:
     return teacher
 
 
-def make_batch(
-    sets: list[tuple[ImageSet, np.ndarray]], size: int, style: str, backbone: Backbone, rng: np.random.Generator
-) -> Batch:
-    """Augmented images of one step: ``sets`` pairs an image set with the positions to take, photos first."""
-    images = np.empty((sum(len(index) for _, index in sets), size, size, 3), np.float32)
-    labels, domains, names, done = [], [], [], 0
-    for image_set, index in sets:
-        transforms = draw_transforms(len(index), style, rng)
-        augment(
-            image_set.take(index), transforms, size, mean=backbone.mean, std=backbone.std,
-            fill=fill_value(style, image_set.domain), out=images[done : done + len(index)],
-        )  # fmt: skip
-        done += len(index)
-        labels.append(image_set.labels[index])
-        domains.append(np.full(len(index), image_set.domain, dtype=np.float32))
-        names += [image_set.names[i] for i in index]
-    return Batch(
-        torch.from_numpy(images).permute(0, 3, 1, 2),  # channels last
-        torch.from_numpy(np.concatenate(labels)),
-        torch.from_numpy(np.concatenate(domains)),
-        sum(len(index) for image_set, index in sets if image_set.domain == 0),
-        names,
-        torch.from_numpy(np.concatenate([index for _, index in sets])),
-    )
-
-
 def training_features(method: Any, data: Dataset, size: int, aligned: np.ndarray | None = None) -> Features:
     """Backbone features of the training photos and sketches, not augmented, on the device."""
     from .methods.contract import Features
@@ -436,10 +403,11 @@ def training_features(method: Any, data: Dataset, size: int, aligned: np.ndarray
 
 
 def feature_batch(sets: list[tuple[ImageSet, np.ndarray]], features: Features) -> Batch:
-    """As :func:`make_batch`, of frozen features in place of images."""
+    """As :func:`~sakerepro.batching.make_batch`, of frozen features in place of images."""
     (photos, p), (sketches, s) = sets
-    rows = torch.cat([features.photo[p], features.sketch[s]])
-    labels = torch.cat([features.photo_labels[p], features.sketch_labels[s]])
+    there = [devices.send(torch.from_numpy(index)) for index in (p, s)]
+    rows = torch.cat([features.photo[there[0]], features.sketch[there[1]]])
+    labels = torch.cat([features.photo_labels[there[0]], features.sketch_labels[there[1]]])
     domain = torch.cat([rows.new_zeros(len(p)), rows.new_ones(len(s))])
     names = [photos.names[i] for i in p] + [sketches.names[i] for i in s]
     return Batch(rows, labels, domain, len(p), names, torch.from_numpy(np.concatenate([p, s])))
@@ -480,13 +448,14 @@ def train_teacher(
 ) -> list[dict[str, float]]:
     """Train a classifier on the photos of the original domain, in place; return its history."""
     network = place(teacher)
+    of_images = batch_maker([original.train], size, "centred", network.backbone)
 
     def plan(epoch: int) -> list[np.ndarray]:
         order = generator(seed, epoch, 2**31).permutation(len(original.train))
         return np.array_split(order, max(1, len(order) // 64))
 
     def make(index: np.ndarray, rng: np.random.Generator) -> Batch:
-        return make_batch([(original.train, index)], size, "centred", network.backbone, rng)
+        return of_images([index], rng)
 
     def after_epoch() -> dict[str, float]:
         return {"val_top1": top1(lambda x, d: network(x), network, original.val, size)}

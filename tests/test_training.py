@@ -17,8 +17,9 @@ import tiny
 import torch
 from torch import Tensor, nn
 
-from sakerepro import methods, training
+from sakerepro import devices, methods, training
 from sakerepro.backbones import build_classifier
+from sakerepro.batching import Batch, make_batch
 from sakerepro.data.augmentation import augment, draw_transforms
 from sakerepro.data.batches import generator
 from sakerepro.data.dataset import ImageSet
@@ -26,7 +27,7 @@ from sakerepro.errors import RunError
 from sakerepro.experiment import Experiment
 from sakerepro.methods.sake import SAKE
 from sakerepro.model import build_student
-from sakerepro.training import Batch, Optimisers, descend, make_batch, train_teacher
+from sakerepro.training import Optimisers, descend, train_teacher
 
 STEPS, EPOCHS = 3, 2
 
@@ -456,7 +457,7 @@ def test_a_seed_is_as_torch_sets_it() -> None:
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(2**61 + 5)
         want = torch.rand(3), torch.initial_seed()
-        training._seed_dropout(2**61 + 5)
+        devices.seed(2**61 + 5)
         assert torch.equal(torch.rand(3), want[0]) and torch.initial_seed() == want[1]
 
 

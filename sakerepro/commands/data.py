@@ -32,6 +32,8 @@ def add(commands: Any) -> None:
     pack.add_argument("data", metavar="DATA", help="a folder, or a known data set such as sketchy")
     pack.add_argument("--size", type=int, default=224, help="side in pixels, as in `train --size` [224]")
     pack.add_argument("--min-photos", type=int, default=1, help="of a random unseen class of a plain folder [1]")
+    pack.add_argument("--to", metavar="FILE", help="write it and its preset's weights to one file of at most 36 MB, "
+                      "which SAKEREPRO_REAL_DATA and `make DATA=FILE` take in place of a folder")  # fmt: skip
     pack.set_defaults(function=_pack)
 
     subset = actions.add_parser(
@@ -56,6 +58,12 @@ def _fetch(arguments: argparse.Namespace) -> None:
 def _pack(arguments: argparse.Namespace) -> None:
     from ..data import load_dataset
 
+    if arguments.to:
+        from ..data.carried import carry
+
+        made = carry(arguments.data, Path(arguments.to), arguments.size)
+        print(f"{made}: {made.stat().st_size / 1e6:.1f} MB")
+        return
     data = load_dataset(arguments.data, size=arguments.size, min_photos=arguments.min_photos)
     for what, pixels in (("photos", data.gallery.pixels), ("sketches", data.query.pixels)):
         print(f"{what}: {len(pixels):,} images of {arguments.size} px, {pixels.nbytes / 1e6:,.1f} MB")

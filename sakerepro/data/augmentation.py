@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from ..devices import send
 from ..errors import ConfigError, near_misses
 from .dataset import SKETCH
 
@@ -111,11 +112,11 @@ def augment_on_device(pixels: Tensor, transforms: np.ndarray | None, size: int,
     theta = transforms.copy()  # torch's grid runs from -1 to 1: u = 2x - 1
     theta[:, :, 2] = transforms[:, :, :2].sum(axis=2) + 2 * transforms[:, :, 2] - 1
     values = pixels.permute(0, 3, 1, 2).float() - fill  # outside, grid_sample sees zeros
-    at = torch.from_numpy(theta).to(pixels.device, torch.float32)
+    at = send(torch.from_numpy(theta).float(), pixels.device)
     grid = torch.nn.functional.affine_grid(at, [n, 1, size, size], align_corners=False)
     sampled = torch.nn.functional.grid_sample(values, grid, align_corners=False)
-    scale = 255 * torch.tensor(std, device=pixels.device).view(1, 3, 1, 1)
-    shift = 255 * torch.tensor(mean, device=pixels.device).view(1, 3, 1, 1) - fill
+    scale = 255 * send(torch.tensor(std), pixels.device).view(1, 3, 1, 1)
+    shift = 255 * send(torch.tensor(mean), pixels.device).view(1, 3, 1, 1) - fill
     return ((sampled - shift) / scale).contiguous(memory_format=torch.channels_last)
 
 

@@ -61,7 +61,7 @@ class SAKE(Method):
             shared = self.student.frozen_stages(batch.images)  # of student and teacher; without any, the images
             seen_logits, original_logits = self.student.from_shared(shared, batch.domain)
             if self.s.lambda_sake:
-                with torch.no_grad():  # photos only: the teacher has never seen a sketch
+                with torch.inference_mode():  # photos only: the teacher has never seen a sketch
                     teacher_logits = self.teacher[0].from_shared(shared[:n], self.e.freeze)
         loss_b = benchmark_loss(seen_logits.float(), batch.labels)
         if not self.s.lambda_sake:

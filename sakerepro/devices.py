@@ -1,0 +1,69 @@
+"""Where networks run: the CPU, or an accelerator, on which images stay and are augmented."""
+
+from __future__ import annotations
+
+import os
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from .errors import ConfigError, near_misses
+
+VARIABLE = "SAKEREPRO_DEVICE"
+
+
+def device() -> torch.device:
+    """The device that ``SAKEREPRO_DEVICE`` names (cpu, cuda, cuda:1, mps); without it CUDA's first, or the CPU.
+
+    Raises:
+        ConfigError: if that device is not there.
+    """
+    return _device(os.environ.get(VARIABLE, ""))
+
+
+@lru_cache
+def _device(name: str) -> torch.device:
+    cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
+    known = ["cpu", *(["cuda", *cuda] if cuda else []), *(["mps"] if torch.backends.mps.is_available() else [])]
+    if name and name not in known:
+        raise ConfigError(f"{VARIABLE} = {name!r} is not there. {near_misses(name, known)}")
+    return torch.device(name or ("cuda" if cuda else "cpu"))
+
+
+def accelerated() -> bool:
+    """Whether batches are made on the device and losses are read only now and then. Tests say so of the CPU."""
+    return device().type != "cpu"
+
+
+def accelerator() -> str | None:
+    """Name of the accelerator, for records; None on the CPU."""
+    where = device()
+    if where.type == "cpu":
+        return None
+    return torch.cuda.get_device_name(where) if where.type == "cuda" else where.type
+
+
+def free_memory() -> int:
+    """Bytes of the accelerator that nobody uses."""
+    where = device()
+    if where.type == "cuda":
+        return torch.cuda.mem_get_info(where)[0]
+    return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+
+
+def send(tensor: Tensor, where: torch.device | None = None) -> Tensor:
+    """The tensor on the device, by way of pinned memory: a copy from elsewhere waits until the device is idle."""
+    where = where or device()
+    if where.type == "cuda" and tensor.device.type == "cpu":
+        tensor = tensor.pin_memory()
+    return tensor.to(where, non_blocking=True)
+
+
+def seed(number: int) -> None:
+    """Like ``torch.manual_seed``, without the stack trace it stores for every lazily initialised accelerator."""
+    torch.default_generator.manual_seed(number)
+    if device().type == "cuda":
+        torch.cuda.manual_seed_all(number)
+    elif device().type == "mps":
+        torch.mps.manual_seed(number)
