@@ -44,6 +44,7 @@ setting (`sakerepro train --help`), and what it changes:
 | baseline of Figure 5 | L_B with the same gated network, so that only the loss differs | the paper takes an ungated SE-ResNet-50 with L_B | the gain is that of the loss alone |
 | Figure 4's claim | silhouettes of the features themselves, by cosine | the paper looks at a t-SNE | a number instead of an impression |
 | cost | steps of both losses timed in turn on one machine, as ratios to one decimal; the seconds are in `cost.json` | the paper gives no figure; "moderate" is read as at most half more | |
+| the nine other systems | written from their papers, with the network, data, start and number of images of SAKE, features of the L_B run where they are frozen, WordNet vectors in place of word vectors, 64-d where a length is free; the head of each file in `sakerepro/methods/` lists what was adapted | their own networks, data splits and budgets; Table 1 quotes several papers | absolute figures, and perhaps orders: some were made for longer trainings |
 | small: network | EfficientNet-Lite0 from a pinned package, with CSE gates that start as the identity; its first two stages are frozen and shared with the teacher, the same network | CSE-ResNet-50, SE-ResNet-50 | absolute figures |
 | small: training | batch norm frozen, benchmark head zero at the start and at ten times the rate, fewer steps (the preset holds them all) | 20 epochs of 3,850 steps | absolute figures; settings were chosen on pseudo-unseen classes alone |
 """  # noqa: E501
