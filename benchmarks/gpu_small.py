@@ -43,8 +43,7 @@ def wanted(rehearse: bool) -> list[Experiment]:
 def make(experiments: Sequence[Experiment], jobs: int, seconds: float) -> None:
     """Make runs, some at a time, until all are there or the time is over; unfinished ones keep their checkpoints."""
     from sakerepro.jobs import make_runs
-    from sakerepro.runs import experiment_data, find
-    from sakerepro.teachers import load_teacher
+    from sakerepro.runs import find, prepare
     from sakerepro.warm import warm_up
 
     def over(*_: Any) -> None:
@@ -57,8 +56,7 @@ def make(experiments: Sequence[Experiment], jobs: int, seconds: float) -> None:
     signal.setitimer(signal.ITIMER_REAL, seconds)
     try:
         warm_up()
-        experiment_data(missing[0])  # packed once, not by each
-        load_teacher(missing[0])
+        prepare(missing[0])
         make_runs(missing, jobs=jobs)
     except TimeUp:
         print(f"{seconds:g} s are over.", flush=True)

@@ -59,7 +59,7 @@ def _facts(run: Run) -> dict[str, Any]:
     cut = sorted({int(name[2:]) for name in head if name.startswith("P@")})
     return {
         "run": run, "e": e, "label": methods.label(e), "own": ", ".join(f"{k} = {v}" for k, v in e.settings),
-        "taught": e.epochs > 0 and methods.class_of(e.method).uses_teacher(e), "origin": origin,
+        "taught": methods.class_of(e.method).uses_teacher(e), "origin": origin,
         "weights": origin["files"]["weights.safetensors"],
         "generated": generated, "parameters": _parameters(run), "gated": e.backbone.startswith("cse_"),
         "codes": ", ".join(str(b) for b in e.bits if b <= e.dim), "original": _name(e.teacher_data or e.dataset),

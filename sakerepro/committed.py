@@ -20,7 +20,7 @@ from .experiment import Experiment, stand_ins
 from .files import read_json
 from .paper import file_name
 from .provenance import versions
-from .rows import read_rows, records
+from .rows import read_rows, records, rows_frame
 from .runs import Run, find, run
 
 RERUN = "SAKEREPRO_RERUN"  # set to anything: train runs that are not here although their rows are committed
@@ -80,19 +80,28 @@ def committed_runs(item: str, experiments: list[Experiment], traced: set[Experim
     if not experiments or os.environ.get(RERUN):
         return {}
     preset = experiments[0].preset
-    if not stand_ins(preset).from_rows or not rows_file(item, preset).is_file():
+    if not stand_ins(preset).from_rows:
         return {}
     record = paths.results(preset) / f"{file_name(item)}.json"
     if record.is_file() and read_json(record).get("parameters", {}).get("original"):
         return {}  # measured on an original domain of the reader's own
-    known, frame = saved_runs(item, preset), read_rows(rows_file(item, preset))
-    frame = frame[(frame[list(versions())] == list(versions().values())).all(axis=1)]
-    rows = dict(iter(frame.groupby("run", sort=False)))
+    known, rows = saved_runs(item, preset), dict(iter(saved_rows(item, preset).groupby("run", sort=False)))
     found = {
         e: CommittedRun(paths.runs() / e.id, e, rows[e.id], known[e.id], e in traced)
         for e in experiments if e.id in rows and e.id in known
     }  # fmt: skip
     return {e: r for e, r in found.items() if _same_images(r)}
+
+
+def saved_rows(item: str, preset: str) -> pd.DataFrame:
+    """The rows of ``<item>-rows.csv`` that the versions of now made; none without the file.
+
+    Raises:
+        DataError: if the rows are damaged.
+    """
+    file = rows_file(item, preset)
+    frame = read_rows(file) if file.is_file() else rows_frame([])
+    return frame[(frame[list(versions())] == list(versions().values())).all(axis=1)]
 
 
 def saved_runs(item: str, preset: str) -> dict[str, Any]:

@@ -79,7 +79,7 @@ class Grid:
 
     def _check(self) -> None:
         systems = [m for m in self.axes["method"] if known(m)]
-        settings = [methods.class_of(methods.ALIASES.get(m, (m, {}))[0]).settings for m in systems]
+        settings = [methods.class_of(methods.resolved(m)[0]).settings for m in systems]
         names = {*_FIELDS, *WORDS, *MEASURING}
         for name in self.axes:
             own = any(name in s for s in settings)
@@ -176,8 +176,7 @@ def _experiment(point: Point, preset: str, seed: int, precision: str) -> Experim
     )
     if not known(method) or lacks_data or lacks_network or features in there.lacks:
         return None
-    own = methods.class_of(methods.ALIASES.get(method, (method, {}))[0]).settings
-    changes = {k: v for k, v in there.settings.items() if k in own} | (there.data[data] if data else {})
+    changes = methods.stood_in(preset, method) | (there.data[data] if data else {})
     if backbone:
         changes["backbone"] = there.backbones.get(backbone, backbone)
     if features and features not in ("real", OTHER_SYSTEMS.get(method)) and "dim" not in point:
@@ -186,7 +185,7 @@ def _experiment(point: Point, preset: str, seed: int, precision: str) -> Experim
     if precision:
         changes["precision"] = precision
     changes |= {k: v for k, v in point.items() if k not in WORDS and k not in MEASURING}
-    alias = methods.ALIASES.get(method, (method, {}))[1]  # last: an epochs axis does not train what is pretrained
+    _, alias = methods.resolved(method)  # last: an epochs axis does not train what is pretrained
     return methods.preset(preset, **{**changes, **alias, "method": method, "seed": seed})
 
 

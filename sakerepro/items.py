@@ -22,8 +22,7 @@ from .methods import label
 from .paper import BITS, GRIDS, TITLES, grids_of
 from .rows import Row, rows_frame
 from .runrows import query_precision, run_rows, save_rows
-from .runs import Run, busy, experiment_data, find, run
-from .teachers import load_teacher
+from .runs import Run, busy, find, prepare, run
 
 __all__ = [
     "ITEMS", "TITLES", "experiments", "item_rows", "item_runs", "query_precision", "run_rows", "save_rows",
@@ -110,8 +109,7 @@ def item_runs(
         print(f"{item}, {preset_name}: {len(wanted) - count} of {len(wanted)} runs are there.", flush=True)
         jobs = jobs or default_jobs()
     if missing and (engine == "ray" or (jobs and jobs > 1 and count > 1)):
-        experiment_data(missing[0])  # drawn or packed once; what is missing is said once
-        load_teacher(missing[0])
+        prepare(missing[0])
         make_runs(missing, curves, jobs or 1, engine, address)
         missing = []
     while missing:

@@ -12,11 +12,10 @@ from functools import partial
 import pandas as pd
 
 from . import paths
-from .committed import rows_file, runs_file, saved_runs
+from .committed import rows_file, runs_file, saved_rows, saved_runs
 from .errors import DataError
 from .grids import Grid
 from .paper import paper_values
-from .provenance import versions
 from .rows import Row, code_variant, one_preset, read_rows, rows_frame, write_rows
 from .runrows import precision_of
 from .tables import Table, comparison, has_table
@@ -46,12 +45,8 @@ def beside(item: str, rows: pd.DataFrame) -> pd.DataFrame:
         item: such as ``"systems"``, whose rows Table 1 shows where there are some.
         rows: of one preset.
     """
-    preset = one_preset(rows)
-    if not preset or not rows_file(item, preset).is_file():
-        return rows
-    more = read_rows(rows_file(item, preset))
-    of_now = (more[list(versions())] == list(versions().values())).all(axis=1)
-    return pd.concat([rows, more[of_now & ~more["run"].isin(rows["run"])]], ignore_index=True)
+    more = saved_rows(item, one_preset(rows)) if len(rows) else rows
+    return pd.concat([rows, more[~more["run"].isin(rows["run"])]], ignore_index=True) if len(more) else rows
 
 
 def render(item: str, preset: str) -> tuple[Table | None, Verdicts]:

@@ -127,6 +127,16 @@ def experiment_data(e: Experiment) -> Dataset:
     return pseudo_unseen(data, e.pseudo_unseen, seed=e.class_seed) if e.pseudo_unseen else data
 
 
+def prepare(e: Experiment) -> None:
+    """Draw or pack the images and train the teacher, once, before several processes need them.
+
+    Raises:
+        DataError: if data or weights are missing; said once, not by every process.
+    """
+    experiment_data(e)
+    load_teacher(e)
+
+
 def find(experiment: Experiment) -> Run | None:
     """The finished run of an experiment, or None. One that was made by other versions is none (``versions.py``).
 

@@ -64,16 +64,14 @@ class Measured:
         self.precision = str(found[0])
         columns = ["run", "task", "classes", "metric", "variant", "convention", "representation", "value"]
         for *cell, features, value in self.frame[columns].itertuples(index=False):
-            kind = "real" if features.endswith("-d") else features
-            if self._values.setdefault((*cell, kind), (value, features)) != (value, features):
+            if self._values.setdefault((*cell, _kind(features)), (value, features)) != (value, features):
                 raise ConfigError(f"{cell[0]} has two values for {cell[3]}, {cell[1]}, {features}. Remove one of them.")
 
     def numbers(self, point: Point) -> list[Number]:
         """What was measured of a point, seed by seed."""
         found = []
         for e in filter(None, (self.experiment(point, seed) for seed in self.seeds)):
-            features = point["representation"]
-            kind = "real" if features is None or features.endswith("-d") else features
+            kind = _kind(point["representation"])
             cell = (e.id, point["task"], point["classes"], point["metric"], point["variant"])
             for convention in dict.fromkeys((point["convention"] or self.convention, self.other)):
                 if (value := self._values.get((*cell, convention, kind))) is not None:
@@ -107,6 +105,11 @@ class Measured:
         if notes:
             label.append(f"In place of the paper's: {'; '.join(dict.fromkeys(notes))}")
         return tuple(label)
+
+
+def _kind(representation: str | None) -> str:
+    """``"real"`` for features of any length, of which a run has one, and where none is named. Else as it is."""
+    return "real" if representation is None or representation.endswith("-d") else representation
 
 
 def notes(point: Point, words: Point, e: Experiment) -> Iterator[str]:

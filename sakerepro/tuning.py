@@ -20,8 +20,7 @@ from .experiment import Experiment, stand_ins
 from .jobs import ENGINES, default_jobs, make_runs
 from .provenance import versions
 from .runrows import settings_text
-from .runs import Run, experiment_data, find, run
-from .teachers import load_teacher
+from .runs import Run, find, prepare, run
 
 RATES = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0)  # times the preset's lr and lr_end; few above 1, where training can diverge
 NUMBERS = ("ZS-SBIR", "ZS-SBIR 64-bit", "ZS-PBIR")  # mAP@all of the features, of their codes, from photo to photo
@@ -33,11 +32,10 @@ def trial_experiments(method: str, preset: str = "small", trials: int = 6, seed:
     Raises:
         ConfigError: for an unknown method or preset, or more trials than the method has different settings.
     """
-    there, (name, fixed) = stand_ins(preset), methods.ALIASES.get(method, (method, {}))
+    name, fixed = methods.resolved(method)
     cls = methods.class_of(name)
-    given = {k: v for k, v in there.settings.items() if k in cls.settings}
-    own = methods.preset(preset, method=method, seed=seed, **given)
-    own = own.but(pseudo_unseen=there.data["tuberlin/long"]["pseudo_unseen"])
+    own = methods.preset(preset, method=method, seed=seed, **methods.stood_in(preset, method))
+    own = own.but(pseudo_unseen=stand_ins(preset).data["tuberlin/long"]["pseudo_unseen"])
     axes = {name: s.search for name, s in cls.settings.items() if s.search and name not in fixed}
     rates = RATES if own.epochs and "features" not in cls.needs else (1.0,)
     grid, found = [*itertools.product(*axes.values(), rates)], [own]
@@ -78,8 +76,7 @@ def tune(
     _inputs.one_of(engine, ENGINES, "engine")
     if missing := [e for e in wanted if find(e) is None]:
         print(f"{method}, {preset}: {len(wanted) - len(missing)} of {len(wanted)} trials are there.", flush=True)
-        experiment_data(missing[0])  # drawn or packed once; what is missing is said once
-        load_teacher(missing[0])
+        prepare(missing[0])
         try:
             make_runs(missing, (), jobs, engine, address)
         except RunError as error:  # such as a loss that is not finite: a trial all the same, without numbers

@@ -108,8 +108,7 @@ def test_commands_say_where(command: list[str], monkeypatch: pytest.MonkeyPatch)
 
     monkeypatch.setattr(cluster, "make_runs", make_runs)
     for module in ("items", "tuning"):
-        monkeypatch.setattr(f"sakerepro.{module}.experiment_data", lambda e: None)
-        monkeypatch.setattr(f"sakerepro.{module}.load_teacher", lambda e: None)
+        monkeypatch.setattr(f"sakerepro.{module}.prepare", lambda e: None)
     monkeypatch.setattr("sakerepro.warm.warm_up", lambda: None)
     assert main([*command, "--engine", "ray", "--address", "here:1"]) == 3
     assert asked == [(6, "here:1")]

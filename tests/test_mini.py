@@ -22,9 +22,13 @@ TOLERANCE = 0.06  # mAP; another processor rounds differently, and training make
 
 
 @pytest.fixture
-def runs(monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+def places(monkeypatch: pytest.MonkeyPatch) -> None:
     for name, value in PLACES.items():
         monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
+
+
+@pytest.fixture
+def runs(places: None) -> list[Run]:
     return sr.item_runs("table1", "mini", [0])
 
 
@@ -69,10 +73,8 @@ def test_training_helps_and_random_features_do_not(runs: list[Run]) -> None:
     assert value["SAKE"] > 1.5 * chance and value["L_B"] > 1.5 * chance
 
 
-def test_every_system_beats_its_own_start(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_every_system_beats_its_own_start(places: None) -> None:
     """Of the runs of ``make systems``; the start is the method before its first step, frozen features included."""
-    for name, value in PLACES.items():
-        monkeypatch.setenv(name, value) if value else monkeypatch.delenv(name)
     if missing := [e.id for e in experiments("systems", "mini") if find(e) is None]:
         pytest.skip(f"`make systems` makes {len(missing)} runs that are not here")
     for run in sr.item_runs("systems", "mini"):

@@ -19,7 +19,6 @@ def add(commands: Any) -> None:
     item.add_argument("--preset", default="mini", help="mini (generated, default), small (real subset) or paper")
     item.add_argument("--seeds", default="0", help="comma-separated, such as 0,1,2")
     add_engine(item)
-    item.add_argument("--precision", choices=("float32", "bfloat16"), help="in place of the preset's")
     item.add_argument("--rerun", action="store_true", help="train runs that are not here although their rows are")
     item.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="another notebook parameter")
     item.set_defaults(function=_item)

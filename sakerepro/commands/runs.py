@@ -72,8 +72,7 @@ def add_method_settings(parser: argparse.ArgumentParser, argv: Sequence[str]) ->
 
     asked = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     asked.add_argument("--method", default="SAKE")
-    name = asked.parse_known_args(argv)[0].method
-    name = methods.ALIASES.get(name, (name,))[0]
+    name, _ = methods.resolved(asked.parse_known_args(argv)[0].method)
     group = parser.add_argument_group(f"settings of {name}")
     for key, s in methods.class_of(name).settings.items():
         kind = str if isinstance(s.default, bool) else type(s.default)
@@ -82,6 +81,7 @@ def add_method_settings(parser: argparse.ArgumentParser, argv: Sequence[str]) ->
 
 
 def shown(default: object) -> str:
+    """A value of a setting as it is given to its flag."""
     if isinstance(default, tuple):
         return ",".join(map(str, default))
     return str(default).lower() if isinstance(default, bool) else str(default)

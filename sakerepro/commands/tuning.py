@@ -25,7 +25,6 @@ def add(commands: Any) -> None:
     tune.add_argument("--preset", default="small", help="mini, small (default) or paper")
     tune.add_argument("--seed", type=int, default=0, metavar="INT", help="of the draws and of the runs [0]")
     add_engine(tune)
-    tune.add_argument("--precision", choices=("float32", "bfloat16"), help="in place of the preset's")
     tune.set_defaults(function=_tune)
 
 

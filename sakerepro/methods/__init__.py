@@ -20,7 +20,7 @@ from ..experiment import Experiment
 from .contract import Features, Method, Optimisers, Setting, Side, checked_settings
 
 __all__ = ["ALIASES", "METHODS", "Features", "Method", "Optimisers", "Setting", "Side", "baseline", "change", "checked",
-           "class_of", "flat", "label", "lacks", "preset", "setting", "used"]  # fmt: skip
+           "class_of", "flat", "label", "lacks", "preset", "resolved", "setting", "stood_in", "used"]  # fmt: skip
 
 METHODS = {
     "SAKE": "sake:SAKE",
@@ -40,6 +40,17 @@ ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
     "L_B + L_T": ("SAKE", {"lambda1": 1.0, "lambda2": 0.0}),
 }
 _FIELDS = {f.name: f.default for f in dataclasses.fields(Experiment)}
+
+
+def resolved(name: str) -> tuple[str, dict[str, Any]]:
+    """The method that a name or an alias stands for, and the fields and settings that the alias sets."""
+    return ALIASES.get(name, (name, {}))
+
+
+def stood_in(preset: str, name: str) -> dict[str, Any]:
+    """The settings of a method, by its name or alias, that a preset has in place of the paper's."""
+    own = class_of(resolved(name)[0]).settings
+    return {k: v for k, v in experiment.stand_ins(preset).settings.items() if k in own}
 
 
 def class_of(name: str) -> type[Method]:
@@ -106,7 +117,7 @@ def checked(e: Experiment, own: Mapping[str, Any] | None = None) -> Experiment:
     Raises:
         ConfigError: for an unknown method or setting, or a value that a setting cannot have.
     """
-    method, fields = ALIASES.get(e.method, (e.method, {}))
+    method, fields = resolved(e.method)
     cls = class_of(method)
     extra = {k: v for k, v in fields.items() if k in _FIELDS}
     given = {**{k: v for k, v in fields.items() if k not in _FIELDS}, **(dict(e.settings) if own is None else own)}
@@ -118,7 +129,7 @@ def checked(e: Experiment, own: Mapping[str, Any] | None = None) -> Experiment:
 
 def _split(changes: dict[str, Any], method: str) -> tuple[dict[str, Any], dict[str, Any]]:
     """Fields of Experiment, with aliases resolved, and the method's own settings."""
-    target, fields = ALIASES.get(method, (method, {}))
+    target, fields = resolved(method)
     changes = {**fields, **changes, "method": target}
     own = {k: v for k, v in changes.items() if k not in _FIELDS}
     known = class_of(target).settings
@@ -160,7 +171,7 @@ def used(e: Experiment) -> str:
     """What a run is made from beside images and labels, such as ``"wordnet vectors, L_B features"``; may be empty."""
     cls, known = class_of(e.method), flat(e)
     words = {"class_vectors": "{} vectors", "pairs": "{} pairs", "features": "{} features"}
-    return ", ".join([*(["teacher"] if e.epochs and cls.uses_teacher(e) else []),
+    return ", ".join([*(["teacher"] if cls.uses_teacher(e) else []),
                       *(text.format(known[k]) for k, text in words.items() if k in known)])  # fmt: skip
 
 

@@ -119,7 +119,7 @@ class Method(nn.Module):
     @classmethod
     def uses_teacher(cls, e: Experiment) -> bool:
         """Whether the frozen pretrained network takes part in the training."""
-        return "teacher" in cls.needs
+        return e.epochs > 0 and "teacher" in cls.needs
 
     @property
     def backbone(self) -> Backbone:

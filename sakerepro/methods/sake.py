@@ -52,7 +52,7 @@ class SAKE(Method):
     @classmethod
     def uses_teacher(cls, e: Experiment) -> bool:
         """Not where L_SAKE has weight 0."""
-        return dict(e.settings).get("lambda_sake", 1.0) > 0
+        return super().uses_teacher(e) and dict(e.settings).get("lambda_sake", 1.0) > 0
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """L_benchmark over sketches and photos, L_SAKE over photos."""
