@@ -64,10 +64,10 @@ def let_go(batch: Any) -> float:
 def ours(task: Task) -> list[float]:
     from torch import nn
 
-    from sakerepro.architectures import IMAGENET_MEAN, IMAGENET_STD
-    from sakerepro.backbones import Backbone
-    from sakerepro.batching import make_batch
     from sakerepro.data.batches import generator
+    from sakerepro.data.batching import make_batch
+    from sakerepro.networks.architectures import IMAGENET_MEAN, IMAGENET_STD
+    from sakerepro.networks.backbones import Backbone
 
     backbone = Backbone(nn.Identity(), 1, IMAGENET_MEAN, IMAGENET_STD)  # only says how its input is normalised
     means = []

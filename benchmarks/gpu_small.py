@@ -33,7 +33,7 @@ class TimeUp(Exception):
 
 def wanted(rehearse: bool) -> list[Experiment]:
     """Every run once, seed by seed; of the rehearsal two, of one short epoch in the miniature world."""
-    from sakerepro.items import experiments
+    from sakerepro.results.items import experiments
 
     if rehearse:
         return [e.but(epochs=1, steps=2) for e in experiments("table1", "mini") if e.epochs][:2]
@@ -42,9 +42,9 @@ def wanted(rehearse: bool) -> list[Experiment]:
 
 def make(experiments: Sequence[Experiment], jobs: int, seconds: float) -> None:
     """Make runs, some at a time, until all are there or the time is over; unfinished ones keep their checkpoints."""
-    from sakerepro.jobs import make_runs
+    from sakerepro.commands.warm import warm_up
+    from sakerepro.results.jobs import make_runs
     from sakerepro.runs import find, prepare
-    from sakerepro.warm import warm_up
 
     def over(*_: Any) -> None:
         raise TimeUp
@@ -69,7 +69,7 @@ def tables(experiments: Sequence[Experiment]) -> str:
     import pandas as pd
     import torch
 
-    from sakerepro.runrows import run_rows
+    from sakerepro.results.runrows import run_rows
     from sakerepro.runs import find
 
     runs = [r for e in experiments if (r := find(e))]

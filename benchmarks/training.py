@@ -57,8 +57,8 @@ def set_up(experiment: Experiment, seen: int, photos: int, sketches: int) -> Set
         photos, sketches: random images to train on; all steps together should not need more.
     """
     from sakerepro import methods
-    from sakerepro.batching import batch_maker
     from sakerepro.data.batches import generator
+    from sakerepro.data.batching import batch_maker
     from sakerepro.devices import device
     from sakerepro.embedding import place
     from sakerepro.model import build_student
@@ -87,9 +87,9 @@ def set_up(experiment: Experiment, seen: int, photos: int, sketches: int) -> Set
 
 def _teacher(experiment: Experiment) -> tuple[Any, str]:
     """Pretrained where it is at hand; one that would have to be trained first is random."""
-    from sakerepro.architectures import teacher_architecture
-    from sakerepro.backbones import build_classifier
     from sakerepro.errors import DataError
+    from sakerepro.networks.architectures import teacher_architecture
+    from sakerepro.networks.backbones import build_classifier
     from sakerepro.teachers import load_teacher
 
     if not experiment.teacher_epochs:

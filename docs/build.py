@@ -22,18 +22,19 @@ HERE = Path(__file__).resolve().parent
 NOTE = "<!-- written by docs/build.py: change the {}, then `make docs` -->"
 SECTIONS = ("Args", "Returns", "Raises", "Attributes")
 THEMES = {  # what a module is for, in the order of the page
-    "data": "Data", "semantics": "WordNet similarity", "backbones": "Networks", "model": "The student",
+    "data": "Data", "semantics": "WordNet similarity", "networks.backbones": "Networks", "model": "The student",
     "losses": "Losses", "teachers": "The teacher", "embedding": "Embeddings", "hashing": "Binary codes",
-    "retrieval": "Search", "metrics": "Metrics", "generalised": "Among seen classes, too", "experiment": "Settings",
+    "retrieval": "Search", "metrics": "Metrics", "evaluation": "Evaluation", "experiment": "Settings",
     "methods": "Methods",
     "runs": "Runs",
-    "tuning": "Choice of settings",
-    "items": "Tables and figures of the paper", "measures": "What an item measures itself", "checking": "Checks",
-    "own": "Example data", "collection": "Collections of photos", "provenance": "Origin", "errors": "Errors",
+    "results.tuning": "Choice of settings",
+    "results.items": "Tables and figures of the paper", "results.measures": "What an item measures itself",
+    "apps.check": "Checks",
+    "world.example": "Example data", "apps.photos": "Collections of photos", "provenance": "Origin", "errors": "Errors",
 }  # fmt: skip
 _STUB = ast.parse(Path(sakerepro.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
 _IMPORTS = {n.module: [a.name for a in n.names] for n in _STUB.body if isinstance(n, ast.ImportFrom)}
-ROOMS = _IMPORTS.pop(None)  # modules that are used as sr.plots.curve(...)
+ROOMS = [*_IMPORTS.pop(None), *_IMPORTS.pop("apps")]  # modules that are used as sr.plots.curve(...)
 PUBLIC = {module: _IMPORTS.pop(module) for module in THEMES}
 assert not _IMPORTS, f"THEMES lacks {', '.join(map(str, _IMPORTS))}"
 

@@ -1,8 +1,8 @@
 # The public names. Read by lazy_loader at every import of the package, by type checkers and by docs/build.py.
-from . import methods, paths, plots, results, widgets
-from .backbones import build_classifier
-from .checking import check
-from .collection import index_photos, open_collection
+from . import methods, paths, plots, results
+from .apps import widgets
+from .apps.check import check
+from .apps.photos import index_photos, open_collection
 from .data import (
     Dataset,
     ImageSet,
@@ -15,21 +15,22 @@ from .data import (
 )
 from .embedding import embed
 from .errors import ConfigError, DataError, RunError, SakeError
+from .evaluation import generalised_metrics
 from .experiment import Experiment
-from .generalised import generalised_metrics
 from .hashing import ITQ
-from .items import experiments, item_rows, item_runs, query_precision, run_rows, save_rows
 from .losses import benchmark_loss, sake_loss, teacher_loss
-from .measures import class_gains
 from .methods import Method, preset
 from .metrics import RetrievalMetrics, retrieval_metrics
 from .model import Student, build_student, factorise
-from .own import example_folder
+from .networks.backbones import build_classifier
 from .provenance import about
+from .results.items import experiments, item_rows, item_runs, query_precision, run_rows, save_rows
+from .results.measures import class_gains
+from .results.tuning import tune
 from .retrieval import search
 from .runs import Run, all_runs, find, open_run, run
 from .semantics import imagenet_overlap, leacock_chodorow, resolve_classes, semantic_similarity
 from .teachers import load_teacher
-from .tuning import tune
+from .world.example import example_folder
 
 __version__: str

@@ -11,12 +11,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from . import _inputs, devices, paths
-from .backbones import Backbone
+from . import devices, inputs, paths
 from .data.augmentation import augment, augment_on_device
 from .data.dataset import ImageSet
 from .devices import device
 from .files import write_whole
+from .networks.backbones import Backbone
 from .threads import one_thread
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -36,7 +36,7 @@ def apply(
     Returns:
         (N, ...) float32, the outputs in the order of the set.
     """
-    out, batch = [], _inputs.whole(batch, "batch", 1)
+    out, batch = [], inputs.whole(batch, "batch", 1)
     with one_thread(), torch.inference_mode():
         for start in range(0, len(image_set), batch):
             pixels = image_set.take(range(start, min(start + batch, len(image_set))))

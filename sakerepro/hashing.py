@@ -11,15 +11,16 @@ import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
-from . import _inputs, _ranking
-from .codes import pack, whole_bytes
+from . import inputs
 from .errors import ConfigError, DataError
+from .ranking import ranks
+from .ranking.codes import pack, whole_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
     from contextlib import AbstractContextManager
 
-    from ._inputs import Array
+    from .inputs import Array
 
 
 _FITTED = ("mean_", "components_", "rotation_", "quantization_errors_")
@@ -63,10 +64,10 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             ConfigError: if ``bits`` does not fill bytes or exceeds d, or a setting is no whole number from 0 on.
             DataError: if the features are not finite, or hold one image only.
         """
-        x = _inputs.features(features, "features")
-        whole_bytes(_inputs.whole(self.bits, "bits", 8))
-        _inputs.whole(self.seed, "seed", 0)
-        _inputs.whole(self.iterations, "iterations", 0)
+        x = inputs.features(features, "features")
+        whole_bytes(inputs.whole(self.bits, "bits", 8))
+        inputs.whole(self.seed, "seed", 0)
+        inputs.whole(self.iterations, "iterations", 0)
         if self.bits > x.shape[1]:
             raise ConfigError(f"bits={self.bits} is more than the {x.shape[1]} features. ITQ cannot add dimensions.")
         if len(x) < 2:
@@ -100,7 +101,7 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             NotFittedError: before ``fit`` (of scikit-learn; it is a ValueError).
         """
         check_is_fitted(self)
-        x = _inputs.features(features, "features")
+        x = inputs.features(features, "features")
         if x.shape[1] != self.n_features_in_:
             raise DataError(f"features have {x.shape[1]} columns; ITQ was fitted on {self.n_features_in_}.")
         with _one_blas_thread():
@@ -142,7 +143,7 @@ _SHARES = 16  # parts of a sum over all images, added in their order: the number
 
 
 def _one_blas_thread() -> AbstractContextManager[Any]:
-    """Rows are shared out by `_ranking.each`; a BLAS that threads by itself leaves its threads spinning in the way."""
+    """Rows are shared out by `ranks.each`; a BLAS that threads by itself leaves its threads spinning in the way."""
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(limits=1, user_api="blas")
@@ -154,7 +155,7 @@ def _chunks(x: np.ndarray, rows: int = _ROWS) -> Iterator[np.ndarray]:
 
 def _total(of_share: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
     """The sum of what ``of_share`` makes of up to ``_SHARES`` parts of the images."""
-    return sum(_ranking.each(of_share, _chunks(x, -(-len(x) // _SHARES))), start=np.zeros(()))
+    return sum(ranks.each(of_share, _chunks(x, -(-len(x) // _SHARES))), start=np.zeros(()))
 
 
 def _principal(x: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
@@ -182,7 +183,7 @@ def _apply(x: np.ndarray, mean: np.ndarray, matrix: np.ndarray, kind: np.dtype) 
         part, rows = part_and_rows
         rows[:] = (part.astype(kind, copy=False) - mean) @ matrix
 
-    _ranking.each(fill, zip(_chunks(x), _chunks(out), strict=True))
+    ranks.each(fill, zip(_chunks(x), _chunks(out), strict=True))
     return out
 
 
@@ -190,7 +191,7 @@ class _Signs:
     """B = sign(V R) and V^T B as R changes: from one rotation to the next few signs turn; only those are counted."""
 
     def __init__(self, v: np.ndarray) -> None:
-        from ._kernels import TILE, fill_tile
+        from .ranking.kernels import TILE, fill_tile
 
         self.v, count = v, -(-len(v) // TILE)
         self.tiles = np.empty((count, v.shape[1], TILE), v.dtype)
@@ -202,8 +203,8 @@ class _Signs:
 
     def of(self, rotation: np.ndarray) -> np.ndarray:
         """V^T sign(V R) in float64."""
-        from ._kernels import TILE
-        from ._signs import turn_signs
+        from .ranking.itq_step import turn_signs
+        from .ranking.kernels import TILE
 
         turned = np.ascontiguousarray(rotation.T, dtype=self.v.dtype)
         blocks = range(0, len(self.tiles), 8)
@@ -214,6 +215,6 @@ class _Signs:
                 turn_signs(turned, self.tiles[t], self.v[t * TILE : (t + 1) * TILE], self.positive[t], gain)
             return gain
 
-        for gain in _ranking.each(change, blocks):  # added in their order: the threads change no bit
+        for gain in ranks.each(change, blocks):  # added in their order: the threads change no bit
             self.correlation += gain
         return self.correlation.T

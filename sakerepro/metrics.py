@@ -13,12 +13,13 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import _inputs, _ranking
-from ._display import Brief
+from . import inputs
+from .display import Brief
 from .errors import ConfigError, DataError
+from .ranking import ranks
 
 if TYPE_CHECKING:
-    from ._inputs import Array
+    from .inputs import Array
 
 CONVENTIONS = ("standard", "sake", "sem-pcyc")
 TIES = ("expected", "worst", "best", "index")
@@ -44,7 +45,7 @@ class RetrievalMetrics(Brief):
     distance: str
     convention: str
     ties: str
-    _sums: _ranking.Sums = field(repr=False)
+    _sums: ranks.Sums = field(repr=False)
 
     def under(self, convention: str) -> RetrievalMetrics:
         """The same ranking under another convention, without ranking again.
@@ -110,10 +111,10 @@ def retrieval_metrics(
     if ties is None:
         ties = "index" if convention == "sake" else "expected"
     _check_rules(convention, ties)
-    cuts = tuple(dict.fromkeys(_inputs.wholes(ks, "ks", 1)))
-    query, gallery = _inputs.pair(query, gallery, distance)
-    labels_q = _inputs.labels(query_labels, len(query), "query_labels")
-    labels_g = _inputs.labels(gallery_labels, len(gallery), "gallery_labels")
+    cuts = tuple(dict.fromkeys(inputs.wholes(ks, "ks", 1)))
+    query, gallery = inputs.pair(query, gallery, distance)
+    labels_q = inputs.labels(query_labels, len(query), "query_labels")
+    labels_g = inputs.labels(gallery_labels, len(gallery), "gallery_labels")
     class_q, class_g = _classes(labels_q, labels_g)
     absent = int((class_q < 0).sum())
     if absent == len(query):
@@ -125,13 +126,13 @@ def retrieval_metrics(
             f"they are left out of the means.",
             stacklevel=2,
         )
-    sums = _ranking.rank(query, gallery, class_q, class_g, cuts, distance, TIES.index(ties))
+    sums = ranks.rank(query, gallery, class_q, class_g, cuts, distance, TIES.index(ties))
     return _measure(sums, cuts, len(gallery), distance, convention, ties)
 
 
 def _check_rules(convention: str, ties: str) -> None:
-    _inputs.one_of(convention, CONVENTIONS, "convention")
-    _inputs.one_of(ties, TIES, "ties")
+    inputs.one_of(convention, CONVENTIONS, "convention")
+    inputs.one_of(ties, TIES, "ties")
     if (convention, ties) == ("sake", "expected"):
         raise ConfigError(
             "convention='sake' interpolates precision, whose expectation over tied images is not known exactly, so "
@@ -163,7 +164,7 @@ def _unique(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _measure(
-    sums: _ranking.Sums, ks: tuple[int, ...], n_gallery: int, distance: str, convention: str, ties: str
+    sums: ranks.Sums, ks: tuple[int, ...], n_gallery: int, distance: str, convention: str, ties: str
 ) -> RetrievalMetrics:
     """Divide the sums of precisions as the convention says."""
     k = np.asarray(ks, dtype=np.float64)[None, :]

@@ -7,9 +7,9 @@ import copy
 import torch
 from torch import Tensor, nn
 
-from .architectures import teacher_architecture
-from .backbones import Backbone, Classifier
 from .errors import ConfigError
+from .networks.architectures import teacher_architecture
+from .networks.backbones import Backbone, Classifier
 
 
 class Student(nn.Module):

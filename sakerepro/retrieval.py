@@ -7,13 +7,14 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from . import _inputs, _ranking
+from . import inputs
 from .errors import ConfigError
+from .ranking import ranks
 
 if TYPE_CHECKING:
     from collections.abc import Iterator
 
-    from ._inputs import Array
+    from .inputs import Array
 
 
 def search(query: Array, gallery: Array, k: int = 10, distance: str = "cosine") -> tuple[np.ndarray, np.ndarray]:
@@ -37,13 +38,13 @@ def search(query: Array, gallery: Array, k: int = 10, distance: str = "cosine") 
         ConfigError: if ``k`` is not in 1 ... G or the distance is not known.
         DataError: if an array has a wrong shape or type, or holds NaN or infinity.
     """
-    query, gallery = _inputs.pair(query, gallery, distance)
+    query, gallery = inputs.pair(query, gallery, distance)
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= len(gallery):
         raise ConfigError(f"k={k} is not possible with a gallery of {len(gallery)} images. Use 1 to {len(gallery)}.")
     if distance == "hamming":
         keys, index = _nearest_codes(query, gallery, k)
     elif distance == "euclidean":
-        keys, index = _nearest_features(*_ranking.euclidean(query, gallery), k, unit=False)
+        keys, index = _nearest_features(*ranks.euclidean(query, gallery), k, unit=False)
     else:
         keys, index = _nearest_features(query, gallery, k)
     order = np.argsort(keys, axis=1, kind="stable")
@@ -70,7 +71,7 @@ class _Kept:
         return cls(np.empty(shape, kind), np.empty(shape, np.int64), counts, bounds)
 
     def part(self, start: int) -> tuple[np.ndarray, ...]:
-        rows = slice(start, start + _ranking.BLOCK)
+        rows = slice(start, start + ranks.BLOCK)
         return self.keys[rows], self.index[rows], self.counts[rows], self.bounds[rows]
 
 
@@ -80,48 +81,48 @@ def _room(k: int) -> int:
 
 
 def _chunks(queries: int, k: int) -> Iterator[slice]:
-    step = max(1, _ranking.BUDGET // (16 * _room(k)))
+    step = max(1, ranks.BUDGET // (16 * _room(k)))
     return (slice(s, min(s + step, queries)) for s in range(0, queries, step))
 
 
 def _nearest_features(
     query: np.ndarray, gallery: np.ndarray, k: int, unit: bool = True
 ) -> tuple[np.ndarray, np.ndarray]:
-    from . import _kernels, _nearest
+    from .ranking import kernels, nearest
 
     keys, index = np.empty((len(query), k), query.dtype), np.empty((len(query), k), np.int64)
-    tiles, padded = _ranking.Tiles.of(gallery, unit), _ranking.query_keys(query, unit)
+    tiles, padded = ranks.Tiles.of(gallery, unit), ranks.query_keys(query, unit)
     for part in _chunks(len(query), k):
         kept = _Kept.of(part.stop - part.start, k, query.dtype)
-        starts = range(0, len(kept.counts), _ranking.BLOCK)
+        starts = range(0, len(kept.counts), ranks.BLOCK)
         for first, width, block in tiles.blocks():
 
             def search_block(
                 s: int, part: slice = part, kept: _Kept = kept, first: int = first, width: int = width,
                 block: np.ndarray = block,
             ) -> None:  # fmt: skip
-                rows = padded[part.start + s : min(part.start + s + _ranking.BLOCK, part.stop) + _kernels.STEP]
-                _nearest.nearest_features(rows, block, width, first, k, *kept.part(s))
+                rows = padded[part.start + s : min(part.start + s + ranks.BLOCK, part.stop) + kernels.STEP]
+                nearest.nearest_features(rows, block, width, first, k, *kept.part(s))
 
-            _ranking.each(search_block, starts)
-        _ranking.each(lambda s, kept=kept: _nearest.finish(k, *kept.part(s)[:3]), starts)  # type: ignore[misc]
+            ranks.each(search_block, starts)
+        ranks.each(lambda s, kept=kept: nearest.finish(k, *kept.part(s)[:3]), starts)  # type: ignore[misc]
         keys[part], index[part] = kept.keys[:, :k], kept.index[:, :k]
     return keys, index
 
 
 def _nearest_codes(query: np.ndarray, gallery: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    from . import _nearest
+    from .ranking import nearest
 
     keys, index = np.empty((len(query), k), np.int32), np.empty((len(query), k), np.int64)
-    rows, words = _ranking.as_words(query), np.ascontiguousarray(_ranking.as_words(gallery).T)
+    rows, words = ranks.as_words(query), np.ascontiguousarray(ranks.as_words(gallery).T)
     for part in _chunks(len(query), k):
         kept = _Kept.of(part.stop - part.start, k, keys.dtype)
 
         def search_block(s: int, part: slice = part, kept: _Kept = kept) -> None:
-            block = rows[part.start + s : min(part.start + s + _ranking.BLOCK, part.stop)]
-            _nearest.nearest_codes(block, words, k, *kept.part(s))
-            _nearest.finish(k, *kept.part(s)[:3])
+            block = rows[part.start + s : min(part.start + s + ranks.BLOCK, part.stop)]
+            nearest.nearest_codes(block, words, k, *kept.part(s))
+            nearest.finish(k, *kept.part(s)[:3])
 
-        _ranking.each(search_block, range(0, len(kept.counts), _ranking.BLOCK))
+        ranks.each(search_block, range(0, len(kept.counts), ranks.BLOCK))
         keys[part], index[part] = kept.keys[:, :k], kept.index[:, :k]
     return keys, index

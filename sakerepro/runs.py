@@ -29,8 +29,8 @@ from .versions import TRAINING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .backbones import Classifier
     from .methods import Method
+    from .networks.backbones import Classifier
 
 FILES = ("experiment.json", "history.csv", "metrics.json", "embeddings.npz", "weights.safetensors")
 
@@ -97,10 +97,10 @@ class Run:
         """
         import torch
 
-        from .architectures import teacher_architecture
-        from .backbones import build_classifier
         from .model import Student
-        from .weights import read_weights
+        from .networks.architectures import teacher_architecture
+        from .networks.backbones import build_classifier
+        from .networks.weights import read_weights
 
         file = self.file("weights.safetensors")
         if sha256(file) != self.provenance()["files"]["weights.safetensors"]["sha256"]:
@@ -233,7 +233,7 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
         method.load_state_dict(earlier.network().state_dict())
         history = [{str(k): v for k, v in row.items()} for row in earlier.history().to_dict("records")]
     else:
-        history = train(method, data, e, work / "checkpoint.pt", tracer, aligned)
+        history = train(method, data, e, work / "checkpoint.pt", tracer, aligned, methods.label(e))
     trained = time.time()
     metrics, arrays = evaluate(method, data, e)
     with write_folder_whole(folder) as new:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from . import _inputs, paths, wordnet
+from . import inputs, paths, wordnet
 from .data.known import ClassRow, datasets, read_classes
 from .errors import DataError
 
@@ -76,7 +76,7 @@ def semantic_similarity(
         ConfigError: if the rule is unknown.
         DataError: if a class or an id cannot be found in WordNet.
     """
-    _inputs.one_of(rule, RULES, "rule")
+    inputs.one_of(rule, RULES, "rule")
     seen, original, graph = _classes(seen_names, original_wnids, synsets, dataset)
     edges = wordnet.distances(graph, seen, original)
     similarity = np.where(edges < wordnet.UNRELATED, 1.0 / (edges + 1.0), 0.0)
@@ -107,7 +107,7 @@ def leacock_chodorow(
 def _classes(
     names: Sequence[str], wnids: Sequence[str], synsets: Synsets, dataset: str | None
 ) -> tuple[list[str], list[str], wordnet.Graph]:
-    rows, wnids = [r.wnid for r in require_classes(names, dataset, synsets)], _inputs.names(wnids, "original_wnids")
+    rows, wnids = [r.wnid for r in require_classes(names, dataset, synsets)], inputs.names(wnids, "original_wnids")
     return rows, wnids, wordnet.graph_with([*rows, *wnids])
 
 
@@ -137,7 +137,7 @@ def imagenet_overlap(
         ConfigError: if the relation is unknown.
         DataError: if a class cannot be resolved.
     """
-    _inputs.one_of(relation, ("synset", "related"), "relation")
+    inputs.one_of(relation, ("synset", "related"), "relation")
     rows, imagenet, graph = _classes(names, imagenet_wnids(), synsets, dataset)
     result = []
     for name, wnid, row in zip(names, rows, wordnet.contains(graph, rows, imagenet), strict=True):
@@ -189,7 +189,7 @@ def resolve_classes(
         DataError: if ``names`` is no list of texts, or ``synsets`` cannot be read or names an id that is no noun of
             WordNet 3.0.
     """
-    names = _inputs.names(names, "names")
+    names = inputs.names(names, "names")
     known = datasets()
     folder = dataset is not None and dataset not in known and (Path(dataset) / "synsets.csv").is_file()
     by_hand = {**(_read_synsets(dataset) if folder else {}), **_read_synsets(synsets)}

@@ -13,20 +13,20 @@ import torch
 from torch import nn
 
 from . import paths
-from .architectures import teacher_architecture
-from .backbones import Classifier, build_classifier
 from .data import OriginalDomain, load_original
 from .data.known import datasets, named
 from .embedding import apply, place, top1
 from .errors import RunError
 from .experiment import Experiment, preset
 from .files import lock, read_json, sha256, short_hash, write_folder_whole, write_json, write_whole
+from .networks.architectures import teacher_architecture
+from .networks.backbones import Classifier, build_classifier
+from .networks.probing import choose_probe
+from .networks.weights import read_pretrained, read_weights, weights_file
 from .original import original_photos
-from .probing import choose_probe
 from .provenance import provenance
 from .semantics import imagenet_wnids
 from .threads import one_thread
-from .weights import read_pretrained, read_weights, weights_file
 
 Teacher = tuple[Classifier, tuple[str, ...], dict[str, Any]]
 

@@ -15,6 +15,7 @@ import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
 from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING, Any
@@ -24,9 +25,8 @@ import torch
 from torch import Tensor, nn
 
 from . import devices
-from .backbones import Classifier
-from .batching import Batch, batch_maker
 from .data.batches import generator
+from .data.batching import Batch, batch_maker
 from .data.dataset import Dataset, ImageSet, OriginalDomain
 from .devices import device
 from .embedding import backbone_features, place, top1
@@ -34,12 +34,24 @@ from .errors import RunError
 from .experiment import Experiment
 from .files import sweep, write_whole
 from .losses import benchmark_loss
+from .networks.backbones import Classifier
 
 if TYPE_CHECKING:
-    from .methods.contract import Features, Method
+    from .methods.contract import Method
 
 CHECKPOINT_SECONDS = 30.0  # at least; more where saving itself is slow
 CHECK_STEPS = 25  # on an accelerator between two looks at the losses, each of which waits for the device
+
+
+@dataclass(frozen=True)
+class Features:
+    """Backbone features of the training images, not augmented, in the order of the training sets."""
+
+    photo: Tensor  # (N, F)
+    photo_labels: Tensor  # (N,) int64
+    sketch: Tensor  # (M, F)
+    sketch_labels: Tensor  # (M,) int64
+    aligned: Tensor | None = None  # (M,) row of the photo that each sketch was drawn from, -1 if unknown
 
 
 class Optimisers:
@@ -107,6 +119,7 @@ def train(
     checkpoint: Path,
     trace: Callable[[Method], dict[str, float]] | None = None,
     aligned: np.ndarray | None = None,
+    label: str = "training",
 ) -> list[dict[str, float]]:
     """Train a method in place, from its checkpoint if there is one; return the history.
 
@@ -117,6 +130,7 @@ def train(
         checkpoint: file that is kept up to date, and read to go on. Two processes must not share one.
         trace: measures more after each epoch, into the history; never used for a choice.
         aligned: (M,) int64 row of the photo that each training sketch was drawn from, -1 if unknown.
+        label: before the progress bar.
 
     Returns:
         One row an epoch: mean losses and what was measured after it.
@@ -124,8 +138,6 @@ def train(
     Raises:
         RunError: if a loss is not finite, with the step and the files of its batch, or if the checkpoint is damaged.
     """
-    from .methods import label  # the methods import this module
-
     place(method)
     speed_up(method, e)
     validated = method.classifies and len(data.val_sketch) > 0
@@ -152,7 +164,7 @@ def train(
 
     score = "val_top1" if e.select == "val" and validated else ""
     history = fit(method, lambda epoch: method.plan(data, epoch), make, after_epoch, checkpoint, method.epochs, e.seed,
-                  label=label(e), score=score, features=features)  # fmt: skip
+                  label=label, score=score, features=features)  # fmt: skip
     method.eval()
     return history
 
@@ -388,8 +400,6 @@ def frozen(teacher: Classifier, e: Experiment) -> Classifier:
 
 def training_features(method: Any, data: Dataset, size: int, aligned: np.ndarray | None = None) -> Features:
     """Backbone features of the training photos and sketches, not augmented, on the device."""
-    from .methods.contract import Features
-
     was = method.training
     method.eval()
     photo, sketch = (
@@ -403,7 +413,7 @@ def training_features(method: Any, data: Dataset, size: int, aligned: np.ndarray
 
 
 def feature_batch(sets: list[tuple[ImageSet, np.ndarray]], features: Features) -> Batch:
-    """As :func:`~sakerepro.batching.make_batch`, of frozen features in place of images."""
+    """As :func:`~sakerepro.data.batching.make_batch`, of frozen features in place of images."""
     (photos, p), (sketches, s) = sets
     there = [devices.send(torch.from_numpy(index)) for index in (p, s)]
     rows = torch.cat([features.photo[there[0]], features.sketch[there[1]]])

@@ -19,7 +19,7 @@ import pytest  # noqa: E402
 import tiny  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
-from sakerepro import paths  # noqa: E402
+from sakerepro.data import places
 from sakerepro.data.dataset import Dataset  # noqa: E402
 from sakerepro.experiment import Experiment  # noqa: E402
 from sakerepro.runs import Run, run  # noqa: E402
@@ -49,8 +49,8 @@ def real_data() -> Callable[[str], Path]:
     """``real_data("weights/x.safetensors")``: its path, or the test is skipped."""
 
     def find(name: str) -> Path:
-        if (found := paths.find_data(name)) is None:
-            pytest.skip(f"{name} is not in any of {', '.join(map(str, paths.data_places()))}")
+        if (found := places.find_data(name)) is None:
+            pytest.skip(f"{name} is not in any of {', '.join(map(str, places.data_places()))}")
         return found
 
     return find

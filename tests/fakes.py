@@ -10,10 +10,10 @@ import pandas as pd
 
 from sakerepro.data.dataset import PHOTO, SKETCH, Dataset, ImageSet
 from sakerepro.experiment import Experiment
-from sakerepro.grids import MEASURING, WORDS, experiment_of
 from sakerepro.provenance import versions
-from sakerepro.rows import Row
-from sakerepro.runrows import run_row
+from sakerepro.results.grids import MEASURING, WORDS, experiment_of
+from sakerepro.results.rows import Row
+from sakerepro.results.runrows import run_row
 
 
 @dataclass

@@ -28,9 +28,9 @@ from sakerepro.data.augmentation import augment, draw_transforms  # noqa: E402
 from sakerepro.data.batches import epoch_batches  # noqa: E402
 from sakerepro.experiment import preset  # noqa: E402
 from sakerepro.files import read_json, short_hash, write_json  # noqa: E402
+from sakerepro.networks.weights import read_weights  # noqa: E402
 from sakerepro.provenance import processor  # noqa: E402
 from sakerepro.teachers import load_teacher, shipped_file  # noqa: E402
-from sakerepro.weights import read_weights  # noqa: E402
 
 REFERENCE = Path(__file__).parent / "reference" / "golden.json"
 PARTS = ("training", "measuring")

@@ -19,10 +19,10 @@ import tiny
 import torch
 
 from sakerepro import files, methods, training
-from sakerepro.backbones import Classifier, build_classifier
 from sakerepro.experiment import Experiment
 from sakerepro.methods.sake import SAKE
 from sakerepro.model import build_student
+from sakerepro.networks.backbones import Classifier, build_classifier
 
 REAL_SAVE, REAL_REPLACE = torch.save, Path.replace
 

@@ -19,10 +19,10 @@ import pandas as pd
 
 from sakerepro import paths
 from sakerepro.files import read_json
-from sakerepro.items import ITEMS, experiments, traced
-from sakerepro.jobs import make_runs
 from sakerepro.provenance import processor
 from sakerepro.results import read_rows
+from sakerepro.results.items import ITEMS, experiments, traced
+from sakerepro.results.jobs import make_runs
 
 ELSEWHERE = 0.03  # another processor or another PyTorch rounds differently, and training makes that visible
 LIMIT = 3 * 3600  # seconds for the whole replay; no cell has a clock of its own, so none fails on a crowded machine

@@ -13,7 +13,7 @@ import torch
 from test_training import STEPS, Stop, a_task, fit, sake, train, without_seconds
 
 from sakerepro import devices, training
-from sakerepro.batching import batch_maker, make_batch
+from sakerepro.data.batching import batch_maker, make_batch
 from sakerepro.data.dataset import Dataset
 from sakerepro.embedding import embed
 from sakerepro.errors import ConfigError, RunError

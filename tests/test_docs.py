@@ -19,7 +19,8 @@ from data_room import sketchy_like
 
 from sakerepro import paths
 from sakerepro.__main__ import main, parser
-from sakerepro.card import model_card
+from sakerepro.apps.card import model_card
+from sakerepro.data import places
 from sakerepro.experiment import PRESETS
 from sakerepro.runs import Run, all_runs
 
@@ -33,7 +34,7 @@ PARSED_ONLY = {
     "sakerepro weights fetch vit_small_patch14_dinov2": "downloads 90 MB",
     "sakerepro train --preset small --dataset my-folder --backbone cse_vit_small_patch14_dinov2 --size 126 "
     "--teacher-head probe --teacher-data my-imagenet": "needs these; test_any_backbone.py trains from random ones",
-    "sakerepro data pack sketchy-125x25 --size 128 --to small.zip": "needs the subset; test_data_carried.py packs one",
+    "sakerepro data pack sketchy-125x25 --size 128 --to small.zip": "needs the subset; test_carry.py packs one",
     "sakerepro data fetch tuberlin --archive TUBerlin.zip": "needs the official archive; test_fetch.py makes one",
 }
 EXIT_CODES = {"sakerepro check sketchy": 3}  # the stand-in for Sketchy does not have the published counts
@@ -47,7 +48,7 @@ def place(tmp_path: Path, tiny_place: Path, monkeypatch: pytest.MonkeyPatch) -> 
     preset = {k: v for k, v in settings.to_dict().items() if k != "preset"}
     presets = {"mini": preset, "small": preset, "paper": PRESETS["paper"]}  # the grids are in the paper's words
     monkeypatch.setattr("sakerepro.experiment.PRESETS", presets)
-    monkeypatch.setattr(paths, "data_places", lambda: [tmp_path / "data"])
+    monkeypatch.setattr(places, "data_places", lambda: [tmp_path / "data"])
     for name in ("DATA", "COLLECTIONS"):
         monkeypatch.setenv(f"SAKEREPRO_{name}", str(tmp_path / name.lower()))
     sketchy_like(tmp_path / "data" / "Sketchy")
@@ -197,9 +198,9 @@ def test_every_public_name_has_a_docstring() -> None:
 
 def test_reproducing_has_every_item_claim_and_deviation() -> None:
     """Not its numbers: whoever makes an item anew has a newer result than the committed page, until `make tables`."""
-    from sakerepro.claims import all_claims
-    from sakerepro.items import ITEMS
-    from sakerepro.report_spec import DEVIATIONS
+    from sakerepro.results.items import ITEMS
+    from sakerepro.results.paper_claims import all_claims
+    from sakerepro.results.report_spec import DEVIATIONS
 
     text = (paths.root() / "REPRODUCING.md").read_text(encoding="utf-8")
     assert [name for name in (*ITEMS, *all_claims()) if f"`{name}`" not in text] == []

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 from sakerepro.data.augmentation import draw_transforms
 from sakerepro.errors import ConfigError, near_misses
 from sakerepro.experiment import CHOICES, GROUPS, PRESETS, Experiment
-from sakerepro.items import experiments
 from sakerepro.methods import ALIASES, METHODS, change, checked, class_of, flat, label, preset, setting
 from sakerepro.methods.sake import SAKE
+from sakerepro.results.items import experiments
 from sakerepro.semantics import RULES
 
 

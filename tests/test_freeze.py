@@ -9,16 +9,16 @@ import pytest
 import tiny
 import torch
 
-from sakerepro.architectures import teacher_architecture
-from sakerepro.backbones import Classifier, build_classifier
 from sakerepro.data.dataset import Dataset
 from sakerepro.embedding import embed, place
 from sakerepro.errors import ConfigError
 from sakerepro.experiment import Experiment
-from sakerepro.gates import ConditionalSE, DomainToken
 from sakerepro.methods import Side
 from sakerepro.methods.sake import SAKE
 from sakerepro.model import Student, build_student
+from sakerepro.networks.architectures import teacher_architecture
+from sakerepro.networks.backbones import Classifier, build_classifier
+from sakerepro.networks.gates import ConditionalSE, DomainToken
 from sakerepro.runs import run
 from sakerepro.training import Batch, train
 

@@ -78,10 +78,10 @@ def test_share_of_seen_photos_among_codes_is_expected_over_ties(
 def test_rows_carry_the_rules_that_were_measured_by(
     arrays: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from sakerepro import generalised
+    from sakerepro import evaluation
 
     worst = functools.partial(retrieval_metrics, ties="worst", convention="sem-pcyc")
-    monkeypatch.setattr(generalised, "retrieval_metrics", worst)
+    monkeypatch.setattr(evaluation, "retrieval_metrics", worst)
     rows = generalised_metrics(arrays, Experiment(dim=DIM, bits=(BITS,)))
     assert {(r["convention"], r["ties"]) for r in rows} == {("sem-pcyc", "worst")}
 

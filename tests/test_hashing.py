@@ -13,9 +13,9 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sakerepro.codes import hamming, pack, unpack
 from sakerepro.errors import ConfigError, DataError
 from sakerepro.hashing import ITQ
+from sakerepro.ranking.codes import hamming, pack, unpack
 
 
 @pytest.fixture

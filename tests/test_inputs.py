@@ -184,7 +184,7 @@ def test_displays_are_a_few_lines() -> None:
 
 
 def test_the_display_of_an_update_does_not_list_every_link() -> None:
-    from sakerepro.collection import Changes
+    from sakerepro.apps.photos import Changes
 
     shown = repr(Changes(1, 2, 3, 4, tuple(f"link {i}" for i in range(3000))))
     assert shown.startswith("Changes(kept=1, added=2, removed=3, bad=4, links=('link 0', ") and len(shown) < 150

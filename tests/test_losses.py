@@ -10,11 +10,11 @@ import tiny
 import torch
 
 from sakerepro import methods
-from sakerepro.backbones import build_classifier
 from sakerepro.experiment import Experiment
 from sakerepro.losses import benchmark_loss, sake_loss, teacher_loss
 from sakerepro.methods.sake import SAKE
 from sakerepro.model import Student, build_student
+from sakerepro.networks.backbones import build_classifier
 from sakerepro.training import Batch
 
 Rows = list[list[float]]

@@ -227,7 +227,7 @@ def test_the_expected_value_of_interpolated_precision_is_refused():
 @pytest.mark.parametrize("n", [0, 1, 31, 32, 1000, 999_983])
 @pytest.mark.parametrize("count", [1, 2, 24, 25, 33, 5000])
 def test_harmonic_sums_equal_exact_summation(n, count):
-    from sakerepro._ties import harmonic
+    from sakerepro.ranking.ties import harmonic
 
     plain, weighted = harmonic(n, count)
     assert plain == pytest.approx(math.fsum(1 / (n + t) for t in range(1, count + 1)), rel=1e-12)
@@ -287,11 +287,11 @@ def test_result_does_not_depend_on_the_place_in_memory(rng):
 
 
 def test_chunks_of_queries_change_nothing(rng, monkeypatch):
-    from sakerepro import _ranking
+    from sakerepro.ranking import ranks
 
     query, gallery, ql, gl = random_retrieval(50, 3000, rng)
     whole = retrieval_metrics(query, gallery, ql, gl)
-    monkeypatch.setattr(_ranking, "BUDGET", 1)
+    monkeypatch.setattr(ranks, "BUDGET", 1)
     assert np.array_equal(whole.ap, retrieval_metrics(query, gallery, ql, gl).ap)
 
 
@@ -336,12 +336,12 @@ def test_counters_that_overflow_are_read_right(kind: type, rng) -> None:
 @pytest.mark.parametrize("ties", ["expected", "index"])
 @pytest.mark.parametrize("tiles", [1, 2, 3, 64])
 def test_blocks_of_photos_change_nothing(tiles, ties, rng, monkeypatch):
-    from sakerepro import _kernels, _ranking
+    from sakerepro.ranking import kernels, ranks
 
-    query, gallery, ql, gl = random_retrieval(21, 5 * _kernels.TILE + 3, rng)
+    query, gallery, ql, gl = random_retrieval(21, 5 * kernels.TILE + 3, rng)
     gallery[2000:3000] = gallery[4000:5000]  # ties across tiles
     whole = retrieval_metrics(query, gallery, ql, gl, ties=ties)
-    monkeypatch.setattr(_ranking, "SUPER", tiles * _kernels.TILE * 8 * gallery.itemsize)
+    monkeypatch.setattr(ranks, "SUPER", tiles * kernels.TILE * 8 * gallery.itemsize)
     parted = retrieval_metrics(query, gallery, ql, gl, ties=ties)
     assert np.array_equal(whole.ap, parted.ap) and np.array_equal(whole.ap_at[200], parted.ap_at[200])
 

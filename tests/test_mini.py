@@ -12,8 +12,8 @@ import pytest
 import sakerepro as sr
 from sakerepro.embedding import place
 from sakerepro.evaluation import evaluate
-from sakerepro.items import experiments
 from sakerepro.methods import label
+from sakerepro.results.items import experiments
 from sakerepro.runs import Run, find, start
 
 PLACES = {name: os.environ.get(name) for name in ("SAKEREPRO_RUNS", "SAKEREPRO_CACHE")}  # before tests get their own

@@ -7,9 +7,9 @@ import pytest
 import tiny
 import torch
 
-from sakerepro.backbones import Classifier, build_classifier
 from sakerepro.errors import ConfigError
 from sakerepro.model import build_student, factorise
+from sakerepro.networks.backbones import Classifier, build_classifier
 
 
 def images(n: int, size: int) -> torch.Tensor:

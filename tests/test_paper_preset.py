@@ -10,18 +10,18 @@ import pytest
 import tiny
 import torch
 
-from sakerepro import paths
-from sakerepro.backbones import build_classifier
+from sakerepro.data import places
 from sakerepro.data.dataset import PHOTO, SKETCH, Dataset, ImageSet
-from sakerepro.data.world_files import write_world
 from sakerepro.errors import DataError
-from sakerepro.gates import ConditionalSE
 from sakerepro.methods import Side, preset
 from sakerepro.methods.sake import SAKE
 from sakerepro.model import build_student
+from sakerepro.networks.backbones import build_classifier
+from sakerepro.networks.gates import ConditionalSE
 from sakerepro.runs import run
 from sakerepro.semantics import imagenet_wnids
 from sakerepro.training import train
+from sakerepro.world.files import write_world
 
 SEEN = {"tuberlin": ("airplane", "mouse (animal)", "t-shirt"), "sketchy": ("airplane", "car_(sedan)", "hedgehog")}
 UNSEEN = {"tuberlin": ("zebra", "wine-bottle"), "sketchy": ("bat", "door")}
@@ -99,7 +99,7 @@ def test_missing_data_says_what_to_get_and_where_to_put_it(
         monkeypatch.setenv(variable, str(tmp_path / "empty"))
     with pytest.raises(DataError, match=f"data set '{name}' is not here. Looked for") as error:
         run(preset("paper", dataset=name))
-    assert all(str(p) in str(error.value) for p in paths.data_places()) and "Get the" in str(error.value)
+    assert all(str(p) in str(error.value) for p in places.data_places()) and "Get the" in str(error.value)
 
 
 def test_missing_weights_say_what_to_get_and_where_to_put_it(

@@ -18,9 +18,6 @@ import torch
 from timm.layers.squeeze_excite import SEModule
 from torch import nn
 
-from sakerepro import architectures
-from sakerepro.architectures import Architecture
-from sakerepro.backbones import build_classifier
 from sakerepro.data.dataset import Dataset
 from sakerepro.embedding import embed
 from sakerepro.experiment import Experiment
@@ -28,6 +25,9 @@ from sakerepro.methods import Side
 from sakerepro.methods.sake import SAKE
 from sakerepro.metrics import retrieval_metrics
 from sakerepro.model import build_student
+from sakerepro.networks import architectures
+from sakerepro.networks.architectures import Architecture
+from sakerepro.networks.backbones import build_classifier
 from sakerepro.runs import Run, run
 from sakerepro.training import slow_depthwise_in_float32, train
 

@@ -59,12 +59,12 @@ def test_nearest_first_when_photos_come_farthest_first():
 
 
 def test_chunks_of_queries_change_nothing(rng, monkeypatch):
-    from sakerepro import _ranking
+    from sakerepro.ranking import ranks
 
     query, gallery = rng.standard_normal((70, 8)), rng.standard_normal((500, 8))
     codes = np.packbits(query > 0, axis=1), np.packbits(gallery > 0, axis=1)
     whole, whole_codes = search(query, gallery, 9), search(*codes, 9, "hamming")
-    monkeypatch.setattr(_ranking, "BUDGET", 1)
+    monkeypatch.setattr(ranks, "BUDGET", 1)
     for one, other in ((whole, search(query, gallery, 9)), (whole_codes, search(*codes, 9, "hamming"))):
         assert all(np.array_equal(a, b) for a, b in zip(one, other, strict=True))
 

@@ -14,16 +14,12 @@ import numpy as np
 import pytest
 
 from sakerepro import paths, wordnet
+from sakerepro.data import places
 from sakerepro.data.known import datasets
-from sakerepro.data.world_classes import CLASSES
 from sakerepro.errors import ConfigError, DataError
-from sakerepro.semantics import (
-    imagenet_overlap,
-    imagenet_wnids,
-    leacock_chodorow,
-    resolve_classes,
-    semantic_similarity,
-)
+from sakerepro.semantics import imagenet_overlap, imagenet_wnids, leacock_chodorow, resolve_classes, semantic_similarity
+from sakerepro.wordnet import make
+from sakerepro.world.classes import CLASSES
 
 DOG, CAT, CANINE, FELINE, CARNIVORE = "n02084071", "n02121620", "n02083346", "n02120997", "n02075296"
 SEA_LION, SEAL, ENTITY = "n02077923", "n02076196", "n00001740"
@@ -49,7 +45,7 @@ def names_of(dataset: str) -> list[str]:
 
 
 def official_names(path: str) -> list[str]:
-    lists = paths.find_data("sake-lists")
+    lists = places.find_data("sake-lists")
     if lists is None:
         pytest.skip("the official lists (sake-lists) are not in a data folder")
     with gzip.open(lists / path, "rt", encoding="utf-8") as file:
@@ -144,7 +140,7 @@ def test_unknown_rule_and_bad_wnid_are_named(nltk_wordnet):
 
 def test_shipped_table_is_what_nltk_gives_today(nltk_wordnet):
     shipped = paths.package_data("wordnet.csv.gz").read_bytes()
-    assert gzip.decompress(shipped) == gzip.decompress(wordnet.table_bytes()), "run `python -m sakerepro.wordnet build`"
+    assert gzip.decompress(shipped) == gzip.decompress(make.table_bytes()), "run `python -m sakerepro.wordnet build`"
     assert shipped[4:8] == b"\0\0\0\0"  # no time stamp: the same bytes from the same content
     noun(nltk_wordnet, DOG).lch_similarity(noun(nltk_wordnet, CAT))  # makes NLTK work out the depth
     assert nltk_wordnet._max_depth["n", False] == wordnet.MAX_NOUN_DEPTH
@@ -154,7 +150,7 @@ def test_shipped_table_is_closed_upwards_and_has_one_root():
     graph = wordnet.table()
     assert [wnid for wnid, node in graph.items() if not node.parents] == [ENTITY]
     assert all(parent in graph for node in graph.values() for parent in node.parents)
-    assert set(wordnet.named_wnids()) <= set(graph)
+    assert set(make.named_wnids()) <= set(graph)
 
 
 def test_imagenet_list_is_timms():
@@ -304,7 +300,7 @@ def test_plain_files_become_a_corpus_that_threads_can_load_at_once(tmp_path, nlt
         source = os.fspath(nltk_wordnet._root)
     except TypeError:
         pytest.skip("NLTK's WordNet is a zip file here")
-    corpus = wordnet.link(source, tmp_path)
+    corpus = make.link(source, tmp_path)
     with open(os.path.join(source, "lexnames")) as file:
         assert (corpus / "lexnames").read_text() == file.read()
     code = (
@@ -320,5 +316,5 @@ def test_plain_files_become_a_corpus_that_threads_can_load_at_once(tmp_path, nlt
 def test_linking_an_incomplete_folder_names_what_is_missing(tmp_path):
     (tmp_path / "data.noun").write_text("")
     with pytest.raises(DataError, match=r"12 of 13 WordNet files are not there \(data.verb"):
-        wordnet.link(tmp_path, tmp_path / "out")
+        make.link(tmp_path, tmp_path / "out")
     assert not (tmp_path / "out").exists()

@@ -12,21 +12,21 @@ import torch
 from safetensors.torch import load_file
 
 from sakerepro import paths, teachers
-from sakerepro.architectures import teacher_architecture
-from sakerepro.backbones import build_classifier
-from sakerepro.data import world, world_classes
 from sakerepro.errors import RunError
 from sakerepro.experiment import preset
 from sakerepro.files import read_json, sha256
-from sakerepro.items import ITEMS, experiments
+from sakerepro.networks.architectures import teacher_architecture
+from sakerepro.networks.backbones import build_classifier
+from sakerepro.results.items import ITEMS, experiments
 from sakerepro.teachers import load_teacher, ship_teacher, shipped_file
+from sakerepro.world import classes, load
 
 NEEDED = sorted({teacher_architecture(e.backbone) for item in ITEMS for e in experiments(item)})
 
 
 @pytest.mark.parametrize("name", NEEDED)
 def test_a_shipped_teacher_is_taken_without_drawing_a_picture(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(world, "draw", None)
+    monkeypatch.setattr(load, "draw", None)
     state = torch.get_rng_state()
     classifier, wnids, source = load_teacher(preset("mini", backbone=name))
     assert torch.equal(torch.get_rng_state(), state) and not paths.runs().exists()
@@ -52,7 +52,7 @@ def test_a_teacher_with_other_settings_is_trained(changes: dict, monkeypatch: py
 def test_a_teacher_of_other_pictures_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teachers, "_trained", lambda name, e: ("trained", name))
     assert load_teacher(preset("mini"))[0] != "trained"
-    monkeypatch.setattr(world, "VERSION", world.VERSION + 1)
+    monkeypatch.setattr(load, "VERSION", load.VERSION + 1)
     assert load_teacher(preset("mini"))[0] == "trained"
 
 
@@ -73,7 +73,7 @@ def test_what_is_shipped_is_what_is_loaded(tmp_path: Path, monkeypatch: pytest.M
     monkeypatch.setattr(teachers, "load_original", lambda name, size: original)
     monkeypatch.setattr(teachers, "_train", lambda *_: (trained, [{"epoch": 1, "loss": 1.0, "seconds": 3.0}]))
     monkeypatch.setattr(teachers, "shipped_file", lambda name: file)
-    monkeypatch.setattr(world_classes, "ORIGINAL_WNIDS", original.wnids)
+    monkeypatch.setattr(classes, "ORIGINAL_WNIDS", original.wnids)
     assert ship_teacher("resnet_mini") == file
     assert {v.dtype for v in load_file(file).values()} == {torch.float16, torch.int64}
     loaded = load_teacher(preset("mini", backbone="resnet_mini"))[0].state_dict()

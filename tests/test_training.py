@@ -18,15 +18,15 @@ import torch
 from torch import Tensor, nn
 
 from sakerepro import devices, methods, training
-from sakerepro.backbones import build_classifier
-from sakerepro.batching import Batch, make_batch
 from sakerepro.data.augmentation import augment, draw_transforms
 from sakerepro.data.batches import generator
+from sakerepro.data.batching import Batch, make_batch
 from sakerepro.data.dataset import ImageSet
 from sakerepro.errors import RunError
 from sakerepro.experiment import Experiment
 from sakerepro.methods.sake import SAKE
 from sakerepro.model import build_student
+from sakerepro.networks.backbones import build_classifier
 from sakerepro.training import Optimisers, descend, train_teacher
 
 STEPS, EPOCHS = 3, 2

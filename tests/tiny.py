@@ -13,9 +13,9 @@ from PIL import Image
 from safetensors.torch import save_file
 
 import sakerepro
-from sakerepro import architectures
 from sakerepro.data.dataset import PHOTO, SKETCH, Dataset, ImageSet, OriginalDomain
 from sakerepro.experiment import Experiment
+from sakerepro.networks import architectures
 
 SIDE = 32
 SEEN, UNSEEN = ("cat", "cup", "car_(sedan)", "pizza"), ("bear", "airplane")

@@ -21,7 +21,7 @@ def add(commands: Any) -> None:
 
 def _card(arguments: argparse.Namespace) -> None:
     from .. import paths
-    from ..card import model_card, write_card
+    from ..apps.card import model_card, write_card
     from ..runs import named_run
 
     run = named_run(arguments.run)

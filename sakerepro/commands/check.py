@@ -32,7 +32,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def _check(arguments: argparse.Namespace) -> int:
-    from ..checking import check
+    from ..apps.check import check
 
     report = check(arguments.data, arguments.split, images=not arguments.quick, progress=not arguments.json)
     if arguments.json:

@@ -74,7 +74,7 @@ def _finite(value: Any) -> Any:
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> None:
     """Aligned columns: the first ``left`` flush left, the others flush right; numbers with three decimals."""
-    from ..checking_text import table_lines
+    from ..display import table_lines
 
     print("\n".join(table_lines(head, [[_cell(value) for value in row] for row in rows], left)))
 

@@ -40,7 +40,7 @@ def _names(prefix: str, action: argparse.Action, parser: argparse.ArgumentParser
     from .. import paths
     from ..data.known import datasets
     from ..experiment import PRESETS
-    from ..paper import GRIDS
+    from ..results.paper import GRIDS
 
     names: Iterable[str] = ()
     if action.metavar in ("RUN", "A", "B") or action.dest == "run":

@@ -59,7 +59,7 @@ def _pack(arguments: argparse.Namespace) -> None:
     from ..data import load_dataset
 
     if arguments.to:
-        from ..data.carried import carry
+        from ..apps.carry import carry
 
         made = carry(arguments.data, Path(arguments.to), arguments.size)
         print(f"{made}: {made.stat().st_size / 1e6:.1f} MB")

@@ -34,8 +34,8 @@ def add(commands: Any) -> None:
 
 def _item(arguments: argparse.Namespace) -> None:
     from .. import paths
-    from ..committed import RERUN
     from ..experiment import PRECISION
+    from ..results.committed import RERUN
 
     with contextlib.ExitStack() as stack:  # a notebook is a process of its own, which a variable reaches
         if arguments.precision:
@@ -51,13 +51,13 @@ def _make(
     name: str, preset: str, seeds: list[int], more: dict[str, object], where: tuple[int | None, str, str]
 ) -> None:
     from .. import paths
-    from ..committed import committed_runs
-    from ..items import experiments, item_rows, item_runs, times
-    from ..notebook import check_parameters, execute, notebook_path
-    from ..paper import file_name
-    from ..results import render
-    from ..status import DONE, number_files, status, write_record
-    from ..warm import warm_up
+    from ..results.committed import committed_runs
+    from ..results.items import experiments, item_rows, item_runs, times
+    from ..results.notebook import check_parameters, execute, notebook_path
+    from ..results.paper import file_name
+    from ..results.status import DONE, number_files, status, write_record
+    from ..results.views import render
+    from .warm import warm_up
 
     parameters = {"seeds": seeds, **more}
     check_parameters(notebook_path(name), parameters)
@@ -91,7 +91,7 @@ def _without_not_run(text: str) -> str:
 
 def _status(arguments: argparse.Namespace) -> None:
     from ..experiment import preset
-    from ..status import MISSING, PRESETS, all_status, to_json
+    from ..results.status import MISSING, PRESETS, all_status, to_json
 
     found = all_status([preset(name).preset for name in arguments.preset or PRESETS])
     if arguments.json:
@@ -115,11 +115,11 @@ def _short(why: str) -> str:
 
 def _tables(arguments: argparse.Namespace) -> None:
     from .. import paths
-    from ..committed import rows_file, runs_file
-    from ..items import ITEMS
-    from ..report import write_report
-    from ..results import render
-    from ..status import PRESETS, own_items
+    from ..results.committed import rows_file, runs_file
+    from ..results.items import ITEMS
+    from ..results.report import write_report
+    from ..results.status import PRESETS, own_items
+    from ..results.views import render
 
     for preset in PRESETS:
         items = (*ITEMS, *own_items(preset))

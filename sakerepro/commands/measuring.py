@@ -65,7 +65,7 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     else:
         note = _against_stored(r, metrics)
     if arguments.generalised:
-        from ..generalised import generalised_metrics
+        from ..evaluation import generalised_metrics
 
         metrics += generalised_metrics(arrays, e)
     if arguments.json:
@@ -107,7 +107,7 @@ def print_metrics(metrics: list[dict[str, Any]]) -> None:
 
 
 def _compare(arguments: argparse.Namespace) -> None:
-    from ..paired import compare_runs
+    from ..apps.compare import compare_runs
     from ..runs import named_run
 
     c = compare_runs(named_run(arguments.a), named_run(arguments.b))

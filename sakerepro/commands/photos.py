@@ -10,7 +10,7 @@ from ..errors import ConfigError
 from .common import print_json, print_table
 
 if TYPE_CHECKING:
-    from ..collection import Collection
+    from ..apps.photos import Collection
     from ..runs import Run
 
 
@@ -45,7 +45,7 @@ def _index(arguments: argparse.Namespace) -> None:
     import dataclasses
 
     from .. import paths
-    from ..collection import index_photos
+    from ..apps.photos import index_photos
     from ..runs import named_run
 
     run = named_run(arguments.run)
@@ -68,7 +68,7 @@ def _index(arguments: argparse.Namespace) -> None:
 
 def _query(arguments: argparse.Namespace) -> None:
     from .. import paths
-    from ..collection import query
+    from ..apps.photos import query
     from ..data.dataset import PHOTO, SKETCH
 
     if arguments.k < 1:
@@ -79,7 +79,7 @@ def _query(arguments: argparse.Namespace) -> None:
     hits = [[(found.names[r], float(d)) for r, d in zip(*pair, strict=True)]
             for pair in zip(rows, distances, strict=True)]  # fmt: skip
     if arguments.sheet:
-        from ..contact_sheet import contact_sheet
+        from ..apps.contact_sheet import contact_sheet
 
         captions = [[(found.root / n, f"{i}. {d:.3g}\n{n}") for i, (n, d) in enumerate(h, 1)] for h in hits]
         contact_sheet(Path(arguments.sheet), [Path(s) for s in arguments.sketch], captions)
@@ -101,7 +101,7 @@ def _query(arguments: argparse.Namespace) -> None:
 def _opened(name: str | None) -> Collection:
     """The named index, or the only one there is."""
     from .. import paths
-    from ..collection import open_collection
+    from ..apps.photos import open_collection
 
     known = sorted(f.parent for f in paths.collections().glob("*/index.json") if not f.parent.name.startswith("."))
     if name:

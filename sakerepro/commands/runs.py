@@ -198,7 +198,7 @@ def show_runs(found: Iterable[Run]) -> None:
 
 
 def _fetch(arguments: argparse.Namespace) -> None:
-    from ..weights import fetch_weights
+    from ..networks.weights import fetch_weights
 
     print(fetch_weights(arguments.name, ask=not arguments.yes))
 

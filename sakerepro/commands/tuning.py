@@ -31,7 +31,7 @@ def add(commands: Any) -> None:
 def _tune(arguments: argparse.Namespace) -> None:
     from .. import methods, paths
     from ..experiment import PRECISION
-    from ..tuning import NUMBERS, trial_experiments, tune, tuning_file
+    from ..results.tuning import NUMBERS, trial_experiments, tune, tuning_file
 
     method, preset = arguments.method, arguments.preset
     with paths.variable(PRECISION, arguments.precision) if arguments.precision else contextlib.nullcontext():

@@ -81,7 +81,7 @@ def augment(pixels: np.ndarray, transforms: np.ndarray | None, size: int, mean: 
     Returns:
         (N, 3, size, size) float32 in ``channels_last`` memory.
     """
-    from ._warp import warp
+    from .warp import warp
 
     n, height, width, channels = _checked(pixels.shape, transforms)
     out = np.empty((n, size, size, 3), np.float32) if out is None else out

@@ -7,8 +7,8 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
-from .. import _inputs
-from .._display import Brief
+from .. import inputs
+from ..display import Brief
 from ..errors import ConfigError, DataError
 
 PHOTO, SKETCH = 0, 1  # the domain code of the paper (section 3.3); the official code has it the other way round
@@ -49,7 +49,7 @@ class ImageSet:
         Raises:
             ConfigError: if an id is below 0, no whole number, or given twice.
         """
-        if len(set(ids := _inputs.wholes(classes, "classes", 0))) < len(ids):
+        if len(set(ids := inputs.wholes(classes, "classes", 0))) < len(ids):
             raise ConfigError(f"classes={list(ids)} holds a class twice. Give each once.")
         new_id = np.full(int(self.labels.max(initial=-1)) + 1, -1)
         wanted = np.asarray(ids, dtype=np.int64)

@@ -10,7 +10,7 @@ import numpy as np
 
 from .. import paths
 from ..errors import ConfigError, DataError, near_misses
-from . import folders, lists
+from . import folders, lists, places
 from .dataset import PHOTO, Dataset, OriginalDomain
 from .images import is_image_name
 from .known import Known, datasets, named, originals
@@ -32,7 +32,7 @@ def load_dataset(name: str | Path, split: str | None = None, *, size: int = 224,
             ``None`` for the usual one.
         size: side of the packed images; the size of the network's input, or a little more.
         dedupe: drop the photos that Sketchy's lists hold twice.
-        root: the data set's folder, if it is not in one of ``paths.data_places()``.
+        root: the data set's folder, if it is not in one of ``places.data_places()``.
         progress: show a bar while images are packed.
         seed: of the generated world, and of a plain folder's random split and validation sketches.
         n_unseen, min_photos: of a plain folder's random split: how many classes (a fifth), with how many photos each.
@@ -66,7 +66,7 @@ def load_original(name: str | Path, size: int, *, root: Path | str | None = None
         name: ``"mini"``, ``"imagenet"``, ``"tiny-imagenet-40"``, another one with a record, or a folder with
             ``train/<wnid>/*`` and ``val/<wnid>/*``.
         size: side of the packed images.
-        root: the folder of a named one, or the one that holds it, if it is not in one of ``paths.data_places()``.
+        root: the folder of a named one, or the one that holds it, if it is not in one of ``places.data_places()``.
         progress: show a bar while images are packed or drawn.
         seed: of the generated world; photos from a folder do not depend on it.
         per_class: only the first so many training photos of each class, by name; ``None``: as many as its record says
@@ -113,7 +113,7 @@ def _locate(name: str, root: Path | str | None, known: Mapping[str, Known]) -> P
     if record and record.reader:
         raise ConfigError(f"{name} is no folder of files but the {record.title}. Name another data set, or a folder.")
     if record:
-        return paths.find_data(*record.folders) or _not_here(record)
+        return places.find_data(*record.folders) or _not_here(record)
     if Path(name).expanduser().is_dir():
         return Path(name).expanduser()
     if "/" in name or "\\" in name:
@@ -122,9 +122,9 @@ def _locate(name: str, root: Path | str | None, known: Mapping[str, Known]) -> P
 
 
 def _not_here(record: Known) -> Path:
-    places = "\n".join(f"    {place / f}" for place in paths.data_places() for f in record.folders)
+    searched = "\n".join(f"    {place / f}" for place in places.data_places() for f in record.folders)
     raise DataError(
-        f"data set {record.name!r} is not here. Looked for\n{places}\n"
+        f"data set {record.name!r} is not here. Looked for\n{searched}\n"
         f"  Get {record.get or 'it'}, and put it at {paths.shown(paths.data() / record.folders[0])}"
         f"{': ' * bool(record.layout)}{record.layout}.\n"
         f"  Or name the folder that holds {record.folders[0]} with SAKEREPRO_REAL_DATA or SAKEREPRO_DATA.\n"

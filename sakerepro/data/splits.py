@@ -8,7 +8,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from .. import _inputs
+from .. import inputs
 from ..errors import ConfigError, DataError
 from .dataset import Dataset, ImageSet, concatenate
 
@@ -25,7 +25,7 @@ def random_unseen(photos: Mapping[str, int], n: int, seed: int, min_photos: int 
         ConfigError: if there are not enough such classes (it says how many there are, and which minimum would do),
             or if none would be left to train on.
     """
-    if not 1 <= _inputs.whole(n, "n", 0) < len(photos):
+    if not 1 <= inputs.whole(n, "n", 0) < len(photos):
         raise ConfigError(f"{n} unseen of {len(photos)} classes: ask for 1 ... {len(photos) - 1}, to leave some seen.")
     able = [name for name, count in photos.items() if count >= min_photos]
     if len(able) < n:
@@ -35,7 +35,7 @@ def random_unseen(photos: Mapping[str, int], n: int, seed: int, min_photos: int 
             f"{n} unseen classes with at least {min_photos} photos each were asked for, and only {len(able)} of "
             f"{len(photos)} classes have so many. {fewer} min_photos to {feasible}."
         )
-    drawn = np.random.default_rng(_inputs.whole(seed, "seed", 0)).choice(len(able), n, replace=False)
+    drawn = np.random.default_rng(inputs.whole(seed, "seed", 0)).choice(len(able), n, replace=False)
     return tuple(able[i] for i in sorted(drawn))
 
 
@@ -65,12 +65,12 @@ def pseudo_unseen(dataset: Dataset, n: int = 10, seed: int = 0) -> Dataset:
     Raises:
         ConfigError: if ``n`` is not between 1 and the number of seen classes less one.
     """
-    if not 1 <= _inputs.whole(n, "n", 0) < len(dataset.seen):
+    if not 1 <= inputs.whole(n, "n", 0) < len(dataset.seen):
         raise ConfigError(
             f"{dataset.name}/{dataset.split}: {n} pseudo-unseen of {len(dataset.seen)} seen classes. "
             f"Ask for 1 ... {len(dataset.seen) - 1}, so that some are left to train on."
         )
-    rng = np.random.default_rng(_inputs.whole(seed, "seed", 0))
+    rng = np.random.default_rng(inputs.whole(seed, "seed", 0))
     drawn = sorted(rng.choice(len(dataset.seen), n, replace=False).tolist())
     left = [c for c in range(len(dataset.seen)) if c not in set(drawn)]
     sketches = concatenate(dataset.train_sketch, dataset.val_sketch)
@@ -105,7 +105,7 @@ def random_split(
     Raises:
         ConfigError: if fewer than ``n_unseen`` classes are left and have ``min_photos`` photos, or none would be seen.
     """
-    among = None if among is None else _inputs.names(among, "among")
+    among = None if among is None else inputs.names(among, "among")
     classes, before = (*dataset.seen, *dataset.unseen), len(dataset.seen)
     photos = concatenate(dataset.train_photo, _shifted(dataset.gallery, before))
     sketches = concatenate(dataset.train_sketch, dataset.val_sketch, _shifted(dataset.query, before))
@@ -151,7 +151,7 @@ def photo_queries(dataset: Dataset, per_class: int = 10) -> tuple[ImageSet, Imag
         ConfigError: if ``per_class`` is no whole number from 0 on.
         DataError: if a class has no photo left for the gallery.
     """
-    _inputs.whole(per_class, "per_class", 0)
+    inputs.whole(per_class, "per_class", 0)
     gallery = dataset.gallery
     counts = np.bincount(gallery.labels, minlength=len(dataset.unseen))
     if (few := np.flatnonzero(counts <= per_class)).size:

@@ -20,12 +20,12 @@ from ..data.batches import epoch_batches, pair_batches, triplet_batches, zipped_
 from ..errors import ConfigError, near_misses
 from ..experiment import Experiment, typed
 from ..model import Student, freeze_batch_norm
-from ..training import Batch, Optimisers, descend
+from ..training import Batch, Features, Optimisers, descend
 from .vectors import identified
 
 if TYPE_CHECKING:
-    from ..backbones import Backbone, Classifier
     from ..data.dataset import Dataset
+    from ..networks.backbones import Backbone, Classifier
 
 
 @dataclass(frozen=True)
@@ -77,17 +77,6 @@ class Side:
     teacher: Classifier | None = None  # the frozen pretrained network; None where a finished run is opened
     wnids: tuple[str, ...] = ()  # the original classes, in the order of the teacher's outputs
     vectors: Tensor | None = None  # (C_S, k) class vectors, where the method needs them
-
-
-@dataclass(frozen=True)
-class Features:
-    """Backbone features of the training images, not augmented, in the order of the training sets."""
-
-    photo: Tensor  # (N, F)
-    photo_labels: Tensor  # (N,) int64
-    sketch: Tensor  # (M, F)
-    sketch_labels: Tensor  # (M,) int64
-    aligned: Tensor | None = None  # (M,) row of the photo that each sketch was drawn from, -1 if unknown
 
 
 class Method(nn.Module):

@@ -28,9 +28,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..codes import whole_bytes
 from ..experiment import Experiment
 from ..model import Student
+from ..ranking.codes import whole_bytes
 from ..training import Batch, autocast
 from .contract import CLASS_VECTORS, Features, Method, Setting, Side
 

@@ -7,10 +7,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from ..backbones import Classifier
 from ..experiment import Experiment
 from ..losses import benchmark_loss, sake_loss
 from ..model import Student
+from ..networks.backbones import Classifier
 from ..semantics import semantic_similarity
 from ..training import Batch, autocast, frozen
 from .contract import Method, Setting, Side

@@ -33,10 +33,10 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from ..codes import whole_bytes
 from ..data.dataset import Dataset
 from ..experiment import Experiment
 from ..model import Student
+from ..ranking.codes import whole_bytes
 from ..training import Batch, autocast
 from .contract import CLASS_VECTORS, Method, Optimisers, Setting, Side
 

@@ -12,11 +12,11 @@ import torch
 from torch import Tensor
 
 from sakerepro import methods, training
-from sakerepro.backbones import build_classifier
 from sakerepro.data.batches import generator
 from sakerepro.data.dataset import Dataset
 from sakerepro.methods import Features, Method, Side
 from sakerepro.model import build_student
+from sakerepro.networks.backbones import build_classifier
 from sakerepro.training import Batch
 
 WIDTH = 512  # F of the mini backbone

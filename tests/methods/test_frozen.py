@@ -12,11 +12,11 @@ import torch
 from torch import Tensor, nn
 
 from sakerepro import methods, training
-from sakerepro.backbones import Backbone
 from sakerepro.embedding import embed
 from sakerepro.errors import DataError
 from sakerepro.experiment import Experiment
 from sakerepro.methods.contract import ALIGNED, CLASS_VECTORS, FEATURES, Method
+from sakerepro.networks.backbones import Backbone
 from sakerepro.runs import experiment_data, find, run, start
 from sakerepro.training import Batch, Optimisers, train
 

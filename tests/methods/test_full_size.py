@@ -9,11 +9,11 @@ import pytest
 import tiny
 
 from sakerepro import methods
-from sakerepro.data.world_files import write_world
 from sakerepro.errors import DataError
 from sakerepro.methods import preset
 from sakerepro.runs import experiment_data, start
 from sakerepro.training import train
+from sakerepro.world.files import write_world
 
 SKETCHY = ("zeroshot1", "zeroshot2")
 TASKS = {"tuberlin": ("tuberlin", "zeroshot"), **{split: ("sketchy", split) for split in SKETCHY}}

@@ -1,0 +1,1 @@
+from . import widgets as widgets

@@ -1,0 +1,127 @@
+"""The model card of a finished run. Every sentence of it is in ``tables/model_card.md``; here are the facts."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .. import methods, paths
+from ..data.known import datasets
+from ..errors import SakeError
+from ..experiment import Experiment, split_name
+from ..files import write_text
+from ..runs import Run
+
+SETS = {"train_sketch": "training sketches", "train_photo": "training photos", "query": "query sketches (unseen)",
+        "gallery": "gallery photos (unseen)"}  # fmt: skip
+BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
+
+
+def write_card(run: Run, path: Path | str) -> Path:
+    """Write :func:`model_card` to a file, whole or not at all.
+
+    Raises:
+        RunError: if the run is damaged, or the file's folder cannot be written.
+    """
+    write_text(Path(path), model_card(run))
+    return Path(path)
+
+
+def model_card(run: Run) -> str:
+    """Markdown: what a run is, how to use it, its data, numbers, limits, settings and provenance.
+
+    Args:
+        run: a finished run. Its classes are named if its data set is at hand and still the same.
+
+    Raises:
+        RunError: if a file of the run is damaged.
+    """
+    import jinja2
+
+    template = paths.package_data("model_card.md").read_text(encoding="utf-8")
+    settings: dict[str, Any] = dict(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(keep_trailing_newline=True, **settings)  # Markdown: nothing to escape as HTML
+    return environment.from_string(template).render(_facts(run))
+
+
+def _facts(run: Run) -> dict[str, Any]:
+    """Everything that the template names."""
+    e, origin, arrays, history = run.experiment, run.provenance(), run.embeddings(), run.history()
+    classes, generated = _classes(run)
+    most = int(np.bincount(arrays["gallery_labels"]).max())
+    head, rows = _measured(run)
+    cut = sorted({int(name[2:]) for name in head if name.startswith("P@")})
+    return {
+        "run": run, "e": e, "label": methods.label(e), "own": ", ".join(f"{k} = {v}" for k, v in e.settings),
+        "taught": methods.class_of(e.method).uses_teacher(e), "origin": origin,
+        "weights": origin["files"]["weights.safetensors"],
+        "generated": generated, "parameters": _parameters(run), "gated": e.backbone.startswith("cse_"),
+        "codes": ", ".join(str(b) for b in e.bits if b <= e.dim), "original": _name(e.teacher_data or e.dataset),
+        "dataset": _name(e.dataset), "split": split_name(e) or "the usual one",
+        "counts": [(what, len(labels), len(np.unique(labels))) for name, what in SETS.items()
+                   for labels in [arrays[f"{name}_labels"]]],
+        "classes": classes, "head": head, "rows": rows,
+        "fewest_most": most, "caps": [(k, most / k) for k in cut if most < k],
+        "epochs": len(history), "settings": list(_settings(e)),
+        "first_loss": f"{history['loss'].iloc[0]:.3f}" if len(history) else "",
+        "last_loss": f"{history['loss'].iloc[-1]:.3f}" if len(history) else "",
+        "finished": datetime.fromtimestamp(origin["finished"], UTC).strftime("%Y-%m-%d %H:%M"),
+    }  # fmt: skip
+
+
+def _name(dataset: str) -> str:
+    """A data set's name, or that of its folder: a card says nothing of where things lie on this machine."""
+    return Path(dataset).name
+
+
+def _classes(run: Run) -> tuple[list[tuple[str, tuple[str, ...]]], bool]:
+    """The names of seen and unseen classes, if the run's data is here unchanged, and whether it is generated."""
+    from ..plots.labels import is_generated
+
+    record = datasets().get(run.experiment.dataset)
+    unnamed: list[tuple[str, tuple[str, ...]]] = []
+    try:
+        data = run.dataset()
+    except SakeError:
+        return unnamed, bool(record and record.generated)
+    if data.fingerprint != run.provenance()["data"]:
+        return unnamed, bool(record and record.generated)
+    sides = (("Seen", data.seen), ("Unseen", data.unseen))
+    return [(f"{side} ({len(names)})", names) for side, names in sides], is_generated(data)
+
+
+def _parameters(run: Run) -> int:
+    """How many numbers were trained or copied, batch norm's statistics left out; reads the file's header alone."""
+    from safetensors import safe_open
+
+    with safe_open(run.folder / "weights.safetensors", framework="np") as file:
+        names = [n for n in file.keys() if n.rpartition(".")[2] not in BUFFERS]  # noqa: SIM118 (no mapping)
+        return sum(math.prod(file.get_slice(n).get_shape()) for n in names)
+
+
+def _measured(run: Run) -> tuple[list[str], list[list[str]]]:
+    """The table of the standard convention: a row a task and representation, a column a metric."""
+    lines: dict[tuple[str, str], dict[str, float]] = {}
+    for m in run.metrics():
+        if m["convention"] == "standard":
+            lines.setdefault((m["task"], m["representation"]), {})[m["metric"]] = m["value"]
+    names = list(dict.fromkeys(name for line in lines.values() for name in line))
+    cells = [[*key, *(f"{line[n]:.3f}" if n in line else "-" for n in names)] for key, line in lines.items()]
+    return ["task", "features", *names], cells
+
+
+def _settings(e: Experiment) -> Iterator[tuple[str, str, bool, str]]:
+    """Name, value, whether it is not the default, and help of every setting."""
+    known = {f.name: (f.default, f.metadata["help"]) for f in dataclasses.fields(e)}
+    known |= {name: (s.default, s.help) for name, s in methods.class_of(e.method).settings.items()}
+    for name, value in methods.flat(e).items():
+        default, help = known[name]
+        text = _name(value) if name in ("dataset", "weights", "teacher_data") else value
+        shown = ", ".join(map(str, text)) if isinstance(text, tuple) else str(text)
+        yield name, shown.replace("|", "\\|") or "(empty)", value != default, help

@@ -1,0 +1,254 @@
+"""Look at a data set before anything is trained on it: counts, splits, every problem by file name, WordNet, overlap."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shlex
+import sys
+from collections import Counter
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data import folders, lists
+from ..data.images import decode, read_bytes
+from ..data.known import COUNTS, datasets
+from ..data.listing import DOMAIN_OF, SETS, Listing, Problem
+from ..data.packing import stat_files
+from ..data.registry import find_folder
+from ..data.splits import MIN_PHOTOS
+from ..errors import DataError
+from ..experiment import Experiment
+from ..files import printable
+from ..methods import preset
+from ..semantics import Overlap, Resolution, imagenet_overlap, resolve_classes
+
+PHOTO_QUERIES = 10  # of each unseen class, unless the experiment says otherwise
+
+
+@dataclass(frozen=True)
+class Split:
+    """One split of a data set."""
+
+    name: str
+    counts: dict[str, int]  # COUNTS -> classes or images
+    published: dict[str, int]  # the same of the official lists; empty for data of one's own
+    per_class: dict[str, tuple[int, float, int]]  # image set -> fewest, median, most images of a class
+    seen: tuple[str, ...]
+    unseen: tuple[str, ...]
+    overlap: dict[str, list[Overlap]] = field(default_factory=dict)  # "seen", "unseen" -> classes ImageNet-1k has too
+
+
+@dataclass(frozen=True)
+class Report:
+    """What a look at a data set found."""
+
+    name: str
+    root: Path
+    layout: str  # "lists" or "folders"
+    splits: list[Split] = field(default_factory=list)
+    classes: list[Resolution] = field(default_factory=list)  # all classes of all splits
+    problems: list[Problem] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)  # what is no problem and worth knowing
+    flags: dict[str, int | str] = field(default_factory=dict)  # of `sakerepro train`, that this data needs
+    decoded: int = 0  # images that were read whole
+    known: bool = False  # asked for by the name of a known data set, not by its folder
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(replace(self, root=str(self.root)))  # type: ignore[arg-type]
+
+    def to_text(self, most: int | None = 20) -> str:
+        """As people read it, with at most so many problems and classes; ``None`` for all."""
+        from .check_text import report_text
+
+        return report_text(self, most)
+
+    __str__ = to_text
+
+    def experiment(self, preset_name: str = "mini", **changes: Any) -> Experiment:
+        """The experiment of a preset on this data, with the settings that the data needs.
+
+        Raises:
+            DataError: if there are problems. ConfigError: for an unknown preset or setting.
+        """
+        if self.problems:
+            raise DataError(f"{self.root}: has {len(self.problems)} problems, the first: {self.problems[0]}")
+        data = self.name if self.known else str(self.root.resolve())
+        needed: dict[str, Any] = {name.replace("-", "_"): value for name, value in self.flags.items()}
+        return preset(preset_name, **{"dataset": data, **needed, **changes})
+
+    def train_command(self) -> str:
+        """The command that trains on this data."""
+        flags = "".join(f" --{name} {shlex.quote(str(value))}" for name, value in self.flags.items())
+        return f"sakerepro train --dataset {self.name if self.known else shlex.quote(str(self.root))}{flags}"
+
+
+def check(name: str, split: str | None = None, *, images: bool = True, progress: bool = True) -> Report:
+    """Look at everything of a data set; what is wrong is told, not raised.
+
+    Args:
+        name: a known data set such as ``"sketchy"``, or a folder, as for :func:`sakerepro.load_dataset`.
+        split: only this one; all of them by default.
+        images: also read every image whole (minutes for 100,000 of them).
+        progress: show a bar on stderr meanwhile.
+
+    Raises:
+        ConfigError: for an unknown name or split. DataError: if the data set is not there at all.
+    """
+    known = datasets()
+    root = find_folder(name)
+    label = next((n for n, record in known.items() if name == n or root.name in record.folders), root.resolve().name)
+    plain = not lists.split_names(root) and folders.is_plain(root)
+    if not plain and not lists.split_names(root):
+        raise DataError(f"{root}: holds neither photo/<class>/* with sketch/<class>/*, nor lists (a folder such as "
+                        "zeroshot1 with a cname_cid.txt in it). Name the folder that does.")  # fmt: skip
+    report = Report(label, root, "folders" if plain else "lists", known=name in known)
+    if split is not None:
+        report.flags["split"] = split
+    listings = _plain(report, split) if plain else _listed(report, split)
+    report.splits.extend(_split(report, listing) for listing in listings)
+    report.classes.extend(_classes(report))
+    wnids = {r.name: r.wnid for r in report.classes if r}
+    for number, s in enumerate(report.splits):
+        report.splits[number] = replace(s, overlap={side: _overlap(getattr(s, side), wnids)
+                                                    for side in ("seen", "unseen")})  # fmt: skip
+    return replace(report, decoded=_read_all(report, listings, progress)) if images and listings else report
+
+
+def _plain(report: Report, split: str | None) -> list[Listing]:
+    """The listing of ``photo/<class>/*`` and ``sketch/<class>/*``, unless something is wrong with it."""
+    root = report.root
+    photos, sketches, problems = folders.examine_folder(root)
+    names = [n for side in (photos, sketches) for found in side.values() for n in found]
+    links = [n for n, (size, _) in zip(names, stat_files(root, names), strict=True) if size < 0]
+    text = "is a link to nothing, or may not be read. Mend or remove it."
+    report.problems.extend([*problems, *(Problem(printable(n), 0, text) for n in links)])
+    for what, files in (("photos", photos), ("sketches", sketches)):
+        counts = sorted(map(len, files.values()))
+        if counts:
+            total = f"{sum(counts):,} {what} in {len(counts)} classes"
+            report.notes.append(f"{total}, {counts[0]} to {counts[-1]} a class (median {float(np.median(counts)):g}).")
+    if problems:
+        return []
+    if split != "random" and ((root / "unseen.txt").is_file() or split is not None):
+        try:
+            return [folders.read_folder(root, split)]
+        except DataError as error:
+            report.problems.append(Problem(str(root), 0, str(error)))
+            return []
+    many = sorted(map(len, photos.values()), reverse=True)[max(1, round(len(photos) / 5)) - 1]
+    if many < MIN_PHOTOS:
+        report.flags["min-photos"] = many
+        report.notes.append(
+            f"Unseen classes are drawn among those with at least {MIN_PHOTOS} photos, and too few have so many: give "
+            f"--min-photos {many}, or name the unseen classes in {root / 'unseen.txt'}, one a line."
+        )
+    return [folders.read_folder(root, "random", min_photos=min(MIN_PHOTOS, many))]
+
+
+def _listed(report: Report, split: str | None) -> list[Listing]:
+    """The listings of the official format."""
+    listings = []
+    for name in [split] if split else lists.split_names(report.root):
+        listing, wrong = lists.examine_split(report.root, name, name=report.name)
+        listings.append(listing)
+        report.problems.extend(p for p in wrong if p not in report.problems)
+    return listings
+
+
+def _split(report: Report, listing: Listing) -> Split:
+    counts = {"seen": len(listing.seen), "unseen": len(listing.unseen)} | {s: len(getattr(listing, s)) for s in SETS}
+    record = datasets().get(report.name)
+    official = record.same_splits.get(listing.split, listing.split) if record else ""
+    published = dict(record.published.get(official, {})) if record else {}
+    for name, want in published.items():
+        if counts[name] != want:
+            text = f"{name.replace('_', ' ')}: {counts[name]:,} are listed, and the official lists have {want:,}."
+            report.problems.append(Problem(f"{report.name}/{listing.split}", 0, text))
+    per_class = {}
+    for name in SETS:
+        classes = listing.unseen if name in ("query", "gallery") else listing.seen
+        if len(labels := getattr(listing, name).labels):
+            n = np.bincount(labels, minlength=len(classes))
+            per_class[name] = (int(n.min()), float(np.median(n)), int(n.max()))
+    fewest = per_class.get("gallery", (0, 0, 0))[0]
+    if 0 < fewest <= PHOTO_QUERIES:
+        report.flags["photo-queries"] = fewest // 2
+        report.notes.append(
+            f"{listing.split}: an unseen class has {fewest} photos. {PHOTO_QUERIES} of each ask in photo-to-photo "
+            f"retrieval (ZS-PBIR), which leaves none to find: give --photo-queries {fewest // 2}."
+        )
+    return Split(listing.split, {n: counts[n] for n in COUNTS}, published, per_class, listing.seen, listing.unseen)
+
+
+def _classes(report: Report) -> list[Resolution]:
+    """The synset of every class; one that is trained on needs one, and a problem says how to set it."""
+    names = list(dict.fromkeys(c for s in report.splits for c in (*s.seen, *s.unseen)))
+    by_hand = report.root / "synsets.csv"
+    try:
+        found = resolve_classes(names, report.name if report.name in datasets() else None,
+                                by_hand if by_hand.is_file() else None)  # fmt: skip
+    except DataError as error:  # no WordNet, or a bad synsets.csv
+        where = by_hand if str(error).startswith(str(by_hand)) else report.root
+        report.problems.append(Problem(str(where), 0, str(error).removeprefix(str(where)).lstrip(":, ")))
+        return []
+    seen = {c for s in report.splits for c in s.seen}
+    for r in found:
+        if not r and r.name in seen:
+            how = f"Set it by hand: a line 'class,wnid', and below it '{r.name},<wnid>'."
+            text = f"class {r.name!r} has no WordNet synset: {r.note} {how}"
+            report.problems.append(Problem(str(by_hand), 0, text))
+    return found
+
+
+def _overlap(names: Sequence[str], wnids: dict[str, str]) -> list[Overlap]:
+    known = [c for c in names if c in wnids]
+    found = imagenet_overlap(known, synsets={c: wnids[c] for c in known}) if known else []
+    return [o for o in found if o.kind != "none"]
+
+
+def _read_all(report: Report, listings: Sequence[Listing], progress: bool) -> int:
+    """Read every image that is there, whole; damaged ones are problems, and so is the same file seen and unseen."""
+    from tqdm import tqdm
+
+    names = sorted({n for listing in listings for domain in set(DOMAIN_OF.values()) for n in listing.names_of(domain)})
+    names = [n for n, (size, _) in zip(names, stat_files(report.root, names), strict=True) if size >= 0]
+    digests: dict[str, bytes] = {}
+
+    def one(name: str) -> Problem | None:
+        try:
+            data = read_bytes(report.root / name)
+            decode(data, 8, name)
+        except DataError as error:
+            return Problem(name, 0, str(error).partition(f"{name}: ")[2])
+        digests[name] = hashlib.sha256(data).digest()
+        return None
+
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    quiet = None if progress else True  # None: no bar where nobody watches
+    bar = tqdm(total=len(names), desc="Reading images", unit=" images", file=sys.stderr, disable=quiet)
+    with bar, ThreadPoolExecutor(cores) as pool:
+        for bad in pool.map(one, names):
+            bar.update()
+            if bad:
+                report.problems.append(bad)
+    times = Counter(digests.values())
+    if doubled := sum(times.values()) - len(times):
+        report.notes.append(f"{doubled:,} of {len(digests):,} files hold the same bytes as another one.")
+    for listing in listings:
+        report.problems.extend(_leaks(listing, {n: d for n, d in digests.items() if times[d] > 1}))
+    return len(names)
+
+
+def _leaks(listing: Listing, doubled: dict[str, bytes]) -> list[Problem]:
+    """Unseen files with the same bytes as a training file of another class."""
+    trained = {doubled[n]: n for s in SETS[:3] for n in getattr(listing, s).names if n in doubled}
+    unseen = (n for n in (*listing.query.names, *listing.gallery.names) if n in doubled)
+    text = "is unseen in {} and the same file as {!r}, which is trained on. Remove one."
+    return [Problem(n, 0, text.format(listing.split, trained[doubled[n]])) for n in unseen if doubled[n] in trained]

@@ -1,0 +1,118 @@
+"""Two runs side by side: the settings and metrics that differ, and a paired test over the queries they share."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import methods
+from ..errors import ConfigError
+from ..results.rows import Queries
+from ..results.verdicts import bootstrap
+from ..runs import Run
+
+EXACT = 16  # queries up to which every sign pattern is looked at
+DRAWS = 20_000
+
+
+@dataclass(frozen=True)
+class Paired:
+    """B against A on one task and representation, query by query."""
+
+    task: str
+    representation: str
+    queries: int
+    difference: float  # mean AP of B minus that of A
+    low: float  # 95 % percentile bootstrap interval of the difference, queries drawn with replacement
+    high: float
+    p: float  # two-sided sign-flip test that the difference is symmetric around 0
+    how: str  # "exact" or "20,000 random flips"
+    better: int  # queries on which B is better
+    worse: int
+
+
+@dataclass(frozen=True)
+class Comparison:
+    """What differs between two runs."""
+
+    a: str
+    b: str
+    settings: dict[str, tuple[Any, Any]]  # setting -> (A's, B's), those that differ
+    metrics: list[dict[str, Any]]  # task, representation, convention, metric, a, b: those that both have
+    tests: list[Paired]
+    untested: str  # why there is no test, or ""
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        return asdict(self)
+
+
+def compare_runs(a: Run, b: Run) -> Comparison:
+    """Compare two runs; the test is only made where both ranked the same gallery for the same queries."""
+    mine, theirs = methods.flat(a.experiment), methods.flat(b.experiment)
+    names = dict.fromkeys([*mine, *theirs])
+    settings = {n: (mine.get(n), theirs.get(n)) for n in names if mine.get(n) != theirs.get(n)}
+    key = ("task", "representation", "convention", "metric")
+    other = {tuple(m[k] for k in key): m["value"] for m in b.metrics()}
+    metrics = [
+        {k: m[k] for k in key} | {"a": m["value"], "b": other[found]}
+        for m in a.metrics() if (found := tuple(m[k] for k in key)) in other
+    ]  # fmt: skip
+    tests, why = _tests(a, b)
+    return Comparison(a.id, b.id, settings, metrics, tests, why)
+
+
+def _tests(a: Run, b: Run) -> tuple[list[Paired], str]:
+    one, two = a.embeddings(), b.embeddings()
+    for name in ("query_labels", "gallery_labels"):
+        if not np.array_equal(one[name], two[name]):
+            return [], "the two runs have other queries or another gallery, so their queries cannot be paired."
+    same_files = a.provenance()["data"] == b.provenance()["data"]
+    if not same_files and a.experiment.size == b.experiment.size:
+        return [], "the two runs were measured on other images, so their queries cannot be paired."
+    if a.experiment.photo_queries != b.experiment.photo_queries:  # other photos ask, and search in what is left
+        one = {name: array for name, array in one.items() if not name.startswith("ap/ZS-PBIR")}
+    tests = []
+    for name in (n for n in one if n.startswith("ap/") and n in two):
+        _, task, representation = name.split("/")
+        difference = two[name] - one[name]
+        difference = difference[np.isfinite(difference)]
+        p, how = sign_flip(difference)
+        low, high = bootstrap(Queries(difference, np.arange(len(difference))), level=0.95)
+        tests.append(Paired(task, representation, len(difference), float(difference.mean()), low, high, p, how,
+                            int((difference > 0).sum()), int((difference < 0).sum())))  # fmt: skip
+    return tests, "" if tests else "the two runs share no representation."
+
+
+def sign_flip(differences: np.ndarray) -> tuple[float, str]:
+    """Two-sided p-value of the hypothesis that paired differences are as likely positive as negative.
+
+    Fisher's randomisation test: how often the mean is at least as far from 0 when every difference's sign is drawn
+    anew. Exact, over all 2^n sign patterns, for n <= 16; else from random patterns, the observed one counted with them.
+
+    Args:
+        differences: (n,) finite, n >= 1.
+
+    Returns:
+        The p-value in (0, 1] and how it was found.
+
+    Raises:
+        ConfigError: if there is no difference.
+    """
+    from scipy import stats
+
+    d = np.asarray(differences, dtype=np.float64)
+    if d.ndim != 1 or not len(d):
+        raise ConfigError("A paired test needs at least one pair of queries.")
+    exact = len(d) <= EXACT
+    how = "exact" if exact else f"{DRAWS:,} random flips"
+    if len(d) == 1:  # scipy asks for two
+        return 1.0, how
+    test = stats.permutation_test(
+        (d,), lambda x, axis: np.abs(x.mean(axis=axis)), permutation_type="samples", alternative="greater",
+        vectorized=True, n_resamples=2**EXACT if exact else DRAWS, batch=max(1, 4_000_000 // len(d)),
+        rng=np.random.default_rng(0),
+    )  # fmt: skip
+    return float(test.pvalue), how

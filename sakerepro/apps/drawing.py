@@ -1,0 +1,123 @@
+"""Drawings as strokes, and as the sketches that a network was trained on: dark lines on white."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import paths
+from ..data.dataset import ImageSet
+from ..data.images import decode
+from ..errors import DataError
+
+Stroke = Mapping[str, Any]  # {"width": share of the side, "points": [[x, y], ...]}: shares of the side from top left
+_FINE = 768  # pixels a side, at least: lines are drawn so fine and then averaged, as the antialiased lines of sketches
+_WIDTHS = [round(0.004 + 0.001 * i, 3) for i in range(40)]  # that a pen may have when it is measured
+
+
+@dataclass(frozen=True)
+class Pen:
+    """What sketches of a data set were drawn with."""
+
+    width: float  # share of the image's side
+    ink: int  # grey value of a line, 0 is black
+
+
+def pen_of(sketches: ImageSet, sample: int = 200) -> Pen:
+    """The pen with which a drawing looks like a set of sketches: as thick and as dark as their median.
+
+    Args:
+        sample: look at no more than this many, evenly spaced.
+    """
+    index = np.unique(np.linspace(0, len(sketches) - 1, min(sample, len(sketches))).round().astype(int))
+    greys = [grey for grey in sketches.take(index).mean(axis=3) if grey.min() < 255]
+    if not greys:
+        return Pen(0.015, 0)
+    ink, size = int(np.median([grey.min() for grey in greys])), len(greys[0])
+    wanted = np.median([_look(grey) for grey in greys], axis=0)
+    example = example_strokes()
+
+    def miss(width: float) -> float:
+        drawn = _look(render([{**s, "width": width} for s in example], size, ink=ink))
+        return float(np.abs(np.log(drawn / wanted)).sum())
+
+    return Pen(min(_WIDTHS, key=miss), ink)
+
+
+def _look(grey: np.ndarray) -> np.ndarray:
+    """How thick and how dark the lines of an (S, S) sketch are, which is not white.
+
+    A line of width w and length L has the area wL and, along its two edges, the total variation 2L: twice their
+    quotient is w, whatever the ink, down to about one pixel. What is thinner shows as paler, in the mean darkness.
+    """
+    dark = np.pad(1 - grey / 255, 1)
+    variation = np.hypot(np.diff(dark, axis=0)[:, :-1], np.diff(dark, axis=1)[:-1]).sum()
+    return np.array([2 * dark.sum() / variation, np.square(dark).sum() / dark.sum()])
+
+
+def render(strokes: Sequence[Stroke], size: int, *, ink: int = 0, bitmap: bytes = b"") -> np.ndarray:
+    """A drawing as the network sees a sketch.
+
+    Args:
+        strokes: lines with round ends, in the order they were drawn; parts beyond the paper are cut off.
+        size: side in pixels.
+        ink: grey value of the lines.
+        bitmap: bytes of an image file that lies below them, made grey and stretched to the square as data sets are.
+
+    Returns:
+        (size, size) uint8, white where nothing was drawn.
+
+    Raises:
+        DataError: if a stroke is not as above, by its number; if the bytes are no image.
+    """
+    from PIL import Image, ImageDraw
+
+    paper = Image.new("L", (size, size), 255)
+    if bitmap:
+        pixels = decode(bitmap, size, "the loaded image")
+        paper = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("L")
+    if not strokes:
+        return np.asarray(paper)
+    times = max(3, -(-_FINE // size))
+    fine = times * size
+    ink_mask = Image.new("L", (fine, fine), 0)
+    draw = ImageDraw.Draw(ink_mask)
+    for number, stroke in enumerate(strokes, start=1):
+        width, points = _checked(stroke, number)
+        _line(draw, points * fine, max(1, round(width * fine)))
+    paper.paste(ink, mask=ink_mask.reduce(times))
+    return np.asarray(paper)
+
+
+def _line(draw: Any, points: np.ndarray, width: int) -> None:
+    """A polyline with round joints and ends; PIL's own ``joint="curve"`` leaves the ends square."""
+    draw.line([tuple(p) for p in points.tolist()], fill=255, width=width)
+    if width > 2:
+        low, high = (points - width / 2).tolist(), (points + width / 2 - 1).tolist()
+        for (left, top), (right, bottom) in zip(low, high, strict=True):
+            draw.ellipse((left, top, right, bottom), fill=255)
+    elif len(points) == 1:
+        draw.point(tuple(points[0].tolist()), fill=255)
+
+
+def _checked(stroke: Stroke, number: int) -> tuple[float, np.ndarray]:
+    try:
+        width, points = float(stroke["width"]), np.asarray(stroke["points"], np.float64)
+        fits = points.ndim == 2 and points.shape[1] == 2 and len(points) and bool(np.abs(points).max() < 100)
+        if fits and 0 < width <= 1:
+            return width, points
+    except (KeyError, TypeError, ValueError):
+        pass
+    raise DataError(
+        f"stroke {number} is not a line. Give a width above 0 and points [[x, y], ...], all in shares of the image's "
+        'side, such as {"width": 0.02, "points": [[0.1, 0.2], [0.5, 0.5]]}.'
+    )
+
+
+def example_strokes() -> list[dict[str, Any]]:
+    """The drawing that ships with the package: an umbrella, as strokes."""
+    return json.loads(paths.package_data("umbrella.json").read_text(encoding="utf-8"))

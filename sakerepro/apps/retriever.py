@@ -1,0 +1,136 @@
+"""The photos of a run, ready to be asked with a sketch."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..data.dataset import PHOTO, SKETCH, ImageSet
+from ..embedding import embed, place
+from ..errors import ConfigError, near_misses
+from ..evaluation import Coder, coders
+from ..retrieval import search
+from ..runs import require_images
+from .drawing import pen_of
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from ..runs import Run
+
+REAL = "real"  # the embedding itself, by the method's distance
+BITS = (32, 64, 128)  # of ITQ codes, where the embedding is as long
+
+
+class Retriever:
+    """The photos of a run, ready to be asked: the network, their features and codes are kept in memory.
+
+    Args:
+        run: a finished run.
+        photos: what to search; ``None`` for the run's gallery, whose features the run has kept.
+        classes: names that the photos' labels index; ``None`` for the run's unseen classes.
+        features: (N, dim) embeddings of ``photos`` by this run, if they are at hand.
+
+    Attributes:
+        run, data: the run and its data set.
+        photos, classes: what is searched, and the names of its labels.
+        size: side of the network's input.
+        pen: what the run's training sketches were drawn with (:func:`sakerepro.apps.drawing.pen_of`).
+        representations: ``"real"``, then ``"32-bit"`` and so on as far as the embedding is long enough.
+
+    Raises:
+        RunError: if the run's data has changed since it was measured.
+    """
+
+    def __init__(self, run: Run, photos: ImageSet | None = None, *, classes: Sequence[str] | None = None,
+                 features: np.ndarray | None = None) -> None:  # fmt: skip
+        data, arrays, e = run.dataset(), run.embeddings(), run.experiment
+        require_images(run, data.fingerprint)
+        self.run, self.data, self.size, self.pen = run, data, e.size, pen_of(data.train_sketch)
+        self.photos = data.gallery if photos is None else photos
+        self.classes = tuple(data.unseen if classes is None else classes)
+        self._network = place(run.network())
+        self._coders: dict[int, Coder] = coders(arrays, e.but(bits=BITS), self._network)
+        if features is None:
+            features = arrays["gallery"] if photos is None else embed(self._network, self.photos, self.size)
+        if len(features) != len(self.photos):
+            raise ConfigError(f"{len(features)} features do not fit {len(self.photos)} photos. Give one row a photo.")
+        self.representations = (REAL, *(f"{bits}-bit" for bits in self._coders))
+        self._galleries: dict[str, np.ndarray] = {REAL: features}
+        self._thumbnails: dict[int, bytes] = {}
+
+    def embed(self, sketch: np.ndarray) -> np.ndarray:
+        """(1, dim) embedding of a (H, W) uint8 sketch, dark on white; stretched to the network's input.
+
+        Raises:
+            ConfigError: if the sketch is of another shape or type.
+        """
+        from PIL import Image
+
+        sketch = np.asarray(sketch)
+        if sketch.ndim != 2 or sketch.dtype != np.uint8:
+            raise ConfigError(f"a sketch has shape {sketch.shape} and type {sketch.dtype}; give (H, W) uint8 greys.")
+        if sketch.shape != (self.size, self.size):
+            sketch = np.asarray(Image.fromarray(sketch).resize((self.size, self.size), Image.Resampling.BILINEAR))
+        one = ImageSet(sketch[None, :, :, None], np.arange(1), np.zeros(1, np.int64), ("sketch",), SKETCH)
+        return embed(self._network, one, self.size)
+
+    def search(self, sketch: np.ndarray, k: int = 10, representation: str = REAL) -> pd.DataFrame:
+        """The ``k`` photos nearest to a sketch.
+
+        Args:
+            sketch: as for :meth:`embed`.
+            k: at least 1; all photos where there are fewer.
+            representation: one of ``representations``. Codes are those that the run was measured with: by ITQ, fitted
+                to the run's training features.
+
+        Returns:
+            One row a photo, nearest first: ``rank`` from 1, ``class``, ``distance`` (1 - cosine, Euclidean, or
+            differing bits), ``image`` (its name), ``photo`` (its position).
+
+        Raises:
+            ConfigError: for an unknown representation, ``k`` below 1, or a sketch that is no (H, W) uint8 array.
+        """
+        import pandas as pd
+
+        gallery = self._gallery(representation)
+        query = self.embed(sketch)
+        if representation != REAL:
+            query = self._coders[_bits(representation)](query, SKETCH)
+        distance = self._network.distance if representation == REAL else "hamming"
+        index, distances = (a[0] for a in search(query, gallery, min(k, len(gallery)), distance))
+        return pd.DataFrame({
+            "rank": np.arange(1, len(index) + 1), "class": [self._class(p) for p in index], "distance": distances,
+            "image": [self.photos.names[p] for p in index], "photo": index,
+        })  # fmt: skip
+
+    def thumbnail(self, photo: int) -> bytes:
+        """The photo at position ``photo`` as the bytes of a JPEG, in the size that the network sees."""
+        from PIL import Image
+
+        if photo not in self._thumbnails:
+            buffer = io.BytesIO()
+            pixels = self.photos.take([photo])[0]
+            picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+            picture.save(buffer, "JPEG", quality=90, subsampling=0)
+            self._thumbnails[photo] = buffer.getvalue()
+        return self._thumbnails[photo]
+
+    def _class(self, photo: int) -> str:
+        return self.classes[self.photos.labels[photo]]
+
+    def _gallery(self, representation: str) -> np.ndarray:
+        """Features or codes; codes are made when they are first asked for."""
+        if representation not in self.representations:
+            known = near_misses(representation, self.representations)
+            raise ConfigError(f"{self.run.id} has no representation {representation!r}. {known}")
+        if representation not in self._galleries:
+            self._galleries[representation] = self._coders[_bits(representation)](self._galleries[REAL], PHOTO)
+        return self._galleries[representation]
+
+
+def _bits(representation: str) -> int:
+    return int(representation.removesuffix("-bit"))

@@ -1,0 +1,251 @@
+"""Draw and retrieve: a sketch pad for notebooks, and the photos of a run that answer it.
+
+:class:`Retriever` and :meth:`DrawAndRetrieve.picture` need no browser; the pad itself is ``sketch_pad.js``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import anywidget
+import ipywidgets  # type: ignore[import-untyped]
+import numpy as np
+import pandas as pd
+import traitlets
+
+from .. import methods
+from ..errors import ConfigError, SakeError, near_misses
+from ..methods import preset as preset_experiment
+from ..plots.labels import about, is_generated, run_data
+from ..plots.style import PAGE, Picture, fitted, headline, new_figure, style
+from ..runs import Run, find, named_run
+from ..runs import run as find_or_make
+from .drawing import Stroke, example_strokes, render
+from .retriever import REAL, Retriever
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+__all__ = ["DrawAndRetrieve", "Retriever", "SketchPad", "choose_runs", "draw_and_retrieve"]
+
+
+class SketchPad(anywidget.AnyWidget):
+    """Paper, pen, undo, clear, load an image: what is drawn arrives here while it is drawn.
+
+    Attributes:
+        strokes: the lines, in shares of the paper's side (see :func:`sakerepro.apps.drawing.render`).
+        bitmap: bytes of a loaded image file that lies below them, or empty.
+        pen: width of the next line, as a share of the side.
+        ink: grey value of the lines.
+        version: number of the drawing; each change in the browser raises it.
+        example: whether this is an example, which goes away with the first line that is drawn.
+    """
+
+    _esm = Path(__file__).with_name("sketch_pad.js")
+    _css = Path(__file__).with_name("sketch_pad.css")
+    strokes: Any = traitlets.List().tag(sync=True)
+    bitmap = traitlets.Bytes(b"").tag(sync=True, from_json=lambda value, _: bytes(value or b""))
+    pen = traitlets.Float(0.015).tag(sync=True)
+    ink = traitlets.Int(0).tag(sync=True)
+    version = traitlets.Int(0).tag(sync=True)
+    example = traitlets.Bool(False).tag(sync=True)
+
+    @property
+    def empty(self) -> bool:
+        """Whether there is nothing on the paper."""
+        return not (self.strokes or self.bitmap)
+
+    def sketch(self, size: int) -> np.ndarray:
+        """(size, size) uint8 of what is on the paper, as the network sees a sketch."""
+        return render(self.strokes, size, ink=self.ink, bitmap=self.bitmap)
+
+    def show(self, text: str, strips: Sequence[tuple[str, pd.DataFrame, Callable[[int], bytes]]] = (), *,
+             wrong: bool = False) -> None:  # fmt: skip
+        """Show a sentence and strips of photos: (title, what :meth:`Retriever.search` gave, thumbnail of a photo) each.
+
+        They are sent and not kept, so that a saved notebook holds no photo of a data set.
+        """
+        content, buffers = [], []
+        for title, frame, thumbnail in strips:
+            rows = frame.to_dict("records")
+            content.append({"title": title, "photos": [
+                {"rank": r["rank"], "label": r["class"], "distance": distance_text(r["distance"])} for r in rows
+            ]})  # fmt: skip
+            buffers += [thumbnail(r["photo"]) for r in rows]
+        self.send({"version": self.version, "text": text, "wrong": wrong, "strips": content}, buffers)
+
+
+def distance_text(distance: float) -> str:
+    """A distance as people read it: three decimals, or a number of bits."""
+    return f"{distance:.3f}" if isinstance(distance, float) else f"{distance} bits"
+
+
+class DrawAndRetrieve(ipywidgets.VBox):
+    """A sketch pad with the nearest photos of one run or two beside it; made by :func:`draw_and_retrieve`.
+
+    Where no browser shows it, it is the picture of the same answer.
+
+    Attributes:
+        pad: the :class:`SketchPad`.
+        k, representation: the controls.
+        retrievers: one a run.
+        frames: the answer to the present drawing, one frame a run.
+    """
+
+    def __init__(self, retrievers: Sequence[Retriever], k: int = 10, representation: str = REAL,
+                 strokes: Sequence[Stroke] = ()) -> None:  # fmt: skip
+        self.retrievers = list(retrievers)
+        self.frames: list[pd.DataFrame] = []
+        common = [r for r in self.retrievers[0].representations if all(r in o.representations for o in retrievers)]
+        if representation not in common:
+            raise ConfigError(f"representation {representation!r} is not there. {near_misses(representation, common)}")
+        most = min(50, *(len(r.photos) for r in retrievers))
+        if not 1 <= k <= most:
+            raise ConfigError(f"k = {k} photos cannot be shown. Use 1 to {most}.")
+        wide = {"description_width": "initial"}
+        self.pad = SketchPad(strokes=list(strokes), example=bool(strokes), pen=self.retrievers[0].pen.width,
+                             ink=self.retrievers[0].pen.ink)  # fmt: skip
+        self.k = ipywidgets.IntSlider(k, 1, most, description="photos (k)", style=wide)
+        self.representation = ipywidgets.SelectionSlider(
+            options=[(_name_of(r), r) for r in common], value=representation, description="representation", style=wide
+        )
+        super().__init__([ipywidgets.HBox([self.k, self.representation]), self.pad])
+        self.retrieve()
+        self.pad.observe(self._answer, "version")  # also where the same lines are sent again: each version is answered
+        self.pad.on_msg(lambda _, content, __: self._answer() if content.get("kind") == "ready" else None)
+        for control in (self.k, self.representation):
+            control.observe(self._answer, "value")
+
+    def retrieve(self) -> list[pd.DataFrame]:
+        """Search with what is on the paper; keep the answer in ``frames``. Nothing for an empty paper."""
+        self.frames = [] if self.pad.empty else [
+            r.search(self.pad.sketch(r.size), self.k.value, self.representation.value) for r in self.retrievers
+        ]  # fmt: skip
+        return self.frames
+
+    def draw(self, strokes: Sequence[Stroke], bitmap: bytes = b"") -> list[pd.DataFrame]:
+        """Put something else on the paper, as if it had been drawn there; returns ``frames``.
+
+        Raises:
+            DataError: as :func:`sakerepro.apps.drawing.render`; the paper stays as it is.
+        """
+        render(strokes, 8, bitmap=bitmap)
+        with self.pad.hold_sync():
+            self.pad.strokes, self.pad.bitmap, self.pad.example = [dict(s) for s in strokes], bitmap, False
+            self.pad.version += 1
+        return self.frames
+
+    def titles(self) -> list[str]:
+        """What each strip of photos is: method and representation."""
+        runs, kind = [r.run for r in self.retrievers], self.representation.value
+        labels = [methods.label(run.experiment) for run in runs]
+        titles = []
+        for run, method in zip(runs, labels, strict=True):
+            name = method if labels.count(method) == 1 else f"{method} {run.id.rpartition('-')[2]}"
+            titles.append(f"{name}, {run.experiment.dim}-d real-valued" if kind == REAL else f"{name}, {kind} codes")
+        return titles
+
+    def _answer(self, *_: Any) -> None:
+        """Called for every change in the browser; a mistake of the user is shown there instead of raised here."""
+        try:
+            frames = self.retrieve()
+        except SakeError as error:
+            self.pad.show(str(error), wrong=True)
+            return
+        if not frames:
+            self.pad.show("Draw something, or load an image.")
+            return
+        count = len(self.retrievers[0].photos)
+        text = f"{len(frames[0])} of {count:,} photos ({run_data(self.retrievers[0].run)})"
+        if self.pad.example:
+            text = f"An example; it goes away with your first line. {text}"
+        thumbnails = [r.thumbnail for r in self.retrievers]
+        self.pad.show(text, list(zip(self.titles(), frames, thumbnails, strict=True)))
+
+    def picture(self, images: bool | None = None, columns: int = 10) -> Picture:
+        """The drawing and its nearest photos as a figure, a row a run.
+
+        Args:
+            images: show photos, or tiles with class names. ``None``: photos of the generated world only; pictures of
+                a real data set are for your own eyes, and are not saved where results are published.
+            columns: at most so many photos.
+        """
+        generated = all(is_generated(r.data) for r in self.retrievers)
+        images = generated if images is None else images
+        shown = [frame.head(columns) for frame in self.frames] or [pd.DataFrame() for _ in self.retrievers]
+        columns = min(columns, self.k.value)
+        width = PAGE / 11
+        with style():
+            height = (width + 0.42) * len(shown) + 0.15
+            figure, axes = new_figure(width * (columns + 1), height, len(shown), columns + 1)
+            figure.images_of = "" if generated or not images else self.retrievers[0].run.experiment.dataset
+            for axis in axes:
+                axis.axis("off")
+            for row, (retriever, frame, title) in enumerate(zip(self.retrievers, shown, self.titles(), strict=True)):
+                line = axes[row * (columns + 1) : (row + 1) * (columns + 1)]
+                line[0].imshow(self.pad.sketch(retriever.size), cmap="gray", vmin=0, vmax=255)
+                line[0].set_title(title, loc="left").set_in_layout(False)  # it may be wider than its column
+                for axis, photo in zip(line[1:], frame.to_dict("records"), strict=False):
+                    _tile(axis, photo, retriever.photos.take([photo["photo"]])[0] if images else None, width)
+            headline(figure, "A drawing and its nearest photos", about([r.run for r in self.retrievers]))
+        return figure
+
+    def __repr__(self) -> str:
+        return f"A sketch and its {self.k.value} nearest photos: {'; '.join(self.titles())}"
+
+    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any] | None:
+        """The widget, and what stands in for it where there is no browser: a picture and a line of text."""
+        bundle = super()._repr_mimebundle_(**kwargs)
+        return bundle and {**bundle, "text/plain": repr(self), "image/png": self.picture()._repr_png_()}
+
+
+def _tile(axis: Axes, photo: Mapping[Hashable, Any], pixels: np.ndarray | None, width: float) -> None:
+    text, size = fitted(f"{photo['rank']} {photo['class']}", width * 0.92, 6.0)
+    axis.imshow(np.full((1, 1), 244) if pixels is None else pixels.squeeze(), cmap="gray", vmin=0, vmax=255)
+    axis.text(0.5, -0.06, f"{text}\n{distance_text(photo['distance'])}", transform=axis.transAxes, ha="center",
+              va="top", fontsize=size)  # fmt: skip
+
+
+def _name_of(representation: str) -> str:
+    return "real-valued" if representation == REAL else representation.replace("-bit", " bits")
+
+
+def draw_and_retrieve(run: Run, other: Run | None = None, *, k: int = 10, representation: str = REAL,
+                      strokes: Sequence[Stroke] | None = None) -> DrawAndRetrieve:  # fmt: skip
+    """A sketch pad that answers with the nearest photos of a run, and of another beside it.
+
+    Args:
+        run, other: finished runs, such as SAKE and L_B.
+        k: photos a run, at most 50.
+        representation: ``"real"``, ``"32-bit"``, ``"64-bit"`` or ``"128-bit"``.
+        strokes: what is on the paper at first; ``None`` for the umbrella that ships with the package.
+
+    Raises:
+        ConfigError: for a ``k`` or representation that the runs do not have.
+    """
+    retrievers = [Retriever(r) for r in (run, other) if r is not None]
+    return DrawAndRetrieve(retrievers, k, representation, example_strokes() if strokes is None else strokes)
+
+
+def choose_runs(preset: str = "mini", run: str = "", other: str = "") -> list[Run]:
+    """One or two finished runs to draw with.
+
+    Args:
+        preset: where ``run`` is empty: its SAKE run, found or made.
+        run: id of a finished run, as ``sakerepro runs`` lists them, or a part that only it has.
+        other: id of a second run; ``"none"`` for none; empty for L_B with the same settings: made for a preset's run,
+            and beside a named run taken only if it is finished.
+
+    Raises:
+        ConfigError: for an unknown preset or id, with the closest known ones.
+    """
+    first = named_run(run) if run else find_or_make(preset_experiment(preset))
+    if other == "none":
+        return [first]
+    if other:
+        return [first, named_run(other)]
+    plain = methods.baseline(first.experiment)
+    second = find(plain) if run or plain == first.experiment else find_or_make(plain)
+    return [first] if second is None or second.id == first.id else [first, second]

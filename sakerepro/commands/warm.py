@@ -1,0 +1,48 @@
+"""Compile the loops of ranking and ITQ in a process of its own, while images are drawn and networks train.
+
+The compiled code is kept on disk; the first ranking of a fresh checkout would otherwise wait for it.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+_begun: list[subprocess.Popen[bytes]] = []  # held until the end: a process that is let go while it runs is warned of
+
+
+def warm_up() -> subprocess.Popen[bytes] | None:
+    """Begin to compile if nothing is compiled yet; the process, or None if there is nothing to do.
+
+    It ends with its work or with its parent's terminal, and never in the parent's way: what it does not finish is
+    compiled by whoever needs it first.
+    """
+    compiled = os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent.parent / "ranking" / "__pycache__"
+    if any(Path(compiled).rglob("counting.*.nbi")):
+        return None
+    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    no = subprocess.DEVNULL
+    _begun.append(subprocess.Popen([sys.executable, "-m", __name__], env=alone, stdin=no, stdout=no, stderr=no))
+    return _begun[-1]
+
+
+def compile_all() -> None:
+    """Call every loop once, in the types that runs use: float32 features and packed codes, both conventions."""
+    import numpy as np
+
+    from ..hashing import ITQ
+    from ..metrics import retrieval_metrics
+
+    rng = np.random.default_rng(0)
+    features = rng.standard_normal((64, 16), dtype=np.float32)
+    labels = np.arange(64) % 4
+    codes = ITQ(bits=8, iterations=2).fit_transform(features)
+    for x, distance in ((features, "cosine"), (codes, "hamming")):
+        for convention in ("standard", "sake"):
+            retrieval_metrics(x[:8], x[8:], labels[:8], labels[8:], ks=(4,), distance=distance, convention=convention)
+
+
+if __name__ == "__main__":
+    compile_all()

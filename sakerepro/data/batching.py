@@ -1,0 +1,110 @@
+"""Batches of augmented images: made on the CPU, or on an accelerator where the packed images stay."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .. import devices
+from .augmentation import augment, augment_on_device, draw_transforms, fill_value
+from .dataset import PHOTO, ImageSet
+
+if TYPE_CHECKING:
+    from ..networks.backbones import Backbone
+
+RESIDENT = 0.6  # share of the device's free memory that the training images may take; the rest is for the networks
+
+
+@dataclass
+class Batch:
+    """What one step sees, photos first."""
+
+    images: Tensor  # (N, 3, S, S) normalised; (N, F) features for methods on frozen features
+    labels: Tensor  # (N,) int64
+    domain: Tensor  # (N,) float, 0 photo, 1 sketch
+    photos: int  # how many of the N are photos
+    names: list[str] = field(repr=False)  # (N,) for error messages
+    rows: Tensor | None = None  # (N,) int64 places in the training photos and in the training sketches
+
+    def to(self, device: torch.device) -> Batch:
+        """The same on another device."""
+        images, labels, domain = (devices.send(t, device) for t in (self.images, self.labels, self.domain))
+        rows = self.rows if self.rows is None else devices.send(self.rows, device)
+        return Batch(images, labels, domain, self.photos, self.names, rows)
+
+
+Sets = Sequence[tuple[ImageSet, np.ndarray]]  # image sets with the positions to take, photos first
+
+
+def batch_maker(
+    sets: Sequence[ImageSet], size: int, style: str, backbone: Backbone
+) -> Callable[[Sequence[np.ndarray], np.random.Generator], Batch]:
+    """A function that makes the batch of some positions in each set, with random numbers for the augmentation.
+
+    On an accelerator the images are copied there first, if they fit.
+
+    Args:
+        sets: photos first.
+        size: side of the network's input, in pixels.
+        style: of the augmentation.
+        backbone: knows the mean and standard deviation of its input.
+    """
+    if not devices.accelerated():
+        return lambda index, rng: make_batch(list(zip(sets, index, strict=True)), size, style, backbone, rng)
+    pixels = resident(sets)
+
+    def make(index: Sequence[np.ndarray], rng: np.random.Generator) -> Batch:
+        images = []
+        for number, (image_set, rows) in enumerate(zip(sets, index, strict=True)):
+            transforms = draw_transforms(len(rows), style, rng)
+            packed = pixels[number][devices.send(torch.from_numpy(rows))] if pixels else \
+                devices.send(torch.from_numpy(image_set.take(rows)))  # fmt: skip
+            images.append(augment_on_device(packed, transforms, size, backbone.mean, backbone.std,
+                                            fill=fill_value(style, image_set.domain)))  # fmt: skip
+        return _batch(torch.cat(images), list(zip(sets, index, strict=True))).to(devices.device())
+
+    return make
+
+
+def resident(sets: Sequence[ImageSet]) -> list[Tensor]:
+    """(N, H, W, C) uint8 of each set on the device; nothing if they would take too much of its free memory."""
+    if sum(len(s) * math.prod(s.pixels.shape[1:]) for s in sets) > RESIDENT * devices.free_memory():
+        return []
+    found = []
+    for image_set in sets:
+        pixels = torch.empty((len(image_set), *image_set.pixels.shape[1:]), dtype=torch.uint8, device=devices.device())
+        for start in range(0, len(pixels), 1024):
+            part = range(start, min(start + 1024, len(pixels)))
+            pixels[part.start : part.stop] = torch.from_numpy(image_set.take(part))
+        found.append(pixels)
+    return found
+
+
+def make_batch(sets: Sets, size: int, style: str, backbone: Backbone, rng: np.random.Generator) -> Batch:
+    """Augmented images of one step, made on the CPU."""
+    images, done = np.empty((sum(len(index) for _, index in sets), size, size, 3), np.float32), 0
+    for image_set, index in sets:
+        transforms = draw_transforms(len(index), style, rng)
+        augment(
+            image_set.take(index), transforms, size, mean=backbone.mean, std=backbone.std,
+            fill=fill_value(style, image_set.domain), out=images[done : done + len(index)],
+        )  # fmt: skip
+        done += len(index)
+    return _batch(torch.from_numpy(images).permute(0, 3, 1, 2), sets)  # channels last
+
+
+def _batch(images: Tensor, sets: Sets) -> Batch:
+    return Batch(
+        images,
+        torch.from_numpy(np.concatenate([image_set.labels[index] for image_set, index in sets])),
+        torch.from_numpy(np.concatenate([np.full(len(index), s.domain, dtype=np.float32) for s, index in sets])),
+        sum(len(index) for image_set, index in sets if image_set.domain == PHOTO),
+        [image_set.names[i] for image_set, index in sets for i in index],
+        torch.from_numpy(np.concatenate([index for _, index in sets])),
+    )

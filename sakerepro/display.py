@@ -1,0 +1,51 @@
+"""How large values are displayed: a few lines, arrays by their shape."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+_SHOWN = 4  # members of a list or dictionary that are shown
+
+
+class Brief:
+    """For a dataclass made with ``repr=False``: its fields, with arrays by shape and long lists by their first few."""
+
+    def __repr__(self) -> str:
+        lines = [f"{type(self).__name__}("]
+        for field in dataclasses.fields(self):  # type: ignore[arg-type]
+            if field.repr:
+                part = f"{field.name}={brief(getattr(self, field.name))}, "
+                if len(lines[-1]) + len(part) > 120:
+                    lines.append("    ")
+                lines[-1] += part
+        return "\n".join(line.rstrip() for line in lines).rstrip(",") + ")"
+
+
+def brief(value: Any) -> str:
+    """A value in less than a line."""
+    if isinstance(value, np.ndarray):
+        return f"{value.shape} {value.dtype}"
+    if isinstance(value, dict):
+        return _some([f"{key!r}: {brief(v)}" for key, v in value.items()], "{", "}")
+    if isinstance(value, tuple):
+        return _some([brief(v) for v in value], "(", ")")
+    return f"{value:.6g}" if isinstance(value, float) else repr(value)
+
+
+def _some(members: list[str], opening: str, closing: str) -> str:
+    more = [f"... {len(members):,} in all"] if len(members) > _SHOWN else []
+    return opening + ", ".join(members[:_SHOWN] + more) + closing
+
+
+def table_lines(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:
+    """Aligned columns: the first ``left`` flush left, the others flush right."""
+    lines = [list(head), *map(list, rows)]
+    widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
+    return [
+        "  ".join(f"{t:<{w}}" if i < left else f"{t:>{w}}" for i, (t, w) in enumerate(zip(line, widths, strict=True)))
+        .rstrip() for line in lines
+    ]  # fmt: skip

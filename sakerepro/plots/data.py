@@ -1,0 +1,151 @@
+"""The numbers behind the figures of runs: average precision per query, cases chosen by rule, precision by recall."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import ConfigError, near_misses
+from ..metrics import retrieval_metrics
+from ..retrieval import search
+
+if TYPE_CHECKING:
+    from ..runs import Run
+
+CASES = ("good", "bad", "mixed")
+_CHUNK = 256  # queries ranked at once
+
+
+def query_ap(run: Run) -> np.ndarray:
+    """(Q,) average precision of every sketch query (ZS-SBIR, real-valued features, standard convention)."""
+    arrays = run.embeddings()
+    kept = arrays.get(f"ap/ZS-SBIR/{run.experiment.dim}-d")
+    if kept is not None:
+        return kept
+    return retrieval_metrics(
+        arrays["query"], arrays["gallery"], arrays["query_labels"], arrays["gallery_labels"], ks=()
+    ).ap
+
+
+def pick_queries(ap: np.ndarray, labels: np.ndarray, n: int, cases: str = "mixed") -> np.ndarray:
+    """Choose example queries by rule, at most one a class, so that nobody chooses by hand.
+
+    ``"bad"``: the lowest AP, worst first. ``"good"``: the highest, best first. ``"mixed"``: from best to worst in even
+    steps of the order of all queries, each step taking the nearest query of a class that is not there yet.
+    Of equal APs the earlier query comes first.
+
+    Args:
+        ap: (Q,) average precision; NaN (no relevant photo) is never chosen.
+        labels: (Q,) class ids.
+        n: how many; fewer come back if there are fewer classes.
+
+    Returns:
+        Positions of the queries, in the order of the rule.
+
+    Raises:
+        ConfigError: for an unknown rule or ``n`` below 1.
+    """
+    if cases not in CASES:
+        raise ConfigError(f"cases = {cases!r} is unknown. {near_misses(str(cases), CASES)}")
+    if n < 1:
+        raise ConfigError(f"n_queries = {n} has to be at least 1.")
+    best_first = np.argsort(-ap, kind="stable")
+    best_first = best_first[~np.isnan(ap[best_first])]
+    n = min(n, len(np.unique(labels[best_first])))
+    if cases == "mixed":
+        wanted = np.round(np.linspace(0, len(best_first) - 1, n)).astype(int)
+        orders = [best_first[np.argsort(np.abs(np.arange(len(best_first)) - w), kind="stable")] for w in wanted]
+    else:
+        orders = [best_first if cases == "good" else np.lexsort((np.arange(len(ap)), ap))[: len(best_first)]] * n
+    chosen: list[int] = []
+    for order in orders:
+        taken = set(labels[chosen].tolist())
+        chosen.append(int(next(q for q in order if int(labels[q]) not in taken)))
+    return np.array(chosen, dtype=np.int64)
+
+
+def class_frame(run: Run, other: Run | None = None, k: int = 10) -> pd.DataFrame:
+    """One row a class of queries, best first: how well it is found, its failure case, and what it is taken for.
+
+    Columns: ``class``, ``queries``, ``ap`` (mean), ``low`` and ``high`` (quartiles over its queries), ``worst_query``
+    (position; the case that ``retrieval_grid(cases="bad")`` shows of this class), ``worst_file``, ``worst_ap``,
+    ``taken_for`` (the most frequent wrong class among its top ``k``; empty if there is none), ``taken_share`` (of the
+    top ``k``), and with ``other``: ``other_ap`` and ``gain`` = ``ap`` - ``other_ap``.
+
+    Raises:
+        ConfigError: if ``other`` was measured on other queries.
+    """
+    arrays, data = run.embeddings(), run.dataset()
+    labels, gallery_labels, ap = arrays["query_labels"], arrays["gallery_labels"], query_ap(run)
+    k = min(k, len(gallery_labels))
+    top = gallery_labels[search(arrays["query"], arrays["gallery"], k, run.distance)[0]]
+    other_ap = _same_queries(run, other) if other else None
+    worst = {int(labels[q]): int(q) for q in pick_queries(ap, labels, len(data.unseen), "bad")}
+    rows = []
+    for label, query in worst.items():
+        mine = labels == label
+        wrong = np.bincount(top[mine].ravel(), minlength=len(data.unseen))
+        wrong[label] = 0
+        low, high = np.nanquantile(ap[mine], [0.25, 0.75])
+        row: dict[str, Any] = {
+            "class": data.unseen[label], "queries": int(mine.sum()), "ap": float(np.nanmean(ap[mine])),
+            "low": float(low), "high": float(high), "worst_query": query, "worst_file": data.query.names[query],
+            "worst_ap": float(ap[query]), "taken_for": data.unseen[int(wrong.argmax())] if wrong.any() else "",
+            "taken_share": float(wrong.max() / (mine.sum() * k)),
+        }  # fmt: skip
+        if other_ap is not None:
+            row["other_ap"] = float(np.nanmean(other_ap[mine]))
+            row["gain"] = row["ap"] - row["other_ap"]
+        rows.append(row)
+    return pd.DataFrame(rows).sort_values(["ap", "class"], ascending=[False, True], ignore_index=True)
+
+
+def _same_queries(run: Run, other: Run) -> np.ndarray:
+    mine, theirs = run.embeddings()["query_labels"], other.embeddings()["query_labels"]
+    a, b = run.experiment, other.experiment
+    differ = [name for name, value in a.group("data").items() if value != getattr(b, name)]
+    if differ or not np.array_equal(mine, theirs):
+        raise ConfigError(
+            f"{run.id} and {other.id} were measured on different queries ({', '.join(differ) or 'labels'} differ). "
+            "Compare runs of one data set and split."
+        )
+    return query_ap(other)
+
+
+def precision_by_recall(
+    query: np.ndarray, gallery: np.ndarray, query_labels: np.ndarray, gallery_labels: np.ndarray, points: int = 101,
+    distance: str = "cosine",
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+    """Mean precision at evenly spaced levels of recall, ties in the order of the gallery.
+
+    At recall r a query of R relevant photos stands at its ceil(r R)-th relevant photo (the first for r = 0). Plain
+    precision is the precision there; interpolated is the best precision there or at any later relevant photo.
+
+    Returns:
+        Recall (points,), plain and interpolated precision (points,), means over the queries whose class is in the
+        gallery.
+
+    Raises:
+        ConfigError: if the class of no query is in the gallery.
+    """
+    recall = np.linspace(0, 1, points)
+    sums = np.zeros((2, points))
+    counted = 0
+    for start in range(0, len(query), _CHUNK):
+        part = slice(start, start + _CHUNK)
+        order = search(query[part], gallery, len(gallery), distance)[0]
+        relevant = gallery_labels[order] == query_labels[part][:, None]
+        for row in relevant:
+            ranks = np.flatnonzero(row) + 1
+            if not len(ranks):
+                continue
+            precision = np.arange(1, len(ranks) + 1) / ranks
+            envelope = np.maximum.accumulate(precision[::-1])[::-1]
+            at = np.maximum(np.ceil(recall * len(ranks) - 1e-9).astype(int) - 1, 0)
+            sums += precision[at], envelope[at]
+            counted += 1
+    if not counted:
+        raise ConfigError("The gallery holds no photo of any query's class. Are the labels of one split?")
+    return recall, sums[0] / counted, sums[1] / counted

@@ -1,0 +1,175 @@
+"""Figure 3 and the contact sheet of the miniature world: pictures in rows."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.layout_engine import ConstrainedLayoutEngine
+
+from ..data.dataset import Dataset, ImageSet
+from ..errors import ConfigError
+from ..retrieval import search
+from .data import pick_queries, query_ap
+from .labels import about, data_title, is_generated
+from .style import COLUMN, PAGE, Picture, fitted, headline, new_figure, styled
+
+if TYPE_CHECKING:
+    from ..runs import Run
+    from ..world.load import World
+
+_TICK, _CROSS = "✓", "✗"
+
+
+@styled
+def retrieval_grid(
+    run: Run, n_queries: int = 6, k: int = 10, cases: str = "mixed", images: bool | None = None
+) -> Figure:
+    """Figure 3: a query sketch a row and its ``k`` nearest photos (real-valued features).
+
+    A right photo has a tick and a solid frame, a wrong one a cross, a dashed frame and its class's name below. Queries
+    are chosen by rule, at most one a class, never by hand (:func:`sakerepro.plots.data.pick_queries`): ``"bad"`` are
+    the failure cases, the queries of the lowest average precision, ``"good"`` those of the highest, ``"mixed"`` even
+    steps from best to worst.
+
+    Args:
+        run: a finished run; its unseen classes are shown.
+        n_queries: rows; fewer if fewer classes have queries.
+        k: photos a row.
+        cases: ``"mixed"``, ``"bad"`` or ``"good"``, see above.
+        images: show the pictures, or tiles with class names instead. ``None``: pictures of the generated world only.
+            Pictures of a real data set are for your own eyes: ``save`` refuses to put them below ``results/``.
+
+    Raises:
+        ConfigError: for an unknown rule, ``n_queries`` below 1, or ``k`` not in 1 ... gallery.
+    """
+    arrays, data = run.embeddings(), run.dataset()
+    generated = is_generated(data)
+    images = generated if images is None else images
+    ap, labels = query_ap(run), arrays["query_labels"]
+    chosen = pick_queries(ap, labels, n_queries, cases)
+    top = search(arrays["query"][chosen], arrays["gallery"], k, run.distance)[0]
+    figure, tiles, side = _grid(len(chosen), k + 1, 0.13 * len(chosen) + 0.65)
+    figure.images_of = data.name if images and not generated else ""
+    for row, query in enumerate(chosen):
+        name = data.unseen[labels[query]]
+        axis, *photos = tiles[row]
+        axis.set_gid(f"query {query}")
+        _fill(axis, data.query, int(query), name if not images else "", side)
+        score = f"AP {ap[query]:.2f}"
+        _caption(axis, f"{name}, {score}" if images else score, side)
+        for rank, (axis, photo) in enumerate(zip(photos, top[row], strict=True), start=1):
+            taken_for = data.unseen[arrays["gallery_labels"][photo]]
+            right = bool(arrays["gallery_labels"][photo] == labels[query])
+            axis.set_gid(f"query {query} rank {rank} photo {photo} {'right' if right else 'wrong'}")
+            _fill(axis, data.gallery, int(photo), taken_for if not images else "", side)
+            _mark(axis, right)
+            if images and not right:
+                _caption(axis, taken_for, side)
+    for column, axis in enumerate(tiles[0]):
+        axis.set_title(column or "query", loc="center")
+    below = "its class below" if images else "its class on the tile"
+    legend = f"{_TICK}, solid frame: right class. {_CROSS}, dashed frame: wrong class, {below}. 1 to {k}: rank"
+    figure.supxlabel(legend, x=0.01, ha="left", fontsize=6.5, wrap=True)
+    rule = {"bad": "the lowest AP", "good": "the highest AP", "mixed": "even steps from best to worst AP"}[cases]
+    headline(figure, "Figure 3. The paper's claim: in most cases the nearest photos show the sketch's class",
+             f"{about([run])}; queries: {rule}")  # fmt: skip
+    return figure
+
+
+@styled
+def world_sheet(world: Dataset | World, n: int = 12, images: bool | None = None) -> Figure:
+    """A contact sheet: ``n`` classes of each role, a photo and a sketch of each (photos only of the original domain).
+
+    Classes are taken in even steps of their order, and the first image of each.
+
+    Args:
+        world: what ``load_world`` or ``make_world`` gives, or any data set.
+        images: as in :func:`retrieval_grid`.
+
+    Raises:
+        ConfigError: if ``n`` is below 1.
+    """
+    if n < 1:
+        raise ConfigError(f"n = {n} classes has to be at least 1.")
+    dataset, original = (world, None) if isinstance(world, Dataset) else (world.dataset, world.original)
+    generated = is_generated(dataset)
+    images = generated if images is None else images
+    blocks: list[tuple[str, Sequence[str], list[ImageSet]]] = [
+        ("seen classes (photos and sketches)", dataset.seen, [dataset.train_photo, dataset.train_sketch]),
+        ("unseen classes (photos and sketches)", dataset.unseen, [dataset.gallery, dataset.query]),
+    ]
+    if original is not None:
+        known = _names_of(original.wnids)
+        blocks.insert(0, ("original domain (photos only; the teacher knows these)", known, [original.train]))
+    columns = max(min(n, len(names)) for _, names, _ in blocks)
+    figure, tiles, side = _grid(sum(len(sets) for *_, sets in blocks), columns, 0.32 * len(blocks) + 0.32)
+    figure.images_of = dataset.name if images and not generated else ""
+    rows = iter(tiles)
+    for title, names, sets in blocks:
+        classes = np.unique(np.linspace(0, len(names) - 1, min(n, len(names))).round().astype(int))
+        for images_of in sets:
+            row = next(rows)
+            if images_of is sets[0]:
+                row[0].set_title(" ")  # the room for a line that is wider than its column
+                row[0].text(0, 1.06, f"{title}: {len(classes)} of {len(names)}", transform=row[0].transAxes,
+                            in_layout=False)  # fmt: skip
+            for axis, label in zip(row, classes, strict=False):
+                axis.set_gid(f"class {names[label]}")
+                found = np.flatnonzero(images_of.labels == label)
+                if len(found):
+                    _fill(axis, images_of, int(found[0]), names[label] if not images else "", side)
+                if images_of is sets[-1]:
+                    _caption(axis, names[label], side)
+            for axis in row[len(classes) :]:
+                axis.remove()
+    headline(figure, "Classes by role, the first image of each", data_title(dataset.name, dataset.split))
+    return figure
+
+
+def _names_of(wnids: Sequence[str]) -> list[str]:
+    """What the world calls the classes of its original domain; any other by its id."""
+    from ..world.classes import CLASSES
+
+    known = {c.wnid: c.name for c in CLASSES}
+    return [known.get(w, w) for w in wnids]
+
+
+def _grid(rows: int, columns: int, words: float) -> tuple[Picture, np.ndarray, float]:
+    """A page of square tiles, (rows, columns), and their side in inches; all words take ``words`` inches of height."""
+    side = min(0.9, PAGE / columns - 0.07)
+    layout = ConstrainedLayoutEngine(compress=True, w_pad=0.025, h_pad=0.02, wspace=0, hspace=0)
+    figure, axes = new_figure(max(COLUMN, (side + 0.07) * columns), (side + 0.05) * rows + words, rows, columns, layout)
+    for axis in axes:
+        axis.set(xticks=[], yticks=[], box_aspect=1)
+        axis.spines[:].set(visible=True, color="#999999", linewidth=0.5)
+    return figure, np.array(axes).reshape(rows, columns), side
+
+
+def _caption(axis: Axes, text: str, side: float) -> None:
+    text, size = fitted(text, side + 0.03, 5.5)
+    axis.set_xlabel(text, fontsize=size, labelpad=2)
+
+
+def _fill(axis: Axes, images: ImageSet, index: int, tile: str, side: float) -> None:
+    """The picture, or a tile with the class's name in at most three lines."""
+    if not tile:
+        axis.imshow(images.take([index])[0].squeeze(), cmap="gray", vmin=0, vmax=255, aspect="auto")
+        return
+    axis.set_facecolor("#f4f4f4")
+    lines = textwrap.wrap(tile, 12, max_lines=3, placeholder="…")
+    size = min(fitted(line, side * 0.92, 6.0)[1] for line in lines)
+    axis.text(0.5, 0.42, "\n".join(lines), transform=axis.transAxes, ha="center", va="center", fontsize=size)
+
+
+def _mark(axis: Axes, right: bool) -> None:
+    """A frame and a symbol in the corner that say right or wrong, in grey as well."""
+    color = "C2" if right else "C1"
+    axis.spines[:].set(color=color, linewidth=1.5, linestyle="-" if right else (0, (2.2, 1.4)))
+    badge = {"boxstyle": "circle,pad=0.12", "facecolor": "white", "edgecolor": "#d9d9d9", "linewidth": 0.4}
+    axis.text(0.05, 0.95, _TICK if right else _CROSS, transform=axis.transAxes, ha="left", va="top", fontsize=6.5,
+              color=color, weight="bold", bbox=badge)  # fmt: skip

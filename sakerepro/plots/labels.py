@@ -1,0 +1,99 @@
+"""What runs and data sets are called in a figure, and which runs belong to one line."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .. import methods
+from ..data.dataset import Dataset
+from ..data.known import datasets
+from ..errors import ConfigError
+from .style import SPARE, Look, look_of
+
+if TYPE_CHECKING:
+    from ..runs import Run
+
+LAMBDA_NAMES = {"lambda_sake": "λ_SAKE", "lambda1": "λ₁", "lambda2": "λ₂"}
+
+
+def run_groups(runs: Sequence[Run]) -> dict[str, list[Run]]:
+    """Runs that differ in nothing but their seed, under the method's name; what else sets groups apart is added.
+
+    Raises:
+        ConfigError: if there is no run.
+    """
+    if not runs:
+        raise ConfigError("There is no run to draw. Give one or more finished runs, as from sr.run or sr.item_runs.")
+    groups: dict[Any, list[Run]] = {}
+    for run in runs:
+        groups.setdefault(run.experiment.but(seed=0), []).append(run)
+    values = {e: methods.flat(e) for e in groups}
+    labels = {}
+    for e, mine in values.items():
+        same = [v for o, v in values.items() if methods.label(o) == methods.label(e)]
+        differ = [k for k, v in mine.items() if any(o[k] != v for o in same)]
+        labels[e] = ", ".join([methods.label(e), *(_setting(k, mine[k]) for k in differ)])
+    return {labels[e]: members for e, members in groups.items()}
+
+
+def looks_of(groups: Mapping[str, Sequence[Run]]) -> dict[str, Look]:
+    """A look for each group: the method's colour, and from its second group on a line and a marker of their own."""
+    looks: dict[str, Look] = {}
+    kinds = [methods.label(members[0].experiment) for members in groups.values()]
+    free = [spare for spare in SPARE if spare.marker not in {look_of(m).marker for m in kinds}]
+    for label, kind in zip(groups, kinds, strict=True):
+        look = look_of(kind)
+        if look in looks.values():
+            spare = free[(len(looks) - len(set(kinds))) % len(free)]
+            look = Look(look.color, spare.dashes, spare.marker, look.hatch)
+        looks[label] = look
+    return looks
+
+
+def _setting(name: str, value: Any) -> str:
+    if name == "dim":
+        return f"{value}-d"
+    if name in LAMBDA_NAMES:
+        return f"{LAMBDA_NAMES[name]} = {value:g}"
+    if name == "class_seed":
+        return f"random split {value}"
+    return str(value) if isinstance(value, str) else f"{name} = {value}"
+
+
+def run_data(run: Run) -> str:
+    """What a run was measured on, in words."""
+    e = run.experiment
+    if e.random_unseen:  # drawn from all classes: the split's own unseen ones play no part
+        return f"{data_title(e.dataset, 'zeroshot')}, random split {e.class_seed}"
+    name = data_title(e.dataset, e.split)
+    return f"{name}, pseudo-unseen classes" if e.pseudo_unseen else name
+
+
+def data_title(dataset: str, split: str) -> str:
+    """What a data set is called: its name, and the split where it has several."""
+    record = datasets().get(dataset)
+    name = record.title if record else Path(dataset).name
+    return name if split == "zeroshot" else f"{name}, {split}"
+
+
+def about(runs: Sequence[Run]) -> str:
+    """Data, methods and networks of runs in one line; the generated world is called generated."""
+    names: dict[str, dict[str, None]] = {}  # each data set once, then its splits
+    for run in runs:
+        name, _, split = run_data(run).partition(", ")
+        names.setdefault(name, {})[split] = None
+    data = "; ".join(", ".join(filter(None, [name, *splits])) for name, splits in names.items())
+    kinds = dict.fromkeys(methods.label(run.experiment) for run in runs)
+    networks = dict.fromkeys(f"{run.experiment.backbone}, {run.experiment.dim}-d" for run in runs)
+    return f"{data}. {', '.join(kinds)} ({'; '.join(networks)})"
+
+
+def is_generated(dataset: Dataset) -> bool:
+    """Whether the images were drawn by the package, so that anyone may publish them."""
+    record = datasets().get(dataset.name)
+    if record is None or not record.generated:
+        return False
+    # a folder of one's own may have the same name, but hardly the same classes
+    return {*dataset.seen, *dataset.unseen} <= {name for _, name, _, _ in record.class_rows()}

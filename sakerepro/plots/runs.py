@@ -1,0 +1,288 @@
+"""Figures of finished runs: curves over the epochs, precision by recall, classes, the semantic matrix."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING
+
+import numpy as np
+import pandas as pd
+import seaborn
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
+
+from .. import methods
+from ..errors import ConfigError, DataError
+from ..experiment import Experiment
+from .data import class_frame, precision_by_recall
+from .labels import about, data_title, looks_of, run_groups
+from .style import (
+    COLUMN,
+    HOLLOW,
+    INK,
+    PAGE,
+    draw_lines,
+    headline,
+    legend_below,
+    look_of,
+    new_figure,
+    paler,
+    reading_axes,
+    styled,
+    text_width,
+)
+
+if TYPE_CHECKING:
+    from ..runs import Run
+
+_LOSSES = {
+    "loss_benchmark": "benchmark loss (nats)",
+    "loss_sake": "SAKE loss (nats)",
+    "val_top1": "validation top-1 (fraction)",
+}
+_TRACED = {"ZS-SBIR": "ZS-SBIR mAP@all", "ZS-PBIR": "ZS-PBIR mAP@all", "probe": "original domain, top-1 (fraction)"}
+Groups = Mapping[str, list["Run"]]
+
+
+@styled
+def training_curves(runs: Sequence[Run]) -> Figure:
+    """What the history holds over the epochs: loss terms, validation top-1, and mAP@all where it was traced.
+
+    One line a method (mean over its seeds, with a band from the lowest to the highest).
+
+    Args:
+        runs: finished runs, at least one of them trained. A pretrained network's is a level line where mAP@all was
+            traced.
+
+    Raises:
+        ConfigError: if no run has been trained for an epoch.
+    """
+    claim = "Training: loss terms, accuracy and retrieval over the epochs (mean and range over the seeds)"
+    return _over_epochs(runs, {**_LOSSES, **_TRACED}, claim)
+
+
+@styled
+def forgetting_curves(runs: Sequence[Run]) -> Figure:
+    """Retrieval over the epochs, from the pretrained network (epoch 0, if its run is given): who forgets, and when.
+
+    Each curve's best epoch of training is marked by a ring; a curve that turns down after it forgets. Needs runs made
+    with ``sr.run(experiment, trace=True)``.
+
+    Raises:
+        ConfigError: if no run was traced.
+    """
+    claim = "The paper's claim: L_B alone forgets what the pretrained network knew, SAKE keeps it"
+    return _over_epochs(runs, _TRACED, claim, reference=True)
+
+
+def _over_epochs(runs: Sequence[Run], wanted: Mapping[str, str], claim: str, reference: bool = False) -> Figure:
+    groups = run_groups(runs)
+    looks = looks_of(groups)
+    tables = [run.history().assign(group=group) for group, members in groups.items() for run in members]
+    table = pd.concat([t for t in tables if len(t)] or tables)
+    names = [n for n in wanted if n in table.columns]
+    if not names:
+        raise ConfigError(
+            f"None of these {len(runs)} runs has a history of {', '.join(wanted)}. Give trained runs"
+            + (" that were made with sr.run(experiment, trace=True)." if reference else ".")
+        )
+    columns = min(len(names), 3)
+    rows = -(-len(names) // columns)
+    figure, axes = new_figure((COLUMN, 5.0, PAGE)[columns - 1], 0.6 + 1.75 * rows, rows, columns)
+    for axis in axes[len(names) :]:
+        axis.remove()
+    for axis, name in zip(axes, names, strict=False):
+        lines = table.dropna(subset=[name])
+        if reference:
+            starts = {group: _start(groups, group, name) for group in lines["group"].unique()}
+            begin = pd.DataFrame([{"group": g, "epoch": 0, name: v} for g, v in starts.items() if v is not None])
+            lines = pd.concat([begin, lines], ignore_index=True)
+            _best_epochs(axis, lines[lines["epoch"] > 0], name)
+        draw_lines(axis, lines, "epoch", name, "group", looks, errorbar=("pi", 100), err_kws={"linewidth": 0},
+                   markevery=max(1, int(lines["epoch"].max()) // 10))  # fmt: skip
+        for group, members in groups.items():
+            untrained = methods.label(members[0].experiment) == "pretrained" and name in _TRACED
+            if untrained and (value := _measured(members, name)) is not None:
+                axis.axhline(value, color=looks[group].color, linestyle=looks[group].line, label=group)
+        axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
+        reading_axes(axis, "epoch", wanted[name])
+        if name == "val_top1":
+            trained = {g for g, members in groups.items() if members[0].experiment.epochs}
+            _without_validation(axis, [r for g in trained - {*lines["group"]} for r in groups[g]])
+    legend_below(figure)
+    headline(figure, claim, about(runs))
+    return figure
+
+
+def _best_epochs(axis: Axes, lines: pd.DataFrame, name: str) -> None:
+    """A ring around the best epoch of training of each group."""
+    means = lines.groupby(["group", "epoch"])[name].mean()
+    best = means.loc[means.groupby("group").idxmax()].reset_index()
+    axis.plot(best["epoch"], best[name], "o", color=INK, markersize=7.5, markerfacecolor="none", markeredgewidth=0.8,
+              clip_on=False, label="best epoch")  # fmt: skip
+
+
+def _without_validation(axis: Axes, runs: Sequence[Run]) -> None:
+    """Say why a line that stands in the legend is missing: Sketchy's zeroshot2 holds no validation sketches."""
+    if splits := ", ".join(dict.fromkeys(run.experiment.split for run in runs)):
+        text = f"no validation sketches: {splits}"
+        axis.text(0.97, 0.04, text, transform=axis.transAxes, ha="right", fontsize="small", color=INK)
+
+
+def _measured(members: Sequence[Run], task: str) -> float | None:
+    """Mean mAP@all of real-valued features over the seeds."""
+    values = [
+        m["value"] for r in members for m in r.metrics()
+        if (m["task"], m["metric"], m["convention"]) == (task, "mAP@all", "standard")
+        and m["representation"] == f"{r.experiment.dim}-d"
+    ]  # fmt: skip
+    return float(np.mean(values)) if values else None
+
+
+def _start(groups: Groups, label: str, name: str) -> float | None:
+    """The pretrained network's value for the same data, backbone and dimension, where the curve of a group starts."""
+    def same(e: Experiment) -> object:
+        return e.group("data"), e.backbone, e.dim, e.size
+
+    e = groups[label][0].experiment
+    for members in groups.values():
+        o = members[0].experiment
+        if methods.label(o) == "pretrained" and same(o) == same(e):
+            return _measured(members, name)
+    return None
+
+
+@styled
+def precision_recall(runs: Sequence[Run]) -> Figure:
+    """Mean precision over recall of ZS-SBIR (real-valued): plain at the left, interpolated at the right.
+
+    One line a method (mean over its seeds); the thin line is a random order. Ties stand in the order of the gallery.
+    See :func:`sakerepro.plots.data.precision_by_recall`.
+
+    Args:
+        runs: finished runs, at least one; those that differ in nothing but their seed are one line.
+
+    Raises:
+        ConfigError: if there is no run, or if a run's gallery has no photo of any query's class.
+    """
+    groups = run_groups(runs)
+    looks = looks_of(groups)
+    curves, chance = [], []
+    for group, members in groups.items():
+        for run in members:
+            a = run.embeddings()
+            inputs = a["query"], a["gallery"], a["query_labels"], a["gallery_labels"]
+            curve = precision_by_recall(*inputs, distance=run.distance)
+            both = dict(zip(("recall", "plain", "interpolated"), curve, strict=True))
+            curves.append(pd.DataFrame({"group": group, **both}))
+            chance.append(np.mean([(a["gallery_labels"] == c).mean() for c in a["query_labels"]]))
+    figure, axes = new_figure(5.0, 2.8, 1, 2, sharey=True)
+    for axis, kind in zip(axes, ("plain", "interpolated"), strict=True):
+        draw_lines(axis, pd.concat(curves), "recall", kind, "group", looks, markevery=(5, 20))
+        axis.axhline(float(np.mean(chance)), color=INK, linewidth=0.5, label="random order")
+        axis.set_title(kind)
+        axis.set_xlim(0, 1)
+        axis.set_ylim(0, 1)
+        reading_axes(axis, "recall", "mean precision" if axis is axes[0] else "")
+    legend_below(figure)
+    headline(figure, "Precision by recall in ZS-SBIR: the higher, the better", about(runs))
+    return figure
+
+
+@styled
+def per_class_bars(run: Run, other: Run | None = None, *, k: int = 10) -> tuple[Figure, pd.DataFrame]:
+    """AP of every unseen class, best first: mean and quartiles over its queries, and what the class is taken for.
+
+    Args:
+        run: its bars.
+        other: also mark this run's means (hollow), as from the baseline.
+        k: the top that "taken for" looks at.
+
+    Returns:
+        The figure, and the frame of :func:`sakerepro.plots.data.class_frame`: ``worst_query`` is the failure case that
+        ``retrieval_grid(run, cases="bad")`` shows of the class.
+
+    Raises:
+        ConfigError: if ``other`` was measured on other queries.
+    """
+    frame = class_frame(run, other, k)
+    mine = methods.label(run.experiment)
+    shares = zip(frame["taken_for"], frame["taken_share"], strict=True)
+    taken = [f"{wrong}, {share:.0%}" if wrong else "-" for wrong, share in shares]
+    room = sum(max(text_width(name, 6.5) for name in names) for names in (frame["class"], taken))
+    figure, (axis,) = new_figure(max(COLUMN, room + 2.0), max(3.2, 1.05 + 0.135 * len(frame)))  # a name is 2 in long
+    seaborn.barplot(frame, x="ap", y="class", color=paler(look_of(mine).color, 0.45), width=0.72, errorbar=None,
+                    saturation=1, ax=axis, label=f"{mine}, mean", legend=False)  # fmt: skip
+    axis.hlines(frame.index, frame["low"], frame["high"], color=INK, linewidth=0.8, label="quartiles of its queries")
+    if other:
+        theirs = f"{methods.label(other.experiment)}, mean"
+        axis.plot(frame["other_ap"], frame.index, "D", color=INK, markersize=3.5, label=theirs, **HOLLOW)
+    axis.set_ylim(len(frame) - 0.4, -0.6)
+    axis.set_xlim(left=0)
+    axis.tick_params(axis="y", length=0)
+    reading_axes(axis, "average precision (ZS-SBIR)", "unseen class", grid="x")
+    right = axis.secondary_yaxis("right")
+    right.set_yticks(frame.index, taken)
+    right.tick_params(axis="y", length=0)
+    right.spines["right"].set_visible(False)
+    right.set_ylabel(f"most frequent wrong class, share of top {k}")
+    legend_below(figure)
+    headline(figure, "How well each unseen class is found", about([run, other] if other else [run]))
+    return figure, frame
+
+
+@styled
+def semantic_heatmap(
+    similarity: np.ndarray, seen: Sequence[str], original_names: Sequence[str], top: int = 30,
+    label: str = "path similarity", data: str = "",
+) -> Figure:
+    """The semantic matrix A between seen classes and the original classes that are closest to them.
+
+    Rows are the ``top`` seen classes of the highest similarity to any original class, in the order of a hierarchical
+    clustering (average linkage, cosine); columns are, for each row, its closest original class that has no column yet.
+
+    Args:
+        similarity: (C_S, C_O), as from :func:`sakerepro.semantic_similarity`.
+        seen: C_S names.
+        original_names: C_O names; of "great white shark, white shark" the first is shown.
+        label: what the colours are.
+        data: the data set that the seen classes are of; its name stands above.
+
+    Raises:
+        DataError: if the shapes do not fit.
+    """  # fmt: skip
+    similarity = np.asarray(similarity)
+    if similarity.shape != (len(seen), len(original_names)):
+        raise DataError(f"similarity is {similarity.shape}; {len(seen)} seen and {len(original_names)} original names.")
+    rows = _clustered(similarity, np.sort(np.argsort(-similarity.max(1), kind="stable")[:top]))
+    columns: list[int] = []
+    for row in rows:
+        order = np.argsort(-similarity[row], kind="stable")
+        columns += [int(c) for c in order if c not in columns][:1]
+    shown = pd.DataFrame(
+        similarity[rows][:, columns],
+        pd.Index([seen[r] for r in rows], name="seen class"),
+        pd.Index([original_names[c].split(",")[0] for c in columns], name="original class"),
+    )
+    cell, left, below = 0.165, *(max(text_width(name, 6.5) for name in names) for names in (shown.index, shown.columns))
+    width, height = max(COLUMN, 1.3 + left + cell * len(columns)), 0.9 + below + cell * len(rows)
+    figure, (axis,) = new_figure(width, height, layout="compressed")
+    bar = {"label": label, "shrink": min(1.0, 12 / len(rows)), "aspect": 12, "pad": 0.02}
+    seaborn.heatmap(shown, cmap="Blues", vmin=0, vmax=max(1e-9, similarity.max()), square=True, xticklabels=True,
+                    yticklabels=True, ax=axis, cbar_kws=bar)  # fmt: skip
+    axis.tick_params(axis="x", length=0, rotation=90)
+    axis.tick_params(axis="y", length=0, rotation=0)
+    headline(figure, "Semantic matrix A: seen classes and their relatives in the original domain",
+             data_title(data, "zeroshot") if data else f"{len(seen)} seen classes")  # fmt: skip
+    return figure
+
+
+def _clustered(similarity: np.ndarray, rows: np.ndarray) -> np.ndarray:
+    """The rows in the order of the leaves of a hierarchical clustering."""
+    from scipy.cluster.hierarchy import leaves_list, linkage
+
+    if len(rows) < 3:
+        return rows
+    points = similarity[rows] + 1e-6  # a row of zeros has no direction
+    return rows[leaves_list(linkage(points, "average", metric="cosine", optimal_ordering=True))]

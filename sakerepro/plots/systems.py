@@ -1,0 +1,86 @@
+"""Table 1 on equal terms as a figure: every system with its interval, one colour a family."""
+
+from __future__ import annotations
+
+import pandas as pd
+from matplotlib.figure import Figure
+
+from .. import methods
+from ..errors import ConfigError
+from ..results.paper import SYSTEMS
+from ..results.rows import records
+from ..results.tables import Measured, ours_on
+from ..results.verdicts import PerQuery, judge_contrast
+from .labels import data_title
+from .style import COLUMN, HOLLOW, PAGE, headline, legend_below, look_of, new_figure, reading_axes, styled
+
+_FAMILIES = {
+    "baselines": "#8a8a8a", "trains the network": "C1", "on frozen features": "C2", "SAKE": look_of("SAKE").color,
+}  # fmt: skip
+_KINDS = {"real": "real-valued", "64-bit": "64-bit codes"}
+
+
+def family(method: str) -> str:
+    """Which of four kinds a method is of: by what it trains, not by its idea."""
+    if method in methods.ALIASES:
+        return "baselines"
+    if method in _FAMILIES:
+        return method
+    return "on frozen features" if "features" in methods.class_of(method).needs else "trains the network"
+
+
+@styled
+def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None, metric: str = "mAP@all") -> Figure:
+    """All that was measured of ``systems``: means and 90 % intervals, best on top, one panel per data set.
+
+    Args:
+        frame: rows of one preset.
+        per_query: of :func:`sakerepro.query_precision`: with one seed, the interval is a bootstrap over the classes.
+        metric: ``"mAP@all"``, ``"P@100"``, ``"mAP@200"`` or ``"P@200"``; only the first has bootstrap intervals, the
+            others of one seed a margin of 0.02.
+
+    Raises:
+        ConfigError: for mixed presets or an unknown metric, or if nothing was measured.
+    """
+    points = _measured(Measured(frame), per_query or {}, metric)
+    if points.empty:
+        raise ConfigError(f"No rows of {metric} of the systems are there. `make systems` makes them.")
+    panels = dict(iter(points.groupby("data", sort=False)))
+    height = 1.3 + 0.17 * points["method"].nunique()
+    figure, axes = new_figure(COLUMN * 1.35 if len(panels) == 1 else PAGE, height, 1, len(panels))
+    for axis, (title, panel) in zip(axes, panels.items(), strict=True):
+        best = panel.groupby("method")["mean"].first().sort_values(ascending=False)
+        for one in records(panel):
+            color, real = _FAMILIES[one["family"]], one["kind"] == "real"
+            place = list(best.index).index(one["method"]) + (-0.15 if real else 0.2)
+            width = [[one["mean"] - one["low"]], [one["high"] - one["mean"]]]
+            axis.errorbar(one["mean"], place, xerr=width, color=color, fmt="o" if real else "s", elinewidth=0.9,
+                          markersize=4 if real else 3, **({} if real else HOLLOW),
+                          label=f"{one['family']}, {_KINDS[one['kind']]}")  # fmt: skip
+        for one in records(panel[panel["method"].eq("L_B") & panel["kind"].eq("real")]):
+            axis.axvline(one["mean"], color="#999999", linewidth=0.7, linestyle=(0, (4, 2)), zorder=0)
+        axis.set_title(str(title))
+        axis.set_yticks(range(len(best)), list(best.index))
+        axis.set_ylim(len(best) - 0.4, -0.6)
+        axis.tick_params(axis="y", length=0)
+        reading_axes(axis, f"ZS-SBIR {metric}", grid="x")
+    legend_below(figure)
+    seeds = sorted(points["n"].unique())
+    how = "over seeds" if min(seeds) > 1 else "over classes, one seed" if metric == "mAP@all" else "by a margin"
+    networks = ", ".join(dict.fromkeys(frame["backbone"]))
+    headline(figure, SYSTEMS.title, f"{networks}; 90 % intervals {how}; dashed: L_B")
+    return figure
+
+
+def _measured(ask: Measured, per_query: PerQuery, metric: str) -> pd.DataFrame:
+    """One row a data set, method and kind of features: mean, low and high end of the interval, n."""
+    found = []
+    for point in SYSTEMS.points({"metric": metric}):
+        where = {k: point[k] for k in ("data", "method", "representation")}
+        judged = judge_contrast(SYSTEMS.at(**where, metric=metric) > 0.0, ask, per_query)
+        if judged.n:
+            e = ask.numbers(point)[0].experiment
+            found.append({"data": data_title(*ours_on(e).rsplit("/", 1)), "method": point["method"],
+                          "family": family(point["method"]), "kind": point["representation"],
+                          "mean": judged.mean, "low": judged.low, "high": judged.high, "n": judged.n})  # fmt: skip
+    return pd.DataFrame(found)

@@ -1,0 +1,41 @@
+"""Binary codes as packed bits: eight signs a byte, compared by the number of bits that differ."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from .. import inputs
+from ..errors import ConfigError
+
+if TYPE_CHECKING:
+    from ..inputs import Array
+
+
+def pack(bits: Array) -> np.ndarray:
+    """(N, b) signs or booleans to (N, b / 8) uint8; a value above 0 is 1. The first bit is the highest of its byte.
+
+    Raises:
+        ConfigError: if b is not a multiple of 8.
+    """
+    x = inputs.matrix(bits, "bits")
+    whole_bytes(x.shape[1])
+    return np.packbits(x > 0, axis=1)
+
+
+def unpack(codes: Array) -> np.ndarray:
+    """(N, b / 8) packed codes to (N, b) uint8 of 0 and 1."""
+    return np.unpackbits(inputs.codes(codes, "codes"), axis=1)
+
+
+def hamming(query: Array, gallery: Array) -> np.ndarray:
+    """(Q, b / 8) and (G, b / 8) packed codes to (Q, G) int32 counts of differing bits."""
+    query, gallery = inputs.pair(query, gallery, "hamming")
+    return np.stack([np.bitwise_count(row ^ gallery).sum(axis=1, dtype=np.int32) for row in query])
+
+
+def whole_bytes(bits: int) -> None:
+    """Refuse a length of code that does not fill bytes with a :class:`ConfigError`."""
+    if bits < 8 or bits % 8:
+        raise ConfigError(f"bits={bits} does not fill whole bytes. Use a multiple of 8, such as 32, 64 or 128.")

@@ -1,0 +1,315 @@
+"""Ranking without a sort of the gallery: only the ranks of relevant photos count, and those are counted.
+
+For real-valued features the keys of the relevant photos are sorted (a small share of the gallery) and the keys of all
+photos are counted between them, tile by tile, so that no score matrix exists. For codes a histogram of distances says
+it all. Memory does not grow with queries x photos: queries are taken in chunks that keep it at about `BUDGET`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .. import inputs
+
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+BUDGET = 92 << 20  # bytes for the queries that are ranked together, the tiles, the threads' buffers and what follows
+PHOTO = 16  # bytes that are kept for each photo: its class, its place in `by_class`, its length
+BLOCK = 16  # queries that one task takes, at most
+SUPER = 16 << 20  # bytes of tiles that are made at a time, 64 tiles at most: all tables are read once for each
+
+
+@dataclass(frozen=True, eq=False)
+class Sums:
+    """What a ranking says before any convention divides it. Q queries, K cut-offs; NaN where the class is absent."""
+
+    relevant: np.ndarray  # (Q,) int64, gallery images of the query's class
+    plain: np.ndarray  # (Q,) sum of the precisions at the relevant ranks
+    interpolated: np.ndarray  # (Q,) the same with the precision envelope; not meant for expected ties
+    plain_at: np.ndarray  # (Q, K) sum of the precisions at relevant ranks up to k
+    interpolated_at: np.ndarray  # (Q, K) the same, list and envelope cut at k
+    hits_at: np.ndarray  # (Q, K) relevant images among the top k
+    per_hit_at: np.ndarray  # (Q, K) plain_at / hits_at, or 0; its expected value if ties are averaged
+
+
+def each(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    """``[work(item) for item in items]`` on as many threads as torch uses; compiled loops release the lock."""
+    threads = _threads()
+    if threads == 1:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(threads) as pool:
+        return list(pool.map(work, items))
+
+
+def rank(
+    query: np.ndarray,
+    gallery: np.ndarray,
+    class_q: np.ndarray,
+    class_g: np.ndarray,
+    ks: tuple[int, ...],
+    distance: str,
+    rule: int,
+) -> Sums:
+    """Rank a checked gallery, fewer than 2^31 photos, for checked queries. Classes count from 0; -1: none is there."""
+    if distance == "euclidean":
+        query, gallery = euclidean(query, gallery)
+    sizes = np.bincount(class_g)
+    relevant = np.where(class_q >= 0, sizes[class_q], 0)
+    chosen = np.flatnonzero(class_q >= 0)
+    chosen = chosen[np.argsort(class_q[chosen], kind="stable")]  # class by class
+    rows = np.full((len(query), 2 + 4 * len(ks)), np.nan)
+    cuts = np.asarray(ks, dtype=np.int64)
+    few = len(sizes) <= 1 << 16  # 16 bits are sorted digit by digit
+    by_class = np.argsort(class_g.astype(np.uint16) if few else class_g, kind="stable").astype(np.int32)
+    ends = np.cumsum(sizes)
+    task = _Task(query[chosen], gallery, class_q[chosen], class_g, by_class, ends - sizes, ends, cuts, rule,
+                 distance != "euclidean")  # fmt: skip
+    rows[chosen] = _rank_codes(task) if distance == "hamming" else _rank_features(task)
+    at = np.split(rows[:, 2:], 4, axis=1)
+    return Sums(relevant, rows[:, 0], rows[:, 1], *at)
+
+
+@dataclass(frozen=True, eq=False)
+class _Task:
+    query: np.ndarray  # (Q, d), class by class
+    gallery: np.ndarray  # (G, d), in its own order
+    wanted: np.ndarray  # (Q,) the class of each query
+    classes: np.ndarray  # (G,) int32
+    by_class: np.ndarray  # (G,) int32, gallery indices, class by class
+    first: np.ndarray  # (C,) where each class begins and
+    last: np.ndarray  # (C,) ends in `by_class`
+    ks: np.ndarray  # (K,) int64
+    rule: int  # position in metrics.TIES
+    unit: bool  # whether features are scaled to length 1
+
+
+def euclidean(query: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Float64 features whose keys are |g|^2 - 2 q.g = |q - g|^2 - |q|^2: in the order of the distance.
+
+    Not scaled, so that equal distances of features that are whole numbers tie exactly.
+    """
+    query, gallery = query.astype(np.float64), gallery.astype(np.float64)
+    lengths = np.einsum("nd,nd->n", gallery, gallery)[:, None]
+    return np.hstack([2 * query, np.full((len(query), 1), -1.0)]), np.hstack([gallery, lengths])
+
+
+def as_words(codes: np.ndarray) -> np.ndarray:
+    """(N, bytes) packed codes to (N, W) uint64 words, filled up with zeros."""
+    whole = np.zeros((len(codes), -(-codes.shape[1] // 8) * 8), np.uint8)
+    whole[:, : codes.shape[1]] = codes
+    return whole.view(np.uint64)
+
+
+def _rank_codes(task: _Task) -> np.ndarray:
+    from . import ties
+
+    query, gallery = as_words(task.query), as_words(task.gallery)
+    words = np.ascontiguousarray(gallery[task.by_class].T)
+    in_order = np.ascontiguousarray(gallery.T) if task.rule == ties.INDEX else words
+    rows = np.empty((len(query), 2 + 4 * len(task.ks)))
+
+    def block(start: int) -> None:
+        part = slice(start, start + BLOCK)
+        wanted = task.wanted[part]
+        ties.rows_of_codes(
+            query[part], words, in_order, task.classes, wanted, task.first[wanted], task.last[wanted],
+            task.rule, task.ks, rows[part],
+        )  # fmt: skip
+
+    each(block, range(0, len(query), BLOCK))
+    return rows
+
+
+@dataclass(frozen=True, eq=False)
+class Tiles:
+    """A float gallery in tiles, as unit vectors or as it is, made a super-block at a time: no copy of it exists."""
+
+    gallery: np.ndarray  # (G, d)
+    factor: np.ndarray  # (G,) float64, 1 / length, or 1
+
+    @classmethod
+    def of(cls, gallery: np.ndarray, unit: bool = True) -> Tiles:
+        from .kernels import inverse_lengths
+
+        if not unit:
+            return cls(gallery, np.ones(len(gallery)))
+        if gallery.dtype == np.float64 and _extreme(gallery):  # squares would overflow or vanish
+            gallery = inputs.unit(gallery)
+        factor = np.empty(len(gallery))
+        parts = range(0, len(gallery), 1 << 14)
+        each(lambda s: inverse_lengths(gallery[s : s + (1 << 14)], factor[s : s + (1 << 14)]), parts)
+        return cls(gallery, factor)
+
+    def one(self, rows: np.ndarray) -> np.ndarray:
+        """(d padded, TILE) of up to TILE photos."""
+        from .kernels import TILE, fill_tile
+
+        tile = np.empty((padded(self.gallery.shape[1]), TILE), self.gallery.dtype)
+        fill_tile(self.gallery, rows, self.factor, tile)
+        return tile
+
+    def _most(self) -> int:
+        from .kernels import TILE
+
+        each_one = TILE * padded(self.gallery.shape[1]) * self.gallery.itemsize
+        return max(1, min(64, SUPER // each_one, -(-len(self.gallery) // TILE)))
+
+    def shared(self, threads: int) -> int:
+        """Bytes of a super-block and of the keys that each thread keeps for it (`counting.count_block`)."""
+        from .kernels import STEP, TILE
+
+        lines = padded(self.gallery.shape[1]) + threads * (BLOCK + STEP)
+        return self._most() * lines * TILE * self.gallery.itemsize
+
+    def blocks(self) -> Iterator[tuple[int, int, np.ndarray]]:
+        """First photo, number of photos and (tiles, d padded, TILE) of each super-block; its memory is used again."""
+        from .kernels import TILE, fill_tiles
+
+        count, d, most = len(self.gallery), padded(self.gallery.shape[1]), self._most()
+        tiles = np.empty((most, d, TILE), self.gallery.dtype)
+        for start in range(0, count, most * TILE):
+            stop = min(start + most * TILE, count)
+            here = -(-(stop - start) // TILE)
+            each(
+                lambda t, start=start, stop=stop, here=here: fill_tiles(  # type: ignore[misc]
+                    self.gallery, start + t * TILE, stop, self.factor, tiles[t : min(t + 8, here)]
+                ),
+                range(0, here, 8),
+            )
+            yield start, stop - start, tiles[:here]
+
+
+def _extreme(x: np.ndarray) -> bool:
+    size = np.abs(x)
+    return bool(size.max() > 1e140 or size.max(axis=1)[size.any(axis=1)].min(initial=1) < 1e-140)
+
+
+def padded(width: int) -> int:
+    """The width filled up to whole steps of the compiled product."""
+    return -(-width // 4) * 4
+
+
+def query_keys(query: np.ndarray, unit: bool = True) -> np.ndarray:
+    """Minus the queries, scaled to length 1 if ``unit``, with zeros up to whole steps, for `kernels.keys`."""
+    from .kernels import STEP
+
+    out = np.zeros((len(query) + STEP, padded(query.shape[1])), query.dtype)
+    np.negative(inputs.unit(query) if unit else query, out=out[: len(query), : query.shape[1]])
+    return out
+
+
+def _rank_features(task: _Task) -> np.ndarray:
+    from . import ties
+    from .counting import BEYOND
+    from .kernels import STEP
+
+    tiles, query = Tiles.of(task.gallery, task.unit), query_keys(task.query, task.unit)
+    counts = task.last[task.wanted] - task.first[task.wanted]
+    own = query.itemsize + 4 + (8 if task.rule == ties.INDEX else 0)  # a threshold and its counters
+    cost = np.cumsum((counts + BEYOND) * own + (_buckets(counts) + BEYOND) * 2 + 4 * _wraps(task))
+    rows = np.empty((len(counts), 2 + 4 * len(task.ks)))
+    room = max(BUDGET - tiles.shared(_threads()) - PHOTO * len(task.gallery), BUDGET // 4, 1)
+    chunks = -(-int(cost[-1]) // room) if len(cost) else 0  # of equal cost, so that none is left with a few queries
+    ends = np.searchsorted(cost, cost[-1:] * (np.arange(1, chunks) / max(chunks, 1))) + 1
+    for start, stop in itertools.pairwise(np.unique([0, *ends, len(counts)])):
+        rows[start:stop] = _rank_chunk(task, tiles, query[start : stop + STEP], slice(start, stop))
+    return rows
+
+
+def _buckets(counts: np.ndarray) -> np.ndarray:
+    """Buckets of each query's table: two to four a threshold, as long as the table stays in the cache."""
+    return 2 ** np.ceil(np.log2(np.clip(2 * counts, 64, 1 << 16))).astype(np.int64)
+
+
+def _threads() -> int:
+    import torch
+
+    return torch.get_num_threads()
+
+
+def _wraps(task: _Task) -> int:
+    """Room for the overflows of a query's counters (`counting.count_one`) and their number."""
+    return 1 + (len(task.gallery) >> 16)
+
+
+def _blocks(queries: int) -> list[tuple[int, int]]:
+    """First and last of the queries that each task takes: whole steps, tasks for all threads."""
+    from .kernels import STEP
+
+    steps, threads = -(-queries // STEP), _threads()
+    tasks = min(steps, threads * -(-queries // (BLOCK * threads)))
+    edges = np.minimum(np.arange(tasks + 1) * steps // tasks * STEP, queries).tolist()
+    return list(itertools.pairwise(edges))
+
+
+def _rank_chunk(task: _Task, tiles: Tiles, query: np.ndarray, part: slice) -> np.ndarray:
+    """Rows of one chunk of queries, as many as the budget allows."""
+    from . import counting, ties
+    from .kernels import STEP
+
+    wanted, rule = task.wanted[part], task.rule
+    counts = task.last[wanted] - task.first[wanted]
+    at = np.concatenate([[0], np.cumsum(counts + counting.BEYOND)])
+    thresholds = np.full(at[-1], np.inf, query.dtype)
+    _sorted_thresholds(task, tiles, query, wanted, at, thresholds)
+    bits = thresholds.view(f"i{query.itemsize}")  # in whose place `build_tables` leaves integers of the same order
+    table_at = np.concatenate([[0], np.cumsum(_buckets(counts) + counting.BEYOND)])
+    tables, counters = np.empty(table_at[-1], np.uint16), np.zeros(2 * at[-1], np.uint16)
+    wraps = np.zeros((len(wanted), _wraps(task)), np.uint32)
+    within, seen = (np.zeros(at[-1] if rule == ties.INDEX else 0, np.uint32) for _ in range(2))
+    rows = np.empty((len(wanted), 2 + 4 * len(task.ks)))
+    (low, scale), dropped = np.empty((2, len(wanted)), query.dtype), np.empty(len(wanted), np.uint64)
+    blocks = _blocks(len(wanted))
+
+    def build(part: tuple[int, int]) -> None:
+        s, e = part
+        counting.build_tables(
+            at[s : e + 1], thresholds, bits, table_at[s : e + 1], tables, low[s:e], scale[s:e], dropped[s:e]
+        )
+
+    each(build, blocks)
+    for first, width, block in tiles.blocks():
+
+        def count(part: tuple[int, int], first: int = first, width: int = width, block: np.ndarray = block) -> None:
+            s, e = part
+            counting.count_block(
+                query[s : e + STEP], block, width, at[s : e + 1], bits, table_at[s : e + 1], tables,
+                low[s:e], scale[s:e], dropped[s:e], counters, wraps[s:e], task.classes[first : first + width],
+                wanted[s:e], within, seen,
+            )  # fmt: skip
+
+        each(count, blocks)
+
+    def fill(part: tuple[int, int]) -> bool:
+        s, e = part
+        done = ties.rows_of_counts(at[s : e + 1], bits, counters, wraps[s:e], within, rule, task.ks, rows[s:e])
+        return bool(done)
+
+    if not all(each(fill, blocks)):
+        raise AssertionError("a relevant photo was not counted at its own distance: please report this as a bug")
+    return rows
+
+
+def _sorted_thresholds(
+    task: _Task, tiles: Tiles, query: np.ndarray, wanted: np.ndarray, at: np.ndarray, thresholds: np.ndarray
+) -> None:
+    """Fill in, for each query, the sorted keys of the photos of its class; the places behind them stay infinite."""
+    from . import counting, kernels
+
+    def one_class(c: int) -> None:
+        a, b = np.searchsorted(wanted, [c, c + 1])
+        rows = task.by_class[task.first[c] : task.last[c]].astype(np.int64)
+        out = thresholds[at[a] : at[b]].reshape(b - a, len(rows) + counting.BEYOND)
+        for s in range(0, len(rows), kernels.TILE):
+            here = rows[s : s + kernels.TILE]
+            kernels.relevant_keys(query[a : b + kernels.STEP], tiles.one(here), len(here), out[:, s : s + len(here)])
+        out.sort(axis=1)
+
+    each(one_class, np.unique(wanted))

@@ -1,0 +1,61 @@
+"""The status board of ``notebooks/00_index.ipynb``: every notebook, whether its results are there, what they say."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+from pandas.io.formats.style import Styler
+
+from .. import paths
+from ..experiment import Experiment
+from ..files import read_json
+from .items import ITEMS
+from .status import MISSING, PRESETS, STALE, status
+from .verdicts import CLOSE, FAILS, HOLDS, NOT_RUN
+
+INDEX = "00_index"
+
+
+def status_board(presets: Iterable[str] = PRESETS) -> Styler:
+    """Every notebook with its state in each preset and how many of the paper's claims hold there, with links.
+
+    Reads ``results/`` and ``notebooks/``; trains and measures nothing.
+    """
+    items = list(ITEMS)
+    names = sorted(file.stem for file in paths.notebooks().glob("*.ipynb") if file.stem != INDEX)
+    names.sort(key=lambda name: items.index(name) if name in items else len(items))
+    rows = [{"notebook": _link(f"{n}.ipynb", _title(n)), **{p: _cell(n, p) for p in presets}} for n in names]
+    left: list[Any] = [{"selector": "th, td", "props": "text-align: left; vertical-align: top"}]
+    return pd.DataFrame(rows, index=names).style.hide(axis="index").set_table_styles(left).set_uuid("board")
+
+
+def _link(target: str, text: str) -> str:
+    return f"<a href='{target}'>{escape(text)}</a>"
+
+
+def _title(name: str) -> str:
+    """The first heading."""
+    first = "".join(read_json(paths.notebooks() / f"{name}.ipynb")["cells"][0]["source"])
+    return first.partition("\n")[0].lstrip("# ").strip()
+
+
+def _cell(name: str, preset: str) -> str:
+    if name not in ITEMS:
+        return "to use"
+    state = status(name, preset)
+    if state.state == MISSING:
+        return f"not made: make {name}{'' if preset == Experiment.preset else f' PRESET={preset}'}"
+    old = f" (stale: {state.why})" if state.state == STALE else ""
+    verdicts = _verdicts(paths.results(preset) / f"{name}-claims.csv")
+    return f"{_link(f'../results/{preset}/{name}.ipynb', 'executed')}: {escape(verdicts + old)}"
+
+
+def _verdicts(file: Path) -> str:
+    """How many of an item's claims have which verdict."""
+    count = Counter(pd.read_csv(file, comment="#", keep_default_na=False)["verdict"])
+    return ", ".join(f"{verdict}: {count[verdict]}" for verdict in (HOLDS, FAILS, CLOSE, NOT_RUN) if count[verdict])

@@ -1,0 +1,118 @@
+"""Rows outlive runs: an item keeps what its runs measured, and takes it in place of runs that are gone.
+
+``results/<preset>/<item>-rows.csv`` holds the rows. ``<item>-runs.json`` holds what figures and verdicts need besides,
+one line a run: losses by epoch, mean average precision and number of queries by class, checksums of the inputs.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+
+from .. import paths
+from ..errors import DataError
+from ..experiment import Experiment, stand_ins
+from ..files import read_json
+from ..provenance import versions
+from ..runs import Run, find, run
+from .paper import file_name
+from .rows import read_rows, records, rows_frame
+
+RERUN = "SAKEREPRO_RERUN"  # set to anything: train runs that are not here although their rows are committed
+
+
+def rows_file(item: str, preset: str) -> Path:
+    """``results/<preset>/<item>-rows.csv``."""
+    return paths.results(preset) / f"{file_name(item)}-rows.csv"
+
+
+def runs_file(item: str, preset: str) -> Path:
+    """``results/<preset>/<item>-runs.json``."""
+    return paths.results(preset) / f"{file_name(item)}-runs.json"
+
+
+@dataclass(frozen=True)
+class CommittedRun(Run):
+    """A run that is not here, known by its committed rows. Whoever asks for its embeddings or network trains it."""
+
+    rows: pd.DataFrame = field(compare=False, repr=False)  # all rows of the run in its item
+    known: dict[str, Any] = field(compare=False, repr=False)  # its line in ``<item>-runs.json``
+    trace: bool = False
+
+    def metrics(self) -> list[dict[str, Any]]:
+        return records(self.rows[self.rows["classes"] == "all"])
+
+    def history(self) -> pd.DataFrame:
+        """One row an epoch: losses, rate, validation accuracy; without seconds."""
+        return pd.DataFrame(self.known["history"])
+
+    def provenance(self) -> dict[str, Any]:
+        """Versions and checksums of the inputs; everything once the run is here."""
+        if find(self.experiment):
+            return super().provenance()
+        return {"versions": versions(), "data": self.known["data"], "teacher": {"sha256": self.known["teacher"]}}
+
+    def file(self, name: str) -> Path:
+        if find(self.experiment) is None:
+            print(f"{self.id} is known by its rows alone: training it for its {name}.", file=sys.stderr, flush=True)
+            run(self.experiment, trace=self.trace)
+        return super().file(name)
+
+
+def committed_runs(item: str, experiments: list[Experiment], traced: set[Experiment]) -> dict[Experiment, CommittedRun]:
+    """Those of the experiments whose rows were committed by the versions of now, for the images of now.
+
+    None for a preset that shows that everything can be made (``mini``), and none where ``RERUN`` is set.
+
+    Args:
+        item: whose rows are looked at.
+        experiments: of one preset.
+        traced: those that are measured after every epoch if they are trained after all.
+
+    Raises:
+        DataError: if the rows are damaged.
+    """
+    if not experiments or os.environ.get(RERUN):
+        return {}
+    preset = experiments[0].preset
+    if not stand_ins(preset).from_rows:
+        return {}
+    record = paths.results(preset) / f"{file_name(item)}.json"
+    if record.is_file() and read_json(record).get("parameters", {}).get("original"):
+        return {}  # measured on an original domain of the reader's own
+    known, rows = saved_runs(item, preset), dict(iter(saved_rows(item, preset).groupby("run", sort=False)))
+    found = {
+        e: CommittedRun(paths.runs() / e.id, e, rows[e.id], known[e.id], e in traced)
+        for e in experiments if e.id in rows and e.id in known
+    }  # fmt: skip
+    return {e: r for e, r in found.items() if _same_images(r)}
+
+
+def saved_rows(item: str, preset: str) -> pd.DataFrame:
+    """The rows of ``<item>-rows.csv`` that the versions of now made; none without the file.
+
+    Raises:
+        DataError: if the rows are damaged.
+    """
+    file = rows_file(item, preset)
+    frame = read_rows(file) if file.is_file() else rows_frame([])
+    return frame[(frame[list(versions())] == list(versions().values())).all(axis=1)]
+
+
+def saved_runs(item: str, preset: str) -> dict[str, Any]:
+    """The content of ``<item>-runs.json``: run id to its line; empty without the file."""
+    file = runs_file(item, preset)
+    return read_json(file) if file.is_file() else {}
+
+
+def _same_images(one: CommittedRun) -> bool:
+    """Whether the run was measured on the images that are here; images that are not here cannot differ."""
+    try:
+        return bool(one.dataset().fingerprint == one.known["data"])
+    except DataError:
+        return True

@@ -1,0 +1,130 @@
+"""What L_SAKE costs (section 1): steps of both losses, timed and weighed side by side, and embedding at test time.
+
+The seconds of whole runs would also hold what else the machine did; interleaved steps share that alike.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from statistics import median
+from typing import Any
+
+import torch
+
+from .. import methods
+from ..data.batches import generator
+from ..data.batching import Batch, make_batch
+from ..devices import accelerator, device
+from ..embedding import place
+from ..experiment import Experiment
+from ..model import build_student
+from ..provenance import processor
+from ..runs import Run, experiment_data
+from ..teachers import load_teacher
+from ..threads import one_thread
+from ..training import speed_up
+from .kept import kept
+from .measures import pairs
+from .rows import Row
+from .runrows import run_row
+
+STEPS, WARM_UP = 15, 3
+
+
+@dataclass
+class Side:
+    """One method, ready to train, with a batch that all sides share."""
+
+    method: methods.Method
+    batch: Batch
+    optimisers: methods.Optimisers
+
+    def step(self) -> None:
+        """The losses of the batch, their gradients and the optimiser."""
+        self.method.step(self.batch, self.optimisers)
+
+    def embed(self) -> None:
+        """What is done at test time."""
+        with torch.inference_mode():
+            self.method.embed(self.batch.images, self.batch.domain)
+
+    def memory(self) -> int:
+        """Bytes that a step holds at once: what backward needs, parameters, gradients, moments, and the teacher."""
+        stores: dict[int, int] = {}
+
+        def note(x: torch.Tensor) -> torch.Tensor:
+            stores[x.untyped_storage().data_ptr()] = x.untyped_storage().nbytes()
+            return x
+
+        teacher: Any = self.method.teacher if methods.setting(self.method.e, "lambda_sake") else ()
+        for x in [*self.method.parameters(), *(p for network in teacher for p in network.parameters())]:
+            note(x)
+        with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
+            self.method.losses(self.batch)
+        return sum(stores.values()) + 3 * sum(p.nbytes for p in self.method.parameters())
+
+
+def sides(e: Experiment) -> dict[str, Side]:
+    """``"SAKE"`` and ``"L_B"``: both losses on networks of the same kind and on the same batch."""
+    data, (teacher, wnids, _) = experiment_data(e), load_teacher(e)
+    sets = [(data.train_photo, e.batch_photo), (data.train_sketch, e.batch_sketch)]
+    rng = generator(e.seed)
+    drawn = [(images, rng.integers(len(images), size=n)) for images, n in sets]
+    found = {}
+    for name, one in {"SAKE": e, "L_B": methods.baseline(e)}.items():
+        student = build_student(e.backbone, dim=e.dim, num_seen=len(data.seen), teacher=teacher, freeze=e.freeze)
+        method = place(methods.class_of(one.method)(one, student, methods.Side(data.seen, teacher, wnids))).train()
+        speed_up(method, e)
+        batch = make_batch(drawn, e.size, e.augmentation, method.backbone, generator(e.seed, 1)).to(device())
+        found[name] = Side(method, batch, method.optimisers())
+    return found
+
+
+@one_thread()
+def measure_cost(e: Experiment) -> dict[str, dict[str, float]]:
+    """By side: median seconds of a training step and of embedding a batch, the sides in turn; bytes of a step."""
+    both = sides(e)
+    found = {name: {"bytes": float(side.memory())} for name, side in both.items()}
+    for what in ("step", "embed"):
+        seconds: dict[str, list[float]] = {name: [] for name in both}
+        for _ in range(WARM_UP + STEPS):
+            for name, side in both.items():
+                side.method.train(what == "step")
+                _wait()
+                started = time.perf_counter()
+                getattr(side, what)()
+                _wait()
+                seconds[name].append(time.perf_counter() - started)
+        for name, values in seconds.items():
+            found[name][what] = median(values[WARM_UP:])
+    return found
+
+
+def _wait() -> None:
+    if device().type == "cuda":
+        torch.cuda.synchronize()
+
+
+def cost_rows(runs: Iterable[Run]) -> Iterator[Row]:
+    """Time and memory of training with SAKE relative to L_B alone, and time at test, of every pair of runs.
+
+    Ratios of times are rounded to one decimal: the next one changes from one measurement to the next on one machine.
+    """
+    for pair in pairs(runs):
+        found = measured_cost(pair.sake)
+        for metric, what, task, digits in (("time relative to L_B", "step", "training", 1),
+                                           ("memory relative to L_B", "bytes", "training", 3),
+                                           ("time relative to L_B", "embed", "test", 1)):  # fmt: skip
+            value = round(found["SAKE"][what] / found["L_B"][what], digits)
+            yield run_row(pair.sake, metric, value, task=task)
+
+
+def measured_cost(run: Run) -> dict[str, dict[str, float]]:
+    """:func:`measure_cost` of a run's settings, measured once on a machine."""
+    machine = accelerator() or processor()
+    inputs = {"experiment": run.experiment.to_dict(), "machine": machine, "threads": torch.get_num_threads()}
+    found: dict[str, dict[str, float]] = kept("cost", run.id, inputs, partial(measure_cost, run.experiment))
+    return found

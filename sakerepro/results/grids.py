@@ -1,0 +1,333 @@
+"""Grids: what a table varies, written once. Items, rows, tables, claims and verdicts read it.
+
+``Grid("Batch size", batch_photo=(9, 18, 36), method=("L_B", "SAKE"))`` has six cells. ``grid.cells("mini")`` gives each
+with its experiment; ``grid[18, "SAKE"] > grid[18, "L_B"]`` is what a claim is made of.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import itertools
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+from .. import methods
+from ..errors import ConfigError, near_misses
+from ..experiment import Experiment, split_name, stand_ins
+
+Point = dict[str, Any]  # a value for every axis
+Unit = tuple[Any, ...]  # what a number is paired by: the axes that a selection leaves open, and the seed
+
+MAIN_DATA, MAIN_BACKBONE = "tuberlin/zeroshot", "cse_resnet50"  # of the paper, where a grid names no other
+NETWORKS = {
+    "alexnet": "AlexNet",
+    "resnet50": "ResNet-50",
+    "se_resnet50": "SE-ResNet-50",
+    "cse_resnet50": "CSE-ResNet-50",
+}
+OTHER_SYSTEMS = {  # of Table 1, with the length of their published real-valued features, where there are any
+    "GN-Triplet": "1024-d",
+    "DSH": "",
+    "SAE": "300-d",
+    "ZSH": "",
+    "ZSIH": "",
+    "EMS": "512-d",
+    "CAAE": "4096-d",
+    "CVAE": "4096-d",
+    "SEM-PCYC": "64-d",
+}
+WORDS: Point = {"data": None, "method": "SAKE", "backbone": None, "representation": None}  # in the paper's words
+MEASURING: Point = {"task": "ZS-SBIR", "classes": "all", "variant": "", "convention": None, "metric": "mAP@all"}
+_FIELDS = {f.name for f in dataclasses.fields(Experiment)} - {"preset", "method", "method_version", "settings", "seed"}
+KEY = ("dataset", "split", "task", "classes", "method", "backbone", "representation", "metric")
+
+
+@dataclass(frozen=True, init=False, eq=False)
+class Grid:
+    """The product of some axes; an axis that is left out has one value, the preset's own.
+
+    An axis is a field of Experiment, a setting of the method, or one of these:
+
+    - ``data``, the paper's data set and split (``"sketchy/zeroshot1"``), ``backbone`` and ``representation`` (features
+      ``"64-d"``, codes ``"64-bit"`` of equally long features, or ``"real"``: features of the preset's length or of the
+      method's own), in the paper's words; what stands for them is said in
+      :data:`sakerepro.experiment.STANDS_FOR`. A network that the paper does not name is taken as it is.
+    - ``method``: names and aliases. An other system of Table 1 that is not registered has the paper's number alone.
+    - ``task``, ``classes``, ``variant``, ``convention`` and ``metrics``: what is looked at; they make no runs.
+
+    Args:
+        title: of the table.
+        metrics: such as ``("mAP@all", "P@100")``; empty: the runs are made and stand in no table.
+        axes: one value or several.
+
+    Raises:
+        ConfigError: for an axis that is unknown or could be two things, or an unknown method.
+    """
+
+    title: str
+    axes: Mapping[str, tuple[Any, ...]]
+
+    def __init__(self, title: str, metrics: Sequence[str] = ("mAP@all",), **axes: Any) -> None:
+        given = {k: tuple(v) if isinstance(v, (tuple, list)) else (v,) for k, v in axes.items()}
+        usual = {k: (v,) for k, v in {**WORDS, **MEASURING}.items() if k not in given}
+        object.__setattr__(self, "title", title)
+        object.__setattr__(self, "axes", {**given, **usual, "metric": tuple(metrics)})
+        self._check()
+
+    def _check(self) -> None:
+        systems = [m for m in self.axes["method"] if known(m)]
+        settings = [methods.class_of(methods.resolved(m)[0]).settings for m in systems]
+        names = {*_FIELDS, *WORDS, *MEASURING}
+        for name in self.axes:
+            own = any(name in s for s in settings)
+            if own and name in names:
+                raise ConfigError(f"{self.title}: {name!r} is a setting of the method and something else; rename it.")
+            if not own and name not in names:
+                hint = near_misses(name, [*names, *(k for s in settings for k in s)])
+                raise ConfigError(f"{self.title}: there is no axis {name!r}. {hint}")
+
+    @property
+    def settings(self) -> tuple[str, ...]:
+        """The axes that vary and have no column of their own in ``KEY``."""
+        return tuple(k for k in self.varies if k not in ("data", *KEY))
+
+    @property
+    def varies(self) -> tuple[str, ...]:
+        """The axes with more than one value, in the order that they were given in."""
+        return tuple(k for k, v in self.axes.items() if len(v) > 1)
+
+    def points(self, where: Mapping[str, Any] | None = None) -> Iterator[Point]:
+        """Every combination of values, or those at some values; without metrics, the metric is empty."""
+        wanted = {k: (where[k],) if where and k in where else v or ("",) for k, v in self.axes.items()}
+        for values in itertools.product(*wanted.values()):
+            yield dict(zip(wanted, values, strict=True))
+
+    def cells(self, preset: str, seeds: Sequence[int] = (0,)) -> Iterator[tuple[Point, Experiment]]:
+        """Key in the paper's words and experiment of every cell that the preset runs, seed by seed.
+
+        What is not trained depends on no seed but the first.
+        """
+        for point in self.points():
+            for seed in seeds:
+                e = experiment_of(point, preset, seed)
+                if e is not None and (e.epochs or seed == seeds[0]):
+                    yield key(point, self), e
+
+    def at(self, **where: Any) -> Sum:
+        """The cells at some values of the axes, as a term of a claim; the axes left open are paired one by one.
+
+        Raises:
+            ConfigError: for a value that the axis does not have.
+        """
+        for name, value in where.items():
+            if value not in self.axes.get(name, ()):
+                raise ConfigError(f"{self.title}: there is no {name} = {value!r}. Known: {self.axes.get(name)}")
+        return Sum(((1.0, Selection(self, where)),))
+
+    def __getitem__(self, values: Any) -> Sum:
+        """``grid[1, 0.3]``: the cell at these values of the axes that vary, in their order."""
+        values = values if isinstance(values, tuple) else (values,)
+        return self.at(**dict(zip(self.varies, values, strict=True)))
+
+
+def known(method: str) -> bool:
+    """Whether a method can be trained here; an other system of Table 1 may have no more than the paper's numbers.
+
+    Raises:
+        ConfigError: if it is neither.
+    """
+    if method in methods.METHODS or method in methods.ALIASES or ":" in method:
+        return True
+    if method not in OTHER_SYSTEMS:
+        names = [*methods.METHODS, *methods.ALIASES, *OTHER_SYSTEMS]
+        raise ConfigError(f"Unknown method {method!r}. {near_misses(method, names)}")
+    return False
+
+
+def experiment_of(point: Point, preset: str, seed: int, precision: str = "") -> Experiment | None:
+    """The run that measures a point of a grid; None where the preset has nothing that stands for the paper's, or the
+    data lack what the method needs.
+
+    Args:
+        precision: in place of the preset's.
+
+    Raises:
+        ConfigError: for a value that a setting cannot have.
+    """
+    e = _experiment(point, preset, seed, precision)
+    return None if e is None or methods.lacks(e) else e
+
+
+def unrunnable(point: Point, preset: str) -> str:
+    """What the data lack that the method of a point needs, in words; empty for nothing."""
+    e = _experiment(point, preset, 0, "")
+    return methods.lacks(e) if e else ""
+
+
+def _experiment(point: Point, preset: str, seed: int, precision: str) -> Experiment | None:
+    there, method = stand_ins(preset), point["method"]
+    data, backbone, features = point["data"], point["backbone"], point["representation"]
+    lacks_data, lacks_network = (
+        data and data not in there.data,
+        backbone in NETWORKS and backbone not in there.backbones,
+    )
+    if not known(method) or lacks_data or lacks_network or features in there.lacks:
+        return None
+    changes = methods.stood_in(preset, method) | (there.data[data] if data else {})
+    if backbone:
+        changes["backbone"] = there.backbones.get(backbone, backbone)
+    if features and features not in ("real", OTHER_SYSTEMS.get(method)) and "dim" not in point:
+        length, _, kind = features.partition("-")
+        changes |= {"dim": int(length), **({"bits": (int(length),)} if kind == "bit" else {})}
+    if precision:
+        changes["precision"] = precision
+    changes |= {k: v for k, v in point.items() if k not in WORDS and k not in MEASURING}
+    _, alias = methods.resolved(method)  # last: an epochs axis does not train what is pretrained
+    return methods.preset(preset, **{**changes, **alias, "method": method, "seed": seed})
+
+
+def papers(point: Point) -> Experiment | None:
+    """The paper's own experiment, in one precision whatever the environment says: what two cells are compared by."""
+    return _papers(tuple((k, v) for k, v in point.items() if k not in MEASURING))
+
+
+@lru_cache(maxsize=4096)  # asked for every cell of every claim, and a millisecond each
+def _papers(axes: tuple[tuple[str, Any], ...]) -> Experiment | None:
+    return experiment_of(dict(axes), "paper", 0, "float32")
+
+
+def key(point: Point, grid: Grid | None = None) -> Point:
+    """A point in the paper's words: the columns ``KEY``, and the settings that the grid varies."""
+    e = papers(point)
+    dataset, _, split = (point["data"] or MAIN_DATA).partition("/")
+    if "dataset" in point and e:
+        dataset, split = Path(e.dataset).name, split_name(e)
+    representation = point["representation"]
+    if representation == "real":
+        representation = OTHER_SYSTEMS.get(point["method"]) or None
+    return {
+        "dataset": dataset,
+        "split": split,
+        "task": point["task"],
+        "classes": point["classes"],
+        "method": methods.label(e) if e else point["method"],
+        "backbone": point["backbone"] or (MAIN_BACKBONE if point["method"] not in OTHER_SYSTEMS else ""),
+        **{name: point[name] for name in (grid.settings if grid else ())},
+        "representation": f"{e.dim}-d" if representation is None and e else representation or "",
+        "metric": point["metric"],
+    }
+
+
+def identity(point: Point) -> tuple[Any, ...]:
+    """Equal for cells of the paper that are the same, whichever table they stand in."""
+    words = key(point)
+    e = papers(point)
+    return (e or words["method"], *(words[k] for k in KEY if k not in ("method", "backbone")))
+
+
+@dataclass(frozen=True)
+class Selection:
+    """Some cells of a grid: those at the values of ``where``."""
+
+    grid: Grid
+    where: Mapping[str, Any]
+
+    def points(self) -> Iterator[tuple[Unit, Point]]:
+        """Each cell with the values of the axes that are open."""
+        for point in self.grid.points(self.where):
+            yield tuple(point[k] for k in self.grid.varies if k not in self.where), point
+
+    @property
+    def key(self) -> Point:
+        """The first of the cells in the paper's words."""
+        return key(next(self.points())[1], self.grid)
+
+
+@dataclass(frozen=True)
+class Sum:
+    """A weighted sum of cells less a constant: ``sum(weight * cell) - minus``."""
+
+    terms: tuple[tuple[float, Selection], ...]
+    minus: float = 0.0
+
+    def __mul__(self, factor: float) -> Sum:
+        return Sum(tuple((factor * w, s) for w, s in self.terms), factor * self.minus)
+
+    __rmul__ = __mul__
+
+    def __sub__(self, other: Sum | float) -> Sum:
+        if isinstance(other, Sum):
+            return Sum((*self.terms, *(-1.0 * other).terms), self.minus - other.minus)
+        return replace(self, minus=self.minus + other)
+
+    def __gt__(self, other: Sum | float) -> Contrast:
+        return Contrast(self - other)
+
+    def __lt__(self, other: float) -> Contrast:
+        return Contrast(-1.0 * (self - other))
+
+    def __abs__(self) -> Size:
+        return Size(self)
+
+
+@dataclass(frozen=True)
+class Size:
+    """How far a sum is from 0: ``abs(a - b) <= 0.01``."""
+
+    sum: Sum
+
+    def __le__(self, bound: float) -> Contrast:
+        return Contrast(self.sum, bound)
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """What has to hold: the sum is above 0 or, with a ``bound``, within plus or minus the bound."""
+
+    sum: Sum
+    bound: float | None = None
+    name: str = ""  # of itself, from the cells, where left empty
+
+    def named(self, name: str) -> Contrast:
+        """The same under another name."""
+        return replace(self, name=name)
+
+    def __bool__(self) -> bool:
+        raise TypeError("A contrast is judged by rows and neither true nor false; a > b > c has to be two contrasts.")
+
+
+def rising(*cells: Sum) -> tuple[Contrast, ...]:
+    """Each cell above the one before."""
+    return tuple(high > low for low, high in itertools.pairwise(cells))
+
+
+def with_names(contrasts: Sequence[Contrast]) -> tuple[Contrast, ...]:
+    """Name each pair of cells by what tells them apart, and by what tells the pair from the others of its claim."""
+    keys = [[{"method": s.grid.axes["method"][0], **s.where} for _, s in c.sum.terms] for c in contrasts]
+    shared = [{k: v for k, v in pair[0].items() if all(o.get(k) == v for o in pair)} for pair in keys]
+    telling = [k for k in {k: 0 for s in shared for k in s} if len({str(s.get(k)) for s in shared}) > 1]
+    return tuple(
+        c if c.name else c.named(_name(c, pair, [shown(k, same[k]) for k in telling if k in same]))
+        for c, pair, same in zip(contrasts, keys, shared, strict=True)
+    )
+
+
+def _name(contrast: Contrast, pair: list[Point], where: list[str]) -> str:
+    differ = [k for k in pair[0] if any(other.get(k) != pair[0][k] for other in pair)]
+    sides = [" ".join(shown(k, p[k]) for k in differ if k in p) for p in pair] + [f"{contrast.sum.minus:g}"]
+    factor = -contrast.sum.terms[1][0] if len(pair) == 2 else 1.0
+    sides[1] = f"{factor:g} x {sides[1]}" if factor != 1 else sides[1]
+    if differ and all(isinstance(p.get(differ[0]), (int, float)) for p in pair):
+        sides[1] = sides[1].removeprefix(f"{differ[0]} = ")
+    name = (" and " if contrast.bound is not None else " > ").join(sides[:2])
+    return f"{' '.join(where)}: {name}" if where else name
+
+
+def shown(column: str, value: Any) -> str:
+    """A value of a key as people read it."""
+    if isinstance(value, (int, float)):
+        return f"{column} = {value:g}"
+    return NETWORKS.get(value, str(value)) if column == "backbone" else str(value)

@@ -1,0 +1,169 @@
+"""Which runs each item of the paper needs, and what is measured on them."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from .. import inputs, paths
+from ..errors import ConfigError, RunError
+from ..experiment import Experiment
+from ..experiment import preset as check_preset
+from ..methods import label
+from ..networks.architectures import teacher_architecture
+from ..runs import Run, busy, find, prepare, run
+from .committed import CommittedRun, committed_runs
+from .cost import cost_rows, measured_cost
+from .jobs import ENGINES, default_jobs, make_runs
+from .linear_probe import probe_rows
+from .measures import cluster_rows, code_rows, domain_rows, group_rows, length_rows, top_rows
+from .paper import BITS, GRIDS, TITLES, grids_of
+from .rows import Row, rows_frame
+from .runrows import query_precision, run_rows, save_rows
+
+__all__ = [
+    "ITEMS", "TITLES", "experiments", "item_rows", "item_runs", "query_precision", "run_rows", "save_rows",
+]  # fmt: skip
+ITEMS = tuple(GRIDS)
+MORE: dict[str, Callable[[Sequence[Run]], Iterable[Row]]] = {  # what an item measures beside retrieval
+    "table2": lambda runs: code_rows(runs, BITS),
+    "table5": domain_rows,
+    "figure3": top_rows,
+    "figure4": cluster_rows,
+    "figure5": group_rows,
+    "cost": cost_rows,
+    "length": length_rows,
+}
+PAIRED = ("figure5", "cost")  # rows of a SAKE run that are measured on its L_B run as well
+
+
+def experiments(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,)) -> list[Experiment]:
+    """The experiments behind a table or figure, each once.
+
+    Args:
+        item: ``"table1"`` ... ``"table5"``, ``"splits"``, ``"forgetting"``, ``"figure3"`` ... ``"figure5"``,
+            ``"cost"`` or ``"length"``; or ``module:NAME`` of a grid of one's own, from the current folder or the Python
+            path.
+        preset_name: ``"mini"``, ``"small"`` or ``"paper"``.
+        seeds: of the trained runs; the pretrained network is taken with one seed only.
+
+    Raises:
+        ConfigError: for an unknown item or preset, or seeds that are not distinct numbers from 0 on.
+    """
+    grids = grids_of(item)
+    check_preset(preset_name)
+    seeds = list(inputs.wholes(seeds, "seeds", 0))
+    if not seeds or len(set(seeds)) < len(seeds):
+        raise ConfigError(f"seeds = {seeds} have to be distinct whole numbers from 0 on, at least one.")
+    return list(dict.fromkeys(e for grid in grids for _, e in grid.cells(preset_name, seeds)))
+
+
+def traced(preset_name: str, seeds: Sequence[int]) -> set[Experiment]:
+    """The runs whose retrieval is measured after every epoch too: the curves of ``forgetting`` (first seed) and
+    ``length``."""
+    found = [*experiments("forgetting", preset_name, seeds[:1]), *experiments("length", preset_name, seeds)]
+    return {e for e in found if e.epochs}
+
+
+def item_runs(
+    item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,), jobs: int | None = None, engine: str = "local",
+    address: str = "auto",
+) -> list[Run]:  # fmt: skip
+    """Find or make all runs of an item, saying which is which of how many.
+
+    Where training takes long (``small`` and ``paper``), the item's committed rows stand in for runs that are not here;
+    such a run is trained when its embeddings or its network are asked for, or now with ``RERUN=1``.
+
+    Args:
+        item, preset_name, seeds: as in :func:`experiments`.
+        jobs: how many runs are made at a time, each on one thread; None: one a core, two at most, and one where there
+            is an accelerator. The numbers do not depend on it.
+        engine: ``"local"``, or ``"ray"``: on the machines of a Ray cluster, each run with a card or a core.
+        address: of that cluster; ``"auto"`` is the one that this machine belongs to.
+
+    Returns:
+        The runs, in the order of :func:`experiments`.
+
+    Raises:
+        ConfigError: as :func:`experiments`; for an unknown engine; if Ray is not installed or no cluster answers.
+        RunError: if runs that are to be compared were made on different images or with different teachers.
+        SakeError: if a run could not be made.
+    """
+    if jobs is not None and jobs < 1:
+        raise ConfigError(f"jobs = {jobs} has to be at least 1.")
+    inputs.one_of(engine, ENGINES, "engine")
+    seeds = inputs.wholes(seeds, "seeds", 0)
+    wanted = experiments(item, preset_name, seeds)
+    curves = traced(preset_name, seeds)
+    missing = [e for e in wanted if find(e) is None]
+    known = committed_runs(item, missing, curves)
+    if known:
+        text = f"{item}, {preset_name}: {len(known)} of {len(wanted)} runs as committed rows; RERUN=1 trains them."
+        print(text, file=sys.stderr, flush=True)
+    missing = [e for e in missing if e not in known]
+    count = len(missing)
+    if missing:
+        print(f"{item}, {preset_name}: {len(wanted) - count} of {len(wanted)} runs are there.", flush=True)
+        jobs = jobs or default_jobs()
+    if missing and (engine == "ray" or (jobs and jobs > 1 and count > 1)):
+        prepare(missing[0])
+        make_runs(missing, curves, jobs or 1, engine, address)
+        missing = []
+    while missing:
+        experiment = next((e for e in missing if not busy(e)), missing[0])  # what another process makes can wait
+        missing.remove(experiment)
+        print(f"  run {count - len(missing)} of {count}: {experiment.id}", flush=True)
+        run(experiment, trace=experiment in curves)
+    runs = [known.get(experiment) or run(experiment) for experiment in wanted]
+    _check_comparable(runs)
+    return runs
+
+
+def _check_comparable(runs: Iterable[Run]) -> None:
+    """Files can change between two runs of the same settings; a table must not mix them."""
+    first: dict[tuple[object, ...], tuple[str, Run]] = {}
+    for one in runs:
+        e, origin = one.experiment, one.provenance()
+        data = (*e.group("data").values(), e.size)
+        teacher = (teacher_architecture(e.backbone), e.weights, e.size, *e.group("teacher").values())
+        for what, key, digest in (
+            ("on other images", data, origin["data"]), ("with another teacher", teacher, origin["teacher"]["sha256"]),
+        ):  # fmt: skip
+            known, other = first.setdefault((what, *key), (digest, one))
+            if known != digest:
+                raise RunError(
+                    f"{one.id} was made {what} than {other.id}, so they cannot be compared. Remove the older one of "
+                    f"them below {paths.shown(paths.runs())}; the same command makes it again."
+                )
+
+
+def item_rows(item: str, runs: Sequence[Run], original: str = "") -> pd.DataFrame:
+    """All that an item shows as tidy rows: retrieval, and what only this item measures (on finished runs).
+
+    What takes long (probes, the teacher's confidence, photos of the original domain) is kept beside the runs.
+
+    Args:
+        original: for ``forgetting``, a folder of labelled photos instead of the preset's own original domain.
+
+    Raises:
+        ConfigError: for an unknown item.
+    """
+    grids_of(item)
+    if original:  # committed rows are of the preset's own original domain
+        runs = [run(r.experiment) if isinstance(r, CommittedRun) else r for r in runs]
+    known = [r for r in runs if isinstance(r, CommittedRun)]
+    fresh = [r for r in runs if r not in known]
+    asked = [r for r in runs if r in fresh or (item in PAIRED and label(r.experiment) == "L_B")]
+    more = probe_rows(fresh, original) if item == "forgetting" else MORE[item](asked) if item in MORE else ()
+    rows = pd.concat([run_rows(fresh), rows_frame(more), *(r.rows for r in known)], ignore_index=True)
+    place = {r.id: number for number, r in enumerate(runs)}  # the same rows in the same order, wherever they are from
+    return rows.sort_values("run", key=lambda ids: ids.map(place), kind="stable", ignore_index=True)
+
+
+def times(item: str, runs: Iterable[Run]) -> dict[str, Any]:
+    """What an item measured of this machine, for its record: of ``cost`` seconds and bytes a step, seconds to embed."""
+    sake = [r for r in runs if label(r.experiment) == "SAKE" and not isinstance(r, CommittedRun)]
+    return {"measured": {r.id: measured_cost(r) for r in sake}} if item == "cost" and sake else {}

@@ -1,0 +1,42 @@
+"""Measurements that take long, kept beside the runs and found again by what went into them."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import joblib
+
+from .. import paths
+from ..files import lock
+from ..versions import MEASURING, TRAINING
+
+
+def folder() -> Path:
+    """Where the results lie: ``measured`` among the runs."""
+    return paths.runs() / "measured"
+
+
+def kept(what: str, of: str, inputs: dict[str, Any], compute: Callable[[], Any]) -> Any:
+    """Find a measurement, or make it and keep it; says so when it is made.
+
+    Args:
+        what: is measured, such as ``"probe"``.
+        of: what it is measured on, a run's name or the like; for people.
+        inputs: all that the value depends on: checksums of weights and data, settings. Equal inputs and equal
+            versions (``versions.py``) find the same value.
+        compute: gives the value.
+    """
+    measure = joblib.Memory(folder(), verbose=0).cache(_measure, ignore=["of", "compute"])
+    call = (what, of, inputs, (TRAINING, MEASURING), compute)
+    waiting = f"Another process measures {what} of {of}; waiting for it."
+    there = measure.check_call_in_cache(*call)
+    with contextlib.nullcontext() if there else lock(folder() / f".{what}-{of}.lock", waiting):
+        return measure(*call)
+
+
+def _measure(what: str, of: str, inputs: dict[str, Any], versions: tuple[int, int], compute: Callable[[], Any]) -> Any:
+    print(f"  measuring {what} of {of} ...", flush=True)
+    return compute()

@@ -1,0 +1,230 @@
+"""What single items measure on finished runs beside retrieval: Tables 2 and 5, Figures 3, 4 and 5."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+import numpy as np
+import pandas as pd
+
+from .. import methods
+from ..data import photo_queries
+from ..embedding import apply, embed, place
+from ..errors import ConfigError
+from ..experiment import split_name
+from ..hashing import ITQ
+from ..metrics import retrieval_metrics
+from ..original import original_photos, original_wnids, outside_original
+from ..retrieval import search
+from ..runs import Run
+from ..semantics import leacock_chodorow
+from ..teachers import load_teacher
+from .kept import kept
+from .rows import Row, code_variant
+from .runrows import run_row
+
+TOP = 10  # photos of Figure 3
+MOSTLY_WRONG = 5  # of them: a negative case, of which Figure 3 shows two
+MOST_POINTS = 5000  # of a silhouette; more are drawn from at random
+GROUPS = ("low", "medium", "high")  # of Figure 5, by SAKE's gain
+
+
+def code_rows(runs: Iterable[Run], bits: Sequence[int]) -> Iterator[Row]:
+    """Codes of all lengths from features that are longer than any of them (Table 2: the paper does not say which).
+
+    The other reading, features as long as the code, is what the runs of Table 2 measured themselves.
+    """
+    for run in runs:
+        e = run.experiment
+        for length in (b for b in bits if e.dim > max(bits) and b not in e.bits):
+            name, inputs = f"{length}-bit", {"features": _sha(run, "embeddings.npz"), "seed": e.seed}
+            value = kept(name, run.id, inputs, partial(_code_map, run, length))
+            yield run_row(run, "mAP@all", value, representation=name, variant=code_variant(name, e.dim))
+
+
+def _code_map(run: Run, bits: int) -> float:
+    a = run.embeddings()
+    itq = ITQ(bits=bits, seed=run.experiment.seed).fit(np.concatenate([a["train_photo"], a["train_sketch"]]))
+    query, gallery = itq.transform(a["query"]), itq.transform(a["gallery"])
+    return retrieval_metrics(query, gallery, a["query_labels"], a["gallery_labels"], (), "hamming").map_all
+
+
+def domain_rows(runs: Iterable[Run]) -> Iterator[Row]:
+    """ZS-PBIR of classes inside (IN) and outside (non-IN) the original domain (Table 5).
+
+    The gallery holds all unseen classes; the mean is over the photo queries of one kind of classes. Where no unseen
+    class is inside (the generated world), IN is photo retrieval among the original domain's own held-out photos.
+    """
+    for run in runs:
+        e, data = run.experiment, run.dataset()
+        outside = outside_original(data.unseen, original_wnids(e), e.dataset)
+        is_outside = np.array([name in outside for name in data.unseen])
+        ap = run.embeddings()[f"ap/ZS-PBIR/{e.dim}-d"]
+        asks_outside = is_outside[photo_queries(data, e.photo_queries)[0].labels]
+        values = {"non-IN": ap[asks_outside], "IN": ap[~asks_outside]}
+        for classes, of_kind in values.items():
+            if len(of_kind):
+                yield run_row(run, "mAP@all", float(np.nanmean(of_kind)), task="ZS-PBIR", classes=classes)
+        if is_outside.all():
+            yield run_row(run, "mAP@all", _original_map(run), task="ZS-PBIR", classes="IN")
+
+
+def _original_map(run: Run) -> float:
+    photos = original_photos(run.experiment).val
+    inputs = {"weights": _sha(run, "weights.safetensors"), "photos": original_photos(run.experiment).fingerprint}
+
+    def compute() -> float:
+        x, labels = embed(place(run.network()), photos, run.experiment.size), photos.labels
+        place_in_class = np.array([np.sum(labels[:i] == label) for i, label in enumerate(labels)])
+        asks = place_in_class < min(10, np.bincount(labels).min() // 2)
+        return retrieval_metrics(x[asks], x[~asks], labels[asks], labels[~asks], ks=()).map_all
+
+    return float(kept("original-pbir", run.id, inputs, compute))
+
+
+def top_rows(runs: Iterable[Run]) -> Iterator[Row]:
+    """Figure 3: ``P@10``, and in the negative cases how much of what is wrong comes from one class.
+
+    ``top wrong class@10``: over the queries with at least 5 wrong photos of 10, the mean share of the most frequent
+    wrong class among the wrong ones. No row where there is no such query.
+    """
+    for run in runs:
+        a = run.embeddings()
+        k = min(TOP, len(a["gallery_labels"]))
+        found = a["gallery_labels"][search(a["query"], a["gallery"], k, run.distance)[0]]
+        wrong = found != a["query_labels"][:, None]
+        yield run_row(run, f"P@{TOP}", float(np.mean(~wrong)))
+        bad = wrong.sum(axis=1) >= MOSTLY_WRONG
+        shares = [np.bincount(f[w]).max() / w.sum() for f, w in zip(found[bad], wrong[bad], strict=True)]
+        if shares:
+            yield run_row(run, f"top wrong class@{TOP}", float(np.mean(shares)))
+
+
+def length_rows(runs: Iterable[Run]) -> Iterator[Row]:
+    """mAP@all after the first epoch, on average over the later ones, and at the best one: who turns down, and when.
+
+    Of runs that were traced. The best epoch is the best on the queries shown, so its value is no fair estimate; and
+    one epoch may be a lucky one, so what is claimed is claimed of the mean.
+    """
+    for run in runs:
+        history = run.history()
+        for task in ("ZS-SBIR", "ZS-PBIR"):
+            if task in history:
+                values = history[task].to_numpy()
+                best = int(values.argmax())
+                yield run_row(run, "mAP@all after epoch 1", values[0], task=task)
+                if len(values) > 1:
+                    yield run_row(run, "mAP@all, mean of the later epochs", values[1:].mean(), task=task)
+                yield run_row(run, "mAP@all at the best epoch", values[best], task=task)
+                yield run_row(run, "best epoch", history["epoch"].iloc[best], task=task)
+
+
+def cluster_rows(runs: Iterable[Run]) -> Iterator[Row]:
+    """Figure 4 as numbers: silhouettes by cosine of the features themselves, not of their t-SNE.
+
+    ``silhouette``: photos and sketches of the unseen classes together, by class. ``domain silhouette``: photo against
+    sketch within a class, mean over the classes; above 0 there is a margin between the two.
+    """
+    from sklearn.metrics import silhouette_score
+
+    for run in runs:
+        a = run.embeddings()
+        x = np.concatenate([a["gallery"], a["query"]])
+        labels = np.concatenate([a["gallery_labels"], a["query_labels"]])
+        is_sketch = np.repeat([0, 1], [len(a["gallery"]), len(a["query"])])
+        drawn = np.random.default_rng(0).permutation(len(x))[:MOST_POINTS]
+        clusters = float(silhouette_score(x[drawn], labels[drawn], metric="cosine"))
+        yield run_row(run, "silhouette", clusters, task="clusters")
+        gaps = []
+        for label in np.unique(labels):
+            mine = np.flatnonzero(labels == label)
+            if min(np.bincount(is_sketch[mine], minlength=2)) > 1:
+                gaps.append(float(silhouette_score(x[mine], is_sketch[mine], metric="cosine")))
+        if gaps:
+            yield run_row(run, "domain silhouette", float(np.mean(gaps)), task="clusters")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """SAKE and L_B on one held-out set, of one seed."""
+
+    sake: Run
+    baseline: Run
+
+
+def pairs(runs: Iterable[Run]) -> list[Pair]:
+    """Runs of SAKE with the L_B run that differs in nothing but the loss.
+
+    Raises:
+        ConfigError: if one has no partner.
+    """
+    runs = list(runs)
+    baselines = {r.experiment: r for r in runs if methods.label(r.experiment) == "L_B"}
+    found = []
+    for run in (r for r in runs if methods.label(r.experiment) == "SAKE"):
+        if (partner := methods.baseline(run.experiment)) not in baselines:
+            raise ConfigError(f"{run.id} has no run with L_B beside it, and its gain is over that one. Give both.")
+        found.append(Pair(run, baselines[partner]))
+    return found
+
+
+def class_gains(runs: Iterable[Run]) -> pd.DataFrame:
+    """Figure 5: one row an unseen class of each held-out set, means over the seeds.
+
+    Columns: ``dataset``, ``split``, ``class``, ``gain`` (mAP@all of SAKE less that of L_B), ``confidence`` (the
+    teacher's largest probability, mean over the class's gallery photos), ``LCH`` (Leacock-Chodorow similarity to the
+    nearest original class, in nats).
+
+    Args:
+        runs: finished runs, as from ``item_runs("figure5")``: one or more of SAKE, each with the L_B run that differs
+            in ``lambda_sake`` alone. All others are left out.
+
+    Raises:
+        ConfigError: if a run of SAKE has no such partner, or there is none.
+    """
+    if not (found := pairs(runs)):
+        raise ConfigError("None of these runs is one of SAKE, whose gain over L_B is asked for. Give some, with L_B's.")
+    frames = pd.concat([_gains(pair) for pair in found])
+    return frames.groupby(["dataset", "split", "class"], sort=False).mean(numeric_only=True).reset_index()
+
+
+def _gains(pair: Pair) -> pd.DataFrame:
+    e, data = pair.sake.experiment, pair.sake.dataset()
+    name, labels = f"ap/ZS-SBIR/{e.dim}-d", pair.sake.embeddings()["query_labels"]
+    gain = pair.sake.embeddings()[name] - pair.baseline.embeddings()[name]
+    return pd.DataFrame({
+        "dataset": e.dataset, "split": split_name(e), "class": data.unseen,
+        "gain": [np.nanmean(gain[labels == c]) for c in range(len(data.unseen))],
+        "confidence": _confidence(pair.sake),
+        "LCH": leacock_chodorow(data.unseen, original_wnids(e), dataset=e.dataset).max(axis=1),
+    })  # fmt: skip
+
+
+def _confidence(run: Run) -> list[float]:
+    """(C,) mean over a class's gallery photos of the teacher's largest probability."""
+    e, data = run.experiment, run.dataset()
+    teacher, _, source = load_teacher(e)
+
+    def compute() -> list[float]:
+        network = place(teacher)
+        top = apply(lambda x, domain: network(x).softmax(dim=1).amax(dim=1), network.backbone, data.gallery, e.size)
+        return [float(top[data.gallery.labels == c].mean()) for c in range(len(data.unseen))]
+
+    inputs = {"teacher": source["sha256"], "data": data.fingerprint, "size": e.size}
+    return kept("confidence", f"{e.preset}-{split_name(e)}", inputs, compute)
+
+
+def group_rows(runs: Iterable[Run]) -> Iterator[Row]:
+    """Figure 5 as numbers: the classes of each held-out set in three equal groups by SAKE's gain (appendix A.1)."""
+    for pair in pairs(runs):
+        frame = _gains(pair).sort_values(["gain", "class"], ignore_index=True)
+        for group, members in zip(GROUPS, np.array_split(np.arange(len(frame)), len(GROUPS)), strict=True):
+            for metric in ("gain", "confidence", "LCH"):
+                value = frame[metric].to_numpy()[members].mean()
+                yield run_row(pair.sake, metric, value, task="groups", classes=group)
+
+
+def _sha(run: Run, file: str) -> str:
+    return str(run.provenance()["files"][file]["sha256"])

@@ -1,0 +1,137 @@
+"""Execute a notebook of the paper with papermill: parameters checked first, the result renamed only when whole."""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from .. import paths
+from ..errors import ConfigError, RunError, near_misses
+from ..files import write_whole
+from .paper import file_name
+
+# A kernel is interrupted when it is shut down, and one that is busy just then logs that as an error of its own.
+_QUIET = ("--log-level=CRITICAL",)
+
+
+SKELETON = "skeleton"
+
+
+def source(item: str) -> Path:
+    """The notebook of an item, which need not be there; a grid of one's own has one of its name, or the skeleton."""
+    path = paths.notebooks() / f"{file_name(item)}.ipynb"
+    return path if path.is_file() or ":" not in item else path.with_name(f"{SKELETON}.ipynb")
+
+
+def notebook_path(name: str) -> Path:
+    """The committed notebook of an item.
+
+    Raises:
+        ConfigError: if there is none, with the closest names.
+    """
+    path = source(name)
+    if not path.is_file():
+        known = sorted(p.stem for p in paths.notebooks().glob("*.ipynb"))
+        raise ConfigError(f"There is no notebook {name!r}. {near_misses(name, known)}")
+    return path
+
+
+def check_parameters(path: Path, parameters: dict[str, Any]) -> None:
+    """Papermill only warns of a parameter that the notebook does not have: refuse it.
+
+    Raises:
+        ConfigError: names the parameter and the closest known one.
+    """
+    import papermill
+
+    known = list(papermill.inspect_notebook(str(path)))
+    for name in parameters:
+        if name not in known:
+            raise ConfigError(f"{path.name} has no parameter {name!r}. {near_misses(name, known)}")
+
+
+def execute(name: str, preset: str, **parameters: Any) -> Path:
+    """Run ``notebooks/<name>.ipynb`` to ``results/<preset>/<name>.ipynb``.
+
+    Args:
+        name: of the notebook, such as ``table1``, or ``module:NAME`` of a grid of one's own.
+        preset: mini, small or paper.
+        parameters: of the notebook's parameters cell.
+
+    Returns:
+        The executed notebook; a failed one is kept in the cache folder and named in the error.
+
+    Raises:
+        ConfigError: for an unknown notebook, preset or parameter. RunError: if a cell fails.
+    """
+    import papermill
+    from jupyter_client.kernelspec import NoSuchKernel
+    from nbclient.exceptions import DeadKernelError
+    from papermill.exceptions import PapermillExecutionError
+
+    from ..experiment import preset as check_preset
+
+    check_preset(preset)
+    path, target = notebook_path(name), paths.results(preset) / f"{file_name(name)}.ipynb"
+    parameters |= {"preset": preset, **({"item": name} if ":" in name else {})}
+    check_parameters(path, parameters)
+    with write_whole(target) as temporary, _same_package():
+        try:
+            papermill.execute_notebook(
+                str(path), str(temporary), parameters, kernel_name="python3",
+                progress_bar=False, cwd=str(Path.cwd() if ":" in name else paths.notebooks()),
+                request_save_on_cell_execute=False, extra_arguments=_QUIET, **_encrypted(),
+            )  # fmt: skip
+        except PapermillExecutionError as error:
+            failed = paths.cache() / "failed" / target.name
+            failed.parent.mkdir(parents=True, exist_ok=True)
+            failed.write_bytes(temporary.read_bytes())
+            raise RunError(
+                f"{name}: cell {error.exec_count} failed with {error.ename}: {error.evalue}\n"
+                f"  The notebook up to there: {paths.shown(failed)}. Earlier results and all runs are as they were."
+            ) from error
+        except (DeadKernelError, NoSuchKernel) as error:
+            raise RunError(
+                f"{name}: the notebook's kernel did not start or died ({type(error).__name__}: {error}). Too little "
+                "memory kills it, and `pip install ipykernel` brings it. Earlier results and all runs are as they were."
+            ) from error
+        _strip(temporary)
+    return target
+
+
+@contextlib.contextmanager
+def _same_package() -> Iterator[None]:
+    """The kernel, a process of its own, imports the package that this process runs, installed or not."""
+    with paths.variable("PYTHONPATH", paths.search_path()):
+        yield
+
+
+def _encrypted() -> dict[str, Any]:
+    """Talk to the kernel encrypted, where Jupyter can; newer kernels warn of plain TCP on every start."""
+    import zmq
+    from jupyter_client.manager import KernelManager
+    from traitlets.config import Config
+
+    able = "transport_encryption" in KernelManager.class_trait_names() and zmq.has("curve")
+    return {"config": Config({"KernelManager": {"transport_encryption": "auto"}})} if able else {}
+
+
+def _strip(path: Path) -> None:
+    """Drop what differs from one execution to the next without meaning anything: times, paths, the kernel's version."""
+    import nbformat
+
+    notebook = nbformat.read(path, as_version=4)
+    notebook.metadata.pop("papermill", None)
+    notebook.metadata.pop("widgets", None)  # their ids are random, and nobody answers a widget of a kernel that is gone
+    notebook.metadata.get("language_info", {}).pop("version", None)
+    for number, cell in enumerate(notebook.cells):
+        for key in ("papermill", "execution"):
+            cell.metadata.pop(key, None)
+        cell.id = f"cell-{number}"
+        if cell.cell_type == "code":  # progress bars are for the one who waits
+            cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
+            for output in cell.outputs:
+                output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)
+    nbformat.write(notebook, path)

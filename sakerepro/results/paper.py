@@ -1,0 +1,192 @@
+"""What the paper shows: every table and figure as grids, and the numbers that it prints."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from functools import cache
+from typing import Any
+
+import pandas as pd
+
+from .. import methods, paths
+from ..errors import ConfigError, near_misses
+from .grids import MEASURING, OTHER_SYSTEMS, WORDS, Grid, Point, identity
+
+COMPARED = ("pretrained", "L_B", "SAKE")
+ABLATION = ("pretrained", "L_B", "L_B + L_T", "SAKE")
+PAIR = ("SAKE", "L_B")
+BOTH_TASKS = ("ZS-SBIR", "ZS-PBIR")
+DATA = ("tuberlin/zeroshot", "sketchy/zeroshot1", "sketchy/zeroshot2")
+DATA_NAMES = dict(zip(DATA, ("TU-Berlin Ext.", "Sketchy Ext.", "Sketchy Ext. ([16] split)"), strict=True))
+BITS = (32, 64, 128)
+CODES = tuple(f"{b}-bit" for b in BITS)
+LAMBDAS = (0.0, 0.1, 0.3, 1.0, 3.0)
+METRICS = ("mAP@all", "P@100", "mAP@200", "P@200", "P@25")
+NETS = ("alexnet", "resnet50", "cse_resnet50")
+LEVELS = ("low", "medium", "high")  # of the gain, in Figure 5
+LAST, FIRST, LATER = "mAP@all", "mAP@all after epoch 1", "mAP@all, mean of the later epochs"
+LENGTH_METRICS = (LAST, FIRST, LATER, "mAP@all at the best epoch", "best epoch")
+
+TABLE1 = Grid(
+    "Table 1: ZS-SBIR, SAKE and nine other systems",
+    METRICS,
+    data=DATA,
+    representation=("512-d", "64-d", "64-bit"),
+    method=COMPARED,
+)
+# The comparison of Table 1 on equal terms: data, network, start, images seen, features and seed are the same for all.
+SYSTEMS = Grid(
+    "Table 1 on equal terms: all ten systems with the same data, network and budget",
+    METRICS[:4],
+    data=DATA,
+    method=("pretrained", "L_B", *OTHER_SYSTEMS, "SAKE"),
+    representation=("real", "64-bit"),
+)
+# Of SAKE alone there is a run for every length. The baselines have theirs of Table 1, and hashing 512-d features to all
+# lengths is the other reading of a paper that does not say which it did.
+TABLE2 = Grid("Table 2: ZS-SBIR mAP@all by the length of the binary code", data=DATA[:2], representation=CODES)
+TABLE2_BASELINES = Grid("Table 2, baselines", data=DATA[:2], representation="64-bit", method=("pretrained", "L_B"))
+TABLE2_LONG = Grid("Table 2, 512-d to bits", (), data=DATA[:2], representation="512-d")
+TABLE3 = Grid(
+    "Table 3: ZS-SBIR mAP@all, weight of the teacher (lambda1) and of the semantics (lambda2)",
+    lambda1=(0.0, 1.0),
+    lambda2=LAMBDAS,
+)
+TABLE4 = Grid(
+    "Table 4: ZS-SBIR and ZS-PBIR mAP@all, backbones and losses, 64-d", task=BOTH_TASKS, backbone=NETS, method=ABLATION
+)
+TABLE5 = Grid(
+    "Table 5: mAP@all by lambda_SAKE, classes inside (IN) and outside (non-IN) the original domain", lambda_sake=LAMBDAS
+)
+TABLE5_PHOTOS = Grid("Table 5, photos", task="ZS-PBIR", classes=("non-IN", "IN"), lambda_sake=LAMBDAS)
+SPLITS = Grid(
+    "Section 4.2: three random splits, 64 bits",
+    data=tuple(f"tuberlin/random{i}" for i in range(3)),
+    representation="64-bit",
+    method=COMPARED,
+)
+FORGETTING = Grid(
+    "Sections 1, 3.2, 4.3: accuracy of a linear probe on the original domain",
+    ("top-1",),
+    task="probe",
+    representation="",  # of whatever length the network's features are
+    backbone=("alexnet", "se_resnet50"),
+    method=COMPARED,
+)
+FIGURE3 = Grid("Figure 3: the ten nearest photos", ("P@10", "top wrong class@10"), method=PAIR)
+FIGURE4 = Grid(
+    "Figure 4: t-SNE maps of the unseen classes", ("silhouette", "domain silhouette"), task="clusters", method=PAIR
+)
+FIGURE5 = Grid(
+    "Figure 5: SAKE's gain by similarity to the original domain",
+    ("gain", "confidence", "LCH"),
+    data=tuple(f"tuberlin/outside{i}" for i in range(3)),
+    task="groups",
+    classes=LEVELS,
+    method=("L_B", "SAKE"),
+)
+COST = Grid(
+    "Section 1: what L_SAKE costs in training",
+    ("time relative to L_B", "memory relative to L_B"),
+    task=("training", "test"),
+    method=PAIR,
+)
+LENGTH = Grid(
+    "Section 1: forgetting over the epochs of a longer training, on classes held out of the seen ones",
+    LENGTH_METRICS,
+    data="tuberlin/long",
+    task=BOTH_TASKS,
+    method=("L_B", "SAKE", "pretrained"),
+)
+GRIDS: dict[str, tuple[Grid, ...]] = {
+    "table1": (TABLE1,),
+    "systems": (SYSTEMS,),
+    "table2": (TABLE2, TABLE2_BASELINES, TABLE2_LONG),
+    "table3": (TABLE3,),
+    "table4": (TABLE4,),
+    "table5": (TABLE5, TABLE5_PHOTOS),
+    "splits": (SPLITS,),
+    "forgetting": (FORGETTING,),
+    "figure3": (FIGURE3,),
+    "figure4": (FIGURE4,),
+    "figure5": (FIGURE5,),
+    "cost": (COST,),
+    "length": (LENGTH,),
+}
+TITLES = {item: grids[0].title for item, grids in GRIDS.items()}
+
+
+def grids_of(item: str) -> tuple[Grid, ...]:
+    """The grids of an item: one of ``GRIDS``, or ``module:NAME`` of a grid of one's own, or of a tuple of them.
+
+    Raises:
+        ConfigError: if there is none, with the closest names or what went wrong.
+    """
+    if item in GRIDS:
+        return GRIDS[item]
+    if ":" not in item:
+        raise ConfigError(f"Unknown item {item!r}. {near_misses(item, list(GRIDS))} Or MODULE:NAME of a grid.")
+    found = methods.of_ones_own(item, "item")
+    grids = found if isinstance(found, tuple) else (found,)
+    if not grids or not all(isinstance(g, Grid) for g in grids):
+        raise ConfigError(f"item {item!r}: is no sakerepro.results.Grid.")
+    return grids
+
+
+def file_name(item: str) -> str:
+    """What an item's files are called: its name, of ``ablations:BATCH`` ``batch``."""
+    return item.rpartition(":")[2].lower()
+
+
+def paper_values(item: str | None = None) -> pd.DataFrame:
+    """The numbers of the paper (``sakerepro/tables/paper.csv``), of one item if named; a lost number is NaN.
+
+    Args:
+        item: ``"table1"`` ... ``"table5"``, ``"splits"``, ``"forgetting"`` or ``"text"``; ``None`` for all.
+
+    Raises:
+        ConfigError: for an unknown item.
+    """
+    frame = pd.read_csv(paths.package_data("paper.csv"), dtype=str, keep_default_na=False)
+    numbers = ["lambda_sake", "lambda1", "lambda2", "value"]
+    frame[numbers] = frame[numbers].replace("", "nan").astype(float)
+    if item is None:
+        return frame
+    if item not in set(frame["item"]):
+        raise ConfigError(f"The paper has no item {item!r}. {near_misses(item, tuple(frame['item'].unique()))}")
+    return frame[frame["item"] == item].reset_index(drop=True)
+
+
+@cache
+def printed(item: str) -> dict[tuple[Any, ...], tuple[Point, float, str]]:
+    """The numbers that an item of the paper prints by :func:`~sakerepro.results.grids.identity`: point, value
+    (NaN where it is lost), and where it stands. Empty for an item that the paper does not have as a table."""
+    rows = paper_values().query("item == @item").to_dict("records")
+    if item == "systems":  # measures Table 1 but for SAKE's 512-d features
+        both = {"method": "SAKE", "representation": "512-d"}.items()
+        return {name: one for name, one in printed("table1").items() if not both <= one[0].items()}
+    found = {}
+    for row in rows:
+        lambdas = {k: row[k] for k in ("lambda_sake", "lambda1", "lambda2") if not math.isnan(row[k])}
+        point = {
+            **WORDS,
+            **MEASURING,
+            **lambdas,
+            "data": f"{row['dataset']}/{row['split']}",
+            "backbone": row["backbone"] or None,
+            **{k: row[k] for k in ("method", "representation", "task", "classes", "metric")},
+        }
+        found[identity(point)] = (point, float(row["value"]), str(row["source"]))
+    return found
+
+
+@cache
+def all_printed() -> dict[tuple[Any, ...], float]:
+    """Every number of the paper's tables that is not lost, by :func:`~sakerepro.results.grids.identity`."""
+    return {k: v for item in GRIDS for k, (_, v, _) in printed(item).items() if not math.isnan(v)}
+
+
+def systems() -> Iterator[Point]:
+    """The numbers of the nine other systems in Table 1, as points of the paper."""
+    yield from (point for point, _, _ in printed("table1").values() if point["method"] in OTHER_SYSTEMS)

@@ -1,0 +1,137 @@
+"""Result rows: one row is one number that one run measured."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from .. import files, paths
+from ..errors import ConfigError, DataError
+
+
+@dataclass(frozen=True)
+class Row:
+    """One measured number."""
+
+    dataset: str  # "tuberlin", "sketchy", "mini" or a folder's name
+    split: str  # "zeroshot", "zeroshot1", "zeroshot2", "random1" ...
+    method: str  # "pretrained", "L_B", "L_B + L_T", "SAKE", or another system's name
+    metric: str  # "mAP@all", "mAP@200", "P@100", "P@25", "top-1" ...
+    value: float  # a fraction, not a percentage
+    preset: str  # "mini", "small" or "paper"
+    representation: str = ""  # "64-d" or "64-bit"
+    task: str = "ZS-SBIR"  # or "ZS-PBIR" (photos search photos), "probe" (forgetting), "clusters" (Figure 4)
+    classes: str = "all"  # "IN" and "non-IN" (Table 5), "low", "medium" and "high" (Figure 5)
+    backbone: str = ""  # as in backbones.py
+    settings: str = ""  # what else differs from the preset, such as "lambda_sake=0.3, batch_photo=9"
+    variant: str = ""  # a deviation by name, such as "512-d to bits"; tables show only rows without one
+    convention: str = "standard"  # of the metric, see metrics.py
+    seed: int = 0
+    run: str = ""
+    training: int = 0  # versions of the code that made the number, see versions.py; 0 for no run of ours
+    measuring: int = 0
+
+
+class Queries(NamedTuple):
+    """What every query of a run found."""
+
+    ap: np.ndarray  # (Q,) average precision; NaN where nothing is relevant
+    labels: np.ndarray  # (Q,) its class
+
+
+COLUMNS = tuple(field.name for field in fields(Row))
+WHOLE = ("seed", "training", "measuring")
+
+
+def code_variant(representation: str, dim: int) -> str:
+    """The variant of a row: "" for features, and for codes as long as their features, else "512-d to bits".
+
+    The paper does not say which features its codes come from; equal lengths are the default here.
+
+    Args:
+        representation: of the row, such as ``"64-d"`` or ``"64-bit"``.
+        dim: length of the run's embedding.
+    """
+    return f"{dim}-d to bits" if representation.endswith("-bit") and representation != f"{dim}-bit" else ""
+
+
+def rows_frame(rows: Iterable[Row]) -> pd.DataFrame:
+    """Rows as a data frame with the columns ``COLUMNS``, each number once.
+
+    Args:
+        rows: in any number and order; of equal ones the first is kept.
+    """
+    frame = pd.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS))
+    return _typed(frame).drop_duplicates(ignore_index=True)
+
+
+def _typed(frame: pd.DataFrame) -> pd.DataFrame:
+    types = {name: str for name in COLUMNS} | {"value": float} | dict.fromkeys(WHOLE, int)
+    return frame.astype(types).astype({k: object for k, t in types.items() if t is str})
+
+
+def write_rows(path: Path, rows: Iterable[Row] | pd.DataFrame) -> None:
+    """Write rows as CSV, whole or not at all; numbers keep every digit.
+
+    Args:
+        path: of the file; folders that are missing are made.
+        rows: a frame with the columns ``COLUMNS`` is written as it is, other rows as :func:`rows_frame` gives them.
+
+    Raises:
+        RunError: if the folder cannot be written.
+    """
+    frame = rows if isinstance(rows, pd.DataFrame) else rows_frame(rows)
+    with files.write_whole(Path(path)) as temporary:
+        frame.to_csv(temporary, index=False, columns=list(COLUMNS), lineterminator="\n")
+
+
+def read_rows(path: Path) -> pd.DataFrame:
+    """Read what :func:`write_rows` wrote.
+
+    Args:
+        path: of the CSV file.
+
+    Returns:
+        A frame as of :func:`rows_frame`.
+
+    Raises:
+        DataError: if the file is missing, is no such CSV, or holds a value that is not a finite number.
+    """
+    try:
+        frame = pd.read_csv(path, dtype=str, keep_default_na=False)[list(COLUMNS)]
+        frame = _typed(frame.assign(value=frame["value"].replace("", "nan"))).drop_duplicates(ignore_index=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise DataError(
+            f"{paths.shown(path)}: these are not result rows ({error}). The columns have to be {', '.join(COLUMNS)}; "
+            "run the item's `make` target again to write them."
+        ) from error
+    for line, value in enumerate(frame["value"], start=2):
+        if not math.isfinite(value):
+            raise DataError(f"{paths.shown(path)}, line {line}: the value is not a finite number. Repeat its run.")
+    return frame
+
+
+def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
+    """The rows as dictionaries."""
+    return [{str(k): v for k, v in row.items()} for row in frame.to_dict("records")]
+
+
+def one_preset(frame: pd.DataFrame) -> str:
+    """The preset of all rows; ``""`` without rows.
+
+    Raises:
+        ConfigError: if rows of several presets are mixed.
+    """
+    presets = sorted(frame["preset"].unique())
+    if len(presets) > 1:
+        raise ConfigError(
+            f"Rows of the presets {', '.join(presets)} are mixed; they were measured on different data and cannot "
+            "share a table. Select one: frame[frame['preset'] == 'mini']."
+        )
+    return presets[0] if presets else ""

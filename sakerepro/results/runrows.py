@@ -1,0 +1,132 @@
+"""From runs to tidy result rows, and the files in which rows outlive their runs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..experiment import PRESETS, Experiment, split_name
+from ..files import write_text
+from ..methods import ALIASES, flat, label, preset
+from ..runs import Run
+from .committed import CommittedRun, rows_file, runs_file
+from .rows import Queries, Row, code_variant, one_preset, rows_frame, write_rows
+
+_SHOWN = {  # fields that a row has a column for, or that its split names
+    "preset", "method", "method_version", "dataset", "split", "backbone", "dim", "bits", "seed", "random_unseen",
+    "pseudo_unseen", "class_seed", "min_photos", "outside_original", "teacher_data",
+}  # fmt: skip
+
+
+@lru_cache(maxsize=256)  # a run has a hundred rows
+def settings_text(e: Experiment) -> str:
+    """What of an experiment differs from its preset and stands in no column, such as ``"lambda_sake=0.3"``."""
+    name = e.preset if e.preset in PRESETS else Experiment.preset
+    kind, precision = label(e), PRESETS[name].get("precision", Experiment.precision)
+    method = kind if kind in ALIASES else e.method
+    usual = flat(preset(name, method=method, dataset=e.dataset, backbone=e.backbone, precision=precision))
+    differ = {k: v for k, v in flat(e).items() if k not in _SHOWN and usual[k] != v}
+    return ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in differ.items())
+
+
+def run_row(run: Run, metric: str, value: float, **fields: Any) -> Row:
+    """One number of a run as a row; ``fields`` are the other columns where they are not those of the run."""
+    e = run.experiment
+    of_run: dict[str, Any] = dict(
+        dataset=Path(e.dataset).name, split=split_name(e), method=label(e), preset=e.preset,
+        representation=f"{e.dim}-d", backbone=e.backbone, settings=settings_text(e), seed=e.seed, run=run.id,
+        **run.provenance()["versions"],
+    )  # fmt: skip
+    return Row(metric=metric, value=float(value), **{**of_run, **fields})
+
+
+def run_rows(runs: Iterable[Run]) -> pd.DataFrame:
+    """The measurements of runs as tidy result rows (see :class:`sakerepro.results.Row`)."""
+    return rows_frame(
+        run_row(
+            r, m["metric"], m["value"], representation=m["representation"], task=m["task"],
+            classes=m.get("classes", "all"), convention=m["convention"],
+            variant=m.get("variant", code_variant(m["representation"], r.experiment.dim)),
+        )
+        for r in runs for m in r.metrics()
+    )  # fmt: skip
+
+
+def class_precision(run: Run) -> dict[str, dict[str, list[float]]]:
+    """``task/representation`` to lists by unseen class: ``mean`` average precision and number of ``queries``.
+
+    A query without a relevant photo counts nowhere. Nothing is measured again.
+    """
+    if isinstance(run, CommittedRun):
+        return run.known["precision"]
+    arrays, found = run.embeddings(), {}
+    for name in (n for n in arrays if n.startswith("ap/")):
+        task = name.split("/")[1]
+        labels = arrays["query_labels"] if task == "ZS-SBIR" else _asking(arrays, run.experiment.photo_queries)
+        there = np.isfinite(arrays[name])
+        count = np.bincount(labels[there], minlength=int(labels.max(initial=-1)) + 1)
+        total = np.bincount(labels[there], arrays[name][there], minlength=len(count))
+        mean = total / np.maximum(count, 1)
+        found[name.removeprefix("ap/")] = {"mean": mean.tolist(), "queries": count.tolist()}
+    return found
+
+
+def query_precision(runs: Iterable[Run]) -> dict[tuple[str, str, str], Queries]:
+    """(run id, task, representation) to average precision and class of queries: what verdicts on one seed rest on.
+
+    Every query has the mean of its class, which is all that an interval over classes looks at.
+
+    Args:
+        runs: finished runs; nothing is measured again.
+    """
+    return precision_of({r.id: class_precision(r) for r in runs})
+
+
+def precision_of(by_run: dict[str, dict[str, dict[str, list[float]]]]) -> dict[tuple[str, str, str], Queries]:
+    """The same from :func:`class_precision` of every run, by run id."""
+    found = {}
+    for run, precision in by_run.items():
+        for name, by_class in precision.items():
+            task, representation = name.split("/")
+            count = np.asarray(by_class["queries"], dtype=int)
+            labels = np.repeat(np.arange(len(count)), count)
+            found[run, task, representation] = Queries(np.asarray(by_class["mean"])[labels], labels)
+    return found
+
+
+def save_rows(item: str, runs: Iterable[Run], rows: pd.DataFrame) -> list[Path]:
+    """Write an item's rows, and what else of its runs has to outlive them; return the two files.
+
+    Args:
+        item: such as ``"table1"``.
+        runs: all runs of the item.
+        rows: theirs, as from :func:`~sakerepro.results.items.item_rows`.
+
+    Raises:
+        ConfigError: if rows of several presets are mixed. RunError: if the folder cannot be written.
+    """
+    where = one_preset(rows)
+    write_rows(rows_file(item, where), rows)
+    lines = [f"{json.dumps(r.id)}: {json.dumps(_line(r))}" for r in runs]
+    write_text(runs_file(item, where), "{\n" + ",\n".join(lines) + "\n}\n")
+    return [rows_file(item, where), runs_file(item, where)]
+
+
+def _line(run: Run) -> dict[str, Any]:
+    """What of a run is kept beside its rows; a run that is not here keeps what is known of it."""
+    origin, history = run.provenance(), run.history().drop(columns="seconds", errors="ignore")
+    return {"data": origin["data"], "teacher": origin["teacher"]["sha256"], "history": history.to_dict("list"),
+            "precision": class_precision(run)}  # fmt: skip
+
+
+def _asking(arrays: dict[str, np.ndarray], per_class: int) -> np.ndarray:
+    """The classes of the photos that ask in ZS-PBIR: the first of each class, in the gallery's order."""
+    labels = arrays["gallery_labels"]
+    first = [np.flatnonzero(labels == c)[:per_class] for c in np.unique(labels)]
+    return labels[np.sort(np.concatenate(first))]

@@ -1,0 +1,358 @@
+"""Tables paper | ours | difference, from rows and the item's grids; as text, Markdown, LaTeX, HTML and CSV."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from html import escape as html
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import pandas as pd
+
+from .. import files, methods
+from ..display import table_lines
+from ..errors import ConfigError, near_misses
+from ..experiment import PRESETS, Experiment, split_name, stand_ins
+from .grids import KEY, NETWORKS, OTHER_SYSTEMS, Grid, Point, experiment_of, identity, key, papers, unrunnable
+from .paper import DATA_NAMES, file_name, grids_of, printed
+from .rows import one_preset, records
+from .tables_text import escape, markdown
+
+NUMBERS = ("paper", "ours", "std", "n", "difference")
+
+
+class Number(NamedTuple):
+    """What one run measured of a cell."""
+
+    value: float
+    seed: int
+    experiment: Experiment
+    representation: str  # "64-bit", or the length of the run's real-valued features, such as "52-d"
+
+
+@dataclass
+class Measured:
+    """The rows of one preset, asked by the points of a grid: a row is of a cell if it is of the cell's run.
+
+    Args:
+        frame: rows of one preset.
+        convention: of the metrics, where a grid names none; see ``metrics.py``.
+        other: what is taken of a number that has no such convention.
+
+    Raises:
+        ConfigError: if presets or precisions are mixed, or a run has two values for one cell.
+    """
+
+    frame: pd.DataFrame
+    convention: str = "standard"
+    other: str = ""
+    preset: str = ""
+    seeds: list[int] = field(default_factory=list)
+    _values: dict[tuple[str, ...], tuple[float, str]] = field(default_factory=dict)
+    _known: dict[tuple[Any, ...], Experiment | None] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.preset = one_preset(self.frame)
+        self.seeds = sorted(self.frame["seed"].unique().tolist())
+        precisions = self.frame["settings"].str.extract(r"precision=(\w+)", expand=False)
+        usual = PRESETS.get(self.preset, {}).get("precision", Experiment.precision)
+        found = sorted(set(precisions.fillna(usual))) or [usual]
+        if len(found) > 1:
+            raise ConfigError(f"Rows computed in {' and '.join(found)} are mixed. Select one of them.")
+        self.precision = str(found[0])
+        columns = ["run", "task", "classes", "metric", "variant", "convention", "representation", "value"]
+        for *cell, features, value in self.frame[columns].itertuples(index=False):
+            if self._values.setdefault((*cell, _kind(features)), (value, features)) != (value, features):
+                raise ConfigError(f"{cell[0]} has two values for {cell[3]}, {cell[1]}, {features}. Remove one of them.")
+
+    def numbers(self, point: Point) -> list[Number]:
+        """What was measured of a point, seed by seed."""
+        found = []
+        for e in filter(None, (self.experiment(point, seed) for seed in self.seeds)):
+            kind = _kind(point["representation"])
+            cell = (e.id, point["task"], point["classes"], point["metric"], point["variant"])
+            for convention in dict.fromkeys((point["convention"] or self.convention, self.other)):
+                if (value := self._values.get((*cell, convention, kind))) is not None:
+                    found.append(Number(value[0], e.seed, e, value[1]))
+                    break
+        return found
+
+    def experiment(self, point: Point, seed: int) -> Experiment | None:
+        """As :func:`~sakerepro.results.grids.experiment_of`; cells that differ in what is looked at share it."""
+        looked = ("task", "classes", "variant", "convention", "metric")
+        run = (seed, *((k, v) for k, v in point.items() if k not in looked))
+        if run not in self._known:
+            self._known[run] = experiment_of(point, self.preset, seed, self.precision)
+        return self._known[run]
+
+    def label(self, used: dict[str, Number], notes: list[str], *more: str) -> tuple[str, ...]:
+        """Lines that say what numbers are, and which seeds and runs they come from.
+
+        Args:
+            used: the numbers by run.
+            notes: what stands in for the paper's.
+        """
+        if not self.preset:
+            return ("No runs: the paper's numbers alone",)
+        label = [f"Preset {self.preset}: {stand_ins(self.preset).says}", *more]
+        if used:
+            seeds = ", ".join(map(str, sorted({number.seed for number in used.values()})))
+            runs = list(used)
+            shown = ", ".join(runs[:4]) + (f" and {len(runs) - 4} more" if len(runs) > 4 else "")
+            label.append(f"Seeds {seeds}; runs {shown}; metrics: {self.convention} convention")
+        if notes:
+            label.append(f"In place of the paper's: {'; '.join(dict.fromkeys(notes))}")
+        return tuple(label)
+
+
+def _kind(representation: str | None) -> str:
+    """``"real"`` for features of any length, of which a run has one, and where none is named. Else as it is."""
+    return "real" if representation is None or representation.endswith("-d") else representation
+
+
+def notes(point: Point, words: Point, e: Experiment) -> Iterator[str]:
+    """What stands in for the paper's in a cell: data, network, settings of the method that the grid does not vary."""
+    theirs, ours = f"{words['dataset']}/{words['split']}", ours_on(e)
+    if theirs != ours:
+        yield f"{ours} for {DATA_NAMES.get(theirs, theirs)}"
+    if words["backbone"] not in (e.backbone, ""):
+        yield f"{e.backbone} for {NETWORKS.get(words['backbone'], words['backbone'])}"
+    paper = papers(point)
+    for name in dict.fromkeys(k for x in (e, paper) if x for k, _ in x.settings):
+        if paper and name not in point and methods.setting(e, name) != methods.setting(paper, name):
+            yield f"{name} = {methods.setting(e, name)} (paper: {methods.setting(paper, name)})"
+
+
+def ours_on(e: Experiment) -> str:
+    """The data that a run was measured on, such as ``mini/zeroshot``."""
+    return f"{Path(e.dataset).name}/{split_name(e)}"
+
+
+@dataclass(frozen=True)
+class Table:
+    """One table of the paper beside our numbers. Shows itself as text, in a notebook, and as the files of ``save``."""
+
+    item: str
+    title: str
+    cells: pd.DataFrame  # one line a cell: its key, NUMBERS, status ("measured", "paper only", "not run", or what the
+    # data lack), lost, ours_on, ours_used
+    label: tuple[str, ...]  # what the numbers are: preset and data, seeds and runs, stand-ins; on every rendering
+    blocks_by: tuple[str, ...]  # columns that have a block for each value, and those that tell its lines apart
+    lines_by: tuple[str, ...]
+    star: str  # behind "diff" where the paper's numbers are of other data
+
+    def blocks(self) -> dict[str, pd.DataFrame]:
+        """The table as people read it, strings only: block title to a frame with one line a row of the table."""
+        groups = self.cells.groupby(list(self.blocks_by), sort=False)
+        return {self._title(block): self._block(block) for _, block in groups}
+
+    def _block(self, block: pd.DataFrame) -> pd.DataFrame:
+        digits, diff = 4 if "top-1" in set(block["metric"]) else 3, f"diff{self.star}"
+        columns: dict[str, None] = {}
+        for metric, cells in block.groupby("metric", sort=False):
+            ours_only = cells["paper"].isna().all() and not cells["lost"].any()
+            columns |= dict.fromkeys(
+                f"{metric} {kind}" for kind in (("ours",) if ours_only else ("paper", "ours", diff))
+            )
+        lines: dict[tuple[str, ...], dict[str, str]] = {}
+        for cell in records(block):
+            line = lines.setdefault(tuple(_plain(k, cell[k]) for k in self.lines_by), {})
+            line[f"{cell['metric']} paper"] = _number(cell["paper"], digits, "lost" if cell["lost"] else "-")
+            line[f"{cell['metric']} ours"] = _spread(cell, digits)
+            line[f"{cell['metric']} {diff}"] = _number(cell["difference"], digits, "-", sign="+")
+        index = pd.DataFrame(list(lines), columns=[_HEADS.get(k, k) for k in self.lines_by])
+        return pd.concat([index, pd.DataFrame(list(lines.values()))[list(columns)].fillna("-")], axis=1)
+
+    def _title(self, block: pd.DataFrame) -> str:
+        """The heading of a block, with what ours are from where that is other data."""
+        first = block.iloc[0]
+        theirs = f"{first['dataset']}/{first['split']}"
+        names = [DATA_NAMES.get(theirs, theirs)] if "dataset" in self.blocks_by else []
+        names += [first[k] for k in self.blocks_by if k in ("task", "classes") and first[k] != "all"]
+        ours = [o for o in block["ours_on"].unique() if o not in (theirs, "")]
+        return f"{' '.join(names)} (ours: {', '.join(ours)})" if ours else " ".join(names)
+
+    def to_text(self) -> str:
+        """Aligned columns for a terminal."""
+        parts = [self.title, *self.label]
+        for title, block in self.blocks().items():
+            metrics, kinds = zip(*(c.rsplit(" ", 1) if " " in c else ("", c) for c in block.columns), strict=True)
+            parts += ["", title, *table_lines(metrics, [kinds, *block.to_numpy().tolist()], len(self.lines_by))]
+        return "\n".join(parts)
+
+    def to_markdown(self) -> str:
+        """GitHub's Markdown, a table per block."""
+        parts = [f"### {self.title}", "", *(f"> {escape(line)}  " for line in self.label)]
+        for title, block in self.blocks().items():
+            head = [escape(name) for name in block.columns]
+            parts += ["", f"**{title}**", "", markdown(head, block.to_numpy().tolist())]
+        return "\n".join(parts) + "\n"
+
+    def to_latex(self) -> str:
+        """A ``table`` environment with one booktabs ``tabular`` per block; needs ``\\usepackage{booktabs}``."""
+        parts, left = [r"\begin{table}", r"\centering\small"], len(self.lines_by)
+        for title, block in self.blocks().items():
+            columns = "l" * left + "r" * (block.shape[1] - left)
+            text = block.style.hide(axis="index").format(_latex).format_index(_latex, axis=1)
+            parts += [rf"\par\medskip\textbf{{{_latex(title)}}}\par"]
+            parts += [text.to_latex(column_format=columns, hrules=True).strip()]
+        caption = ". ".join(_latex(line) for line in (self.title, *self.label))
+        parts += [rf"\caption{{{caption}}}", rf"\label{{tab:{file_name(self.item)}}}", r"\end{table}", ""]
+        return "\n".join(parts)
+
+    def to_csv(self) -> str:
+        """One line a cell with every digit; the label stands above as lines that start with ``#``."""
+        label = "".join(f"# {line}\n" for line in (self.title, *self.label))
+        return label + self.cells.to_csv(index=False, lineterminator="\n")
+
+    def to_html(self) -> str:
+        """HTML that is the same on every machine: fixed ids, one table per block."""
+        parts = [f"<h4>{html(self.title)}</h4>", *(f"<p><em>{html(line)}</em></p>" for line in self.label)]
+        for number, (title, block) in enumerate(self.blocks().items()):
+            style = block.style.set_uuid(f"{file_name(self.item)}-{number}").hide(axis="index").set_caption(html(title))
+            parts.append(style.format(escape="html").to_html())
+        return "\n".join(parts)
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write ``<item>.csv``, ``.md`` and ``.tex`` into ``folder``; return their paths."""
+        texts = {"csv": self.to_csv(), "md": self.to_markdown(), "tex": self.to_latex()}
+        for suffix, text in texts.items():
+            files.write_text(Path(folder) / f"{file_name(self.item)}.{suffix}", text)
+        return [Path(folder) / f"{file_name(self.item)}.{suffix}" for suffix in texts]
+
+    __str__ = to_text
+    __repr__ = to_text
+    _repr_html_ = to_html
+
+
+def comparison(item: str, frame: pd.DataFrame, *, convention: str = "standard") -> Table:
+    """Set our numbers beside the paper's.
+
+    Args:
+        item: such as ``"table1"``, or ``module:NAME`` of a grid of one's own.
+        frame: rows of one preset; rows of other items do no harm.
+        convention: of the metrics.
+
+    Raises:
+        ConfigError: for an unknown item, mixed presets, or two values for one cell.
+    """
+    grids, paper, ask = grids_of(item), printed(item), Measured(frame, convention)
+    if item not in paper_tables() and ":" not in item:
+        raise ConfigError(f"There is no table {item!r}. {near_misses(item, paper_tables())}")
+    points = {identity(p): (p, g) for g in grids for p in g.points() if p["metric"]}
+    order = points if paper.keys() <= points.keys() else {k: (p, grids[0]) for k, (p, _, _) in paper.items()} | points
+    used: dict[str, Number] = {}
+    stand: list[str] = []
+    cells = []
+    for name, (point, grid) in order.items():
+        numbers, words = ask.numbers(point), key(point, grid)
+        lacks = unrunnable(point, ask.preset) if ask.preset and not numbers else ""
+        if name in paper or numbers or lacks or not paper:
+            value = paper[name][1] if name in paper else math.nan
+            cells.append(_cell(words, value, numbers, name in paper and math.isnan(value), lacks))
+        used |= {number.experiment.id: number for number in numbers}
+        stand += [note for number in numbers[:1] for note in notes(point, words, number.experiment)]
+    settings = dict.fromkeys(k for g in grids for k in g.settings)
+    table = pd.DataFrame(cells)[["status", *KEY[:6], *settings, *KEY[6:], *NUMBERS, "lost", "ours_on", "ours_used"]]
+    other = bool(paper) and not stand_ins(ask.preset).papers and ask.preset != ""
+    more = ["diff*: ours minus the paper's, which are on other data: it is no error of either"] if other else []
+    if convention == "standard" and any(k[-1].startswith("mAP") for k in paper):
+        more += ['The paper\'s mAP is interpolated, higher on the same ranking: convention="sake" shows ours so']
+    more += ["Ours: mean ± standard deviation over seeds (how many)"] if (table["n"] > 1).any() else []
+    blocks, lines = _layout(grids, tuple(settings))
+    if (table["method"].isin(OTHER_SYSTEMS) & table["n"].gt(0)).any():
+        lines += ("ours_used",)
+    label = ask.label(used, stand, *more)
+    return Table(item, grids[0].title, table, label, blocks, lines, "*" if other else "")
+
+
+def paper_tables() -> tuple[str, ...]:
+    """The items that the paper has numbers of."""
+    return ("table1", "systems", "table2", "table3", "table4", "table5", "splits", "forgetting")
+
+
+def has_table(item: str) -> bool:
+    """Whether an item is a table: the paper's, or of one's own."""
+    return item in paper_tables() or ":" in item
+
+
+def _cell(words: Point, value: float, numbers: list[Number], lost: bool, lacks: str) -> dict[str, Any]:
+    ours = pd.Series([number.value for number in numbers], dtype=float)
+    first = numbers[0] if numbers else None
+    return {
+        **words,
+        "paper": value,
+        "ours": ours.mean(),
+        "std": ours.std(),
+        "n": len(ours),
+        "difference": ours.mean() - value,
+        "lost": lost,
+        "ours_on": ours_on(first.experiment) if first else "",
+        "ours_used": _used(first) if first else "",
+        "status": "measured" if first else lacks or ("paper only" if words["method"] in OTHER_SYSTEMS else "not run"),
+    }
+
+
+def _used(number: Number) -> str:
+    """What a number was made from: the length of real-valued features, and what the method knew."""
+    length = number.representation if number.representation.endswith("-d") else ""
+    return ", ".join(filter(None, (length, methods.used(number.experiment)))) or "-"
+
+
+def _layout(grids: tuple[Grid, ...], settings: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The columns that blocks and lines are made by: data, task and classes, and what else varies."""
+    values = {k: {v for g in grids for v in g.axes.get(k, ())} for g in grids for k in g.axes}
+    varies = {k for k, v in values.items() if len(v) > 1}
+    blocks: list[str] = [k for k in ("task", "classes") if k in varies]
+    lines = [k for k in ("backbone", "method", *settings, "representation") if k in varies]
+    if varies & {"data", "dataset", "split"} or not blocks:
+        blocks = ["dataset", "split"]
+    return tuple(blocks), tuple(lines or ["method"])
+
+
+_HEADS = {"representation": "features", "lambda_sake": "lambda_SAKE", "ours_used": "ours used"}
+
+
+def _plain(column: str, value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:g}"
+    return NETWORKS.get(value, value) if column == "backbone" else str(value)
+
+
+def _number(value: float, digits: int, missing: str, sign: str = "") -> str:
+    return missing if math.isnan(value) else f"{value:{sign}.{digits}f}"
+
+
+def _spread(cell: Mapping[str, Any], digits: int) -> str:
+    if cell["n"] == 0:
+        return str(cell["status"])
+    spread = f" ± {cell['std']:.{digits}f} ({cell['n']})" if cell["n"] > 1 else ""
+    return f"{cell['ours']:.{digits}f}{spread}"
+
+
+_TEX = {
+    **{c: "\\" + c for c in "&%$#_{}"},
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "±": r"$\pm$",
+}
+
+
+def _latex(text: object) -> str:
+    return "".join(_TEX.get(c, c) for c in str(text))
+
+
+def metric_cells(item: str, metric: str, frame: pd.DataFrame, convention: str) -> pd.DataFrame:
+    """The cells of one of the paper's tables in one metric.
+
+    Raises:
+        ConfigError: if the table has no such metric.
+    """
+    cells = comparison(item, frame, convention=convention).cells
+    if metric not in set(cells["metric"]):
+        name = f"Table {item.removeprefix('table')}"
+        raise ConfigError(f"{name} has no {metric!r}. {near_misses(metric, tuple(cells['metric'].unique()))}")
+    return cells[cells["metric"] == metric]

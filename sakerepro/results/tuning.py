@@ -1,0 +1,115 @@
+"""Choose a method's settings on seen classes that are held out as if unseen; unseen classes play no part.
+
+Every method has the same number of trials: first the preset's own settings, then draws from a grid that belongs to the
+method (``search`` of its settings) and, where it trains a backbone, the learning rate. A trial is an ordinary run.
+"""
+
+from __future__ import annotations
+
+import itertools
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from .. import files, inputs, methods, paths
+from ..errors import ConfigError, DataError, RunError
+from ..experiment import Experiment, stand_ins
+from ..provenance import versions
+from ..runs import Run, find, prepare, run
+from .jobs import ENGINES, default_jobs, make_runs
+from .runrows import settings_text
+
+RATES = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0)  # times the preset's lr and lr_end; few above 1, where training can diverge
+NUMBERS = ("ZS-SBIR", "ZS-SBIR 64-bit", "ZS-PBIR")  # mAP@all of the features, of their codes, from photo to photo
+
+
+def trial_experiments(method: str, preset: str = "small", trials: int = 6, seed: int = 0) -> list[Experiment]:
+    """The experiments of a search, no two equal; one of more trials begins with the same.
+
+    Raises:
+        ConfigError: for an unknown method or preset, or more trials than the method has different settings.
+    """
+    name, fixed = methods.resolved(method)
+    cls = methods.class_of(name)
+    own = methods.preset(preset, method=method, seed=seed, **methods.stood_in(preset, method))
+    own = own.but(pseudo_unseen=stand_ins(preset).data["tuberlin/long"]["pseudo_unseen"])
+    axes = {name: s.search for name, s in cls.settings.items() if s.search and name not in fixed}
+    rates = RATES if own.epochs and "features" not in cls.needs else (1.0,)
+    grid, found = [*itertools.product(*axes.values(), rates)], [own]
+    for i in np.random.default_rng(seed).permutation(len(grid)):
+        *values, rate = grid[i]
+        lr = {name: float(f"{getattr(own, name) * rate:g}") for name in ("lr", "lr_end")}
+        found.append(methods.change(own, **dict(zip(axes, values, strict=True)), **lr))
+    found = list(dict.fromkeys(found))
+    if inputs.whole(trials, "trials", 1) > len(found):
+        raise ConfigError(f"trials = {trials}: {method} has {len(found)} different ones. Ask for 1 ... {len(found)}.")
+    return found[:trials]
+
+
+def tune(
+    method: str, preset: str = "small", trials: int = 6, seed: int = 0, jobs: int | None = None, engine: str = "local",
+    address: str = "auto",
+) -> pd.DataFrame:  # fmt: skip
+    """Find or make the trials of a method, and keep what they measured in ``results/<preset>/tuning.csv``.
+
+    Args:
+        method: a name or alias as of :func:`sakerepro.preset`.
+        preset: ``"mini"``, ``"small"`` or ``"paper"``; says how many seen classes are held out.
+        trials: how many; the same for every method that is to be compared.
+        seed: of the draws and of the runs.
+        jobs: runs made at a time, each on one thread; None: one a core, two at most, one where there is an accelerator.
+        engine, address: where, as in :func:`sakerepro.item_runs`.
+
+    Returns:
+        A line a trial, the best ZS-SBIR first: ``trial``, ``settings`` (empty: the preset's own), mAP@all of
+        ``ZS-SBIR``, ``ZS-SBIR 64-bit`` and ``ZS-PBIR`` (NaN: not measured, or the training failed), and more.
+
+    Raises:
+        ConfigError: for an unknown method or preset, an engine or a number of trials or jobs that is not possible.
+        SakeError: if no trial could be made.
+    """
+    wanted = trial_experiments(method, preset, trials, seed)
+    jobs = default_jobs() if jobs is None else inputs.whole(jobs, "jobs", 1)
+    inputs.one_of(engine, ENGINES, "engine")
+    if missing := [e for e in wanted if find(e) is None]:
+        print(f"{method}, {preset}: {len(wanted) - len(missing)} of {len(wanted)} trials are there.", flush=True)
+        prepare(missing[0])
+        try:
+            make_runs(missing, (), jobs, engine, address)
+        except RunError as error:  # such as a loss that is not finite: a trial all the same, without numbers
+            if not any(map(find, wanted)):
+                raise
+            print(error, file=sys.stderr, flush=True)
+    made = [run(e) if find(e) else None for e in wanted]  # refused if the images changed since
+    frame = pd.DataFrame(map(_line, range(len(wanted)), wanted, made)).astype(dict.fromkeys(NUMBERS, float))
+    _save(tuning_file(preset), frame)
+    return frame.sort_values(NUMBERS[0], ascending=False, kind="stable", ignore_index=True)
+
+
+def tuning_file(preset: str) -> Path:
+    """``results/<preset>/tuning.csv``."""
+    return paths.results(preset) / "tuning.csv"
+
+
+def _line(trial: int, e: Experiment, made: Run | None) -> dict[str, Any]:
+    found = {m["task"] + f" {m['representation']}" * m["representation"].endswith("-bit"): m["value"]
+             for m in (made.metrics() if made else ())
+             if (m["metric"], m["convention"]) == ("mAP@all", "standard")}  # fmt: skip
+    return {"method": methods.label(e), "trial": trial, "settings": settings_text(e),
+            **{name: found.get(name) for name in NUMBERS}, "seed": e.seed, "run": e.id, **versions()}  # fmt: skip
+
+
+def _save(file: Path, frame: pd.DataFrame) -> None:
+    """Write the lines among those that are there; a run has one."""
+    try:  # numbers stay the texts that they are
+        there = [pd.read_csv(file, dtype=str, keep_default_na=False)[[*frame]].astype({"trial": int, "seed": int})]
+    except FileNotFoundError:
+        there = []
+    except (ValueError, KeyError) as error:
+        raise DataError(f"{paths.shown(file)}: these are not trials ({error}). Remove it, then tune again.") from error
+    every = pd.concat([*there, frame]).drop_duplicates("run", keep="last")
+    every = every.sort_values(["method", "seed", "trial"], kind="stable")
+    files.write_text(file, every.to_csv(index=False, lineterminator="\n"))

@@ -1,0 +1,366 @@
+"""Verdicts: what the paper says, what was measured here, and whether it holds, by a rule that is stated with it."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from html import escape
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from .. import files
+from ..errors import ConfigError, near_misses
+from ..experiment import stand_ins
+from .grids import NETWORKS, OTHER_SYSTEMS, Contrast, Point, Selection, Unit, identity
+from .paper import all_printed, file_name, grids_of
+from .paper_claims import Claim, all_claims
+from .rows import Queries
+from .tables import Measured, Number, notes
+from .tables_text import markdown
+
+HOLDS, FAILS, CLOSE, NOT_RUN = "holds", "does not hold", "too close to call", "not run"
+MARGIN = 0.02  # of one seed without per-query values: what another seed or another rounding may well move
+PRINTED = 0.005  # of the paper's own single numbers, which are all there is
+ROUNDING = 0.0005  # half of the last digit that the paper prints: no smaller difference counts
+CONFIDENCE = 0.90
+RULE = (
+    "Rule: every difference is paired by split and seed. With n >= 2 its 90 % t-interval has to lie above 0 (within "
+    "the bound, where one is named) to hold, below 0 (outside) to fail; with n = 1 the same of a 90 % bootstrap "
+    "interval over the classes of the queries, or, where there is none, of a margin of 0.02 (0.005 for the paper's own "
+    "numbers). Anything else, and any difference below 0.0005, is too close to call. A claim of several differences "
+    "holds if all that were run hold, and fails if one fails. A network that was never trained and a printed number of "
+    "another system are one number, which stands beside every seed. A verdict with n = 1 speaks of this one training: "
+    "another seed may say otherwise. ± is the standard deviation over the pairs."
+)
+PerQuery = Mapping[tuple[str, str, str], Queries]  # by run, task and representation
+
+
+class Cells(NamedTuple):
+    """What is known of a term of a contrast."""
+
+    weight: float
+    selection: Selection
+    values: dict[Unit, float]  # by the axes left open, and the seed
+    numbers: dict[Unit, Number]  # the runs behind the values, where they are ours
+    once: bool  # one number that stands beside every seed
+
+
+@dataclass(frozen=True)
+class Judged:
+    """One contrast: its verdict, mean, interval and the number of pairs behind it."""
+
+    name: str
+    verdict: str
+    mean: float = math.nan
+    low: float = math.nan
+    high: float = math.nan
+    std: float = math.nan
+    n: int = 0
+    sides: str = ""  # the means of its cells, "0.434 > 0.426"
+    how: str = ""  # the kind of interval, or why there is none
+    cells: tuple[Cells, ...] = ()
+    missing: tuple[str, ...] = ()  # the cells that were not run
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """A claim, what decides it here, and what the same rule says of the paper's own numbers."""
+
+    claim: Claim
+    verdict: str
+    decides: Judged  # the weakest contrast that was run
+    judged: tuple[Judged, ...]
+    paper: Judged
+    paper_verdict: str
+    reason: str
+
+    @property
+    def line(self) -> str:
+        """``table4.cse: holds``; the same text on every machine that finds the same verdict."""
+        return f"{self.claim.id}: {self.verdict}"
+
+    @property
+    def row(self) -> tuple[str, str, str, str, str, int, str, str]:
+        """The columns of :meth:`Verdicts.frame`."""
+        c, several = self.claim, len(self.judged) > 1
+        theirs = _shown(self.paper, several)
+        theirs += f"; by the same rule: {self.paper_verdict}" if theirs else ""
+        ours = _shown(self.decides, several)
+        return c.id, c.section, c.says, theirs, ours, self.decides.n, self.verdict, self.reason
+
+
+@dataclass(frozen=True)
+class Verdicts:
+    """The claims of one item with their verdicts, as text, Markdown, HTML and data frame."""
+
+    item: str
+    verdicts: tuple[Verdict, ...]
+    label: tuple[str, ...]
+
+    @property
+    def lines(self) -> list[str]:
+        """One line a claim, exact text for comparison."""
+        return [v.line for v in self.verdicts]
+
+    def frame(self) -> pd.DataFrame:
+        """One row a claim: id, section, what the paper says, its numbers, ours, n, verdict, reason."""
+        columns = ["claim", "section", "the paper says", "its numbers", "ours", "n", "verdict", "reason"]
+        return pd.DataFrame([v.row for v in self.verdicts], columns=columns)
+
+    def to_text(self) -> str:
+        """A short paragraph per claim, for a terminal."""
+        parts = [f"Claims of {self.item}", *self.label]
+        for row in self.frame().itertuples(index=False):
+            _, section, says, theirs, ours, _, _, reason = row
+            parts += ["", f"{row.claim}: {str(row.verdict).upper()}", f"  paper ({section}): {says}"]
+            parts += [f"  its numbers: {theirs}"] if theirs else []
+            parts += [f"  ours: {ours} ({reason})" if ours else f"  {reason}"]
+        return "\n".join([*parts, "", RULE])
+
+    def to_markdown(self) -> str:
+        """A table in GitHub's Markdown."""
+        table = markdown(list(self.frame().columns), self.frame().to_numpy().tolist(), "|<")
+        return "\n\n".join([*self.label, table, RULE]) + "\n"
+
+    def to_html(self) -> str:
+        """An HTML table without ids, the same on every machine."""
+        label = "".join(f"<p><em>{escape(line)}</em></p>\n" for line in self.label)
+        return f"{label}{self.frame().to_html(index=False, border=0)}\n<p>{escape(RULE)}</p>"
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write ``<item>-claims.csv`` and ``.md`` into ``folder``; return their paths."""
+        label = "".join(f"# {line}\n" for line in self.label)
+        texts = {"csv": label + self.frame().to_csv(index=False, lineterminator="\n"), "md": self.to_markdown()}
+        for suffix, text in texts.items():
+            files.write_text(Path(folder) / f"{file_name(self.item)}-claims.{suffix}", text)
+        return [Path(folder) / f"{file_name(self.item)}-claims.{suffix}" for suffix in texts]
+
+    __str__ = to_text
+    __repr__ = to_text
+    _repr_html_ = to_html
+
+
+def claims(
+    item: str, frame: pd.DataFrame, *, per_query: PerQuery | None = None, convention: str = "standard"
+) -> Verdicts:
+    """Judge every claim of an item by the rows of one preset; a grid of one's own has none.
+
+    Args:
+        item: such as ``"table1"`` or ``"figure3"``.
+        frame: rows, as from :func:`~sakerepro.results.rows.read_rows`.
+        per_query: average precision per query of runs, for the case of one seed; see ``RULE``.
+        convention: of the metrics.
+
+    Raises:
+        ConfigError: for an unknown item, mixed presets, or two values for one cell.
+    """
+    chosen = [c for c in all_claims().values() if c.item == item]
+    if not chosen and ":" not in item:
+        items = tuple(dict.fromkeys(c.item for c in all_claims().values()))
+        raise ConfigError(f"There are no claims of {item!r}. {near_misses(item, items)}")
+    grids_of(item)
+    ask, as_printed = Measured(frame, convention), Measured(frame, "sake", "standard")
+    verdicts = tuple(judge(c, as_printed if c.absolute else ask, per_query or {}) for c in chosen)
+    used: dict[str, Number] = {}
+    stand: list[str] = []
+    for term in (c for v in verdicts for j in v.judged for c in j.cells):
+        point = next(term.selection.points())[1]
+        for n in term.numbers.values():
+            if n.experiment.id not in used:
+                used[n.experiment.id] = n
+                stand += notes(point, term.selection.key, n.experiment)
+    return Verdicts(item, verdicts, ask.label(used, stand))
+
+
+def _cells(weight: float, selection: Selection, ask: Measured | None) -> Cells:
+    """The values of a term: measured, or of the paper where ``ask`` is ``None`` or it alone has the system's."""
+    values: dict[Unit, float] = {}
+    numbers: dict[Unit, Number] = {}
+    papers = ask is None or stand_ins(ask.preset).papers
+    for unit, point in selection.points():
+        found = ask.numbers(point) if ask else []
+        values |= {(*unit, n.seed): n.value for n in found}
+        numbers |= {(*unit, n.seed): n for n in found}
+        theirs = all_printed().get(identity(point)) if papers and not found else None
+        if theirs is not None and (ask is None or point["method"] in OTHER_SYSTEMS):
+            values[(*unit, 0)] = theirs
+    once = len(values) == 1 and all(n.experiment.epochs == 0 for n in numbers.values())
+    return Cells(weight, selection, values, numbers, once)
+
+
+def judge_contrast(contrast: Contrast, ask: Measured | None, per_query: PerQuery, over_seeds: bool = False) -> Judged:
+    """Apply the rule to one contrast.
+
+    Args:
+        contrast: what is compared.
+        ask: the rows that answer; ``None`` for the paper's own numbers. On the paper's data, its numbers answer for the
+            other systems.
+        per_query: average precision per query, for one seed.
+        over_seeds: the pairs are the data sets, each with its mean over the seeds.
+    """
+    cells = [_cells(weight, selection, ask) for weight, selection in contrast.sum.terms]
+    if missing := tuple(_name(c.selection.key) for c in cells if not c.values):
+        return Judged(contrast.name, NOT_RUN, missing=missing)
+    values = _paired(cells, over_seeds)
+    if not len(values):
+        return Judged(contrast.name, NOT_RUN, how="no split and seed in common")
+    total = values @ [c.weight for c in cells] - contrast.sum.minus
+    mean, n, std = float(total.mean()), len(total), float(total.std(ddof=1)) if len(total) > 1 else math.nan
+    low, high, how = _interval(contrast, cells, total, per_query)
+    verdict, sides = _verdict(low, high, contrast.bound), _sides(values, contrast)
+    return Judged(contrast.name, verdict, mean, low, high, std, n, sides, how, tuple(cells))
+
+
+def _paired(cells: list[Cells], over_seeds: bool) -> np.ndarray:
+    """(pairs, terms): the value of each term for each unit that all terms have."""
+    free = [c.values for c in cells if not c.once] or [cells[0].values]
+    units = [u for u in free[0] if all(u in v for v in free)]
+    rows = [[next(iter(c.values.values())) if c.once else c.values[u] for c in cells] for u in units]
+    paired = pd.DataFrame(rows, columns=range(len(cells)), dtype=float)
+    if over_seeds and units:
+        paired = paired.groupby(pd.Series([str(u[:-1]) for u in units]), sort=False).mean()
+    return paired.to_numpy()
+
+
+def _interval(
+    contrast: Contrast, cells: list[Cells], total: np.ndarray, per_query: PerQuery
+) -> tuple[float, float, str]:
+    """Lower end, upper end and kind of the interval around the mean of ``total``."""
+    from scipy.stats import t
+
+    mean, n, minus = float(total.mean()), len(total), contrast.sum.minus
+    if n > 1:
+        half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1) * total.std(ddof=1) / math.sqrt(n))
+        half = max(half, ROUNDING)
+        return mean - half, mean + half, f"90 % t-interval {mean - half:+.3f} ... {mean + half:+.3f}, n = {n}"
+    if drawn := _by_query(cells, per_query):
+        low, high = bootstrap(*drawn)
+        low, high = min(low - minus, mean - ROUNDING), max(high - minus, mean + ROUNDING)
+        return low, high, f"90 % bootstrap interval over classes {low:+.3f} ... {high:+.3f}, one seed"
+    margin = MARGIN if any(c.numbers for c in cells) else PRINTED
+    return mean - margin, mean + margin, f"margin {margin}, one seed"
+
+
+def _by_query(cells: list[Cells], per_query: PerQuery) -> list[Queries]:
+    """The weighted sum of average precisions for every query, one set of queries a task; none if a term has none."""
+    sums: dict[str, Queries] = {}
+    for c in cells:
+        point = next(c.selection.points())[1]
+        number, task = next(iter(c.numbers.values()), None), point["task"]
+        if number is None or point["metric"] != "mAP@all" or point["classes"] != "all":
+            return []
+        found = per_query.get((number.experiment.id, task, number.representation))
+        if found is None:
+            return []
+        before = sums.setdefault(task, Queries(np.zeros(len(found.ap)), found.labels))
+        if not np.array_equal(before.labels, found.labels):
+            return []
+        sums[task] = Queries(before.ap + c.weight * found.ap, found.labels)
+    return list(sums.values())
+
+
+def bootstrap(*tasks: Queries, level: float = CONFIDENCE) -> tuple[float, float]:
+    """Percentile interval of the sum of some tasks' means over queries: classes drawn with replacement.
+
+    A class brings all its queries of all tasks, because queries of one class succeed and fail together; NaN is left
+    out. One class alone gives its mean twice.
+    """
+    from scipy import stats
+
+    classes = np.unique(np.concatenate([t.labels for t in tasks]))
+    columns = []  # of each task (C,) the sum over a class's queries and their number
+    for ap, labels in tasks:
+        there = ~np.isnan(ap)
+        of = np.searchsorted(classes, labels[there])
+        columns += [np.bincount(of, w, minlength=len(classes)) for w in (ap[there], None)]
+
+    def mean(*drawn: np.ndarray, axis: int = -1) -> np.ndarray:
+        sums = [d.sum(axis=axis) for d in drawn]
+        return np.sum([s / np.maximum(n, 1) for s, n in zip(sums[::2], sums[1::2], strict=True)], axis=0)
+
+    if len(classes) == 1:  # scipy asks for two
+        return float(mean(*columns)), float(mean(*columns))
+    drawn = stats.bootstrap(
+        columns, mean, paired=True, vectorized=True, confidence_level=level, method="percentile",
+        batch=max(1, 1_000_000 // len(classes)), rng=np.random.default_rng(0),
+    )  # fmt: skip
+    return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
+
+
+def _verdict(low: float, high: float, bound: float | None) -> str:
+    tiny = 1e-9  # 0.365 - 0.360 is not quite 0.005 in binary: on the margin is not beyond it
+    if bound is None:
+        return HOLDS if low > tiny else FAILS if high < -tiny else CLOSE
+    outside = low > bound + tiny or high < -bound - tiny
+    return FAILS if outside else HOLDS if low >= -bound - tiny and high <= bound + tiny else CLOSE
+
+
+def _sides(values: np.ndarray, contrast: Contrast) -> str:
+    """The means of the terms as a reader would put them: what should be more, against what should be less."""
+    means, weights = [f"{m:.3f}" for m in values.mean(axis=0)], [weight for weight, _ in contrast.sum.terms]
+    if len(means) == 1:
+        sides = [means[0], f"{contrast.sum.minus * weights[0]:g}"]
+        return " against ".join(sides if weights[0] > 0 else sides[::-1])
+    factor = "" if weights[len(means) // 2] == -1 else f"{-weights[len(means) // 2]:g} x "
+    if len(means) == 2:
+        return f"{means[0]} against {factor}{means[1]}"
+    return f"({means[0]} - {means[1]}) against {factor}({means[2]} - {means[3]})"
+
+
+def _name(words: Point) -> str:
+    where = [
+        NETWORKS.get(words["backbone"], words["backbone"]),
+        words["method"],
+        words["representation"],
+        words["task"],
+    ]
+    return " ".join(text for text in where if text)
+
+
+def judge(claim: Claim, ask: Measured, per_query: PerQuery) -> Verdict:
+    """Apply the rule to one claim, on our numbers and on the paper's own."""
+    if claim.absolute and not stand_ins(ask.preset).papers:
+        judged = tuple(Judged(c.name, NOT_RUN, how="the paper's figures are of other data") for c in claim.contrasts)
+    else:
+        judged = tuple(judge_contrast(c, ask, per_query, claim.over_seeds) for c in claim.contrasts)
+    known_to_paper = () if claim.absolute else claim.contrasts
+    theirs = tuple(judge_contrast(c, None, {}, claim.over_seeds) for c in known_to_paper)
+    bound = claim.contrasts[0].bound
+    run, verdict = [j for j in judged if j.n], _together(judged)
+    decides = _weakest(run, bound) if run else judged[0]
+    reasons = [decides.how] if run else list(dict.fromkeys(j.how for j in judged if j.how))
+    if len(run) > 1:
+        reasons.insert(0, f"the weakest of {len(run)}")
+    if run and bound is not None:
+        reasons.append(f"bound {bound:g}")
+    if missing := list(dict.fromkeys(name for j in judged for name in j.missing)):
+        reasons.append(f"not run: {_few(missing)}")
+    known = [j for j in theirs if j.n]
+    shown = _weakest(known, bound) if known else Judged("", NOT_RUN)
+    return Verdict(claim, verdict, decides, judged, shown, _together(theirs), "; ".join(reasons))
+
+
+def _few(names: list[str], most: int = 6) -> str:
+    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
+
+
+def _together(judged: tuple[Judged, ...]) -> str:
+    found = {j.verdict for j in judged if j.n}
+    return next((v for v in (FAILS, CLOSE, HOLDS) if v in found), NOT_RUN)
+
+
+def _weakest(judged: list[Judged], bound: float | None) -> Judged:
+    """The contrast that speaks least for the claim, of the worst verdict."""
+    worst = [j for j in judged if j.verdict == _together(tuple(judged))]
+    return min(worst, key=lambda j: j.low if bound is None else -abs(j.mean))
+
+
+def _shown(judged: Judged, named: bool) -> str:
+    if not judged.n:
+        return ""
+    spread = f" ± {judged.std:.3f}" if judged.n > 1 else ""
+    return f"{judged.name + ': ' if named else ''}{judged.sides}, {judged.mean:+.3f}{spread}"

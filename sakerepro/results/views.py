@@ -1,0 +1,51 @@
+"""One name for each table, the rows beside those of an item, and tables and verdicts from committed rows."""
+
+from __future__ import annotations
+
+from functools import partial
+
+import pandas as pd
+
+from .. import paths
+from ..errors import DataError
+from .committed import rows_file, runs_file, saved_rows, saved_runs
+from .rows import one_preset, read_rows
+from .runrows import precision_of
+from .tables import Table, comparison, has_table
+from .verdicts import Verdicts, claims
+
+table1 = partial(comparison, "table1")
+systems = partial(comparison, "systems")
+table2 = partial(comparison, "table2")
+table3 = partial(comparison, "table3")
+table4 = partial(comparison, "table4")
+table5 = partial(comparison, "table5")
+splits = partial(comparison, "splits")
+forgetting = partial(comparison, "forgetting")
+
+
+def beside(item: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """Rows, and below them those that another item has committed for the same preset: of other runs, and made by the
+    versions of now.
+
+    Args:
+        item: such as ``"systems"``, whose rows Table 1 shows where there are some.
+        rows: of one preset.
+    """
+    more = saved_rows(item, one_preset(rows)) if len(rows) else rows
+    return pd.concat([rows, more[~more["run"].isin(rows["run"])]], ignore_index=True) if len(more) else rows
+
+
+def render(item: str, preset: str) -> tuple[Table | None, Verdicts]:
+    """The table (figures have none) and the verdicts of an item from its rows in ``results/<preset>``, in seconds.
+
+    Raises:
+        DataError: if the item has not left its rows there.
+    """
+    for file in (rows_file(item, preset), runs_file(item, preset)):
+        if not file.is_file():
+            raise DataError(f"{paths.shown(file)}: is missing. `make {item} PRESET={preset}` makes it.")
+    rows = read_rows(rows_file(item, preset))
+    precision = precision_of({run: known["precision"] for run, known in saved_runs(item, preset).items()})
+    shown = beside("systems", rows) if item == "table1" else rows
+    return comparison(item, shown) if has_table(item) else None, claims(item, rows, per_query=precision)

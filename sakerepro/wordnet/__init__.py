@@ -1,0 +1,185 @@
+"""WordNet 3.0 nouns: the small graph that ships with the package, and the whole of it through NLTK.
+
+The shipped table (``tables/wordnet.csv.gz``) holds every synset that the package names (ImageNet-1k, TU-Berlin,
+Sketchy, the miniature world) with all that lies above it, so that nothing has to be downloaded. Other nouns come from
+NLTK's WordNet corpus (``python -m nltk.downloader wordnet``), which has to be version 3.0: the ids of ImageNet are
+byte offsets into the files of that version.
+
+Commands::
+
+    python -m sakerepro.wordnet build                    make the shipped table again, from NLTK's WordNet
+    python -m sakerepro.wordnet link SOURCE NLTK_DATA    make an NLTK corpus of plain WordNet files, such as Debian's
+
+WordNet 3.0 is copyright 2006 by Princeton University; its licence is in ``tables/WORDNET_LICENSE.txt``.
+"""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import re
+import threading
+import warnings
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from functools import cache
+from typing import Any
+
+import numpy as np
+
+from .. import paths
+from ..errors import DataError
+
+MAX_NOUN_DEPTH = 19  # edges from the root to the deepest noun of WordNet 3.0: the D of Leacock and Chodorow
+UNRELATED = 10_000  # more than any path has edges
+
+_READING = threading.RLock()  # neither NLTK's lazy loader nor its reading (seek, then read) is thread-safe
+
+
+@dataclass(frozen=True)
+class Node:
+    """A noun synset: its id, its name as NLTK writes it, its words, and what it is a kind or an instance of."""
+
+    wnid: str  # "n" and the eight-digit offset in WordNet 3.0
+    synset: str  # such as "dog.n.01"
+    lemmas: tuple[str, ...]  # with underscores for spaces
+    parents: tuple[str, ...]  # sorted wnids of hypernyms and instance hypernyms; empty for the root
+
+
+Graph = dict[str, Node]  # by wnid; closed upwards: the parents of a node are in it
+
+
+def is_wnid(text: str) -> bool:
+    """Whether ``text`` has the form of a noun id, ``n`` and eight digits."""
+    return re.fullmatch(r"n\d{8}", text) is not None
+
+
+@cache
+def table() -> Graph:
+    """The shipped graph, some 2,000 nodes."""
+    path = paths.package_data("wordnet.csv.gz")
+    try:
+        text = gzip.decompress(path.read_bytes()).decode()
+    except (OSError, EOFError) as error:
+        raise DataError(f"{path}: cannot be read ({error}). Install the package again.") from error
+    rows = csv.DictReader(io.StringIO(text))
+    return {r["wnid"]: Node(r["wnid"], r["synset"], tuple(r["lemmas"].split()), tuple(r["parents"].split()))
+            for r in rows}
+
+
+@contextmanager
+def corpus() -> Iterator[Any]:
+    """NLTK's WordNet, for one thread at a time; the first use loads it (about 5 s).
+
+    Raises:
+        DataError: if NLTK's corpus is not there or is not WordNet 3.0.
+    """
+    with _READING:
+        from nltk.corpus import wordnet
+
+        try:
+            wordnet.ensure_loaded()
+            version = wordnet.get_version()
+        except (LookupError, OSError) as error:
+            raise DataError(
+                "NLTK finds no usable WordNet, which class names outside the package's own tables need. Get it with "
+                "`python -m nltk.downloader wordnet`, or make it of Debian's files (packages wordnet-base and "
+                "wordnet-sense-index) with `python -m sakerepro.wordnet link /usr/share/wordnet ~/nltk_data`, or name "
+                'synsets by hand: synsets={"my class": "n02084071"}.'
+            ) from error
+        if version != "3.0":
+            raise DataError(
+                f"NLTK's WordNet is version {version}, but the ids of ImageNet are offsets of version 3.0. "
+                "Get that with `python -m nltk.downloader wordnet`."
+            )
+        yield wordnet
+
+
+def wnid_of(synset: Any) -> str:
+    """The id of an NLTK noun synset."""
+    return f"n{synset.offset():08d}"
+
+
+def from_nltk(wnids: Iterable[str]) -> Graph:
+    """The graph of these synsets and all that lies above them, from NLTK's WordNet.
+
+    Raises:
+        DataError: if an id is no noun of WordNet 3.0, or NLTK has no WordNet.
+    """
+    graph: Graph = {}
+    waiting = list(wnids)
+    with corpus() as wordnet:
+        while waiting:
+            wnid = waiting.pop()
+            if wnid not in graph:
+                synset = _noun(wordnet, wnid)
+                # sorted, since NLTK's order changes from process to process
+                parents = tuple(sorted(wnid_of(s) for s in (*synset.hypernyms(), *synset.instance_hypernyms())))
+                graph[wnid] = Node(wnid, synset.name(), tuple(synset.lemma_names()), parents)
+                waiting += parents
+    return graph
+
+
+def _noun(wordnet: Any, wnid: str) -> Any:
+    if not is_wnid(wnid):
+        raise DataError(f"'{wnid}' is no WordNet id; one looks like 'n02084071' (dog).")
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # NLTK warns of an odd offset, and then fails in one of several ways
+            synset = wordnet.synset_from_pos_and_offset("n", int(wnid[1:]))
+        if synset.offset() == int(wnid[1:]):
+            return synset
+    except Exception:
+        pass
+    raise DataError(f"'{wnid}' is no noun of WordNet 3.0; is it an id of another version?")
+
+
+def graph_with(wnids: Iterable[str]) -> Graph:
+    """A graph that holds all of ``wnids``: the shipped one, and NLTK's only where that is not enough."""
+    missing = sorted(set(wnids) - set(table()))
+    return {**table(), **from_nltk(missing)} if missing else table()
+
+
+def ancestors(graph: Graph, wnid: str) -> dict[str, int]:
+    """``wnid`` itself (0) and all that lies above it, with the fewest edges to get there."""
+    found = {wnid: 0}
+    level = [wnid]
+    while level:
+        level = [p for w in level for p in graph[w].parents if p not in found and not found.update({p: found[w] + 1})]
+    return found
+
+
+def distances(graph: Graph, rows: Iterable[str], columns: Iterable[str]) -> np.ndarray:
+    """(R, C) int64 edges of the shortest path over a common ancestor; ``UNRELATED`` or more where there is none."""
+    above_rows = [ancestors(graph, w) for w in rows]
+    above_columns = [ancestors(graph, w) for w in columns]
+    node = {w: i for i, w in enumerate(dict.fromkeys(w for above in above_columns for w in above))}
+    up = np.full((len(node), len(above_columns)), UNRELATED)  # (nodes, C): edges from each column up to each node
+    for j, above in enumerate(above_columns):
+        up[[node[w] for w in above], j] = list(above.values())
+    result = np.full((len(above_rows), len(above_columns)), UNRELATED)
+    for i, above in enumerate(above_rows):
+        shared = [(node[w], d) for w, d in above.items() if w in node]
+        if shared:
+            index, edges = np.array(shared).T
+            result[i] = (up[index] + edges[:, None]).min(axis=0)
+    return result
+
+
+def contains(graph: Graph, rows: Iterable[str], columns: Iterable[str]) -> np.ndarray:
+    """(R, C) int8: 2 where the synsets are equal, 1 where the column is a kind of the row, -1 the reverse, else 0."""
+    rows, columns = list(rows), list(columns)
+    above_rows = [ancestors(graph, w) for w in rows]
+    above_columns = [ancestors(graph, w) for w in columns]
+    result = np.zeros((len(rows), len(columns)), dtype=np.int8)
+    for i, row in enumerate(rows):
+        for j, column in enumerate(columns):
+            if row == column:
+                result[i, j] = 2
+            elif row in above_columns[j]:
+                result[i, j] = 1
+            elif column in above_rows[i]:
+                result[i, j] = -1
+    return result

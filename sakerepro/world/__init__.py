@@ -1,0 +1,1 @@
+"""The generated world of the preset `mini`. README.md says how a class is drawn."""

@@ -1,0 +1,51 @@
+"""Which plan draws a class, and a figure of any class name."""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import numpy as np
+
+from . import birds, buildings, creatures, goods, home, mammals, plants, vehicles
+from .classes import BY_NAME, CLASSES, WorldClass
+from .figure import Figure
+
+_MODULES = (mammals, birds, creatures, plants, vehicles, home, goods,
+            buildings)  # fmt: skip
+PLANS: dict[str, Callable[[Figure], None]] = {
+    plan: next(getattr(m, plan) for m in _MODULES if hasattr(m, plan)) for plan in {c.plan for c in CLASSES}
+}
+
+
+def number_of(text: str) -> int:
+    """64 bits that only depend on the text (Python's ``hash`` differs between processes)."""
+    return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
+
+
+def recipe(name: str) -> WorldClass:
+    """The class of that name; for any other name the class that shares a word with it, or a variant of some class.
+
+    The same name always gives the same recipe, so that a data set with own class names can be filled with drawings.
+    """
+    words = re.findall(r"[^\W\d_]+", name.lower())
+    for known in (name, " ".join(words), *reversed(words)):
+        if known in BY_NAME:
+            return BY_NAME[known]
+    number = number_of(name)
+    like = CLASSES[number % len(CLASSES)]
+    return WorldClass(name, like.wnid, like.role, like.plan, _varied(like.look, np.random.default_rng(number)))
+
+
+def _varied(look: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]:
+    factors = {trait: float(np.exp(0.3 * rng.standard_normal())) for trait in look}
+    return {t: v * factors[t] if isinstance(v, float) else v for t, v in look.items()}
+
+
+def figure_of(of: WorldClass, rng: np.random.Generator, spread: float) -> Figure:
+    """One instance of a class, as parts; ``spread`` is how much its measures vary (log-normal)."""
+    figure = Figure(of.look, rng, spread)
+    PLANS[of.plan](figure)
+    return figure

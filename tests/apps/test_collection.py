@@ -1,0 +1,259 @@
+"""An index of photos: what a second call embeds, what is kept when it is interrupted, and what a query finds."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import SIDE, shape
+
+from sakerepro import files, paths
+from sakerepro.__main__ import main
+from sakerepro.apps import photo_files
+from sakerepro.apps.photos import Collection, index_photos, open_collection, query
+from sakerepro.data.dataset import PHOTO, SKETCH
+from sakerepro.data.images import read_image
+from sakerepro.embedding import embed
+from sakerepro.errors import ConfigError, DataError, RunError
+from sakerepro.ranking.codes import hamming
+from sakerepro.runs import Run
+
+
+@pytest.fixture(autouse=True)
+def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAKEREPRO_COLLECTIONS", str(tmp_path / "collections"))
+
+
+def write(file: Path, kind: int, domain: int, index: int) -> Path:
+    file.parent.mkdir(parents=True, exist_ok=True)
+    Image.fromarray(shape(kind, domain, index).squeeze()).save(file)
+    return file
+
+
+@pytest.fixture
+def photos(tmp_path: Path) -> Path:
+    """Seven photos in two folders, a text file, a hidden file and a file that is no image."""
+    for i in range(7):
+        write(tmp_path / f"photos/{'inner folder/' if i % 2 else ''}{i}.png", i % 3, PHOTO, i)
+    (tmp_path / "photos/notes.txt").write_text("no photo")
+    (tmp_path / "photos/.hidden.png").write_bytes(b"")
+    (tmp_path / "photos/bad one.jpg").write_bytes(b"not a photo")
+    return tmp_path / "photos"
+
+
+@pytest.fixture
+def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+    """How many images each call of the network was given."""
+    calls: list[int] = []
+    original = photo_files.embed_images
+
+    def counting(student: Any, images: Sequence[np.ndarray], domain: int, size: int) -> np.ndarray:
+        calls.append(len(images))
+        return original(student, images, domain, size)
+
+    monkeypatch.setattr(photo_files, "embed_images", counting)
+    return calls
+
+
+def same(one: Collection, other: Collection) -> bool:
+    return (one.names == other.names and np.array_equal(one.embeddings, other.embeddings)
+            and np.array_equal(one.codes, other.codes))  # fmt: skip
+
+
+def test_an_index_holds_the_network_s_embeddings_and_the_run_s_codes(photos: Path, tiny_run: Run) -> None:
+    made, changes = index_photos(photos, tiny_run, dtype="float32", bits=8, progress=False)
+    assert (changes.added, changes.kept, changes.removed, changes.bad) == (7, 0, 0, 1)
+    assert made.names == ("0.png", "2.png", "4.png", "6.png", "inner folder/1.png", "inner folder/3.png",
+                          "inner folder/5.png")  # fmt: skip
+    pixels = np.stack([read_image(photos / n, SIDE) for n in made.names])
+    images = tiny_run.dataset().gallery
+    one_by_one = type(images)(pixels, np.arange(7), np.zeros(7, int), made.names, PHOTO)
+    np.testing.assert_allclose(made.embeddings, embed(tiny_run.network(), one_by_one, SIDE), rtol=1e-4, atol=1e-5)
+    stored = tiny_run.embeddings()
+    want = made.itq.transform(stored["gallery"])  # the rotation of the run's own 8-bit codes
+    measured = next(m["value"] for m in tiny_run.metrics() if m["representation"] == "8-bit")
+    assert want.shape == (len(stored["gallery"]), 1) and 0 <= measured <= 1
+    assert np.array_equal(made.codes, made.itq.transform(np.asarray(made.embeddings)))
+    assert list(made.bad) == ["bad one.jpg"] and "is not a" in made.bad["bad one.jpg"][1]
+
+
+def test_a_second_call_embeds_new_and_changed_files_only(photos: Path, tiny_run: Run, counted: list[int]) -> None:
+    first, _ = index_photos(photos, tiny_run, progress=False)
+    _, changes = index_photos(photos, tiny_run, progress=False)
+    assert counted == [7] and (changes.added, changes.kept) == (0, 7)
+    write(photos / "new.png", 5, PHOTO, 99)
+    write(photos / "0.png", 6, PHOTO, 98)
+    (photos / "2.png").unlink()
+    shutil.copy(photos / "4.png", photos / "bad one.jpg")
+    made, changes = index_photos(photos, tiny_run, progress=False)
+    assert counted == [7, 3] and (changes.added, changes.kept, changes.removed, changes.bad) == (3, 5, 1, 0)
+    assert "2.png" not in made.names and "new.png" in made.names
+    before, now = first.names.index("4.png"), made.names.index("4.png")
+    assert np.array_equal(first.embeddings[before], made.embeddings[now])
+    fresh, _ = index_photos(photos, tiny_run, photos.parent / "fresh", progress=False)
+    assert made.names == fresh.names
+    np.testing.assert_allclose(made.embeddings, fresh.embeddings, rtol=2e-3, atol=2e-3)  # other batches, half precision
+
+
+def test_an_interrupted_call_goes_on(
+    photos: Path, tiny_run: Run, counted: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(photo_files, "CHUNK", 2)
+    counting = photo_files.embed_images
+
+    def stops(student: Any, images: Sequence[np.ndarray], domain: int, size: int) -> np.ndarray:
+        if len(counted) == 2:
+            raise KeyboardInterrupt
+        return counting(student, images, domain, size)
+
+    monkeypatch.setattr(photo_files, "embed_images", stops)
+    with pytest.raises(KeyboardInterrupt):
+        index_photos(photos, tiny_run, progress=False)
+    assert not list(paths.collections().glob("*/index.json"))
+    write(photos / "0.png", 9, PHOTO, 9)  # changed after it was embedded
+    parts = sorted(paths.collections().glob(".*-unfinished/*.npz"))
+    assert len(parts) == 2
+    monkeypatch.setattr(photo_files, "embed_images", counting)
+    made, _ = index_photos(photos, tiny_run, progress=False)
+    assert sum(counted[2:]) == 7 - sum(counted[:2]) + 1 and len(made) == 7
+    assert not list(paths.collections().glob(".*-unfinished"))
+    monkeypatch.setattr(photo_files, "CHUNK", 256)
+    assert made.names == index_photos(photos, tiny_run, photos.parent / "whole", progress=False)[0].names
+
+
+def test_a_damaged_part_is_embedded_again(photos: Path, tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(photo_files, "CHUNK", 3)
+    write_index = files.write_folder_whole
+    monkeypatch.setattr(files, "write_folder_whole", lambda path: pytest.fail("stop"))
+    with pytest.raises(pytest.fail.Exception):
+        index_photos(photos, tiny_run, progress=False)
+    monkeypatch.setattr(files, "write_folder_whole", write_index)
+    parts = sorted(paths.collections().glob(".*-unfinished/*.npz"))
+    parts[0].write_bytes(parts[0].read_bytes()[:100])
+    assert len(index_photos(photos, tiny_run, progress=False)[0]) == 7
+
+
+def test_a_query_finds_what_a_naive_search_finds(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
+    made, _ = index_photos(photos, tiny_run, dtype="float32", progress=False)
+    sketches = [write(tmp_path / f"s{i}.png", i, SKETCH, i) for i in range(2)]
+    pixels = np.stack([read_image(s, SIDE) for s in sketches])
+    images = type(tiny_run.dataset().query)(pixels, np.arange(2), np.zeros(2, int), ("", ""), SKETCH)
+    x, y = embed(tiny_run.network(), images, SIDE).astype(float), np.asarray(made.embeddings, float)
+    cosine = x @ y.T / np.linalg.norm(x, axis=1)[:, None] / np.linalg.norm(y, axis=1)
+    rows, distances = query(made, tiny_run, sketches, k=3)
+    assert np.array_equal(rows, np.argsort(1 - cosine, axis=1)[:, :3])
+    np.testing.assert_allclose(distances, np.sort(1 - cosine, axis=1)[:, :3], atol=1e-5)
+    rows, distances = query(made, tiny_run, sketches, k=50, codes=True)
+    bits = hamming(made.itq.transform(x), made.codes)
+    assert rows.shape == (2, 7) and np.array_equal(distances, np.sort(bits, axis=1))
+    itself, distances = query(made, tiny_run, [photos / "4.png"], k=1, domain=PHOTO)
+    assert made.names[itself[0, 0]] == "4.png" and distances[0, 0] < 1e-5
+
+
+def test_half_precision_and_a_copied_folder_answer_alike(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
+    sketch = write(tmp_path / "s.png", 1, SKETCH, 1)
+    full, _ = index_photos(photos, tiny_run, tmp_path / "full", dtype="float32", progress=False)
+    half, _ = index_photos(photos, tiny_run, tmp_path / "half", dtype="float16", progress=False)
+    copied = open_collection(shutil.copytree(half.folder, tmp_path / "copied"))
+    assert same(half, copied) and half.embeddings.dtype == np.float16
+    a, b = query(full, tiny_run, [sketch], k=7)[1], query(copied, tiny_run, [sketch], k=7)[1]
+    np.testing.assert_allclose(a, b, atol=2e-3)
+
+
+def test_linked_folders_are_named_and_not_followed(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere").mkdir()
+    shutil.copy(next(photos.rglob("*.png")), tmp_path / "elsewhere" / "more.png")
+    (photos / "linked").symlink_to(tmp_path / "elsewhere")
+    (photos / "loop").symlink_to(photos)
+    made, changes = index_photos(photos, tiny_run, progress=False)
+    assert changes.links == ("linked", "loop") and not any("more.png" in n for n in made.names)
+
+
+def test_what_is_somebody_else_s_stays(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
+    """A folder that is no index, and hidden folders beside the new one whose names resemble it."""
+    documents, hidden = tmp_path / "documents", tmp_path / ".app-settings"
+    for folder in (documents, hidden):
+        folder.mkdir()
+        (folder / "letter").write_text("dear")
+    with pytest.raises(ConfigError, match="documents: is there and holds no index. Name another place"):
+        index_photos(photos, tiny_run, documents, progress=False)
+    (tmp_path / "app").mkdir()  # empty: as good as none
+    made, _ = index_photos(photos, tiny_run, tmp_path / "app", progress=False)
+    assert same(made, open_collection(tmp_path / "app"))
+    assert [(f / "letter").read_text() for f in (documents, hidden)] == ["dear", "dear"]
+
+
+def test_what_does_not_fit_is_refused(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
+    made, _ = index_photos(photos, tiny_run, progress=False)
+    other = Path(shutil.copytree(photos, tmp_path / "other"))
+    with pytest.raises(ConfigError, match="is an index of .*photos by the run"):
+        index_photos(other, tiny_run, made.folder, progress=False)
+    with pytest.raises(ConfigError, match="lies among the photos"):
+        index_photos(photos, tiny_run, photos / "index", progress=False)
+    with pytest.raises(ConfigError, match="dtype = 'int8'"):
+        index_photos(photos, tiny_run, dtype="int8")
+    with pytest.raises(DataError, match="is not there"):
+        index_photos(tmp_path / "none", tiny_run)
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(DataError, match="there is no image file"):
+        index_photos(tmp_path / "empty", tiny_run, progress=False)
+    (tmp_path / "empty/x.png").write_bytes(b"x")
+    with pytest.raises(DataError, match="the first of 1 bad ones is x.png"):
+        index_photos(tmp_path / "empty", tiny_run, progress=False)
+    moved = Run(Path(shutil.copytree(tiny_run.folder, tmp_path / "run")), tiny_run.experiment)
+    note = moved.folder / "provenance.json"
+    note.write_text(note.read_text().replace(made.weights, "0" * 64))
+    with pytest.raises(RunError, match="made with the weights of"):
+        query(made, moved, [photos / "0.png"])
+    (made.folder / "codes.npy").write_bytes(b"damaged")
+    with pytest.raises(RunError, match="the index is damaged"):
+        open_collection(made.folder)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="file names are Unicode there")
+def test_a_name_that_is_no_utf8_is_skipped_by_name(photos: Path, tiny_run: Run) -> None:
+    try:
+        shutil.copy(photos / "0.png", os.fsencode(photos) + b"/caf\xe9.png")
+    except OSError:
+        pytest.skip("the file system refuses such names")
+    made, changes = index_photos(photos, tiny_run, progress=False)
+    assert changes.bad == 2 and "rename it" in made.bad["caf\\udce9.png"][1]
+
+
+def test_index_and_query_on_the_command_line(
+    photos: Path, tiny_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    sketch, sheet = write(tmp_path / "a sketch.png", 1, SKETCH, 1), tmp_path / "sheet.png"
+    assert main(["query", str(sketch)]) == 2
+    assert "0 indexes are in" in capsys.readouterr().err
+    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
+    assert main(["index", str(photos), "--run", tiny_run.id[-6:], "--json"]) == 0
+    made = json.loads(capsys.readouterr().out)
+    assert made["photos"] == made["added"] == 7 and list(made["bad_files"]) == ["bad one.jpg"]
+    assert main(["index", str(photos), "--run", tiny_run.id]) == 0
+    out = capsys.readouterr().out
+    assert "0 embedded now, 7 kept" in out and "Skipped bad one.jpg: is not a" in out
+    assert main(["query", str(sketch), str(photos / "0.png"), "-k", "3", "--json", "--sheet", str(sheet)]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [f["sketch"] for f in found] == [str(sketch), str(photos / "0.png")]
+    assert [h["rank"] for h in found[0]["found"]] == [1, 2, 3] and Path(found[0]["found"][0]["path"]).is_file()
+    (photos / "4.png").unlink()  # a photo that went since is an empty frame, not an error
+    assert main(["query", str(sketch), "--index", Path(made["index"]).name, "-k", "9", "--codes"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == str(sketch) and len(lines) == 9 and lines[2].split()[0] == "1"
+    assert main(["query", str(sketch), "-k", "7", "--sheet", str(sheet)]) == 0
+    with Image.open(sheet) as picture:
+        assert picture.width > 8 * 128 and picture.height > 128
+        first = np.asarray(picture.convert("RGB").crop((8, 8, 136, 136)), int)
+    assert np.abs(first - read_image(sketch, 128)).max() <= 1  # the query is the first picture of its row
+    assert main(["query", str(tmp_path / "none.png")]) == 3
+    assert main(["query", str(sketch), "-k", "0"]) == 2
+    assert main(["query", str(sketch), "--index", "nowhere"]) == 2
+    assert main(["index", str(photos), "--run", "nothing"]) == 2

@@ -1,0 +1,295 @@
+"""Data of one's own: looked at with ``check``, then trained on, from a plain folder to numbers."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shlex
+import shutil
+from pathlib import Path
+
+import pytest
+import torch
+from data_room import plain_folder, sketchy_like
+from PIL import Image
+from safetensors.torch import save_file
+
+from sakerepro import paths
+from sakerepro.__main__ import main
+from sakerepro.apps.check import Report, check
+from sakerepro.data import load_dataset
+from sakerepro.errors import ConfigError, DataError
+from sakerepro.experiment import Experiment
+from sakerepro.methods import preset
+from sakerepro.networks.gates import ConditionalSE
+from sakerepro.runs import all_runs
+from sakerepro.semantics import require_classes
+from sakerepro.wordnet import corpus
+from sakerepro.world.example import example_folder
+from sakerepro.world.files import write_world
+
+SEEN, UNSEEN = ("cat", "cup", "frobnicator"), ("bear", "airplane")
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A plain folder of five classes; one has a name that nobody knows, set by hand."""
+    folder = write_world(tmp_path_factory.mktemp("own") / "my data", seen=SEEN, unseen=UNSEEN, per_class=4, size=24)
+    (folder / "synsets.csv").write_text("class,wnid\nfrobnicator,n03001627\n")
+    return folder
+
+
+@pytest.fixture
+def own(made: Path, tmp_path: Path) -> Path:
+    """A copy to spoil."""
+    return Path(shutil.copytree(made, tmp_path / "my data"))
+
+
+@pytest.fixture(scope="module")
+def timm_weights(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Random weights of a small network of timm, under its own parameter names."""
+    import timm
+
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(0)
+        state = timm.create_model("test_resnet", num_classes=1000).state_dict()
+    file = tmp_path_factory.mktemp("weights") / "mine.safetensors"
+    save_file({k: v.contiguous() for k, v in state.items()}, file)
+    return file
+
+
+def said(report: Report) -> str:
+    return "\n".join(map(str, report.problems))
+
+
+def test_a_good_folder_is_counted_and_named(own: Path) -> None:
+    report = check(str(own), progress=False)
+    assert not report.problems, said(report)
+    (split,) = report.splits
+    assert split.seen == tuple(sorted(SEEN)) and split.unseen == UNSEEN and split.name == "unseen.txt"
+    assert split.counts == {"seen": 3, "unseen": 2, "train_sketch": 12, "val_sketch": 0, "query": 8, "train_photo": 12,
+                            "gallery": 8}  # fmt: skip
+    assert split.per_class["gallery"] == (4, 4.0, 4) and report.decoded == 40
+    by_name = {r.name: r for r in report.classes}
+    assert by_name["frobnicator"].source == "by hand" and by_name["frobnicator"].wnid == "n03001627"
+    assert by_name["cat"].synset == "cat.n.01" and by_name["cat"].source == "table"
+    assert [(o.name, o.kind) for o in split.overlap["unseen"]] == [("bear", "wider"), ("airplane", "wider")]
+    assert report.flags == {"photo-queries": 2} and "--photo-queries 2" in report.train_command()
+
+
+def test_all_problems_are_told_not_only_the_first(own: Path) -> None:
+    (own / "photo/cat/0000.jpg").write_bytes(b"")
+    (own / "photo/cup/0001.jpg").write_bytes(b"no image at all")
+    whole = (own / "sketch/bear/0002.png").read_bytes()
+    (own / "sketch/bear/0002.png").write_bytes(whole[: len(whole) // 2])
+    shutil.copy(own / "photo/cup/0002.jpg", own / "photo/bear/copy of a cup.jpg")
+    report = check(str(own), progress=False)
+    text = said(report)
+    assert len(report.problems) == 4
+    assert "photo/cat/0000.jpg: is empty" in text and "photo/cup/0001.jpg: is not a" in text
+    assert "sketch/bear/0002.png: is damaged" in text
+    assert "photo/bear/copy of a cup.jpg: is unseen in unseen.txt and the same file as 'photo/cup/0002.jpg'" in text
+    assert check(str(own), images=False).decoded == 0
+
+
+def test_names_and_links_that_no_training_could_read_are_problems(own: Path) -> None:
+    (own / "sketch/cup/0001.png").unlink()
+    (own / "sketch/cup/0001.png").symlink_to(own / "gone.png")
+    (own / "photo/cat/0000.jpg").write_bytes(b"")
+    text = said(check(str(own), progress=False))
+    assert "sketch/cup/0001.png: is a link to nothing" in text and "photo/cat/0000.jpg: is empty" in text
+    strange = os.fsencode(own / "photo/cat") + b"/caf\xe9.jpg"
+    try:
+        shutil.copy(os.fsencode(own / "photo/cup/0000.jpg"), strange)
+    except OSError:
+        pytest.skip("this file system has UTF-8 names only")
+    text = r"photo/cat/caf\udce9.jpg: its name is not valid UTF-8"
+    assert text in said(check(str(own), progress=False))
+    with pytest.raises(DataError, match=re.escape(text)):
+        load_dataset(str(own), size=32)
+
+
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-16"])
+def test_a_synsets_csv_that_is_not_utf_8_is_a_problem(own: Path, encoding: str) -> None:
+    (own / "synsets.csv").write_bytes("class,wnid\ncafé,n03001627\n".encode(encoding))
+    assert "synsets.csv: cannot be read as UTF-8" in said(check(str(own), images=False))
+    with pytest.raises(DataError, match=r"synsets\.csv: cannot be read as UTF-8"):
+        require_classes(["cup"], str(own))
+
+
+def test_the_command_to_train_is_for_what_was_checked(own: Path, tmp_path: Path) -> None:
+    """Whatever the folder is called, and with the split that was asked for."""
+    folder = Path(shutil.copytree(own, tmp_path / "my own" / "Sketchy"))
+    assert f"--dataset '{folder}'" in check(str(folder), images=False).train_command()
+    assert check(str(folder), images=False).experiment("mini").dataset == str(folder)
+    command = shlex.split(check(str(folder), "random", images=False).train_command())
+    assert command[command.index("--split") + 1] == "random" and command[command.index("--dataset") + 1] == str(folder)
+    assert check(str(folder), "random", images=False).experiment("mini").split == "random"
+
+
+def test_structural_problems_come_together_with_the_counts(own: Path) -> None:
+    shutil.rmtree(own / "sketch/cup")
+    (own / "photo/empty").mkdir()
+    shutil.copy(own / "photo/cat/0000.jpg", own / "photo/loose.jpg")
+    report = check(str(own), progress=False)
+    text = said(report)
+    assert "no folder sketch/cup" in text and "holds no image" in text and "lies in no class folder" in text
+    assert not report.splits and any("20 photos in 6 classes, 0 to 4 a class" in note for note in report.notes)
+
+
+def test_a_bad_unseen_txt_is_a_problem_with_its_line(own: Path) -> None:
+    (own / "unseen.txt").write_text("bear\nairplan\n")
+    assert "line 2: class 'airplan' is not there. Did you mean 'airplane'" in said(check(str(own), progress=False))
+
+
+def test_without_unseen_txt_it_says_what_a_random_split_needs(tmp_path: Path) -> None:
+    folder = plain_folder(tmp_path / "five", photos=3, sketches=2)
+    report = check(str(folder), images=False)
+    assert report.flags["min-photos"] == 3 and report.splits[0].counts["unseen"] == 1
+    assert "--min-photos 3" in report.train_command()
+    assert any("name the unseen classes in" in note for note in report.notes)
+
+
+def test_a_class_without_a_synset_gets_near_misses_and_how_to_set_it(own: Path) -> None:
+    try:
+        with corpus() as found:
+            found.synsets("dog")
+    except DataError:
+        pytest.skip("NLTK has no WordNet")
+    for domain in ("photo", "sketch"):
+        (own / domain / "frobnicator").rename(own / domain / "aligator")
+    (own / "synsets.csv").unlink()
+    report = check(str(own), images=False)
+    (problem,) = report.problems
+    assert "'aligator' has no WordNet synset" in str(problem) and "(alligator.n." in str(problem)
+    assert "synsets.csv" in str(problem) and "'aligator,<wnid>'" in str(problem)
+    (own / "synsets.csv").write_text("class,wnid\naligator,n01698434\n")
+    assert not check(str(own), images=False).problems
+    (own / "synsets.csv").write_text("class,wnid\naligator,alligator\n")
+    assert "is no WordNet id" in said(check(str(own), images=False))
+
+
+def test_lists_are_checked_in_every_split(tmp_path: Path) -> None:
+    root = sketchy_like(tmp_path / "lists", unseen=("dog", "deer"))  # classes of the package's own tables
+    sketchy_like(root, seen=("ant", "dog"), unseen=("bee",), split="zeroshot2", images=False)
+    assert not check(str(root), progress=False).problems
+    gone = root / "EXTEND_image_sketchy_ready/ant/ext_1.png"
+    gone.unlink()
+    report = check(str(root), progress=False)
+    assert [s.name for s in report.splits] == ["zeroshot1", "zeroshot2"] and all(p.missing for p in report.problems)
+    assert len(report.problems) == 2 and "EXTEND_image_sketchy_ready/ant/ext_1.png" in said(report)
+    assert len(check(str(root), "zeroshot2", progress=False).problems) == 1
+
+
+def test_official_names_are_held_against_the_published_numbers(tmp_path: Path) -> None:
+    report = check(str(sketchy_like(tmp_path / "Sketchy")), images=False)
+    assert report.splits[0].published["train_photo"] == 68_401
+    assert "Sketchy" not in report.name and "gallery: 8 are listed, and the official lists have 17,101." in said(report)
+
+
+def test_check_on_the_command_line(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(own)]) == 0
+    out = capsys.readouterr().out
+    assert "unseen.txt: 3 seen, 2 unseen classes" in out and "0 problems, 40 images read." in out
+    assert "frobnicator: n03001627 chair.n.01 (by hand)" in out and f"sakerepro train --dataset '{own}'" in out
+    (own / "photo/cat/0000.jpg").write_bytes(b"")
+    assert main(["check", str(own), "--json"]) == 3
+    report = json.loads(capsys.readouterr().out)
+    assert report["problems"][0]["file"] == "photo/cat/0000.jpg" and report["splits"][0]["counts"]["seen"] == 3
+
+
+@pytest.mark.parametrize(("name", "error"), [("mini", ConfigError), ("no/such", DataError), ("sketchi", ConfigError)])
+def test_what_cannot_be_checked_at_all(name: str, error: type[Exception]) -> None:
+    with pytest.raises(error):
+        check(name)
+
+
+def test_a_folder_without_layout_is_told_what_it_should_look_like(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="neither photo/<class>.* nor lists"):
+        check(str(tmp_path))
+
+
+TRAIN = ["train", "--preset", "mini", "--teacher-epochs", "0", "--epochs", "1", "--steps", "2", "--batch-sketch", "3",
+         "--batch-photo", "4", "--size", "32", "--dim", "16", "--bits", "8"]  # fmt: skip
+
+
+def test_from_a_folder_to_numbers_with_a_gated_network_of_timm(
+    own: Path, timm_weights: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    train = [*TRAIN, "--backbone", "cse_test_resnet"]
+    assert main([*train, "--dataset", str(own), "--weights", str(timm_weights)]) == 3
+    assert "10 would be queries" in capsys.readouterr().err  # and it says how many can be
+    train += ["--photo-queries", "2"]
+    monkeypatch.chdir(own.parent)
+    shutil.copy(timm_weights, "mine.safetensors")
+    assert main([*train, "--dataset", own.name, "--weights", "mine.safetensors", "--json"]) == 0
+    done = json.loads(capsys.readouterr().out)
+    assert done["experiment"]["dataset"] == str(own) and done["experiment"]["split"] == ""
+    assert {m["task"] for m in done["metrics"]} == {"ZS-SBIR", "ZS-PBIR"}
+    assert all(0 <= m["value"] <= 1 for m in done["metrics"])
+    (run,) = all_runs()
+    assert "my_data-cse_test_resnet" in run.id and run.dataset().unseen == UNSEEN
+    gates = [m for m in run.network().modules() if isinstance(m, ConditionalSE)]
+    assert gates and any(g.fc2.weight[:, -1].abs().max() > 0 for g in gates)  # the domain's column was trained
+    assert main(["evaluate", run.id]) == 0
+    assert "The run wrote the same numbers" in capsys.readouterr().out
+    assert main(["evaluate", run.id, "--dataset", own.name, "--split", "random", "--min-photos", "1"]) == 0
+    assert "Not zero-shot" in capsys.readouterr().out or "None of these classes" in capsys.readouterr().out
+
+    Image.new("RGB", (24, 24), "red").save(own / "photo/cat/new.jpg")  # the folder grows: the old run is no answer
+    assert main([*train, "--dataset", str(own), "--weights", str(own.parent / "mine.safetensors")]) == 1
+    assert "changed since" in capsys.readouterr().err
+
+
+def test_any_network_of_timm_without_gates_and_without_photo_queries(
+    own: Path, timm_weights: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main([*TRAIN, "--backbone", "test_resnet", "--dataset", str(own), "--weights", str(timm_weights),
+                 "--photo-queries", "0", "--json"]) == 0  # fmt: skip
+    assert {m["task"] for m in json.loads(capsys.readouterr().out)["metrics"]} == {"ZS-SBIR"}
+    assert main([*TRAIN, "--backbone", "test_resnett", "--dataset", str(own), "--photo-queries", "0"]) == 2
+    assert "Did you mean 'test_resnet'" in capsys.readouterr().err
+
+
+def test_a_preset_with_another_data_set_takes_its_usual_split_and_keeps_its_teacher() -> None:
+    own = preset("mini", dataset="/a/folder")
+    assert own.split == "" and own.teacher_data == "mini"
+    assert preset("small", dataset="tuberlin").split == "zeroshot"
+    assert preset("small", dataset="/a/folder", split="random").split == "random"
+    assert preset("mini").teacher_data == "" and preset("mini").split == "zeroshot"
+
+
+def test_settings_of_a_folder_stand_in_the_id() -> None:
+    for change in ({"min_photos": 3}, {"photo_queries": 3}, {"teacher_data": "mini"}):
+        assert preset("paper", **change).id != preset("paper").id
+    assert Experiment(dataset="/x/my own: data", split="").id.startswith("mini-my_own_data-")
+
+
+def test_the_teacher_of_mini_can_be_kept_for_other_images(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without pretrained weights: the original domain of the generated world teaches."""
+    asked = []
+
+    def original(name: str, size: int) -> None:
+        asked.append(name)
+        raise DataError("enough")
+
+    monkeypatch.setattr("sakerepro.teachers.load_original", original)
+    assert main(["train", "--dataset", str(own), "--photo-queries", "0", "--size", "24"]) == 3
+    assert asked == ["mini"] and not list(paths.runs().glob("*/experiment.json"))
+
+
+def test_the_example_folder_is_drawn_once_and_ready_to_train_on() -> None:
+    report = check(str(example_folder()), progress=False)
+    assert not report.problems and not report.flags and report.splits[0].counts["unseen"] == 6
+    drawn = {f: f.stat().st_mtime_ns for f in example_folder().rglob("*.png")}
+    assert drawn == {f: f.stat().st_mtime_ns for f in example_folder().rglob("*.png")}
+    e = report.experiment("mini", epochs=3)
+    assert (e.dataset, e.split, e.teacher_data, e.epochs) == (str(example_folder()), "", "mini", 3)
+
+
+def test_a_report_gives_the_experiment_that_the_data_needs_or_its_first_problem(own: Path) -> None:
+    assert check(str(own), images=False).experiment("mini").photo_queries == 2
+    (own / "photo/cat/0000.jpg").write_bytes(b"")
+    with pytest.raises(DataError, match="has 1 problems, the first: photo/cat/0000.jpg: is empty"):
+        check(str(own), progress=False).experiment("mini")

@@ -1,0 +1,347 @@
+"""Drawings, the photos that answer them, and the sketch pad's Python side, without a browser."""
+
+from __future__ import annotations
+
+import io
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import tiny
+from PIL import Image
+
+from sakerepro.apps import widgets
+from sakerepro.apps.drawing import example_strokes, pen_of, render
+from sakerepro.apps.widgets import DrawAndRetrieve, Retriever, SketchPad, choose_runs, draw_and_retrieve
+from sakerepro.data.dataset import PHOTO, SKETCH, ImageSet
+from sakerepro.embedding import embed, place
+from sakerepro.errors import ConfigError, DataError, RunError
+from sakerepro.files import read_json, write_json
+from sakerepro.hashing import ITQ
+from sakerepro.methods import baseline
+from sakerepro.runs import Run, run
+
+LINE = {"width": 0.1, "points": [[0.2, 0.3], [0.8, 0.3], [0.8, 0.75]]}
+PLACES = ("RUNS", "RESULTS", "CACHE")
+
+
+@pytest.fixture(scope="module")
+def runs(tmp_path_factory: pytest.TempPathFactory, tiny_place: Path) -> Iterator[list[Run]]:
+    """SAKE and L_B with embeddings long enough for codes of 32 bits."""
+    folder = tmp_path_factory.mktemp("pad")
+    with pytest.MonkeyPatch.context() as patch:
+        for name in PLACES:
+            patch.setenv(f"SAKEREPRO_{name}", str(folder / name.lower()))
+        sake = tiny.experiment(tiny_place / "data", tiny_place / "se_resnet_mini.safetensors", dim=40, bits=(32,))
+        yield [run(sake), run(baseline(sake))]
+
+
+@pytest.fixture(scope="module")
+def retriever(runs: list[Run]) -> Retriever:
+    return Retriever(runs[0])
+
+
+@pytest.fixture
+def there(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+    """The runs, where the package looks for runs."""
+    monkeypatch.setenv("SAKEREPRO_RUNS", str(runs[0].folder.parent))
+    return runs
+
+
+def coverage(strokes: list[dict[str, Any]], size: int, fine: int = 8) -> np.ndarray:
+    """(size, size) share of each pixel that lies within half a width of a line, counted at fine x fine places."""
+    y, x = (np.mgrid[: size * fine, : size * fine] + 0.5) / (size * fine)
+    inside = np.zeros(x.shape, bool)
+    for stroke in strokes:
+        points = np.array(stroke["points"], float)
+        for a, b in zip(points, points[1:] if len(points) > 1 else points, strict=False):
+            way = b - a
+            t = ((x - a[0]) * way[0] + (y - a[1]) * way[1]) / max(float(way @ way), 1e-12)
+            t = t.clip(0, 1)
+            inside |= np.hypot(x - a[0] - t * way[0], y - a[1] - t * way[1]) <= stroke["width"] / 2
+    return inside.reshape(size, fine, size, fine).mean(axis=(1, 3))
+
+
+@pytest.mark.parametrize("size", [17, 31, 96])
+@pytest.mark.parametrize("points", [LINE["points"], [[0.4, 0.6]], [[-0.3, 0.2], [1.4, 0.9]]])
+def test_lines_cover_what_is_within_half_their_width(size: int, points: list[list[float]]) -> None:
+    strokes = [{"width": 0.09, "points": points}]
+    got, want = render(strokes, size), 255 * (1 - coverage(strokes, size))
+    assert got.shape == (size, size) and got.dtype == np.uint8
+    assert np.abs(got - want).mean() < 4
+    assert (255 - got).sum() == pytest.approx((255 - want).sum(), rel=0.1)
+
+
+def test_ink_is_the_darkest_value_and_nothing_is_white() -> None:
+    assert render([LINE], 40, ink=77).min() == 77
+    assert (render([], 5) == 255).all()
+    assert render([LINE], 1).shape == (1, 1)
+
+
+@pytest.mark.parametrize("bad", [
+    {"points": [[0, 0]]}, {"width": 0.1, "points": []}, {"width": 0, "points": [[0, 0]]}, [0.1, 0.2],
+    {"width": 0.1, "points": [[0, "x"]]}, {"width": 0.1, "points": [[0, float("nan")]]},
+    {"width": float("nan"), "points": [[0, 0]]}, {"width": 0.1, "points": [[0, 1, 2]]},
+    {"width": 2, "points": [[0, 0]]},
+])  # fmt: skip
+def test_a_stroke_that_is_none_is_named_by_its_number(bad: Any) -> None:
+    with pytest.raises(DataError, match="stroke 2 is not a line"):
+        render([LINE, bad], 20)
+
+
+def test_a_loaded_image_is_grey_below_the_lines() -> None:
+    colours = np.zeros((9, 9, 3), np.uint8)
+    colours[..., 0] = 200
+    buffer = io.BytesIO()
+    Image.fromarray(colours).save(buffer, "PNG")
+    grey = render([], 20, bitmap=buffer.getvalue())
+    assert np.abs(grey - 0.299 * 200).max() <= 1  # luma of ITU-R 601
+    both = render([LINE], 20, ink=255, bitmap=buffer.getvalue())
+    assert both.max() == 255 and both.min() == grey.min()
+    with pytest.raises(DataError, match="the loaded image"):
+        render([], 20, bitmap=b"no image")
+
+
+@pytest.mark.parametrize("width,ink,size", [(0.02, 0, 128), (0.035, 60, 96), (0.02, 45, 48)])
+def test_the_pen_of_sketches_is_found(width: float, ink: int, size: int, rng: np.random.Generator) -> None:
+    sketches = []
+    for _ in range(9):
+        points = rng.uniform(0.1, 0.9, (4, 2)).tolist()
+        dark = coverage([{"width": width, "points": points}], size, fine=4)
+        sketches.append((255 - (255 - ink) * dark).round().astype(np.uint8))
+    pixels = np.stack(sketches)[..., None]
+    pen = pen_of(ImageSet(pixels, np.arange(9), np.zeros(9, np.int64), ("",) * 9, SKETCH))
+    assert pen.width == pytest.approx(width, rel=0.15) and abs(pen.ink - ink) <= 12
+
+
+def test_blank_sketches_have_a_plain_pen() -> None:
+    blank = ImageSet(np.full((2, 8, 8, 1), 255, np.uint8), np.arange(2), np.zeros(2, np.int64), ("a", "b"), SKETCH)
+    assert pen_of(blank).ink == 0
+
+
+def test_the_example_lies_on_the_paper() -> None:
+    points = np.concatenate([s["points"] for s in example_strokes()])
+    assert points.min() > 0 and points.max() < 1 and np.ptp(points, axis=0).max() > 0.6
+    assert (render(example_strokes(), 64) < 128).any()
+
+
+def test_a_sketch_of_the_data_set_has_the_embedding_that_the_run_kept(retriever: Retriever) -> None:
+    queries = retriever.run.dataset().query
+    for index in (0, len(queries) - 1):
+        got = retriever.embed(queries.take([index])[0, :, :, 0])
+        assert got[0] == pytest.approx(retriever.run.embeddings()["query"][index], abs=1e-4)
+
+
+def test_photos_come_nearest_first_by_cosine(retriever: Retriever) -> None:
+    sketch, data = render([LINE], 50), retriever.run.dataset()
+    x = retriever.embed(sketch)[0]
+    gallery = retriever.run.embeddings()["gallery"]
+    distance = 1 - gallery @ x / np.linalg.norm(gallery, axis=1) / np.linalg.norm(x)
+    found = retriever.search(sketch, 7)
+    assert list(found.columns) == ["rank", "class", "distance", "image", "photo"]
+    assert found["rank"].tolist() == [1, 2, 3, 4, 5, 6, 7]
+    assert found["distance"].to_numpy() == pytest.approx(np.sort(distance)[:7], abs=1e-5)
+    assert found["distance"].to_numpy() == pytest.approx(distance[found["photo"]], abs=1e-5)
+    assert found["class"].tolist() == [data.unseen[data.gallery.labels[p]] for p in found["photo"]]
+    assert found["image"].tolist() == [data.gallery.names[p] for p in found["photo"]]
+
+
+def test_codes_are_fitted_to_training_features_and_compared_bit_by_bit(retriever: Retriever) -> None:
+    assert retriever.representations == ("real", "32-bit")
+    arrays, sketch = retriever.run.embeddings(), render([LINE], tiny.SIDE)
+    itq = ITQ(bits=32, seed=0).fit(np.concatenate([arrays["train_photo"], arrays["train_sketch"]]))
+    bits = [np.unpackbits(itq.transform(x), axis=1) for x in (retriever.embed(sketch), arrays["gallery"])]
+    differ = (bits[0] != bits[1]).sum(axis=1)
+    found = retriever.search(sketch, 100, "32-bit")
+    assert len(found) == len(differ) == 24  # all there are
+    assert found["distance"].tolist() == np.sort(differ).tolist() == differ[found["photo"]].tolist()
+
+
+@pytest.mark.parametrize("sketch,k,representation,says", [
+    (np.zeros((4, 4, 3), np.uint8), 3, "real", "a sketch has shape"),
+    (np.zeros((4, 4), np.float32), 3, "real", "a sketch has shape"),
+    (np.zeros((4, 4), np.uint8), 0, "real", "k=0"),
+    (np.zeros((4, 4), np.uint8), 3, "64-bit", "Did you mean '32-bit'"),
+])  # fmt: skip
+def test_what_cannot_be_searched_is_said(
+    retriever: Retriever, sketch: Any, k: int, representation: str, says: str
+) -> None:
+    with pytest.raises(ConfigError, match=says):
+        retriever.search(sketch, k, representation)
+
+
+def test_own_photos_are_embedded_and_named(runs: list[Run]) -> None:
+    photos = tiny.image_set(3, PHOTO, 5, first=3, start=50)
+    own = Retriever(runs[0], photos, classes=("a", "b", "c"))
+    features = embed(place(runs[0].network()), photos, runs[0].experiment.size)
+    given = Retriever(runs[0], photos, classes=("a", "b", "c"), features=features)
+    sketch = render([LINE], tiny.SIDE)
+    found = own.search(sketch, 15)
+    assert sorted(found["photo"]) == list(range(15))
+    assert found["class"].tolist() == ["abc"[photos.labels[p]] for p in found["photo"]]
+    assert found.equals(given.search(sketch, 15))
+    with pytest.raises(ConfigError, match="4 features do not fit 15 photos"):
+        Retriever(runs[0], photos, features=features[:4])
+
+
+def test_a_thumbnail_is_the_photo(retriever: Retriever) -> None:
+    with Image.open(io.BytesIO(retriever.thumbnail(5))) as image:
+        assert image.format == "JPEG" and image.size == (tiny.SIDE, tiny.SIDE)
+        off = np.abs(np.asarray(image).astype(int) - retriever.photos.take([5])[0])
+    assert off.mean() < 8
+    assert retriever.thumbnail(5) is retriever.thumbnail(5)
+
+
+def test_photos_of_other_data_than_the_run_saw_are_refused(runs: list[Run], tmp_path: Path) -> None:
+    folder = tmp_path / runs[0].id
+    shutil.copytree(runs[0].folder, folder)
+    write_json(folder / "provenance.json", {**read_json(folder / "provenance.json"), "data": "0" * 64})
+    with pytest.raises(RunError, match="was made from other images"):
+        Retriever(replace(runs[0], folder=folder))
+
+
+class Browser:
+    """The other end of a pad: sends what the page would send, keeps what it would show."""
+
+    def __init__(self, widget: DrawAndRetrieve, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.widget, self.shown, self.buffers = widget, [], []
+        monkeypatch.setattr(SketchPad, "send", self.receive)
+
+    def receive(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
+        self.shown.append(content)
+        self.buffers = list(buffers or [])
+
+    def draw(self, **state: Any) -> dict[str, Any]:
+        self.widget.pad.set_state({"version": self.widget.pad.version + 1, "example": False, **state})
+        return self.shown[-1]
+
+
+@pytest.fixture
+def browser(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> Browser:
+    return Browser(draw_and_retrieve(*runs, k=4), monkeypatch)
+
+
+def test_a_line_from_the_browser_is_answered_with_photos(browser: Browser) -> None:
+    answer = browser.draw(strokes=[LINE])
+    pad, frames = browser.widget.pad, browser.widget.frames
+    assert answer["version"] == pad.version == 1 and not answer["wrong"]
+    assert answer["text"] == "4 of 24 photos (data, unseen.txt)"
+    assert [s["title"] for s in answer["strips"]] == ["SAKE, 40-d real-valued", "L_B, 40-d real-valued"]
+    for strip, frame, retriever in zip(answer["strips"], frames, browser.widget.retrievers, strict=True):
+        want = retriever.search(render([LINE], retriever.size, ink=pad.ink), 4)
+        assert frame.equals(want)
+        assert [p["label"] for p in strip["photos"]] == want["class"].tolist()
+        assert [p["distance"] for p in strip["photos"]] == [f"{d:.3f}" for d in want["distance"]]
+    assert browser.buffers == [
+        r.thumbnail(p) for r, f in zip(browser.widget.retrievers, frames, strict=True) for p in f["photo"]
+    ]
+
+
+def test_every_version_is_answered_also_with_the_same_lines(browser: Browser) -> None:
+    first, second = browser.draw(strokes=[LINE]), browser.draw(strokes=[LINE])
+    assert (first["version"], second["version"]) == (1, 2) and first["strips"] == second["strips"]
+    assert len(browser.shown) == 2
+
+
+def test_a_drawing_from_python_is_answered_like_one_from_the_browser(browser: Browser) -> None:
+    frames = browser.widget.draw([LINE])
+    assert [len(f) for f in frames] == [4, 4] and browser.shown[-1]["version"] == 1
+    with pytest.raises(DataError, match="stroke 1"):
+        browser.widget.draw([{}])
+    assert browser.shown[-1]["strips"] == browser.draw(strokes=[LINE])["strips"]
+
+
+def test_controls_change_the_answer(browser: Browser) -> None:
+    browser.draw(strokes=[LINE])
+    browser.widget.k.value = 6
+    browser.widget.representation.value = "32-bit"
+    strips = browser.shown[-1]["strips"]
+    assert [len(s["photos"]) for s in strips] == [6, 6]
+    assert strips[1]["title"] == "L_B, 32-bit codes"
+    assert strips[0]["photos"][0]["distance"].endswith(" bits")
+
+
+def test_an_image_from_the_browser_is_searched_with_and_a_damaged_one_is_said(browser: Browser) -> None:
+    query = browser.widget.retrievers[0].run.dataset().query.take([3])[0, :, :, 0]
+    buffer = io.BytesIO()
+    Image.fromarray(query).save(buffer, "PNG")
+    browser.draw(strokes=[], bitmap=memoryview(buffer.getvalue()))
+    assert (browser.widget.pad.sketch(tiny.SIDE) == query).all()
+    assert len(browser.shown[-1]["strips"]) == 2
+    answer = browser.draw(bitmap=memoryview(buffer.getvalue()[:40]))
+    assert answer["wrong"] and answer["text"].startswith("the loaded image") and answer["strips"] == []
+
+
+def test_an_empty_paper_and_a_page_that_opens_later(browser: Browser) -> None:
+    assert browser.draw(strokes=[])["text"].startswith("Draw something")
+    browser.draw(strokes=[LINE])
+    before = browser.shown[-1]
+    browser.widget.pad._handle_custom_msg({"kind": "ready"}, [])
+    assert browser.shown[-1] == before and len(browser.shown) == 3
+    browser.widget.pad._handle_custom_msg({"kind": "something else"}, [])
+    assert len(browser.shown) == 3
+
+
+def test_without_a_browser_it_is_a_picture_and_a_line_of_text(runs: list[Run]) -> None:
+    pad = draw_and_retrieve(runs[0], k=3, representation="32-bit")
+    bundle = pad._repr_mimebundle_()
+    assert bundle is not None and "application/vnd.jupyter.widget-view+json" in bundle
+    assert bundle["text/plain"] == "A sketch and its 3 nearest photos: SAKE, 32-bit codes"
+    with Image.open(io.BytesIO(bundle["image/png"])) as image:
+        assert image.format == "PNG" and np.asarray(image.convert("L")).min() < 100
+    assert pad.picture().images_of == ""  # tiles: these are no images of the generated world
+    assert pad.picture(images=True).images_of != ""
+    words = [t.get_text() for axis in pad.picture().axes for t in axis.texts]
+    assert words == [f"{r} {c}\n{d} bits" for r, c, d in pad.frames[0].iloc[:, :3].itertuples(index=False)]
+
+
+def test_an_empty_paper_has_a_picture_too(runs: list[Run]) -> None:
+    pad = draw_and_retrieve(*runs, k=2, strokes=[])
+    assert pad.frames == [] and pad.picture().axes
+
+
+@pytest.mark.parametrize("setting,says", [({"k": 0}, "Use 1 to 24"), ({"k": 25}, "Use 1 to 24"),
+                                          ({"representation": "128-bit"}, "Known: real, 32-bit")])  # fmt: skip
+def test_a_pad_that_cannot_be_is_refused(runs: list[Run], setting: dict[str, Any], says: str) -> None:
+    with pytest.raises(ConfigError, match=says):
+        draw_and_retrieve(*runs, **setting)
+
+
+def test_two_runs_of_one_method_are_told_apart(runs: list[Run]) -> None:
+    titles = DrawAndRetrieve([Retriever(runs[0]), Retriever(runs[0])], k=1).titles()
+    assert titles == [f"SAKE {runs[0].id[-12:]}, 40-d real-valued"] * 2
+
+
+def test_runs_are_chosen_by_name(there: list[Run]) -> None:
+    sake, plain = there
+    assert [r.id for r in choose_runs(run=sake.id)] == [sake.id, plain.id]  # L_B of the same settings
+    assert [r.id for r in choose_runs(run=plain.id)] == [plain.id]
+    assert [r.id for r in choose_runs(run=plain.id, other=sake.id)] == [plain.id, sake.id]
+    assert [r.id for r in choose_runs(run=sake.id, other="none")] == [sake.id]
+    assert [r.id for r in choose_runs(run=sake.id[-8:], other="none")] == [sake.id]  # a part is enough
+    with pytest.raises(ConfigError, match=f"Did you mean '{sake.id}'"):
+        choose_runs(run=f"{sake.id}0")
+
+
+def test_the_pad_ships_with_the_package() -> None:
+    pad = SketchPad()
+    assert "export default" in str(pad._esm) and ".sakerepro-pad" in str(pad._css)
+    assert widgets.Retriever is Retriever
+
+
+@pytest.mark.slow
+def test_the_notebook_runs_without_a_browser(there: list[Run], own_places: Path) -> None:
+    import nbformat
+
+    from sakerepro.results.notebook import execute
+
+    named = {"run": there[0].id, "other": there[1].id}
+    done = execute("explore_draw_and_retrieve", "mini", **named, k=5, representation="32-bit")
+    outputs = [o for cell in nbformat.read(done, 4).cells for o in cell.get("outputs", [])]
+    strips = [o.data for o in outputs if "image/png" in o.get("data", {})]
+    assert len(strips) == 1
+    assert strips[0]["text/plain"] == "A sketch and its 5 nearest photos: SAKE, 32-bit codes; L_B, 32-bit codes"

@@ -1,0 +1,242 @@
+"""The command line: quick help, one sentence for what is wrong, exit codes, flags for every setting."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny
+
+from sakerepro import paths, provenance
+from sakerepro.__main__ import main, parser
+from sakerepro.commands.runs import settings
+from sakerepro.data import places
+from sakerepro.errors import ConfigError
+from sakerepro.experiment import Experiment
+from sakerepro.methods import METHODS, class_of, preset
+from sakerepro.results.items import experiments
+from sakerepro.runs import Run
+
+HEAVY = ("torch", "numba", "pandas", "timm", "torchvision", "sklearn", "scipy", "matplotlib", "nltk", "papermill")
+HELP = """
+import sys
+from sakerepro.__main__ import main
+try:
+    main(sys.argv[1:])
+except SystemExit as end:
+    assert not end.code, end.code
+print("LOADED", *sys.modules)
+"""
+
+
+def test_help_loads_nothing_heavy() -> None:
+    """For the whole command line and a command; `train` imports its method, whose settings are flags."""
+    for arguments in (["--help"], ["evaluate", "--help"], []):
+        done = tiny.python("-c", HELP, *arguments)
+        assert done.returncode == 0, done.stderr
+        text, _, loaded = done.stdout.partition("LOADED ")
+        assert "usage: sakerepro" in text and not set(HEAVY) & set(loaded.split())
+
+
+def test_every_setting_is_a_flag_of_train(capsys: pytest.CaptureFixture[str]) -> None:
+    hidden = ("preset", "settings", "method_version")
+    names = [f.name for f in dataclasses.fields(Experiment) if f.name not in hidden]
+    for method in (name for name in METHODS):
+        with pytest.raises(SystemExit):
+            main(["train", "--method", method, "--help"])
+        text = capsys.readouterr().out
+        assert all(f"--{name.replace('_', '-')} " in text for name in [*names, *class_of(method).settings])
+
+
+def test_importing_the_package_loads_nothing_heavy_either() -> None:
+    done = tiny.python("-c", "import sys, sakerepro; print(*sys.modules)")
+    assert done.returncode == 0 and not set(HEAVY) & set(done.stdout.split())
+
+
+@pytest.mark.slow
+def test_an_installed_wheel_imports(tmp_path: Path) -> None:
+    """Every file of the package is in the wheel, the stub with the public names as well; nothing else is needed."""
+    shutil.copytree(paths.root() / "sakerepro", tmp_path / "source" / "sakerepro")
+    for name in ("pyproject.toml", "README.md", "LICENSE"):
+        shutil.copy(paths.root() / name, tmp_path / "source")
+    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path), str(tmp_path / "source")]
+    built = subprocess.run(command, capture_output=True, text=True)
+    if "setuptools" in built.stderr and not list(tmp_path.glob("*.whl")):
+        pytest.skip("the package index, which has setuptools to build with, cannot be reached")
+    assert built.returncode == 0, built.stderr
+    (wheel,) = tmp_path.glob("*.whl")
+    shutil.unpack_archive(wheel, tmp_path / "site", "zip")
+    code = "import sakerepro as sr; print(sr.__file__); sr.preset('mini'); sr.semantic_similarity; print(*dir(sr))"
+    there = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
+    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=there, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    file, _, names = done.stdout.partition("\n")
+    assert file.startswith(str(tmp_path)) and {"ITQ", "run", "plots", "search"} <= set(names.split())
+    shipped = {f.relative_to(paths.root()) for f in (paths.root() / "sakerepro").rglob("*")
+               if f.is_file() and "__pycache__" not in f.parts}  # fmt: skip
+    assert not [f for f in shipped if not (tmp_path / "site" / f).is_file()]
+
+
+def test_every_public_name_is_there() -> None:
+    import sakerepro
+
+    for name in sakerepro.__all__:
+        if name not in ("widgets",):
+            assert getattr(sakerepro, name) is not None
+    with pytest.raises(AttributeError, match="nothing"):
+        sakerepro.nothing  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "words"),
+    [
+        (["item", "tabel1"], 2, "Did you mean 'table1'"),
+        (["item", "table1", "--preset", "medium"], 2, "Unknown preset 'medium'"),
+        (["item", "table1", "--seeds", "0,x"], 2, "--seeds 0,x: has to be whole numbers"),
+        (["item", "table1", "-p", "sedes=[1]"], 2, "no parameter 'sedes'. Did you mean 'seeds'"),
+        (["item", "table1", "-p", "seeds"], 2, "-p seeds: has to be NAME=VALUE"),
+        (["item", "table1", "-p", "seeds=[1]"], 2, "-p seeds=[1]: use --seeds"),
+        (["train", "--preset", "mimi"], 2, "Did you mean 'mini'"),
+        (["train", "--dim", "0"], 2, "dim = 0 has to be at least 1"),
+        (["train", "--bits", "64,a"], 2, "--bits 64,a: has to be whole numbers"),
+        (["train", "--bits", "12"], 2, "multiple of 8"),
+        (["train", "--dataset", "sketchi"], 2, "'sketchi' is unknown"),
+        (["train", "--preset", "paper"], 3, "data set 'tuberlin' is not here"),
+        (["train", "--preset", "paper", "--dataset", "no/such"], 3, "no/such"),
+        (["weights", "fetch", "resnet_mini"], 2, "no known source"),
+        (["weights", "fetch", "resnet5"], 2, "Did you mean"),
+    ],
+)
+def test_what_is_wrong_is_one_sentence(
+    arguments: list[str],
+    code: int,
+    words: str,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(tmp_path))
+    monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path))
+    monkeypatch.setattr(places, "data_places", lambda: [tmp_path])
+    assert main(arguments) == code
+    said = capsys.readouterr()
+    assert said.err.startswith("sakerepro: ") and words in said.err and "Traceback" not in said.err
+    assert not paths.runs().exists() or not any(paths.runs().glob("*/*"))
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [["trian"], ["train", "--dim", "many"], ["train", "--zero-head", "maybe"], ["train", "--select", "best"]],
+)
+def test_wrong_usage_is_refused_by_the_parser(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2 and "usage: sakerepro" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("slow", "precision", "said"), [(True, "bfloat16", True), (True, "float32", False),
+                                                        (False, "bfloat16", False)])  # fmt: skip
+def test_a_precision_that_the_machine_is_slow_in_is_said_before_training(
+    slow: bool, precision: str, said: bool, tiny_run: Run, monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:  # fmt: skip
+    monkeypatch.setattr(provenance, "slow_bfloat16", lambda: slow)
+    monkeypatch.setattr("sakerepro.runs.run", lambda e, trace: tiny_run)
+    assert main(["train", "--precision", precision]) == 0
+    err = capsys.readouterr().err
+    assert ("1 run will train in bfloat16" in err and "--precision float32" in err) == said == bool(err)
+    monkeypatch.setattr("sakerepro.runs.find", lambda e: tiny_run)  # nothing is trained
+    assert main(["train", "--precision", precision]) == 0 and not capsys.readouterr().err
+
+
+def test_an_item_in_another_precision_says_it_to_its_notebook(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    seen: list[object] = []
+
+    def item_runs(name: str, preset: str, seeds: list[int], *where: object) -> None:
+        seen.extend([os.environ["SAKEREPRO_PRECISION"], {e.precision for e in experiments(name, preset, seeds)}])
+        raise ConfigError("enough")
+
+    monkeypatch.setattr("sakerepro.results.items.item_runs", item_runs)
+    monkeypatch.setattr("sakerepro.commands.warm.warm_up", lambda: None)
+    assert main(["item", "table1", "--preset", "small", "--precision", "float32"]) == 2
+    assert seen == ["float32", {"float32"}] and "SAKEREPRO_PRECISION" not in os.environ
+    assert "computed in" not in provenance.about("small", [0])
+    monkeypatch.setenv("SAKEREPRO_PRECISION", "float32")
+    assert "computed in float32" in provenance.about("small", [0]).splitlines()[0]
+
+
+def test_no_traceback_in_a_process_of_its_own(tmp_path: Path) -> None:
+    """Also where the interpreter ends: an unwritable place for the runs."""
+    (tmp_path / "taken").write_text("a file")
+    done = tiny.python("-m", "sakerepro", "train", "--epochs", "0", SAKEREPRO_CACHE=str(tmp_path / "taken" / "x"))
+    assert done.returncode == 1 and "RunError: " in done.stderr and "cannot be created" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "values"),
+    [
+        ([], {}),
+        (["--dim", "32"], {"dim": 32}),
+        (["--lr", "1e-3"], {"lr": 1e-3}),
+        (["--lambda1", "2"], {"lambda1": 2.0}),
+        (["--bits", "16,32"], {"bits": [16, 32]}),
+        (["--zero-head", "true", "--keep-bias", "false"], {"zero_head": True, "keep_bias": False}),
+        (["--dataset", "a folder", "--batch-norm", "frozen"], {"dataset": "a folder", "batch_norm": "frozen"}),
+    ],
+)
+def test_every_flag_has_the_type_of_its_setting(flags: list[str], values: dict[str, Any]) -> None:
+    found = settings(parser(["train", *flags]).parse_args(["train", *flags]))
+    assert found == values and [type(v) for v in found.values()] == [type(v) for v in values.values()]
+    assert preset("mini", **found) == preset("mini", **values)
+
+
+def test_train_finds_the_run_and_says_where_it_is(
+    tiny_run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sakerepro.experiment.PRESETS", {"tiny": tiny_run.experiment.to_dict() | {"preset": "tiny"}})
+    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
+    assert main(["train", "--preset", "tiny", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert found["id"] == tiny_run.id and found["metrics"] == tiny_run.metrics()
+    assert main(["train", "--preset", "tiny"]) == 0
+    assert tiny_run.id in capsys.readouterr().out
+
+
+def test_runs_are_listed(tiny_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs"]) == 0
+    assert "no finished runs yet" in capsys.readouterr().out
+    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
+    assert main(["runs"]) == 0
+    assert tiny_run.id in capsys.readouterr().out
+
+
+def test_nothing_is_downloaded_without_a_yes(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def nobody(question: str) -> str:
+        raise EOFError
+
+    monkeypatch.setattr("timm.create_model", lambda *_, **__: pytest.fail("downloaded"))
+    for answer in (nobody, lambda question: "n", lambda question: ""):
+        monkeypatch.setattr("builtins.input", answer)
+        assert main(["weights", "fetch", "resnet50"]) == 2
+        assert "Nothing was downloaded" in capsys.readouterr().err
+
+
+def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def interrupt(*_: object, **__: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sakerepro.runs.run", interrupt)
+    assert main(["train"]) == 130
+    assert "goes on from where it was" in capsys.readouterr().err

@@ -1,0 +1,163 @@
+"""evaluate, compare, runs: against the run's own numbers, exact tests by enumeration, damaged and ambiguous runs."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+import tiny
+
+from sakerepro import paths
+from sakerepro.__main__ import main
+from sakerepro.apps.compare import EXACT, compare_runs, sign_flip
+from sakerepro.errors import ConfigError, RunError
+from sakerepro.files import write_json
+from sakerepro.runs import Run, named_run, open_run
+
+
+def twin(run: Run, folder: Path, shift: float = 0.0, **changes: object) -> Run:
+    """A copy of a run with other settings, and every AP moved by ``shift``."""
+    shutil.copytree(run.folder, folder)
+    write_json(folder / "experiment.json", run.experiment.but(**changes).to_dict())
+    arrays = {k: v + shift if k.startswith("ap/") else v for k, v in run.embeddings().items()}
+    np.savez(folder / "embeddings.npz", **arrays)  # type: ignore[arg-type]
+    origin = run.provenance()
+    for name in ("experiment.json", "embeddings.npz"):
+        origin["files"][name]["bytes"] = (folder / name).stat().st_size
+    write_json(folder / "provenance.json", origin)
+    return open_run(folder)
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, EXACT])
+def test_the_sign_flip_test_is_exact_for_few_queries(n: int, rng: np.random.Generator) -> None:
+    d = rng.normal(0.3, 1, n).round(1)
+    sums = [abs(sum(s * v for s, v in zip(signs, d, strict=True))) for signs in itertools.product((1, -1), repeat=n)]
+    want = np.mean([s >= abs(d.sum()) - 1e-9 for s in sums])
+    p, how = sign_flip(d)
+    assert p == pytest.approx(want, abs=1e-12) and how == "exact"
+
+
+def test_the_random_sign_flip_test_agrees_with_the_normal_limit_and_repeats(rng: np.random.Generator) -> None:
+    from scipy.stats import norm
+
+    d = rng.normal(0.04, 1, 900)
+    want = 2 * norm.sf(abs(d.sum()) / np.sqrt((d**2).sum()))
+    p, how = sign_flip(d)
+    assert p == pytest.approx(want, abs=0.015) and how == "20,000 random flips" and sign_flip(d)[0] == p
+    assert sign_flip(np.zeros(100))[0] == 1.0
+    assert sign_flip(np.ones(100))[0] == pytest.approx(1 / 20_001)
+    with pytest.raises(ConfigError, match="at least one pair"):
+        sign_flip(np.zeros(0))
+
+
+def test_the_p_value_is_uniform_where_nothing_differs(rng: np.random.Generator) -> None:
+    p = [sign_flip(rng.standard_normal(12))[0] for _ in range(400)]
+    assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.03)
+
+
+def test_two_runs_side_by_side(tiny_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = twin(tiny_run, paths.runs() / "better", shift=0.125, seed=5, lr=5e-3)
+    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
+    c = compare_runs(tiny_run, other)
+    assert c.settings == {"seed": (0, 5), "lr": (tiny_run.experiment.lr, 5e-3)} and not c.untested
+    queries = len(tiny_run.embeddings()["ap/ZS-SBIR/16-d"])
+    first = next(t for t in c.tests if (t.task, t.representation) == ("ZS-SBIR", "16-d"))
+    assert (first.queries, first.better, first.worse) == (queries, queries, 0)
+    assert first.difference == pytest.approx(0.125) and first.low == pytest.approx(0.125) == first.high
+    assert first.p == pytest.approx(2 / 2**queries if queries <= EXACT else 1 / 20_001)
+    assert main(["compare", tiny_run.id, "better"]) == 0
+    out = capsys.readouterr().out
+    assert "seed         0      5" in out and "B - A = +0.1250 mAP" in out and f"over {queries:,} queries" in out
+    assert main(["compare", tiny_run.id, "better", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["settings"]["seed"] == [0, 5]
+    assert main(["compare", tiny_run.id, tiny_run.id]) == 0
+    assert "none differs" in capsys.readouterr().out
+
+
+def test_photos_that_ask_otherwise_are_not_paired(tiny_run: Run) -> None:
+    other = twin(tiny_run, paths.runs() / "fewer", photo_queries=tiny_run.experiment.photo_queries - 1)
+    arrays = {k: v[:-2] if k.startswith("ap/ZS-PBIR") else v for k, v in other.embeddings().items()}
+    np.savez(other.folder / "embeddings.npz", **arrays)  # type: ignore[arg-type]
+    assert {t.task for t in compare_runs(tiny_run, other).tests} == {"ZS-SBIR"}
+    assert {t.task for t in compare_runs(tiny_run, tiny_run).tests} == {"ZS-SBIR", "ZS-PBIR"}
+
+
+def test_runs_on_other_images_are_not_paired(tiny_run: Run) -> None:
+    other = twin(tiny_run, paths.runs() / "other")
+    note = other.folder / "provenance.json"
+    note.write_text(note.read_text().replace(tiny_run.provenance()["data"], "1" * 64))
+    assert "other images" in compare_runs(tiny_run, other).untested
+    fewer = {k: v[:-1] if k.startswith("query") else v for k, v in tiny_run.embeddings().items()}
+    np.savez(other.folder / "embeddings.npz", **fewer)  # type: ignore[arg-type]
+    assert "other queries" in compare_runs(tiny_run, other).untested
+
+
+def test_evaluate_gives_the_run_s_own_numbers(
+    tiny_run: Run, tiny_place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["evaluate", str(tiny_run.folder), "--json"]) == 0
+    again = json.loads(capsys.readouterr().out)
+    assert [m["value"] for m in again["metrics"]] == pytest.approx([m["value"] for m in tiny_run.metrics()], abs=1e-4)
+    assert "same numbers" in again["note"]
+    assert main(["evaluate", str(tiny_run.folder), "--photo-queries", "3"]) == 0
+    assert "None of these classes" in capsys.readouterr().out
+    data = Path(shutil.copytree(tiny_place / "data", paths.cache() / "data"))
+    (data / "unseen.txt").write_text("bear\ncat\n")
+    assert main(["evaluate", str(tiny_run.folder), "--dataset", str(data)]) == 0
+    assert "Not zero-shot: the run was trained on 1 of these classes (cat)" in capsys.readouterr().out
+
+
+def test_evaluate_says_so_when_the_numbers_are_others(
+    tiny_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = Path(shutil.copytree(tiny_run.folder, tmp_path / "run"))
+    metrics = tiny_run.metrics()
+    metrics[0]["value"] = (metrics[0]["value"] + 0.5) % 1
+    write_json(folder / "metrics.json", metrics)
+    origin = tiny_run.provenance()
+    origin["files"]["metrics.json"]["bytes"] = (folder / "metrics.json").stat().st_size
+    write_json(folder / "provenance.json", origin)
+    assert main(["evaluate", str(folder)]) == 0
+    assert "The run wrote other numbers: they differ by up to 0.500" in capsys.readouterr().out
+
+
+def test_a_run_is_named_by_a_part_of_its_id(tiny_run: Run) -> None:
+    for name in ("aa-one", "aa-two"):
+        shutil.copytree(tiny_run.folder, paths.runs() / name)
+    assert named_run("aa-o").id == "aa-one" == named_run("one").id and named_run("aa-two").id == "aa-two"
+    assert named_run(str(tiny_run.folder)).id == tiny_run.id
+    with pytest.raises(ConfigError, match="could be aa-one, aa-two"):
+        named_run("aa")
+    with pytest.raises(ConfigError, match="no finished run 'aa-onne'.*Did you mean 'aa-one'"):
+        named_run("aa-onne")
+    with pytest.raises(ConfigError, match="no finished run ''"):
+        named_run("")
+    (paths.runs() / "aa-one/metrics.json").unlink()
+    with pytest.raises(RunError, match="metrics.json: is missing"):
+        named_run("aa-one")
+
+
+def test_a_damaged_run_does_not_hide_the_others(tiny_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    for name in ("whole", "broken"):
+        shutil.copytree(tiny_run.folder, paths.runs() / name)
+    (paths.runs() / "broken/history.csv").unlink()
+    assert main(["runs"]) == 1
+    out = capsys.readouterr().out
+    assert "whole " in out and "Damaged: " in out and "broken/history.csv: is missing" in out
+    assert main(["runs", "--json"]) == 1
+    found = json.loads(capsys.readouterr().out)
+    assert [r["id"] for r in found["runs"]] == ["whole"] and len(found["damaged"]) == 1
+
+
+def test_a_reader_that_goes_away_is_no_error() -> None:
+    """``sakerepro runs --json | head -0``."""
+    code = (
+        "import os, sys\nfrom sakerepro.__main__ import main\nread, write = os.pipe()\nos.close(read)\n"
+        "os.dup2(write, 1)\nsys.exit(main(['completion', 'bash']))"
+    )
+    done = tiny.python("-c", code)
+    assert done.returncode == 0 and not any(w in done.stderr for w in ("Traceback", "Exception", "BrokenPipe"))

@@ -1,0 +1,88 @@
+"""Shell completion: asked as the shells ask, and in bash itself."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from sakerepro import paths
+from sakerepro.__main__ import main
+from sakerepro.commands.completion import SHELLS
+from sakerepro.experiment import CHOICES, PRESETS, Experiment
+from sakerepro.results.items import ITEMS
+
+
+def completed(*words: str) -> set[str]:
+    """What is offered for the last of the words, by argcomplete's protocol."""
+    answer = paths.runs().parent / "answer"
+    line = " ".join(words)
+    asks = {
+        "_ARGCOMPLETE": "1", "_ARGCOMPLETE_STDOUT_FILENAME": str(answer), "_ARGCOMPLETE_IFS": "\n",
+        "_ARGCOMPLETE_SUPPRESS_SPACE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)),
+    }  # fmt: skip
+    done = subprocess.run([sys.executable, "-m", "sakerepro"], env=os.environ | asks, capture_output=True, text=True)
+    assert done.returncode == 0 and not done.stdout, done.stderr
+    return {word.strip() for word in answer.read_text().splitlines()}
+
+
+def test_commands_flags_and_values() -> None:
+    top = completed("sakerepro", "")
+    assert {"item", "train", "evaluate", "check", "index", "query", "runs", "compare", "data", "weights"} <= top
+    assert completed("sakerepro", "comp") == {"compare", "completion"}
+    assert completed("sakerepro", "data", "f") == {"fetch"}
+    assert {"sketchy", "tuberlin"} <= completed("sakerepro", "data", "fetch", "")
+    flags = completed("sakerepro", "train", "--")
+    hidden = {"settings", "method_version"}
+    names = {f.name for f in dataclasses.fields(Experiment)} - hidden
+    assert {f"--{name.replace('_', '-')}" for name in names} <= flags
+    name, values = next(iter(CHOICES.items()))
+    assert completed("sakerepro", "train", f"--{name.replace('_', '-')}", "") == set(values)
+    assert completed("sakerepro", "train", "--zero-head", "") == {"true", "false"}
+    assert completed("sakerepro", "train", "--dim", "64", "--lambda") == {"--lambda-sake", "--lambda1", "--lambda2"}
+
+
+def test_items_presets_runs_and_files(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("mini-a1", "mini-b2", ".mini-unfinished"):
+        (paths.runs() / name).mkdir(parents=True)
+        (paths.runs() / name / "experiment.json").touch()
+    monkeypatch.setenv("PYTHONPATH", str(paths.root()))
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    Path("sketch.png").touch()
+    assert set(ITEMS) <= completed("sakerepro", "item", "")
+    assert completed("sakerepro", "status", "--preset", "") == set(PRESETS)
+    assert completed("sakerepro", "card", "mini-") == {"mini-a1", "mini-b2"}
+    assert completed("sakerepro", "compare", "mini-a1", "mini-b") == {"mini-b2"}
+    assert completed("sakerepro", "query", "sk") == {"sketch.png"} == completed("sakerepro", "card", "sk")
+
+
+@pytest.mark.parametrize("shell", SHELLS)
+def test_scripts_are_right_for_their_shell(shell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["completion", shell]) == 0
+    file = tmp_path / "script"
+    file.write_text(text := capsys.readouterr().out)
+    assert "sakerepro" in text
+    if not (program := shutil.which(shell)):
+        pytest.skip(f"{shell} is not here")
+    done = subprocess.run([program, "-n", str(file)], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0 and not done.stderr
+
+
+@pytest.mark.skipif(not shutil.which("bash"), reason="bash is not here")
+def test_bash_completes(tmp_path: Path) -> None:
+    program = tmp_path / "sakerepro"
+    program.write_text(f'#!/bin/sh\nexec "{sys.executable}" -m sakerepro "$@"\n')
+    program.chmod(0o755)
+    code = (
+        "source <(sakerepro completion bash); COMP_LINE='sakerepro data fe'; COMP_POINT=${#COMP_LINE}; "
+        "_python_argcomplete sakerepro; echo ${COMPREPLY[@]}"
+    )
+    there = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "--norc", "-c", code], capture_output=True, text=True, timeout=60, env=there)
+    assert done.stdout.split() == ["fetch"] and not done.stderr

@@ -1,0 +1,384 @@
+"""Downloads from a server here that stalls, cuts, lies and serves the wrong file; archives that mean harm."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import shutil
+import stat
+import tarfile
+import threading
+import time
+import zipfile
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sakerepro import paths
+from sakerepro.__main__ import main
+from sakerepro.data import known
+from sakerepro.data.download import download, open_url
+from sakerepro.data.unpack import unpack
+from sakerepro.errors import ConfigError, DataError, RunError
+from sakerepro.world.files import write_world
+
+BODY = b"PK" + np.random.default_rng(0).bytes(300_001)
+OTHER = b"PK" + b"new" * 80_000
+SHA = hashlib.sha256(BODY).hexdigest()
+FAST = {"timeout": 20.0, "pause": 0.0, "progress": False}  # a busy machine is no stalling server
+
+
+class Server(ThreadingHTTPServer):
+    """Serves ``body``, in one of several bad ways; ``requests`` are the Range headers it was sent."""
+
+    daemon_threads = True
+
+    def __init__(self) -> None:
+        super().__init__(("127.0.0.1", 0), Handler)
+        self.body, self.way, self.tag, self.requests = BODY, "well", '"one"', list[str | None]()
+        self.then = ""  # the way of all answers but the first; empty: the same
+        self.kind = "application/zip"
+
+    @property
+    def url(self) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/some/data.zip"
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+    server: Server
+
+    def log_message(self, *_: object) -> None:
+        pass
+
+    def do_GET(self) -> None:
+        server = self.server
+        server.requests.append(self.headers["Range"])
+        way = server.way if len(server.requests) == 1 else server.then or server.way
+        if way == "other file":
+            server.body, server.tag = OTHER, '"two"'
+        if way in ("gone", "broken"):
+            return self._start({"gone": 404, "broken": 503}[way], 0)
+        body, start = server.body, 0
+        ranged = self.headers["Range"] and way != "no ranges"
+        if ranged and self.headers.get("If-Range", server.tag) == server.tag:
+            start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
+        if start >= len(body):
+            return self._start(416, 0, total=len(body) + (1000 if way == "claims more" else 0))
+        said = len(body) - start + {"claims more": 1000, "claims less": -1000}.get(way, 0)
+        self._start(206 if start else 200, said, start, len(body))
+        if way == "cuts":
+            self.wfile.write(body[start : start + 100_000])
+        elif way == "stalls":
+            self.wfile.write(body[start : start + 100_000])
+            self.wfile.flush()
+            time.sleep(3.0)
+        else:
+            self.wfile.write(body[start : start + said])
+        self.close_connection = True
+
+    def _start(self, status: int, length: int, start: int = 0, total: int = 0) -> None:
+        self.send_response(status)
+        self.send_header("Content-Length", str(length))
+        self.send_header("ETag", self.server.tag)
+        self.send_header("Content-Type", self.server.kind)
+        if status == 206:
+            self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
+        if status == 416:
+            self.send_header("Content-Range", f"bytes */{total}")
+        self.end_headers()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    made = Server()
+    thread = threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True)
+    thread.start()
+    yield made
+    made.shutdown()
+    made.server_close()
+
+
+def left(folder: Path) -> list[str]:
+    return sorted(p.name for p in folder.iterdir() if not p.name.endswith(".lock"))
+
+
+def test_a_whole_file_arrives(server: Server, tmp_path: Path) -> None:
+    assert download(server.url, tmp_path / "x.zip", sha256=SHA, **FAST).read_bytes() == BODY
+    assert left(tmp_path) == ["x.zip"]
+
+
+@pytest.mark.parametrize("way", ["cuts", "stalls"])
+def test_cut_and_stalled_connections_are_gone_on_with(server: Server, tmp_path: Path, way: str) -> None:
+    server.way = way
+    fast = {**FAST, "timeout": 1.0}
+    assert download(server.url, tmp_path / "x.zip", sha256=SHA, **fast).read_bytes() == BODY
+    assert server.requests == [None, "bytes=100000-", "bytes=200000-", "bytes=300000-"]
+
+
+def test_a_later_call_goes_on_where_an_earlier_one_gave_up(server: Server, tmp_path: Path) -> None:
+    server.way, server.then = "cuts", "broken"
+    with pytest.raises(DataError, match="100,000 bytes are here. The same command goes on"):
+        download(server.url, tmp_path / "x.zip", **FAST)
+    server.way = server.then = "well"
+    assert download(server.url, tmp_path / "x.zip", sha256=SHA, **FAST).read_bytes() == BODY
+    assert server.requests[-1] == "bytes=100000-"
+
+
+def test_a_server_without_ranges_sends_everything_anew(server: Server, tmp_path: Path) -> None:
+    server.way, server.then = "cuts", "no ranges"
+    assert download(server.url, tmp_path / "x.zip", sha256=SHA, **FAST).read_bytes() == BODY
+    assert server.requests == [None, "bytes=100000-"]
+
+
+def test_bytes_that_nobody_knows_are_not_gone_on_with(server: Server, tmp_path: Path) -> None:
+    (tmp_path / ".x.zip.part").write_bytes(b"something else")
+    assert download(server.url, tmp_path / "x.zip", sha256=SHA, **FAST).read_bytes() == BODY
+    assert server.requests == [None]
+
+
+def test_a_file_that_changed_meanwhile_is_not_glued_together(server: Server, tmp_path: Path) -> None:
+    server.way, server.then = "cuts", "other file"
+    assert download(server.url, tmp_path / "x.zip", **FAST).read_bytes() == OTHER
+    assert server.requests == [None, "bytes=100000-"]
+
+
+def test_a_server_that_claims_more_than_it_has_is_given_up(server: Server, tmp_path: Path) -> None:
+    server.way = "claims more"
+    with pytest.raises(DataError, match="cannot be downloaded now"):
+        download(server.url, tmp_path / "x.zip", **FAST)
+    assert not (tmp_path / "x.zip").exists()
+
+
+def test_a_server_that_claims_less_is_found_out_by_the_checksum(server: Server, tmp_path: Path) -> None:
+    server.way = "claims less"
+    with pytest.raises(DataError, match="another file than expected"):
+        download(server.url, tmp_path / "x.zip", sha256=SHA, **FAST)
+    assert not [name for name in left(tmp_path) if name.endswith(("zip", "part"))]
+
+
+def test_a_web_page_in_place_of_the_archive_is_refused(server: Server, tmp_path: Path) -> None:
+    server.body, server.kind = b"<!DOCTYPE html><p>This file is too large to be scanned", "text/html; charset=utf-8"
+    with pytest.raises(DataError, match="is a web page, not the file.*moved, or wants a click"):
+        download(server.url, tmp_path / "x.zip", **FAST)
+    assert not left(tmp_path)
+
+
+def test_a_whole_part_that_was_not_renamed_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
+    server.way, server.then = "cuts", "broken"
+    with pytest.raises(DataError):
+        download(server.url, tmp_path / "x.zip", **FAST)
+    (tmp_path / ".x.zip.part").write_bytes(BODY)  # as if killed right before the end
+    server.way = server.then = "well"
+    assert download(server.url, tmp_path / "x.zip", sha256=SHA, **FAST).read_bytes() == BODY
+    assert server.requests[-1] == f"bytes={len(BODY)}-"
+
+
+def test_gone_and_unreachable_sources_are_told_apart(server: Server, tmp_path: Path) -> None:
+    server.way = "gone"
+    with pytest.raises(DataError, match=r"is gone \(HTTP 404\)"):
+        download(server.url, tmp_path / "x.zip", **FAST)
+    assert len(server.requests) == 1  # not tried again
+    server.way = "broken"
+    with pytest.raises(DataError, match="HTTP 503"):
+        download(server.url, tmp_path / "x.zip", **FAST)
+    assert len(server.requests) == 5
+    with pytest.raises(DataError, match="cannot be downloaded now.*refused"):
+        download("http://127.0.0.1:9/x", tmp_path / "x", **FAST)
+    with pytest.raises(ConfigError, match="only http"):
+        open_url("file:///etc/passwd")
+
+
+def test_disk_space_is_looked_at_first(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    usage = shutil.disk_usage(tmp_path)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    with pytest.raises(RunError, match="0.00 GB and only 0.00 GB are free"):
+        download(server.url, tmp_path / "x.zip", **FAST)
+    with pytest.raises(RunError, match="unpacking needs"):
+        unpack(archive(tmp_path, {"a/b.txt": b"x" * 5000}), tmp_path / "out", "a", progress=False)
+
+
+def archive(folder: Path, members: dict[str, bytes], change: Callable[[zipfile.ZipInfo], None] | None = None) -> Path:
+    """A zip archive; ``change`` is done to the last entry before it is written."""
+    path = folder / "archive.zip"
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as file:
+        for number, (name, data) in enumerate(members.items()):
+            entry = zipfile.ZipInfo(name)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            if change and number == len(members) - 1:
+                change(entry)
+            file.writestr(entry, data)
+    return path
+
+
+def tar(folder: Path, *entries: tuple[tarfile.TarInfo, bytes]) -> Path:
+    path = folder / "archive.tar.gz"
+    with tarfile.open(path, "w:gz") as file:
+        for entry, data in entries:
+            entry.size = len(data)
+            file.addfile(entry, io.BytesIO(data))
+    return path
+
+
+def test_wanted_files_are_unpacked_and_what_was_there_stays(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    out.mkdir()
+    (out / "mine.txt").write_text("mine")
+    members = {"d/Sketchy/a b/1.png": b"one", "d/Other/2.png": b"two", "d/Sketchy/.hidden": b"", "d/": b""}
+    path = archive(tmp_path, members)
+    assert unpack(path, out, "Sketchy", progress=False) == 1
+    assert (out / "a b/1.png").read_bytes() == b"one" and (out / "mine.txt").read_text() == "mine"
+    assert sorted(p.name for p in out.rglob("*")) == ["1.png", "a b", "mine.txt"]
+    entry = tarfile.TarInfo("Sketchy/x/2.png")
+    assert unpack(tar(tmp_path, (entry, b"two")), out, "Sketchy", progress=False) == 1
+    assert (out / "x/2.png").read_bytes() == b"two"
+
+
+@pytest.mark.parametrize("name", ["../d/evil", "/d/evil", "d/../../evil", "d\\..\\evil", "C:/d/evil", "d/\x07b"])
+def test_paths_that_leave_the_folder_are_refused(tmp_path: Path, name: str) -> None:
+    with pytest.raises(DataError, match="outside of its folder"):
+        unpack(archive(tmp_path, {"d/good": b"1", name: b"2"}), tmp_path / "out", "d", progress=False)
+    entry = tarfile.TarInfo(name)
+    with pytest.raises(DataError, match="outside of its folder"):
+        bad = tar(tmp_path, (tarfile.TarInfo("d/good"), b"1"), (entry, b"2"))
+        unpack(bad, tmp_path / "out", "d", progress=False)
+    assert not list((tmp_path / "out").iterdir()) and not (tmp_path / "evil").exists()
+
+
+@pytest.mark.parametrize(("kind", "to"), [
+    (tarfile.SYMTYPE, "/etc/passwd"), (tarfile.SYMTYPE, "../../x"), (tarfile.LNKTYPE, "/etc/passwd"),
+    (tarfile.FIFOTYPE, ""), (tarfile.CHRTYPE, ""),
+])  # fmt: skip
+def test_links_out_of_the_folder_and_devices_are_refused(tmp_path: Path, kind: bytes, to: str) -> None:
+    entry = tarfile.TarInfo("d/link")
+    entry.type, entry.linkname = kind, to
+    with pytest.raises(DataError, match="is damaged"):
+        bad = tar(tmp_path, (tarfile.TarInfo("d/good"), b"1"), (entry, b""))
+        unpack(bad, tmp_path / "out", "d", progress=False)
+    assert not list((tmp_path / "out").iterdir())
+
+
+def test_a_link_in_a_zip_becomes_a_plain_file(tmp_path: Path) -> None:
+    def link(info: zipfile.ZipInfo) -> None:
+        info.external_attr = (stat.S_IFLNK | 0o777) << 16
+
+    unpack(archive(tmp_path, {"d/link": b"/etc/passwd"}, link), tmp_path / "out", "d", progress=False)
+    assert not (tmp_path / "out" / "link").is_symlink() and (tmp_path / "out" / "link").read_bytes() == b"/etc/passwd"
+
+
+def test_damage_and_the_wrong_archive_change_nothing(tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    with pytest.raises(DataError, match="holds nothing that belongs to out"):
+        unpack(archive(tmp_path, {"a": b"1"}), out, "d", progress=False)
+    whole = archive(tmp_path, {"d/a": BODY, "d/b": BODY}).read_bytes()
+    encrypted = whole.replace(b"PK\x03\x04\x14\x00\x00", b"PK\x03\x04\x14\x00\x01").replace(
+        b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01")  # fmt: skip
+    assert encrypted != whole
+    for damaged in (whole[:-30_000], whole[:1000] + b"\0" * 100 + whole[1100:], b"no archive at all", encrypted):
+        (tmp_path / "bad.zip").write_bytes(damaged)
+        with pytest.raises(DataError, match="damaged, encrypted or no zip or tar"):
+            unpack(tmp_path / "bad.zip", out, "d", progress=False)
+    with pytest.raises(DataError, match="is not there"):
+        unpack(tmp_path / "none.zip", out, "d", progress=False)
+    with pytest.raises(DataError, match="is no file. Name the archive itself"):
+        unpack(tmp_path, out, "d", progress=False)
+    assert not list(out.iterdir())
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(".out-")]
+
+
+def test_files_of_another_folder_get_the_names_of_the_lists(tmp_path: Path) -> None:
+    path = archive(tmp_path, {"png/alarm clock/81.png": b"1", "__MACOSX/png/a/1.png": b"2", "other/3.png": b"3"})
+    assert unpack(path, tmp_path / "out", "png", "png_ready", progress=False) == 1
+    assert (tmp_path / "out/png_ready/alarm clock/81.png").read_bytes() == b"1"
+
+
+@pytest.fixture
+def official(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An archive laid out like the official one, with small generated data sets, and an empty data folder."""
+    monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("SAKEREPRO_REAL_DATA", raising=False)
+    place = tmp_path / "made" / "dataset"
+    write_world(place / "Sketchy", "sake-sketchy", seen=["cat", "cup"], unseen=["bear"], per_class=2, size=8)
+    write_world(place / "TUBerlin", "sake-tuberlin", seen=["cat", "cup"], unseen=["bear (animal)"], per_class=2, size=8)
+    return Path(shutil.make_archive(str(tmp_path / "dataset"), "zip", tmp_path / "made"))
+
+
+@pytest.mark.parametrize("way", ["gz", "xz", "bz2"])
+def test_a_tar_archive_with_a_flipped_bit_is_refused(tmp_path: Path, way: str) -> None:
+    """In the content, stored as it is: tar itself has no checksum of it, only what it is wrapped in has."""
+    noise, path, out = np.random.default_rng(0).bytes(200_000), tmp_path / f"a.tar.{way}", tmp_path / "out"
+    with tarfile.open(path, f"w:{way}") as file:  # type: ignore[call-overload]
+        entry = tarfile.TarInfo("d/noise.bin")
+        entry.size = len(noise)
+        file.addfile(entry, io.BytesIO(noise))
+    whole = path.read_bytes()
+    assert unpack(path, out, "d", progress=False) == 1 and (out / "noise.bin").read_bytes() == noise
+    (out / "noise.bin").write_bytes(b"mine")
+    flipped = bytearray(whole)
+    flipped[len(whole) // 2] ^= 1
+    path.write_bytes(flipped)
+    with pytest.raises(DataError, match="is damaged, encrypted or no zip or tar archive"):
+        unpack(path, out, "d", progress=False)
+    assert [f.read_bytes() for f in out.iterdir()] == [b"mine"]
+
+
+def test_space_is_asked_for_where_the_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path, asked = archive(tmp_path, {"d/a": b"1"}), []
+    monkeypatch.setattr("sakerepro.data.unpack.need_space", lambda place, need, what: asked.append((place, need)))
+    (tmp_path / "disk").mkdir()
+    unpack(path, tmp_path / "disk" / "out", "d", progress=False)
+    assert asked == [(tmp_path / "disk", 1)]
+
+
+def test_fetch_asks_downloads_unpacks_and_remembers(
+    official: Path, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.body = official.read_bytes()
+    monkeypatch.setattr("builtins.input", lambda question: "n")
+    assert main(["data", "fetch", "sketchy", "--url", server.url]) == 2
+    assert "Nothing was downloaded" in capsys.readouterr().err
+    assert not [p for p in (paths.data()).rglob("*") if p.is_file()]
+    questions: list[str] = []
+    monkeypatch.setattr("builtins.input", lambda question: questions.append(question) or "y")
+    assert main(["data", "fetch", "sketchy", "--url", server.url]) == 0
+    assert "0.00 GB from http://127.0.0.1" in questions[0]
+    root = paths.data() / "Sketchy"
+    assert len(list(root.rglob("*.png"))) == 2 * 3 + 2 * 1 and len(list(root.rglob("*.jpg"))) == 6
+    assert SHA not in (paths.data() / "downloads.json").read_text()
+    assert hashlib.sha256(server.body).hexdigest() in (paths.data() / "downloads.json").read_text()
+    asked = len(server.requests)
+    assert main(["data", "fetch", "sketchy"]) == 0  # complete: nobody is asked, nothing is fetched
+    assert main(["data", "fetch", "tuberlin", "--url", server.url, "--yes"]) == 0  # the archive is here already
+    assert len(server.requests) == asked and (paths.data() / "TUBerlin/zeroshot/cname_cid.txt").is_file()
+
+
+def test_a_local_archive_needs_no_network(official: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "fetch", "tuberlin", "--archive", str(official)]) == 0
+    assert main(["data", "check", str(paths.data() / "TUBerlin"), "--quick"]) == 3  # not the published numbers
+    assert "train sketch: 4 are listed, and the official lists have 15,400" in capsys.readouterr().out
+
+
+def test_when_the_sources_are_gone_it_says_what_to_place_where(
+    official: Path, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    server.way = "gone"
+    record = known.datasets()["tuberlin"]
+    gone = tuple(replace(source, url=server.url) for source in record.sources)
+    monkeypatch.setattr("sakerepro.data.fetch.datasets", lambda: {"tuberlin": replace(record, sources=gone)})
+    assert main(["data", "fetch", "tuberlin", "--yes"]) == 3
+    said = capsys.readouterr().err
+    assert said.count("is gone (HTTP 404)") == 2
+    for place in ("zeroshot/*.txt", "png_ready/<class>/<n>.png", "ImageResized_ready/<class>/*.JPEG", "--archive FILE"):
+        assert place in said
+
+
+def test_an_archive_with_missing_files_names_them(official: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    folder = official.parent / "made" / "dataset" / "Sketchy"
+    next(iter(sorted(folder.rglob("*.jpg")))).unlink()
+    partial = shutil.make_archive(str(official.parent / "partial"), "zip", official.parent / "made")
+    assert main(["data", "fetch", "sketchy", "--archive", partial]) == 3
+    assert "1 listed files are not there" in capsys.readouterr().err

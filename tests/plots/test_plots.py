@@ -1,0 +1,607 @@
+"""Figures: what they show against independent counts, named axes, the same bytes twice, no real images published."""
+
+import importlib
+import io
+import json
+import sys
+from dataclasses import dataclass
+
+import matplotlib
+import numpy as np
+import pandas as pd
+import pytest
+from fakes import numbers
+from matplotlib.figure import Figure
+from matplotlib.text import Text
+from scipy import stats
+from sklearn.metrics import average_precision_score, precision_recall_curve
+
+from sakerepro import plots
+from sakerepro.data.dataset import PHOTO, SKETCH, Dataset, ImageSet
+from sakerepro.errors import ConfigError, DataError
+from sakerepro.methods import preset
+from sakerepro.plots.data import class_frame, pick_queries, precision_by_recall
+from sakerepro.plots.labels import looks_of, run_groups
+from sakerepro.plots.maps import class_look, joint_tsne
+from sakerepro.plots.rows import gain_groups
+from sakerepro.plots.style import fitted, text_width
+from sakerepro.results import paper_values, rows_frame
+from sakerepro.runs import Run
+
+SETS = ("train_sketch", "val_sketch", "train_photo", "query", "gallery")
+UNSEEN = ("horse", "giraffe", "owl", "swan", "dolphin")
+
+
+@dataclass(frozen=True)
+class FakeRun(Run):
+    """A run folder with random features; the data set is made up as well."""
+
+    data: Dataset
+
+    def dataset(self):
+        return self.data
+
+
+def images(labels, domain, rng, size=8):
+    channels = 1 if domain == SKETCH else 3
+    pixels = rng.integers(0, 256, (len(labels), size, size, channels), dtype=np.uint8)
+    names = tuple(f"{'photo' if domain == PHOTO else 'sketch'}/{c}/{i}.png" for i, c in enumerate(labels))
+    return ImageSet(pixels, np.arange(len(labels)), np.asarray(labels, dtype=np.int64), names, domain)
+
+
+def make_data(rng, name="mini", split="zeroshot", per_class=7, queries=3):
+    gallery, asked = np.repeat(np.arange(5), per_class), np.repeat(np.arange(5), queries)
+    few = np.array([0, 1])
+    return Dataset(name, split, ("dog", "cat"), UNSEEN, images(few, SKETCH, rng), images(few[:0], SKETCH, rng),
+                   images(few, PHOTO, rng), images(asked, SKETCH, rng), images(gallery, PHOTO, rng), "f")  # fmt: skip
+
+
+@pytest.fixture
+def make_run(tmp_path):
+    def make(seed=0, data=None, history=None, level=1.0, **settings):
+        rng = np.random.default_rng(seed + 1)
+        data = data or make_data(np.random.default_rng(0))
+        e = preset("mini", seed=seed, **settings)
+        folder = tmp_path / e.id
+        folder.mkdir()
+        centre = rng.normal(size=(5, 6))
+        arrays = {}
+        for key, images in (("query", data.query), ("gallery", data.gallery)):
+            noise = rng.normal(size=(len(images), 6))
+            arrays |= {key: (level * centre[images.labels] + noise).astype(np.float32), f"{key}_labels": images.labels}
+        np.savez(folder / "embeddings.npz", **arrays)
+        metrics = [{"task": t, "metric": "mAP@all", "convention": "standard", "representation": f"{e.dim}-d",
+                    "value": v} for t, v in (("ZS-SBIR", 0.1), ("ZS-PBIR", 0.5))]  # fmt: skip
+        (folder / "metrics.json").write_text(json.dumps(metrics))
+        (folder / "history.csv").write_text(pd.DataFrame(history or []).to_csv(index=False))
+        return FakeRun(folder, e, data)
+
+    return make
+
+
+@pytest.fixture(autouse=True)
+def nothing_leaks():
+    before = dict(matplotlib.rcParams)
+    yield
+    assert dict(matplotlib.rcParams) == before
+    if "matplotlib.pyplot" in sys.modules:
+        assert not importlib.import_module("matplotlib.pyplot").get_fignums()
+
+
+def epochs(*maps, sake=False):
+    return [{"epoch": i + 1, "lr": 1e-3, "loss": 2.0, "loss_benchmark": 2.0 / (i + 1), "val_top1": 0.5, "seconds": 1.0,
+             **({"loss_sake": 3.0} if sake else {}), "ZS-SBIR": m, "ZS-PBIR": m + 0.2}
+            for i, m in enumerate(maps)]  # fmt: skip
+
+
+def naive_ap(run):
+    a = run.embeddings()
+    unit = {k: a[k] / np.linalg.norm(a[k], axis=1, keepdims=True) for k in ("query", "gallery")}
+    scores = unit["query"].astype(float) @ unit["gallery"].astype(float).T
+    ap = np.array([average_precision_score(a["gallery_labels"] == c, s)
+                   for c, s in zip(a["query_labels"], scores, strict=True)])  # fmt: skip
+    return ap, scores, a["query_labels"], a["gallery_labels"]
+
+
+def named(figure):
+    """Every axes that shows data has both axes named, and the figure says in its title what it shows and of what."""
+    figure.draw_without_rendering()
+    claim, about = figure.get_suptitle().split("\n")
+    assert claim and about
+    shown = [a for a in figure.axes if a.get_visible() and (a.lines or a.collections or a.patches or a.images)]
+    assert shown
+    # panels that share an axis name it once
+    assert all(a.get_xlabel() for a in shown if a.get_label() != "<colorbar>")
+    assert any(a.get_ylabel() for a in shown)
+    return shown
+
+
+# ------------------------------------------------------------------------------------------------ rules and numbers
+
+
+def test_the_failure_cases_are_the_lowest_ap_one_a_class():
+    ap = np.array([0.9, 0.1, 0.05, 0.3, 0.3, np.nan, 0.8])
+    labels = np.array([0, 0, 1, 2, 1, 3, 2])
+    assert pick_queries(ap, labels, 3, "bad").tolist() == [2, 1, 3]
+    assert pick_queries(ap, labels, 2, "bad").tolist() == [2, 1]
+    assert pick_queries(ap, labels, 9, "good").tolist() == [0, 6, 4]
+    assert pick_queries(np.full(4, 0.5), np.array([1, 1, 0, 0]), 2, "bad").tolist() == [0, 2]  # ties: the earlier
+
+
+@pytest.mark.parametrize("n", [1, 2, 7, 12])
+def test_mixed_cases_go_from_best_to_worst_one_a_class(n):
+    rng = np.random.default_rng(n)
+    ap, labels = rng.random(300), rng.integers(0, 12, 300)
+    chosen = pick_queries(ap, labels, n, "mixed")
+    assert len(chosen) == n == len(set(labels[chosen]))
+    place = {q: r for r, q in enumerate(sorted(range(300), key=lambda q: -ap[q]))}
+    for i, (query, wanted) in enumerate(zip(chosen, np.linspace(0, 299, n), strict=True)):
+        free = [q for q in range(300) if labels[q] not in labels[chosen[:i]]]
+        assert abs(place[query] - wanted) <= min(abs(place[q] - wanted) for q in free) + 1
+
+
+@pytest.mark.parametrize(("n", "cases"), [(0, "bad"), (-1, "good"), (3, "worst")])
+def test_an_unknown_rule_or_no_query_is_an_error(n, cases):
+    with pytest.raises(ConfigError):
+        pick_queries(np.ones(3), np.arange(3), n, cases)
+
+
+def test_class_frame_equals_a_count_by_hand(make_run):
+    run, other = make_run(lambda_sake=0.5), make_run(lambda_sake=0.0, seed=3)
+    ap, scores, labels, gallery = naive_ap(run)
+    frame = class_frame(run, other, k=4)
+    assert sorted(frame["class"]) == sorted(UNSEEN)
+    assert (np.diff(frame["ap"]) <= 0).all()
+    for row in frame.to_dict("records"):
+        mine = np.flatnonzero(labels == UNSEEN.index(row["class"]))
+        assert row["ap"] == pytest.approx(ap[mine].mean(), abs=1e-6)
+        assert row["other_ap"] == pytest.approx(naive_ap(other)[0][mine].mean(), abs=1e-6)
+        assert row["worst_query"] == mine[ap[mine].argmin()]
+        top = gallery[np.argsort(-scores[mine], axis=1)[:, :4]].ravel().tolist()
+        wrong = [g for g in top if UNSEEN[g] != row["class"]]
+        share = max(wrong.count(g) for g in wrong) / len(top) if wrong else 0.0
+        assert row["taken_share"] == pytest.approx(share)
+        if wrong:
+            assert wrong.count(UNSEEN.index(row["taken_for"])) / len(top) == pytest.approx(share)
+
+
+def test_runs_of_different_splits_are_not_compared(make_run):
+    with pytest.raises(ConfigError, match="pseudo_unseen"):
+        class_frame(make_run(), make_run(pseudo_unseen=10, lambda_sake=0.0))
+
+
+def test_precision_by_recall_equals_scikit_learn(make_run):
+    run = make_run(level=0.7)
+    a = run.embeddings()
+    recall, plain, interpolated = precision_by_recall(
+        a["query"], a["gallery"], a["query_labels"], a["gallery_labels"], points=36
+    )
+    _, scores, labels, gallery = naive_ap(run)
+    want_plain, want_best = [], []
+    for c, s in zip(labels, scores, strict=True):
+        p, r, _ = precision_recall_curve(gallery == c, s)  # falling recall; no ties here
+        want_plain.append([max(p[np.isclose(r, np.min(r[r >= x - 1e-9]))]) if x > 0 else p[r > 0][-1] for x in recall])
+        want_best.append([max(p[(r >= x - 1e-9) & (r > 0)]) for x in recall])
+    assert plain == pytest.approx(np.mean(want_plain, axis=0))
+    assert interpolated == pytest.approx(np.mean(want_best, axis=0))
+
+
+def test_precision_at_the_levels_of_relevant_photos_averages_to_ap(make_run):
+    run = make_run()
+    a = run.embeddings()
+    steps = precision_by_recall(a["query"], a["gallery"], a["query_labels"], a["gallery_labels"], points=8)[1][1:]
+    assert steps.mean() == pytest.approx(naive_ap(run)[0].mean(), abs=1e-6)  # 7 relevant photos a query
+
+
+def test_queries_without_a_relevant_photo_are_an_error():
+    with pytest.raises(ConfigError, match="no photo of any query"):
+        precision_by_recall(np.eye(2), np.eye(2), np.array([0, 1]), np.array([2, 3]))
+
+
+def test_gain_groups_are_equal_parts_of_each_held_out_set():
+    gains = {"a": [5, 1, 4, 2, 3, 6], "b": [0.3, 0.1, 0.2, 0.4]}
+    frame = pd.DataFrame([{"split": s, "class": f"{s}{i}", "gain": g, "confidence": 0.5}
+                          for s, gs in gains.items() for i, g in enumerate(gs)])  # fmt: skip
+    grouped = gain_groups(frame, 3).set_index(["split", "gain"])["group"]
+    assert [grouped["a", g] for g in (1, 2, 3, 4, 5, 6)] == [0, 0, 1, 1, 2, 2]
+    assert [grouped["b", g] for g in (0.1, 0.2, 0.3, 0.4)] == [0, 0, 1, 2]
+    with pytest.raises(ConfigError, match="'b' has 4 classes"):
+        gain_groups(frame, 5)
+
+
+def test_joint_tsne_is_seeded_and_keeps_the_share_of_each_domain():
+    rng = np.random.default_rng(0)
+    photos, sketches = rng.normal(size=(60, 5)), rng.normal(size=(20, 5))
+    first, again = (joint_tsne(photos, sketches, seed=1, max_points=40) for _ in range(2))
+    assert first[0].shape == (30, 2) and first[1].shape == (10, 2)
+    for a, b in zip(first, again, strict=True):
+        np.testing.assert_array_equal(a, b)
+    with pytest.raises(ConfigError, match="4 points"):
+        joint_tsne(photos[:2], sketches[:2])
+
+
+def test_joint_tsne_keeps_far_groups_apart():
+    rng = np.random.default_rng(0)
+    centre = 20 * np.eye(4)[np.repeat(np.arange(4), 20)]
+    photos, sketches, *_ = joint_tsne(centre + rng.normal(size=(80, 4)), 3 * centre + rng.normal(size=(80, 4)))
+    from sklearn.neighbors import KNeighborsClassifier
+
+    labels = np.repeat(np.arange(4), 20)  # a sketch lies among the photos of its class: length does not matter
+    assert KNeighborsClassifier(5).fit(photos, labels).score(sketches, labels) == 1.0
+
+
+def test_every_one_of_49_classes_has_a_look_of_its_own():
+    assert len({class_look(i) for i in range(49)}) == 49
+
+
+def test_fitted_text_fits():
+    assert fitted("owl", 1.0, 6) == ("owl", 6)
+    for text in ("steam locomotive", "crocodilian reptile of the Nile", "W" * 60):
+        shown, size = fitted(text, 0.5, 6)
+        assert text_width(shown, size) <= 0.501 and 4.5 <= size <= 6
+
+
+# ---------------------------------------------------------------------------------------------------------- figures
+
+
+@pytest.mark.parametrize("cases", ["good", "bad", "mixed"])
+def test_the_marks_of_the_grid_match_the_ranks(make_run, cases):
+    run = make_run()
+    ap, scores, labels, gallery = naive_ap(run)
+    figure = plots.retrieval_grid(run, n_queries=4, k=5, cases=cases)
+    tiles = [a for a in figure.axes if "rank" in a.get_gid()]
+    assert len(tiles) == 4 * 5
+    queries = []
+    for axes in tiles:
+        _, query, _, rank, _, photo, verdict = axes.get_gid().split()
+        photo, query = int(photo), int(query)
+        queries.append(query)
+        assert photo == np.argsort(-scores[query])[int(rank) - 1]
+        assert verdict == ("right" if gallery[photo] == labels[query] else "wrong")
+        assert [t.get_text() for t in axes.texts] == ["✓" if verdict == "right" else "✗"]
+        assert (axes.spines["left"].get_linestyle() in ("-", "solid")) == (verdict == "right")  # not by colour alone
+        assert axes.get_xlabel() == ("" if verdict == "right" else UNSEEN[gallery[photo]])
+        np.testing.assert_array_equal(axes.images[0].get_array(), run.data.gallery.take([photo])[0])
+    chosen = list(dict.fromkeys(queries))
+    assert len({labels[q] for q in chosen}) == 4
+    if cases == "bad":
+        assert chosen[0] == ap.argmin()
+    if cases == "good":
+        assert chosen[0] == ap.argmax()
+
+
+def test_tiles_instead_of_pictures(make_run):
+    figure = plots.retrieval_grid(make_run(), n_queries=2, k=3, images=False)
+    assert not any(a.images for a in figure.axes)
+    assert all(a.texts[0].get_text() in UNSEEN for a in figure.axes)
+
+
+@pytest.fixture
+def places(tmp_path, monkeypatch):
+    monkeypatch.setenv("SAKEREPRO_HOME", str(tmp_path))
+    monkeypatch.delenv("SAKEREPRO_RESULTS", raising=False)
+    return tmp_path
+
+
+@pytest.mark.parametrize("name", ["sketchy-125x25", "mini"])  # a folder that is called mini is not the mini world
+def test_pictures_of_real_data_are_not_published(make_run, places, name):
+    rng = np.random.default_rng(0)
+    real = make_data(rng, name)
+    if name == "mini":
+        real = Dataset(name, "random", *(("a", "b"), ("c", "d", "e", "f", "g")), real.train_sketch, real.val_sketch,
+                       real.train_photo, real.query, real.gallery, "f")  # fmt: skip
+    run = make_run(data=real, dataset="sketchy-125x25", split="zeroshot1")
+    for figure in (plots.retrieval_grid(run, 2, 3, images=True), plots.world_sheet(real, images=True)):
+        for target in (places / "results" / "small" / "figure3", places / "results" / ".." / "notebooks" / "x"):
+            with pytest.raises(ConfigError, match="may not be published"):
+                plots.save(figure, target)
+            with pytest.raises(ConfigError, match="may not be published"):
+                figure.savefig(target.with_name("x.png"))
+        assert not (places / "results").exists()
+        assert len(plots.save(figure, places / "own" / "figure")) == 2
+    assert not any(a.images for a in plots.retrieval_grid(run, 2, 3).axes)  # the default
+    assert not any(a.images for a in plots.world_sheet(real).axes)
+    plots.save(plots.retrieval_grid(run, 2, 3), places / "results" / "small" / "figure3")
+
+
+def test_the_generated_world_may_be_published(make_run, places):
+    run = make_run()
+    kept = plots.save(plots.retrieval_grid(run, 2, 3), places / "results" / "mini" / "figure3")
+    assert [p.name for p in kept] == ["figure3.png", "figure3.svg"]
+    assert any(a.images for a in plots.world_sheet(run.data).axes)
+
+
+def test_names_of_classes_are_text_in_every_figure(make_run):
+    names = ("us$ and au$ notes", "a_b", "a|b", "<b>$x^2$</b>", "r\\$d$")
+    data = make_data(np.random.default_rng(0))
+    data = Dataset(data.name, data.split, data.seen, names, *(getattr(data, s) for s in SETS), "f")
+    run = make_run(data=data)
+    matrix = plots.semantic_heatmap(np.eye(5), names, names)
+    bars, _ = plots.per_class_bars(run)
+    for figure in (bars, matrix, plots.tsne_map(run), plots.world_sheet(data, images=True),
+                   plots.retrieval_grid(run, 5, 3, cases="good", images=True)):  # fmt: skip
+        figure.draw_without_rendering()
+        texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text()]
+        assert not any(t.get_parse_math() for t in texts)
+        for name in names:
+            assert any(t.get_text() == name or t.get_text().startswith(f"{name}, ") for t in texts), name
+    assert text_width("$$$$", 6) == pytest.approx(2 * text_width("$$", 6), rel=0.2)
+
+
+def test_world_sheet_shows_the_first_image_of_each_class():
+    data = make_data(np.random.default_rng(0))
+    figure = plots.world_sheet(data, n=3)
+    shown = [a.get_gid().removeprefix("class ") for a in figure.axes]
+    assert shown == ["dog", "cat"] * 2 + ["horse", "owl", "dolphin"] * 2
+    np.testing.assert_array_equal(figure.axes[5].images[0].get_array(), data.gallery.take([14])[0])
+    np.testing.assert_array_equal(figure.axes[8].images[0].get_array(), data.query.take([6])[0][..., 0])
+    with pytest.raises(ConfigError):
+        plots.world_sheet(data, n=0)
+
+
+def test_training_curves_show_the_history(make_run):
+    runs = [make_run(history=epochs(0.2, 0.3, 0.4, sake=True)), make_run(seed=1, history=epochs(0.3, 0.5, 0.4)),
+            make_run(lambda_sake=0.0, history=epochs(0.4, 0.2, 0.1)), make_run(epochs=0)]  # fmt: skip
+    axes = {a.get_ylabel(): a for a in named(plots.training_curves(runs))}
+    assert list(axes) == ["benchmark loss (nats)", "SAKE loss (nats)", "validation top-1 (fraction)", "ZS-SBIR mAP@all",
+                          "ZS-PBIR mAP@all"]  # fmt: skip
+    lines = {line.get_label(): line for line in axes["ZS-SBIR mAP@all"].lines}
+    np.testing.assert_allclose(lines["SAKE"].get_ydata(), [0.25, 0.4, 0.4])  # mean of two seeds
+    np.testing.assert_allclose(lines["L_B"].get_ydata(), [0.4, 0.2, 0.1])
+    np.testing.assert_allclose(lines["pretrained"].get_ydata(), 0.1)
+    assert len({(str(line._dash_pattern), line.get_marker()) for line in lines.values()}) == 3
+    with pytest.raises(ConfigError, match="history"):
+        plots.training_curves(runs[3:])
+    with pytest.raises(ConfigError, match="no run"):
+        plots.training_curves([])
+
+
+def test_forgetting_curves_start_at_the_pretrained_network_and_mark_the_best_epoch(make_run):
+    runs = [make_run(epochs=0), make_run(lambda_sake=0.0, history=epochs(0.4, 0.2, 0.1))]
+    (axis, _) = named(plots.forgetting_curves(runs))
+    line = next(line for line in axis.lines if line.get_label() == "L_B")
+    np.testing.assert_allclose(line.get_xydata(), [[0, 0.1], [1, 0.4], [2, 0.2], [3, 0.1]])
+    ring = next(line for line in axis.lines if line.get_label() == "best epoch")
+    np.testing.assert_allclose(ring.get_xydata(), [[1, 0.4]])
+    with pytest.raises(ConfigError, match="trace=True"):
+        plots.forgetting_curves(runs[:1])
+
+
+def test_groups_are_runs_that_differ_by_seed_only(make_run):
+    runs = [make_run(seed=s, dim=d) for s in (0, 1) for d in (32, 64)] + [make_run(lambda_sake=0.0)]
+    groups = run_groups(runs)
+    assert {label: len(members) for label, members in groups.items()} == {"SAKE, 32-d": 2, "SAKE, 64-d": 2, "L_B": 1}
+    looks = looks_of(groups)
+    assert len({look.marker for look in looks.values()}) == len({str(look.line) for look in looks.values()}) == 3
+    assert looks["SAKE, 32-d"].color == looks["SAKE, 64-d"].color != looks["L_B"].color  # a colour is a method
+
+
+def test_the_data_are_named_once_and_a_random_split_is_no_official_one(make_run):
+    at = {"dataset": "sketchy-125x25", "split": "zeroshot1", "random_unseen": 25}
+    runs = [make_run(history=epochs(0.4, 0.2), class_seed=i, **at) for i in (0, 1)]
+    title = plots.training_curves(runs).get_suptitle()
+    assert title.endswith("\nSketchy subset, random split 0, random split 1. SAKE (cse_resnet_mini, 64-d)")
+
+
+def test_a_split_without_validation_sketches_is_named_where_its_line_is_missing(make_run):
+    without = [{k: v for k, v in row.items() if k != "val_top1"} for row in epochs(0.4, 0.2)]
+    both = [make_run(history=epochs(0.4, 0.2)), make_run(split="zeroshot2", dataset="sketchy-125x25", history=without)]
+    texts = [t.get_text() for axis in plots.training_curves(both).axes for t in axis.texts]
+    assert texts == ["no validation sketches: zeroshot2"]
+    assert not [t for axis in plots.training_curves(both[:1]).axes for t in axis.texts]
+
+
+def test_precision_recall_draws_both_curves_and_chance(make_run):
+    run = make_run()
+    plain, interpolated = named(plots.precision_recall([run, make_run(lambda_sake=0.0)]))
+    a = run.embeddings()
+    want = precision_by_recall(a["query"], a["gallery"], a["query_labels"], a["gallery_labels"])
+    for axis, precision in ((plain, want[1]), (interpolated, want[2])):
+        lines = {line.get_label(): line for line in axis.lines}
+        np.testing.assert_allclose(lines["SAKE"].get_xydata().T, [want[0], precision])
+        np.testing.assert_allclose(lines["random order"].get_ydata(), 0.2)  # 7 of 35
+
+
+def test_per_class_bars_are_sorted_and_linked_to_the_failure_cases(make_run):
+    run = make_run()
+    figure, frame = plots.per_class_bars(run, make_run(lambda_sake=0.0))
+    axis = named(figure)[0]
+    np.testing.assert_allclose([bar.get_width() for bar in axis.patches], frame["ap"])
+    assert [t.get_text() for t in axis.get_yticklabels()] == frame["class"].tolist()
+    grid = plots.retrieval_grid(run, n_queries=5, k=2, cases="bad")
+    shown = {int(a.get_gid().split()[1]) for a in grid.axes}
+    assert shown == set(frame["worst_query"])
+
+
+def test_tsne_map_shows_every_point_once_and_pale_photos_behind_sketches(make_run):
+    run = make_run()
+    photo, sketch = named(plots.tsne_map(run))
+    (dots,), (behind, front) = photo.collections, sketch.collections
+    places, asked = np.repeat(np.arange(5), 7), np.repeat(np.arange(5), 3)
+    assert len(dots.get_offsets()) == len(behind.get_offsets()) == 35 and len(front.get_offsets()) == 15
+    for label in range(5):
+        dark, pale = front.get_facecolors()[asked == label, :3], behind.get_facecolors()[places == label, :3]
+        assert (dark == dark[0]).all() and (pale == pale[0]).all()
+        assert pale.mean() > dark.mean() + 0.2
+        np.testing.assert_allclose(dots.get_facecolors()[places == label, :3], np.tile(dark[0], (7, 1)))
+    np.testing.assert_array_equal(dots.get_offsets(), behind.get_offsets())  # one joint embedding
+    assert sorted(t.get_text() for t in sketch.texts) == sorted(UNSEEN)
+    assert len(plots.tsne_map(run, make_run(lambda_sake=0.0)).axes) == 4
+    with pytest.raises(ConfigError, match="no run"):
+        plots.tsne_map()
+
+
+def test_names_on_the_map_do_not_lie_over_each_other(make_run):
+    figure = plots.tsne_map(make_run(level=0.1))  # everything in one heap
+    figure.draw_without_rendering()
+    for axis in figure.axes:
+        boxes = [t.get_window_extent() for t in axis.texts]
+        for i, a in enumerate(boxes):
+            assert not any(a.overlaps(b) for b in boxes[:i])
+
+
+def test_semantic_heatmap_pairs_each_seen_class_with_its_closest():
+    rng = np.random.default_rng(0)
+    similarity = rng.random((9, 40)) * 0.3
+    best = rng.permutation(40)[:9]
+    similarity[np.arange(9), best] = 0.9
+    names = [f"name {i}, other name" for i in range(40)]
+    axis = named(plots.semantic_heatmap(similarity, [f"seen {i}" for i in range(9)], names))[0]
+    rows = [int(t.get_text().split()[1]) for t in axis.get_yticklabels()]
+    columns = [int(t.get_text().split()[1]) for t in axis.get_xticklabels()]
+    assert sorted(rows) == list(range(9)) and columns == best[rows].tolist()
+    np.testing.assert_allclose(axis.collections[0].get_array(), similarity[np.ix_(rows, columns)])
+    small = named(plots.semantic_heatmap(similarity, list("abcdefghi"), names, top=4))[0]
+    assert small.collections[0].get_array().shape == (4, 4)
+    with pytest.raises(DataError, match="40 original"):
+        plots.semantic_heatmap(similarity.T, list("abcdefghi"), names)
+
+
+# ------------------------------------------------------------------------------------------------- figures of rows
+
+def rows(*values, preset="mini", **where):
+    return numbers(*values, preset=preset, **where)
+
+
+def test_comparison_bars_show_means_spread_and_the_papers_numbers():
+    frame = rows_frame([*rows(0.3, 0.5), *rows(0.2, method="L_B"), *rows(0.1, representation="64-bit")])
+    (axis,) = named(plots.comparison_bars(frame))
+    assert axis.get_title(loc="left") == "ours: generated mini world\npaper: TU-Berlin Ext."
+    names = [t.get_text() for t in axis.get_yticklabels()]
+    bars = {names[round(b.get_y() + b.get_height() / 2)]: b.get_width() for b in axis.patches}
+    assert bars == pytest.approx({"L_B, 64-d": 0.2, "SAKE, 64-d": 0.4, "SAKE, 64-bit": 0.1})
+    (diamonds,) = (line for line in axis.lines if line.get_marker() == "D")
+    marks = {names[int(y)]: x for x, y in diamonds.get_xydata() if not np.isnan(x)}
+    table = paper_values("table1").query("dataset == 'tuberlin' and metric == 'mAP@all'")
+    want = {f"{m}, {r}": v for m, r, v in table[["method", "representation", "value"]].to_numpy()}
+    assert marks == pytest.approx(want)
+    (spread,) = (s[:, 0] for s in axis.collections[0].get_segments() if s.ndim == 2 and not np.isnan(s).any())
+    np.testing.assert_allclose(spread, [0.4 - np.std([0.3, 0.5], ddof=1), 0.4 + np.std([0.3, 0.5], ddof=1)])
+
+
+def test_comparison_bars_say_what_the_papers_numbers_were_measured_on():
+    figure = plots.comparison_bars(rows_frame(rows(0.3, 0.5)))
+    texts = {t.get_text() for t in figure.legends[0].get_texts()}
+    assert texts == {"the paper's number", "ours, mean ± s.d. of 2 seeds"}
+    paper = rows_frame(rows(0.3, preset="paper"))
+    assert plots.comparison_bars(paper).axes[0].get_title(loc="left") == "TU-Berlin Ext."  # one data set for both
+    assert "cse_resnet50" in plots.comparison_bars(paper).get_suptitle()
+    assert len(plots.comparison_bars(rows_frame([])).axes) == 2  # mAP@all stands for two data sets
+    alone = plots.comparison_bars(rows_frame(rows(0.3)), others=False).axes[0]
+    assert {t.get_text().split(",")[0] for t in alone.get_yticklabels()} == {"SAKE"}
+    with pytest.raises(ConfigError, match="P@100"):
+        plots.comparison_bars(rows_frame([]), "P@10")
+
+
+def test_the_bars_of_the_splits_show_map_of_each_split_and_method():
+    at = {"representation": "64-bit"}
+    frame = rows_frame([r for i in range(3) for m, v in (("SAKE", 0.3 + i / 10), ("L_B", 0.2 + i / 10))
+                        for r in rows(v, data=f"tuberlin/random{i}", method=m, **at)])  # fmt: skip
+    axes = named(plots.comparison_bars(frame, item="splits"))
+    for i, axis in enumerate(axes):
+        assert axis.get_title(loc="left").startswith(f"ours: generated mini world, random{i}\n")
+        assert [bar.get_width() for bar in axis.patches] == pytest.approx([0.2 + i / 10, 0.3 + i / 10])
+        (diamonds,) = (line for line in axis.lines if line.get_marker() == "D")
+        assert np.nanmax(diamonds.get_xdata()) == (0.352, 0.369, 0.359)[i]
+        assert axis.get_xlim()[1] > 0.5  # one scale, on which everything is seen
+
+
+def test_bits_curve_puts_ours_beside_the_papers():
+    values = ((32, 0.2), (64, 0.3), (128, 0.4))
+    ours = [r for b, v in values for r in rows(v - 0.1, v + 0.1, representation=f"{b}-bit")]
+    (axis,) = named(plots.bits_curve(rows_frame([*ours, *rows(0.25, method="L_B", representation="64-bit")])))
+    lines = {line.get_label(): line for line in axis.lines}
+    np.testing.assert_allclose(lines["SAKE, ours"].get_xydata(), values)
+    (bars,) = (c for c in axis.containers if c.has_yerr)
+    want = [[v - np.std([-0.1, 0.1], ddof=1), v + np.std([-0.1, 0.1], ddof=1)] for _, v in values]
+    np.testing.assert_allclose([s[:, 1] for s in bars.lines[2][0].get_segments()], want)
+    theirs = lines["SAKE, paper"]
+    np.testing.assert_allclose(theirs.get_xydata(), [[32, 0.269], [64, 0.359], [128, 0.392]])
+    assert theirs.get_markerfacecolor() == "white"
+    level = lines["L_B, ours (64 bits)"]
+    assert set(level.get_ydata()) == {0.25} and level.get_xdata() == [0, 1]  # from edge to edge
+    assert axis.get_title(loc="left") == "ours: generated mini world\npaper: TU-Berlin Ext."
+    assert len(plots.bits_curve(rows_frame([])).axes) == 2
+
+
+def test_lambda_curves_have_zero_on_the_axis():
+    values = {0.0: 0.1, 0.1: 0.2, 0.3: 0.3, 1.0: 0.4, 3.0: 0.35}
+    frame = rows_frame([r for x, v in values.items() for r in rows(v, v, lambda_sake=x)])
+    theirs, ours = named(plots.lambda_curves(frame))
+    assert ours.get_xscale() == "symlog" and "λ_SAKE" in ours.get_xlabel()
+    np.testing.assert_allclose(ours.lines[0].get_xydata(), list(values.items()))
+    np.testing.assert_allclose(theirs.lines[0].get_ydata(orig=False), [0.353, 0.378, 0.395, 0.434, 0.429])
+    table3 = rows_frame([r for x in (0.0, 0.1, 3.0) for r in rows(0.2 + x / 10, lambda2=x)])
+    _, ours = named(plots.lambda_curves(table3, "lambda2"))
+    drawn = {line.get_label(): line.get_xdata().tolist() for line in ours.lines}
+    assert drawn["λ₁ = 1"] == [0.0, 0.1, 3.0]
+    assert len(plots.lambda_curves(rows_frame([]), "lambda2").axes) == 1  # nothing run: the paper's alone
+    with pytest.raises(ConfigError, match="lambda2"):
+        plots.lambda_curves(frame, "lambda3")
+    with pytest.raises(ConfigError, match="Table 5 has no 'P@100'.*mAP@all"):
+        plots.lambda_curves(frame, metric="P@100")
+
+
+def test_gain_by_similarity_shows_means_over_held_out_sets():
+    frame = pd.DataFrame([{"split": s, "class": f"{s}{i}", "gain": i, "confidence": i / 10 + e, "LCH": 1.0 + i}
+                          for s, e in (("set 1", 0.0), ("set 2", 0.2)) for i in range(6)])  # fmt: skip
+    confidence, lch = named(plots.gain_by_similarity(frame))
+    means, _, (bars,) = confidence.containers[0].lines
+    np.testing.assert_allclose(means.get_ydata(orig=False), [0.15, 0.35, 0.55])
+    assert means.get_linestyle() == "None"  # three groups are no course
+    for low, high, group in zip(*np.transpose([b[:, 1] for b in bars.get_segments()]), range(3), strict=True):
+        sets = frame[frame["gain"] // 2 == group].groupby("split")["confidence"].mean()
+        want = stats.ttest_1samp(sets, 0).confidence_interval()
+        assert (low, high) == pytest.approx((want.low, want.high))
+    assert len(lch.collections[0].get_offsets()) == 12
+    assert len(plots.gain_by_similarity(frame.drop(columns="LCH")).axes) == 1
+    for column in ("gain", "split"):
+        with pytest.raises(ConfigError, match=column):
+            plots.gain_by_similarity(frame.drop(columns=column))
+    with pytest.raises(ConfigError, match="confidence"):
+        plots.gain_by_similarity(frame.drop(columns=["LCH", "confidence"]))
+
+
+# ---------------------------------------------------------------------------------------------------------- keeping
+
+
+def test_the_same_figure_gives_the_same_bytes_and_no_date(make_run, tmp_path):
+    run = make_run(history=epochs(0.2, 0.3))
+    makers = {
+        "grid": lambda: plots.retrieval_grid(run, 2, 3), "map": lambda: plots.tsne_map(run),
+        "curves": lambda: plots.training_curves([run]), "bars": lambda: plots.comparison_bars(rows_frame(rows(0.3))),
+    }  # fmt: skip
+    for name, make in makers.items():
+        first, second = (plots.save(make(), tmp_path / f"{name}.v{i}") for i in (1, 2))
+        for a, b in zip(first, second, strict=True):
+            assert a.read_bytes() == b.read_bytes()
+        assert first[0].read_bytes().startswith(b"\x89PNG")
+        text = first[1].read_text(encoding="utf-8")
+        assert text.rstrip().endswith("</svg>") and "<dc:date>" not in text
+        again = plots.save(make(), tmp_path / f"{name}.v1")
+        assert again == first and len(list(tmp_path.glob(f"{name}.v1*"))) == 2
+
+
+def test_another_style_file_changes_every_colour(make_run, tmp_path, monkeypatch):
+    monkeypatch.setattr("sakerepro.plots.style.STYLE", tmp_path / "other.mplstyle")
+    (tmp_path / "other.mplstyle").write_text('axes.prop_cycle: cycler("color", ["ff0000"])\n')
+    figure = plots.training_curves([make_run(history=epochs(0.2, 0.3))])
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="svg")
+    assert b"#ff0000" in buffer.getvalue() and b"#0072b2" not in buffer.getvalue()
+
+
+def test_the_users_own_settings_change_nothing(make_run, tmp_path):
+    run = make_run(history=epochs(0.2, 0.3))
+    plain = plots.save(plots.training_curves([run]), tmp_path / "plain")
+    with matplotlib.rc_context({"font.size": 20, "axes.grid": True, "svg.fonttype": "none", "lines.linewidth": 5}):
+        styled = plots.save(plots.training_curves([run]), tmp_path / "styled")
+    for a, b in zip(plain, styled, strict=True):
+        assert a.read_bytes() == b.read_bytes()
+
+
+def test_a_notebook_shows_the_figure_once_and_without_pyplot(make_run):
+    figure = plots.training_curves([make_run(history=epochs(0.2))])
+    assert isinstance(figure, Figure)
+    assert figure._repr_png_().startswith(b"\x89PNG")
+    assert not hasattr(figure, "_repr_svg_")

@@ -1,0 +1,197 @@
+"""Rows outlive runs: what is read back is what the runs say; a run that is gone is trained only where it has to be."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import tiny
+
+import sakerepro as sr
+from sakerepro import paths, plots, provenance, results, runs, versions
+from sakerepro.__main__ import main
+from sakerepro.experiment import Experiment
+from sakerepro.files import read_json, write_json
+from sakerepro.methods import change, label, preset
+from sakerepro.results import committed, items
+from sakerepro.results.committed import CommittedRun
+from sakerepro.results.runrows import class_precision
+from sakerepro.runs import Run, find, run
+
+
+@pytest.fixture
+def pair(tiny_run: Run) -> list[Run]:
+    """SAKE and L_B of one seed, finished, below this test's own folder of runs."""
+    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
+    return [run(tiny_run.experiment), run(change(tiny_run.experiment, lambda_sake=0.0, epochs=1))]
+
+
+@pytest.fixture
+def as_item(pair: list[Run], monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Run]]:
+    """``item_runs`` of an item ("table4") that wants these two runs."""
+    wanted = [r.experiment for r in pair]
+    monkeypatch.setattr(items, "experiments", lambda item, preset, seeds: wanted)
+    monkeypatch.setattr(items, "traced", lambda preset, seeds: {wanted[0]})
+    return lambda: sr.item_runs("table4", "tiny")
+
+
+def forget(one: Run) -> None:
+    shutil.rmtree(one.folder)
+
+
+def test_rows_take_the_place_of_runs_that_are_gone(
+    as_item: Callable[[], list[Run]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    made = as_item()
+    rows = sr.item_rows("table4", made)
+    written = {f: f.read_bytes() for f in sr.save_rows("table4", made, rows)}
+    for gone in (made[:1], made):
+        for one in gone:
+            shutil.rmtree(one.folder, ignore_errors=True)
+        monkeypatch.setattr(items, "run", lambda e, trace=False: find(e) or pytest.fail("trained"))
+        known = as_item()
+        assert f"{len(gone)} of 2 runs as committed rows; RERUN=1 trains them" in capsys.readouterr().err
+        assert [type(r) for r in known] == [CommittedRun] * len(gone) + [Run] * (2 - len(gone))
+        again = sr.item_rows("table4", known)
+        pd.testing.assert_frame_equal(again, rows)
+        assert sr.query_precision(known).keys() == sr.query_precision(known).keys() != set()
+        assert {f: f.read_bytes() for f in sr.save_rows("table4", known, again)} == written
+        assert known[0].history()["epoch"].tolist() == [1, 2] and "seconds" not in known[0].history()
+        assert plots.training_curves(known) and plots.forgetting_curves(known)
+    assert not any(paths.runs().glob("*/weights.safetensors"))
+
+
+def test_a_run_is_trained_when_its_embeddings_are_asked_for(as_item: Callable[[], list[Run]], tiny_run: Run) -> None:
+    made = as_item()
+    sr.save_rows("table4", made, sr.item_rows("table4", made))
+    forget(made[0])
+    known = as_item()[0]
+    assert find(known.experiment) is None and "files" not in known.provenance()
+    np.testing.assert_array_equal(known.embeddings()["query"], tiny_run.embeddings()["query"])
+    assert find(known.experiment) is not None and "files" in known.provenance()
+    assert "ZS-SBIR" in runs.open_run(known.folder).history()  # traced, as the item wants it
+    assert tiny.same(known.network().state_dict(), tiny_run.network().state_dict())
+
+
+@pytest.mark.parametrize("why", ["RERUN", "mini", "another training", "another measuring", "no line", "other images",
+                                 "own original"])  # fmt: skip
+def test_rows_that_do_not_speak_for_the_run_are_not_taken(
+    as_item: Callable[[], list[Run]], why: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = as_item()
+    sr.save_rows("table4", made, sr.item_rows("table4", made))
+    wanted = [r.experiment for r in made]
+    assert len(committed.committed_runs("table4", wanted, set())) == 2
+    if why == "RERUN":
+        monkeypatch.setenv(committed.RERUN, "1")
+    elif why == "mini":
+        shutil.copytree(paths.results("tiny"), paths.results("mini"))
+        wanted = [Experiment.from_dict(e.to_dict() | {"preset": "mini"}) for e in wanted]
+    elif why == "own original":
+        write_json(paths.results("tiny") / "table4.json", {"parameters": {"original": "my-photos"}})
+    elif why == "no line":
+        committed.runs_file("table4", "tiny").unlink()
+    elif why == "other images":
+        monkeypatch.setattr(CommittedRun, "dataset", lambda self: replace(made[0].dataset(), fingerprint="other"))
+    else:
+        monkeypatch.setattr(provenance, why.removeprefix("another ").upper(), 99)
+    assert committed.committed_runs("table4", wanted, set()) == {}
+
+
+def test_verdicts_follow_from_the_files_alone(pair: list[Run]) -> None:
+    rows = sr.item_rows("table4", pair).assign(preset="small", settings="")  # as if they were the runs of small
+    ids = {one.id: preset("small", method=label(one.experiment)).id for one in pair}
+    rows["run"] = rows["run"].map(ids)
+    rows["representation"] = rows["representation"].replace("16-d", "64-d")
+    sr.save_rows("table4", pair, rows)
+    precision = {(ids[r], t, n.replace("16-d", "64-d")): q for (r, t, n), q in sr.query_precision(pair).items()}
+    text = committed.runs_file("table4", "small").read_text().replace("/16-d", "/64-d")
+    for old, new in ids.items():
+        text = text.replace(old, new)
+    committed.runs_file("table4", "small").write_text(text)
+    wanted = results.claims("table4", rows, per_query=precision)
+    assert "bootstrap interval over classes" in str(wanted)
+    table, verdicts = results.render("table4", "small")
+    assert str(verdicts) == str(wanted) and str(table) == str(results.table4(rows))
+
+
+def test_every_class_has_its_mean_and_count(tiny_run: Run) -> None:
+    arrays, found = tiny_run.embeddings(), class_precision(tiny_run)
+    for representation in ("16-d", "8-bit"):
+        by_class, ap = found[f"ZS-SBIR/{representation}"], arrays[f"ap/ZS-SBIR/{representation}"]
+        for kind in range(len(by_class["mean"])):
+            mine = [a for a, c in zip(ap, arrays["query_labels"], strict=True) if c == kind and not np.isnan(a)]
+            assert by_class["queries"][kind] == len(mine)
+            assert by_class["mean"][kind] == pytest.approx(np.mean(mine))
+
+
+def test_no_commit_time_or_machine_in_what_is_committed(as_item: Callable[[], list[Run]]) -> None:
+    made = as_item()
+    origin = made[0].provenance()
+    for file in sr.save_rows("table4", made, sr.item_rows("table4", made)):
+        text = file.read_text()
+        for secret in (origin["commit"] or "-" * 9, origin["processor"], "seconds", str(origin["finished"])):
+            assert secret not in text
+
+
+def test_tables_are_rendered_for_every_preset(
+    as_item: Callable[[], list[Run]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    tmp_path: Path,
+) -> None:  # fmt: skip
+    made = as_item()
+    rows = sr.item_rows("table4", made)
+    for name in ("mini", "small"):
+        monkeypatch.setattr("sakerepro.results.runrows.one_preset", lambda frame, name=name: name)
+        sr.save_rows("table4", made, rows.assign(preset=name))
+    monkeypatch.setenv("SAKEREPRO_HOME", str(tmp_path))
+    assert main(["tables"]) == 0
+    out = capsys.readouterr().out
+    assert "mini: table4\nsmall: table4\npaper: no item has left its rows\n" in out
+    for name in ("table4.csv", "table4.md", "table4.tex", "table4-claims.csv", "table4-claims.md"):
+        assert (paths.results("small") / name).is_file()
+    assert (tmp_path / "REPRODUCING.md").is_file()
+
+
+def test_only_what_was_measured_by_another_version_is_measured_anew(
+    pair: list[Run], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, before, history = pair[0], pair[0].metrics(), pair[0].history()
+    kept = (one.folder / "weights.safetensors").read_bytes()
+    for module in (versions, provenance):
+        monkeypatch.setattr(module, "MEASURING", 99)
+    assert find(one.experiment) is None
+    monkeypatch.setattr("sakerepro.training.train", lambda *_: pytest.fail("trained"))
+    again = run(one.experiment)
+    assert (again.folder / "weights.safetensors").read_bytes() == kept
+    assert read_json(again.folder / "provenance.json")["versions"]["measuring"] == 99
+    assert again.metrics() == before and again.history().equals(history)
+
+
+def test_what_a_pair_measures_is_measured_for_the_sake_run_that_is_here(
+    as_item: Callable[[], list[Run]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Figure 5 and cost compare SAKE with L_B: rows of the pair are those of its SAKE run."""
+    made, asked = as_item(), []
+    sr.save_rows("table4", made, sr.item_rows("table4", made))
+    monkeypatch.setitem(items.MORE, "cost", lambda runs: asked.append([label(r.experiment) for r in runs]) or [])
+    for gone, wanted in ((made[1], ["SAKE", "L_B"]), (made[0], ["L_B"])):  # then both are gone
+        forget(gone)
+        sr.item_rows("cost", as_item())
+        assert asked[-1] == wanted
+
+
+def test_an_original_domain_of_ones_own_is_measured_on_runs(
+    as_item: Callable[[], list[Run]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, asked = as_item(), []
+    sr.save_rows("table4", made, sr.item_rows("table4", made))
+    forget(made[1])
+    known = as_item()
+    monkeypatch.setattr(items, "probe_rows", lambda runs, original: asked.extend(runs) or [])
+    sr.item_rows("forgetting", known, original="my-photos")
+    assert [type(r) for r in asked] == [Run, Run] and find(made[1].experiment)

@@ -1,0 +1,159 @@
+"""Grids: axes are looked up and checked; a new ablation is a grid and a notebook from the skeleton."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+import sakerepro as sr
+from sakerepro import experiment, paths, plots, results
+from sakerepro.errors import ConfigError
+from sakerepro.methods import preset, setting
+from sakerepro.results.grids import Grid, identity, rising, with_names
+from sakerepro.results.notebook import notebook_path
+from sakerepro.results.paper import GRIDS, TABLE1, TABLE3, TABLE4
+from sakerepro.results.rows import read_rows
+from sakerepro.results.status import all_status, write_record
+
+BATCH = """
+from sakerepro.results import Grid
+
+BATCH = Grid("Batch size (not in the paper)", batch_photo=(3, 5, 7), method=("L_B", "SAKE"),
+             metrics=["mAP@all", "P@100"])
+"""  # fmt: skip
+
+
+def test_axes_are_fields_settings_or_what_is_looked_at() -> None:
+    grid = Grid("x", batch_photo=(9, 18), lambda2=(0.1, 3), task=("ZS-SBIR", "ZS-PBIR"))
+    cells = list(grid.cells("mini", (0, 1)))
+    assert len(cells) == 2 * 2 * 2 * 2 and len({e for _, e in cells}) == 8  # tasks make no runs
+    assert {(e.batch_photo, setting(e, "lambda2"), e.seed) for _, e in cells} == {
+        (b, v, s) for b in (9, 18) for v in (0.1, 3) for s in (0, 1)
+    }
+    assert grid.varies == ("batch_photo", "lambda2", "task") and grid.settings == ("batch_photo", "lambda2")
+    assert preset("mini", batch_photo=9, lambda2=0.1) in {e for _, e in cells}
+
+
+@pytest.mark.parametrize(
+    "axes, said",
+    [
+        ({"batch_foto": 3}, "no axis 'batch_foto'. Did you mean 'batch_photo'"),
+        ({"lambda3": 3}, "no axis 'lambda3'. Did you mean 'lambda"),
+        ({"margin": 3}, "no axis 'margin'"),
+        ({"seed": (0, 1)}, "no axis 'seed'"),
+        ({"method": "SAKEE"}, "Unknown method 'SAKEE'. Did you mean 'SAKE'"),
+    ],
+)
+def test_unknown_axes_and_methods_are_named(axes: dict, said: str) -> None:
+    with pytest.raises(ConfigError, match=said.replace(".", r"\.")):
+        Grid("x", **axes)
+
+
+def test_an_axis_that_could_be_two_things_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sakerepro.methods import Setting
+    from sakerepro.methods.sake import SAKE
+
+    monkeypatch.setattr(SAKE, "settings", {**SAKE.settings, "task": Setting(1, "of two meanings")})
+    with pytest.raises(ConfigError, match="'task' is a setting of the method and something else"):
+        Grid("x", task="ZS-SBIR")
+
+
+def test_what_stands_for_the_papers_words_comes_from_the_preset() -> None:
+    cells = {name: {(k["dataset"], e.dataset, e.split) for k, e in TABLE1.cells(name)} for name in experiment.PRESETS}
+    assert cells["mini"] == {("tuberlin", "mini", "zeroshot")}
+    assert cells["small"] == {("sketchy", "sketchy-125x25", s) for s in ("zeroshot1", "zeroshot2")}
+    assert len(cells["paper"]) == 3
+    nets = {name: {e.backbone for _, e in TABLE4.cells(name)} for name in experiment.PRESETS}
+    assert nets["paper"] == {"alexnet", "resnet50", "cse_resnet50"}
+    assert len(nets["mini"]) == 3 and nets["small"] == {
+        experiment.STANDS_FOR["small"].backbones[n] for n in ("resnet50", "cse_resnet50")
+    }
+    own = Grid("x", backbone=("resnet18", "cse_resnet50"))  # a network that the paper does not name
+    assert {e.backbone for _, e in own.cells("mini")} == {"resnet18", "cse_resnet_mini"}
+
+
+def test_cells_that_stand_in_several_tables_are_one() -> None:
+    where = dict(method="SAKE", data="tuberlin/zeroshot", representation="64-d", metric="mAP@all")
+    (one,) = TABLE1.points(where)
+    (other,) = TABLE3.points({"lambda1": 1.0, "lambda2": 0.3})
+    (third,) = TABLE4.points({"task": "ZS-SBIR", "backbone": "cse_resnet50", "method": "SAKE"})
+    assert identity(one) == identity(other) == identity(third)
+
+
+def test_algebra_of_cells() -> None:
+    contrast = 2 * TABLE3[1, 0.3] - TABLE3[1, 0] > 0.25
+    assert [w for w, _ in contrast.sum.terms] == [2, -1] and contrast.sum.minus == 0.25
+    (small,) = with_names([1.5 > TABLE3[0, 0.1]])
+    assert small.sum.terms[0][0] == -1 and small.sum.minus == -1.5
+    assert (abs(TABLE3[1, 0] - TABLE3[0, 0]) <= 0.01).bound == 0.01
+    names = [c.name for c in with_names(rising(*(TABLE3[1, b] for b in (0, 0.1, 0.3))))]
+    assert names == ["lambda2 = 0.1 > 0", "lambda2 = 0.3 > 0.1"]
+    with pytest.raises(TypeError, match="two contrasts"):
+        assert TABLE3[1, 0] > TABLE3[1, 0.1] > TABLE3[1, 0.3]
+    with pytest.raises(ConfigError, match="no lambda2 = 0.2"):
+        TABLE3[1, 0.2]
+
+
+@pytest.fixture
+def ablation(tmp_path: Path, tiny_place: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """A module with a grid in the current folder, and a preset on the tiny task."""
+    (tmp_path / "batch_grids.py").write_text(BATCH)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    tiny = {
+        "dataset": str(tiny_place / "data"), "split": "unseen.txt", "backbone": "cse_resnet_mini", "size": 32,
+        "weights": str(tiny_place / "se_resnet_mini.safetensors"), "dim": 16, "epochs": 1, "steps": 2, "bits": (8,),
+        "batch_sketch": 5, "select": "last",
+    }  # fmt: skip
+    monkeypatch.setitem(experiment.PRESETS, "tiny", tiny)
+    return "batch_grids:BATCH"
+
+
+def test_an_ablation_is_a_grid_and_a_notebook_from_the_skeleton(ablation: str) -> None:
+    runs = sr.item_runs(ablation, "tiny", [0])
+    assert [(r.experiment.batch_photo, "lambda_sake" in dict(r.experiment.settings)) for r in runs] == [
+        (b, m == "L_B") for b in (3, 5, 7) for m in ("L_B", "SAKE")
+    ]
+    rows = sr.item_rows(ablation, runs)
+    sr.save_rows(ablation, runs, rows)
+    kept = read_rows(paths.results("tiny") / "batch-rows.csv")
+    assert set(kept["settings"]) == {f"batch_photo={b}" for b in (3, 5, 7)}
+    table, verdicts = results.render(ablation, "tiny")
+    assert table is not None
+    cells = table.cells.set_index(["batch_photo", "method", "metric"])
+    assert len(cells) == 12 and (cells["status"] == "measured").all()
+    for run in runs:
+        name = "L_B" if dict(run.experiment.settings) else "SAKE"
+        (value,) = (
+            m["value"] for m in run.metrics()
+            if [m[k] for k in ("task", "representation", "metric", "convention")]
+            == ["ZS-SBIR", "16-d", "P@100", "standard"]
+        )  # fmt: skip
+        assert cells.loc[(run.experiment.batch_photo, name, "P@100"), "ours"] == value
+    assert "batch_photo" in str(table) and "Batch size (not in the paper)" in table.to_markdown()
+    left, right = plots.table_curves(table).axes
+    lines = {name: line.get_xdata().tolist() for line in left.lines if (name := line.get_label())[0] != "_"}
+    assert lines == {"L_B": [3, 5, 7], "SAKE": [3, 5, 7]} and right.get_ylabel() == "P@100"
+
+    verdicts.save(paths.results("tiny"))
+    assert notebook_path(ablation).stem == "skeleton"
+    (paths.results("tiny") / "batch.ipynb").write_text("{}")
+    write_record(ablation, "tiny", [0], {}, runs, 1.0)
+    (found,) = (s for s in all_status(["tiny"]) if s.item == ablation)
+    assert (found.state, found.why) == ("done", "")
+
+
+def test_an_own_item_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    for item, said in (
+        ("no_such_module:X", "no_such_module"), ("json:dumps", "is no sakerepro.results.Grid"), ("tabel1", "'table1'"),
+    ):  # fmt: skip
+        with pytest.raises(ConfigError, match=said):
+            sr.experiments(item)
+
+
+def test_every_grid_of_the_paper_has_runs_in_every_preset() -> None:
+    for item in GRIDS:
+        for name in experiment.PRESETS:
+            assert sr.experiments(item, name)

@@ -1,0 +1,486 @@
+"""Items ask for the runs that their tables need, share them, and measure what only they show."""
+
+from __future__ import annotations
+
+import itertools
+import math
+import re
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from fakes import FakeRun, task
+
+import sakerepro as sr
+from sakerepro import methods, paths, results
+from sakerepro.data import photo_queries, random_split
+from sakerepro.errors import ConfigError, RunError
+from sakerepro.experiment import Experiment, split_name
+from sakerepro.files import lock
+from sakerepro.methods import baseline, change, preset, setting
+from sakerepro.original import outside_original
+from sakerepro.results import items, kept, measures
+from sakerepro.results.grids import OTHER_SYSTEMS
+from sakerepro.results.items import ITEMS, MORE, TITLES, experiments
+from sakerepro.results.paper_claims import all_claims
+from sakerepro.results.rows import rows_frame
+from sakerepro.results.runrows import run_row
+from sakerepro.runs import busy
+from sakerepro.semantics import imagenet_wnids
+from sakerepro.teachers import load_teacher
+
+PRESETS = ("mini", "small", "paper")
+
+
+def test_every_claim_has_an_item_with_a_notebook_a_target_and_a_title() -> None:
+    makefile = (paths.root() / "Makefile").read_text(encoding="utf-8")
+    targets = re.search(r"^ITEMS := (.+)$", makefile, re.MULTILINE)
+    assert targets and tuple(targets.group(1).split()) == ITEMS == tuple(TITLES)
+    assert {claim.item for claim in all_claims().values()} == set(ITEMS)
+    for item in ITEMS:
+        assert (paths.notebooks() / f"{item}.ipynb").is_file()
+        assert re.search(rf"^{item}: ## .", makefile, re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_equal_settings_are_one_run_and_different_ones_have_different_names(name: str) -> None:
+    every = {item: experiments(item, name, [0, 1]) for item in ITEMS}
+    for found in every.values():
+        assert len(found) == len(set(found)) > 0
+    distinct = set(itertools.chain(*every.values()))
+    assert len({e.id for e in distinct}) == len(distinct)
+    main = preset(name)
+    for item in ("table1", "table2", "table3", "table4", "table5", "figure3", "figure4", "cost"):
+        assert main in every[item]
+    plain = baseline(main)
+    assert all(plain in every[i] for i in ("table1", "table4", "table5", "figure3", "figure4", "cost"))
+    assert change(main, lambda2=0.0) in set(every["table3"]) & set(every["table4"])
+    assert all(e.preset == name for e in distinct)
+    assert {e.seed for e in distinct if not e.epochs} == {0}  # what is not trained is measured once
+
+
+def test_tables_1_3_4_and_5_share_their_runs() -> None:
+    """SAKE, L_B and pretrained at 64-d stand in 1 and 4, SAKE and L_B in 5, SAKE and L_B + L_T in 3."""
+    runs = {i: set(experiments(i, "mini")) for i in ("table1", "table3", "table4", "table5")}
+    assert [len(found) for found in runs.values()] == [6, 10, 12, 5]
+    assert len(set.union(*runs.values())) == 6 + 9 + 8 + 3
+    (sake,) = set.intersection(*runs.values())
+    assert sake == preset("mini")
+    assert {methods.label(e) for e in runs["table1"] & runs["table4"]} == {"pretrained", "L_B", "SAKE"}
+    assert runs["table4"] & runs["table5"] == {sake, baseline(sake)}
+    assert runs["table3"] & runs["table4"] == {sake, change(sake, method="L_B + L_T")}
+
+
+@pytest.mark.parametrize("name", ["mini", "paper"])
+def test_grids_are_the_papers(name: str) -> None:
+    wanted = {(a, b) for a in (0, 1) for b in (0, 0.1, 0.3, 1, 3)}
+    assert {(setting(e, "lambda1"), setting(e, "lambda2")) for e in experiments("table3", name)} == wanted
+    assert {setting(e, "lambda_sake") for e in experiments("table5", name)} == {0, 0.1, 0.3, 1, 3}
+    table4 = experiments("table4", name)
+    assert len(table4) == 12 and len({e.backbone for e in table4}) == 3 and {e.dim for e in table4} == {64}
+    codes = {(e.dim, e.bits) for e in experiments("table2", name) if e.dim != 512}
+    assert codes == {(b, (b,)) for b in (32, 64, 128)}
+    for item, flag in (("splits", False), ("figure5", True)):
+        drawn = experiments(item, name)
+        assert {e.class_seed for e in drawn} == {0, 1, 2}
+        assert {e.outside_original for e in drawn} == {flag}
+        assert all(e.random_unseen and e.min_photos == (20 if name == "mini" else 400) for e in drawn)
+
+
+def fake_rows(item: str, name: str, value: float = 0.4):
+    """A number for everything that the runs of an item measure, without a run."""
+    rows = []
+    for e in experiments(item, name):
+        codes = [f"{b}-bit" for b in e.bits if b <= e.dim]
+        for task_name, representation, metric in itertools.product(
+            ("ZS-SBIR", "ZS-PBIR"), [f"{e.dim}-d", *codes], ("mAP@all", "mAP@200", "P@100", "P@200")
+        ):
+            variant = "" if representation in (f"{e.dim}-d", f"{e.dim}-bit") else "long"
+            rows.append(run_row(FakeRun(e), metric, value, task=task_name, representation=representation,
+                                variant=variant))  # fmt: skip
+    return rows_frame(rows)
+
+
+@pytest.mark.parametrize(
+    "item, name, absent",
+    [
+        *((i, "paper", set()) for i in ("table1", "table2", "table3", "table4", "splits")),
+        ("table1", "mini", {"sketchy"}), ("table2", "mini", {"sketchy"}), ("table3", "mini", set()),
+        ("table4", "mini", set()), ("splits", "mini", set()), ("table1", "small", {"tuberlin"}),
+        ("table2", "small", {"tuberlin"}), ("table3", "small", set()), ("splits", "small", set()),
+    ],
+)  # fmt: skip
+def test_the_runs_of_an_item_fill_its_table(item: str, name: str, absent: set[str]) -> None:
+    cells = results.comparison(item, fake_rows(item, name)).cells
+    ours = cells[~cells["method"].isin(OTHER_SYSTEMS)]
+    not_run = ours[ours["status"] == "not run"]
+    if (item, name) == ("table1", "small"):  # 64-d alone
+        not_run = not_run[not_run["representation"] != "512-d"]
+    assert set(not_run["dataset"]) == absent
+    assert len(ours) > len(not_run)
+
+
+def test_table4_of_small_says_which_backbone_was_not_run() -> None:
+    cells = results.table4(fake_rows("table4", "small")).cells
+    assert set(cells[cells["status"] == "not run"]["backbone"]) == {"alexnet"}
+
+
+@pytest.mark.parametrize("item", ["table1", "table2", "table3", "table4", "splits"])
+def test_no_claim_is_left_without_its_runs_at_the_papers_size(item: str) -> None:
+    assert not [line for line in results.claims(item, fake_rows(item, "paper")).lines if "not run" in line]
+
+
+def test_wrong_items_presets_and_seeds_are_named() -> None:
+    for arguments, said in (
+        (("table9",), "table9"), (("table1", "huge"), "huge"), (("table1", "mini", [0, 0]), r"\[0, 0\]"),
+        (("table1", "mini", []), r"\[\]"), (("table1", "mini", [-1]), "-1"),
+    ):  # fmt: skip
+        with pytest.raises(ConfigError, match=said):
+            experiments(*arguments)  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match="figure9"):
+        sr.item_rows("figure9", [])
+
+
+def test_curves_belong_to_forgetting_with_its_first_seed_and_to_length() -> None:
+    found = items.traced("mini", [3, 4])
+    wanted = {*experiments("forgetting", "mini", [3]), *experiments("length", "mini", [3, 4])}
+    assert found == {e for e in wanted if e.epochs}
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_length_looks_at_no_unseen_class_and_never_lets_the_rate_decay(name: str) -> None:
+    for e in experiments("length", name):
+        assert e.pseudo_unseen > 0
+        assert e.select == "last"  # what the run itself measures has to be the last epoch
+        assert e.lr_end == e.lr and (e.epochs == 0 or e.epochs > preset(name).epochs)
+
+
+def test_length_reads_first_best_and_last_epoch_off_the_history() -> None:
+    history = pd.DataFrame({"epoch": [1, 2, 3], "ZS-SBIR": [0.2, 0.4, 0.3], "loss": [3.0, 2.0, 1.0]})
+    e = preset("mini", lr_end=1e-3)
+    rows = rows_frame(measures.length_rows([FakeRun(e, epochs=history), FakeRun(e.but(epochs=0))]))
+    assert rows.set_index("metric")["value"].to_dict() == {
+        "mAP@all after epoch 1": 0.2, "mAP@all, mean of the later epochs": pytest.approx(0.35),
+        "mAP@all at the best epoch": 0.4, "best epoch": 2,
+    }  # fmt: skip
+    assert set(rows["task"]) == {"ZS-SBIR"}
+
+
+def test_what_another_process_makes_comes_last(monkeypatch: pytest.MonkeyPatch) -> None:
+    from sakerepro.results import items
+
+    wanted, made = experiments("table5", "mini"), []
+    monkeypatch.setattr(items, "find", lambda e: e if e in made else None)
+    monkeypatch.setattr(items, "run", lambda e, trace=False: made.append(e) if e not in made else FakeRun(e))
+    paths.runs().mkdir(parents=True)
+    with lock(paths.runs() / f".{wanted[1].id}.lock"):
+        assert [busy(e) for e in wanted] == [False, True, False, False, False]
+        sr.item_runs("table5", jobs=1)
+    assert made == [wanted[0], *wanted[2:], wanted[1]]
+    assert not any(busy(e) for e in wanted)
+
+
+@pytest.mark.parametrize(
+    "more, said",
+    [({"data": "other"}, "on other images"), ({"teacher": {"sha256": "other"}}, "with another teacher")],
+)
+def test_runs_of_other_images_or_teachers_are_not_compared(
+    monkeypatch: pytest.MonkeyPatch, more: dict, said: str
+) -> None:
+    from sakerepro.results import items
+
+    wanted = experiments("table4", "mini")
+    changed = wanted[-1]  # of the gated network, as three others
+    monkeypatch.setattr(items, "find", lambda e: FakeRun(e))
+    monkeypatch.setattr(items, "run", lambda e: FakeRun(e, more=more if e == changed else {}))
+    with pytest.raises(RunError, match=f"{changed.id} was made {said} than "):
+        sr.item_runs("table4")
+    monkeypatch.setattr(items, "run", lambda e: FakeRun(e))
+    assert len(sr.item_runs("table4")) == 12
+
+
+@pytest.mark.parametrize("change", [{"outside_original": True}, {"min_photos": 1}, {"dedupe": True}])
+def test_random_splits_of_other_settings_are_other_data(change: dict) -> None:
+    """The same labels prove nothing: class 0 of one split is not class 0 of the other."""
+    from sakerepro.plots.data import class_frame
+    from sakerepro.plots.runs import _start
+
+    labels, x = np.array([0, 0, 1]), np.eye(3, dtype=np.float32)
+    arrays = {"query": x, "gallery": x, "query_labels": labels, "gallery_labels": labels, "ap/ZS-SBIR/64-d": np.ones(3)}
+    e = sr.preset("mini", random_unseen=2)
+    one, other = (FakeRun(a, arrays, task(("cup", "cat"), labels, labels)) for a in (e, e.but(**change)))
+    assert class_frame(one, one).gain.tolist() == [0, 0]  # type: ignore[arg-type]
+    with pytest.raises(ConfigError, match=f"{next(iter(change))} differ"):
+        class_frame(one, other)  # type: ignore[arg-type]
+
+    def start(pretrained: sr.Experiment) -> float | None:
+        before = FakeRun(pretrained.but(epochs=0), arrays)
+        before.metrics = lambda: [{"task": "t", "metric": "mAP@all", "convention": "standard", "value": 0.5,
+                                   "representation": "64-d"}]  # type: ignore[attr-defined]  # fmt: skip
+        return _start({"SAKE": [one], "pretrained": [before]}, "SAKE", "t")  # type: ignore[dict-item]
+
+    assert start(e) == 0.5 and start(e.but(**change)) is None
+
+
+# Held-out classes outside the original domain
+
+
+def test_outside_is_neither_equal_nor_above_nor_below() -> None:
+    # horse: above sorrel; umbrella: equal; teddy bear: equal; scissors: none. Names of Sketchy.
+    names = ("horse", "scissors", "umbrella", "cup")
+    assert outside_original(names, imagenet_wnids(), "sketchy") == ("scissors", "cup")
+    assert outside_original(["dog"], ["n02084071"], "mini") == ()
+    assert outside_original(["dog"], ["n02088364"], "mini") == ()  # beagle is a dog
+    assert outside_original(["cat", "dog"], ["n02118333"], "mini") == ("cat", "dog")  # red fox's genus
+
+
+def test_held_out_sets_are_drawn_among_what_is_allowed(tiny_data) -> None:  # type: ignore[no-untyped-def]
+    among = ("cat", "cup", "bear")
+    drawn = {random_split(tiny_data, 2, seed, 1, among).unseen for seed in range(20)}
+    assert all(set(unseen) < set(among) for unseen in drawn) and len(drawn) == 3
+    prints = {random_split(tiny_data, 2, 0, 1, a).fingerprint for a in (None, among, among[:2] + ("pizza",))}
+    assert len(prints) == 3
+    with pytest.raises(ConfigError, match="2 unseen .* among 2"):
+        random_split(tiny_data, 2, 0, 1, ("cat", "cup"))
+
+
+# Measurements
+
+
+def embedded(rng: np.random.Generator, queries: int = 23, photos: int = 60, classes: int = 4) -> FakeRun:
+    arrays = {
+        "query": rng.normal(size=(queries, 64)).astype(np.float32),
+        "gallery": rng.normal(size=(photos, 64)).astype(np.float32),
+        "query_labels": np.arange(queries) % classes, "gallery_labels": rng.permutation(np.arange(photos) % classes),
+    }  # fmt: skip
+    names = ("horse", "giraffe", "owl", "swan")[:classes]
+    return FakeRun(preset("mini"), arrays, task(names, arrays["query_labels"], arrays["gallery_labels"]))
+
+
+def values(rows) -> dict:  # type: ignore[no-untyped-def]
+    return {(r.metric, r.task, r.classes): r.value for r in rows}
+
+
+def test_top_ten_by_a_naive_loop(rng: np.random.Generator) -> None:
+    run = embedded(rng)
+    a, right, shares = run.arrays, [], []
+    for q, label in zip(a["query"], a["query_labels"], strict=True):
+        cosine = [float(q @ g / np.linalg.norm(q) / np.linalg.norm(g)) for g in a["gallery"]]
+        top = [int(a["gallery_labels"][i]) for i in sorted(range(60), key=lambda i: -cosine[i])[:10]]
+        right.append(top.count(int(label)) / 10)
+        wrong = [c for c in top if c != label]
+        if len(wrong) >= 5:
+            shares.append(max(wrong.count(c) for c in set(wrong)) / len(wrong))
+    found = values(measures.top_rows([run]))
+    assert found["P@10", "ZS-SBIR", "all"] == pytest.approx(np.mean(right))
+    assert found["top wrong class@10", "ZS-SBIR", "all"] == pytest.approx(np.mean(shares))
+    assert (
+        results.claims("figure3", rows_frame(measures.top_rows([run]))).lines[0]
+        == "figure3.mostly-right: does not hold"
+    )
+
+
+def test_no_negative_case_no_row() -> None:
+    x = np.eye(64, dtype=np.float32)[[0] * 12 + [1] * 12]
+    labels = np.repeat([0, 1], 12)
+    arrays = {"query": x, "gallery": x, "query_labels": labels, "gallery_labels": labels}
+    assert values(measures.top_rows([FakeRun(preset("mini"), arrays)])) == {("P@10", "ZS-SBIR", "all"): 1.0}
+
+
+def silhouette(x: np.ndarray, labels: np.ndarray) -> float:
+    """Rousseeuw's definition, image by image."""
+    unit = x / np.linalg.norm(x, axis=1, keepdims=True)
+    distance, scores = 1 - unit @ unit.T, []
+    for i, label in enumerate(labels):
+        mean = {c: np.mean([distance[i, j] for j in range(len(x)) if labels[j] == c and j != i]) for c in set(labels)}
+        a, b = mean[label], min(v for c, v in mean.items() if c != label)
+        scores.append((b - a) / max(a, b))
+    return float(np.mean(scores))
+
+
+def test_clusters_by_the_definition(rng: np.random.Generator) -> None:
+    run = embedded(rng)
+    run.arrays["query"] += 0.4
+    run.arrays["gallery"] += np.eye(64, dtype=np.float32)[run.arrays["gallery_labels"]] * 4
+    a = run.arrays
+    x, labels = np.concatenate([a["gallery"], a["query"]]), np.concatenate([a["gallery_labels"], a["query_labels"]])
+    domain = np.repeat([0, 1], [len(a["gallery"]), len(a["query"])])
+    found = values(measures.cluster_rows([run]))
+    assert found["silhouette", "clusters", "all"] == pytest.approx(silhouette(x, labels), abs=1e-5)
+    gaps = [silhouette(x[labels == c], domain[labels == c]) for c in range(4)]
+    assert found["domain silhouette", "clusters", "all"] == pytest.approx(np.mean(gaps), abs=1e-5)
+
+
+def test_inside_and_outside_share_the_queries(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    run = embedded(rng)
+    monkeypatch.setattr(measures, "original_wnids", lambda e: ("n02391049",))  # zebra, and a horse for the test:
+    monkeypatch.setattr(measures, "outside_original", lambda names, wnids, dataset: ("giraffe", "swan"))
+    asks = photo_queries(run.data)[0].labels  # type: ignore[arg-type]
+    ap = rng.random(len(asks))
+    ap[3] = math.nan  # a query without a relevant photo
+    run.arrays["ap/ZS-PBIR/64-d"] = ap
+    inside = [v for v, c in zip(ap, asks, strict=True) if c in (0, 2) and not math.isnan(v)]
+    outside = [v for v, c in zip(ap, asks, strict=True) if c in (1, 3) and not math.isnan(v)]
+    assert values(measures.domain_rows([run])) == pytest.approx({
+        ("mAP@all", "ZS-PBIR", "IN"): np.mean(inside), ("mAP@all", "ZS-PBIR", "non-IN"): np.mean(outside),
+    })  # fmt: skip
+
+
+def pair(rng: np.random.Generator, class_seed: int, gains: np.ndarray) -> list[FakeRun]:
+    """SAKE and L_B on 9 classes of 3 queries each, with these gains."""
+    e = preset("mini", random_unseen=9, min_photos=20, outside_original=True, class_seed=class_seed)
+    labels, ap = np.repeat(np.arange(9), 3), rng.random(27) / 2
+    names = ("horse", "giraffe", "owl", "swan", "ant", "sofa", "pear", "castle", "umbrella")
+    data = task(names, labels, labels)
+    return [
+        FakeRun(e, {"ap/ZS-SBIR/64-d": ap + gains[labels], "query_labels": labels}, data),
+        FakeRun(baseline(e), {"ap/ZS-SBIR/64-d": ap, "query_labels": labels}, data),
+    ]
+
+
+def test_three_groups_by_gain(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
+    gains = np.array([0.3, -0.1, 0.2, 0.5, 0.0, 0.4, -0.2, 0.1, 0.6])
+    monkeypatch.setattr(measures, "_confidence", lambda run: list(np.arange(9) / 10))
+    monkeypatch.setattr(measures, "original_wnids", lambda e: ("n02391049", "n03001627"))
+    runs = [run for seed in (0, 1) for run in pair(rng, seed, gains * (1 - 2 * seed))]
+    rows = list(measures.group_rows(runs))
+    first = {(r.metric, r.classes): r.value for r in rows if r.split == "outside0"}
+    # low: classes 6, 1, 4; medium: 7, 2, 0; high: 5, 3, 8
+    assert [first["gain", g] for g in measures.GROUPS] == pytest.approx([-0.1, 0.2, 0.5])
+    assert [first["confidence", g] for g in measures.GROUPS] == pytest.approx([11 / 30, 9 / 30, 16 / 30])
+    assert {r.split for r in rows} == {"outside0", "outside1"} and {r.method for r in rows} == {"SAKE"}
+    frame = measures.class_gains(runs)
+    assert len(frame) == 18 and frame["gain"].to_numpy()[9:] == pytest.approx(-gains)
+    horse = frame[frame["class"] == "horse"]["LCH"].iloc[0]
+    assert horse == pytest.approx(-math.log(3 / 38), abs=1e-6)  # horse and zebra are both equines: two edges
+    verdicts = results.claims("figure5", rows_frame(rows))
+    assert all(v.decides.n == 2 for v in verdicts.verdicts)
+
+
+def test_a_gain_needs_its_baseline(rng: np.random.Generator) -> None:
+    sake, baseline = pair(rng, 0, np.zeros(9))
+    other = FakeRun(baseline.experiment.but(seed=1))
+    with pytest.raises(ConfigError, match="no run with L_B"):
+        measures.pairs([sake, other])  # type: ignore[list-item]
+    with pytest.raises(ConfigError, match="None of these runs is one of SAKE"):
+        measures.class_gains([other])  # type: ignore[list-item]
+
+
+def test_codes_of_long_features(rng: np.random.Generator) -> None:
+    arrays = {
+        "train_photo": rng.normal(size=(90, 40)).astype(np.float32), "query": rng.normal(size=(9, 40)),
+        "train_sketch": rng.normal(size=(50, 40)).astype(np.float32), "gallery": rng.normal(size=(31, 40)),
+        "query_labels": np.arange(9) % 3, "gallery_labels": np.arange(31) % 3,
+    }  # fmt: skip
+    run = FakeRun(preset("mini", dim=40, bits=(16,), seed=2), arrays)
+    (row,) = measures.code_rows([run], (8, 16))  # type: ignore[list-item]
+    itq = sr.ITQ(bits=8, seed=2).fit(np.concatenate([arrays["train_photo"], arrays["train_sketch"]]))
+    q, g = (np.unpackbits(itq.transform(arrays[k]), axis=1) for k in ("query", "gallery"))
+    distance = (q[:, None] != g[None]).sum(2)
+    want = []
+    for d, label in zip(distance, arrays["query_labels"], strict=True):
+        relevant, aps = arrays["gallery_labels"] == label, []
+        for _ in range(400):  # ties in random order
+            order = rng.permutation(31)
+            hits = relevant[order[np.argsort(d[order], kind="stable")]]
+            aps.append(np.mean(np.cumsum(hits)[hits] / (np.flatnonzero(hits) + 1)))
+        want.append(np.mean(aps))
+    assert (row.representation, row.variant) == ("8-bit", "40-d to bits")
+    assert row.value == pytest.approx(np.mean(want), abs=0.01)
+
+
+def test_rows_say_where_they_are_from() -> None:
+    e = preset("mini", random_unseen=12, class_seed=2, seed=5)
+    row = run_row(FakeRun(e), "mAP@all", 0.5)
+    assert (row.split, row.seed, row.run, row.method, row.representation) == ("random2", 5, e.id, "SAKE", "64-d")
+    assert split_name(preset("mini")) == "zeroshot"
+    assert split_name(preset("mini", pseudo_unseen=4, class_seed=1)) == "zeroshot-pseudo1"
+    assert row.settings == ""
+    other = preset("mini", lambda1=0.5, batch_photo=9, bits=(32,))
+    assert run_row(FakeRun(other), "mAP@all", 0.5).settings == "batch_photo=9, lambda1=0.5"
+    assert run_row(FakeRun(baseline(e)), "mAP@all", 0.5).settings == ""  # the method's name says it
+
+
+# What is kept
+
+
+def test_kept_is_computed_once_for_equal_inputs(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def compute() -> list[float]:
+        calls.append(1)
+        return [0.1, 1 / 3]
+
+    first = kept.kept("probe", "a-run", {"weights": "1"}, compute)
+    assert "measuring probe of a-run" in capsys.readouterr().out
+    assert kept.kept("probe", "a-run", {"weights": "1"}, compute) == first == [0.1, 1 / 3]
+    assert capsys.readouterr().out == ""
+    kept.kept("probe", "a-run", {"weights": "2"}, compute)
+    kept.kept("clusters", "a-run", {"weights": "1"}, compute)
+    assert len(calls) == 3
+    monkeypatch.setattr(kept, "MEASURING", 99)
+    kept.kept("probe", "a-run", {"weights": "1"}, compute)  # its code changed
+    assert len(calls) == 4
+    assert sr.all_runs() == []  # what is kept is no run
+
+
+def test_a_failed_measurement_leaves_nothing_and_a_damaged_one_is_made_anew(caplog: pytest.LogCaptureFixture) -> None:
+    with pytest.raises(ZeroDivisionError):
+        kept.kept("probe", "a-run", {}, lambda: 1 / 0)
+    assert not list(kept.folder().rglob("output.pkl"))
+    kept.kept("probe", "a-run", {}, lambda: 1)
+    (file,) = kept.folder().rglob("output.pkl")
+    file.write_bytes(b"\x80")
+    assert kept.kept("probe", "a-run", {}, lambda: 2) == 2
+    assert "Exception while loading results" in caplog.text
+
+
+def test_two_processes_at_once_measure_once(tmp_path: Path) -> None:
+    code = (
+        "import time; from sakerepro.results.kept import kept\n"
+        "print(kept('probe', 'a-run', {'weights': '1'}, lambda: time.sleep(2) or time.time()))"
+    )
+    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
+    said = [process.communicate(timeout=120)[0].splitlines() for process in both]
+    assert [process.returncode for process in both] == [0, 0]
+    assert said[0][-1] == said[1][-1] and sum("measuring" in line for lines in said for line in lines) == 1
+
+
+def test_items_measure_more_only_where_they_say() -> None:
+    assert set(MORE) == {"table2", "table5", "figure3", "figure4", "figure5", "cost", "length"}
+
+
+def test_cost_of_a_step(tiny_run, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+    from sakerepro.results import cost
+
+    monkeypatch.setattr(cost, "STEPS", 2)
+    monkeypatch.setattr(cost, "WARM_UP", 1)
+    sake = tiny_run
+    plain = FakeRun(baseline(sake.experiment))
+    rows = list(cost.cost_rows([sake, plain]))
+    found = cost.measured_cost(sake)
+    seconds = {method: side["step"] for method, side in found.items()}
+    ratios = {(r.task, r.metric): r.value for r in rows if r.metric.endswith("relative to L_B")}
+    assert ratios["training", "time relative to L_B"] == round(seconds["SAKE"] / seconds["L_B"], 1)
+    assert {r.run for r in rows} == {sake.id} and {r.value for r in rows} == set(ratios.values())  # no seconds
+    assert min(seconds.values()) > 0 and ratios["test", "time relative to L_B"] > 0
+    assert len(list(kept.folder().rglob("output.pkl"))) == 1
+    memory = {method: side["bytes"] for method, side in found.items()}
+    assert ratios["training", "memory relative to L_B"] == pytest.approx(memory["SAKE"] / memory["L_B"], abs=5e-4)
+    student, teacher = sake.network(), load_teacher(sake.experiment)[0]
+    parameters = [sum(p.nbytes for p in n.parameters()) for n in (student, teacher)]
+    assert memory["L_B"] > 4 * parameters[0]  # itself, its gradient, two moments, and activations
+    assert memory["SAKE"] - memory["L_B"] >= parameters[1]  # the teacher
+    assert [replace(r, value=0) for r in cost.cost_rows([sake, plain])] == [replace(r, value=0) for r in rows]
+
+
+def test_experiment_from_a_record_of_before() -> None:
+    old = {k: v for k, v in preset("mini").to_dict().items() if k not in ("outside_original", "min_photos")}
+    assert Experiment.from_dict(old) == preset("mini")
+    assert isinstance(paths.runs(), Path)

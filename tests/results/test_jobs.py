@@ -1,0 +1,145 @@
+"""Runs made two at a time: the same numbers as one after the other, and one that dies takes no other along."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+from tiny import same
+
+from sakerepro.errors import ConfigError, DataError, RunError
+from sakerepro.experiment import Experiment
+from sakerepro.methods import change
+from sakerepro.networks.weights import read_weights
+from sakerepro.results import jobs, team
+from sakerepro.results.items import item_runs
+from sakerepro.runs import find, run
+from sakerepro.threads import one_thread
+
+
+def numbers(e: Experiment) -> tuple[dict[str, torch.Tensor], list[float]]:
+    made = find(e)
+    assert made is not None
+    return read_weights(made.folder / "weights.safetensors"), [m["value"] for m in made.metrics()]
+
+
+def test_two_at_a_time_make_the_numbers_of_one_after_the_other(
+    tiny_experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted = [tiny_experiment, change(tiny_experiment, method="L_B", epochs=1)]
+    for e in wanted:  # first, so that the processes find everything compiled
+        run(e)
+    alone = [numbers(e) for e in wanted]
+    monkeypatch.setenv("SAKEREPRO_RUNS", str(tmp_path / "together"))
+    jobs.make_runs(wanted, traced=wanted[:1], jobs=2)
+    said = capsys.readouterr().out
+    assert all(f"run {i + 1} of 2: {e.id}" in said for i, e in enumerate(wanted)) and said.count("done in") == 2
+    for e, (weights, values) in zip(wanted, alone, strict=True):
+        assert same(numbers(e)[0], weights) and numbers(e)[1] == values
+    assert [("ZS-SBIR" in r.history()) for e in wanted if (r := find(e))] == [True, False]
+
+
+def test_two_threads_change_no_number(tiny_experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    found = []
+    for threads in (1, 2):
+        monkeypatch.setenv("SAKEREPRO_RUNS", str(tmp_path / str(threads)))
+        before = torch.get_num_threads()
+        torch.set_num_threads(threads)
+        try:
+            run(tiny_experiment)
+            assert torch.get_num_threads() == threads  # a run gives the threads back
+        finally:
+            torch.set_num_threads(before)
+        found.append(numbers(tiny_experiment))
+    assert same(found[0][0], found[1][0]) and found[0][1] == found[1][1]
+
+
+def test_one_thread_is_given_back_after_an_error() -> None:
+    before = torch.get_num_threads()
+    with pytest.raises(ZeroDivisionError), one_thread():
+        assert torch.get_num_threads() == 1
+        np.float64(1 / 0)
+    assert torch.get_num_threads() == before
+
+
+CHILD = """
+import json, os, pathlib, sys
+e = json.loads(sys.stdin.readline())["experiment"]
+made = pathlib.Path(os.environ["MADE"]) / str(e["seed"])
+with open(made, "a") as file:
+    file.write("x")
+print("SAKE:  50%|## | 5/10 [00:05<00:05,  1.0step/s]", file=sys.stderr)
+if e["seed"] == 1 and (os.environ["ALWAYS"] or made.read_text() == "x"):
+    os.kill(os.getpid(), 9)
+if e["seed"] == 2:
+    sys.exit(3)
+"""
+
+
+@pytest.fixture
+def children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Processes that make nothing: seed 1 dies the first time, seed 2 has no data; how often each began."""
+
+    class Popen(subprocess.Popen):  # type: ignore[type-arg]
+        def __init__(self, command: list[str], **more: Any) -> None:
+            super().__init__([sys.executable, "-c", CHILD], **more)
+
+    monkeypatch.setattr(team.subprocess, "Popen", Popen)
+    monkeypatch.setenv("MADE", str(tmp_path))
+    monkeypatch.setenv("ALWAYS", "")
+    return tmp_path
+
+
+def test_a_run_that_dies_is_resumed_once(children: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    jobs.make_runs([Experiment(seed=1), Experiment(seed=3)])
+    assert [(children / s).read_text() for s in "13"] == ["xx", "x"]
+    assert capsys.readouterr().out.count("it goes on from its checkpoint") == 1
+
+
+def test_one_that_dies_again_is_reported_and_the_others_are_made(
+    children: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("ALWAYS", "1")
+    lost, others = Experiment(seed=1), [Experiment(seed=s) for s in (3, 4, 5)]
+    with pytest.raises(RunError, match=rf"1 of 4 runs could not be made.*\(3\) are finished.\n  {lost.id}: .*-9"):
+        jobs.make_runs([lost, *others])
+    assert [(children / s).read_text() for s in "1345"] == ["xx", "x", "x", "x"]
+
+
+def test_a_run_that_is_refused_is_not_tried_again(children: Path) -> None:
+    with pytest.raises(DataError, match="1 of 2 runs could not be made"):
+        jobs.make_runs([Experiment(seed=2), Experiment(seed=3)])
+    assert [(children / s).read_text() for s in "23"] == ["x", "x"]
+
+
+def test_progress_is_said_now_and_then(
+    children: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(team, "EVERY", 0.0)
+    jobs.make_runs([Experiment(seed=3)])
+    assert "run 1 of 1: SAKE 50 %, 00:05 left" in capsys.readouterr().err
+
+
+def test_an_item_makes_what_is_missing_two_at_a_time(
+    tiny_experiment: Experiment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wanted, asked = [tiny_experiment.but(epochs=0), tiny_experiment.but(epochs=0, dim=8)], []
+
+    def make(experiments: list[Experiment], traced: set[Experiment], at_a_time: int, *where: str) -> None:
+        asked.append((experiments, at_a_time))
+        for e in experiments:
+            run(e)
+
+    monkeypatch.setattr("sakerepro.results.items.experiments", lambda *_: wanted)
+    monkeypatch.setattr("sakerepro.results.items.traced", lambda *_: set())
+    monkeypatch.setattr("sakerepro.results.items.make_runs", make)
+    for _ in range(2):
+        assert [r.experiment for r in item_runs("table1", "mini", [0], jobs=2)] == wanted
+    assert asked == [(wanted, 2)] and "0 of 2 runs are there" in capsys.readouterr().out
+    with pytest.raises(ConfigError, match="jobs = 0"):
+        item_runs("table1", "mini", [0], jobs=0)

@@ -1,0 +1,177 @@
+"""Status tells done, stale and missing apart and says why; the report shows what is there and what is not."""
+
+from __future__ import annotations
+
+import json
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import pandas as pd
+import pytest
+from fakes import FakeRun
+
+from sakerepro import paths, results
+from sakerepro.__main__ import main
+from sakerepro.files import read_json, write_json
+from sakerepro.methods import label
+from sakerepro.results.items import ITEMS, experiments
+from sakerepro.results.paper_claims import all_claims
+from sakerepro.results.report import report, write_report
+from sakerepro.results.rows import rows_frame
+from sakerepro.results.runrows import run_row
+from sakerepro.results.status import record_file, status, write_record
+
+
+def make(item: str, preset: str = "mini", seeds: tuple[int, ...] = (0,)) -> Path:
+    """Leave what an item leaves, with one row a run."""
+    runs = [FakeRun(e) for e in experiments(item, preset, seeds)]
+    write_record(item, preset, seeds, {"original": ""}, runs, 12.0)  # type: ignore[arg-type]
+    rows = rows_frame(run_row(r, "mAP@all", 0.3 + 0.1 * (label(r.experiment) == "SAKE")) for r in runs)  # type: ignore
+    results.claims(item, rows).save(paths.results(preset))
+    record_file(item, preset).with_suffix(".ipynb").write_text("{}")
+    return record_file(item, preset)
+
+
+def edit(file: Path, *keys: str, value: Any) -> None:
+    record = read_json(file)
+    inner = record
+    for key in keys[:-1]:
+        inner = inner[key]
+    inner[keys[-1]] = value
+    write_json(file, record)
+
+
+def test_seconds_of_all_sittings_count() -> None:
+    history = pd.DataFrame({"epoch": [1, 2, 3], "seconds": [100.0, 100.0, 50.0]})
+    (experiment,) = experiments("figure3", "mini", (0,))[:1]
+    at_once = FakeRun(experiment, more={"seconds": 270.0, "seconds_training": 251.0}, epochs=history)
+    resumed = FakeRun(experiment, more={"seconds": 70.0, "seconds_training": 51.0}, epochs=history)
+    for run, wanted in ((at_once, 270.0), (resumed, 269.0)):
+        write_record("figure3", "mini", (0,), {}, [run], 1.0)  # type: ignore[list-item]
+        (made,) = read_json(record_file("figure3", "mini"))["runs"].values()
+        assert made["seconds"] == wanted
+
+
+def test_missing_then_done_then_missing_again() -> None:
+    assert status("table4", "mini").state == "missing"
+    file = make("table4")
+    found = status("table4", "mini")
+    assert (found.state, found.why) == ("done", "")
+    assert re.fullmatch(r"[0-9a-f]{40}|", found.commit) and re.fullmatch(r"\d+ (s|min)", found.age)
+    assert status("table4", "small").state == status("table3", "mini").state == "missing"
+    for name in ("table4.ipynb", "table4-claims.csv", "table4.json"):
+        moved = (file.parent / name).rename(file.parent / "aside")
+        assert status("table4", "mini").state == "missing"
+        moved.rename(file.parent / name)
+    assert status("table4", "mini").state == "done"
+
+
+@pytest.mark.parametrize(
+    "keys, value, said",
+    [
+        (("seeds",), [1], "4 other runs"),  # SAKE and L_B of seed 0, and of seed 1
+        (("versions", "training"), 0, "training version 0, now "),
+        (("versions", "measuring"), 0, "measuring version 0, now "),
+        (("notebook",), "0", "notebook changed"),
+        (("seeds",), [0, 0], "refused"),
+        (("made",), 3, "another version"),
+    ],
+)
+def test_stale_says_what_changed(keys: tuple[str, ...], value: Any, said: str) -> None:
+    edit(make("figure3"), *keys, value=value)
+    found = status("figure3", "mini")
+    assert found.state == "stale" and said in found.why
+
+
+def test_only_code_cells_of_the_notebook_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    notebook = json.loads((paths.notebooks() / "cost.ipynb").read_text(encoding="utf-8"))
+    file = tmp_path / "cost.ipynb"
+    file.write_text(json.dumps(notebook))
+    monkeypatch.setattr(paths, "notebooks", lambda: tmp_path)
+    make("cost")
+    words = next(c for c in notebook["cells"] if c["cell_type"] == "markdown")
+    words["source"] = ["# Other words"]
+    file.write_text(json.dumps(notebook))
+    assert status("cost", "mini").state == "done"
+    code = next(c for c in notebook["cells"] if c["cell_type"] == "code")
+    code["source"] = [*code["source"], "\n1 + 1"]
+    file.write_text(json.dumps(notebook))
+    assert status("cost", "mini").why == "notebook changed"
+
+
+def test_the_command_shows_every_item_on_one_screen(capsys: pytest.CaptureFixture[str]) -> None:
+    edit(make("cost"), "made", "finished", value=time.time() - 3 * 86400)
+    edit(make("table3", "small"), "versions", value={"training": 0, "measuring": 0})
+    edit(record_file("table3", "small"), "notebook", value="0")
+    edit(record_file("table3", "small"), "seeds", value=[5])
+    assert main(["status"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    assert len(lines) <= 3 * len(ITEMS) + 2 and max(map(len, lines)) <= 100
+    assert len([line for line in lines if " missing" in line]) == 3 * len(ITEMS) - 2
+    assert any(line.endswith("other runs and 3 more") for line in lines)
+    assert any(re.match(r"cost +mini +done +\w+\+? +3 d", line) for line in lines)
+    assert main(["status", "--preset", "mini", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    assert [f["item"] for f in found] == list(ITEMS) and {f["preset"] for f in found} == {"mini"}
+    took = next(f["record"]["runs"] for f in found if f["item"] == "cost")
+    assert {(r["machine"], r["seconds"]) for r in took.values()} == {("CPU, 2 threads", 100.0)}
+    assert main(["status", "--preset", "huge"]) == 2
+    assert "huge" in capsys.readouterr().err
+
+
+# REPRODUCING.md
+
+
+def test_report_without_results_says_so() -> None:
+    text = report()
+    for claim in all_claims().values():
+        assert text.count(f"| `{claim.id}` |") == 1
+    count = len(all_claims())
+    for preset in ("mini", "small", "paper"):
+        assert f"| `{preset}` | 0 | 0 | 0 | {count} |" in text
+        assert f"### `{preset}`\n\nNothing was run." in text
+    assert text.count("| not run | not run | not run |") == len(ITEMS)
+    assert "holds**" not in text
+
+
+def test_report_shows_what_was_measured(tmp_path: Path) -> None:
+    for item in ("table5", "figure3", "figure4"):
+        make(item)
+    text = report()
+    assert text == report()
+    assert "| `table5.sbir-peak` |" in text and "[mini](" not in text  # results lie elsewhere here
+    row = next(line for line in text.splitlines() if line.startswith("| `table5` |"))
+    assert "| 5 runs, 1 seed | not run | not run |" in row
+    claims = results.claims("table5", rows_frame([]))  # the paper's side does not need runs
+    peak = next(v for v in claims.verdicts if v.claim.id == "table5.sbir-peak")
+    assert peak.row[3] in text.replace("\\<", "<")
+    assert "- `figure3.mostly-right`: not run: " in text and "- `table1`: the whole item." in text
+    counted = re.search(r"\| `mini` \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", text)
+    assert (
+        counted and sum(map(int, counted.groups())) == len(all_claims()) and int(counted.group(4)) < len(all_claims())
+    )
+    (paths.results("mini") / "choices.md").write_text("# What was tried\n\nNothing.\n")
+    assert report().count("## What was tried\n\nNothing.") == 1 and "> Preset mini" not in report()
+    assert write_report(tmp_path / "R.md").read_text(encoding="utf-8") == report()
+
+
+def test_an_item_is_judged_in_the_precision_that_it_was_made_in(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAKEREPRO_PRECISION", "float32")
+    make("cost", "small")
+    assert status("cost", "small").state == "done"
+    monkeypatch.delenv("SAKEREPRO_PRECISION")
+    assert status("cost", "small").state == "done"
+    make("length", "small")
+    monkeypatch.setenv("SAKEREPRO_PRECISION", "float32")
+    assert status("length", "small").state == "done"
+    edit(record_file("cost", "small"), "precision", value="")
+    runs = len(experiments("cost", "small", (0,)))
+    assert f"{2 * runs} other runs" in status("cost", "small").why  # those and these
+
+
+def test_report_links_results_of_the_checkout(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SAKEREPRO_HOME", str(tmp_path))
+    make("cost")
+    assert f"[mini]({paths.results('mini').relative_to(tmp_path).as_posix()}/cost.ipynb)" in report()

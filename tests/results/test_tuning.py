@@ -1,0 +1,207 @@
+"""tune: seeded trials on seen classes alone, one file for all methods, a command whose flags train what it chose."""
+
+from __future__ import annotations
+
+import shlex
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+from PIL import Image
+
+import sakerepro as sr
+from sakerepro import experiment, methods
+from sakerepro.__main__ import main, parser
+from sakerepro.commands.runs import settings
+from sakerepro.data import load_dataset
+from sakerepro.experiment import Experiment, StandIns
+from sakerepro.results import tuning
+from sakerepro.results.tuning import NUMBERS, trial_experiments, tune, tuning_file
+from sakerepro.runs import experiment_data, run
+
+TRAINABLE = [*methods.METHODS, "L_B", "L_B + L_T"]
+
+
+@pytest.fixture
+def data(tiny_place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the tiny task's folder, and the preset "tiny" on it, with one of four seen classes held out."""
+    folder = Path(shutil.copytree(tiny_place / "data", tmp_path / "data"))
+    settings = {
+        "dataset": str(folder), "split": "unseen.txt", "weights": str(tiny_place / "se_resnet_mini.safetensors"),
+        "backbone": "cse_resnet_mini", "size": 32, "dim": 64, "epochs": 1, "steps": 2, "batch_sketch": 5,
+        "batch_photo": 7, "lr": 1e-3, "lr_end": 1e-5, "select": "last",
+    }  # fmt: skip
+    monkeypatch.setitem(experiment.PRESETS, "tiny", settings)
+    monkeypatch.setitem(experiment.STANDS_FOR, "tiny", StandIns(data={"tuberlin/long": {"pseudo_unseen": 1}}))
+    return folder
+
+
+@pytest.fixture
+def here(monkeypatch: pytest.MonkeyPatch) -> list[Experiment]:
+    """Runs are made in this process; those that were asked for."""
+    asked: list[Experiment] = []
+
+    def make(experiments: list[Experiment], *where: object) -> None:
+        asked.extend(experiments)
+        for e in experiments:
+            run(e)
+
+    monkeypatch.setattr(tuning, "make_runs", make)
+    return asked
+
+
+@pytest.mark.parametrize("method", TRAINABLE)
+@pytest.mark.parametrize("name", ["mini", "small", "paper"])
+def test_every_method_has_its_trials_the_preset_first_and_only_its_own_settings_change(method: str, name: str) -> None:
+    pairs = {"pairs": "class"} if name == "mini" and method in ("CVAE", "CAAE") else {}  # the world has no aligned ones
+    found, own = trial_experiments(method, name, 6), methods.preset(name, method=method, **pairs)
+    assert len(set(found)) == 6 == len({e.id for e in found})
+    assert found[0] == own.but(pseudo_unseen=found[0].pseudo_unseen) and found[0].pseudo_unseen > 0
+    tried = {k for k, s in methods.class_of(own.method).settings.items() if s.search}
+    rates = set() if "features" in methods.class_of(own.method).needs else {"lr", "lr_end"}
+    for e in found[1:]:
+        changed = {k for k, v in methods.flat(e).items() if v != methods.flat(found[0])[k]}
+        assert changed and changed <= tried | rates
+        assert e.lr / e.lr_end == pytest.approx(own.lr / own.lr_end) and methods.label(e) == method
+
+
+@pytest.mark.parametrize("method", TRAINABLE)
+def test_a_grid_holds_the_default_and_values_that_the_setting_allows(
+    method: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    cls = methods.class_of(methods.ALIASES.get(method, (method,))[0])
+    for name, s in cls.settings.items():
+        assert not s.search or s.default in s.search
+        assert [s.check(name, v) for v in s.search] == [*s.search] == sorted(set(s.search))
+    assert main(["methods"]) == 0
+    said = capsys.readouterr().out
+    assert all(f"[{s.default}]; tune tries {', '.join(map(str, s.search))}\n" in said
+               for s in cls.settings.values() if s.search)  # fmt: skip
+
+
+@pytest.mark.parametrize("method", ["SAKE", "SAE"])
+def test_a_trial_depends_on_seed_and_number_alone(method: str) -> None:
+    nine = trial_experiments(method, "small", 9, seed=3)
+    assert all(trial_experiments(method, "small", n, seed=3) == nine[:n] for n in range(1, 9))
+    other = [e.but(seed=3) for e in trial_experiments(method, "small", 9, seed=4)]
+    assert other[0] == nine[0] and other != nine
+    assert {e.pseudo_unseen for e in nine} == {20} and {e.class_seed for e in nine} == {0}
+
+
+@pytest.mark.parametrize(("trials", "said"), [(0, "trials=0"), (True, "trials=True"), (10, "SAE has 9 .* 1 ... 9")])
+def test_a_number_of_trials_that_is_not_possible_is_refused(trials: int, said: str) -> None:
+    with pytest.raises(sr.ConfigError, match=said):
+        sr.tune("SAE", "small", trials)
+
+
+def test_what_cannot_be_chosen_for_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments, said in (
+        (["--method", "pretrained"], "pretrained has 1 different ones"), (["--method", "SAQE"], "'SAKE'"),
+        (["--method", "SAE", "--preset", "smal"], "'small'"), (["--method", "SAE", "--seed", "-1"], "seed = -1"),
+        (["--method", "SAE", "--jobs", "0"], "jobs=0"), (["--method", "SAE", "--trials", "-2"], "trials=-2"),
+    ):  # fmt: skip
+        assert main(["tune", *arguments]) == 2
+        assert said in capsys.readouterr().err
+
+
+def test_the_command_shows_keeps_and_finds_its_trials(
+    data: Path, here: list[Experiment], capsys: pytest.CaptureFixture[str]
+) -> None:
+    command = ["tune", "--method", "SAE", "--preset", "tiny", "--trials", "3"]
+    assert main(command) == 0
+    said, file = capsys.readouterr().out, tuning_file("tiny")
+    lines, wanted = pd.read_csv(file, keep_default_na=False), trial_experiments("SAE", "tiny", 3)
+    assert here == wanted and lines["run"].tolist() == [e.id for e in wanted]
+    assert lines["trial"].tolist() == [0, 1, 2] and lines["settings"][0] == ""
+    for e, line in zip(wanted, lines.to_dict("records"), strict=True):
+        by = {(m["task"], m["representation"]): m["value"] for m in run(e).metrics()
+              if (m["metric"], m["convention"]) == ("mAP@all", "standard")}  # fmt: skip
+        assert (line["ZS-SBIR"], line["ZS-PBIR"]) == (by["ZS-SBIR", "3-d"], by["ZS-PBIR", "3-d"])
+        assert line["ZS-SBIR 64-bit"] == ""  # of three seen classes: no longer codes than features
+        assert e == trial_experiments("SAE", "tiny", 3)[line["trial"]]
+    best = wanted[int(lines.sort_values("ZS-SBIR", ascending=False, kind="stable")["trial"].iloc[0])]
+    (train,) = (line.split("sakerepro ")[1] for line in said.splitlines() if " sakerepro train " in line)
+    flags = shlex.split(train)
+    given = parser(flags).parse_args(flags)
+    again = methods.preset(given.preset, **settings(given))
+    assert again == best.but(pseudo_unseen=0) and "held out as if unseen" in said and "the preset's own" in said
+
+    here.clear()
+    before = file.read_bytes()
+    assert main(command) == 0 and not here and file.read_bytes() == before
+    assert main([*command[:-1], "2"]) == 0 and file.read_bytes() == before  # fewer trials take no line away
+
+
+def test_the_lines_of_methods_and_seeds_stand_beside_each_other(data: Path, here: list[Experiment]) -> None:
+    one = tune("SAKE", "tiny", 2)
+    assert np.isfinite(one[[*NUMBERS]]).all(axis=None) and one["ZS-SBIR"].is_monotonic_decreasing
+    before = tuning_file("tiny").read_text().splitlines()
+    tune("L_B", "tiny", 1)
+    tune("SAKE", "tiny", 1, seed=1)
+    after = tuning_file("tiny").read_text().splitlines()
+    assert len(after) == 5 and set(before) < set(after)
+    lines = pd.read_csv(tuning_file("tiny"))
+    assert list(zip(lines["method"], lines["seed"], lines["trial"], strict=True)) == [
+        ("L_B", 0, 0), ("SAKE", 0, 0), ("SAKE", 0, 1), ("SAKE", 1, 0)
+    ]  # fmt: skip
+    lines["ZS-SBIR"] = 0.25  # as another machine measured it
+    lines.to_csv(tuning_file("tiny"), index=False)
+    tune("SAKE", "tiny", 2)
+    new = pd.read_csv(tuning_file("tiny"))["ZS-SBIR"]
+    assert new[[0, 3]].tolist() == [0.25, 0.25] and sorted(new[[1, 2]]) == sorted(one["ZS-SBIR"])
+    tuning_file("tiny").write_text("<<<<<<< HEAD\nmethod,trial\n")
+    with pytest.raises(sr.DataError, match="tuning.csv: these are not trials"):
+        tune("SAKE", "tiny", 2)
+
+
+@pytest.mark.parametrize("method", ["SAKE", "SAE"])
+def test_no_trial_depends_on_an_unseen_class(method: str, data: Path, here: list[Experiment], tmp_path: Path) -> None:
+    """Held out are seen classes, also for the run below frozen features; other images of unseen ones change nothing."""
+    split = load_dataset(str(data), "unseen.txt", size=32)
+    found = tune(method, "tiny", 2)
+    made = [r.experiment for r in sr.all_runs()]
+    assert {methods.label(e) for e in made} == {method, *({"L_B"} if method == "SAE" else ())}
+    for e in made:
+        held = experiment_data(e)
+        assert held.unseen and {*held.seen, *held.unseen} == {*split.seen}
+        names = {n for images in (held.query, held.gallery, held.train_photo) for n in images.names}
+        assert not names & {*split.query.names, *split.gallery.names}
+    rng = np.random.default_rng(0)
+    for name in split.unseen:
+        for file in data.glob(f"*/{name}/*.png"):
+            Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(file)
+    shutil.rmtree(sr.paths.runs())
+    pd.testing.assert_frame_equal(tune(method, "tiny", 2), found)
+    assert experiment_data(made[0]).fingerprint != held.fingerprint  # the images are others indeed
+
+
+def test_a_trial_that_fails_has_no_numbers_and_comes_last(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def make(experiments: list[Experiment], *where: object) -> None:
+        for e in made:
+            run(e)
+        raise sr.RunError("loss is nan")
+
+    monkeypatch.setattr(tuning, "make_runs", make)
+    made: list[Experiment] = []
+    with pytest.raises(sr.RunError, match="loss is nan"):
+        tune("SAE", "tiny", 2)
+    made = trial_experiments("SAE", "tiny", 2)[1:]
+    assert main(["tune", "--method", "SAE", "--preset", "tiny", "--trials", "2"]) == 0
+    said = capsys.readouterr()
+    assert "loss is nan" in said.err and "Best is trial 1 of 2" in said.out
+    lines = pd.read_csv(tuning_file("tiny"))
+    assert np.isnan(lines["ZS-SBIR"][0]) and np.isfinite(lines["ZS-SBIR"][1])
+
+
+@pytest.mark.slow
+def test_trials_are_made_two_at_a_time_in_processes_of_their_own(
+    data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["tune", "--method", "SAE", "--preset", "tiny", "--trials", "2", "--jobs", "2"]) == 0
+    said = capsys.readouterr().out
+    assert "0 of 2 trials are there" in said and "run 2 of 2" in said and said.count("done in") == 2
+    assert {methods.label(r.experiment) for r in sr.all_runs()} == {"SAE", "L_B"} and len(sr.all_runs()) == 3
