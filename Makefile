@@ -97,8 +97,8 @@ unit: $(READY) ## the tests below tests/
 replay: $(READY) ## train the mini runs afresh, execute the committed mini notebooks, compare rows and verdicts
 	@$(PY) tests/replay.py --jobs $(or $(JOBS),2)
 
-lint: $(READY) ## ruff, mypy, and the directions of the imports
-	@$(PY) -m ruff check . && $(PY) -m mypy && $(PY) -c 'import importlinter.cli as c; raise SystemExit(c.lint_imports(no_cache=True))'
+lint: $(READY) ## ruff (rules and format), mypy, and the directions of the imports
+	@$(PY) -m ruff check . && $(PY) -m ruff format --check --quiet . && $(PY) -m mypy && $(PY) -c 'import importlinter.cli as c; raise SystemExit(c.lint_imports(no_cache=True))'
 
 bench: $(READY) ## speed and memory beside peers (adds them to the environment); a table, a curve, results/bench/
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[bench]'

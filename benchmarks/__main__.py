@@ -70,18 +70,26 @@ def page(kept: dict[str, Any], curve: str) -> str:
     entries = [entry for module in kept.values() for entry in module.values()]
     about = entries[-1]["about"]
     lines = [
-        f"# Speed on {about['processor']}, {about['threads']} threads", "",
+        f"# Speed on {about['processor']}, {about['threads']} threads",
+        "",
         "Medians of repeats, all sides in turn, by `make bench`. Memory is the peak above the inputs; ratio is the "
         f"side's time over ours. {', '.join(f'{k} {v}' for k, v in about['packages'].items())}.",
-    ]  # fmt: skip
+    ]
     lines += ["", f"![Time and memory as the gallery grows]({curve})"] if curve else []
     for entry in entries:
         rows, about = [Row(**row) for row in entry["rows"]], entry["about"]
         own = next((row.seconds for row in rows if row.who == OURS), None)
         when = f"{about['date']}, commit {about['commit'][:12]}{' (changed)' if about['dirty'] else ''}"
-        lines += ["", f"## {rows[0].work}", "", *(f"{_verdict(row)}  " for row in rows if row.bar),
-                  f"{when}, load {about['load_before']} before", "",
-                  "| | seconds | ratio | MiB | note |", "| --- | ---: | ---: | ---: | --- |"]  # fmt: skip
+        lines += [
+            "",
+            f"## {rows[0].work}",
+            "",
+            *(f"{_verdict(row)}  " for row in rows if row.bar),
+            f"{when}, load {about['load_before']} before",
+            "",
+            "| | seconds | ratio | MiB | note |",
+            "| --- | ---: | ---: | ---: | --- |",
+        ]
         lines += ["| " + " | ".join([row.who, *_figures(row, own), row.note.replace("|", "/")]) + " |" for row in rows]
     return "\n".join(lines) + "\n"
 

@@ -106,13 +106,15 @@ def _transform() -> Any:
         moved = v2.RandomAffine(degrees, interpolation=InterpolationMode.BILINEAR, **arguments)
         return v2.RandomApply([moved], p=0.5)
 
-    steps = [
-        v2.RandomHorizontalFlip(0.5), affine(0, scale=(0.7, 1.3)), affine(30), affine(0, translate=(SHIFT, SHIFT))
-    ]  # fmt: skip
-    return v2.Compose([
-        v2.RandomApply([v2.Compose(steps)], p=0.7), v2.ToImage(), v2.ToDtype(torch.float32, scale=True),
-        v2.Normalize(IMAGENET_MEAN, IMAGENET_STD),
-    ])  # fmt: skip
+    steps = [v2.RandomHorizontalFlip(0.5), affine(0, scale=(0.7, 1.3)), affine(30), affine(0, translate=(SHIFT, SHIFT))]
+    return v2.Compose(
+        [
+            v2.RandomApply([v2.Compose(steps)], p=0.7),
+            v2.ToImage(),
+            v2.ToDtype(torch.float32, scale=True),
+            v2.Normalize(IMAGENET_MEAN, IMAGENET_STD),
+        ]
+    )
 
 
 def fast_enough(rows: dict[str, Row]) -> tuple[str, bool]:

@@ -48,8 +48,9 @@ def with_peak(run: Callable[[Setup], Lap], setup: Setup) -> tuple[Lap, float]:
     return lap, torch.cuda.max_memory_allocated() / 2**20 if cuda else 0.0
 
 
-def measured(e: Experiment, seen: int, steps: int, turns: int, sides: dict[str, Callable[[Setup], Lap]]) \
-        -> tuple[dict[str, Row], Setup]:  # fmt: skip
+def measured(
+    e: Experiment, seen: int, steps: int, turns: int, sides: dict[str, Callable[[Setup], Lap]]
+) -> tuple[dict[str, Row], Setup]:
     """Rows without work or bar: each side once to warm up, then all in turn; medians."""
     setup = training.maker(e, seen, steps)(1.0)
     laps: dict[str, list[tuple[Lap, float]]] = {who: [] for who in sides}
@@ -111,12 +112,24 @@ def parts(tiny: bool) -> Iterator[tuple[str, Callable[[], list[Row]]]]:
         e = preset(name, compile=compiled and not tiny).but(**TINY if tiny else {})
         yield f"{name}{', compiled' * compiled}", lambda n=name, e=e, s=seen: training_rows(n, e, s, steps, turns)
         if name == "small":
-            yield "ranking", lambda: compared(
-                "metrics, cosine, TU-Berlin", ranking.features(2400, 27_989, 30)(share),
-                {OURS: ranking.ours, ON_DEVICE: rank_on_device}, ranking.value)  # fmt: skip
-            yield "ITQ", lambda: compared(
-                "ITQ, 200,000 x 512 to 64 bits", itq.features(share), {OURS: itq.ours, ON_DEVICE: itq_on_device},
-                itq.loss)  # fmt: skip
+            yield (
+                "ranking",
+                lambda: compared(
+                    "metrics, cosine, TU-Berlin",
+                    ranking.features(2400, 27_989, 30)(share),
+                    {OURS: ranking.ours, ON_DEVICE: rank_on_device},
+                    ranking.value,
+                ),
+            )
+            yield (
+                "ITQ",
+                lambda: compared(
+                    "ITQ, 200,000 x 512 to 64 bits",
+                    itq.features(share),
+                    {OURS: itq.ours, ON_DEVICE: itq_on_device},
+                    itq.loss,
+                ),
+            )
 
 
 def rank_on_device(task: ranking.Task) -> dict[str, float]:
@@ -126,9 +139,8 @@ def rank_on_device(task: ranking.Task) -> dict[str, float]:
     from sakerepro.devices import device
 
     query, gallery, ql, gl = (
-        torch.from_numpy(x).to(device())
-        for x in (task.query, task.gallery, task.query_labels, task.gallery_labels)
-    )  # fmt: skip
+        torch.from_numpy(x).to(device()) for x in (task.query, task.gallery, task.query_labels, task.gallery_labels)
+    )
     ranks = torch.arange(1, len(gl) + 1, device=device())
     sums: dict[str, float] = {}
     for q, label in zip(query.split(256), ql.split(256), strict=True):
@@ -172,8 +184,9 @@ def out(name: str) -> Path:
     return Path(os.environ["OUT"]) / name if os.environ.get("OUT") else paths.results("bench") / name
 
 
-def begin(description: str | None, add: Callable[[argparse.ArgumentParser], object] = lambda parser: None) \
-        -> argparse.Namespace | None:  # fmt: skip
+def begin(
+    description: str | None, add: Callable[[argparse.ArgumentParser], object] = lambda parser: None
+) -> argparse.Namespace | None:
     """The arguments of a script for a GPU; None, after saying so, where there is none."""
     parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rehearse", action="store_true", help="on any machine, tiny; says nothing of speed")

@@ -86,8 +86,10 @@ def tables(experiments: Sequence[Experiment]) -> str:
     with pd.option_context("display.width", 250, "display.max_columns", None, "display.max_rows", None):
         text = found.to_string(index=False, float_format=lambda v: f"{v:.4f}")
     seconds = sum(r.provenance()["seconds"] for r in runs)
-    return (f"{text}\n{len(runs)} of {len(experiments)} runs, {seconds / len(runs):.0f} s each on average, "
-            f"PyTorch {torch.__version__}; rows in {paths.shown(file)}")  # fmt: skip
+    return (
+        f"{text}\n{len(runs)} of {len(experiments)} runs, {seconds / len(runs):.0f} s each on average, "
+        f"PyTorch {torch.__version__}; rows in {paths.shown(file)}"
+    )
 
 
 def main() -> None:

@@ -123,8 +123,15 @@ def ours(setup: Setup) -> Lap:
     setup.method.optimisers = lambda: setup.optimisers
     with tempfile.TemporaryDirectory() as folder:
         clock = Clock()
-        history = fit(setup.method, lambda epoch: setup.method.plan(setup.data, epoch), setup.make, stop,
-                      Path(folder) / "checkpoint.pt", 1, setup.experiment.seed)  # fmt: skip
+        history = fit(
+            setup.method,
+            lambda epoch: setup.method.plan(setup.data, epoch),
+            setup.make,
+            stop,
+            Path(folder) / "checkpoint.pt",
+            1,
+            setup.experiment.seed,
+        )
     return replace(laps[0], answer=history[-1]["loss"])
 
 
@@ -145,8 +152,13 @@ def bare(setup: Setup) -> Lap:
             seen, original = method.student(batch.images, batch.domain)
             with torch.no_grad():
                 signal = method.teacher[0](batch.images[:n])
-        semantic = sake_loss(original[:n].float(), signal.float(), method.similarity[batch.labels[:n]],
-                             lambda1=method.s.lambda1, lambda2=method.s.lambda2)  # fmt: skip
+        semantic = sake_loss(
+            original[:n].float(),
+            signal.float(),
+            method.similarity[batch.labels[:n]],
+            lambda1=method.s.lambda1,
+            lambda2=method.s.lambda2,
+        )
         loss = benchmark_loss(seen.float(), batch.labels) + method.s.lambda_sake * semantic
         loss.backward()
         optimiser.step()

@@ -22,16 +22,29 @@ HERE = Path(__file__).resolve().parent
 NOTE = "<!-- written by docs/build.py: change the {}, then `make docs` -->"
 SECTIONS = ("Args", "Returns", "Raises", "Attributes")
 THEMES = {  # what a module is for, in the order of the page
-    "data": "Data", "semantics": "WordNet similarity", "networks.backbones": "Networks", "model": "The student",
-    "losses": "Losses", "teachers": "The teacher", "embedding": "Embeddings", "hashing": "Binary codes",
-    "retrieval": "Search", "metrics": "Metrics", "evaluation": "Evaluation", "experiment": "Settings",
+    "data": "Data",
+    "semantics": "WordNet similarity",
+    "networks.backbones": "Networks",
+    "model": "The student",
+    "losses": "Losses",
+    "teachers": "The teacher",
+    "embedding": "Embeddings",
+    "hashing": "Binary codes",
+    "retrieval": "Search",
+    "metrics": "Metrics",
+    "evaluation": "Evaluation",
+    "experiment": "Settings",
     "methods": "Methods",
     "runs": "Runs",
     "results.tuning": "Choice of settings",
-    "results.items": "Tables and figures of the paper", "results.measures": "What an item measures itself",
+    "results.items": "Tables and figures of the paper",
+    "results.measures": "What an item measures itself",
     "apps.check": "Checks",
-    "world.example": "Example data", "apps.photos": "Collections of photos", "provenance": "Origin", "errors": "Errors",
-}  # fmt: skip
+    "world.example": "Example data",
+    "apps.photos": "Collections of photos",
+    "provenance": "Origin",
+    "errors": "Errors",
+}
 _STUB = ast.parse(Path(sakerepro.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
 _IMPORTS = {n.module: [a.name for a in n.names] for n in _STUB.body if isinstance(n, ast.ImportFrom)}
 ROOMS = [*_IMPORTS.pop(None), *_IMPORTS.pop("apps")]  # modules that are used as sr.plots.curve(...)
@@ -66,8 +79,10 @@ def _contents() -> list[str]:
     """A line a theme with its names."""
     themes = [(THEMES[m], [f"`{n}`" for n in names]) for m, names in PUBLIC.items()]
     rooms = [(f"`sr.{room}`", [f"`{n}`" for n, _ in _public(getattr(sakerepro, room))]) for room in ROOMS]
-    return [f"- [{title}](#{re.sub(r'[^a-z -]', '', title.lower()).replace(' ', '-')}): {', '.join(names)}"
-            for title, names in (*themes, *rooms)]  # fmt: skip
+    return [
+        f"- [{title}](#{re.sub(r'[^a-z -]', '', title.lower()).replace(' ', '-')}): {', '.join(names)}"
+        for title, names in (*themes, *rooms)
+    ]
 
 
 def _public(module: ModuleType) -> Iterator[tuple[str, Any]]:
@@ -107,8 +122,11 @@ def _signature(name: str, value: Any) -> list[str]:
         star = star or p.kind is p.VAR_POSITIONAL
         kind = "" if p.annotation is p.empty else f": {_type(p.annotation)}"
         every.append(f"{mark}{p.name}{kind}{'' if p.default is p.empty else f' = {p.default!r}'}")
-    result = "" if signature.return_annotation is signature.empty or inspect.isclass(value) else \
-        f" -> {_type(signature.return_annotation)}"
+    result = (
+        ""
+        if signature.return_annotation is signature.empty or inspect.isclass(value)
+        else f" -> {_type(signature.return_annotation)}"
+    )
     line = f"{name}({', '.join(every)}){result}"
     return [line] if len(line) <= 110 else [f"{name}(", *(f"    {part}," for part in every), f"){result}"]
 
@@ -175,9 +193,17 @@ def _items(body: str) -> str:
 
 def commands() -> str:
     """The reference of the command line as Markdown, from the parser itself."""
-    lines = [NOTE.format("parser"), "# The command line: `sakerepro`", "",
-             "The same as `python -m sakerepro`. `sakerepro COMMAND --help` says all this in a terminal.", "",
-             "```text", EXIT_CODES, "```", ""]  # fmt: skip
+    lines = [
+        NOTE.format("parser"),
+        "# The command line: `sakerepro`",
+        "",
+        "The same as `python -m sakerepro`. `sakerepro COMMAND --help` says all this in a terminal.",
+        "",
+        "```text",
+        EXIT_CODES,
+        "```",
+        "",
+    ]
     tree = command_tree(parser())
     for path, inner in tree.items():
         if not inner_parsers(inner):
@@ -212,8 +238,11 @@ def _sub_commands(p: argparse.ArgumentParser) -> list[Any]:
 
 def _command(name: str, p: argparse.ArgumentParser, help: str) -> list[str]:
     text = (p.description or f"{help[:1].upper()}{help[1:]}.").replace("%%", "%")
-    rows = [f"| {_usage(a)} | {(a.help or '').replace('%%', '%').replace('|', chr(92) + '|')} |"
-            for a in p._actions if a.dest != "help"]  # fmt: skip
+    rows = [
+        f"| {_usage(a)} | {(a.help or '').replace('%%', '%').replace('|', chr(92) + '|')} |"
+        for a in p._actions
+        if a.dest != "help"
+    ]
     return [f"## `{name}`", "", text, "", *(["| argument | |", "| --- | --- |", *rows, ""] if rows else [])]
 
 
@@ -237,8 +266,11 @@ def missing(name: str, value: Any) -> list[str]:
     result = _type(inspect.signature(value).return_annotation)
     if ("ndarray" in result or result == "Tensor") and not re.search(r"\([\w, ]+,[\w /]*\)|[Ss]calar", doc):
         gaps.append(f"{name}: no shape for what it returns")
-    raises = {node.exc.func.id for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(value))))
-              if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name)}
+    raises = {
+        node.exc.func.id
+        for node in ast.walk(ast.parse(textwrap.dedent(inspect.getsource(value))))
+        if isinstance(node, ast.Raise) and isinstance(node.exc, ast.Call) and isinstance(node.exc.func, ast.Name)
+    }
     return gaps + [f"{name}: does not name {error}" for error in sorted(raises) if error not in words]
 
 

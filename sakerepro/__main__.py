@@ -29,9 +29,11 @@ WRITING = ("No space left on device", "StorageFull", "PytorchStreamWriter", "inl
 def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The whole command line as one parser; the flags of ``train`` depend on the method that ``argv`` names."""
     top = argparse.ArgumentParser(
-        prog="sakerepro", description="SAKE: zero-shot sketch-based image retrieval, reproduced.",
-        epilog=EXIT_CODES, formatter_class=argparse.RawDescriptionHelpFormatter,
-    )  # fmt: skip
+        prog="sakerepro",
+        description="SAKE: zero-shot sketch-based image retrieval, reproduced.",
+        epilog=EXIT_CODES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     from . import __version__
 
     top.add_argument("--version", action="version", version=f"sakerepro {__version__}")

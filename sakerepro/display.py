@@ -46,6 +46,8 @@ def table_lines(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 
     lines = [list(head), *map(list, rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
     return [
-        "  ".join(f"{t:<{w}}" if i < left else f"{t:>{w}}" for i, (t, w) in enumerate(zip(line, widths, strict=True)))
-        .rstrip() for line in lines
-    ]  # fmt: skip
+        "  ".join(
+            f"{t:<{w}}" if i < left else f"{t:>{w}}" for i, (t, w) in enumerate(zip(line, widths, strict=True))
+        ).rstrip()
+        for line in lines
+    ]

@@ -28,9 +28,13 @@ def place(network: Network) -> Network:
 
 
 def apply(
-    function: Callable[[Tensor, Tensor], Tensor], backbone: Backbone, image_set: ImageSet, size: int, batch: int = 256,
+    function: Callable[[Tensor, Tensor], Tensor],
+    backbone: Backbone,
+    image_set: ImageSet,
+    size: int,
+    batch: int = 256,
     progress: Callable[[int], object] | None = None,
-) -> np.ndarray:  # fmt: skip
+) -> np.ndarray:
     """Call ``function(images, domain)`` on a whole set, and ``progress(number of images)`` after each batch.
 
     Returns:
@@ -85,9 +89,13 @@ def backbone_features(method: Any, image_set: ImageSet, size: int) -> np.ndarray
 
 
 def embed(
-    network: Any, image_set: ImageSet, size: int, batch: int = 256,
-    progress: Callable[[int], object] | None = None, keep: bool = False,
-) -> np.ndarray:  # fmt: skip
+    network: Any,
+    image_set: ImageSet,
+    size: int,
+    batch: int = 256,
+    progress: Callable[[int], object] | None = None,
+    keep: bool = False,
+) -> np.ndarray:
     """Embed a whole set.
 
     Args:

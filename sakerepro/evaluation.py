@@ -34,8 +34,12 @@ def evaluate(method: Any, data: Dataset, e: Experiment) -> tuple[list[dict[str, 
     Returns:
         Measurements as of :func:`measure`, and arrays: embeddings, labels and per-query average precision.
     """
-    sets = {"query": data.query, "gallery": data.gallery, "train_photo": data.train_photo,
-            "train_sketch": data.train_sketch}  # fmt: skip
+    sets = {
+        "query": data.query,
+        "gallery": data.gallery,
+        "train_photo": data.train_photo,
+        "train_sketch": data.train_sketch,
+    }
     with _bar("Embedding", sum(map(len, sets.values())), " images") as bar:
         arrays = {n: embed(method, images, e.size, progress=bar.update, keep=True) for n, images in sets.items()}
     arrays |= {f"{name}_labels": images.labels for name, images in sets.items()}
@@ -112,7 +116,7 @@ def trace_function(data: Dataset, e: Experiment) -> Callable[[Any], dict[str, fl
 
 def _tasks(
     arrays: dict[str, np.ndarray], data: Dataset, code: Coder, distance: str, name: str, asking: int
-) -> list[dict[str, Any]]:  # fmt: skip
+) -> list[dict[str, Any]]:
     """ZS-SBIR, and ZS-PBIR with the first ``asking`` photos of each class as queries."""
     gallery, labels = code(arrays["gallery"], PHOTO), data.gallery.labels
     tasks = {"ZS-SBIR": (code(arrays["query"], SKETCH), gallery, data.query.labels, labels)}

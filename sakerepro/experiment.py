@@ -70,8 +70,11 @@ class Experiment:
     method_version: int = _objective(1, "version of the method's code; set by the registry")
 
     dataset: str = _data("mini", "mini, sketchy-125x25, sketchy, tuberlin, or a folder")
-    split: str = _data("zeroshot", "zeroshot (TU-Berlin, mini), zeroshot1 or zeroshot2 (Sketchy), unseen.txt or "
-                                   "random (a folder); empty: the usual one of the data set")
+    split: str = _data(
+        "zeroshot",
+        "zeroshot (TU-Berlin, mini), zeroshot1 or zeroshot2 (Sketchy), unseen.txt or "
+        "random (a folder); empty: the usual one of the data set",
+    )
     dedupe: bool = _data(False, "drop the photos that Sketchy's lists hold twice")
     random_unseen: int = _data(0, "draw so many unseen classes at random, not the split's own (section 4.2)")
     pseudo_unseen: int = _data(0, "hold out so many seen classes and measure on them: to choose settings by")
@@ -93,24 +96,34 @@ class Experiment:
     batch_sketch: int = _optimisation(4, "sketches in a batch")
     batch_photo: int = _optimisation(36, "photos in a batch")
     lr: float = _optimisation(1e-4, "learning rate at the start")
-    lr_end: float = _optimisation(1e-7, "learning rate that the exponential decay, stepped per epoch, reaches at the "
-                                        "end")
+    lr_end: float = _optimisation(
+        1e-7, "learning rate that the exponential decay, stepped per epoch, reaches at the end"
+    )
     head_lr: float = _optimisation(1.0, "the benchmark head's learning rate, as a multiple")
     weight_decay: float = _optimisation(5e-4, "of Adam (L2)")
     batch_norm: str = _optimisation("train", "train, or frozen: keep the pretrained statistics")
     augmentation: str = _optimisation("official", "centred, official (about the top-left corner, black fill) or none")
     precision: str = _optimisation("float32", "float32, or bfloat16 autocast")
-    compile: bool = _optimisation(False, "compile the networks (torch.compile): minutes at first, for long runs on a "
-                                         "GPU")
-    select: str = _optimisation("val", "keep the epoch that is best on held-out sketches of seen classes (the last "
-                                       "where a split holds none out), or the last")
+    compile: bool = _optimisation(
+        False, "compile the networks (torch.compile): minutes at first, for long runs on a GPU"
+    )
+    select: str = _optimisation(
+        "val",
+        "keep the epoch that is best on held-out sketches of seen classes (the last "
+        "where a split holds none out), or the last",
+    )
 
     bits: tuple[int, ...] = _measuring((64,), "lengths of the ITQ codes; those longer than dim are left out")
     teacher_epochs: int = _teacher(0, "train the teacher here, on the world's original domain; 0: pretrained weights")
-    teacher_data: str = _teacher("", "data set whose original domain the teacher is trained on, or its head fitted "
-                                     "on; empty: that of the data set")
-    teacher_head: str = _teacher("own", "own: the pretrained classifier, or probe: a linear one, fitted on labelled "
-                                        "photos of the original domain, for networks that have none")
+    teacher_data: str = _teacher(
+        "",
+        "data set whose original domain the teacher is trained on, or its head fitted on; empty: that of the data set",
+    )
+    teacher_head: str = _teacher(
+        "own",
+        "own: the pretrained classifier, or probe: a linear one, fitted on labelled "
+        "photos of the original domain, for networks that have none",
+    )
     seed: int = _optimisation(0, "of the heads, the batches and the augmentation")
 
     def __post_init__(self) -> None:
@@ -122,8 +135,9 @@ class Experiment:
             object.__setattr__(self, f.name, _one_spelling(value) if f.name in _PLACES else value)
         for name, known in CHOICES.items():
             if getattr(self, name) not in known:
-                raise ConfigError(f"{name} = {getattr(self, name)!r} is not known. "
-                                  f"{near_misses(str(getattr(self, name)), known)}")
+                raise ConfigError(
+                    f"{name} = {getattr(self, name)!r} is not known. {near_misses(str(getattr(self, name)), known)}"
+                )
         for name, low in _LOWEST.items():
             if not getattr(self, name) >= low:
                 raise ConfigError(f"{name} = {getattr(self, name)!r} has to be at least {low}.")
@@ -134,8 +148,10 @@ class Experiment:
         if self.outside_original and not self.random_unseen:
             raise ConfigError("outside_original is about random unseen classes; set random_unseen to their number.")
         if self.class_seed and not (self.random_unseen or self.pseudo_unseen):
-            raise ConfigError(f"class_seed = {self.class_seed} draws nothing here; set random_unseen or pseudo_unseen "
-                              "to the number of classes to draw.")  # fmt: skip
+            raise ConfigError(
+                f"class_seed = {self.class_seed} draws nothing here; set random_unseen or pseudo_unseen "
+                "to the number of classes to draw."
+            )
         if self.teacher_head == "probe" and self.teacher_epochs:
             raise ConfigError("teacher_head = 'probe' fits a head on a pretrained network; set teacher_epochs to 0.")
         if bad := [b for b in self.bits if b < 8 or b % 8]:
@@ -195,22 +211,61 @@ def split_name(e: Experiment) -> str:
 
 PRECISION = "SAKEREPRO_PRECISION"  # the variable that says float32 or bfloat16 in place of a preset
 
-_LOWEST = {"dim": 1, "size": 8, "epochs": 0, "steps": 0, "batch_sketch": 1, "batch_photo": 1, "weight_decay": 0.0,
-           "head_lr": 0.0, "teacher_epochs": 0, "class_seed": 0, "random_unseen": 0, "pseudo_unseen": 0,
-           "min_photos": 0, "photo_queries": 0, "seed": 0, "freeze": 0}  # fmt: skip
+_LOWEST = {
+    "dim": 1,
+    "size": 8,
+    "epochs": 0,
+    "steps": 0,
+    "batch_sketch": 1,
+    "batch_photo": 1,
+    "weight_decay": 0.0,
+    "head_lr": 0.0,
+    "teacher_epochs": 0,
+    "class_seed": 0,
+    "random_unseen": 0,
+    "pseudo_unseen": 0,
+    "min_photos": 0,
+    "photo_queries": 0,
+    "seed": 0,
+    "freeze": 0,
+}
 
 PRESETS: dict[str, dict[str, Any]] = {
     "mini": dict(
-        dataset="mini", split="zeroshot", backbone="cse_resnet_mini", size=48, teacher_epochs=10,
-        epochs=10, batch_sketch=16, batch_photo=32, lr=1e-3, lr_end=1e-5, augmentation="centred", select="last",
+        dataset="mini",
+        split="zeroshot",
+        backbone="cse_resnet_mini",
+        size=48,
+        teacher_epochs=10,
+        epochs=10,
+        batch_sketch=16,
+        batch_photo=32,
+        lr=1e-3,
+        lr_end=1e-5,
+        augmentation="centred",
+        select="last",
     ),
     "small": dict(
-        dataset="sketchy-125x25", split="zeroshot1", backbone="cse_efficientnet_lite0", freeze=2, size=128,
-        zero_head=True, head_lr=10.0, epochs=8, steps=100, batch_sketch=32, batch_photo=32, lr=3e-4, lr_end=3e-6,
-        batch_norm="frozen", augmentation="centred", precision="bfloat16", select="last",
+        dataset="sketchy-125x25",
+        split="zeroshot1",
+        backbone="cse_efficientnet_lite0",
+        freeze=2,
+        size=128,
+        zero_head=True,
+        head_lr=10.0,
+        epochs=8,
+        steps=100,
+        batch_sketch=32,
+        batch_photo=32,
+        lr=3e-4,
+        lr_end=3e-6,
+        batch_norm="frozen",
+        augmentation="centred",
+        precision="bfloat16",
+        select="last",
     ),
     "paper": dict(dataset="tuberlin", split="zeroshot", backbone="cse_resnet50", precision="bfloat16"),
-}  # fmt: skip
+}
 
 
 @dataclass(frozen=True)

@@ -66,8 +66,10 @@ def as_numpy(x: Any, name: str) -> np.ndarray:
         return np.asarray(x)
     except (TypeError, ValueError, RuntimeError) as error:  # of numpy and torch, for what has no shape or no place
         why = str(error).partition(". ")[0]
-        raise DataError(f"{name} cannot be made one array: its rows differ in length, or are no numbers ({why}). Give "
-                        "an array or tensor with a row for each image.") from error  # fmt: skip
+        raise DataError(
+            f"{name} cannot be made one array: its rows differ in length, or are no numbers ({why}). Give "
+            "an array or tensor with a row for each image."
+        ) from error
 
 
 def _is_tensor(x: Any) -> bool:
@@ -160,8 +162,10 @@ def _plain(values: list[Any], name: str) -> np.ndarray:
     kind = str if isinstance(values[0], str) else Integral
     for row, value in enumerate(values):
         if not isinstance(value, kind):
-            raise DataError(f"{name}, row {row}: the label is {value!r}. Give class ids (integers) or class names "
-                            "(strings) for all images.")  # fmt: skip
+            raise DataError(
+                f"{name}, row {row}: the label is {value!r}. Give class ids (integers) or class names "
+                "(strings) for all images."
+            )
     return np.array(values)
 
 

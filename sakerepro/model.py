@@ -140,7 +140,6 @@ def build_student(
     return student
 
 
-
 def freeze_batch_norm(network: nn.Module) -> None:
     """Keep the statistics of batch norm as they are; its scale and shift are trained on."""
     for module in network.modules():

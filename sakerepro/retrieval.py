@@ -98,9 +98,13 @@ def _nearest_features(
         for first, width, block in tiles.blocks():
 
             def search_block(
-                s: int, part: slice = part, kept: _Kept = kept, first: int = first, width: int = width,
+                s: int,
+                part: slice = part,
+                kept: _Kept = kept,
+                first: int = first,
+                width: int = width,
                 block: np.ndarray = block,
-            ) -> None:  # fmt: skip
+            ) -> None:
                 rows = padded[part.start + s : min(part.start + s + ranks.BLOCK, part.stop) + kernels.STEP]
                 nearest.nearest_features(rows, block, width, first, k, *kept.part(s))
 

@@ -76,8 +76,7 @@ class Run:
                 return dict(file)
         except Exception as error:  # numpy and zipfile raise their own kinds for every sort of damage
             raise RunError(
-                f"{path}: is damaged ({error}). Remove the folder {self.id}; the same "
-                "command makes the run again."
+                f"{path}: is damaged ({error}). Remove the folder {self.id}; the same command makes the run again."
             ) from error
 
     def dataset(self) -> Dataset:
@@ -238,11 +237,19 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
     metrics, arrays = evaluate(method, data, e)
     with write_folder_whole(folder) as new:
         _write(new, e, history, metrics, arrays, method)
-        write_json(new / "provenance.json", provenance(
-            seed=e.seed, command=" ".join(sys.argv), data=data.fingerprint,
-            seconds=round(time.time() - started, 1), seconds_training=round(trained - started, 1), finished=time.time(),
-            files={n: {"bytes": (new / n).stat().st_size, "sha256": sha256(new / n)} for n in FILES}, **origin,
-        ))  # fmt: skip
+        write_json(
+            new / "provenance.json",
+            provenance(
+                seed=e.seed,
+                command=" ".join(sys.argv),
+                data=data.fingerprint,
+                seconds=round(time.time() - started, 1),
+                seconds_training=round(trained - started, 1),
+                finished=time.time(),
+                files={n: {"bytes": (new / n).stat().st_size, "sha256": sha256(new / n)} for n in FILES},
+                **origin,
+            ),
+        )
     shutil.rmtree(work, ignore_errors=True)
     return open_run(folder)
 
@@ -278,9 +285,15 @@ def _student(e: Experiment, data: Dataset, teacher: Classifier) -> Student:
     if found := base(e):
         return run(found).network().student.requires_grad_(False)
     return build_student(
-        e.backbone, dim=e.dim, num_seen=len(data.seen), teacher=teacher, keep_bias=e.keep_bias, zero_head=e.zero_head,
-        freeze=e.freeze, seed=e.seed,
-    )  # fmt: skip
+        e.backbone,
+        dim=e.dim,
+        num_seen=len(data.seen),
+        teacher=teacher,
+        keep_bias=e.keep_bias,
+        zero_head=e.zero_head,
+        freeze=e.freeze,
+        seed=e.seed,
+    )
 
 
 def _trained(folder: Path, fingerprint: str) -> Run | None:
@@ -303,9 +316,13 @@ def _same_inputs(work: Path, inputs: dict[str, str]) -> None:
 
 
 def _write(
-    new: Path, e: Experiment, history: list[dict[str, float]], metrics: list[dict[str, Any]],
-    arrays: dict[str, np.ndarray], method: Method,
-) -> None:  # fmt: skip
+    new: Path,
+    e: Experiment,
+    history: list[dict[str, float]],
+    metrics: list[dict[str, Any]],
+    arrays: dict[str, np.ndarray],
+    method: Method,
+) -> None:
     import pandas as pd
     from safetensors.torch import save_file
 
@@ -340,7 +357,8 @@ def named_run(name: str) -> Run:
     if len(found) == 1:
         return open_run(paths.runs() / found[0])
     if found:
-        raise ConfigError(f"{name!r} could be {', '.join(found[:5])}{' or others' if len(found) > 5 else ''}. "
-                          "Write more of it.")  # fmt: skip
+        raise ConfigError(
+            f"{name!r} could be {', '.join(found[:5])}{' or others' if len(found) > 5 else ''}. Write more of it."
+        )
     hint = near_misses(name, known) if known else "There are none yet; `sakerepro train` makes one."
     raise ConfigError(f"There is no finished run {name!r} in {paths.shown(paths.runs())}. {hint}")

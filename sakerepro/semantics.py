@@ -170,9 +170,7 @@ def require_classes(names: Sequence[str], dataset: str | None = None, synsets: S
     return found
 
 
-def resolve_classes(
-    names: Sequence[str], dataset: str | None = None, synsets: Synsets = None
-) -> list[Resolution]:
+def resolve_classes(names: Sequence[str], dataset: str | None = None, synsets: Synsets = None) -> list[Resolution]:
     """The synset of each class. What is set by hand comes first, then the tables, then NLTK's WordNet.
 
     Args:
@@ -197,8 +195,6 @@ def resolve_classes(
     records = [known[dataset]] if own and dataset else known.values()
     tables = {"" if own else f"as in {record.name}": _by_key(record.class_rows()) for record in records}
     return [_resolve(name, tables, by_hand) for name in names]
-
-
 
 
 def _resolve(name: str, tables: Mapping[str, Table], by_hand: Table) -> Resolution:

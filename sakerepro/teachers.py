@@ -168,12 +168,17 @@ def ship_teacher(name: str) -> Path:
     accuracy = top1(lambda x, domain: classifier(x), classifier, original.val, e.size)
     with write_whole(file := shipped_file(name)) as temporary:
         save_file({k: v.contiguous() for k, v in state.items()}, temporary)
-    write_json(file.with_suffix(".json"), {
-        **_spec(name, e), "world": named(datasets()[e.dataset].original_key)(e.size), "data": original.fingerprint,
-        "sha256": sha256(file),
-        "val_top1": round(accuracy, 4),
-        "history": [{k: round(v, 6) for k, v in row.items() if k != "seconds"} for row in history],
-    })  # fmt: skip
+    write_json(
+        file.with_suffix(".json"),
+        {
+            **_spec(name, e),
+            "world": named(datasets()[e.dataset].original_key)(e.size),
+            "data": original.fingerprint,
+            "sha256": sha256(file),
+            "val_top1": round(accuracy, 4),
+            "history": [{k: round(v, 6) for k, v in row.items() if k != "seconds"} for row in history],
+        },
+    )
     shutil.rmtree(work, ignore_errors=True)
     return file
 

@@ -88,9 +88,7 @@ class Optimisers:
             one.load_state_dict(state[name])
 
 
-def descend(
-    losses: Callable[[Batch], dict[str, Tensor]], batch: Batch, optimisers: Optimisers
-) -> dict[str, Tensor]:  # fmt: skip
+def descend(losses: Callable[[Batch], dict[str, Tensor]], batch: Batch, optimisers: Optimisers) -> dict[str, Tensor]:
     """Forward, backward and step for ``losses(batch)["loss"]``; the losses, detached."""
     optimisers.zero_grad()
     found = losses(batch)
@@ -163,16 +161,35 @@ def train(
         return found | (trace(method) if trace else {})
 
     score = "val_top1" if e.select == "val" and validated else ""
-    history = fit(method, lambda epoch: method.plan(data, epoch), make, after_epoch, checkpoint, method.epochs, e.seed,
-                  label=label, score=score, features=features)  # fmt: skip
+    history = fit(
+        method,
+        lambda epoch: method.plan(data, epoch),
+        make,
+        after_epoch,
+        checkpoint,
+        method.epochs,
+        e.seed,
+        label=label,
+        score=score,
+        features=features,
+    )
     method.eval()
     return history
 
 
 def fit(
-    method: Any, plan: Plan, make: Maker, after_epoch: Callable[[], dict[str, float]], checkpoint: Path, epochs: int,
-    seed: int, *, label: str = "training", score: str = "", features: Any = None,
-) -> list[dict[str, float]]:  # fmt: skip
+    method: Any,
+    plan: Plan,
+    make: Maker,
+    after_epoch: Callable[[], dict[str, float]],
+    checkpoint: Path,
+    epochs: int,
+    seed: int,
+    *,
+    label: str = "training",
+    score: str = "",
+    features: Any = None,
+) -> list[dict[str, float]]:
     """The loop: learning rate, forward, backward, step, checkpoint.
 
     Args:
@@ -206,9 +223,16 @@ class Progress:
     """Where a training stands: epoch, step, sums of the losses, history, best weights; on disk and on a bar."""
 
     def __init__(
-        self, method: nn.Module, optimisers: Optimisers, checkpoint: Path, *, epochs: int, seed: int, label: str,
+        self,
+        method: nn.Module,
+        optimisers: Optimisers,
+        checkpoint: Path,
+        *,
+        epochs: int,
+        seed: int,
+        label: str,
         score: str,
-    ) -> None:  # fmt: skip
+    ) -> None:
         self.method, self.optimisers, self.checkpoint = method, optimisers, checkpoint
         self.total, self.seed, self.label, self.score = epochs, seed, label, score
         self.bar: Any = None
@@ -219,8 +243,13 @@ class Progress:
         self.fresh = state is None
         first_rates = [group["lr"] for group in optimisers.param_groups]
         self.state: dict[str, Any] = state or {
-            "epoch": 0, "step": 0, "sums": {}, "history": [], "best": None, "first_rates": first_rates,
-        }  # fmt: skip
+            "epoch": 0,
+            "step": 0,
+            "sums": {},
+            "history": [],
+            "best": None,
+            "first_rates": first_rates,
+        }
 
     @property
     def step(self) -> int:
@@ -244,8 +273,13 @@ class Progress:
 
         epoch, self.length = self.state["epoch"], len(plan)
         if self.bar is None:
-            self.bar = tqdm(total=self.total * len(plan), initial=epoch * len(plan) + self.state["step"],
-                            desc=self.label, unit="step", mininterval=0.5 if sys.stderr.isatty() else 10)  # fmt: skip
+            self.bar = tqdm(
+                total=self.total * len(plan),
+                initial=epoch * len(plan) + self.state["step"],
+                desc=self.label,
+                unit="step",
+                mininterval=0.5 if sys.stderr.isatty() else 10,
+            )
         ahead = prefetch(lambda i: make(plan[i], generator(self.seed, epoch, i)), self.state["step"], len(plan))
         for step, batch in ahead:
             devices.seed(int(generator(self.seed, epoch, step, 1).integers(2**62)))

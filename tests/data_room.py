@@ -31,8 +31,9 @@ def write_image(path: Path, seed: int = 0, side: int = 12, grey: bool = False) -
     return pixels
 
 
-def plain_folder(root: Path, classes: tuple[str, ...] = ("ant", "bee", "cow", "dog", "elk"), photos: int = 4,
-                 sketches: int = 9) -> Path:  # fmt: skip
+def plain_folder(
+    root: Path, classes: tuple[str, ...] = ("ant", "bee", "cow", "dog", "elk"), photos: int = 4, sketches: int = 9
+) -> Path:
     """``photo/<class>/*`` and ``sketch/<class>/*``."""
     for c, name in enumerate(classes):
         for i in range(photos):
@@ -49,8 +50,13 @@ def write_lists(root: Path, split: str, lists: dict[str, list[str]]) -> None:
         (root / split / f"{name}.txt").write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
 
 
-def sketchy_like(root: Path, seen: tuple[str, ...] = ("ant", "bee", "cow"), unseen: tuple[str, ...] = ("dog", "elk"),
-                 split: str = "zeroshot1", images: bool = True) -> Path:  # fmt: skip
+def sketchy_like(
+    root: Path,
+    seen: tuple[str, ...] = ("ant", "bee", "cow"),
+    unseen: tuple[str, ...] = ("dog", "elk"),
+    split: str = "zeroshot1",
+    images: bool = True,
+) -> Path:
     """Sketchy's official layout, with two photos of its own, one in the extension, and four sketches a class."""
     lists: dict[str, list[str]] = {"cname_cid": [], "cname_cid_zero": []}
     for kind, ids, classes in (("train", "cname_cid", seen), ("zero", "cname_cid_zero", unseen)):

@@ -48,9 +48,17 @@ class FakeRun:
         names = ("embeddings.npz", "weights.safetensors")
         files = {name: {"bytes": 2**20, "sha256": f"{name} of {self.id}"} for name in names}
         common = {
-            "commit": "c" * 40, "dirty": False, "versions": versions(), "files": files, "seconds": 100.0, "data": "0",
-            "accelerator": None, "threads": 2, "processor": "CPU", "teacher": {"teacher": "none", "sha256": "0"},
-        }  # fmt: skip
+            "commit": "c" * 40,
+            "dirty": False,
+            "versions": versions(),
+            "files": files,
+            "seconds": 100.0,
+            "data": "0",
+            "accelerator": None,
+            "threads": 2,
+            "processor": "CPU",
+            "teacher": {"teacher": "none", "sha256": "0"},
+        }
         return {**common, **self.more}
 
 
@@ -65,9 +73,17 @@ def task(unseen: tuple[str, ...], query_labels: np.ndarray, gallery_labels: np.n
     """A task whose unseen part is given; one seen class."""
     one = np.zeros(1, np.int64)
     return Dataset(
-        "mini", "zeroshot", ("dog",), unseen, images(one, SKETCH), images(one[:0], SKETCH), images(one, PHOTO),
-        images(query_labels, SKETCH), images(gallery_labels, PHOTO), "0" * 64,
-    )  # fmt: skip
+        "mini",
+        "zeroshot",
+        ("dog",),
+        unseen,
+        images(one, SKETCH),
+        images(one[:0], SKETCH),
+        images(one, PHOTO),
+        images(query_labels, SKETCH),
+        images(gallery_labels, PHOTO),
+        "0" * 64,
+    )
 
 
 def number(value: float, preset: str = "paper", seed: int = 0, convention: str = "standard", **where: Any) -> Row:

@@ -36,8 +36,9 @@ def train(folder: Path) -> None:
     torch.manual_seed(0)
     teacher = random_network()
     student = build_student("cse_resnet_mini", dim=8, num_seen=4, teacher=teacher)
-    e = Experiment(dataset="sketchy", epochs=3, steps=4, batch_sketch=5, batch_photo=7, size=32, lr=1e-3, lr_end=1e-4,
-                   seed=3)  # fmt: skip
+    e = Experiment(
+        dataset="sketchy", epochs=3, steps=4, batch_sketch=5, batch_photo=7, size=32, lr=1e-3, lr_end=1e-4, seed=3
+    )
     method = SAKE(e, student, methods.Side(tiny.SEEN, teacher, tiny.ORIGINAL))
     history = training.train(method, tiny.dataset(), e, folder / "checkpoint.pt")
     REAL_SAVE(student.state_dict(), folder / "weights.pt")

@@ -34,12 +34,31 @@ NO_KEY = ("value", "commit", "dirty", "training", "measuring")
 def replay(folder: Path, results: Path, workers: int, limit: float = LIMIT, **environment: str) -> int:
     """Execute the notebooks of a folder by nbval, with their results going to another one; the exit code of pytest."""
     command = [
-        sys.executable, "-m", "pytest", "-q", "--nbval-lax", "--nbval-cell-timeout=86400", "-o", "filterwarnings=",
-        "-o", "addopts=", "-p", "no:cacheprovider", "-n", str(workers), "--dist", "loadscope", str(folder),
-    ]  # fmt: skip
+        sys.executable,
+        "-m",
+        "pytest",
+        "-q",
+        "--nbval-lax",
+        "--nbval-cell-timeout=86400",
+        "-o",
+        "filterwarnings=",
+        "-o",
+        "addopts=",
+        "-p",
+        "no:cacheprovider",
+        "-n",
+        str(workers),
+        "--dist",
+        "loadscope",
+        str(folder),
+    ]
     variables = {
-        **os.environ, "OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "SAKEREPRO_RESULTS": str(results), **environment
-    }  # fmt: skip
+        **os.environ,
+        "OMP_NUM_THREADS": "1",
+        "TQDM_DISABLE": "1",
+        "SAKEREPRO_RESULTS": str(results),
+        **environment,
+    }
     try:
         return subprocess.run(command, env=variables, timeout=limit).returncode
     except subprocess.TimeoutExpired:
@@ -93,8 +112,11 @@ def verdict_changes(committed: Path, replayed: Path) -> list[str]:
         return [f"{committed.name}: the replay wrote none"]
     want, got = map(_claims, (committed, replayed))
     changed = [c for c in want.index if c not in got.index or want.loc[c, "verdict"] != got.loc[c, "verdict"]]
-    return [f"{committed.name}: {c}: {want.loc[c, 'verdict']} committed, "
-            f"{got.loc[c, 'verdict'] if c in got.index else 'nothing'} now" for c in changed]  # fmt: skip
+    return [
+        f"{committed.name}: {c}: {want.loc[c, 'verdict']} committed, "
+        f"{got.loc[c, 'verdict'] if c in got.index else 'nothing'} now"
+        for c in changed
+    ]
 
 
 def main() -> int:

@@ -92,8 +92,9 @@ def test_file_of_a_machine_keeps_what_other_modules_left(rows):
 
 def test_a_lap_counts_in_place_of_the_whole_call(monkeypatch):
     laps = iter([common.Lap(9e9, 9e9)] * 2 + [common.Lap(float(s), 1.0, f"lap {s}") for s in (5, 3, 4)])
-    case = common.Case("work", lambda share: share, {common.OURS: common.Contender(lambda inputs: next(laps))},
-                       turns=3, memory=False)  # fmt: skip
+    case = common.Case(
+        "work", lambda share: share, {common.OURS: common.Contender(lambda inputs: next(laps))}, turns=3, memory=False
+    )
     ((row,),) = common.measure("module", {0: case}, quick=False)
     assert (row.seconds, row.cpu_seconds, row.peak_mib) == (4.0, 1.0, None)  # the first two were warm-ups
 
@@ -125,8 +126,12 @@ def test_bars_are_judged_by_what_was_measured():
     assert start.under_half_a_second(rows(**{ours: 0.49}))[1] and not start.under_half_a_second(rows(**{ours: 0.5}))[1]
     gpu = importlib.import_module("benchmarks.gpu_bench")
     names = (ours, training.BARE, gpu.EAGER)
-    for seconds, holds in (((1, 0.96, 3.1), True), ((1, 0.94, 3.1), False), ((1, 0.96, 2.9), False),
-                           ((2, 1.96, 6.1), False)):  # fmt: skip
+    for seconds, holds in (
+        ((1, 0.96, 3.1), True),
+        ((1, 0.94, 3.1), False),
+        ((1, 0.96, 2.9), False),
+        ((2, 1.96, 6.1), False),
+    ):
         text, found = gpu.judged(rows(**dict(zip(names, seconds, strict=True))), 2000, paper=True)
         assert found == holds
     assert "minutes: 51, at 1,000 images/s" in text  # 3,080,000 images in 20 epochs of TU-Berlin
@@ -136,8 +141,18 @@ def test_bars_are_judged_by_what_was_measured():
 @pytest.fixture(scope="module")
 def setup():
     training = importlib.import_module("benchmarks.training")
-    e = Experiment(dataset="mini", backbone="cse_resnet_mini", dim=16, size=32, epochs=1, steps=2, batch_photo=3,
-                   batch_sketch=2, teacher_epochs=1, select="last")  # fmt: skip
+    e = Experiment(
+        dataset="mini",
+        backbone="cse_resnet_mini",
+        dim=16,
+        size=32,
+        epochs=1,
+        steps=2,
+        batch_photo=3,
+        batch_sketch=2,
+        teacher_epochs=1,
+        select="last",
+    )
     return training.set_up(e, seen=4, photos=6, sketches=4)
 
 

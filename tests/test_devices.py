@@ -35,9 +35,17 @@ def accelerated(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
     return monkeypatch
 
 
-@pytest.mark.parametrize(("count", "name", "want"), [
-    (0, "", "cpu"), (0, "cpu", "cpu"), (2, "", "cuda"), (2, "cpu", "cpu"), (2, "cuda", "cuda"), (2, "cuda:1", "cuda:1"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("count", "name", "want"),
+    [
+        (0, "", "cpu"),
+        (0, "cpu", "cpu"),
+        (2, "", "cuda"),
+        (2, "cpu", "cpu"),
+        (2, "cuda", "cuda"),
+        (2, "cuda:1", "cuda:1"),
+    ],
+)
 def test_a_variable_chooses_the_device(
     count: int, name: str, want: str, fresh: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -48,9 +56,7 @@ def test_a_variable_chooses_the_device(
 
 
 @pytest.mark.parametrize("name", ["cuda:2", "gpu", "mps"])
-def test_a_device_that_is_not_there_is_one_clear_error(
-    name: str, fresh: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_device_that_is_not_there_is_one_clear_error(name: str, fresh: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
     monkeypatch.setattr(torch.backends.mps, "is_available", lambda: False)

@@ -94,11 +94,23 @@ def test_of_many_known_names_the_first_few_are_shown() -> None:
 @pytest.mark.parametrize(
     ("name", "value"),
     [
-        ("dim", "64"), ("dim", 64.0), ("dim", True), ("dim", None), ("lr", "1e-4"), ("lr", False), ("zero_head", 1),
-        ("zero_head", "false"), ("dataset", 3), ("bits", 64), ("bits", "64"), ("bits", (64.5,)), ("bits", ("a",)),
-        ("lr", float("nan")), ("weight_decay", float("inf")),
+        ("dim", "64"),
+        ("dim", 64.0),
+        ("dim", True),
+        ("dim", None),
+        ("lr", "1e-4"),
+        ("lr", False),
+        ("zero_head", 1),
+        ("zero_head", "false"),
+        ("dataset", 3),
+        ("bits", 64),
+        ("bits", "64"),
+        ("bits", (64.5,)),
+        ("bits", ("a",)),
+        ("lr", float("nan")),
+        ("weight_decay", float("inf")),
     ],
-)  # fmt: skip
+)
 def test_values_of_another_type_are_refused(make: Any, name: str, value: object) -> None:
     with pytest.raises(ConfigError, match=f"{name} = .* has to be of type"):
         make(**{name: value})
@@ -178,8 +190,16 @@ def test_every_setting_is_in_one_group() -> None:
     groups = [e.group(name) for name in GROUPS]
     assert sorted(name for g in groups for name in g) == sorted(f.name for f in dataclasses.fields(Experiment))
     assert {k: v for g in groups for k, v in g.items()} == {f.name: getattr(e, f.name) for f in dataclasses.fields(e)}
-    assert list(e.group("data")) == ["dataset", "split", "dedupe", "random_unseen", "pseudo_unseen", "class_seed",
-                                     "min_photos", "outside_original"]  # fmt: skip
+    assert list(e.group("data")) == [
+        "dataset",
+        "split",
+        "dedupe",
+        "random_unseen",
+        "pseudo_unseen",
+        "class_seed",
+        "min_photos",
+        "outside_original",
+    ]
     assert e.group("objective").keys() == {"method", "settings", "method_version"}
     with pytest.raises(ConfigError, match="Unknown group of settings 'dat'. Did you mean 'data'"):
         e.group("dat")
@@ -187,8 +207,10 @@ def test_every_setting_is_in_one_group() -> None:
 
 def test_a_setting_that_is_yet_to_come_changes_no_id(monkeypatch: pytest.MonkeyPatch) -> None:
     """Ids are of what is not at its default: committed rows outlive a new setting."""
-    fields = [(f.name, f.type, dataclasses.field(default=f.default, metadata=f.metadata))
-              for f in dataclasses.fields(Experiment)]  # fmt: skip
+    fields = [
+        (f.name, f.type, dataclasses.field(default=f.default, metadata=f.metadata))
+        for f in dataclasses.fields(Experiment)
+    ]
     one_more = ("later", int, dataclasses.field(default=0, metadata={"help": "", "group": "data"}))
     later = dataclasses.make_dataclass("Later", [*fields, one_more], bases=(Experiment,), frozen=True)
     assert later(dim=32).id == Experiment(dim=32).id != later(dim=32, later=1).id
@@ -200,10 +222,23 @@ def test_the_order_of_the_fields_does_not_matter(items: list[tuple[str, Any]]) -
 
 
 CHANGED = {
-    "preset": "x", "dataset": "x", "split": "x", "backbone": "x", "weights": "x", "method": "x", "settings": {"x": 1},
-    "batch_norm": "frozen", "augmentation": "none", "precision": "bfloat16", "select": "last", "bits": (8,),
-    "lr": 1e-2, "lr_end": 1e-6, "teacher_data": "x", "teacher_head": "probe",
-}  # fmt: skip
+    "preset": "x",
+    "dataset": "x",
+    "split": "x",
+    "backbone": "x",
+    "weights": "x",
+    "method": "x",
+    "settings": {"x": 1},
+    "batch_norm": "frozen",
+    "augmentation": "none",
+    "precision": "bfloat16",
+    "select": "last",
+    "bits": (8,),
+    "lr": 1e-2,
+    "lr_end": 1e-6,
+    "teacher_data": "x",
+    "teacher_head": "probe",
+}
 
 
 NEED_MORE = ("outside_original", "class_seed")  # are refused alone
@@ -265,8 +300,9 @@ def test_aliases_are_read_back_and_are_the_runs_that_they_stand_for() -> None:
     """Names of settings of SAKE: however they are written, equal trainings are one run."""
     for name in (*METHODS, *ALIASES):
         assert label(preset("small", method=name)) == name
-        assert checked(Experiment(method=name)) == checked(preset("paper", method=name).but(
-            preset="mini", dataset="mini", precision="float32"))  # fmt: skip
+        assert checked(Experiment(method=name)) == checked(
+            preset("paper", method=name).but(preset="mini", dataset="mini", precision="float32")
+        )
     plain = preset("mini", method="L_B")
     assert plain == preset("mini", lambda_sake=0, lambda1=3, semantics="thresholded")
     assert plain == change(preset("mini"), method="L_B")
@@ -284,12 +320,17 @@ def test_table1_asks_for_each_run_once() -> None:
     wanted = experiments("table1", "paper", [0, 1])
     assert len(wanted) == len({e.id for e in wanted})
     assert {(e.dataset, e.split) for e in wanted} == {
-        ("tuberlin", "zeroshot"), ("sketchy", "zeroshot1"), ("sketchy", "zeroshot2")
-    }  # fmt: skip
+        ("tuberlin", "zeroshot"),
+        ("sketchy", "zeroshot1"),
+        ("sketchy", "zeroshot2"),
+    }
     assert {e.dim for e in wanted} == {64, 512}
     assert sorted({(label(e), e.seed) for e in wanted if e.epochs}) == [
-        ("L_B", 0), ("L_B", 1), ("SAKE", 0), ("SAKE", 1)
-    ]  # fmt: skip
+        ("L_B", 0),
+        ("L_B", 1),
+        ("SAKE", 0),
+        ("SAKE", 1),
+    ]
     assert {e.seed for e in wanted if not e.epochs} == {0}  # there is nothing random in it
 
 

@@ -47,8 +47,15 @@ def test_a_folder_is_replaced_only_when_whole(tmp_path: Path) -> None:
 
 
 def test_sweep_removes_the_leftovers_of_this_path_alone(tmp_path: Path) -> None:
-    keep = [".run[1]-more-sakerepro-abcdefgh", "run[1]", ".run1-sakerepro-abcdefgh", ".run[1].lock", ".work-run[1]",
-            ".c-abcdefgh.tmp.txt", ".run[1]-settings"]  # the last is somebody else's  # fmt: skip
+    keep = [
+        ".run[1]-more-sakerepro-abcdefgh",
+        "run[1]",
+        ".run1-sakerepro-abcdefgh",
+        ".run[1].lock",
+        ".work-run[1]",
+        ".c-abcdefgh.tmp.txt",
+        ".run[1]-settings",
+    ]  # the last is somebody else's
     go = [".run[1]-sakerepro-abcdefgh", ".c-abcdefgh.tmp.pt"]
     for name in keep + go:
         (tmp_path / name).mkdir() if "run" in name else (tmp_path / name).write_text("x")

@@ -122,16 +122,16 @@ def test_only_what_follows_the_frozen_stages_learns(name: str, k: int) -> None:
 def test_frozen_stages_have_no_gates_and_the_others_keep_theirs(name: str, k: int) -> None:
     student, teacher = pair(name, k)
     gates, all_gates = (
-        {n for n, m in network.named_modules() if isinstance(m, GATES)}
-        for network in (student, pair(name, 0)[0])
+        {n for n, m in network.named_modules() if isinstance(m, GATES)} for network in (student, pair(name, 0)[0])
     )
     frozen = frozen_names(student)
     block = {gate: gate.rpartition(".")[0] + "." for gate in all_gates}
     assert gates == {gate for gate in all_gates if not any(n.startswith(block[gate]) for n in frozen)} < all_gates
     x = images(2)
     with torch.no_grad():
-        torch.testing.assert_close(student.eval().backbone(x, torch.ones(2)), teacher.backbone(x, torch.zeros(2)),
-                                   rtol=1e-4, atol=1e-5)  # fmt: skip
+        torch.testing.assert_close(
+            student.eval().backbone(x, torch.ones(2)), teacher.backbone(x, torch.zeros(2)), rtol=1e-4, atol=1e-5
+        )
 
 
 @pytest.mark.parametrize(("name", "k", "stages"), FAMILIES)

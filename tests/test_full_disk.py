@@ -15,8 +15,10 @@ resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))  # no file can becom
 from sakerepro.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
-SETTINGS = ("--teacher-epochs=0 --size=32 --epochs=1 --steps=2 --batch-sketch=4 --batch-photo=4 --dim=16 --bits=8 "
-            "--photo-queries=3 --split=unseen.txt")  # fmt: skip
+SETTINGS = (
+    "--teacher-epochs=0 --size=32 --epochs=1 --steps=2 --batch-sketch=4 --batch-photo=4 --dim=16 --bits=8 "
+    "--photo-queries=3 --split=unseen.txt"
+)
 
 
 @pytest.mark.parametrize("packed", [False, True])

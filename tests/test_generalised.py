@@ -23,8 +23,12 @@ def arrays() -> dict[str, np.ndarray]:
     rng = np.random.default_rng(3)
     centres = {"unseen": rng.standard_normal((3, DIM)), "seen": rng.standard_normal((2, DIM))}
     found: dict[str, np.ndarray] = {}
-    for name, side, n in (("query", "unseen", 20), ("gallery", "unseen", 60), ("train_photo", "seen", 70),
-                          ("train_sketch", "seen", 50)):  # fmt: skip
+    for name, side, n in (
+        ("query", "unseen", 20),
+        ("gallery", "unseen", 60),
+        ("train_photo", "seen", 70),
+        ("train_sketch", "seen", 50),
+    ):
         labels = np.arange(n) % len(centres[side])
         found[name] = (centres[side][labels] + rng.standard_normal((n, DIM))).astype(np.float32)
         found[f"{name}_labels"] = labels
@@ -60,8 +64,9 @@ def test_share_of_seen_photos_among_codes_is_expected_over_ties(
     arrays: dict[str, np.ndarray], values: dict[tuple[str, str], float]
 ) -> None:
     itq = ITQ(bits=BITS, seed=0).fit(np.concatenate([arrays["train_photo"], arrays["train_sketch"]]))
-    query, gallery, trained = (np.unpackbits(itq.transform(arrays[n]), axis=1) for n in
-                               ("query", "gallery", "train_photo"))  # fmt: skip
+    query, gallery, trained = (
+        np.unpackbits(itq.transform(arrays[n]), axis=1) for n in ("query", "gallery", "train_photo")
+    )
     shares = []
     for code in query:
         left, found = 25.0, 0.0

@@ -57,8 +57,9 @@ def test_the_reference_is_that_of_the_version_and_the_changelog_says_so(part: st
 
 def test_a_small_change_is_seen_and_rounding_is_not(reference: dict[str, Any]) -> None:
     for part, name, small, large in (
-        ("training", "loss SAKE", 1e-5, 1e-3), ("measuring", "map real standard", 1e-11, 1e-7),
-    ):  # fmt: skip
+        ("training", "loss SAKE", 1e-5, 1e-3),
+        ("measuring", "map real standard", 1e-11, 1e-7),
+    ):
         for change, seen in ((small, 0), (large, 1)):
             other = copy.deepcopy(reference[part])
             other[name][0] += change
@@ -86,4 +87,3 @@ def test_the_reference_is_not_written_for_numbers_whose_version_was_not_raised(
     said = capsys.readouterr().out
     assert f"MEASURING {versions.MEASURING} (golden {golden.checksum(changed['measuring'])})" in said
     assert f"TRAINING {versions.TRAINING} (golden {golden.checksum(reference['training'])})" in said
-

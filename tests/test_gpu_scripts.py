@@ -16,8 +16,19 @@ import torch
 from sakerepro import paths
 
 pytest.importorskip("benchmarks", reason="benchmarks/ is only in a checkout, run from its root")
-LACKING = ("nltk", "papermill", "jupyter_client", "nbformat", "ipywidgets", "IPython", "matplotlib", "seaborn", "faiss",
-           "torchmetrics", "pytorch_metric_learning")  # fmt: skip
+LACKING = (
+    "nltk",
+    "papermill",
+    "jupyter_client",
+    "nbformat",
+    "ipywidgets",
+    "IPython",
+    "matplotlib",
+    "seaborn",
+    "faiss",
+    "torchmetrics",
+    "pytorch_metric_learning",
+)
 BLOCK = f"""import sys
 class Lacking:
     def find_spec(self, name, path=None, target=None):

@@ -25,11 +25,17 @@ def measure(query_labels: Any, gallery_labels: Any = None, **settings: Any) -> s
 @pytest.mark.parametrize(
     "hold",
     [
-        pd.Series, pd.Categorical, tuple, lambda x: np.array(x, object), lambda x: pd.Series(x, dtype="string"),
-        lambda x: np.array(x, np.dtypes.StringDType()), lambda x: np.array([s.encode() for s in x]),
-        lambda x: np.array([s.encode() for s in x], object), lambda x: pd.Series(x, index=range(9, 3, -1)),
+        pd.Series,
+        pd.Categorical,
+        tuple,
+        lambda x: np.array(x, object),
+        lambda x: pd.Series(x, dtype="string"),
+        lambda x: np.array(x, np.dtypes.StringDType()),
+        lambda x: np.array([s.encode() for s in x]),
+        lambda x: np.array([s.encode() for s in x], object),
+        lambda x: pd.Series(x, index=range(9, 3, -1)),
     ],
-)  # fmt: skip
+)
 def test_class_names_are_read_from_whatever_holds_them(hold: Callable[[list[str]], Any]) -> None:
     wanted = measure(np.unique(NAMES, return_inverse=True)[1])
     for found in (measure(hold(NAMES)), measure(hold(NAMES), NAMES), measure(NAMES, hold(NAMES))):
@@ -39,10 +45,15 @@ def test_class_names_are_read_from_whatever_holds_them(hold: Callable[[list[str]
 @pytest.mark.parametrize(
     "hold",
     [
-        pd.Series, pd.Categorical, torch.tensor, lambda x: np.array(x, object), lambda x: pd.Series(x, dtype="Int64"),
-        lambda x: [torch.tensor(v) for v in x], lambda x: np.array(x, "u1"),
+        pd.Series,
+        pd.Categorical,
+        torch.tensor,
+        lambda x: np.array(x, object),
+        lambda x: pd.Series(x, dtype="Int64"),
+        lambda x: [torch.tensor(v) for v in x],
+        lambda x: np.array(x, "u1"),
     ],
-)  # fmt: skip
+)
 def test_class_ids_are_read_from_whatever_holds_them(hold: Callable[[list[int]], Any]) -> None:
     ids = [3, 0, 7, 7, 0, 3]
     assert np.array_equal(measure(hold(ids), ids).ap, measure(ids).ap)
@@ -104,7 +115,7 @@ def test_rows_of_features_can_be_a_list() -> None:
         (lambda: sr.generalised_metrics({}, sr.preset("mini")), "arrays lack query, query_labels"),
         (lambda: sr.experiments("table1", "mini", 3), "seeds=3 has to be a list"),  # type: ignore[arg-type]
     ],
-)  # fmt: skip
+)
 def test_every_error_is_a_sentence(call: Callable[[], Any], words: str) -> None:
     with pytest.raises(sr.SakeError, match=words):
         call()
@@ -126,7 +137,7 @@ WNIDS = ["n02121620"]
         (lambda: sr.semantic_similarity(["cat"], WNIDS, rule=None), "rule=None is not known. Known: path"),
         (lambda: sr.random_split(dataset(), 1, 0, 1, among="a"), "among is 'a'. Give a list"),
     ],
-)  # fmt: skip
+)
 def test_one_name_is_not_a_list_of_names(call: Callable[[], Any], words: str) -> None:
     with pytest.raises(sr.SakeError, match=words):
         call()
@@ -160,7 +171,7 @@ def dataset(photos: int = 6) -> sr.Dataset:
         (lambda: dataset().gallery.of_classes([0, 0]), "holds a class twice"),
         (lambda: dataset().gallery.of_classes([-1]), r"classes\[0\]=-1 is not possible"),
     ],
-)  # fmt: skip
+)
 def test_ranges_are_checked(call: Callable[[], Any], words: str) -> None:
     with pytest.raises(sr.SakeError, match=words):
         call()

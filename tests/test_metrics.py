@@ -298,12 +298,17 @@ def test_chunks_of_queries_change_nothing(rng, monkeypatch):
 @pytest.mark.parametrize(
     "labels",
     [
-        np.array([5, -3, 5, 900, -3]), np.array([5, -3, 5, 10**12, -(10**12)]), np.array([250, 0, 250], np.uint8),
-        np.array([-128, 127, 0, -128], np.int8), np.array([True, False, True]), np.array(["b", "a", "b", "A"]),
-        np.array([2**63 + 1, 2**63 + 2, 2**63 + 1], np.uint64), np.array([7]),
+        np.array([5, -3, 5, 900, -3]),
+        np.array([5, -3, 5, 10**12, -(10**12)]),
+        np.array([250, 0, 250], np.uint8),
+        np.array([-128, 127, 0, -128], np.int8),
+        np.array([True, False, True]),
+        np.array(["b", "a", "b", "A"]),
+        np.array([2**63 + 1, 2**63 + 2, 2**63 + 1], np.uint64),
+        np.array([7]),
     ],
     ids=["near", "far", "uint8", "int8", "bool", "names", "uint64", "one"],
-)  # fmt: skip
+)
 def test_classes_are_numpys_whatever_the_labels(labels: np.ndarray) -> None:
     """Ids of a small range are numbered without a sort; all others, and all types, come out as by ``np.unique``."""
     known, place = metrics._unique(labels)

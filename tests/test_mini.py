@@ -66,9 +66,11 @@ def test_training_helps_and_random_features_do_not(runs: list[Run]) -> None:
     data = next(r for r in runs if r.experiment.dim == 64).dataset()
     rng = np.random.default_rng(0)
     chance = sr.retrieval_metrics(
-        rng.normal(size=(len(data.query), 64)), rng.normal(size=(len(data.gallery), 64)),
-        data.query.labels, data.gallery.labels,
-    ).map_all  # fmt: skip
+        rng.normal(size=(len(data.query), 64)),
+        rng.normal(size=(len(data.gallery), 64)),
+        data.query.labels,
+        data.gallery.labels,
+    ).map_all
     assert chance == pytest.approx(1 / len(data.unseen), abs=0.03)
     assert value["SAKE"] > 1.5 * chance and value["L_B"] > 1.5 * chance
 

@@ -32,8 +32,13 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def variables(place: Path, runs: str = "runs") -> dict[str, str]:
     here = [str(Path(sakerepro.__file__).parent.parent), str(Path(__file__).parent)]
     places = {f"SAKEREPRO_{name.upper()}": str(place / name) for name in ("results", "cache", "collections")}
-    return {**os.environ, **places, "SAKEREPRO_RUNS": str(place / runs), "PYTHONPATH": os.pathsep.join(here),
-            "OMP_NUM_THREADS": "1"}  # fmt: skip
+    return {
+        **os.environ,
+        **places,
+        "SAKEREPRO_RUNS": str(place / runs),
+        "PYTHONPATH": os.pathsep.join(here),
+        "OMP_NUM_THREADS": "1",
+    }
 
 
 def sakerepro_says(place: Path, *arguments: str, runs: str = "runs") -> str:
@@ -95,9 +100,18 @@ def test_it_is_measured_searched_compared_and_described(place: Path, run_id: str
 def test_it_stands_in_a_table_and_in_status_through_a_grid(place: Path) -> None:
     """The grid names the method and the tiny task; its notebook is the skeleton."""
     settings = dict(
-        dataset=str(place / "data"), split="unseen.txt", weights=str(place / "se_resnet_mini.safetensors"),
-        backbone="cse_resnet_mini", size=32, dim=16, epochs=1, steps=2, batch_sketch=5, batch_photo=7, select="last",
-    )  # fmt: skip
+        dataset=str(place / "data"),
+        split="unseen.txt",
+        weights=str(place / "se_resnet_mini.safetensors"),
+        backbone="cse_resnet_mini",
+        size=32,
+        dim=16,
+        epochs=1,
+        steps=2,
+        batch_sketch=5,
+        batch_photo=7,
+        select="last",
+    )
     grid = f'TOY = Grid("A method of my own", method=("L_B", "toy_triplet:ToyTriplet"), bits=((8,),), **{settings!r})'
     (place / "toy_grids.py").write_text(f"from sakerepro.results import Grid\n\n{grid}\n")
     item = ["toy_grids:TOY", "--preset", "paper", "--precision", "float32"]

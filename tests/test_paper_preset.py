@@ -80,8 +80,12 @@ def test_a_whole_run_over_the_official_layout(
     data = done.dataset()
     assert (data.seen, data.unseen) == (SEEN[name], UNSEEN[name])
     assert [len(s) for s in (data.train_sketch, data.val_sketch, data.train_photo, data.query, data.gallery)] == [
-        12, 6, 12, 8, 8
-    ]  # fmt: skip
+        12,
+        6,
+        12,
+        8,
+        8,
+    ]
     assert done.provenance()["teacher"]["file"] == "se_resnet50.safetensors" and done.experiment.method == "SAKE"
     assert {m["task"] for m in done.metrics()} == {"ZS-SBIR", "ZS-PBIR"}
     assert {m["representation"] for m in done.metrics()} == {"64-d", "64-bit"}

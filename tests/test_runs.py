@@ -79,8 +79,11 @@ def test_what_is_measured_is_measured_on_what_is_kept(tiny_run: Run) -> None:
     """mAP@all and P@k of both tasks from the kept embeddings, by scikit-learn and a loop."""
     kept, data = tiny_run.embeddings(), tiny_run.dataset()
     assert {n: kept[n].shape for n in ("query", "gallery", "train_photo", "train_sketch")} == {
-        "query": (16, 16), "gallery": (24, 16), "train_photo": (48, 16), "train_sketch": (28, 16)
-    }  # fmt: skip
+        "query": (16, 16),
+        "gallery": (24, 16),
+        "train_photo": (48, 16),
+        "train_sketch": (28, 16),
+    }
     first = np.concatenate([np.flatnonzero(kept["gallery_labels"] == c)[:10] for c in range(2)])
     rest = np.setdiff1d(np.arange(24), first)
     assert photo_queries(data)[0].names == tuple(data.gallery.names[i] for i in first)

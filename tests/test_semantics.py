@@ -164,8 +164,10 @@ def test_curated_synset_names_belong_to_their_ids():
         assert wordnet.table()[row["wnid"]].synset == row["synset"], row
 
 
-@pytest.mark.parametrize("dataset, folder", [("tuberlin", "TUBerlin/zeroshot"), ("sketchy", "Sketchy/zeroshot1"),
-                                             ("sketchy", "Sketchy/zeroshot2")])
+@pytest.mark.parametrize(
+    "dataset, folder",
+    [("tuberlin", "TUBerlin/zeroshot"), ("sketchy", "Sketchy/zeroshot1"), ("sketchy", "Sketchy/zeroshot2")],
+)
 def test_every_official_class_is_curated(dataset, folder):
     names = official_names(f"{folder}/cname_cid.txt.gz") + official_names(f"{folder}/cname_cid_zero.txt.gz")
     assert sorted(names) == sorted(names_of(dataset))
@@ -189,13 +191,22 @@ def test_sketchy_synsets_agree_with_the_ids_in_its_file_names(nltk_wordnet):
     assert unrelated == {"mushroom"}  # named after the fungi here; the class is ImageNet's mushroom, the vegetable
 
 
-@pytest.mark.parametrize("dataset, name, synset", [
-    ("sketchy", "saw", "saw.n.02"), ("sketchy", "tiger", "tiger.n.02"), ("sketchy", "raccoon", "raccoon.n.02"),
-    ("sketchy", "dolphin", "dolphin.n.02"), ("sketchy", "scorpion", "scorpion.n.03"),
-    ("sketchy", "lobster", "lobster.n.02"), ("sketchy", "cow", "cow.n.01"),
-    ("tuberlin", "mouse (animal)", "mouse.n.01"), ("tuberlin", "computer-mouse", "mouse.n.04"),
-    ("tuberlin", "santa claus", "santa_claus.n.01"),
-    ("mini", CLASSES[0].name, None)])
+@pytest.mark.parametrize(
+    "dataset, name, synset",
+    [
+        ("sketchy", "saw", "saw.n.02"),
+        ("sketchy", "tiger", "tiger.n.02"),
+        ("sketchy", "raccoon", "raccoon.n.02"),
+        ("sketchy", "dolphin", "dolphin.n.02"),
+        ("sketchy", "scorpion", "scorpion.n.03"),
+        ("sketchy", "lobster", "lobster.n.02"),
+        ("sketchy", "cow", "cow.n.01"),
+        ("tuberlin", "mouse (animal)", "mouse.n.01"),
+        ("tuberlin", "computer-mouse", "mouse.n.04"),
+        ("tuberlin", "santa claus", "santa_claus.n.01"),
+        ("mini", CLASSES[0].name, None),
+    ],
+)
 def test_words_with_a_misleading_first_sense(dataset, name, synset):
     (found,) = resolve_classes([name], dataset)
     assert found.source == "table" and found.synset == (synset or wordnet.table()[CLASSES[0].wnid].synset)
@@ -204,9 +215,17 @@ def test_words_with_a_misleading_first_sense(dataset, name, synset):
 # ---- own class names -------------------------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("name, wnid", [
-    ("Oak-Trees", "n12268246"), ("oak_tree", "n12268246"), ("  GOLDEN  retriever ", "n02099601"),
-    ("wolves", "n02114100"), ("crane (bird)", "n02012849"), ("bass (animal)", "n02565573")])
+@pytest.mark.parametrize(
+    "name, wnid",
+    [
+        ("Oak-Trees", "n12268246"),
+        ("oak_tree", "n12268246"),
+        ("  GOLDEN  retriever ", "n02099601"),
+        ("wolves", "n02114100"),
+        ("crane (bird)", "n02012849"),
+        ("bass (animal)", "n02565573"),
+    ],
+)
 def test_own_names_are_normalised(name, wnid, nltk_wordnet):
     (found,) = resolve_classes([name])
     assert (found.wnid, found.source) == (wnid, "wordnet")

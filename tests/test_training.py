@@ -77,9 +77,15 @@ def fit(task: Task, checkpoint: Path) -> list[dict[str, float]]:
     """Train the task; an epoch that was interrupted after its first checkpoint does not begin anew."""
     toy = Toy(task)
     return training.fit(
-        toy, task.plan, task.prepare, lambda: task.after_epoch(toy.epoch), checkpoint, task.epochs, task.seed,
+        toy,
+        task.plan,
+        task.prepare,
+        lambda: task.after_epoch(toy.epoch),
+        checkpoint,
+        task.epochs,
+        task.seed,
         score=task.score,
-    )  # fmt: skip
+    )
 
 
 class Stop(Exception):
@@ -396,25 +402,46 @@ def train(method: SAKE, data: Any, folder: Path) -> list[dict[str, float]]:
 
 
 SETTINGS: dict[str, Any] = {
-    "dataset": "sketchy", "epochs": 2, "steps": 2, "batch_sketch": 3, "batch_photo": 4, "size": 32, "lr": 1e-3,
+    "dataset": "sketchy",
+    "epochs": 2,
+    "steps": 2,
+    "batch_sketch": 3,
+    "batch_photo": 4,
+    "size": 32,
+    "lr": 1e-3,
     "lr_end": 1e-5,
-}  # fmt: skip
+}
 
 
 def test_a_batch_is_its_augmented_images_side_by_side() -> None:
     rng = np.random.default_rng(0)
     photo, sketch = (
-        ImageSet(rng.integers(0, 256, (9, 20, 20, c), np.uint8), np.arange(9), np.arange(9) % 3,
-                 tuple(f"{domain}{i}" for i in range(9)), domain) for c, domain in ((3, 0), (1, 1))
-    )  # fmt: skip
+        ImageSet(
+            rng.integers(0, 256, (9, 20, 20, c), np.uint8),
+            np.arange(9),
+            np.arange(9) % 3,
+            tuple(f"{domain}{i}" for i in range(9)),
+            domain,
+        )
+        for c, domain in ((3, 0), (1, 1))
+    )
     index = np.array([4, 0, 7]), np.array([8, 2])
     backbone = build_classifier("alexnet_mini", 10).backbone
     batch = make_batch([(photo, index[0]), (sketch, index[1])], 16, "centred", backbone, np.random.default_rng(5))
     again = np.random.default_rng(5)
-    want = torch.cat([
-        augment(images.take(i), draw_transforms(len(i), "centred", again), 16, mean=backbone.mean, std=backbone.std,
-                fill=255 * images.domain) for images, i in zip((photo, sketch), index, strict=True)
-    ])  # fmt: skip
+    want = torch.cat(
+        [
+            augment(
+                images.take(i),
+                draw_transforms(len(i), "centred", again),
+                16,
+                mean=backbone.mean,
+                std=backbone.std,
+                fill=255 * images.domain,
+            )
+            for images, i in zip((photo, sketch), index, strict=True)
+        ]
+    )
     assert torch.equal(batch.images, want) and batch.images.is_contiguous(memory_format=torch.channels_last)
     assert batch.labels.tolist() == [1, 0, 1, 2, 2] and batch.domain.tolist() == [0, 0, 0, 1, 1]
     assert batch.names == ["04", "00", "07", "18", "12"] and batch.photos == 3

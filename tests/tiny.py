@@ -50,11 +50,17 @@ def dataset() -> Dataset:
     """The task in memory."""
     seen, unseen = len(SEEN), len(UNSEEN)
     return Dataset(
-        "tiny", "zeroshot", SEEN, UNSEEN,
-        train_sketch=image_set(seen, SKETCH, SKETCHES), val_sketch=image_set(seen, SKETCH, VALIDATION, start=90),
-        train_photo=image_set(seen, PHOTO, PHOTOS), query=image_set(unseen, SKETCH, SKETCHES, first=seen),
-        gallery=image_set(unseen, PHOTO, PHOTOS, first=seen), fingerprint="0" * 64,
-    )  # fmt: skip
+        "tiny",
+        "zeroshot",
+        SEEN,
+        UNSEEN,
+        train_sketch=image_set(seen, SKETCH, SKETCHES),
+        val_sketch=image_set(seen, SKETCH, VALIDATION, start=90),
+        train_photo=image_set(seen, PHOTO, PHOTOS),
+        query=image_set(unseen, SKETCH, SKETCHES, first=seen),
+        gallery=image_set(unseen, PHOTO, PHOTOS, first=seen),
+        fingerprint="0" * 64,
+    )
 
 
 def original() -> OriginalDomain:
@@ -113,9 +119,21 @@ def randomise(network: torch.nn.Module) -> torch.nn.Module:
 def experiment(folder: Path, weights: Path, **changes: object) -> Experiment:
     """Two epochs of three steps on the folder of :func:`write_folder`."""
     settings = dict(
-        preset="tiny", dataset=str(folder), split="unseen.txt", weights=str(weights), backbone="cse_resnet_mini",
-        dim=16, size=SIDE, epochs=2, steps=3, batch_sketch=5, batch_photo=7, lr=1e-3, lr_end=1e-4, bits=(8,),
-    )  # fmt: skip
+        preset="tiny",
+        dataset=str(folder),
+        split="unseen.txt",
+        weights=str(weights),
+        backbone="cse_resnet_mini",
+        dim=16,
+        size=SIDE,
+        epochs=2,
+        steps=3,
+        batch_sketch=5,
+        batch_photo=7,
+        lr=1e-3,
+        lr_end=1e-4,
+        bits=(8,),
+    )
     return Experiment.from_dict(settings | changes)
 
 

@@ -18,8 +18,12 @@ from ..experiment import Experiment, split_name
 from ..files import write_text
 from ..runs import Run
 
-SETS = {"train_sketch": "training sketches", "train_photo": "training photos", "query": "query sketches (unseen)",
-        "gallery": "gallery photos (unseen)"}  # fmt: skip
+SETS = {
+    "train_sketch": "training sketches",
+    "train_photo": "training photos",
+    "query": "query sketches (unseen)",
+    "gallery": "gallery photos (unseen)",
+}
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
@@ -58,21 +62,36 @@ def _facts(run: Run) -> dict[str, Any]:
     head, rows = _measured(run)
     cut = sorted({int(name[2:]) for name in head if name.startswith("P@")})
     return {
-        "run": run, "e": e, "label": methods.label(e), "own": ", ".join(f"{k} = {v}" for k, v in e.settings),
-        "taught": methods.class_of(e.method).uses_teacher(e), "origin": origin,
+        "run": run,
+        "e": e,
+        "label": methods.label(e),
+        "own": ", ".join(f"{k} = {v}" for k, v in e.settings),
+        "taught": methods.class_of(e.method).uses_teacher(e),
+        "origin": origin,
         "weights": origin["files"]["weights.safetensors"],
-        "generated": generated, "parameters": _parameters(run), "gated": e.backbone.startswith("cse_"),
-        "codes": ", ".join(str(b) for b in e.bits if b <= e.dim), "original": _name(e.teacher_data or e.dataset),
-        "dataset": _name(e.dataset), "split": split_name(e) or "the usual one",
-        "counts": [(what, len(labels), len(np.unique(labels))) for name, what in SETS.items()
-                   for labels in [arrays[f"{name}_labels"]]],
-        "classes": classes, "head": head, "rows": rows,
-        "fewest_most": most, "caps": [(k, most / k) for k in cut if most < k],
-        "epochs": len(history), "settings": list(_settings(e)),
+        "generated": generated,
+        "parameters": _parameters(run),
+        "gated": e.backbone.startswith("cse_"),
+        "codes": ", ".join(str(b) for b in e.bits if b <= e.dim),
+        "original": _name(e.teacher_data or e.dataset),
+        "dataset": _name(e.dataset),
+        "split": split_name(e) or "the usual one",
+        "counts": [
+            (what, len(labels), len(np.unique(labels)))
+            for name, what in SETS.items()
+            for labels in [arrays[f"{name}_labels"]]
+        ],
+        "classes": classes,
+        "head": head,
+        "rows": rows,
+        "fewest_most": most,
+        "caps": [(k, most / k) for k in cut if most < k],
+        "epochs": len(history),
+        "settings": list(_settings(e)),
         "first_loss": f"{history['loss'].iloc[0]:.3f}" if len(history) else "",
         "last_loss": f"{history['loss'].iloc[-1]:.3f}" if len(history) else "",
         "finished": datetime.fromtimestamp(origin["finished"], UTC).strftime("%Y-%m-%d %H:%M"),
-    }  # fmt: skip
+    }
 
 
 def _name(dataset: str) -> str:

@@ -46,15 +46,19 @@ def carry(name: str, to: Path, size: int, limit: int = LIMIT) -> Path:
         for network in sorted(networks):
             state = read_pretrained(network, weights_file(network))
             (room / "weights").mkdir(exist_ok=True)
-            save_file({k: (v.half() if v.ndim > 1 else v).contiguous() for k, v in state.items()},
-                      room / "weights" / f"{network}.safetensors")  # fmt: skip
+            save_file(
+                {k: (v.half() if v.ndim > 1 else v).contiguous() for k, v in state.items()},
+                room / "weights" / f"{network}.safetensors",
+            )
         with write_whole(to) as temporary:
             with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
                 for path in sorted(p for p in room.rglob("*") if p.is_file()):
                     archive.write(path, f"{INSIDE}/{path.relative_to(room).as_posix()}")
             if (length := temporary.stat().st_size) > limit:
-                raise DataError(f"{to}: would have {length / 1e6:.1f} MB, and {limit / 1e6:.0f} MB are the most that "
-                                "is carried. Take a smaller --size.")  # fmt: skip
+                raise DataError(
+                    f"{to}: would have {length / 1e6:.1f} MB, and {limit / 1e6:.0f} MB are the most that "
+                    "is carried. Take a smaller --size."
+                )
     finally:
         shutil.rmtree(room, ignore_errors=True)
     return to

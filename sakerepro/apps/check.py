@@ -106,8 +106,10 @@ def check(name: str, split: str | None = None, *, images: bool = True, progress:
     label = next((n for n, record in known.items() if name == n or root.name in record.folders), root.resolve().name)
     plain = not lists.split_names(root) and folders.is_plain(root)
     if not plain and not lists.split_names(root):
-        raise DataError(f"{root}: holds neither photo/<class>/* with sketch/<class>/*, nor lists (a folder such as "
-                        "zeroshot1 with a cname_cid.txt in it). Name the folder that does.")  # fmt: skip
+        raise DataError(
+            f"{root}: holds neither photo/<class>/* with sketch/<class>/*, nor lists (a folder such as "
+            "zeroshot1 with a cname_cid.txt in it). Name the folder that does."
+        )
     report = Report(label, root, "folders" if plain else "lists", known=name in known)
     if split is not None:
         report.flags["split"] = split
@@ -116,8 +118,9 @@ def check(name: str, split: str | None = None, *, images: bool = True, progress:
     report.classes.extend(_classes(report))
     wnids = {r.name: r.wnid for r in report.classes if r}
     for number, s in enumerate(report.splits):
-        report.splits[number] = replace(s, overlap={side: _overlap(getattr(s, side), wnids)
-                                                    for side in ("seen", "unseen")})  # fmt: skip
+        report.splits[number] = replace(
+            s, overlap={side: _overlap(getattr(s, side), wnids) for side in ("seen", "unseen")}
+        )
     return replace(report, decoded=_read_all(report, listings, progress)) if images and listings else report
 
 
@@ -192,8 +195,9 @@ def _classes(report: Report) -> list[Resolution]:
     names = list(dict.fromkeys(c for s in report.splits for c in (*s.seen, *s.unseen)))
     by_hand = report.root / "synsets.csv"
     try:
-        found = resolve_classes(names, report.name if report.name in datasets() else None,
-                                by_hand if by_hand.is_file() else None)  # fmt: skip
+        found = resolve_classes(
+            names, report.name if report.name in datasets() else None, by_hand if by_hand.is_file() else None
+        )
     except DataError as error:  # no WordNet, or a bad synsets.csv
         where = by_hand if str(error).startswith(str(by_hand)) else report.root
         report.problems.append(Problem(str(where), 0, str(error).removeprefix(str(where)).lstrip(":, ")))

@@ -13,8 +13,13 @@ from ..display import table_lines
 if TYPE_CHECKING:
     from .check import Report, Split
 
-SETS = {"train_sketch": "training sketches", "val_sketch": "validation sketches", "query": "query sketches",
-        "train_photo": "training photos", "gallery": "gallery photos"}  # fmt: skip
+SETS = {
+    "train_sketch": "training sketches",
+    "val_sketch": "validation sketches",
+    "query": "query sketches",
+    "train_photo": "training photos",
+    "gallery": "gallery photos",
+}
 
 
 def report_text(report: Report, most: int | None) -> str:
@@ -56,8 +61,10 @@ def _split(split: Split) -> Iterator[str]:
         kinds = Counter(o.kind for o in split.overlap.get(side, ()))
         names = ", ".join(o.name for o in split.overlap.get(side, ()) if o.kind == "same")
         more = f": {names}" if side == "unseen" and names else ""
-        yield (f"{side}: {kinds['same']} of {split.counts[side]} classes are ImageNet-1k synsets, "
-               f"{kinds['wider'] + kinds['narrower']} more contain one or lie in one{more}")  # fmt: skip
+        yield (
+            f"{side}: {kinds['same']} of {split.counts[side]} classes are ImageNet-1k synsets, "
+            f"{kinds['wider'] + kinds['narrower']} more contain one or lie in one{more}"
+        )
 
 
 def _classes(report: Report, most: int | None) -> Iterator[str]:

@@ -58,8 +58,9 @@ def compare_runs(a: Run, b: Run) -> Comparison:
     other = {tuple(m[k] for k in key): m["value"] for m in b.metrics()}
     metrics = [
         {k: m[k] for k in key} | {"a": m["value"], "b": other[found]}
-        for m in a.metrics() if (found := tuple(m[k] for k in key)) in other
-    ]  # fmt: skip
+        for m in a.metrics()
+        if (found := tuple(m[k] for k in key)) in other
+    ]
     tests, why = _tests(a, b)
     return Comparison(a.id, b.id, settings, metrics, tests, why)
 
@@ -81,8 +82,20 @@ def _tests(a: Run, b: Run) -> tuple[list[Paired], str]:
         difference = difference[np.isfinite(difference)]
         p, how = sign_flip(difference)
         low, high = bootstrap(Queries(difference, np.arange(len(difference))), level=0.95)
-        tests.append(Paired(task, representation, len(difference), float(difference.mean()), low, high, p, how,
-                            int((difference > 0).sum()), int((difference < 0).sum())))  # fmt: skip
+        tests.append(
+            Paired(
+                task,
+                representation,
+                len(difference),
+                float(difference.mean()),
+                low,
+                high,
+                p,
+                how,
+                int((difference > 0).sum()),
+                int((difference < 0).sum()),
+            )
+        )
     return tests, "" if tests else "the two runs share no representation."
 
 
@@ -111,8 +124,13 @@ def sign_flip(differences: np.ndarray) -> tuple[float, str]:
     if len(d) == 1:  # scipy asks for two
         return 1.0, how
     test = stats.permutation_test(
-        (d,), lambda x, axis: np.abs(x.mean(axis=axis)), permutation_type="samples", alternative="greater",
-        vectorized=True, n_resamples=2**EXACT if exact else DRAWS, batch=max(1, 4_000_000 // len(d)),
+        (d,),
+        lambda x, axis: np.abs(x.mean(axis=axis)),
+        permutation_type="samples",
+        alternative="greater",
+        vectorized=True,
+        n_resamples=2**EXACT if exact else DRAWS,
+        batch=max(1, 4_000_000 // len(d)),
         rng=np.random.default_rng(0),
-    )  # fmt: skip
+    )
     return float(test.pvalue), how

@@ -12,8 +12,9 @@ from ..errors import DataError
 from ..files import write_whole
 
 
-def contact_sheet(to: Path, queries: Sequence[Path], found: Sequence[Sequence[tuple[Path, str]]],
-                  side: int = 128) -> Path:  # fmt: skip
+def contact_sheet(
+    to: Path, queries: Sequence[Path], found: Sequence[Sequence[tuple[Path, str]]], side: int = 128
+) -> Path:
     """Write a PNG.
 
     Args:

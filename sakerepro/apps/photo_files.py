@@ -23,8 +23,9 @@ Stat = tuple[int, int]  # length, time of change [ns]
 Part = tuple[dict[str, np.ndarray], dict[str, tuple[Stat, str]]]  # embeddings and bad files by name
 
 
-def embedded(photos: Path, run: Run, todo: list[str], stats: dict[str, Stat], work: Path, key: str, dtype: str,
-             progress: bool) -> Iterator[Part]:  # fmt: skip
+def embedded(
+    photos: Path, run: Run, todo: list[str], stats: dict[str, Stat], work: Path, key: str, dtype: str, progress: bool
+) -> Iterator[Part]:
     """Embed ``todo`` chunk by chunk; what an interrupted call had embedded comes first, from its parts.
 
     Args:
@@ -59,8 +60,9 @@ def embedded(photos: Path, run: Run, todo: list[str], stats: dict[str, Stat], wo
             yield rows, bad
 
 
-def _read(photos: Path, names: list[str], stats: dict[str, Stat],
-          size: int) -> Iterator[tuple[list[str], list[np.ndarray], dict[str, tuple[Stat, str]]]]:  # fmt: skip
+def _read(
+    photos: Path, names: list[str], stats: dict[str, Stat], size: int
+) -> Iterator[tuple[list[str], list[np.ndarray], dict[str, tuple[Stat, str]]]]:
     """Chunks of decoded photos, the next one being read while the network looks at the last."""
 
     def one(name: str) -> np.ndarray | str:
@@ -79,14 +81,17 @@ def _read(photos: Path, names: list[str], stats: dict[str, Stat],
             yield chunk, [f for f in found if not isinstance(f, str)], bad
 
 
-def _save_part(path: Path, rows: dict[str, np.ndarray], bad: dict[str, tuple[Stat, str]],
-               stats: dict[str, Stat]) -> None:  # fmt: skip
+def _save_part(
+    path: Path, rows: dict[str, np.ndarray], bad: dict[str, tuple[Stat, str]], stats: dict[str, Stat]
+) -> None:
     arrays = {
-        "names": np.array(list(rows), dtype=str), "stats": np.array([stats[n] for n in rows], np.int64).reshape(-1, 2),
-        "vectors": np.array(list(rows.values())), "bad": np.array(list(bad), dtype=str),
+        "names": np.array(list(rows), dtype=str),
+        "stats": np.array([stats[n] for n in rows], np.int64).reshape(-1, 2),
+        "vectors": np.array(list(rows.values())),
+        "bad": np.array(list(bad), dtype=str),
         "bad_stats": np.array([s for s, _ in bad.values()], np.int64).reshape(-1, 2),
         "why": np.array([why for _, why in bad.values()], dtype=str),
-    }  # fmt: skip
+    }
     with files.write_whole(path) as temporary:
         np.savez(temporary, **arrays)  # type: ignore[arg-type]
 
@@ -95,11 +100,16 @@ def _load_part(path: Path, stats: dict[str, Stat]) -> Part | None:
     """A part, without the files that changed since; ``None`` if it is damaged."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as part:
-            rows = {str(n): v for n, s, v in zip(part["names"], part["stats"].tolist(), part["vectors"], strict=True)
-                    if stats.get(str(n)) == tuple(s)}  # fmt: skip
-            bad = {str(n): ((s[0], s[1]), str(why)) for n, s, why in
-                   zip(part["bad"], part["bad_stats"].tolist(), part["why"], strict=True)
-                   if stats.get(str(n)) == tuple(s)}  # fmt: skip
+            rows = {
+                str(n): v
+                for n, s, v in zip(part["names"], part["stats"].tolist(), part["vectors"], strict=True)
+                if stats.get(str(n)) == tuple(s)
+            }
+            bad = {
+                str(n): ((s[0], s[1]), str(why))
+                for n, s, why in zip(part["bad"], part["bad_stats"].tolist(), part["why"], strict=True)
+                if stats.get(str(n)) == tuple(s)
+            }
     except Exception:  # numpy and zipfile raise their own kinds for every sort of damage; it is embedded again
         return None
     return rows, bad

@@ -60,8 +60,15 @@ class Changes(Brief):
     links: tuple[str, ...] = ()  # linked folders, which are not followed
 
 
-def index_photos(photos: Path | str, run: Run, to: Path | str | None = None, *, bits: int = 64,
-                 dtype: str = "float16", progress: bool = True) -> tuple[Collection, Changes]:  # fmt: skip
+def index_photos(
+    photos: Path | str,
+    run: Run,
+    to: Path | str | None = None,
+    *,
+    bits: int = 64,
+    dtype: str = "float16",
+    progress: bool = True,
+) -> tuple[Collection, Changes]:
     """Make or update the index of a folder of photos.
 
     Only new and changed files are embedded; rows of removed ones are dropped; bad files are listed and skipped.
@@ -101,8 +108,9 @@ def _update(photos: Path, run: Run, folder: Path, bits: int, dtype: str, progres
     old = open_collection(folder) if _holds_index(folder) else None
     weights = run.provenance()["files"]["weights.safetensors"]["sha256"]
     if old and (old.weights != weights or old.root != photos):
-        raise ConfigError(f"{folder}: is an index of {old.root} by the run {old.run}. Name another place with --to, or "
-                          "remove it.")  # fmt: skip
+        raise ConfigError(
+            f"{folder}: is an index of {old.root} by the run {old.run}. Name another place with --to, or remove it."
+        )
     found, links = walk(photos)
     names = [n for n in found if is_image_name(n)]
     stats = {n: (int(a), int(b)) for n, (a, b) in zip(names, stat_files(photos, names), strict=True)}
@@ -125,9 +133,18 @@ def _update(photos: Path, run: Run, folder: Path, bits: int, dtype: str, progres
     names = [n for n in names if n in rows]
     vectors = np.stack([rows[n] for n in names]).astype(dtype)
     itq = _rotation(run, bits)
-    about = {"version": VERSION, "root": str(photos), "run": run.id, "weights": weights, "size": run.experiment.size,
-             "dim": vectors.shape[1], "bits": itq.bits, "dtype": dtype, "photos": len(names),
-             "bad": {files.printable(n): [*s, why] for n, (s, why) in sorted(bad.items())}}  # fmt: skip
+    about = {
+        "version": VERSION,
+        "root": str(photos),
+        "run": run.id,
+        "weights": weights,
+        "size": run.experiment.size,
+        "dim": vectors.shape[1],
+        "bits": itq.bits,
+        "dtype": dtype,
+        "photos": len(names),
+        "bad": {files.printable(n): [*s, why] for n, (s, why) in sorted(bad.items())},
+    }
     with files.write_folder_whole(folder) as new:
         np.save(new / "embeddings.npy", vectors, allow_pickle=False)
         np.save(new / "codes.npy", itq.transform(vectors), allow_pickle=False)
@@ -180,14 +197,32 @@ def open_collection(folder: Path | str) -> Collection:
             raise ValueError(f"{len(listed)} files, {embeddings.shape} embeddings and {codes.shape} codes")
         names, stats = tuple(n for n, *_ in listed), tuple((a, b) for _, a, b in listed)
         bad = {n: ((a, b), why) for n, (a, b, why) in about["bad"].items()}
-        return Collection(folder, Path(about["root"]), about["run"], about["weights"], about["size"], names, stats,
-                          embeddings, codes, itq, bad)  # fmt: skip
+        return Collection(
+            folder,
+            Path(about["root"]),
+            about["run"],
+            about["weights"],
+            about["size"],
+            names,
+            stats,
+            embeddings,
+            codes,
+            itq,
+            bad,
+        )
     except Exception as error:  # numpy and zipfile raise their own kinds for every sort of damage
         raise RunError(f"{folder}: the index is damaged ({error}). Remove it, and make it again.") from error
 
 
-def query(collection: Collection, run: Run, images: Sequence[Path | str], k: int = 10, *, codes: bool = False,
-          domain: int = SKETCH) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
+def query(
+    collection: Collection,
+    run: Run,
+    images: Sequence[Path | str],
+    k: int = 10,
+    *,
+    codes: bool = False,
+    domain: int = SKETCH,
+) -> tuple[np.ndarray, np.ndarray]:
     """The ``k`` photos nearest to each sketch.
 
     Args:
@@ -206,8 +241,10 @@ def query(collection: Collection, run: Run, images: Sequence[Path | str], k: int
     """
     images, k = inputs.names(images, "images", (str, Path)), inputs.whole(k, "k", 1)
     if run.provenance()["files"]["weights.safetensors"]["sha256"] != collection.weights:
-        raise RunError(f"{collection.folder}: was made with the weights of {collection.run}, not of {run.id}. "
-                       "Index the photos with this run.")  # fmt: skip
+        raise RunError(
+            f"{collection.folder}: was made with the weights of {collection.run}, not of {run.id}. "
+            "Index the photos with this run."
+        )
     vectors = embed_images(placed(run), [read_image(i, collection.size) for i in images], domain, collection.size)
     k = min(k, len(collection))
     if codes:

@@ -45,8 +45,14 @@ class Retriever:
         RunError: if the run's data has changed since it was measured.
     """
 
-    def __init__(self, run: Run, photos: ImageSet | None = None, *, classes: Sequence[str] | None = None,
-                 features: np.ndarray | None = None) -> None:  # fmt: skip
+    def __init__(
+        self,
+        run: Run,
+        photos: ImageSet | None = None,
+        *,
+        classes: Sequence[str] | None = None,
+        features: np.ndarray | None = None,
+    ) -> None:
         data, arrays, e = run.dataset(), run.embeddings(), run.experiment
         require_images(run, data.fingerprint)
         self.run, self.data, self.size, self.pen = run, data, e.size, pen_of(data.train_sketch)
@@ -102,10 +108,15 @@ class Retriever:
             query = self._coders[_bits(representation)](query, SKETCH)
         distance = self._network.distance if representation == REAL else "hamming"
         index, distances = (a[0] for a in search(query, gallery, min(k, len(gallery)), distance))
-        return pd.DataFrame({
-            "rank": np.arange(1, len(index) + 1), "class": [self._class(p) for p in index], "distance": distances,
-            "image": [self.photos.names[p] for p in index], "photo": index,
-        })  # fmt: skip
+        return pd.DataFrame(
+            {
+                "rank": np.arange(1, len(index) + 1),
+                "class": [self._class(p) for p in index],
+                "distance": distances,
+                "image": [self.photos.names[p] for p in index],
+                "photo": index,
+            }
+        )
 
     def thumbnail(self, photo: int) -> bytes:
         """The photo at position ``photo`` as the bytes of a JPEG, in the size that the network sees."""

@@ -61,8 +61,9 @@ class SketchPad(anywidget.AnyWidget):
         """(size, size) uint8 of what is on the paper, as the network sees a sketch."""
         return render(self.strokes, size, ink=self.ink, bitmap=self.bitmap)
 
-    def show(self, text: str, strips: Sequence[tuple[str, pd.DataFrame, Callable[[int], bytes]]] = (), *,
-             wrong: bool = False) -> None:  # fmt: skip
+    def show(
+        self, text: str, strips: Sequence[tuple[str, pd.DataFrame, Callable[[int], bytes]]] = (), *, wrong: bool = False
+    ) -> None:
         """Show a sentence and strips of photos: (title, what :meth:`Retriever.search` gave, thumbnail of a photo) each.
 
         They are sent and not kept, so that a saved notebook holds no photo of a data set.
@@ -70,9 +71,14 @@ class SketchPad(anywidget.AnyWidget):
         content, buffers = [], []
         for title, frame, thumbnail in strips:
             rows = frame.to_dict("records")
-            content.append({"title": title, "photos": [
-                {"rank": r["rank"], "label": r["class"], "distance": distance_text(r["distance"])} for r in rows
-            ]})  # fmt: skip
+            content.append(
+                {
+                    "title": title,
+                    "photos": [
+                        {"rank": r["rank"], "label": r["class"], "distance": distance_text(r["distance"])} for r in rows
+                    ],
+                }
+            )
             buffers += [thumbnail(r["photo"]) for r in rows]
         self.send({"version": self.version, "text": text, "wrong": wrong, "strips": content}, buffers)
 
@@ -94,8 +100,9 @@ class DrawAndRetrieve(ipywidgets.VBox):
         frames: the answer to the present drawing, one frame a run.
     """
 
-    def __init__(self, retrievers: Sequence[Retriever], k: int = 10, representation: str = REAL,
-                 strokes: Sequence[Stroke] = ()) -> None:  # fmt: skip
+    def __init__(
+        self, retrievers: Sequence[Retriever], k: int = 10, representation: str = REAL, strokes: Sequence[Stroke] = ()
+    ) -> None:
         self.retrievers = list(retrievers)
         self.frames: list[pd.DataFrame] = []
         common = [r for r in self.retrievers[0].representations if all(r in o.representations for o in retrievers)]
@@ -105,8 +112,12 @@ class DrawAndRetrieve(ipywidgets.VBox):
         if not 1 <= k <= most:
             raise ConfigError(f"k = {k} photos cannot be shown. Use 1 to {most}.")
         wide = {"description_width": "initial"}
-        self.pad = SketchPad(strokes=list(strokes), example=bool(strokes), pen=self.retrievers[0].pen.width,
-                             ink=self.retrievers[0].pen.ink)  # fmt: skip
+        self.pad = SketchPad(
+            strokes=list(strokes),
+            example=bool(strokes),
+            pen=self.retrievers[0].pen.width,
+            ink=self.retrievers[0].pen.ink,
+        )
         self.k = ipywidgets.IntSlider(k, 1, most, description="photos (k)", style=wide)
         self.representation = ipywidgets.SelectionSlider(
             options=[(_name_of(r), r) for r in common], value=representation, description="representation", style=wide
@@ -120,9 +131,11 @@ class DrawAndRetrieve(ipywidgets.VBox):
 
     def retrieve(self) -> list[pd.DataFrame]:
         """Search with what is on the paper; keep the answer in ``frames``. Nothing for an empty paper."""
-        self.frames = [] if self.pad.empty else [
-            r.search(self.pad.sketch(r.size), self.k.value, self.representation.value) for r in self.retrievers
-        ]  # fmt: skip
+        self.frames = (
+            []
+            if self.pad.empty
+            else [r.search(self.pad.sketch(r.size), self.k.value, self.representation.value) for r in self.retrievers]
+        )
         return self.frames
 
     def draw(self, strokes: Sequence[Stroke], bitmap: bytes = b"") -> list[pd.DataFrame]:
@@ -204,16 +217,29 @@ class DrawAndRetrieve(ipywidgets.VBox):
 def _tile(axis: Axes, photo: Mapping[Hashable, Any], pixels: np.ndarray | None, width: float) -> None:
     text, size = fitted(f"{photo['rank']} {photo['class']}", width * 0.92, 6.0)
     axis.imshow(np.full((1, 1), 244) if pixels is None else pixels.squeeze(), cmap="gray", vmin=0, vmax=255)
-    axis.text(0.5, -0.06, f"{text}\n{distance_text(photo['distance'])}", transform=axis.transAxes, ha="center",
-              va="top", fontsize=size)  # fmt: skip
+    axis.text(
+        0.5,
+        -0.06,
+        f"{text}\n{distance_text(photo['distance'])}",
+        transform=axis.transAxes,
+        ha="center",
+        va="top",
+        fontsize=size,
+    )
 
 
 def _name_of(representation: str) -> str:
     return "real-valued" if representation == REAL else representation.replace("-bit", " bits")
 
 
-def draw_and_retrieve(run: Run, other: Run | None = None, *, k: int = 10, representation: str = REAL,
-                      strokes: Sequence[Stroke] | None = None) -> DrawAndRetrieve:  # fmt: skip
+def draw_and_retrieve(
+    run: Run,
+    other: Run | None = None,
+    *,
+    k: int = 10,
+    representation: str = REAL,
+    strokes: Sequence[Stroke] | None = None,
+) -> DrawAndRetrieve:
     """A sketch pad that answers with the nearest photos of a run, and of another beside it.
 
     Args:

@@ -13,11 +13,12 @@ SHOWN = 20
 def add(commands: Any) -> None:
     """Register the commands of this module."""
     parser = commands.add_parser(
-        "check", help="look at a data set: counts, splits, problems, WordNet nodes, overlap with ImageNet",
+        "check",
+        help="look at a data set: counts, splits, problems, WordNet nodes, overlap with ImageNet",
         description="Look at a data set by name (such as sketchy) or at a folder, with "
         "photo/<class>/* and sketch/<class>/* or in the list format of the official code. Every image is read whole. "
         "Exit code 3 if there is a problem.",
-    )  # fmt: skip
+    )
     add_arguments(parser)
 
 

@@ -17,9 +17,12 @@ if TYPE_CHECKING:
 def add_engine(command: Any) -> None:
     """Register where and how runs are made: ``--jobs``, ``--engine``, ``--address``, ``--precision``."""
     command.add_argument("--jobs", type=int, help="runs made at a time, each on one thread (one a core, two at most)")
-    command.add_argument("--engine", choices=("local", "ray"), default="local",
-                         help="where runs are made: here [local], or on the machines of a Ray cluster, a card or a "
-                         "core each (ray)")  # fmt: skip
+    command.add_argument(
+        "--engine",
+        choices=("local", "ray"),
+        default="local",
+        help="where runs are made: here [local], or on the machines of a Ray cluster, a card or a core each (ray)",
+    )
     command.add_argument("--address", default="auto", help="of the Ray cluster [auto: the one of this machine]")
     command.add_argument("--precision", choices=("float32", "bfloat16"), help="in place of the preset's")
 

@@ -12,10 +12,11 @@ SHELLS = ("bash", "zsh", "fish")
 def add(commands: Any) -> None:
     """Register the command of this module."""
     parser = commands.add_parser(
-        "completion", help="print shell completion for bash, zsh or fish",
+        "completion",
+        help="print shell completion for bash, zsh or fish",
         description="bash: source <(sakerepro completion bash); zsh: source <(sakerepro completion zsh); "
         "fish: sakerepro completion fish | source. Put the line into the shell's start-up file to keep it.",
-    )  # fmt: skip
+    )
     parser.add_argument("shell", choices=SHELLS)
     parser.set_defaults(function=_completion)
 

@@ -15,11 +15,12 @@ def add(commands: Any) -> None:
         dest="action", required=True, metavar="ACTION"
     )
     fetch = actions.add_parser(
-        "fetch", help="download and unpack, after asking; goes on where it was cut",
+        "fetch",
+        help="download and unpack, after asking; goes on where it was cut",
         description="Download from the places that the official code and the data's authors name, after asking, and "
         "unpack safely. A cut download goes on with the same command. What cannot be had is named, with what to place "
         "where.",
-    )  # fmt: skip
+    )
     fetch.add_argument("name", metavar="DATA", help="sketchy, tuberlin, or another data set with a record")
     fetch.add_argument("--yes", action="store_true", help="do not ask")
     fetch.add_argument("--archive", help="a local copy of the archive, instead of a download")
@@ -32,16 +33,21 @@ def add(commands: Any) -> None:
     pack.add_argument("data", metavar="DATA", help="a folder, or a known data set such as sketchy")
     pack.add_argument("--size", type=int, default=224, help="side in pixels, as in `train --size` [224]")
     pack.add_argument("--min-photos", type=int, default=1, help="of a random unseen class of a plain folder [1]")
-    pack.add_argument("--to", metavar="FILE", help="write it and its preset's weights to one file of at most 36 MB, "
-                      "which SAKEREPRO_REAL_DATA and `make DATA=FILE` take in place of a folder")  # fmt: skip
+    pack.add_argument(
+        "--to",
+        metavar="FILE",
+        help="write it and its preset's weights to one file of at most 36 MB, "
+        "which SAKEREPRO_REAL_DATA and `make DATA=FILE` take in place of a folder",
+    )
     pack.set_defaults(function=_pack)
 
     subset = actions.add_parser(
-        "subset", help="the first photos and sketches of every class, resized: the input of the preset small",
+        "subset",
+        help="the first photos and sketches of every class, resized: the input of the preset small",
         description="`sakerepro data subset sketchy --per-class 25` makes sketchy-125x25, the input of the preset "
         "small: of the files that the lists of any split name, the first of every class by name (photos of the "
         "extension left out), 224 px, with the official lists filtered to them.",
-    )  # fmt: skip
+    )
     subset.add_argument("data", metavar="DATA", help="sketchy, tuberlin or a folder with lists")
     subset.add_argument("--per-class", type=int, default=25, help="photos, and sketches, of each class [25]")
     subset.add_argument("--size", type=int, default=224, help="side in pixels [224]")
@@ -77,8 +83,12 @@ def _subset(arguments: argparse.Namespace) -> None:
     from ..data.subset import write_subset
 
     root = find_folder(arguments.data)
-    classes = {c for split in lists.split_names(root) for listing in [lists.examine_split(root, split, images=False)[0]]
-               for c in (*listing.seen, *listing.unseen)}  # fmt: skip
+    classes = {
+        c
+        for split in lists.split_names(root)
+        for listing in [lists.examine_split(root, split, images=False)[0]]
+        for c in (*listing.seen, *listing.unseen)
+    }
     label = arguments.data if Path(arguments.data).name == arguments.data else root.resolve().name
     to = Path(arguments.to) if arguments.to else paths.data() / f"{label}-{len(classes)}x{arguments.per_class}"
     made = write_subset(root, to, arguments.per_class, arguments.size)

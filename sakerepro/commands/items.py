@@ -14,8 +14,11 @@ from .common import add_engine, literal, numbers, print_json, print_table, say_s
 def add(commands: Any) -> None:
     """Register the commands of this module."""
     item = commands.add_parser("item", help="make a table or figure: train what is missing, show the result")
-    item.add_argument("name", help="table1 ... table5, splits, forgetting, figure3, figure4, figure5, cost, length; "
-                      "or MODULE:NAME of a grid of your own")
+    item.add_argument(
+        "name",
+        help="table1 ... table5, splits, forgetting, figure3, figure4, figure5, cost, length; "
+        "or MODULE:NAME of a grid of your own",
+    )
     item.add_argument("--preset", default="mini", help="mini (generated, default), small (real subset) or paper")
     item.add_argument("--seeds", default="0", help="comma-separated, such as 0,1,2")
     add_engine(item)
@@ -98,10 +101,15 @@ def _status(arguments: argparse.Namespace) -> None:
         print_json(to_json(found))
         return
     rows = [
-        (s.item, s.preset, s.state, *(("", "") if s.state == MISSING else
-                                      (s.commit[:12] + "+" * s.dirty or "unknown", s.age)), _short(s.why))
+        (
+            s.item,
+            s.preset,
+            s.state,
+            *(("", "") if s.state == MISSING else (s.commit[:12] + "+" * s.dirty or "unknown", s.age)),
+            _short(s.why),
+        )
         for s in found
-    ]  # fmt: skip
+    ]
     print_table(("item", "preset", "state", "commit", "age", "why"), rows, left=6)
     if any(s.dirty for s in found):
         print("+: made from a checkout with changes that were not committed")

@@ -17,12 +17,13 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:
     """Register the commands of this module."""
     evaluate = commands.add_parser(
-        "evaluate", help="measure a finished run's network again, on its own data or on another",
+        "evaluate",
+        help="measure a finished run's network again, on its own data or on another",
         description="Embed and measure with the weights of a finished run. On its own data, the numbers are compared "
         "with those that the run wrote. Binary codes are fitted on the training images of the data measured on. With "
         "--generalised, sketches of unseen classes also search among the photos of both unseen and seen classes (the "
         "training photos of the data measured on); seen@k is the share of seen classes, all wrong, among the first k.",
-    )  # fmt: skip
+    )
     evaluate.add_argument("run", metavar="RUN", help="id of a run (a part of it is enough), or its folder")
     evaluate.add_argument("--dataset", help="measure on this data set or folder instead of the run's own")
     evaluate.add_argument("--split", help="of that data; by default its usual one")
@@ -33,11 +34,12 @@ def add(commands: Any) -> None:
     evaluate.set_defaults(function=_evaluate)
 
     compare = commands.add_parser(
-        "compare", help="what differs between two runs, with a paired test over the queries",
+        "compare",
+        help="what differs between two runs, with a paired test over the queries",
         description="Settings and metrics of two runs that differ. The test pairs the average precision of every "
         "query: a two-sided sign-flip (randomisation) test, exact up to 16 queries and by 20,000 random flips above, "
         "with a 95 %% bootstrap interval of the mean difference. It knows of one seed only.",
-    )  # fmt: skip
+    )
     compare.add_argument("a", metavar="A", help="id of a run (a part of it is enough), or its folder")
     compare.add_argument("b", metavar="B", help="the other run")
     compare.add_argument("--json", action="store_true", help="for scripts")
@@ -50,8 +52,11 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     from ..runs import experiment_data, named_run
 
     r = named_run(arguments.run)
-    changes = {name: value for name in ("split", "photo_queries", "min_photos")
-               if (value := getattr(arguments, name)) is not None}  # fmt: skip
+    changes = {
+        name: value
+        for name in ("split", "photo_queries", "min_photos")
+        if (value := getattr(arguments, name)) is not None
+    }
     if arguments.dataset:
         plain = {"split": "", "random_unseen": 0, "outside_original": False, "pseudo_unseen": 0}
         changes = {**plain, "dataset": absolute(arguments.dataset), **changes}
@@ -71,8 +76,10 @@ def _evaluate(arguments: argparse.Namespace) -> None:
     if arguments.json:
         print_json({"run": r.id, "dataset": e.dataset, "split": data.split, "metrics": metrics, "note": note})
         return
-    print(f"{r.id} on {data.name}, {data.split}: {len(data.query):,} sketches, {len(data.gallery):,} photos, "
-          f"{len(data.unseen)} unseen classes")  # fmt: skip
+    print(
+        f"{r.id} on {data.name}, {data.split}: {len(data.query):,} sketches, {len(data.gallery):,} photos, "
+        f"{len(data.unseen)} unseen classes"
+    )
     print_metrics(metrics)
     print(note)
 
@@ -80,8 +87,11 @@ def _evaluate(arguments: argparse.Namespace) -> None:
 def _against_stored(r: Run, metrics: list[dict[str, Any]]) -> str:
     stored = [m["value"] for m in r.metrics()]
     furthest = max(abs(m["value"] - v) for m, v in zip(metrics, stored, strict=True))
-    return f"The run wrote the same numbers; the largest difference is {furthest:.1e}."\
-        if furthest < 1e-3 else f"The run wrote other numbers: they differ by up to {furthest:.3f}."
+    return (
+        f"The run wrote the same numbers; the largest difference is {furthest:.1e}."
+        if furthest < 1e-3
+        else f"The run wrote other numbers: they differ by up to {furthest:.3f}."
+    )
 
 
 def _trained_on(r: Run, unseen: Iterable[str]) -> str:
@@ -117,12 +127,17 @@ def _compare(arguments: argparse.Namespace) -> None:
     print(f"A: {c.a}\nB: {c.b}\n")
     print_table(["setting", "A", "B"], [[n, *pair] for n, pair in c.settings.items()] or [["none differs", "", ""]])
     print()
-    rows = [[m["task"], m["representation"], m["convention"], m["metric"], m["a"], m["b"], f"{m['b'] - m['a']:+.3f}"]
-            for m in c.metrics if m["a"] != m["b"]]  # fmt: skip
+    rows = [
+        [m["task"], m["representation"], m["convention"], m["metric"], m["a"], m["b"], f"{m['b'] - m['a']:+.3f}"]
+        for m in c.metrics
+        if m["a"] != m["b"]
+    ]
     print_table(["task", "features", "convention", "metric", "A", "B", "B - A"], rows, left=4)
     print()
     for t in c.tests:
-        print(f"{t.task}, {t.representation}: B - A = {t.difference:+.4f} mAP over {t.queries:,} queries, "
-              f"95 % bootstrap interval {t.low:+.4f} ... {t.high:+.4f}; "
-              f"B better on {t.better:,}, worse on {t.worse:,}; sign-flip p = {t.p:.2g} ({t.how})")  # fmt: skip
+        print(
+            f"{t.task}, {t.representation}: B - A = {t.difference:+.4f} mAP over {t.queries:,} queries, "
+            f"95 % bootstrap interval {t.low:+.4f} ... {t.high:+.4f}; "
+            f"B better on {t.better:,}, worse on {t.worse:,}; sign-flip p = {t.p:.2g} ({t.how})"
+        )
     print("One seed each: the test is about these queries, not about another training." if c.tests else c.untested)

@@ -17,10 +17,11 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:
     """Register the commands of this module."""
     index = commands.add_parser(
-        "index", help="embed a folder of photos with a finished run, to search it with sketches",
+        "index",
+        help="embed a folder of photos with a finished run, to search it with sketches",
         description="Embed every photo below a folder. A second call embeds new and changed files only and drops "
         "removed ones; an interrupted one goes on. The index is a folder of plain files that can be copied.",
-    )  # fmt: skip
+    )
     index.add_argument("photos", metavar="PHOTOS", help="folder; sub-folders are searched too")
     index.add_argument("--run", required=True, help="id of a run (a part of it is enough), or its folder")
     index.add_argument("--to", help="the index's folder; by default collections/<PHOTOS>-<run>")
@@ -49,20 +50,33 @@ def _index(arguments: argparse.Namespace) -> None:
     from ..runs import named_run
 
     run = named_run(arguments.run)
-    made, changes = index_photos(arguments.photos, run, arguments.to, bits=arguments.bits, dtype=arguments.dtype,
-                                 progress=not arguments.json)  # fmt: skip
+    made, changes = index_photos(
+        arguments.photos, run, arguments.to, bits=arguments.bits, dtype=arguments.dtype, progress=not arguments.json
+    )
     size = sum(f.stat().st_size for f in made.folder.iterdir())
     if arguments.json:
-        print_json({"index": str(made.folder), "run": made.run, "photos": len(made), **dataclasses.asdict(changes),
-                    "bytes": size, "bad_files": {n: why for n, (_, why) in made.bad.items()}})  # fmt: skip
+        print_json(
+            {
+                "index": str(made.folder),
+                "run": made.run,
+                "photos": len(made),
+                **dataclasses.asdict(changes),
+                "bytes": size,
+                "bad_files": {n: why for n, (_, why) in made.bad.items()},
+            }
+        )
         return
     for name, (_, why) in list(made.bad.items())[:20]:
         print(f"Skipped {name}: {why}")
     if changes.links:
-        print(f"Not followed: {len(changes.links)} linked folders, such as {changes.links[0]}. "
-              "Index them by themselves, or put the photos here.")  # fmt: skip
-    print(f"{len(made):,} photos: {changes.added:,} embedded now, {changes.kept:,} kept, {changes.removed:,} removed, "
-          f"{changes.bad:,} bad ones skipped.")  # fmt: skip
+        print(
+            f"Not followed: {len(changes.links)} linked folders, such as {changes.links[0]}. "
+            "Index them by themselves, or put the photos here."
+        )
+    print(
+        f"{len(made):,} photos: {changes.added:,} embedded now, {changes.kept:,} kept, {changes.removed:,} removed, "
+        f"{changes.bad:,} bad ones skipped."
+    )
     print(f"{paths.shown(made.folder)}: {size / 1e6:.1f} MB, codes.npy among it {made.codes.nbytes / 1e6:.1f} MB")
 
 
@@ -74,25 +88,42 @@ def _query(arguments: argparse.Namespace) -> None:
     if arguments.k < 1:
         raise ConfigError(f"-k {arguments.k}: has to be at least 1.")
     found = _opened(arguments.index)
-    rows, distances = query(found, _run_of(found, arguments.run), arguments.sketch, arguments.k, codes=arguments.codes,
-                            domain=PHOTO if arguments.photo else SKETCH)  # fmt: skip
-    hits = [[(found.names[r], float(d)) for r, d in zip(*pair, strict=True)]
-            for pair in zip(rows, distances, strict=True)]  # fmt: skip
+    rows, distances = query(
+        found,
+        _run_of(found, arguments.run),
+        arguments.sketch,
+        arguments.k,
+        codes=arguments.codes,
+        domain=PHOTO if arguments.photo else SKETCH,
+    )
+    hits = [
+        [(found.names[r], float(d)) for r, d in zip(*pair, strict=True)] for pair in zip(rows, distances, strict=True)
+    ]
     if arguments.sheet:
         from ..apps.contact_sheet import contact_sheet
 
         captions = [[(found.root / n, f"{i}. {d:.3g}\n{n}") for i, (n, d) in enumerate(h, 1)] for h in hits]
         contact_sheet(Path(arguments.sheet), [Path(s) for s in arguments.sketch], captions)
     if arguments.json:
-        print_json([{"sketch": s, "found": [{"rank": i, "photo": n, "path": str(found.root / n), "distance": d}
-                                            for i, (n, d) in enumerate(h, 1)]}
-                    for s, h in zip(arguments.sketch, hits, strict=True)])  # fmt: skip
+        print_json(
+            [
+                {
+                    "sketch": s,
+                    "found": [
+                        {"rank": i, "photo": n, "path": str(found.root / n), "distance": d}
+                        for i, (n, d) in enumerate(h, 1)
+                    ],
+                }
+                for s, h in zip(arguments.sketch, hits, strict=True)
+            ]
+        )
         return
     root = Path(paths.shown(found.root))
     for sketch, row in zip(arguments.sketch, hits, strict=True):
         print(sketch)
-        shown = [[f"  {i}", f"{d:g}" if arguments.codes else f"{d:.4f}", str(root / n)]
-                 for i, (n, d) in enumerate(row, 1)]  # fmt: skip
+        shown = [
+            [f"  {i}", f"{d:g}" if arguments.codes else f"{d:.4f}", str(root / n)] for i, (n, d) in enumerate(row, 1)
+        ]
         print_table(["rank", "bits" if arguments.codes else "distance", "photo"], shown, left=3)
     if arguments.sheet:
         print(f"Contact sheet: {arguments.sheet}")

@@ -18,10 +18,11 @@ if TYPE_CHECKING:
 def add(commands: Any) -> None:
     """Register the commands of this module."""
     train = commands.add_parser(
-        "train", help="find or make one run; every setting is a flag",
+        "train",
+        help="find or make one run; every setting is a flag",
         description="Find or make one run. Every setting is a flag; one that is not given keeps the preset's value. In "
         "brackets stands the value without a preset, which is the paper's where the paper has one.",
-    )  # fmt: skip
+    )
     train.add_argument("--preset", default="mini", help="mini (default), small or paper")
     train.add_argument("--trace", action="store_true", help="measure query and gallery after every epoch, for curves")
     train.add_argument("--json", action="store_true", help="for scripts")
@@ -60,10 +61,13 @@ def add_settings(parser: argparse.ArgumentParser) -> None:
         kind = str if isinstance(f.default, (bool, tuple)) else type(f.default)
         choices = ("true", "false") if isinstance(f.default, bool) else CHOICES.get(f.name)
         group.add_argument(
-            f"--{f.name.replace('_', '-')}", dest=f"set_{f.name}", type=kind, choices=choices,
+            f"--{f.name.replace('_', '-')}",
+            dest=f"set_{f.name}",
+            type=kind,
+            choices=choices,
             metavar=None if choices else kind.__name__.upper(),
             help=f"{f.metadata['help']} [{shown(f.default)}]".replace("%", "%%"),
-        )  # fmt: skip
+        )
 
 
 def add_method_settings(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
@@ -76,8 +80,13 @@ def add_method_settings(parser: argparse.ArgumentParser, argv: Sequence[str]) ->
     group = parser.add_argument_group(f"settings of {name}")
     for key, s in methods.class_of(name).settings.items():
         kind = str if isinstance(s.default, bool) else type(s.default)
-        group.add_argument(f"--{key.replace('_', '-')}", dest=f"own_{key}", type=kind, metavar=kind.__name__.upper(),
-                           help=f"{s.help} [{shown(s.default)}]".replace("%", "%%"))  # fmt: skip
+        group.add_argument(
+            f"--{key.replace('_', '-')}",
+            dest=f"own_{key}",
+            type=kind,
+            metavar=kind.__name__.upper(),
+            help=f"{s.help} [{shown(s.default)}]".replace("%", "%%"),
+        )
 
 
 def shown(default: object) -> str:
@@ -131,8 +140,17 @@ def _methods(arguments: argparse.Namespace) -> None:
 
     found = {name: methods.class_of(name) for name in methods.METHODS}
     if arguments.json:
-        print_json({name: {"needs": sorted(c.needs), "distance": c.distance, "version": c.version, "settings": {
-            k: {"default": s.default, "help": s.help} for k, s in c.settings.items()}} for name, c in found.items()})
+        print_json(
+            {
+                name: {
+                    "needs": sorted(c.needs),
+                    "distance": c.distance,
+                    "version": c.version,
+                    "settings": {k: {"default": s.default, "help": s.help} for k, s in c.settings.items()},
+                }
+                for name, c in found.items()
+            }
+        )
         return
     for name, c in found.items():
         about = (c.__doc__ or "").partition("\n")[0]
@@ -184,17 +202,31 @@ def _runs(arguments: argparse.Namespace) -> int:
 def _entry(r: Run) -> dict[str, Any]:
     from ..methods import label
 
-    return {"id": r.id, "folder": str(r.folder), "method": label(r.experiment), "experiment": r.experiment.to_dict(),
-            "metrics": r.metrics(), "provenance": r.provenance()}  # fmt: skip
+    return {
+        "id": r.id,
+        "folder": str(r.folder),
+        "method": label(r.experiment),
+        "experiment": r.experiment.to_dict(),
+        "metrics": r.metrics(),
+        "provenance": r.provenance(),
+    }
 
 
 def show_runs(found: Iterable[Run]) -> None:
     """mAP@all (standard convention) of runs, a line each."""
-    lines = {r.id: {(m["task"], m["representation"]): m["value"] for m in r.metrics()
-                    if (m["metric"], m["convention"]) == ("mAP@all", "standard")} for r in found}  # fmt: skip
+    lines = {
+        r.id: {
+            (m["task"], m["representation"]): m["value"]
+            for m in r.metrics()
+            if (m["metric"], m["convention"]) == ("mAP@all", "standard")
+        }
+        for r in found
+    }
     columns = sorted(dict.fromkeys(c for line in lines.values() for c in line), key=lambda c: (c[0] != "ZS-SBIR",))
-    print_table(["mAP@all", *(" ".join(c) for c in columns)],
-                [[name, *(line.get(c) for c in columns)] for name, line in lines.items()])  # fmt: skip
+    print_table(
+        ["mAP@all", *(" ".join(c) for c in columns)],
+        [[name, *(line.get(c) for c in columns)] for name, line in lines.items()],
+    )
 
 
 def _fetch(arguments: argparse.Namespace) -> None:

@@ -14,12 +14,13 @@ from .runs import shown
 def add(commands: Any) -> None:
     """Register the command of this module."""
     tune = commands.add_parser(
-        "tune", help="choose a method's settings on seen classes held out as if unseen, never on unseen ones",
+        "tune",
+        help="choose a method's settings on seen classes held out as if unseen, never on unseen ones",
         description="Train a method with the preset's own settings and with others that are drawn from its grid "
         "(`sakerepro methods` shows it) and, where it trains a backbone, with other learning rates; measure on seen "
         "classes that are held out as if unseen. The trials are runs: what is there is found, what was cut goes on. "
         "Give every method that is to be compared the same number of trials.",
-    )  # fmt: skip
+    )
     tune.add_argument("--method", required=True, help="a system of Table 1, L_B, or MODULE:CLASS of one's own")
     tune.add_argument("--trials", type=int, default=6, metavar="N", help="the first has the preset's own settings [6]")
     tune.add_argument("--preset", default="small", help="mini, small (default) or paper")
@@ -41,9 +42,11 @@ def _tune(arguments: argparse.Namespace) -> None:
         found = tune(method, preset, arguments.trials, arguments.seed, *where)
     print(f"\n{method}, preset {preset}: mAP@all on {wanted[0].pseudo_unseen} seen classes held out as if unseen\n")
     lines = found.astype(object).where(found.notna(), None).to_dict("records")
-    print_table(["trial", "settings", *NUMBERS], [
-        [line["trial"], line["settings"] or "the preset's own", *(line[n] for n in NUMBERS)] for line in lines
-    ], left=2)  # fmt: skip
+    print_table(
+        ["trial", "settings", *NUMBERS],
+        [[line["trial"], line["settings"] or "the preset's own", *(line[n] for n in NUMBERS)] for line in lines],
+        left=2,
+    )
     best = lines[0]["trial"]
     usual, flags = methods.flat(methods.preset(preset, method=method)), ["--preset", preset, "--method", method]
     for name, value in methods.flat(wanted[best]).items():

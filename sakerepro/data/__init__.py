@@ -8,5 +8,17 @@ from .images import read_image
 from .registry import load_dataset, load_original
 from .splits import photo_queries, pseudo_unseen, random_split
 
-__all__ = ["PHOTO", "SKETCH", "Dataset", "ImageSet", "OriginalDomain", "epoch_batches", "load_dataset", "load_original",
-           "photo_queries", "pseudo_unseen", "random_split", "read_image"]  # fmt: skip
+__all__ = [
+    "PHOTO",
+    "SKETCH",
+    "Dataset",
+    "ImageSet",
+    "OriginalDomain",
+    "epoch_batches",
+    "load_dataset",
+    "load_original",
+    "photo_queries",
+    "pseudo_unseen",
+    "random_split",
+    "read_image",
+]

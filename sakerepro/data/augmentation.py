@@ -64,9 +64,17 @@ def draw_transforms(n: int, style: str, rng: np.random.Generator) -> np.ndarray:
     return (matrices @ np.linalg.inv(forward))[:, :2]
 
 
-def augment(pixels: np.ndarray, transforms: np.ndarray | None, size: int, mean: Sequence[float] = IMAGENET_MEAN,
-            std: Sequence[float] = IMAGENET_STD, *, fill: int = 0, threads: int = 1,
-            out: np.ndarray | None = None) -> Tensor:  # fmt: skip
+def augment(
+    pixels: np.ndarray,
+    transforms: np.ndarray | None,
+    size: int,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+    *,
+    fill: int = 0,
+    threads: int = 1,
+    out: np.ndarray | None = None,
+) -> Tensor:
     """Sample, widen grey to three channels and normalise, in one compiled pass on the CPU.
 
     Args:
@@ -102,9 +110,15 @@ def augment(pixels: np.ndarray, transforms: np.ndarray | None, size: int, mean: 
     return torch.from_numpy(out).permute(0, 3, 1, 2)
 
 
-def augment_on_device(pixels: Tensor, transforms: np.ndarray | None, size: int,
-                      mean: Sequence[float] = IMAGENET_MEAN, std: Sequence[float] = IMAGENET_STD, *,
-                      fill: int = 0) -> Tensor:  # fmt: skip
+def augment_on_device(
+    pixels: Tensor,
+    transforms: np.ndarray | None,
+    size: int,
+    mean: Sequence[float] = IMAGENET_MEAN,
+    std: Sequence[float] = IMAGENET_STD,
+    *,
+    fill: int = 0,
+) -> Tensor:
     """The same as :func:`augment`, where the pixels are: (N, H, W, C) uint8 on any torch device."""
     n, _, _, _ = _checked(tuple(pixels.shape), transforms)
     if transforms is None:

@@ -15,8 +15,9 @@ def generator(*seed: int) -> np.random.Generator:
     return np.random.default_rng(np.random.SeedSequence(seed))
 
 
-def epoch_batches(n_sketch: int, n_photo: int, batch_sketch: int, batch_photo: int, seed: int, epoch: int,
-                  steps: int | None = None) -> list[tuple[np.ndarray, np.ndarray]]:  # fmt: skip
+def epoch_batches(
+    n_sketch: int, n_photo: int, batch_sketch: int, batch_photo: int, seed: int, epoch: int, steps: int | None = None
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Two shuffled loaders, zipped as in the official code: the epoch ends with the shorter of the two.
 
     The last batch of a loader may be smaller, and a set smaller than a batch is a batch of its own. With a batch size
@@ -54,8 +55,9 @@ def zipped_steps(n_sketch: int, n_photo: int, batch_sketch: int, batch_photo: in
     return min(-(-n // b) for n, b in ((n_sketch, batch_sketch), (n_photo, batch_photo)) if b)
 
 
-def pair_batches(data: Dataset, pairs: int, steps: int, seed: int, epoch: int, *, aligned: bool = False,
-                 balanced: bool = False) -> list[tuple[np.ndarray, np.ndarray]]:  # fmt: skip
+def pair_batches(
+    data: Dataset, pairs: int, steps: int, seed: int, epoch: int, *, aligned: bool = False, balanced: bool = False
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Pairs of a sketch and a photo of its class.
 
     Sketches come shuffled; all are shown before one is shown again. Photos are drawn with replacement.
@@ -90,8 +92,9 @@ def pair_batches(data: Dataset, pairs: int, steps: int, seed: int, epoch: int, *
     return [(rows, photos.same(labels[rows], streams[1])) for rows in chosen]
 
 
-def triplet_batches(data: Dataset, triplets: int, steps: int, seed: int, epoch: int, *, aligned: bool = False) \
-        -> list[tuple[np.ndarray, np.ndarray]]:  # fmt: skip
+def triplet_batches(
+    data: Dataset, triplets: int, steps: int, seed: int, epoch: int, *, aligned: bool = False
+) -> list[tuple[np.ndarray, np.ndarray]]:
     """Triplets of a sketch, a photo of its class and a photo of another class.
 
     Args:
@@ -119,8 +122,10 @@ class _ByClass:
         self.counts = np.bincount(labels, minlength=len(data.seen))
         self.order, self.first = np.argsort(labels, kind="stable"), np.cumsum(self.counts) - self.counts
         if (bare := np.setdiff1d(data.train_sketch.labels, labels)).size:
-            raise DataError(f"{data.name}/{data.split}: class {data.seen[bare[0]]!r} has training sketches and no "
-                            f"training photo ({bare.size} such classes). Pairs need both; add photos.")  # fmt: skip
+            raise DataError(
+                f"{data.name}/{data.split}: class {data.seen[bare[0]]!r} has training sketches and no "
+                f"training photo ({bare.size} such classes). Pairs need both; add photos."
+            )
 
     def same(self, classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """A photo of each class."""
@@ -171,9 +176,11 @@ def require_aligned(data: Dataset) -> np.ndarray:
     """
     aligned = aligned_photos(data)
     if not (aligned >= 0).any():
-        raise DataError(f"{data.name}/{data.split}: aligned pairs need the photo that each sketch was drawn from, and "
-                        "no sketch here names one (Sketchy does: photo n02691156_58.jpg, sketch n02691156_58-1.png). "
-                        "Use Sketchy, or pairs=class where the method has that setting.")  # fmt: skip
+        raise DataError(
+            f"{data.name}/{data.split}: aligned pairs need the photo that each sketch was drawn from, and "
+            "no sketch here names one (Sketchy does: photo n02691156_58.jpg, sketch n02691156_58-1.png). "
+            "Use Sketchy, or pairs=class where the method has that setting."
+        )
     return aligned
 
 

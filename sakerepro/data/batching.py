@@ -63,10 +63,16 @@ def batch_maker(
         images = []
         for number, (image_set, rows) in enumerate(zip(sets, index, strict=True)):
             transforms = draw_transforms(len(rows), style, rng)
-            packed = pixels[number][devices.send(torch.from_numpy(rows))] if pixels else \
-                devices.send(torch.from_numpy(image_set.take(rows)))  # fmt: skip
-            images.append(augment_on_device(packed, transforms, size, backbone.mean, backbone.std,
-                                            fill=fill_value(style, image_set.domain)))  # fmt: skip
+            packed = (
+                pixels[number][devices.send(torch.from_numpy(rows))]
+                if pixels
+                else devices.send(torch.from_numpy(image_set.take(rows)))
+            )
+            images.append(
+                augment_on_device(
+                    packed, transforms, size, backbone.mean, backbone.std, fill=fill_value(style, image_set.domain)
+                )
+            )
         return _batch(torch.cat(images), list(zip(sets, index, strict=True))).to(devices.device())
 
     return make
@@ -92,9 +98,14 @@ def make_batch(sets: Sets, size: int, style: str, backbone: Backbone, rng: np.ra
     for image_set, index in sets:
         transforms = draw_transforms(len(index), style, rng)
         augment(
-            image_set.take(index), transforms, size, mean=backbone.mean, std=backbone.std,
-            fill=fill_value(style, image_set.domain), out=images[done : done + len(index)],
-        )  # fmt: skip
+            image_set.take(index),
+            transforms,
+            size,
+            mean=backbone.mean,
+            std=backbone.std,
+            fill=fill_value(style, image_set.domain),
+            out=images[done : done + len(index)],
+        )
         done += len(index)
     return _batch(torch.from_numpy(images).permute(0, 3, 1, 2), sets)  # channels last
 

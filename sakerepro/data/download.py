@@ -19,8 +19,10 @@ def need_space(folder: Path, need: int, what: str) -> None:
     """Raise a RunError that says what is needed and what is free if the disk cannot hold so many bytes."""
     free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
     if free < need:
-        raise RunError(f"{folder}: {what} needs {need / 1e9:.2f} GB and only {free / 1e9:.2f} GB are free. Free some "
-                       "space, or name another place with SAKEREPRO_DATA.")  # fmt: skip
+        raise RunError(
+            f"{folder}: {what} needs {need / 1e9:.2f} GB and only {free / 1e9:.2f} GB are free. Free some "
+            "space, or name another place with SAKEREPRO_DATA."
+        )
 
 
 def open_url(url: str, timeout: float = 30.0, **headers: str) -> Any:
@@ -40,13 +42,22 @@ def open_url(url: str, timeout: float = 30.0, **headers: str) -> Any:
             raise DataError(f"{url}: is gone (HTTP {error.code}).") from error
         raise
     if response.headers.get_content_type() == "text/html":
-        raise DataError(f"{url}: is a web page, not the file. The source has moved, or wants a click: open it in a "
-                        "browser.")  # fmt: skip
+        raise DataError(
+            f"{url}: is a web page, not the file. The source has moved, or wants a click: open it in a browser."
+        )
     return response
 
 
-def download(url: str, to: Path, *, sha256: str = "", timeout: float = 30.0, tries: int = 4, pause: float = 1.0,
-             progress: bool = True) -> Path:  # fmt: skip
+def download(
+    url: str,
+    to: Path,
+    *,
+    sha256: str = "",
+    timeout: float = 30.0,
+    tries: int = 4,
+    pause: float = 1.0,
+    progress: bool = True,
+) -> Path:
     """Fetch a file; what an earlier call left unfinished is gone on with, if it is still the same file.
 
     Args:
@@ -67,13 +78,17 @@ def download(url: str, to: Path, *, sha256: str = "", timeout: float = 30.0, tri
             size = part.stat().st_size if part.exists() else 0
             stuck, most = (0, size) if size > most else (stuck + 1, most)
             if stuck >= tries:
-                raise DataError(f"{url}: cannot be downloaded now ({why}); {size:,} bytes are here. The same command "
-                                "goes on from there.")  # fmt: skip
+                raise DataError(
+                    f"{url}: cannot be downloaded now ({why}); {size:,} bytes are here. The same command "
+                    "goes on from there."
+                )
             time.sleep(pause * 2 ** max(stuck - 1, 0))
         if sha256 and (found := files.sha256(part)) != sha256:
             part.unlink()
-            raise DataError(f"{url}: is another file than expected (SHA-256 {found}, not {sha256}). It was removed; "
-                            "look for another source.")  # fmt: skip
+            raise DataError(
+                f"{url}: is another file than expected (SHA-256 {found}, not {sha256}). It was removed; "
+                "look for another source."
+            )
         part.replace(to)
         _mark(part).unlink(missing_ok=True)
     return to
@@ -101,8 +116,15 @@ def _rest(url: str, part: Path, timeout: float, progress: bool) -> str:
             need_space(part.parent, (total or 0) - have, "this download")
             tag = response.headers.get("ETag", "W/")
             mark.write_text(response.headers.get("Last-Modified", "") if tag.startswith("W/") else tag)
-            bar = tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=part.name[1:-5], file=sys.stderr,
-                       disable=None if progress else True)  # fmt: skip
+            bar = tqdm(
+                total=total,
+                initial=have,
+                unit="B",
+                unit_scale=True,
+                desc=part.name[1:-5],
+                file=sys.stderr,
+                disable=None if progress else True,
+            )
             with bar, open(part, "ab" if have else "wb") as file:
                 while block := response.read1(1 << 18):  # what there is, so that a stall loses nothing
                     bar.update(file.write(block))

@@ -20,8 +20,16 @@ from .known import Known, Source, datasets
 from .unpack import unpack
 
 
-def fetch_dataset(name: str, *, url: str = "", archive: Path | str | None = None, yes: bool = False,
-                  progress: bool = True, say: Callable[[str], None] = print, **network: float) -> Path:  # fmt: skip
+def fetch_dataset(
+    name: str,
+    *,
+    url: str = "",
+    archive: Path | str | None = None,
+    yes: bool = False,
+    progress: bool = True,
+    say: Callable[[str], None] = print,
+    **network: float,
+) -> Path:
     """Bring a data set to ``paths.data()``: download after asking, unpack safely, look whether it is complete.
 
     Args:
@@ -73,8 +81,11 @@ def _by_hand(record: Known, root: Path) -> list[str]:
     text = record.by_hand or f"{record.layout or 'the data set'}\n    {record.get or record.title}"
     lines = textwrap.indent(text.strip(), "  ").split("\n")
     command = f"sakerepro data fetch {record.name}"
-    return [f"What to place where, below {root}:", *lines,
-            f"With the archive in another place: `{command} --archive FILE` or `--url URL`."]  # fmt: skip
+    return [
+        f"What to place where, below {root}:",
+        *lines,
+        f"With the archive in another place: `{command} --archive FILE` or `--url URL`.",
+    ]
 
 
 def _fetched(source: Source, yes: bool, progress: bool, say: Callable[[str], None], network: dict[str, float]) -> Path:
@@ -112,8 +123,10 @@ def _remember(source: Source, file: Path, say: Callable[[str], None]) -> None:
     found = files.sha256(file)
     before = known.get(source.url)
     if before and before["sha256"] != found:
-        say(f"{file}: differs from what {source.url} gave on {before['date']} "
-            f"(SHA-256 {found}, then {before['sha256']}).")  # fmt: skip
+        say(
+            f"{file}: differs from what {source.url} gave on {before['date']} "
+            f"(SHA-256 {found}, then {before['sha256']})."
+        )
     if not before:
         known[source.url] = {"sha256": found, "bytes": file.stat().st_size, "date": time.strftime("%Y-%m-%d")}
         files.write_json(note, known)

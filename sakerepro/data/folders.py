@@ -22,8 +22,9 @@ def is_plain(root: Path) -> bool:
     return (root / "photo").is_dir() or (root / "sketch").is_dir()
 
 
-def read_folder(root: Path, split: str | None = None, *, seed: int = 0, n_unseen: int | None = None,
-                min_photos: int = MIN_PHOTOS) -> Listing:  # fmt: skip
+def read_folder(
+    root: Path, split: str | None = None, *, seed: int = 0, n_unseen: int | None = None, min_photos: int = MIN_PHOTOS
+) -> Listing:
     """List a plain folder and part its classes.
 
     Images may lie in sub-folders of a class; files whose name does not end like an image's are left out. Class names
@@ -57,10 +58,17 @@ def read_folder(root: Path, split: str | None = None, *, seed: int = 0, n_unseen
     training = _listed(seen, sketches)
     mask = held_out(training.labels, np.array([len(sketches[c]) // 8 for c in seen]), seed)
     return Listing(
-        root.resolve().name, split, root, seen, unseen,
-        train_sketch=training.keep(~mask), val_sketch=training.keep(mask), train_photo=_listed(seen, photos),
-        query=_listed(unseen, sketches), gallery=_listed(unseen, photos),
-    )  # fmt: skip
+        root.resolve().name,
+        split,
+        root,
+        seen,
+        unseen,
+        train_sketch=training.keep(~mask),
+        val_sketch=training.keep(mask),
+        train_photo=_listed(seen, photos),
+        query=_listed(unseen, sketches),
+        gallery=_listed(unseen, photos),
+    )
 
 
 def examine_folder(root: Path) -> tuple[dict[str, list[str]], dict[str, list[str]], list[Problem]]:
@@ -109,8 +117,11 @@ def _classes(root: Path, domain: str, problems: list[Problem]) -> dict[str, list
         else:
             inside = [f"{domain}/{entry.name}/{n}" for n in files_below(entry) if is_image_name(n)]
             found[name] = [n for n in inside if printable(n) == n]
-            problems += [Problem(f"{root}/{printable(n)}", 0, "its name is not valid UTF-8; rename it.")
-                         for n in inside if printable(n) != n]  # fmt: skip
+            problems += [
+                Problem(f"{root}/{printable(n)}", 0, "its name is not valid UTF-8; rename it.")
+                for n in inside
+                if printable(n) != n
+            ]
             if not inside:
                 problems.append(Problem(str(entry), 0, "holds no image. Add some, or remove the folder."))
     if not found:

@@ -85,8 +85,9 @@ def image_set(pack: Pack, listed: Listed, domain: int) -> ImageSet:
     return ImageSet(pack.pixels, rows, np.asarray(listed.labels, np.int64), listed.names, domain)
 
 
-def fingerprint_of(size: int, classes: Sequence[Sequence[str]], sets: Sequence[ImageSet],
-                   digests: Sequence[np.ndarray]) -> str:  # fmt: skip
+def fingerprint_of(
+    size: int, classes: Sequence[Sequence[str]], sets: Sequence[ImageSet], digests: Sequence[np.ndarray]
+) -> str:
     """SHA-256 over the size, the class names, and each set's file names, labels and contents ((N, 32) digests)."""
     total = hashlib.sha256(repr((VERSION, size, [tuple(c) for c in classes])).encode())
     for images, contents in zip(sets, digests, strict=True):

@@ -55,8 +55,9 @@ def read_split(root: Path, split: str | None = None, *, name: str = "", dedupe: 
     return replace(listing, train_photo=drop_doubles(listing.train_photo), gallery=drop_doubles(listing.gallery))
 
 
-def examine_split(root: Path, split: str | None = None, *, name: str = "",
-                  images: bool = True) -> tuple[Listing, list[Problem]]:  # fmt: skip
+def examine_split(
+    root: Path, split: str | None = None, *, name: str = "", images: bool = True
+) -> tuple[Listing, list[Problem]]:
     """What a split consists of, and everything that is wrong with it; nothing is raised for a bad line.
 
     With ``images=False``, the presence of the listed files is not looked at.
@@ -167,8 +168,9 @@ def _read_classes(folder: Path, file: str, problems: list[Problem]) -> tuple[str
     return tuple(by_id[i] for i in sorted(by_id))
 
 
-def _read_set(folder: Path, key: str, classes: Sequence[str], where: dict[str, tuple[str, int]],
-              problems: list[Problem]) -> Listed:  # fmt: skip
+def _read_set(
+    folder: Path, key: str, classes: Sequence[str], where: dict[str, tuple[str, int]], problems: list[Problem]
+) -> Listed:
     """One image set; ``where`` gains its files."""
     file = _list_names(folder)[key]
     shown, path = f"{folder.name}/{file}", _find(folder, file)
@@ -199,8 +201,10 @@ def _read_set(folder: Path, key: str, classes: Sequence[str], where: dict[str, t
 def _list_names(folder: Path) -> dict[str, str]:
     """The file of each image set, by the names of the known data set that most of the lists there are named as."""
     kinds = [*(r.lists for r in datasets().values() if r.lists), PLAIN]
-    names = [{key: f"{kind[('photo', 'sketch')[domain]]}_filelist_{ENDINGS[key]}.txt"
-              for key, domain in DOMAIN_OF.items()} for kind in kinds]  # fmt: skip
+    names = [
+        {key: f"{kind[('photo', 'sketch')[domain]]}_filelist_{ENDINGS[key]}.txt" for key, domain in DOMAIN_OF.items()}
+        for kind in kinds
+    ]
     return max(names, key=lambda files: sum(_find(folder, file) is not None for file in files.values()))
 
 

@@ -52,8 +52,9 @@ def stat_files(root: Path, names: Sequence[str]) -> np.ndarray:
     return stats
 
 
-def pack_images(root: Path, names: Iterable[str], size: int, *, what: str = "photos", grey: bool = False,
-                progress: bool = True) -> Pack:  # fmt: skip
+def pack_images(
+    root: Path, names: Iterable[str], size: int, *, what: str = "photos", grey: bool = False, progress: bool = True
+) -> Pack:
     """Find or make the pack of these images.
 
     Args:
@@ -115,8 +116,17 @@ def _open(folder: Path, names: list[str], listing: str) -> Pack | None:
     return Pack(pixels, digests, {name: i for i, name in enumerate(names)})
 
 
-def _make(folder: Path, root: Path, names: list[str], stats: np.ndarray, size: int, channels: int, label: str,
-          listing: str, progress: bool) -> None:  # fmt: skip
+def _make(
+    folder: Path,
+    root: Path,
+    names: list[str],
+    stats: np.ndarray,
+    size: int,
+    channels: int,
+    label: str,
+    listing: str,
+    progress: bool,
+) -> None:
     shape = (len(names), size, size, channels)
     pixels = _reserve(folder / "pixels.npy", shape)
     digests = np.zeros((len(names), 32), np.uint8)
@@ -147,8 +157,9 @@ def _reserve(path: Path, shape: tuple[int, ...]) -> np.memmap:
     return array
 
 
-def _decode_all(root: Path, names: list[str], pixels: np.ndarray, digests: np.ndarray, label: str,
-                progress: bool) -> None:  # fmt: skip
+def _decode_all(
+    root: Path, names: list[str], pixels: np.ndarray, digests: np.ndarray, label: str, progress: bool
+) -> None:
     """Fill both arrays on all cores; bad files are gathered, so that one look shows them all."""
     from tqdm import tqdm
 

@@ -19,9 +19,18 @@ from .packing import pack_images
 from .splits import MIN_PHOTOS
 
 
-def load_dataset(name: str | Path, split: str | None = None, *, size: int = 224, dedupe: bool = False,
-                 root: Path | str | None = None, progress: bool = True, seed: int = 0, n_unseen: int | None = None,
-                 min_photos: int = MIN_PHOTOS) -> Dataset:  # fmt: skip
+def load_dataset(
+    name: str | Path,
+    split: str | None = None,
+    *,
+    size: int = 224,
+    dedupe: bool = False,
+    root: Path | str | None = None,
+    progress: bool = True,
+    seed: int = 0,
+    n_unseen: int | None = None,
+    min_photos: int = MIN_PHOTOS,
+) -> Dataset:
     """A zero-shot retrieval task: its five image sets, decoded once and memory-mapped ever after.
 
     Args:
@@ -58,8 +67,15 @@ def load_dataset(name: str | Path, split: str | None = None, *, size: int = 224,
     return assemble(listing, size, progress)
 
 
-def load_original(name: str | Path, size: int, *, root: Path | str | None = None, progress: bool = True, seed: int = 0,
-                  per_class: int | None = None) -> OriginalDomain:  # fmt: skip
+def load_original(
+    name: str | Path,
+    size: int,
+    *,
+    root: Path | str | None = None,
+    progress: bool = True,
+    seed: int = 0,
+    per_class: int | None = None,
+) -> OriginalDomain:
     """Labelled photos of the original domain.
 
     Args:

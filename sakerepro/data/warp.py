@@ -7,8 +7,9 @@ import numpy as np
 
 
 @numba.njit(nogil=True, cache=True)
-def warp(pixels: np.ndarray, matrices: np.ndarray, gain: np.ndarray, bias: np.ndarray, fill: np.float32,
-         out: np.ndarray) -> None:  # fmt: skip
+def warp(
+    pixels: np.ndarray, matrices: np.ndarray, gain: np.ndarray, bias: np.ndarray, fill: np.float32, out: np.ndarray
+) -> None:
     """Fill ``out`` (N, S, S, 3) float32 from ``pixels`` (N, H, W, C) uint8, C = 1 or 3, contiguous.
 
     ``matrices`` (N, 2, 3) float64 map output pixel indices to input pixel indices. Each value is ``v * gain + bias``.
@@ -65,8 +66,18 @@ def _span(start: float, step: float, limit: int, length: int) -> tuple[int, int]
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
-def _inner_rgb(image: np.ndarray, row: np.ndarray, first: int, last: int, xs: float, ys: float,
-               step_x: float, step_y: float, gain: np.ndarray, bias: np.ndarray) -> None:  # fmt: skip
+def _inner_rgb(
+    image: np.ndarray,
+    row: np.ndarray,
+    first: int,
+    last: int,
+    xs: float,
+    ys: float,
+    step_x: float,
+    step_y: float,
+    gain: np.ndarray,
+    bias: np.ndarray,
+) -> None:
     """The part of a row whose four neighbours all lie inside: no bounds to check."""
     flat, width = image.reshape(-1), image.shape[1]
     r_gain, g_gain, b_gain, r_bias, g_bias, b_bias = gain[0], gain[1], gain[2], bias[0], bias[1], bias[2]
@@ -85,8 +96,18 @@ def _inner_rgb(image: np.ndarray, row: np.ndarray, first: int, last: int, xs: fl
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
-def _inner_grey(image: np.ndarray, row: np.ndarray, first: int, last: int, xs: float, ys: float,
-                step_x: float, step_y: float, gain: np.ndarray, bias: np.ndarray) -> None:  # fmt: skip
+def _inner_grey(
+    image: np.ndarray,
+    row: np.ndarray,
+    first: int,
+    last: int,
+    xs: float,
+    ys: float,
+    step_x: float,
+    step_y: float,
+    gain: np.ndarray,
+    bias: np.ndarray,
+) -> None:
     """The same for one channel, widened to three."""
     flat, width = image.reshape(-1), image.shape[1]
     for x in range(first, last):
@@ -103,8 +124,19 @@ def _inner_grey(image: np.ndarray, row: np.ndarray, first: int, last: int, xs: f
 
 
 @numba.njit(nogil=True, cache=True)
-def _edge(image: np.ndarray, row: np.ndarray, first: int, last: int, xs: float, ys: float, step_x: float,
-          step_y: float, gain: np.ndarray, bias: np.ndarray, fill: np.float32) -> None:  # fmt: skip
+def _edge(
+    image: np.ndarray,
+    row: np.ndarray,
+    first: int,
+    last: int,
+    xs: float,
+    ys: float,
+    step_x: float,
+    step_y: float,
+    gain: np.ndarray,
+    bias: np.ndarray,
+    fill: np.float32,
+) -> None:
     """The part of a row that is partly or wholly outside of the image, where everything has the value ``fill``."""
     height, width, channels = image.shape
     for x in range(first, last):

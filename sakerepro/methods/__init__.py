@@ -19,8 +19,27 @@ from ..errors import ConfigError, near_misses
 from ..experiment import Experiment
 from .contract import Features, Method, Optimisers, Setting, Side, checked_settings
 
-__all__ = ["ALIASES", "METHODS", "Features", "Method", "Optimisers", "Setting", "Side", "baseline", "change", "checked",
-           "class_of", "flat", "label", "lacks", "preset", "resolved", "setting", "stood_in", "used"]  # fmt: skip
+__all__ = [
+    "ALIASES",
+    "METHODS",
+    "Features",
+    "Method",
+    "Optimisers",
+    "Setting",
+    "Side",
+    "baseline",
+    "change",
+    "checked",
+    "class_of",
+    "flat",
+    "label",
+    "lacks",
+    "preset",
+    "resolved",
+    "setting",
+    "stood_in",
+    "used",
+]
 
 METHODS = {
     "SAKE": "sake:SAKE",
@@ -171,8 +190,12 @@ def used(e: Experiment) -> str:
     """What a run is made from beside images and labels, such as ``"wordnet vectors, L_B features"``; may be empty."""
     cls, known = class_of(e.method), flat(e)
     words = {"class_vectors": "{} vectors", "pairs": "{} pairs", "features": "{} features"}
-    return ", ".join([*(["teacher"] if cls.uses_teacher(e) else []),
-                      *(text.format(known[k]) for k, text in words.items() if k in known)])  # fmt: skip
+    return ", ".join(
+        [
+            *(["teacher"] if cls.uses_teacher(e) else []),
+            *(text.format(known[k]) for k, text in words.items() if k in known),
+        ]
+    )
 
 
 def lacks(e: Experiment) -> str:

@@ -33,9 +33,10 @@ class CAAE(CVAE):
     """A conditional adversarial autoencoder from sketch features to photo features."""
 
     settings = {k: v for k, v in CVAE.settings.items() if k != "kl"} | {
-        "adversary": Setting(1.0, "a, weight of the encoder's adversarial loss [ours]", low=0.0,
-                             search=(0.01, 0.1, 1.0, 10.0)),
-    }  # fmt: skip
+        "adversary": Setting(
+            1.0, "a, weight of the encoder's adversarial loss [ours]", low=0.0, search=(0.01, 0.1, 1.0, 10.0)
+        ),
+    }
 
     def build(self, f: int, half: int, k: int) -> None:
         """CVAE's networks, with an encoder that gives one code, and the adversary."""

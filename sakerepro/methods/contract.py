@@ -55,17 +55,26 @@ class Setting:
 
 # Settings that several methods share: a method with the need merges them, as in ``settings = {**FEATURES, ...}``.
 FEATURES = {
-    "features": Setting("L_B", "frozen backbone: of the L_B run with the same seed, or the pretrained network",
-                        choices=("L_B", "pretrained")),
-}  # fmt: skip
+    "features": Setting(
+        "L_B",
+        "frozen backbone: of the L_B run with the same seed, or the pretrained network",
+        choices=("L_B", "pretrained"),
+    ),
+}
 CLASS_VECTORS = {
-    "class_vectors": Setting("wordnet", "vectors of the seen classes: wordnet, hiesim, glove, means, random, or a file "
-                             "of word vectors", parse=identified),
-}  # fmt: skip
+    "class_vectors": Setting(
+        "wordnet",
+        "vectors of the seen classes: wordnet, hiesim, glove, means, random, or a file of word vectors",
+        parse=identified,
+    ),
+}
 PAIRS = {
-    "pairs": Setting("class", "photo of a pair: one of the sketch's class, or the aligned one, from which the sketch "
-                     "was drawn (Sketchy)", choices=("class", "aligned")),
-}  # fmt: skip
+    "pairs": Setting(
+        "class",
+        "photo of a pair: one of the sketch's class, or the aligned one, from which the sketch was drawn (Sketchy)",
+        choices=("class", "aligned"),
+    ),
+}
 ALIGNED = {"pairs": replace(PAIRS["pairs"], default="aligned")}
 
 
@@ -135,9 +144,14 @@ class Method(nn.Module):
         """(sketch rows, photo rows) of each step of an epoch; by default SAKE's two loaders, zipped."""
         e = self.e
         return epoch_batches(
-            len(data.train_sketch), len(data.train_photo), e.batch_sketch, e.batch_photo,
-            seed=e.seed, epoch=epoch, steps=e.steps or None,
-        )  # fmt: skip
+            len(data.train_sketch),
+            len(data.train_photo),
+            e.batch_sketch,
+            e.batch_photo,
+            seed=e.seed,
+            epoch=epoch,
+            steps=e.steps or None,
+        )
 
     def pairs(
         self, data: Dataset, epoch: int, *, size: int = 0, steps: int = 0, aligned: bool = False, balanced: bool = False

@@ -74,9 +74,16 @@ class CVAE(Method):
     def build(self, f: int, half: int, k: int) -> None:
         """Make the networks."""
         self.encoder = nn.Sequential(
-            nn.Linear(2 * f, f), nn.BatchNorm1d(f), nn.ReLU(), nn.Dropout(0.3),
-            nn.Linear(f, half), nn.BatchNorm1d(half), nn.ReLU(), nn.Linear(half, 2 * k), nn.Tanh(),
-        )  # fmt: skip
+            nn.Linear(2 * f, f),
+            nn.BatchNorm1d(f),
+            nn.ReLU(),
+            nn.Dropout(0.3),
+            nn.Linear(f, half),
+            nn.BatchNorm1d(half),
+            nn.ReLU(),
+            nn.Linear(half, 2 * k),
+            nn.Tanh(),
+        )
         self.from_sketch, self.from_noise = nn.Linear(f, half), nn.Linear(k, half, bias=False)  # one layer of [z, f_s]
         self.to_photo = nn.Linear(half, f)
         self.side_task = nn.Sequential(nn.Linear(f, half), nn.ReLU(), nn.Linear(half, f))

@@ -82,15 +82,20 @@ class DSH(Method):
 
     needs = frozenset({"class vectors"})
     settings = {
-        "words": Setting(0.01, "l, weight of the class vectors [a re-implementation; the paper from memory]", low=0.0,
-                         search=(0.01, 1e4, 1e5, 1e6)),
-        "outputs": Setting(1e-5, "g, weight of the outputs when codes are chosen [as l]", low=0.0,
-                           search=(1e-5, 1e2, 1e3, 1e4)),
+        "words": Setting(
+            0.01,
+            "l, weight of the class vectors [a re-implementation; the paper from memory]",
+            low=0.0,
+            search=(0.01, 1e4, 1e5, 1e6),
+        ),
+        "outputs": Setting(
+            1e-5, "g, weight of the outputs when codes are chosen [as l]", low=0.0, search=(1e-5, 1e2, 1e3, 1e4)
+        ),
         "sweeps": Setting(5, "how often all bits are updated before an epoch [ours]", low=1),
         "balanced": Setting(True, "W of two classes: -1/(C_S - 1) [ours]; False: -1 [theirs]; codes collapse"),
         "tokens": Setting(False, "join an edge map of each photo, seen as a sketch, to the photo [theirs: True]"),
         **CLASS_VECTORS,
-    }  # fmt: skip
+    }
 
     vectors: Tensor  # (C_S, k)
     codes_p: Tensor  # (M, N_P) int8, B_P

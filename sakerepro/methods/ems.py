@@ -54,9 +54,10 @@ class EMS(Method):
     distance = "euclidean"
     classifies = True
     settings = {
-        "margin": Setting(4.0, "m at the end [theirs: 4, with AlexNet 2]; 1: no margin", low=1.0,
-                          search=(1.5, 2.0, 3.0, 4.0)),
-    }  # fmt: skip
+        "margin": Setting(
+            4.0, "m at the end [theirs: 4, with AlexNet 2]; 1: no margin", low=1.0, search=(1.5, 2.0, 3.0, 4.0)
+        ),
+    }
 
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
         super().__init__(e, student, side)

@@ -38,12 +38,20 @@ class GNTriplet(Method):
     classifies = True
     settings = {
         "triplet": Setting(1.0, "weight of T [theirs: 1]; 0 is L_B on SAKE's batches", low=0.0),
-        "classification": Setting(20.0, "weight of CE over sketches and positives together [theirs: 10 each]", low=0.0,
-                                  search=(2.0, 6.0, 20.0)),
-        "margin": Setting(0.5, "m, between squared distances on the unit sphere, at most 4 [ours]", low=0.0,
-                          search=(0.2, 0.5, 1.0, 2.0)),
+        "classification": Setting(
+            20.0,
+            "weight of CE over sketches and positives together [theirs: 10 each]",
+            low=0.0,
+            search=(2.0, 6.0, 20.0),
+        ),
+        "margin": Setting(
+            0.5,
+            "m, between squared distances on the unit sphere, at most 4 [ours]",
+            low=0.0,
+            search=(0.2, 0.5, 1.0, 2.0),
+        ),
         **PAIRS,
-    }  # fmt: skip
+    }
 
     @classmethod
     def canonical(cls, settings: dict[str, Any], epochs: int) -> dict[str, Any]:

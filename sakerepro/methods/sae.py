@@ -45,11 +45,16 @@ class SAE(Method):
     settings = {
         **FEATURES,
         **CLASS_VECTORS,
-        "lambda_sae": Setting(0.2, "l, weight of the error in the class vectors [theirs: 5e5, 0.2 and 5, by data set]",
-                              low=0.0, search=(0.002, 0.006, 0.02, 0.06, 0.2, 0.6, 2.0, 6.0, 20.0)),
-        "maps": Setting("two", "two: a map for photos and one for sketches [ours]; one: for both",
-                        choices=("two", "one")),
-    }  # fmt: skip
+        "lambda_sae": Setting(
+            0.2,
+            "l, weight of the error in the class vectors [theirs: 5e5, 0.2 and 5, by data set]",
+            low=0.0,
+            search=(0.002, 0.006, 0.02, 0.06, 0.2, 0.6, 2.0, 6.0, 20.0),
+        ),
+        "maps": Setting(
+            "two", "two: a map for photos and one for sketches [ours]; one: for both", choices=("two", "one")
+        ),
+    }
 
     vectors: Tensor  # (C_S, k)
     w: Tensor  # (2, k, F): W_p, W_s

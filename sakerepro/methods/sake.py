@@ -22,13 +22,17 @@ class SAKE(Method):
     needs = frozenset({"teacher"})
     classifies = True
     settings = {
-        "lambda_sake": Setting(1.0, "weight of L_SAKE; 0 trains with L_benchmark alone", low=0.0,
-                               search=(0.1, 0.3, 1.0, 3.0)),
+        "lambda_sake": Setting(
+            1.0, "weight of L_SAKE; 0 trains with L_benchmark alone", low=0.0, search=(0.1, 0.3, 1.0, 3.0)
+        ),
         "lambda1": Setting(1.0, "weight of the teacher's logits in its signal", low=0.0),
         "lambda2": Setting(0.3, "weight of the semantic similarity in the teacher's signal; 0: L_teacher", low=0.0),
-        "semantics": Setting("path", "WordNet similarity: path (the paper) or thresholded (the official code)",
-                             choices=("path", "thresholded")),
-    }  # fmt: skip
+        "semantics": Setting(
+            "path",
+            "WordNet similarity: path (the paper) or thresholded (the official code)",
+            choices=("path", "thresholded"),
+        ),
+    }
 
     teacher: tuple[Classifier, ...] = ()  # in a tuple: its weights are no part of this network's state
     similarity: Tensor  # A: (C_S, C_O), where there is a teacher
@@ -67,9 +71,12 @@ class SAKE(Method):
         if not self.s.lambda_sake:
             return {"loss": loss_b, "loss_benchmark": loss_b.detach()}
         loss_s = sake_loss(
-            original_logits[:n].float(), teacher_logits.float(), self.similarity[batch.labels[:n]],
-            lambda1=self.s.lambda1, lambda2=self.s.lambda2,
-        )  # fmt: skip
+            original_logits[:n].float(),
+            teacher_logits.float(),
+            self.similarity[batch.labels[:n]],
+            lambda1=self.s.lambda1,
+            lambda2=self.s.lambda2,
+        )
         total = loss_b + self.s.lambda_sake * loss_s
         return {"loss": total, "loss_benchmark": loss_b.detach(), "loss_sake": loss_s.detach()}
 

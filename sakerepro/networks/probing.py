@@ -39,9 +39,14 @@ class Probe:
 
 
 def fit_probe(
-    x: np.ndarray, labels: np.ndarray, classes: int, strength: float, start: Probe | None = None,
-    iterations: int = 100, tolerance: float = 1e-4,
-) -> Probe:  # fmt: skip
+    x: np.ndarray,
+    labels: np.ndarray,
+    classes: int,
+    strength: float,
+    start: Probe | None = None,
+    iterations: int = 100,
+    tolerance: float = 1e-4,
+) -> Probe:
     """Minimise mean cross-entropy + strength / 2 * ||W||^2 by L-BFGS; the problem is convex.
 
     Args:
@@ -59,9 +64,13 @@ def fit_probe(
     weight = torch.zeros(classes, z.shape[1], device=z.device) if start is None else start.weight.clone()
     bias = torch.zeros(classes, device=z.device) if start is None else start.bias.clone()
     solver = torch.optim.LBFGS(
-        [weight.requires_grad_(), bias.requires_grad_()], max_iter=iterations, tolerance_grad=tolerance,
-        tolerance_change=0, history_size=10, line_search_fn="strong_wolfe",
-    )  # fmt: skip
+        [weight.requires_grad_(), bias.requires_grad_()],
+        max_iter=iterations,
+        tolerance_grad=tolerance,
+        tolerance_change=0,
+        history_size=10,
+        line_search_fn="strong_wolfe",
+    )
 
     def objective() -> Tensor:
         solver.zero_grad()

@@ -90,11 +90,17 @@ def class_frame(run: Run, other: Run | None = None, k: int = 10) -> pd.DataFrame
         wrong[label] = 0
         low, high = np.nanquantile(ap[mine], [0.25, 0.75])
         row: dict[str, Any] = {
-            "class": data.unseen[label], "queries": int(mine.sum()), "ap": float(np.nanmean(ap[mine])),
-            "low": float(low), "high": float(high), "worst_query": query, "worst_file": data.query.names[query],
-            "worst_ap": float(ap[query]), "taken_for": data.unseen[int(wrong.argmax())] if wrong.any() else "",
+            "class": data.unseen[label],
+            "queries": int(mine.sum()),
+            "ap": float(np.nanmean(ap[mine])),
+            "low": float(low),
+            "high": float(high),
+            "worst_query": query,
+            "worst_file": data.query.names[query],
+            "worst_ap": float(ap[query]),
+            "taken_for": data.unseen[int(wrong.argmax())] if wrong.any() else "",
             "taken_share": float(wrong.max() / (mine.sum() * k)),
-        }  # fmt: skip
+        }
         if other_ap is not None:
             row["other_ap"] = float(np.nanmean(other_ap[mine]))
             row["gain"] = row["ap"] - row["other_ap"]
@@ -115,9 +121,13 @@ def _same_queries(run: Run, other: Run) -> np.ndarray:
 
 
 def precision_by_recall(
-    query: np.ndarray, gallery: np.ndarray, query_labels: np.ndarray, gallery_labels: np.ndarray, points: int = 101,
+    query: np.ndarray,
+    gallery: np.ndarray,
+    query_labels: np.ndarray,
+    gallery_labels: np.ndarray,
+    points: int = 101,
     distance: str = "cosine",
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:  # fmt: skip
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Mean precision at evenly spaced levels of recall, ties in the order of the gallery.
 
     At recall r a query of R relevant photos stands at its ceil(r R)-th relevant photo (the first for r = 0). Plain

@@ -76,8 +76,11 @@ def retrieval_grid(
     legend = f"{_TICK}, solid frame: right class. {_CROSS}, dashed frame: wrong class, {below}. 1 to {k}: rank"
     figure.supxlabel(legend, x=0.01, ha="left", fontsize=6.5, wrap=True)
     rule = {"bad": "the lowest AP", "good": "the highest AP", "mixed": "even steps from best to worst AP"}[cases]
-    headline(figure, "Figure 3. The paper's claim: in most cases the nearest photos show the sketch's class",
-             f"{about([run])}; queries: {rule}")  # fmt: skip
+    headline(
+        figure,
+        "Figure 3. The paper's claim: in most cases the nearest photos show the sketch's class",
+        f"{about([run])}; queries: {rule}",
+    )
     return figure
 
 
@@ -116,8 +119,9 @@ def world_sheet(world: Dataset | World, n: int = 12, images: bool | None = None)
             row = next(rows)
             if images_of is sets[0]:
                 row[0].set_title(" ")  # the room for a line that is wider than its column
-                row[0].text(0, 1.06, f"{title}: {len(classes)} of {len(names)}", transform=row[0].transAxes,
-                            in_layout=False)  # fmt: skip
+                row[0].text(
+                    0, 1.06, f"{title}: {len(classes)} of {len(names)}", transform=row[0].transAxes, in_layout=False
+                )
             for axis, label in zip(row, classes, strict=False):
                 axis.set_gid(f"class {names[label]}")
                 found = np.flatnonzero(images_of.labels == label)
@@ -171,5 +175,15 @@ def _mark(axis: Axes, right: bool) -> None:
     color = "C2" if right else "C1"
     axis.spines[:].set(color=color, linewidth=1.5, linestyle="-" if right else (0, (2.2, 1.4)))
     badge = {"boxstyle": "circle,pad=0.12", "facecolor": "white", "edgecolor": "#d9d9d9", "linewidth": 0.4}
-    axis.text(0.05, 0.95, _TICK if right else _CROSS, transform=axis.transAxes, ha="left", va="top", fontsize=6.5,
-              color=color, weight="bold", bbox=badge)  # fmt: skip
+    axis.text(
+        0.05,
+        0.95,
+        _TICK if right else _CROSS,
+        transform=axis.transAxes,
+        ha="left",
+        va="top",
+        fontsize=6.5,
+        color=color,
+        weight="bold",
+        bbox=badge,
+    )

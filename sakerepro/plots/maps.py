@@ -56,9 +56,14 @@ def tsne_map(*runs: Run, seed: int = 0, max_points: int = 2000) -> Figure:
         every = np.concatenate([photos, sketches])
         edge = 0.06 * np.ptp(every, axis=0)
         for axis, what in ((left, "photos"), (right, "sketches (photos pale)")):
-            axis.set(xlim=(every[:, 0].min() - edge[0], every[:, 0].max() + edge[0]), xticks=[], yticks=[],
-                     ylim=(every[:, 1].min() - edge[1], every[:, 1].max() + edge[1]),
-                     xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)")  # fmt: skip
+            axis.set(
+                xlim=(every[:, 0].min() - edge[0], every[:, 0].max() + edge[0]),
+                xticks=[],
+                yticks=[],
+                ylim=(every[:, 1].min() - edge[1], every[:, 1].max() + edge[1]),
+                xlabel="t-SNE 1 (no unit)",
+                ylabel="t-SNE 2 (no unit)",
+            )
             axis.spines[["top", "right"]].set_visible(True)
             axis.set_title(f"{methods.label(run.experiment)}: {what}")
         named += [(left, photos, p_labels, names), (right, sketches, s_labels, names)]
@@ -106,10 +111,17 @@ def class_look(label: int) -> tuple[str, str]:
 def _scatter(axis: Axes, places: np.ndarray, labels: np.ndarray, pale: float = 0.0) -> None:
     looks = {int(label): class_look(int(label)) for label in np.unique(labels)}
     seaborn.scatterplot(
-        x=places[:, 0], y=places[:, 1], hue=labels, style=labels, s=8, linewidth=0, legend=False, ax=axis,
+        x=places[:, 0],
+        y=places[:, 1],
+        hue=labels,
+        style=labels,
+        s=8,
+        linewidth=0,
+        legend=False,
+        ax=axis,
         palette={k: paler(color, pale) for k, (color, _) in looks.items()},
         markers={k: marker for k, (_, marker) in looks.items()},
-    )  # fmt: skip
+    )
 
 
 def _names(axis: Axes, places: np.ndarray, labels: np.ndarray, names: tuple[str, ...]) -> None:
@@ -117,11 +129,20 @@ def _names(axis: Axes, places: np.ndarray, labels: np.ndarray, names: tuple[str,
     classes = [int(label) for label in np.unique(labels)]
     homes = np.array([_medoid(places[labels == label]) for label in classes])
     texts = [
-        axis.text(0, 0, fitted(names[c], 0.9, LABEL_SIZE)[0], fontsize=LABEL_SIZE, ha="center", va="center", zorder=6,
-                  color=tuple(0.7 * np.array(to_rgb(class_look(c)[0]))), in_layout=False,
-                  path_effects=[withStroke(linewidth=1.6, foreground="white")])
+        axis.text(
+            0,
+            0,
+            fitted(names[c], 0.9, LABEL_SIZE)[0],
+            fontsize=LABEL_SIZE,
+            ha="center",
+            va="center",
+            zorder=6,
+            color=tuple(0.7 * np.array(to_rgb(class_look(c)[0]))),
+            in_layout=False,
+            path_effects=[withStroke(linewidth=1.6, foreground="white")],
+        )
         for c in classes
-    ]  # fmt: skip
+    ]
     size = np.array([text.get_window_extent().size for text in texts])
     above = axis.transData.transform(homes) + size * (0, 0.8)  # not on the points
     frame = axis.get_window_extent()

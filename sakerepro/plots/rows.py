@@ -44,7 +44,11 @@ _CLAIMS = {
 
 @styled
 def comparison_bars(
-    frame: pd.DataFrame, metric: str = "mAP@all", *, item: str = "table1", others: bool = True,
+    frame: pd.DataFrame,
+    metric: str = "mAP@all",
+    *,
+    item: str = "table1",
+    others: bool = True,
     convention: str = "standard",
 ) -> Figure:
     """Table 1 or the random splits as bars: our means, their spread over seeds, the paper's numbers as diamonds.
@@ -61,7 +65,7 @@ def comparison_bars(
 
     Raises:
         ConfigError: for an unknown metric, mixed presets or ambiguous rows.
-    """  # fmt: skip
+    """
     cells = metric_cells(item, metric, frame, convention)
     cells = cells[cells["n"].gt(0) | cells["paper"].notna()]
     panels = _panels(cells)
@@ -79,17 +83,36 @@ def comparison_bars(
         methods = sorted(set(ours["method"]), key=_place)
         if methods:
             seaborn.barplot(
-                ours, x="ours", y="label", order=labels, hue="method", hue_order=methods, dodge=False, width=0.72,
-                palette={m: look_of(m).color for m in methods}, errorbar=None, saturation=1, legend=False, ax=axis,
-                edgecolor="white", linewidth=0,
-            )  # fmt: skip
+                ours,
+                x="ours",
+                y="label",
+                order=labels,
+                hue="method",
+                hue_order=methods,
+                dodge=False,
+                width=0.72,
+                palette={m: look_of(m).color for m in methods},
+                errorbar=None,
+                saturation=1,
+                legend=False,
+                ax=axis,
+                edgecolor="white",
+                linewidth=0,
+            )
         for method, bars in zip(methods, axis.containers, strict=False):
             for bar in bars:
                 bar.set_hatch(look_of(method).hatch)
         if ours["n"].gt(1).any():
             seeds = " or ".join(map(str, sorted(ours["n"][ours["n"] > 1].unique())))
-            axis.errorbar(ours["ours"], ours["place"], xerr=ours["std"], color=INK, fmt="none", elinewidth=0.9,
-                          label=f"ours, mean ± s.d. of {seeds} seeds")  # fmt: skip
+            axis.errorbar(
+                ours["ours"],
+                ours["place"],
+                xerr=ours["std"],
+                color=INK,
+                fmt="none",
+                elinewidth=0.9,
+                label=f"ours, mean ± s.d. of {seeds} seeds",
+            )
         axis.plot(panel["paper"], panel["place"], "D", color=INK, **HOLLOW, zorder=4, label="the paper's number")
         for i in range(1, len(lines)):
             if _part(lines[i], run) != _part(lines[i - 1], run):
@@ -149,9 +172,7 @@ def _measured(frame: pd.DataFrame, what: str, marks: str) -> str:
 
 
 @styled
-def bits_curve(
-    frame: pd.DataFrame, metric: str = "mAP@all", *, convention: str = "standard"
-) -> Figure:
+def bits_curve(frame: pd.DataFrame, metric: str = "mAP@all", *, convention: str = "standard") -> Figure:
     """Table 2 as curves: accuracy over the length of the binary code, ours filled, the paper's hollow.
 
     What was measured at one length alone, as the baselines, is a level line.
@@ -161,7 +182,7 @@ def bits_curve(
 
     Raises:
         ConfigError: for mixed presets or ambiguous rows, or if Table 2 has no such metric.
-    """  # fmt: skip
+    """
     cells = metric_cells("table2", metric, frame, convention)
     cells = cells[cells["representation"].str.endswith("-bit")]
     cells = cells.assign(bits=cells["representation"].str.removesuffix("-bit").astype(int))
@@ -174,8 +195,15 @@ def bits_curve(
         level = panel[panel["method"].map(lengths).eq(1) & panel["n"].gt(0)]
         for kind, part in (("ours", panel.drop(level.index)), ("paper", panel)):
             part = part.assign(line=part["method"] + f", {kind}")
-            draw_lines(axis, part, "bits", kind, "line", {f"{m}, {kind}": look for m, look in looks.items()},
-                       **({"std": "std"} if kind == "ours" else {"linewidth": 0.7, **HOLLOW}))  # fmt: skip
+            draw_lines(
+                axis,
+                part,
+                "bits",
+                kind,
+                "line",
+                {f"{m}, {kind}": look for m, look in looks.items()},
+                **({"std": "std"} if kind == "ours" else {"linewidth": 0.7, **HOLLOW}),
+            )
         for cell in records(level):
             look, name = looks[cell["method"]], f"{cell['method']}, ours ({cell['bits']} bits)"
             axis.axhline(cell["ours"], color=look.color, linestyle=look.line, label=name)
@@ -193,7 +221,10 @@ def bits_curve(
 
 @styled
 def lambda_curves(
-    frame: pd.DataFrame, x: str = "lambda_sake", metric: str = "mAP@all", *,
+    frame: pd.DataFrame,
+    x: str = "lambda_sake",
+    metric: str = "mAP@all",
+    *,
     convention: str = "standard",
 ) -> Figure:
     """Table 5 (``x="lambda_sake"``) or Table 3 (``x="lambda2"``) as curves, the paper's and ours side by side.
@@ -205,7 +236,7 @@ def lambda_curves(
 
     Raises:
         ConfigError: for another ``x``, an unknown metric, mixed presets or ambiguous rows.
-    """  # fmt: skip
+    """
     items = {"lambda_sake": "table5", "lambda2": "table3"}
     if x not in items:
         raise ConfigError(f"There is no curve over {x!r}. {near_misses(x, tuple(items))}")
@@ -299,22 +330,44 @@ def gain_by_similarity(frame: pd.DataFrame, *, groups: tuple[str, ...] = ("low",
     figure, axes = new_figure(COLUMN if len(shown) == 1 else PAGE * 0.75, 2.9, 1, len(shown))
     for letter, axis, kind in zip("ab", axes, shown, strict=False):
         seaborn.scatterplot(
-            grouped, x="place", y=kind, hue="set", style="set", ax=axis, s=14, linewidth=0.3, legend="full",
-            palette={k: look.color for k, look in looks.items()}, markers={k: look.marker for k, look in looks.items()},
-        )  # fmt: skip
+            grouped,
+            x="place",
+            y=kind,
+            hue="set",
+            style="set",
+            ax=axis,
+            s=14,
+            linewidth=0.3,
+            legend="full",
+            palette={k: look.color for k, look in looks.items()},
+            markers={k: look.marker for k, look in looks.items()},
+        )
         axis.legend().remove()
         means = grouped.groupby(["group", "split"])[kind].mean().unstack()
         half = means.sem(axis=1) * stats.t.ppf(0.975, len(splits) - 1) if len(splits) > 1 else None
-        axis.errorbar(np.arange(len(groups)) - 0.16, means.mean(axis=1), yerr=half, color=INK, fmt="o", markersize=5,
-                      capsize=3, elinewidth=1, zorder=5, label=mean)  # fmt: skip
+        axis.errorbar(
+            np.arange(len(groups)) - 0.16,
+            means.mean(axis=1),
+            yerr=half,
+            color=INK,
+            fmt="o",
+            markersize=5,
+            capsize=3,
+            elinewidth=1,
+            zorder=5,
+            label=mean,
+        )
         axis.set_xlim(-0.5, len(groups) - 0.5)
         axis.set_xticks(range(len(groups)), groups)
         axis.set_title(f"({letter})" if len(shown) > 1 else "")
         reading_axes(axis, "classes by gain of SAKE over L_B in mAP@all", kinds[kind])
     legend_below(figure)
     names = dict.fromkeys(data_title(name, "zeroshot") for name in frame["dataset"]) if "dataset" in frame else ()
-    headline(figure, "Figure 5. The paper's claim: classes gain more that lie closer to the original domain",
-             ". ".join([*names, "SAKE against L_B, classes outside the original domain"]))  # fmt: skip
+    headline(
+        figure,
+        "Figure 5. The paper's claim: classes gain more that lie closer to the original domain",
+        ". ".join([*names, "SAKE against L_B, classes outside the original domain"]),
+    )
     return figure
 
 

@@ -99,8 +99,17 @@ def _over_epochs(runs: Sequence[Run], wanted: Mapping[str, str], claim: str, ref
             begin = pd.DataFrame([{"group": g, "epoch": 0, name: v} for g, v in starts.items() if v is not None])
             lines = pd.concat([begin, lines], ignore_index=True)
             _best_epochs(axis, lines[lines["epoch"] > 0], name)
-        draw_lines(axis, lines, "epoch", name, "group", looks, errorbar=("pi", 100), err_kws={"linewidth": 0},
-                   markevery=max(1, int(lines["epoch"].max()) // 10))  # fmt: skip
+        draw_lines(
+            axis,
+            lines,
+            "epoch",
+            name,
+            "group",
+            looks,
+            errorbar=("pi", 100),
+            err_kws={"linewidth": 0},
+            markevery=max(1, int(lines["epoch"].max()) // 10),
+        )
         for group, members in groups.items():
             untrained = methods.label(members[0].experiment) == "pretrained" and name in _TRACED
             if untrained and (value := _measured(members, name)) is not None:
@@ -119,8 +128,17 @@ def _best_epochs(axis: Axes, lines: pd.DataFrame, name: str) -> None:
     """A ring around the best epoch of training of each group."""
     means = lines.groupby(["group", "epoch"])[name].mean()
     best = means.loc[means.groupby("group").idxmax()].reset_index()
-    axis.plot(best["epoch"], best[name], "o", color=INK, markersize=7.5, markerfacecolor="none", markeredgewidth=0.8,
-              clip_on=False, label="best epoch")  # fmt: skip
+    axis.plot(
+        best["epoch"],
+        best[name],
+        "o",
+        color=INK,
+        markersize=7.5,
+        markerfacecolor="none",
+        markeredgewidth=0.8,
+        clip_on=False,
+        label="best epoch",
+    )
 
 
 def _without_validation(axis: Axes, runs: Sequence[Run]) -> None:
@@ -133,15 +151,18 @@ def _without_validation(axis: Axes, runs: Sequence[Run]) -> None:
 def _measured(members: Sequence[Run], task: str) -> float | None:
     """Mean mAP@all of real-valued features over the seeds."""
     values = [
-        m["value"] for r in members for m in r.metrics()
+        m["value"]
+        for r in members
+        for m in r.metrics()
         if (m["task"], m["metric"], m["convention"]) == (task, "mAP@all", "standard")
         and m["representation"] == f"{r.experiment.dim}-d"
-    ]  # fmt: skip
+    ]
     return float(np.mean(values)) if values else None
 
 
 def _start(groups: Groups, label: str, name: str) -> float | None:
     """The pretrained network's value for the same data, backbone and dimension, where the curve of a group starts."""
+
     def same(e: Experiment) -> object:
         return e.group("data"), e.backbone, e.dim, e.size
 
@@ -212,8 +233,18 @@ def per_class_bars(run: Run, other: Run | None = None, *, k: int = 10) -> tuple[
     taken = [f"{wrong}, {share:.0%}" if wrong else "-" for wrong, share in shares]
     room = sum(max(text_width(name, 6.5) for name in names) for names in (frame["class"], taken))
     figure, (axis,) = new_figure(max(COLUMN, room + 2.0), max(3.2, 1.05 + 0.135 * len(frame)))  # a name is 2 in long
-    seaborn.barplot(frame, x="ap", y="class", color=paler(look_of(mine).color, 0.45), width=0.72, errorbar=None,
-                    saturation=1, ax=axis, label=f"{mine}, mean", legend=False)  # fmt: skip
+    seaborn.barplot(
+        frame,
+        x="ap",
+        y="class",
+        color=paler(look_of(mine).color, 0.45),
+        width=0.72,
+        errorbar=None,
+        saturation=1,
+        ax=axis,
+        label=f"{mine}, mean",
+        legend=False,
+    )
     axis.hlines(frame.index, frame["low"], frame["high"], color=INK, linewidth=0.8, label="quartiles of its queries")
     if other:
         theirs = f"{methods.label(other.experiment)}, mean"
@@ -234,8 +265,12 @@ def per_class_bars(run: Run, other: Run | None = None, *, k: int = 10) -> tuple[
 
 @styled
 def semantic_heatmap(
-    similarity: np.ndarray, seen: Sequence[str], original_names: Sequence[str], top: int = 30,
-    label: str = "path similarity", data: str = "",
+    similarity: np.ndarray,
+    seen: Sequence[str],
+    original_names: Sequence[str],
+    top: int = 30,
+    label: str = "path similarity",
+    data: str = "",
 ) -> Figure:
     """The semantic matrix A between seen classes and the original classes that are closest to them.
 
@@ -251,7 +286,7 @@ def semantic_heatmap(
 
     Raises:
         DataError: if the shapes do not fit.
-    """  # fmt: skip
+    """
     similarity = np.asarray(similarity)
     if similarity.shape != (len(seen), len(original_names)):
         raise DataError(f"similarity is {similarity.shape}; {len(seen)} seen and {len(original_names)} original names.")
@@ -269,12 +304,24 @@ def semantic_heatmap(
     width, height = max(COLUMN, 1.3 + left + cell * len(columns)), 0.9 + below + cell * len(rows)
     figure, (axis,) = new_figure(width, height, layout="compressed")
     bar = {"label": label, "shrink": min(1.0, 12 / len(rows)), "aspect": 12, "pad": 0.02}
-    seaborn.heatmap(shown, cmap="Blues", vmin=0, vmax=max(1e-9, similarity.max()), square=True, xticklabels=True,
-                    yticklabels=True, ax=axis, cbar_kws=bar)  # fmt: skip
+    seaborn.heatmap(
+        shown,
+        cmap="Blues",
+        vmin=0,
+        vmax=max(1e-9, similarity.max()),
+        square=True,
+        xticklabels=True,
+        yticklabels=True,
+        ax=axis,
+        cbar_kws=bar,
+    )
     axis.tick_params(axis="x", length=0, rotation=90)
     axis.tick_params(axis="y", length=0, rotation=0)
-    headline(figure, "Semantic matrix A: seen classes and their relatives in the original domain",
-             data_title(data, "zeroshot") if data else f"{len(seen)} seen classes")  # fmt: skip
+    headline(
+        figure,
+        "Semantic matrix A: seen classes and their relatives in the original domain",
+        data_title(data, "zeroshot") if data else f"{len(seen)} seen classes",
+    )
     return figure
 
 

@@ -191,9 +191,17 @@ def legend_below(figure: Figure) -> None:
 
 
 def draw_lines(
-    axis: Axes, data: pd.DataFrame, x: str, y: str, by: str, looks: Mapping[str, Look], *,
-    std: str = "", errorbar: Any = None, **kwargs: Any,
-) -> None:  # fmt: skip
+    axis: Axes,
+    data: pd.DataFrame,
+    x: str,
+    y: str,
+    by: str,
+    looks: Mapping[str, Look],
+    *,
+    std: str = "",
+    errorbar: Any = None,
+    **kwargs: Any,
+) -> None:
     """One line for each value of a column, means over rows of one ``x``.
 
     Args:
@@ -207,10 +215,21 @@ def draw_lines(
     if not (order := list(looks)):
         return
     seaborn.lineplot(
-        data, x=x, y=y, hue=by, style=by, hue_order=order, style_order=order, ax=axis, errorbar=errorbar, legend=False,
-        palette={k: look.color for k, look in looks.items()}, markers={k: look.marker for k, look in looks.items()},
-        dashes={k: look.dashes for k, look in looks.items()}, **{"markeredgecolor": None, **kwargs},
-    )  # fmt: skip
+        data,
+        x=x,
+        y=y,
+        hue=by,
+        style=by,
+        hue_order=order,
+        style_order=order,
+        ax=axis,
+        errorbar=errorbar,
+        legend=False,
+        palette={k: look.color for k, look in looks.items()},
+        markers={k: look.marker for k, look in looks.items()},
+        dashes={k: look.dashes for k, look in looks.items()},
+        **{"markeredgecolor": None, **kwargs},
+    )
     for label, line in zip(order, axis.lines[-len(order) :], strict=True):
         line.set_label(label)
         if std:

@@ -15,8 +15,11 @@ from .labels import data_title
 from .style import COLUMN, HOLLOW, PAGE, headline, legend_below, look_of, new_figure, reading_axes, styled
 
 _FAMILIES = {
-    "baselines": "#8a8a8a", "trains the network": "C1", "on frozen features": "C2", "SAKE": look_of("SAKE").color,
-}  # fmt: skip
+    "baselines": "#8a8a8a",
+    "trains the network": "C1",
+    "on frozen features": "C2",
+    "SAKE": look_of("SAKE").color,
+}
 _KINDS = {"real": "real-valued", "64-bit": "64-bit codes"}
 
 
@@ -54,9 +57,17 @@ def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None, metric
             color, real = _FAMILIES[one["family"]], one["kind"] == "real"
             place = list(best.index).index(one["method"]) + (-0.15 if real else 0.2)
             width = [[one["mean"] - one["low"]], [one["high"] - one["mean"]]]
-            axis.errorbar(one["mean"], place, xerr=width, color=color, fmt="o" if real else "s", elinewidth=0.9,
-                          markersize=4 if real else 3, **({} if real else HOLLOW),
-                          label=f"{one['family']}, {_KINDS[one['kind']]}")  # fmt: skip
+            axis.errorbar(
+                one["mean"],
+                place,
+                xerr=width,
+                color=color,
+                fmt="o" if real else "s",
+                elinewidth=0.9,
+                markersize=4 if real else 3,
+                **({} if real else HOLLOW),
+                label=f"{one['family']}, {_KINDS[one['kind']]}",
+            )
         for one in records(panel[panel["method"].eq("L_B") & panel["kind"].eq("real")]):
             axis.axvline(one["mean"], color="#999999", linewidth=0.7, linestyle=(0, (4, 2)), zorder=0)
         axis.set_title(str(title))
@@ -80,7 +91,16 @@ def _measured(ask: Measured, per_query: PerQuery, metric: str) -> pd.DataFrame:
         judged = judge_contrast(SYSTEMS.at(**where, metric=metric) > 0.0, ask, per_query)
         if judged.n:
             e = ask.numbers(point)[0].experiment
-            found.append({"data": data_title(*ours_on(e).rsplit("/", 1)), "method": point["method"],
-                          "family": family(point["method"]), "kind": point["representation"],
-                          "mean": judged.mean, "low": judged.low, "high": judged.high, "n": judged.n})  # fmt: skip
+            found.append(
+                {
+                    "data": data_title(*ours_on(e).rsplit("/", 1)),
+                    "method": point["method"],
+                    "family": family(point["method"]),
+                    "kind": point["representation"],
+                    "mean": judged.mean,
+                    "low": judged.low,
+                    "high": judged.high,
+                    "n": judged.n,
+                }
+            )
     return pd.DataFrame(found)

@@ -142,9 +142,23 @@ def build_tables(at, thresholds, bits, table_at, tables, low, scale, dropped):
 
 @njit(**_fast)
 def count_block(
-    query, tiles, width, at, thresholds, table_at, tables, low, scale, dropped, counts, wraps, classes, wanted, within,
+    query,
+    tiles,
+    width,
+    at,
+    thresholds,
+    table_at,
+    tables,
+    low,
+    scale,
+    dropped,
+    counts,
+    wraps,
+    classes,
+    wanted,
+    within,
     seen,
-):  # fmt: skip
+):
     """Count a block of queries against a super-block of `width` photos; in order if `within` has room for it.
 
     Query i owns thresholds and counters from at[i] to at[i + 1], and the table from table_at[i] to table_at[i + 1].

@@ -69,8 +69,18 @@ def rank(
     few = len(sizes) <= 1 << 16  # 16 bits are sorted digit by digit
     by_class = np.argsort(class_g.astype(np.uint16) if few else class_g, kind="stable").astype(np.int32)
     ends = np.cumsum(sizes)
-    task = _Task(query[chosen], gallery, class_q[chosen], class_g, by_class, ends - sizes, ends, cuts, rule,
-                 distance != "euclidean")  # fmt: skip
+    task = _Task(
+        query[chosen],
+        gallery,
+        class_q[chosen],
+        class_g,
+        by_class,
+        ends - sizes,
+        ends,
+        cuts,
+        rule,
+        distance != "euclidean",
+    )
     rows[chosen] = _rank_codes(task) if distance == "hamming" else _rank_features(task)
     at = np.split(rows[:, 2:], 4, axis=1)
     return Sums(relevant, rows[:, 0], rows[:, 1], *at)
@@ -119,9 +129,17 @@ def _rank_codes(task: _Task) -> np.ndarray:
         part = slice(start, start + BLOCK)
         wanted = task.wanted[part]
         ties.rows_of_codes(
-            query[part], words, in_order, task.classes, wanted, task.first[wanted], task.last[wanted],
-            task.rule, task.ks, rows[part],
-        )  # fmt: skip
+            query[part],
+            words,
+            in_order,
+            task.classes,
+            wanted,
+            task.first[wanted],
+            task.last[wanted],
+            task.rule,
+            task.ks,
+            rows[part],
+        )
 
     each(block, range(0, len(query), BLOCK))
     return rows
@@ -280,10 +298,23 @@ def _rank_chunk(task: _Task, tiles: Tiles, query: np.ndarray, part: slice) -> np
         def count(part: tuple[int, int], first: int = first, width: int = width, block: np.ndarray = block) -> None:
             s, e = part
             counting.count_block(
-                query[s : e + STEP], block, width, at[s : e + 1], bits, table_at[s : e + 1], tables,
-                low[s:e], scale[s:e], dropped[s:e], counters, wraps[s:e], task.classes[first : first + width],
-                wanted[s:e], within, seen,
-            )  # fmt: skip
+                query[s : e + STEP],
+                block,
+                width,
+                at[s : e + 1],
+                bits,
+                table_at[s : e + 1],
+                tables,
+                low[s:e],
+                scale[s:e],
+                dropped[s:e],
+                counters,
+                wraps[s:e],
+                task.classes[first : first + width],
+                wanted[s:e],
+                within,
+                seen,
+            )
 
         each(count, blocks)
 

@@ -88,8 +88,9 @@ def committed_runs(item: str, experiments: list[Experiment], traced: set[Experim
     known, rows = saved_runs(item, preset), dict(iter(saved_rows(item, preset).groupby("run", sort=False)))
     found = {
         e: CommittedRun(paths.runs() / e.id, e, rows[e.id], known[e.id], e in traced)
-        for e in experiments if e.id in rows and e.id in known
-    }  # fmt: skip
+        for e in experiments
+        if e.id in rows and e.id in known
+    }
     return {e: r for e, r in found.items() if _same_images(r)}
 
 

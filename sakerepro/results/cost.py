@@ -115,9 +115,11 @@ def cost_rows(runs: Iterable[Run]) -> Iterator[Row]:
     """
     for pair in pairs(runs):
         found = measured_cost(pair.sake)
-        for metric, what, task, digits in (("time relative to L_B", "step", "training", 1),
-                                           ("memory relative to L_B", "bytes", "training", 3),
-                                           ("time relative to L_B", "embed", "test", 1)):  # fmt: skip
+        for metric, what, task, digits in (
+            ("time relative to L_B", "step", "training", 1),
+            ("memory relative to L_B", "bytes", "training", 3),
+            ("time relative to L_B", "embed", "test", 1),
+        ):
             value = round(found["SAKE"][what] / found["L_B"][what], digits)
             yield run_row(pair.sake, metric, value, task=task)
 

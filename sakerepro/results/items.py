@@ -25,8 +25,15 @@ from .rows import Row, rows_frame
 from .runrows import query_precision, run_rows, save_rows
 
 __all__ = [
-    "ITEMS", "TITLES", "experiments", "item_rows", "item_runs", "query_precision", "run_rows", "save_rows",
-]  # fmt: skip
+    "ITEMS",
+    "TITLES",
+    "experiments",
+    "item_rows",
+    "item_runs",
+    "query_precision",
+    "run_rows",
+    "save_rows",
+]
 ITEMS = tuple(GRIDS)
 MORE: dict[str, Callable[[Sequence[Run]], Iterable[Row]]] = {  # what an item measures beside retrieval
     "table2": lambda runs: code_rows(runs, BITS),
@@ -69,9 +76,13 @@ def traced(preset_name: str, seeds: Sequence[int]) -> set[Experiment]:
 
 
 def item_runs(
-    item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,), jobs: int | None = None, engine: str = "local",
+    item: str,
+    preset_name: str = "mini",
+    seeds: Iterable[int] = (0,),
+    jobs: int | None = None,
+    engine: str = "local",
     address: str = "auto",
-) -> list[Run]:  # fmt: skip
+) -> list[Run]:
     """Find or make all runs of an item, saying which is which of how many.
 
     Where training takes long (``small`` and ``paper``), the item's committed rows stand in for runs that are not here;
@@ -130,8 +141,9 @@ def _check_comparable(runs: Iterable[Run]) -> None:
         data = (*e.group("data").values(), e.size)
         teacher = (teacher_architecture(e.backbone), e.weights, e.size, *e.group("teacher").values())
         for what, key, digest in (
-            ("on other images", data, origin["data"]), ("with another teacher", teacher, origin["teacher"]["sha256"]),
-        ):  # fmt: skip
+            ("on other images", data, origin["data"]),
+            ("with another teacher", teacher, origin["teacher"]["sha256"]),
+        ):
             known, other = first.setdefault((what, *key), (digest, one))
             if known != digest:
                 raise RunError(

@@ -21,9 +21,12 @@ def default_jobs() -> int:
 
 
 def make_runs(
-    experiments: Sequence[Experiment], traced: Collection[Experiment] = (), jobs: int = 2, engine: str = "local",
+    experiments: Sequence[Experiment],
+    traced: Collection[Experiment] = (),
+    jobs: int = 2,
+    engine: str = "local",
     address: str = "auto",
-) -> None:  # fmt: skip
+) -> None:
     """Make the runs of experiments that have none yet, ``jobs`` at a time.
 
     A run that dies is resumed once from its checkpoint. One that fails again, or that is refused (missing data, a loss

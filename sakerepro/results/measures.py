@@ -194,12 +194,16 @@ def _gains(pair: Pair) -> pd.DataFrame:
     e, data = pair.sake.experiment, pair.sake.dataset()
     name, labels = f"ap/ZS-SBIR/{e.dim}-d", pair.sake.embeddings()["query_labels"]
     gain = pair.sake.embeddings()[name] - pair.baseline.embeddings()[name]
-    return pd.DataFrame({
-        "dataset": e.dataset, "split": split_name(e), "class": data.unseen,
-        "gain": [np.nanmean(gain[labels == c]) for c in range(len(data.unseen))],
-        "confidence": _confidence(pair.sake),
-        "LCH": leacock_chodorow(data.unseen, original_wnids(e), dataset=e.dataset).max(axis=1),
-    })  # fmt: skip
+    return pd.DataFrame(
+        {
+            "dataset": e.dataset,
+            "split": split_name(e),
+            "class": data.unseen,
+            "gain": [np.nanmean(gain[labels == c]) for c in range(len(data.unseen))],
+            "confidence": _confidence(pair.sake),
+            "LCH": leacock_chodorow(data.unseen, original_wnids(e), dataset=e.dataset).max(axis=1),
+        }
+    )
 
 
 def _confidence(run: Run) -> list[float]:

@@ -80,10 +80,16 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
     with write_whole(target) as temporary, _same_package():
         try:
             papermill.execute_notebook(
-                str(path), str(temporary), parameters, kernel_name="python3",
-                progress_bar=False, cwd=str(Path.cwd() if ":" in name else paths.notebooks()),
-                request_save_on_cell_execute=False, extra_arguments=_QUIET, **_encrypted(),
-            )  # fmt: skip
+                str(path),
+                str(temporary),
+                parameters,
+                kernel_name="python3",
+                progress_bar=False,
+                cwd=str(Path.cwd() if ":" in name else paths.notebooks()),
+                request_save_on_cell_execute=False,
+                extra_arguments=_QUIET,
+                **_encrypted(),
+            )
         except PapermillExecutionError as error:
             failed = paths.cache() / "failed" / target.name
             failed.parent.mkdir(parents=True, exist_ok=True)

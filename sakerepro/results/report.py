@@ -33,12 +33,29 @@ def write_report(path: Path | None = None) -> Path:
 def report() -> str:
     """The report as Markdown; the same results give the same text."""
     found = {(item, preset): _claims(item, preset) for item in ITEMS for preset in PRESETS}
-    return "\n".join([
-        spec.INTRO, "## What each item is made from", "", _items(), "", "## Verdicts", "", _counts(found), "", RULE, "",
-        *(_item_claims(item, found) for item in ITEMS),
-        *(_notes(file) for preset in PRESETS for file in sorted(paths.results(preset).glob("*.md"))),
-        "## Known deviations", "", spec.DEVIATIONS, "## What was not run", "", _not_run(found),
-    ])  # fmt: skip
+    return "\n".join(
+        [
+            spec.INTRO,
+            "## What each item is made from",
+            "",
+            _items(),
+            "",
+            "## Verdicts",
+            "",
+            _counts(found),
+            "",
+            RULE,
+            "",
+            *(_item_claims(item, found) for item in ITEMS),
+            *(_notes(file) for preset in PRESETS for file in sorted(paths.results(preset).glob("*.md"))),
+            "## Known deviations",
+            "",
+            spec.DEVIATIONS,
+            "## What was not run",
+            "",
+            _not_run(found),
+        ]
+    )
 
 
 def _items() -> str:
@@ -70,8 +87,12 @@ def _counts(found: Mapping[tuple[str, str], pd.DataFrame]) -> str:
             verdict = _verdict(found[c.item, preset], c.id)
             count[verdict] += 1
             several[verdict] += int(found[c.item, preset]["n"].get(c.id, 0)) > 1
-        rows.append([f"`{preset}`", *(f"{count[v]}, {several[v]} of them with n > 1" if several[v] else str(count[v])
-                                      for v in VERDICTS)])  # fmt: skip
+        rows.append(
+            [
+                f"`{preset}`",
+                *(f"{count[v]}, {several[v]} of them with n > 1" if several[v] else str(count[v]) for v in VERDICTS),
+            ]
+        )
     return markdown(["claims", *VERDICTS], rows, "|<")
 
 
@@ -82,14 +103,16 @@ def _verdict(claims: pd.DataFrame, claim: str) -> str:
 def _item_claims(item: str, found: Mapping[tuple[str, str], pd.DataFrame]) -> str:
     presets = [p for p in PRESETS if len(found[item, p])]
     rows = [
-        [f"`{row['claim']}`", f"{row['the paper says']} ({row['section']})", row["its numbers"],
-         *([_shown(found[item, p], row["claim"]) for p in presets] or [NOT_RUN])]
+        [
+            f"`{row['claim']}`",
+            f"{row['the paper says']} ({row['section']})",
+            row["its numbers"],
+            *([_shown(found[item, p], row["claim"]) for p in presets] or [NOT_RUN]),
+        ]
         for row in records(judged(item, rows_frame([])).frame())
-    ]  # fmt: skip
+    ]
     heads = [f"`{p}`" for p in presets] or ["ours"]
-    links = [
-        f"[{p}]({base}/{item}.ipynb)" for p in presets if (base := _relative(paths.results(p))) is not None
-    ]  # fmt: skip
+    links = [f"[{p}]({base}/{item}.ipynb)" for p in presets if (base := _relative(paths.results(p))) is not None]
     where = f"Executed notebooks: {', '.join(links)}.\n\n" if links else ""
     return f"### {TITLES[item]}\n\n{where}{markdown(['claim', 'the paper says', 'its numbers', *heads], rows, '|<')}\n"
 

@@ -19,9 +19,22 @@ from .committed import CommittedRun, rows_file, runs_file
 from .rows import Queries, Row, code_variant, one_preset, rows_frame, write_rows
 
 _SHOWN = {  # fields that a row has a column for, or that its split names
-    "preset", "method", "method_version", "dataset", "split", "backbone", "dim", "bits", "seed", "random_unseen",
-    "pseudo_unseen", "class_seed", "min_photos", "outside_original", "teacher_data",
-}  # fmt: skip
+    "preset",
+    "method",
+    "method_version",
+    "dataset",
+    "split",
+    "backbone",
+    "dim",
+    "bits",
+    "seed",
+    "random_unseen",
+    "pseudo_unseen",
+    "class_seed",
+    "min_photos",
+    "outside_original",
+    "teacher_data",
+}
 
 
 @lru_cache(maxsize=256)  # a run has a hundred rows
@@ -39,10 +52,17 @@ def run_row(run: Run, metric: str, value: float, **fields: Any) -> Row:
     """One number of a run as a row; ``fields`` are the other columns where they are not those of the run."""
     e = run.experiment
     of_run: dict[str, Any] = dict(
-        dataset=Path(e.dataset).name, split=split_name(e), method=label(e), preset=e.preset,
-        representation=f"{e.dim}-d", backbone=e.backbone, settings=settings_text(e), seed=e.seed, run=run.id,
+        dataset=Path(e.dataset).name,
+        split=split_name(e),
+        method=label(e),
+        preset=e.preset,
+        representation=f"{e.dim}-d",
+        backbone=e.backbone,
+        settings=settings_text(e),
+        seed=e.seed,
+        run=run.id,
         **run.provenance()["versions"],
-    )  # fmt: skip
+    )
     return Row(metric=metric, value=float(value), **{**of_run, **fields})
 
 
@@ -50,12 +70,18 @@ def run_rows(runs: Iterable[Run]) -> pd.DataFrame:
     """The measurements of runs as tidy result rows (see :class:`sakerepro.results.Row`)."""
     return rows_frame(
         run_row(
-            r, m["metric"], m["value"], representation=m["representation"], task=m["task"],
-            classes=m.get("classes", "all"), convention=m["convention"],
+            r,
+            m["metric"],
+            m["value"],
+            representation=m["representation"],
+            task=m["task"],
+            classes=m.get("classes", "all"),
+            convention=m["convention"],
             variant=m.get("variant", code_variant(m["representation"], r.experiment.dim)),
         )
-        for r in runs for m in r.metrics()
-    )  # fmt: skip
+        for r in runs
+        for m in r.metrics()
+    )
 
 
 def class_precision(run: Run) -> dict[str, dict[str, list[float]]]:
@@ -121,8 +147,12 @@ def save_rows(item: str, runs: Iterable[Run], rows: pd.DataFrame) -> list[Path]:
 def _line(run: Run) -> dict[str, Any]:
     """What of a run is kept beside its rows; a run that is not here keeps what is known of it."""
     origin, history = run.provenance(), run.history().drop(columns="seconds", errors="ignore")
-    return {"data": origin["data"], "teacher": origin["teacher"]["sha256"], "history": history.to_dict("list"),
-            "precision": class_precision(run)}  # fmt: skip
+    return {
+        "data": origin["data"],
+        "teacher": origin["teacher"]["sha256"],
+        "history": history.to_dict("list"),
+        "precision": class_precision(run),
+    }
 
 
 def _asking(arrays: dict[str, np.ndarray], per_class: int) -> np.ndarray:

@@ -64,9 +64,14 @@ def number_files(item: str, preset: str) -> dict[str, bytes]:
 
 
 def write_record(
-    item: str, preset: str, seeds: Sequence[int], parameters: Mapping[str, Any], runs: Iterable[Run], seconds: float,
+    item: str,
+    preset: str,
+    seeds: Sequence[int],
+    parameters: Mapping[str, Any],
+    runs: Iterable[Run],
+    seconds: float,
     **more: Any,
-) -> None:  # fmt: skip
+) -> None:
     """Note what an item was made from and what it took: all that may differ where the numbers do not.
 
     Args:
@@ -78,12 +83,23 @@ def write_record(
     file = record_file(item, preset)
     earlier = read_json(file).get("runs", {}) if file.is_file() else {}
     took = {r.id: earlier.get(r.id, {}) if isinstance(r, CommittedRun) else _took(r) for r in runs}
-    write_json(file, {
-        "item": item, "preset": preset, "seeds": list(seeds), "parameters": dict(parameters),
-        "precision": os.environ.get(PRECISION, ""), "versions": versions(), "notebook": _notebook_digest(item),
-        "runs": took, "seconds_notebook": round(seconds, 1), "memory_gib": memory_gib(),
-        "made": provenance(finished=time.time()), **more,
-    })  # fmt: skip
+    write_json(
+        file,
+        {
+            "item": item,
+            "preset": preset,
+            "seeds": list(seeds),
+            "parameters": dict(parameters),
+            "precision": os.environ.get(PRECISION, ""),
+            "versions": versions(),
+            "notebook": _notebook_digest(item),
+            "runs": took,
+            "seconds_notebook": round(seconds, 1),
+            "memory_gib": memory_gib(),
+            "made": provenance(finished=time.time()),
+            **more,
+        },
+    )
 
 
 def status(item: str, preset: str) -> Status:
@@ -119,8 +135,9 @@ def _changes(record: Mapping[str, Any]) -> list[str]:
     except SakeError:
         return ["settings are refused now"]
     found = [f"{other} other runs"] if (other := len(now ^ set(record["runs"]))) else []
-    found += [f"{n} version {record['versions'][n]}, now {v}" for n, v in versions().items()
-              if record["versions"][n] != v]  # fmt: skip
+    found += [
+        f"{n} version {record['versions'][n]}, now {v}" for n, v in versions().items() if record["versions"][n] != v
+    ]
     return found + (["notebook changed"] if record["notebook"] != _notebook_digest(record["item"]) else [])
 
 
@@ -136,12 +153,14 @@ def _took(run: Run) -> dict[str, Any]:
     made, history = run.provenance(), run.history()
     epochs = float(history["seconds"].sum()) if "seconds" in history else 0.0
     return {
-        "commit": made["commit"], "dirty": made["dirty"],
+        "commit": made["commit"],
+        "dirty": made["dirty"],
         "seconds": round(made["seconds"] + max(0.0, epochs - made.get("seconds_training", epochs)), 1),
         "machine": made["accelerator"] or f"{made['processor']}, {made['threads']} threads",
-        "memory_gib": made.get("memory_gib", 0.0), "accelerator_memory_gib": made.get("accelerator_memory_gib", 0.0),
+        "memory_gib": made.get("memory_gib", 0.0),
+        "accelerator_memory_gib": made.get("accelerator_memory_gib", 0.0),
         "disk_gib": round(sum(f["bytes"] for f in made["files"].values()) / 2**30, 3),
-    }  # fmt: skip
+    }
 
 
 def to_json(found: Iterable[Status]) -> list[dict[str, Any]]:

@@ -70,9 +70,13 @@ class Team:
             if self.stopped:
                 return 0, ""
             child = subprocess.Popen(
-                [sys.executable, "-m", __name__], text=True, stdin=subprocess.PIPE, stdout=subprocess.DEVNULL,
-                stderr=subprocess.PIPE, env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths.search_path()},
-            )  # fmt: skip
+                [sys.executable, "-m", __name__],
+                text=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths.search_path()},
+            )
             self.children.add(child)
         assert child.stdin and child.stderr
         with child:

@@ -50,9 +50,14 @@ def trial_experiments(method: str, preset: str = "small", trials: int = 6, seed:
 
 
 def tune(
-    method: str, preset: str = "small", trials: int = 6, seed: int = 0, jobs: int | None = None, engine: str = "local",
+    method: str,
+    preset: str = "small",
+    trials: int = 6,
+    seed: int = 0,
+    jobs: int | None = None,
+    engine: str = "local",
     address: str = "auto",
-) -> pd.DataFrame:  # fmt: skip
+) -> pd.DataFrame:
     """Find or make the trials of a method, and keep what they measured in ``results/<preset>/tuning.csv``.
 
     Args:
@@ -95,11 +100,20 @@ def tuning_file(preset: str) -> Path:
 
 
 def _line(trial: int, e: Experiment, made: Run | None) -> dict[str, Any]:
-    found = {m["task"] + f" {m['representation']}" * m["representation"].endswith("-bit"): m["value"]
-             for m in (made.metrics() if made else ())
-             if (m["metric"], m["convention"]) == ("mAP@all", "standard")}  # fmt: skip
-    return {"method": methods.label(e), "trial": trial, "settings": settings_text(e),
-            **{name: found.get(name) for name in NUMBERS}, "seed": e.seed, "run": e.id, **versions()}  # fmt: skip
+    found = {
+        m["task"] + f" {m['representation']}" * m["representation"].endswith("-bit"): m["value"]
+        for m in (made.metrics() if made else ())
+        if (m["metric"], m["convention"]) == ("mAP@all", "standard")
+    }
+    return {
+        "method": methods.label(e),
+        "trial": trial,
+        "settings": settings_text(e),
+        **{name: found.get(name) for name in NUMBERS},
+        "seed": e.seed,
+        "run": e.id,
+        **versions(),
+    }
 
 
 def _save(file: Path, frame: pd.DataFrame) -> None:

@@ -285,9 +285,15 @@ def bootstrap(*tasks: Queries, level: float = CONFIDENCE) -> tuple[float, float]
     if len(classes) == 1:  # scipy asks for two
         return float(mean(*columns)), float(mean(*columns))
     drawn = stats.bootstrap(
-        columns, mean, paired=True, vectorized=True, confidence_level=level, method="percentile",
-        batch=max(1, 1_000_000 // len(classes)), rng=np.random.default_rng(0),
-    )  # fmt: skip
+        columns,
+        mean,
+        paired=True,
+        vectorized=True,
+        confidence_level=level,
+        method="percentile",
+        batch=max(1, 1_000_000 // len(classes)),
+        rng=np.random.default_rng(0),
+    )
     return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
 
 

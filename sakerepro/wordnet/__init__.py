@@ -65,8 +65,9 @@ def table() -> Graph:
     except (OSError, EOFError) as error:
         raise DataError(f"{path}: cannot be read ({error}). Install the package again.") from error
     rows = csv.DictReader(io.StringIO(text))
-    return {r["wnid"]: Node(r["wnid"], r["synset"], tuple(r["lemmas"].split()), tuple(r["parents"].split()))
-            for r in rows}
+    return {
+        r["wnid"]: Node(r["wnid"], r["synset"], tuple(r["lemmas"].split()), tuple(r["parents"].split())) for r in rows
+    }
 
 
 @contextmanager

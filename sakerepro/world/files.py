@@ -18,7 +18,7 @@ LAYOUTS = ("folders", "sake-tuberlin", "sake-sketchy")
 
 def write_world(folder: Path | str, layout: str = "folders", *, seen: Sequence[str] | None = None,
                 unseen: Sequence[str] | None = None, per_class: int = 4, size: int = 64, seed: int = 0,
-                split: str | None = None) -> Path:  # fmt: skip
+                split: str | None = None) -> Path:
     """Write a small data set of generated images.
 
     ``folders``: ``photo/<class>/0000.jpg``, ``sketch/<class>/0000.png`` and ``unseen.txt``, with ``per_class`` of each.

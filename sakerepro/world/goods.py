@@ -15,7 +15,7 @@ _PROFILES: dict[str, list[Point]] = {  # right half of a container, from its foo
     "goblet": [(0.22, 0), (0.2, 0.04), (0.04, 0.1), (0.035, 0.4), (0.12, 0.48), (0.26, 0.66), (0.28, 0.88),
                (0.25, 1.0)],
     "bucket": [(0.38, 0), (0.4, 0.02), (0.56, 0.96), (0.58, 1.0)],
-}  # fmt: skip
+}
 
 
 def vessel(f: Figure) -> None:

@@ -26,7 +26,7 @@ from .files import write_world
 
 __all__ = [
     "Counts", "World", "draw", "load_world", "load_world_original", "make_world", "original_key", "write_world",
-]  # fmt: skip
+]
 
 _PARTS = {"dataset": ("photos", "sketches"), "original": ("original",)}  # what is drawn and kept together
 
@@ -180,7 +180,7 @@ def _sets(part: str, n: Counts, packs: dict[str, np.ndarray]) -> dict[str, Image
         "train_photo": ("photos", seen, n.train_photo), "gallery": ("photos", unseen, n.gallery),
         "train_sketch": ("sketches", seen, n.train_sketch), "val_sketch": ("sketches", seen, n.val_sketch),
         "query": ("sketches", unseen, n.query),
-    }  # fmt: skip
+    }
     plan, begin = _plan(n), dict.fromkeys(packs, 0)
     sets: dict[str, ImageSet] = {}
     for key, (pack, classes, per_class) in place.items():

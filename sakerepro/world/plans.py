@@ -14,7 +14,7 @@ from .classes import BY_NAME, CLASSES, WorldClass
 from .figure import Figure
 
 _MODULES = (mammals, birds, creatures, plants, vehicles, home, goods,
-            buildings)  # fmt: skip
+            buildings)
 PLANS: dict[str, Callable[[Figure], None]] = {
     plan: next(getattr(m, plan) for m in _MODULES if hasattr(m, plan)) for plan in {c.plan for c in CLASSES}
 }

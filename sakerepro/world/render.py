@@ -15,7 +15,7 @@ COLOURS: dict[str, Colour] = {
     "red": (186, 44, 40), "pink": (228, 150, 152), "yellow": (228, 192, 52), "gold": (196, 152, 58),
     "green": (62, 126, 62), "lime": (142, 182, 62), "olive": (104, 108, 62), "blue": (58, 96, 168),
     "purple": (122, 72, 142), "glass": (148, 182, 202), "metal": (172, 176, 182),
-}  # fmt: skip
+}
 _PAINT = ("red", "blue", "green", "yellow", "orange", "purple", "brown", "grey", "white", "black", "pink", "cream")
 
 

@@ -23,9 +23,16 @@ import sakerepro
 
 BROWSERS, DRIVERS = ("chromium", "chromium-browser", "google-chrome"), ("chromedriver",)
 FLAGS = (
-    "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-    "--disable-background-networking", "--disable-component-update", "--disable-sync", "--window-size=1300,1100",
-)  # fmt: skip
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--window-size=1300,1100",
+)
 SETTINGS = {  # every cell stays in the page, whether one sees it or not
     "notebook-extension/tracker": {"windowingMode": "none"},
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -54,15 +61,25 @@ def jupyter_lab(folder: Path, theme: str = "JupyterLab Light", **environment: st
         free.bind(("127.0.0.1", 0))
         port, token = free.getsockname()[1], secrets.token_hex(16)
     variables = {
-        **os.environ, **environment, "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
+        **os.environ,
+        **environment,
+        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
         "PYTHONPATH": str(Path(sakerepro.__file__).parent.parent),
         **{f"JUPYTER_{n}_DIR": str(folder / n.lower()) for n in ("CONFIG", "DATA", "RUNTIME")},
-    }  # fmt: skip
+    }
     command = [
-        sys.executable, "-m", "jupyterlab", "--no-browser", "--allow-root", "--ip=127.0.0.1", f"--port={port}",
-        "--ServerApp.port_retries=0", f"--IdentityProvider.token={token}", "--expose-app-in-browser",
+        sys.executable,
+        "-m",
+        "jupyterlab",
+        "--no-browser",
+        "--allow-root",
+        "--ip=127.0.0.1",
+        f"--port={port}",
+        "--ServerApp.port_retries=0",
+        f"--IdentityProvider.token={token}",
+        "--expose-app-in-browser",
         f"--ServerApp.root_dir={folder / 'notebooks'}",
-    ]  # fmt: skip
+    ]
     with open(folder / "server.log", "wb") as log:
         server = subprocess.Popen(command, env=variables, stdout=log, stderr=log, cwd=folder)
         try:

@@ -76,10 +76,12 @@ class Page:
         return self.driver.find_element("css selector", selector)
 
     def ready(self) -> bool:
-        return bool(self.script(
-            "const panel = window.jupyterapp?.shell?.currentWidget;"
-            "return panel?.sessionContext?.session?.kernel?.status === 'idle'"
-        ))  # fmt: skip
+        return bool(
+            self.script(
+                "const panel = window.jupyterapp?.shell?.currentWidget;"
+                "return panel?.sessionContext?.session?.kernel?.status === 'idle'"
+            )
+        )
 
     def command(self, name: str) -> None:
         self.script("window.jupyterapp.commands.execute(arguments[0])", name)

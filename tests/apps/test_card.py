@@ -31,8 +31,11 @@ def table(card: str, heading: str) -> list[list[str]]:
 
 def test_its_numbers_are_those_of_the_run(tiny_run: Run, card: str) -> None:
     head, *rows = table(card, "What was measured")
-    stored = {(m["task"], m["representation"], m["metric"]): m["value"] for m in tiny_run.metrics()
-              if m["convention"] == "standard"}  # fmt: skip
+    stored = {
+        (m["task"], m["representation"], m["metric"]): m["value"]
+        for m in tiny_run.metrics()
+        if m["convention"] == "standard"
+    }
     shown = {(row[0], row[1], name): float(cell) for row in rows for name, cell in zip(head[2:], row[2:], strict=True)}
     assert shown.keys() == stored.keys() and shown == pytest.approx(stored, abs=5.01e-4)
 

@@ -63,15 +63,25 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def same(one: Collection, other: Collection) -> bool:
-    return (one.names == other.names and np.array_equal(one.embeddings, other.embeddings)
-            and np.array_equal(one.codes, other.codes))  # fmt: skip
+    return (
+        one.names == other.names
+        and np.array_equal(one.embeddings, other.embeddings)
+        and np.array_equal(one.codes, other.codes)
+    )
 
 
 def test_an_index_holds_the_network_s_embeddings_and_the_run_s_codes(photos: Path, tiny_run: Run) -> None:
     made, changes = index_photos(photos, tiny_run, dtype="float32", bits=8, progress=False)
     assert (changes.added, changes.kept, changes.removed, changes.bad) == (7, 0, 0, 1)
-    assert made.names == ("0.png", "2.png", "4.png", "6.png", "inner folder/1.png", "inner folder/3.png",
-                          "inner folder/5.png")  # fmt: skip
+    assert made.names == (
+        "0.png",
+        "2.png",
+        "4.png",
+        "6.png",
+        "inner folder/1.png",
+        "inner folder/3.png",
+        "inner folder/5.png",
+    )
     pixels = np.stack([read_image(photos / n, SIDE) for n in made.names])
     images = tiny_run.dataset().gallery
     one_by_one = type(images)(pixels, np.arange(7), np.zeros(7, int), made.names, PHOTO)

@@ -48,16 +48,27 @@ def test_draw_and_retrieve_answers_the_bundled_drawing(two_runs: tuple[Run, Run]
 
 def test_train_your_own_goes_from_a_folder_to_an_index(tiny_place: Path, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("SAKEREPRO_COLLECTIONS", str(tmp_path / "collections"))
-    more = {"weights": str(tiny_place / "se_resnet_mini.safetensors"), "dim": 16, "bits": [8], "steps": 2,
-            "batch_sketch": 4, "batch_photo": 4, "photo_queries": 3}  # fmt: skip
+    more = {
+        "weights": str(tiny_place / "se_resnet_mini.safetensors"),
+        "dim": 16,
+        "bits": [8],
+        "steps": 2,
+        "batch_sketch": 4,
+        "batch_photo": 4,
+        "photo_queries": 3,
+    }
     folder = tiny_place / "data"
     done = execute("train_your_own", "mini", folder=str(folder), size=32, teacher_epochs=0, epochs=1, more=more)
     text = outputs(done)
     assert any("0 problems" in part for part in text[3])
     assert [r.experiment.epochs for r in all_runs()] == [0, 1]
     measured = {float(v) for v in re.findall(r"\d\.\d{3}", "".join(text[5]))}
-    values = {round(m["value"], 3) for r in all_runs() for m in r.metrics()
-              if (m["metric"], m["convention"]) == ("mAP@all", "standard")}  # fmt: skip
+    values = {
+        round(m["value"], 3)
+        for r in all_runs()
+        for m in r.metrics()
+        if (m["metric"], m["convention"]) == ("mAP@all", "standard")
+    }
     assert measured == values
     photos = (len(tiny.SEEN) + len(tiny.UNSEEN)) * tiny.PHOTOS
     assert f"Changes(kept=0, added={photos}, removed=0, bad=0, links=())" in "".join(text[-1])

@@ -41,8 +41,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    more = ["--no-browser", "--allow-root", f"--port={port}", "--ServerApp.port_retries=0",
-            f"--IdentityProvider.token={TOKEN}"]  # fmt: skip
+    more = [
+        "--no-browser",
+        "--allow-root",
+        f"--port={port}",
+        "--ServerApp.port_retries=0",
+        f"--IdentityProvider.token={TOKEN}",
+    ]
     folders = {f"JUPYTER_{n}_DIR": str(place / n.lower()) for n in ("CONFIG", "DATA", "RUNTIME")}
     with open(place / "log", "w") as log:
         process = subprocess.Popen([*command(), *more], cwd=paths.root(), env={**os.environ, **folders}, stderr=log)

@@ -68,8 +68,15 @@ def test_a_good_folder_is_counted_and_named(own: Path) -> None:
     assert not report.problems, said(report)
     (split,) = report.splits
     assert split.seen == tuple(sorted(SEEN)) and split.unseen == UNSEEN and split.name == "unseen.txt"
-    assert split.counts == {"seen": 3, "unseen": 2, "train_sketch": 12, "val_sketch": 0, "query": 8, "train_photo": 12,
-                            "gallery": 8}  # fmt: skip
+    assert split.counts == {
+        "seen": 3,
+        "unseen": 2,
+        "train_sketch": 12,
+        "val_sketch": 0,
+        "query": 8,
+        "train_photo": 12,
+        "gallery": 8,
+    }
     assert split.per_class["gallery"] == (4, 4.0, 4) and report.decoded == 40
     by_name = {r.name: r for r in report.classes}
     assert by_name["frobnicator"].source == "by hand" and by_name["frobnicator"].wnid == "n03001627"
@@ -210,8 +217,27 @@ def test_a_folder_without_layout_is_told_what_it_should_look_like(tmp_path: Path
         check(str(tmp_path))
 
 
-TRAIN = ["train", "--preset", "mini", "--teacher-epochs", "0", "--epochs", "1", "--steps", "2", "--batch-sketch", "3",
-         "--batch-photo", "4", "--size", "32", "--dim", "16", "--bits", "8"]  # fmt: skip
+TRAIN = [
+    "train",
+    "--preset",
+    "mini",
+    "--teacher-epochs",
+    "0",
+    "--epochs",
+    "1",
+    "--steps",
+    "2",
+    "--batch-sketch",
+    "3",
+    "--batch-photo",
+    "4",
+    "--size",
+    "32",
+    "--dim",
+    "16",
+    "--bits",
+    "8",
+]
 
 
 def test_from_a_folder_to_numbers_with_a_gated_network_of_timm(
@@ -245,8 +271,23 @@ def test_from_a_folder_to_numbers_with_a_gated_network_of_timm(
 def test_any_network_of_timm_without_gates_and_without_photo_queries(
     own: Path, timm_weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main([*TRAIN, "--backbone", "test_resnet", "--dataset", str(own), "--weights", str(timm_weights),
-                 "--photo-queries", "0", "--json"]) == 0  # fmt: skip
+    assert (
+        main(
+            [
+                *TRAIN,
+                "--backbone",
+                "test_resnet",
+                "--dataset",
+                str(own),
+                "--weights",
+                str(timm_weights),
+                "--photo-queries",
+                "0",
+                "--json",
+            ]
+        )
+        == 0
+    )
     assert {m["task"] for m in json.loads(capsys.readouterr().out)["metrics"]} == {"ZS-SBIR"}
     assert main([*TRAIN, "--backbone", "test_resnett", "--dataset", str(own), "--photo-queries", "0"]) == 2
     assert "Did you mean 'test_resnet'" in capsys.readouterr().err

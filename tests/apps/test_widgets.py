@@ -82,12 +82,20 @@ def test_ink_is_the_darkest_value_and_nothing_is_white() -> None:
     assert render([LINE], 1).shape == (1, 1)
 
 
-@pytest.mark.parametrize("bad", [
-    {"points": [[0, 0]]}, {"width": 0.1, "points": []}, {"width": 0, "points": [[0, 0]]}, [0.1, 0.2],
-    {"width": 0.1, "points": [[0, "x"]]}, {"width": 0.1, "points": [[0, float("nan")]]},
-    {"width": float("nan"), "points": [[0, 0]]}, {"width": 0.1, "points": [[0, 1, 2]]},
-    {"width": 2, "points": [[0, 0]]},
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "bad",
+    [
+        {"points": [[0, 0]]},
+        {"width": 0.1, "points": []},
+        {"width": 0, "points": [[0, 0]]},
+        [0.1, 0.2],
+        {"width": 0.1, "points": [[0, "x"]]},
+        {"width": 0.1, "points": [[0, float("nan")]]},
+        {"width": float("nan"), "points": [[0, 0]]},
+        {"width": 0.1, "points": [[0, 1, 2]]},
+        {"width": 2, "points": [[0, 0]]},
+    ],
+)
 def test_a_stroke_that_is_none_is_named_by_its_number(bad: Any) -> None:
     with pytest.raises(DataError, match="stroke 2 is not a line"):
         render([LINE, bad], 20)
@@ -161,12 +169,15 @@ def test_codes_are_fitted_to_training_features_and_compared_bit_by_bit(retriever
     assert found["distance"].tolist() == np.sort(differ).tolist() == differ[found["photo"]].tolist()
 
 
-@pytest.mark.parametrize("sketch,k,representation,says", [
-    (np.zeros((4, 4, 3), np.uint8), 3, "real", "a sketch has shape"),
-    (np.zeros((4, 4), np.float32), 3, "real", "a sketch has shape"),
-    (np.zeros((4, 4), np.uint8), 0, "real", "k=0"),
-    (np.zeros((4, 4), np.uint8), 3, "64-bit", "Did you mean '32-bit'"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "sketch,k,representation,says",
+    [
+        (np.zeros((4, 4, 3), np.uint8), 3, "real", "a sketch has shape"),
+        (np.zeros((4, 4), np.float32), 3, "real", "a sketch has shape"),
+        (np.zeros((4, 4), np.uint8), 0, "real", "k=0"),
+        (np.zeros((4, 4), np.uint8), 3, "64-bit", "Did you mean '32-bit'"),
+    ],
+)
 def test_what_cannot_be_searched_is_said(
     retriever: Retriever, sketch: Any, k: int, representation: str, says: str
 ) -> None:
@@ -304,8 +315,10 @@ def test_an_empty_paper_has_a_picture_too(runs: list[Run]) -> None:
     assert pad.frames == [] and pad.picture().axes
 
 
-@pytest.mark.parametrize("setting,says", [({"k": 0}, "Use 1 to 24"), ({"k": 25}, "Use 1 to 24"),
-                                          ({"representation": "128-bit"}, "Known: real, 32-bit")])  # fmt: skip
+@pytest.mark.parametrize(
+    "setting,says",
+    [({"k": 0}, "Use 1 to 24"), ({"k": 25}, "Use 1 to 24"), ({"representation": "128-bit"}, "Known: real, 32-bit")],
+)
 def test_a_pad_that_cannot_be_is_refused(runs: list[Run], setting: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
         draw_and_retrieve(*runs, **setting)

@@ -79,8 +79,11 @@ def test_an_installed_wheel_imports(tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     file, _, names = done.stdout.partition("\n")
     assert file.startswith(str(tmp_path)) and {"ITQ", "run", "plots", "search"} <= set(names.split())
-    shipped = {f.relative_to(paths.root()) for f in (paths.root() / "sakerepro").rglob("*")
-               if f.is_file() and "__pycache__" not in f.parts}  # fmt: skip
+    shipped = {
+        f.relative_to(paths.root())
+        for f in (paths.root() / "sakerepro").rglob("*")
+        if f.is_file() and "__pycache__" not in f.parts
+    }
     assert not [f for f in shipped if not (tmp_path / "site" / f).is_file()]
 
 
@@ -141,12 +144,17 @@ def test_wrong_usage_is_refused_by_the_parser(arguments: list[str], capsys: pyte
     assert end.value.code == 2 and "usage: sakerepro" in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("slow", "precision", "said"), [(True, "bfloat16", True), (True, "float32", False),
-                                                        (False, "bfloat16", False)])  # fmt: skip
+@pytest.mark.parametrize(
+    ("slow", "precision", "said"), [(True, "bfloat16", True), (True, "float32", False), (False, "bfloat16", False)]
+)
 def test_a_precision_that_the_machine_is_slow_in_is_said_before_training(
-    slow: bool, precision: str, said: bool, tiny_run: Run, monkeypatch: pytest.MonkeyPatch,
+    slow: bool,
+    precision: str,
+    said: bool,
+    tiny_run: Run,
+    monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-) -> None:  # fmt: skip
+) -> None:
     monkeypatch.setattr(provenance, "slow_bfloat16", lambda: slow)
     monkeypatch.setattr("sakerepro.runs.run", lambda e, trace: tiny_run)
     assert main(["train", "--precision", precision]) == 0

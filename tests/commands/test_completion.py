@@ -23,9 +23,13 @@ def completed(*words: str) -> set[str]:
     answer = paths.runs().parent / "answer"
     line = " ".join(words)
     asks = {
-        "_ARGCOMPLETE": "1", "_ARGCOMPLETE_STDOUT_FILENAME": str(answer), "_ARGCOMPLETE_IFS": "\n",
-        "_ARGCOMPLETE_SUPPRESS_SPACE": "1", "COMP_LINE": line, "COMP_POINT": str(len(line)),
-    }  # fmt: skip
+        "_ARGCOMPLETE": "1",
+        "_ARGCOMPLETE_STDOUT_FILENAME": str(answer),
+        "_ARGCOMPLETE_IFS": "\n",
+        "_ARGCOMPLETE_SUPPRESS_SPACE": "1",
+        "COMP_LINE": line,
+        "COMP_POINT": str(len(line)),
+    }
     done = subprocess.run([sys.executable, "-m", "sakerepro"], env=os.environ | asks, capture_output=True, text=True)
     assert done.returncode == 0 and not done.stdout, done.stderr
     return {word.strip() for word in answer.read_text().splitlines()}

@@ -145,8 +145,9 @@ def parts(transforms: np.ndarray, centre: float) -> dict[str, np.ndarray]:
 def test_drawn_as_often_and_as_far_as_the_official_code_does(style: str, centre: float) -> None:
     n = 20_000
     found = parts(draw_transforms(n, style, np.random.default_rng(0)), centre)
-    done = {"flip": found["flip"]} | {k: np.abs(found[k] - b).reshape(n, -1).max(1) > 1e-9 for k, b in
-                                      (("scale", 1), ("angle", 0), ("shift", 0))}  # fmt: skip
+    done = {"flip": found["flip"]} | {
+        k: np.abs(found[k] - b).reshape(n, -1).max(1) > 1e-9 for k, b in (("scale", 1), ("angle", 0), ("shift", 0))
+    }
     for what in done.values():  # 0.7 * 0.5, five standard deviations
         assert abs(what.mean() - 0.35) < 5 * np.sqrt(0.35 * 0.65 / n)
     some = np.any(list(done.values()), axis=0)

@@ -13,10 +13,13 @@ from sakerepro.errors import ConfigError
 SIZES = st.integers(1, 60)
 
 
-@pytest.mark.parametrize(("sketches", "photos", "batch", "steps", "used"), [
-    (15_400, 176_500, (4, 36), 3_850, (15_400, 138_600)),  # TU-Berlin: all sketches, 78% of the photos
-    (55_252, 68_401, (13, 26), 2_631, (34_203, 68_401)),  # Sketchy: 62% of the sketches, all photos
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("sketches", "photos", "batch", "steps", "used"),
+    [
+        (15_400, 176_500, (4, 36), 3_850, (15_400, 138_600)),  # TU-Berlin: all sketches, 78% of the photos
+        (55_252, 68_401, (13, 26), 2_631, (34_203, 68_401)),  # Sketchy: 62% of the sketches, all photos
+    ],
+)
 def test_the_paper_s_epochs(
     sketches: int, photos: int, batch: tuple[int, int], steps: int, used: tuple[int, int]
 ) -> None:
@@ -64,9 +67,16 @@ def test_one_domain_alone() -> None:
     assert all(len(p) == 0 for _, p in epoch_batches(10, 0, 4, 0, seed=0, epoch=0, steps=7))
 
 
-@pytest.mark.parametrize("wrong", [
-    dict(batch_sketch=-1), dict(batch_sketch=0, batch_photo=0), dict(steps=0), dict(n_sketch=0), dict(n_photo=0),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        dict(batch_sketch=-1),
+        dict(batch_sketch=0, batch_photo=0),
+        dict(steps=0),
+        dict(n_sketch=0),
+        dict(n_photo=0),
+    ],
+)
 def test_what_cannot_be_is_refused(wrong: dict[str, int]) -> None:
     settings = dict(n_sketch=5, n_photo=5, batch_sketch=2, batch_photo=2, seed=0, epoch=0)
     with pytest.raises(ConfigError):

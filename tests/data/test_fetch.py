@@ -249,10 +249,16 @@ def test_paths_that_leave_the_folder_are_refused(tmp_path: Path, name: str) -> N
     assert not list((tmp_path / "out").iterdir()) and not (tmp_path / "evil").exists()
 
 
-@pytest.mark.parametrize(("kind", "to"), [
-    (tarfile.SYMTYPE, "/etc/passwd"), (tarfile.SYMTYPE, "../../x"), (tarfile.LNKTYPE, "/etc/passwd"),
-    (tarfile.FIFOTYPE, ""), (tarfile.CHRTYPE, ""),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("kind", "to"),
+    [
+        (tarfile.SYMTYPE, "/etc/passwd"),
+        (tarfile.SYMTYPE, "../../x"),
+        (tarfile.LNKTYPE, "/etc/passwd"),
+        (tarfile.FIFOTYPE, ""),
+        (tarfile.CHRTYPE, ""),
+    ],
+)
 def test_links_out_of_the_folder_and_devices_are_refused(tmp_path: Path, kind: bytes, to: str) -> None:
     entry = tarfile.TarInfo("d/link")
     entry.type, entry.linkname = kind, to
@@ -276,7 +282,8 @@ def test_damage_and_the_wrong_archive_change_nothing(tmp_path: Path) -> None:
         unpack(archive(tmp_path, {"a": b"1"}), out, "d", progress=False)
     whole = archive(tmp_path, {"d/a": BODY, "d/b": BODY}).read_bytes()
     encrypted = whole.replace(b"PK\x03\x04\x14\x00\x00", b"PK\x03\x04\x14\x00\x01").replace(
-        b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01")  # fmt: skip
+        b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01"
+    )
     assert encrypted != whole
     for damaged in (whole[:-30_000], whole[:1000] + b"\0" * 100 + whole[1100:], b"no archive at all", encrypted):
         (tmp_path / "bad.zip").write_bytes(damaged)

@@ -90,15 +90,18 @@ def wreck(root: Path, how: str) -> None:
         (root / "photo").mkdir()
 
 
-@pytest.mark.parametrize(("how", "says"), [
-    ("one domain", "sketch: is not there. A plain data set is photo/<class>/* and sketch/<class>/*."),
-    ("class in photo only", "photo/cow: this class has no folder sketch/cow."),
-    ("class in sketch only", "sketch/bee: this class has no folder photo/bee."),
-    ("empty class", "photo/dog: holds no image."),
-    ("loose image", "photo/x.png: lies in no class folder. Move it to photo/<class>/."),
-    ("one class", "has 1 class. Zero-shot retrieval trains on some classes and tests on others"),
-    ("no class", "photo: holds no class folder."),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("how", "says"),
+    [
+        ("one domain", "sketch: is not there. A plain data set is photo/<class>/* and sketch/<class>/*."),
+        ("class in photo only", "photo/cow: this class has no folder sketch/cow."),
+        ("class in sketch only", "sketch/bee: this class has no folder photo/bee."),
+        ("empty class", "photo/dog: holds no image."),
+        ("loose image", "photo/x.png: lies in no class folder. Move it to photo/<class>/."),
+        ("one class", "has 1 class. Zero-shot retrieval trains on some classes and tests on others"),
+        ("no class", "photo: holds no class folder."),
+    ],
+)
 def test_what_is_wrong_is_said_once(root: Path, how: str, says: str) -> None:
     wreck(root, how)
     with pytest.raises(DataError) as error:
@@ -114,12 +117,15 @@ def test_several_problems_are_counted(root: Path) -> None:
         read_folder(root)
 
 
-@pytest.mark.parametrize(("text", "says"), [
-    ("dog\nbea\n", "unseen.txt, line 2: class 'bea' is not there. Did you mean 'bee'?"),
-    ("dog\n\ndog\n", "unseen.txt, line 3: class 'dog' is named twice."),
-    ("\n", "unseen.txt: names 0 of 5 classes."),
-    ("ant\nbee\ncow\ndog\nelk\n", "unseen.txt: names 5 of 5 classes."),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("dog\nbea\n", "unseen.txt, line 2: class 'bea' is not there. Did you mean 'bee'?"),
+        ("dog\n\ndog\n", "unseen.txt, line 3: class 'dog' is named twice."),
+        ("\n", "unseen.txt: names 0 of 5 classes."),
+        ("ant\nbee\ncow\ndog\nelk\n", "unseen.txt: names 5 of 5 classes."),
+    ],
+)
 def test_a_wrong_unseen_txt(root: Path, text: str, says: str) -> None:
     (root / "unseen.txt").write_text(text, encoding="utf-8")
     with pytest.raises(DataError) as error:

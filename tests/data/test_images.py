@@ -82,8 +82,7 @@ def test_rgba_and_grey_with_alpha_lie_on_white() -> None:
     got = decode(as_bytes(Image.fromarray(rgba)), SIDE, "a")
     assert np.abs(got - on_white(rgba[..., :3], rgba[..., 3])).max() <= 1
     la = random_pixels(2)
-    got = decode(as_bytes(Image.merge("LA", [
-        Image.fromarray(la[..., 0]), Image.fromarray(la[..., 1])])), SIDE, "a")  # fmt: skip
+    got = decode(as_bytes(Image.merge("LA", [Image.fromarray(la[..., 0]), Image.fromarray(la[..., 1])])), SIDE, "a")
     assert np.abs(got - on_white(la[..., :1], la[..., 1])).max() <= 1
 
 
@@ -125,9 +124,15 @@ def test_exif_orientation(orientation: int) -> None:
     exif = Image.Exif()
     exif[0x0112] = orientation
     upright = {  # what a viewer has to do, by the EXIF standard
-        1: stored, 2: stored[:, ::-1], 3: stored[::-1, ::-1], 4: stored[::-1], 5: stored.transpose(1, 0, 2),
-        6: np.rot90(stored, -1), 7: stored.transpose(1, 0, 2)[::-1, ::-1], 8: np.rot90(stored, 1),
-    }[orientation]  # fmt: skip
+        1: stored,
+        2: stored[:, ::-1],
+        3: stored[::-1, ::-1],
+        4: stored[::-1],
+        5: stored.transpose(1, 0, 2),
+        6: np.rot90(stored, -1),
+        7: stored.transpose(1, 0, 2)[::-1, ::-1],
+        8: np.rot90(stored, 1),
+    }[orientation]
     assert np.array_equal(decode(as_bytes(Image.fromarray(stored), exif=exif), SIDE, "a"), upright)
 
 
@@ -155,8 +160,12 @@ def test_empty_missing_and_other_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
     (tmp_path / "text.jpg").write_text("no image")
     (tmp_path / "a folder.png").mkdir()
-    for name, what in (("empty.png", "is empty"), ("text.jpg", "is not a"), ("gone.png", "cannot be read"),
-                       ("a folder.png", "cannot be read")):  # fmt: skip
+    for name, what in (
+        ("empty.png", "is empty"),
+        ("text.jpg", "is not a"),
+        ("gone.png", "cannot be read"),
+        ("a folder.png", "cannot be read"),
+    ):
         with pytest.raises(DataError, match=what) as error:
             read_image(tmp_path / name, SIDE)
         assert str(error.value).startswith(str(tmp_path / name))

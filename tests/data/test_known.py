@@ -94,18 +94,21 @@ def test_the_original_domain_and_a_local_archive_go_by_the_record(toy: Path) -> 
     assert main(["data", "fetch", "mini"]) == 2
 
 
-@pytest.mark.parametrize(("text", "says"), [
-    ("[datasets.sketchy]", "known.toml: data set 'sketchy' is known already"),
-    ("[datasets.x]\nsplit = ['a']", r"known.toml, record 'x': field 'split' is unknown. Did you mean 'splits'"),
-    ("[datasets.x]\nsplits = 'a'", "record 'x': splits = 'a' has to be of type list"),
-    ("[datasets.x]\n[[datasets.x.sources]]\nurl = 3", "record 'x', sources: url = 3 has to be of type str"),
-    ("[datasets.x]\nlists = { sketch = 'a' }", "record 'x': lists needs sketch, photo, and has sketch"),
-    ("[datasets.x.published]\na = { seen = 3 }", "record 'x': published needs seen, unseen, .*and has seen"),
-    ("[datasets.x]\ndoubles = ['a']", "record 'x': doubles = .* has to be two folders"),
-    ("[x]\nsplits = []", r"\[x\] is unknown. Records are \[datasets.<name>\]"),
-    ("datasets.x = 3", "record 'x': is 3 and has to be a table"),
-    ("datasets = ", "known.toml: cannot be read as TOML"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("[datasets.sketchy]", "known.toml: data set 'sketchy' is known already"),
+        ("[datasets.x]\nsplit = ['a']", r"known.toml, record 'x': field 'split' is unknown. Did you mean 'splits'"),
+        ("[datasets.x]\nsplits = 'a'", "record 'x': splits = 'a' has to be of type list"),
+        ("[datasets.x]\n[[datasets.x.sources]]\nurl = 3", "record 'x', sources: url = 3 has to be of type str"),
+        ("[datasets.x]\nlists = { sketch = 'a' }", "record 'x': lists needs sketch, photo, and has sketch"),
+        ("[datasets.x.published]\na = { seen = 3 }", "record 'x': published needs seen, unseen, .*and has seen"),
+        ("[datasets.x]\ndoubles = ['a']", "record 'x': doubles = .* has to be two folders"),
+        ("[x]\nsplits = []", r"\[x\] is unknown. Records are \[datasets.<name>\]"),
+        ("datasets.x = 3", "record 'x': is 3 and has to be a table"),
+        ("datasets = ", "known.toml: cannot be read as TOML"),
+    ],
+)
 def test_a_wrong_record_is_named(toy: Path, text: str, says: str) -> None:
     (toy / "known.toml").write_text(text)
     with pytest.raises(DataError, match=says):

@@ -39,18 +39,26 @@ def edit(root: Path, name: str, line: int, text: str | None) -> None:
 # the full official lists
 
 
-@pytest.mark.parametrize(("name", "folder", "split"), [
-    ("tuberlin", "TUBerlin", "zeroshot"), ("sketchy", "Sketchy", "zeroshot1"), ("sketchy", "Sketchy", "zeroshot2"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "folder", "split"),
+    [
+        ("tuberlin", "TUBerlin", "zeroshot"),
+        ("sketchy", "Sketchy", "zeroshot1"),
+        ("sketchy", "Sketchy", "zeroshot2"),
+    ],
+)
 def test_full_official_lists_have_the_published_counts(name: str, folder: str, split: str) -> None:
     listing, problems = examine_split(real_data("sake-lists") / folder, split, images=False)
     published = datasets()[name].published[split]
     want = tuple(published[what] for what in COUNTS)
-    assert want == {  # the table of the official lists, written out here a second time on purpose
-        "zeroshot": (220, 30, 15_400, 2_200, 2_400, 176_500, 27_989),
-        "zeroshot1": (100, 25, 55_252, 5_000, 15_229, 68_401, 17_101),
-        "zeroshot2": (104, 21, 57_587, 0, 12_694, 72_949, 12_553),
-    }[split]
+    assert (
+        want
+        == {  # the table of the official lists, written out here a second time on purpose
+            "zeroshot": (220, 30, 15_400, 2_200, 2_400, 176_500, 27_989),
+            "zeroshot1": (100, 25, 55_252, 5_000, 15_229, 68_401, 17_101),
+            "zeroshot2": (104, 21, 57_587, 0, 12_694, 72_949, 12_553),
+        }[split]
+    )
     if name == "tuberlin":  # its list of training photos is not part of these
         assert [str(p) for p in problems] == [
             "zeroshot/ImageResized_ready_filelist_train.txt: is not there: the list of train_photo."
@@ -94,16 +102,19 @@ def test_every_set_is_read_in_order(root: Path) -> None:
     assert (listing.seen, listing.unseen) == (("ant", "bee", "cow"), ("dog", "elk"))
     assert counts(listing) == (3, 2, 9, 3, 8, 12, 8)
     assert listing.train_sketch.names[:2] == (
-        f"{OFFICIAL_SKETCH}/ant/n0_0-1.png", f"{OFFICIAL_SKETCH}/ant/n0_1-1.png",
-    )  # fmt: skip
+        f"{OFFICIAL_SKETCH}/ant/n0_0-1.png",
+        f"{OFFICIAL_SKETCH}/ant/n0_1-1.png",
+    )
     assert listing.gallery.labels.tolist() == [0] * 4 + [1] * 4
 
 
 def test_dedupe_keeps_sketchy_s_own_photo(root: Path) -> None:
     listing = read_split(root, dedupe=True)
     assert [n for n in listing.gallery.names if "/dog/" in n] == [
-        f"{OFFICIAL_PHOTO}/dog/n0_0.png", f"{OFFICIAL_PHOTO}/dog/n0_1.png", "EXTEND_image_sketchy_ready/dog/ext_1.png",
-    ]  # fmt: skip
+        f"{OFFICIAL_PHOTO}/dog/n0_0.png",
+        f"{OFFICIAL_PHOTO}/dog/n0_1.png",
+        "EXTEND_image_sketchy_ready/dog/ext_1.png",
+    ]
     assert listing.train_photo.labels.tolist() == [0] * 3 + [1] * 3 + [2] * 3
 
 
@@ -149,21 +160,24 @@ def test_tuberlin_s_names(tmp_path: Path) -> None:
 # what can be wrong
 
 
-@pytest.mark.parametrize(("name", "line", "text", "says"), [
-    (PHOTO_TRAIN, 2, "256x256/photo/ant/x.png", "line 2: '256x256/photo/ant/x.png' has no label"),
-    (PHOTO_TRAIN, 3, "a b/x.png one", "line 3: 'a b/x.png one' has no label"),
-    (PHOTO_TRAIN, 1, "a/x.png -1", "line 1: 'a/x.png -1' has no label"),
-    (PHOTO_TRAIN, 1, "7", "line 1: '7' has no label"),
-    (PHOTO_TRAIN, 5, "a/x.png 3", "line 5: label 3 of 'a/x.png' is beyond the split's 3 classes (0 ... 2)"),
-    (PHOTO_TRAIN, 1, "../x.png 0", "line 1: '../x.png' leaves the data set's folder"),
-    (PHOTO_TRAIN, 1, "/etc/x.png 0", "line 1: '/etc/x.png' leaves the data set's folder"),
-    ("cname_cid", 2, None, "cname_cid.txt: labels run to 2 and 1 is not among them (1 missing)"),
-    ("cname_cid", 2, "bee 2", "line 3: label 2 is given to 'bee' and to 'cow'"),
-    ("cname_cid", 2, "ant 1", "line 2: class 'ant' is named twice"),
-    ("cname_cid", 1, "ant", "line 1: 'ant' has no label. Each line is 'name label'"),
-    ("cname_cid", 4, "yak 3", "lists no file of 'yak' (label 3), the first of 1 such classes"),
-    ("cname_cid_zero", 1, "ant 0", "zeroshot1/cname_cid_zero.txt: 'ant' is a seen class too (1 such)"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("name", "line", "text", "says"),
+    [
+        (PHOTO_TRAIN, 2, "256x256/photo/ant/x.png", "line 2: '256x256/photo/ant/x.png' has no label"),
+        (PHOTO_TRAIN, 3, "a b/x.png one", "line 3: 'a b/x.png one' has no label"),
+        (PHOTO_TRAIN, 1, "a/x.png -1", "line 1: 'a/x.png -1' has no label"),
+        (PHOTO_TRAIN, 1, "7", "line 1: '7' has no label"),
+        (PHOTO_TRAIN, 5, "a/x.png 3", "line 5: label 3 of 'a/x.png' is beyond the split's 3 classes (0 ... 2)"),
+        (PHOTO_TRAIN, 1, "../x.png 0", "line 1: '../x.png' leaves the data set's folder"),
+        (PHOTO_TRAIN, 1, "/etc/x.png 0", "line 1: '/etc/x.png' leaves the data set's folder"),
+        ("cname_cid", 2, None, "cname_cid.txt: labels run to 2 and 1 is not among them (1 missing)"),
+        ("cname_cid", 2, "bee 2", "line 3: label 2 is given to 'bee' and to 'cow'"),
+        ("cname_cid", 2, "ant 1", "line 2: class 'ant' is named twice"),
+        ("cname_cid", 1, "ant", "line 1: 'ant' has no label. Each line is 'name label'"),
+        ("cname_cid", 4, "yak 3", "lists no file of 'yak' (label 3), the first of 1 such classes"),
+        ("cname_cid_zero", 1, "ant 0", "zeroshot1/cname_cid_zero.txt: 'ant' is a seen class too (1 such)"),
+    ],
+)
 def test_a_wrong_line_is_named(root: Path, name: str, line: int, text: str | None, says: str) -> None:
     edit(root, name, line, text)
     with pytest.raises(DataError) as error:

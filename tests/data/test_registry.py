@@ -169,9 +169,13 @@ def test_what_is_wrong_with_an_image_folder(elsewhere: Path) -> None:
 # real data
 
 
-@pytest.mark.parametrize(("split", "want"), [
-    ("zeroshot1", (100, 25, 2_303, 197, 625, 2_500, 625)), ("zeroshot2", (104, 21, 2_384, 0, 525, 2_600, 525)),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("split", "want"),
+    [
+        ("zeroshot1", (100, 25, 2_303, 197, 625, 2_500, 625)),
+        ("zeroshot2", (104, 21, 2_384, 0, 525, 2_600, 525)),
+    ],
+)
 def test_the_real_subset(split: str, want: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     root = real_data("sketchy-125x25")
     monkeypatch.setenv("SAKEREPRO_CACHE", str(tmp_path))

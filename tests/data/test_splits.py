@@ -33,14 +33,17 @@ def data() -> Dataset:
     row = np.arange(200, dtype=np.uint8)[:, None, None, None]
     photos, sketches = (row * np.ones((1, 2, 2, c), np.uint8) for c in (3, 1))
     return Dataset(
-        "made-up", "zeroshot", SEEN, UNSEEN,
+        "made-up",
+        "zeroshot",
+        SEEN,
+        UNSEEN,
         train_sketch=image_set(sketches, 0, SEEN, [5] * 7, SKETCH),
         val_sketch=image_set(sketches, 40, SEEN, [2] * 7, SKETCH),
         train_photo=image_set(photos, 0, SEEN, [3, 4, 5, 6, 7, 8, 9], PHOTO),
         query=image_set(sketches, 60, UNSEEN, [4] * 3, SKETCH),
         gallery=image_set(photos, 60, UNSEEN, [12, 13, 14], PHOTO),
         fingerprint="f",
-    )  # fmt: skip
+    )
 
 
 def contents(images: ImageSet, classes: tuple[str, ...]) -> Counter[str]:

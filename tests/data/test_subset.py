@@ -40,13 +40,18 @@ def test_the_first_are_by_name_of_each_class_and_of_no_extension() -> None:
 
 def test_a_subset_is_a_data_set(tmp_path: Path) -> None:
     root = sketchy_like(tmp_path / "Sketchy")
-    write_lists(root, "zeroshot2", {  # leaves out the first sketch, as the real one leaves out some
-        "cname_cid": ["ant 0"], "cname_cid_zero": ["bee 0"],
-        "all_photo_filelist_train": [f"{OFFICIAL_PHOTO}/ant/n0_{i}.png 0" for i in range(2)],
-        "all_photo_filelist_zero": [f"{OFFICIAL_PHOTO}/bee/n0_0.png 0"],
-        "sketch_tx_000000000000_ready_filelist_train": [f"{OFFICIAL_SKETCH}/ant/n0_{i}-1.png 0" for i in (1, 2)],
-        "sketch_tx_000000000000_ready_filelist_zero": [f"{OFFICIAL_SKETCH}/bee/n0_0-1.png 0"],
-    })  # fmt: skip
+    write_lists(
+        root,
+        "zeroshot2",
+        {  # leaves out the first sketch, as the real one leaves out some
+            "cname_cid": ["ant 0"],
+            "cname_cid_zero": ["bee 0"],
+            "all_photo_filelist_train": [f"{OFFICIAL_PHOTO}/ant/n0_{i}.png 0" for i in range(2)],
+            "all_photo_filelist_zero": [f"{OFFICIAL_PHOTO}/bee/n0_0.png 0"],
+            "sketch_tx_000000000000_ready_filelist_train": [f"{OFFICIAL_SKETCH}/ant/n0_{i}-1.png 0" for i in (1, 2)],
+            "sketch_tx_000000000000_ready_filelist_zero": [f"{OFFICIAL_SKETCH}/bee/n0_0-1.png 0"],
+        },
+    )
     made = write_subset(root, tmp_path / "part", 2, size=9, progress=False)
     for split in ("zeroshot1", "zeroshot2"):
         assert not examine_split(made, split)[1]

@@ -118,8 +118,12 @@ def test_training_never_reads_unseen_images_labels_or_names(
     e: Experiment, tmp_path: Path, rng: np.random.Generator
 ) -> None:
     data = experiment_data(e)
-    blind = replace(data, query=unread(data.query, rng), gallery=unread(data.gallery, rng),
-                    unseen=tuple(f"no such word {i}" for i in range(len(data.unseen))))  # fmt: skip
+    blind = replace(
+        data,
+        query=unread(data.query, rng),
+        gallery=unread(data.gallery, rng),
+        unseen=tuple(f"no such word {i}" for i in range(len(data.unseen))),
+    )
     one, _ = trained(e, data, tmp_path / "one.pt")
     other, _ = trained(e, blind, tmp_path / "other.pt")
     assert tiny.same(one.state_dict(), other.state_dict())
@@ -155,8 +159,11 @@ def test_the_command_line_lists_what_it_needs_and_its_settings(name: str, capsys
 def test_relabelled_classes_measure_the_same(e: Experiment) -> None:
     done = run(e)
     data = done.dataset()
-    swapped = replace(data, query=replace(data.query, labels=1 - data.query.labels),
-                      gallery=replace(data.gallery, labels=1 - data.gallery.labels))  # fmt: skip
+    swapped = replace(
+        data,
+        query=replace(data.query, labels=1 - data.query.labels),
+        gallery=replace(data.gallery, labels=1 - data.gallery.labels),
+    )
     before, after = (measure(done.embeddings(), d, e, done.network())[0] for d in (data, swapped))
     assert [m["value"] for m in after] == pytest.approx([m["value"] for m in before])
 

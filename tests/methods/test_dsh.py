@@ -26,8 +26,9 @@ def toy(seed: int, n_p: int = 50, n_s: int = 31) -> tuple[Domain, Domain, Tensor
     domains = []
     for n in (n_p, n_s):
         f = torch.randn(M, n, generator=g, dtype=torch.float64)
-        domains.append(Domain(torch.randn(M, n, generator=g, dtype=torch.float64).sign(), f,
-                              torch.randint(C, (n,), generator=g)))  # fmt: skip
+        domains.append(
+            Domain(torch.randn(M, n, generator=g, dtype=torch.float64).sign(), f, torch.randint(C, (n,), generator=g))
+        )
     return domains[0], domains[1], torch.randn(K, C, generator=g, dtype=torch.float64)
 
 

@@ -41,8 +41,18 @@ def test_two_steps_at_full_size(
     for folder in ("RUNS", "CACHE"):  # the L_B run below frozen features is made once a task
         monkeypatch.setenv(f"SAKEREPRO_{folder}", str(place / task / folder.lower()))
     dataset, split = TASKS[task]
-    e = preset("paper", dataset=dataset, split=split, method=name, epochs=1, steps=2, batch_sketch=2, batch_photo=2,
-               photo_queries=0, precision="float32")  # fmt: skip
+    e = preset(
+        "paper",
+        dataset=dataset,
+        split=split,
+        method=name,
+        epochs=1,
+        steps=2,
+        batch_sketch=2,
+        batch_photo=2,
+        photo_queries=0,
+        precision="float32",
+    )
     rounds = {"rounds": 2} if "rounds" in methods.class_of(name).settings else {}
     e = methods.change(e, **rounds)
     data = experiment_data(e)

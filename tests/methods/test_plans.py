@@ -86,8 +86,11 @@ def test_negatives_are_uniform_over_the_other_classes() -> None:
 
 
 def test_epochs_differ() -> None:
-    plans = [np.concatenate([p for _, p in make(TINY, 7, 4, seed, epoch)]).tolist()
-             for make in (pair_batches, triplet_batches) for seed, epoch in ((0, 1), (1, 0), (0, 0))]  # fmt: skip
+    plans = [
+        np.concatenate([p for _, p in make(TINY, 7, 4, seed, epoch)]).tolist()
+        for make in (pair_batches, triplet_batches)
+        for seed, epoch in ((0, 1), (1, 0), (0, 0))
+    ]
     assert len({tuple(p) for p in plans}) == 6
 
 
@@ -147,7 +150,10 @@ def test_what_cannot_be_is_refused() -> None:
     bare = replace(TINY, train_photo=TINY.train_photo.select(TINY.train_photo.labels != 1))
     with pytest.raises(DataError, match="'cup' has training sketches and no training photo"):
         pair_batches(bare, 4, 3, 0, 0)
-    one = replace(TINY, train_photo=TINY.train_photo.select(TINY.train_photo.labels == 0),
-                  train_sketch=TINY.train_sketch.select(TINY.train_sketch.labels == 0))  # fmt: skip
+    one = replace(
+        TINY,
+        train_photo=TINY.train_photo.select(TINY.train_photo.labels == 0),
+        train_sketch=TINY.train_sketch.select(TINY.train_sketch.labels == 0),
+    )
     with pytest.raises(DataError, match="one class"):
         triplet_batches(one, 4, 3, 0, 0)

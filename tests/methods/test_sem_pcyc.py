@@ -151,8 +151,9 @@ def test_what_comes_before_the_generators(method: SEMPCYC, tiny_data: Dataset) -
     frozen.begin(lambda: found)
     assert torch.equal(frozen.cls["p"].weight, before)
     rows = torch.arange(5).numpy()
-    frozen.step(feature_batch([(tiny_data.train_photo, rows), (tiny_data.train_sketch, rows)], found),
-                frozen.optimisers())  # fmt: skip
+    frozen.step(
+        feature_batch([(tiny_data.train_photo, rows), (tiny_data.train_sketch, rows)], found), frozen.optimisers()
+    )
 
 
 def test_codes_of_near_vectors_are_near() -> None:

@@ -26,8 +26,16 @@ from sakerepro.runs import experiment_data, start
 from sakerepro.semantics import require_classes
 
 SEEN = ("cat", "cup", "car_(sedan)", "pizza")
-WORDS = {"cat": (1, 0, 2), "Cat": (9, 9, 9), "cup": (0, 1.5, 0), "car": (2, 0, 0), "sedan": (0, 4, 0), "dog": (5, 5, 5),
-         "hot dog": (1, 1, 1), "pizza": (3, -1e-3, 2)}  # fmt: skip
+WORDS = {
+    "cat": (1, 0, 2),
+    "Cat": (9, 9, 9),
+    "cup": (0, 1.5, 0),
+    "car": (2, 0, 0),
+    "sedan": (0, 4, 0),
+    "dog": (5, 5, 5),
+    "hot dog": (1, 1, 1),
+    "pizza": (3, -1e-3, 2),
+}
 
 
 def vectors(kind: str, names: tuple[str, ...] = SEEN, dataset: str = "sketchy") -> tuple[np.ndarray, dict[str, Any]]:
@@ -77,8 +85,11 @@ def test_means_are_those_of_the_seen_photos(tiny_experiment: Experiment) -> None
     data = experiment_data(tiny_experiment)
     method, _, _ = start(methods.checked(tiny_experiment), data)
     found, _ = class_vectors("means", data, tiny_experiment, method.student)
-    features = embed(SimpleNamespace(embed=method.student.features, backbone=method.backbone, eval=method.eval),
-                     data.train_photo, tiny_experiment.size)  # fmt: skip
+    features = embed(
+        SimpleNamespace(embed=method.student.features, backbone=method.backbone, eval=method.eval),
+        data.train_photo,
+        tiny_experiment.size,
+    )
     want = np.stack([features[data.train_photo.labels == c].mean(axis=0) for c in range(4)])
     np.testing.assert_allclose(found, want / np.linalg.norm(want, axis=1, keepdims=True), rtol=1e-4, atol=1e-5)
 
@@ -154,15 +165,18 @@ def test_missing_classes_are_named(tmp_path: Path) -> None:
     assert "'zeppelin_x'" in str(error.value) and "unheard + of + thing" in str(error.value)
 
 
-@pytest.mark.parametrize(("content", "says"), [
-    (b"cat 1 2 3\ncup 1 2\n", "line 2: a word and 3 numbers"),
-    (b"dog 1 2 3\ncat 1 two 3\n", "line 2: 'cat' is not followed by 3 numbers"),
-    (b"9 3\ncat " + struct.pack("<3f", 1, 2, 3), "ends in word 2 of 9"),
-    (b"just\nwords\n", "first line is no word with numbers"),
-    (b"", "first line is no word with numbers"),
-    (b"PK\x03\x04broken", "is damaged"),
-    (gzip.compress(b"cat 1 2 3\n", mtime=0)[:-9], "is damaged"),
-])  # fmt: skip
+@pytest.mark.parametrize(
+    ("content", "says"),
+    [
+        (b"cat 1 2 3\ncup 1 2\n", "line 2: a word and 3 numbers"),
+        (b"dog 1 2 3\ncat 1 two 3\n", "line 2: 'cat' is not followed by 3 numbers"),
+        (b"9 3\ncat " + struct.pack("<3f", 1, 2, 3), "ends in word 2 of 9"),
+        (b"just\nwords\n", "first line is no word with numbers"),
+        (b"", "first line is no word with numbers"),
+        (b"PK\x03\x04broken", "is damaged"),
+        (gzip.compress(b"cat 1 2 3\n", mtime=0)[:-9], "is damaged"),
+    ],
+)
 def test_what_is_wrong_in_a_file_is_said(content: bytes, says: str, tmp_path: Path) -> None:
     file = tmp_path / "vectors"
     file.write_bytes(content)

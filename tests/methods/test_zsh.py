@@ -46,10 +46,12 @@ class Toy:
     def objective(self) -> float:
         hashed = self.p.T @ self.phi
         terms = (
-            (self.r.T @ self.y - self.w.T @ self.b).square().sum(), L * self.w.square().sum(),
-            N_ * (self.b - hashed).square().sum(), N_ * RIDGE * self.p.square().sum(),
+            (self.r.T @ self.y - self.w.T @ self.b).square().sum(),
+            L * self.w.square().sum(),
+            N_ * (self.b - hashed).square().sum(),
+            N_ * RIDGE * self.p.square().sum(),
             N_ * GAMMA * torch.trace(hashed @ self.laplacian @ hashed.T),
-        )  # fmt: skip
+        )
         return sum(float(t) for t in terms)
 
 

@@ -41,9 +41,14 @@ def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
 
 def probed(tiny_place: Path, weights: dict[str, str], name: str) -> Experiment:
     return tiny.experiment(
-        tiny_place / "data", Path(weights[name]), backbone=name, teacher_head="probe", epochs=1, steps=2,
+        tiny_place / "data",
+        Path(weights[name]),
+        backbone=name,
+        teacher_head="probe",
+        epochs=1,
+        steps=2,
         teacher_data=str(tiny_place / "original"),
-    )  # fmt: skip
+    )
 
 
 def features(teacher: Classifier, place: Path) -> tuple[np.ndarray, np.ndarray, torch.Tensor]:

@@ -168,8 +168,14 @@ def test_alexnet_is_torchvisions() -> None:
 
 
 def test_students_start_from_the_network_of_their_name() -> None:
-    names = {"cse_resnet50": "se_resnet50", "resnet50": "resnet50", "alexnet": "alexnet", "cse_resnet18": "resnet18",
-             "cse_resnet_mini": "se_resnet_mini", "cse_mobilenetv2_100": "mobilenetv2_100"}  # fmt: skip
+    names = {
+        "cse_resnet50": "se_resnet50",
+        "resnet50": "resnet50",
+        "alexnet": "alexnet",
+        "cse_resnet18": "resnet18",
+        "cse_resnet_mini": "se_resnet_mini",
+        "cse_mobilenetv2_100": "mobilenetv2_100",
+    }
     assert {name: teacher_architecture(name) for name in names} == names
 
 

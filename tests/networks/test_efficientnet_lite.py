@@ -59,9 +59,7 @@ def test_every_weight_of_the_package_finds_its_place(name: str) -> None:
         build_classifier(name, 12, {**state, "_blocks.99._bn1.weight": torch.zeros(3)})
 
 
-def test_the_file_is_found_in_the_package_without_importing_it(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_file_is_found_in_the_package_without_importing_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     name, package = LITE[1], ARCHITECTURES[LITE[1]].package
     for variable in ("REAL_DATA", "DATA"):
         monkeypatch.setenv(f"SAKEREPRO_{variable}", str(tmp_path / "data"))

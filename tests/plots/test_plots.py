@@ -52,8 +52,18 @@ def images(labels, domain, rng, size=8):
 def make_data(rng, name="mini", split="zeroshot", per_class=7, queries=3):
     gallery, asked = np.repeat(np.arange(5), per_class), np.repeat(np.arange(5), queries)
     few = np.array([0, 1])
-    return Dataset(name, split, ("dog", "cat"), UNSEEN, images(few, SKETCH, rng), images(few[:0], SKETCH, rng),
-                   images(few, PHOTO, rng), images(asked, SKETCH, rng), images(gallery, PHOTO, rng), "f")  # fmt: skip
+    return Dataset(
+        name,
+        split,
+        ("dog", "cat"),
+        UNSEEN,
+        images(few, SKETCH, rng),
+        images(few[:0], SKETCH, rng),
+        images(few, PHOTO, rng),
+        images(asked, SKETCH, rng),
+        images(gallery, PHOTO, rng),
+        "f",
+    )
 
 
 @pytest.fixture
@@ -70,8 +80,10 @@ def make_run(tmp_path):
             noise = rng.normal(size=(len(images), 6))
             arrays |= {key: (level * centre[images.labels] + noise).astype(np.float32), f"{key}_labels": images.labels}
         np.savez(folder / "embeddings.npz", **arrays)
-        metrics = [{"task": t, "metric": "mAP@all", "convention": "standard", "representation": f"{e.dim}-d",
-                    "value": v} for t, v in (("ZS-SBIR", 0.1), ("ZS-PBIR", 0.5))]  # fmt: skip
+        metrics = [
+            {"task": t, "metric": "mAP@all", "convention": "standard", "representation": f"{e.dim}-d", "value": v}
+            for t, v in (("ZS-SBIR", 0.1), ("ZS-PBIR", 0.5))
+        ]
         (folder / "metrics.json").write_text(json.dumps(metrics))
         (folder / "history.csv").write_text(pd.DataFrame(history or []).to_csv(index=False))
         return FakeRun(folder, e, data)
@@ -89,17 +101,29 @@ def nothing_leaks():
 
 
 def epochs(*maps, sake=False):
-    return [{"epoch": i + 1, "lr": 1e-3, "loss": 2.0, "loss_benchmark": 2.0 / (i + 1), "val_top1": 0.5, "seconds": 1.0,
-             **({"loss_sake": 3.0} if sake else {}), "ZS-SBIR": m, "ZS-PBIR": m + 0.2}
-            for i, m in enumerate(maps)]  # fmt: skip
+    return [
+        {
+            "epoch": i + 1,
+            "lr": 1e-3,
+            "loss": 2.0,
+            "loss_benchmark": 2.0 / (i + 1),
+            "val_top1": 0.5,
+            "seconds": 1.0,
+            **({"loss_sake": 3.0} if sake else {}),
+            "ZS-SBIR": m,
+            "ZS-PBIR": m + 0.2,
+        }
+        for i, m in enumerate(maps)
+    ]
 
 
 def naive_ap(run):
     a = run.embeddings()
     unit = {k: a[k] / np.linalg.norm(a[k], axis=1, keepdims=True) for k in ("query", "gallery")}
     scores = unit["query"].astype(float) @ unit["gallery"].astype(float).T
-    ap = np.array([average_precision_score(a["gallery_labels"] == c, s)
-                   for c, s in zip(a["query_labels"], scores, strict=True)])  # fmt: skip
+    ap = np.array(
+        [average_precision_score(a["gallery_labels"] == c, s) for c, s in zip(a["query_labels"], scores, strict=True)]
+    )
     return ap, scores, a["query_labels"], a["gallery_labels"]
 
 
@@ -200,8 +224,13 @@ def test_queries_without_a_relevant_photo_are_an_error():
 
 def test_gain_groups_are_equal_parts_of_each_held_out_set():
     gains = {"a": [5, 1, 4, 2, 3, 6], "b": [0.3, 0.1, 0.2, 0.4]}
-    frame = pd.DataFrame([{"split": s, "class": f"{s}{i}", "gain": g, "confidence": 0.5}
-                          for s, gs in gains.items() for i, g in enumerate(gs)])  # fmt: skip
+    frame = pd.DataFrame(
+        [
+            {"split": s, "class": f"{s}{i}", "gain": g, "confidence": 0.5}
+            for s, gs in gains.items()
+            for i, g in enumerate(gs)
+        ]
+    )
     grouped = gain_groups(frame, 3).set_index(["split", "gain"])["group"]
     assert [grouped["a", g] for g in (1, 2, 3, 4, 5, 6)] == [0, 0, 1, 1, 2, 2]
     assert [grouped["b", g] for g in (0.1, 0.2, 0.3, 0.4)] == [0, 0, 1, 2]
@@ -288,8 +317,17 @@ def test_pictures_of_real_data_are_not_published(make_run, places, name):
     rng = np.random.default_rng(0)
     real = make_data(rng, name)
     if name == "mini":
-        real = Dataset(name, "random", *(("a", "b"), ("c", "d", "e", "f", "g")), real.train_sketch, real.val_sketch,
-                       real.train_photo, real.query, real.gallery, "f")  # fmt: skip
+        real = Dataset(
+            name,
+            "random",
+            *(("a", "b"), ("c", "d", "e", "f", "g")),
+            real.train_sketch,
+            real.val_sketch,
+            real.train_photo,
+            real.query,
+            real.gallery,
+            "f",
+        )
     run = make_run(data=real, dataset="sketchy-125x25", split="zeroshot1")
     for figure in (plots.retrieval_grid(run, 2, 3, images=True), plots.world_sheet(real, images=True)):
         for target in (places / "results" / "small" / "figure3", places / "results" / ".." / "notebooks" / "x"):
@@ -318,8 +356,13 @@ def test_names_of_classes_are_text_in_every_figure(make_run):
     run = make_run(data=data)
     matrix = plots.semantic_heatmap(np.eye(5), names, names)
     bars, _ = plots.per_class_bars(run)
-    for figure in (bars, matrix, plots.tsne_map(run), plots.world_sheet(data, images=True),
-                   plots.retrieval_grid(run, 5, 3, cases="good", images=True)):  # fmt: skip
+    for figure in (
+        bars,
+        matrix,
+        plots.tsne_map(run),
+        plots.world_sheet(data, images=True),
+        plots.retrieval_grid(run, 5, 3, cases="good", images=True),
+    ):
         figure.draw_without_rendering()
         texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text()]
         assert not any(t.get_parse_math() for t in texts)
@@ -340,11 +383,20 @@ def test_world_sheet_shows_the_first_image_of_each_class():
 
 
 def test_training_curves_show_the_history(make_run):
-    runs = [make_run(history=epochs(0.2, 0.3, 0.4, sake=True)), make_run(seed=1, history=epochs(0.3, 0.5, 0.4)),
-            make_run(lambda_sake=0.0, history=epochs(0.4, 0.2, 0.1)), make_run(epochs=0)]  # fmt: skip
+    runs = [
+        make_run(history=epochs(0.2, 0.3, 0.4, sake=True)),
+        make_run(seed=1, history=epochs(0.3, 0.5, 0.4)),
+        make_run(lambda_sake=0.0, history=epochs(0.4, 0.2, 0.1)),
+        make_run(epochs=0),
+    ]
     axes = {a.get_ylabel(): a for a in named(plots.training_curves(runs))}
-    assert list(axes) == ["benchmark loss (nats)", "SAKE loss (nats)", "validation top-1 (fraction)", "ZS-SBIR mAP@all",
-                          "ZS-PBIR mAP@all"]  # fmt: skip
+    assert list(axes) == [
+        "benchmark loss (nats)",
+        "SAKE loss (nats)",
+        "validation top-1 (fraction)",
+        "ZS-SBIR mAP@all",
+        "ZS-PBIR mAP@all",
+    ]
     lines = {line.get_label(): line for line in axes["ZS-SBIR mAP@all"].lines}
     np.testing.assert_allclose(lines["SAKE"].get_ydata(), [0.25, 0.4, 0.4])  # mean of two seeds
     np.testing.assert_allclose(lines["L_B"].get_ydata(), [0.4, 0.2, 0.1])
@@ -459,6 +511,7 @@ def test_semantic_heatmap_pairs_each_seen_class_with_its_closest():
 
 # ------------------------------------------------------------------------------------------------- figures of rows
 
+
 def rows(*values, preset="mini", **where):
     return numbers(*values, preset=preset, **where)
 
@@ -495,8 +548,14 @@ def test_comparison_bars_say_what_the_papers_numbers_were_measured_on():
 
 def test_the_bars_of_the_splits_show_map_of_each_split_and_method():
     at = {"representation": "64-bit"}
-    frame = rows_frame([r for i in range(3) for m, v in (("SAKE", 0.3 + i / 10), ("L_B", 0.2 + i / 10))
-                        for r in rows(v, data=f"tuberlin/random{i}", method=m, **at)])  # fmt: skip
+    frame = rows_frame(
+        [
+            r
+            for i in range(3)
+            for m, v in (("SAKE", 0.3 + i / 10), ("L_B", 0.2 + i / 10))
+            for r in rows(v, data=f"tuberlin/random{i}", method=m, **at)
+        ]
+    )
     axes = named(plots.comparison_bars(frame, item="splits"))
     for i, axis in enumerate(axes):
         assert axis.get_title(loc="left").startswith(f"ours: generated mini world, random{i}\n")
@@ -543,8 +602,13 @@ def test_lambda_curves_have_zero_on_the_axis():
 
 
 def test_gain_by_similarity_shows_means_over_held_out_sets():
-    frame = pd.DataFrame([{"split": s, "class": f"{s}{i}", "gain": i, "confidence": i / 10 + e, "LCH": 1.0 + i}
-                          for s, e in (("set 1", 0.0), ("set 2", 0.2)) for i in range(6)])  # fmt: skip
+    frame = pd.DataFrame(
+        [
+            {"split": s, "class": f"{s}{i}", "gain": i, "confidence": i / 10 + e, "LCH": 1.0 + i}
+            for s, e in (("set 1", 0.0), ("set 2", 0.2))
+            for i in range(6)
+        ]
+    )
     confidence, lch = named(plots.gain_by_similarity(frame))
     means, _, (bars,) = confidence.containers[0].lines
     np.testing.assert_allclose(means.get_ydata(orig=False), [0.15, 0.35, 0.55])
@@ -568,9 +632,11 @@ def test_gain_by_similarity_shows_means_over_held_out_sets():
 def test_the_same_figure_gives_the_same_bytes_and_no_date(make_run, tmp_path):
     run = make_run(history=epochs(0.2, 0.3))
     makers = {
-        "grid": lambda: plots.retrieval_grid(run, 2, 3), "map": lambda: plots.tsne_map(run),
-        "curves": lambda: plots.training_curves([run]), "bars": lambda: plots.comparison_bars(rows_frame(rows(0.3))),
-    }  # fmt: skip
+        "grid": lambda: plots.retrieval_grid(run, 2, 3),
+        "map": lambda: plots.tsne_map(run),
+        "curves": lambda: plots.training_curves([run]),
+        "bars": lambda: plots.comparison_bars(rows_frame(rows(0.3))),
+    }
     for name, make in makers.items():
         first, second = (plots.save(make(), tmp_path / f"{name}.v{i}") for i in (1, 2))
         for a, b in zip(first, second, strict=True):

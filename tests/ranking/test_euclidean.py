@@ -15,8 +15,9 @@ def features(whole: bool, shape: tuple[int, int], rng: np.random.Generator) -> n
 
 
 def squared(query: np.ndarray, gallery: np.ndarray) -> np.ndarray:
-    return np.array([[sum((float(a) - float(b)) ** 2 for a, b in zip(q, g, strict=True)) for g in gallery]
-                     for q in query])  # fmt: skip
+    return np.array(
+        [[sum((float(a) - float(b)) ** 2 for a, b in zip(q, g, strict=True)) for g in gallery] for q in query]
+    )
 
 
 CASES = [(True, 5, 333, 4), (True, 3, 1100, 9), (False, 6, 257, 17), (False, 1, 1, 1)]

@@ -37,22 +37,29 @@ def test_what_is_missing_says_how_to_make_it() -> None:
     assert row["paper"] == "not made: make table1 PRESET=paper"
 
 
-@pytest.mark.parametrize("state,why,tail", [(DONE, "", ""), (STALE, "notebook changed",
-                                                              " (stale: notebook changed)")])  # fmt: skip
+@pytest.mark.parametrize("state,why,tail", [(DONE, "", ""), (STALE, "notebook changed", " (stale: notebook changed)")])
 def test_verdicts_are_counted(state: str, why: str, tail: str, monkeypatch: pytest.MonkeyPatch) -> None:
     made("table1", "small", ["holds", "not run", "does not hold", "holds"])
-    monkeypatch.setattr(board, "status", lambda item, preset: Status(
-        item, preset, *((state, why) if item == "table1" else (MISSING, "")), "", False, 1.0
-    ))  # fmt: skip
+    monkeypatch.setattr(
+        board,
+        "status",
+        lambda item, preset: Status(
+            item, preset, *((state, why) if item == "table1" else (MISSING, "")), "", False, 1.0
+        ),
+    )
     cell = board.status_board(["small"]).data.loc["table1", "small"]
     assert cell == f"<a href='../results/small/table1.ipynb'>executed</a>: holds: 2, does not hold: 1, not run: 1{tail}"
 
 
 def test_links_lead_to_notebooks_and_to_executed_ones_where_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
     made("table1", "mini", ["holds"])
-    monkeypatch.setattr(board, "status", lambda item, preset: Status(
-        item, preset, DONE if (item, preset) == ("table1", "mini") else MISSING, "", "", False, 1.0
-    ))  # fmt: skip
+    monkeypatch.setattr(
+        board,
+        "status",
+        lambda item, preset: Status(
+            item, preset, DONE if (item, preset) == ("table1", "mini") else MISSING, "", "", False, 1.0
+        ),
+    )
     html = board.status_board().to_html()
     assert html == board.status_board().to_html()
     links = re.findall(r"href='([^']+)'", html)

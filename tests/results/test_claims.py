@@ -222,11 +222,14 @@ def test_the_printed_figures_are_judged_on_the_papers_data_only():
     assert (found.verdict, found.reason) == (NOT_RUN, "the paper's figures are of other data")
 
 
-@pytest.mark.parametrize(("sketches", "photos", "wanted"), [
-    (0.04, 0.05, HOLDS),
-    (0.08, 0.01, FAILS),  # less than half
-    (-0.04, 0.01, FAILS),  # no gain from sketch to photo that could come from anywhere
-])
+@pytest.mark.parametrize(
+    ("sketches", "photos", "wanted"),
+    [
+        (0.04, 0.05, HOLDS),
+        (0.08, 0.01, FAILS),  # less than half
+        (-0.04, 0.01, FAILS),  # no gain from sketch to photo that could come from anywhere
+    ],
+)
 def test_a_share_of_the_gain_needs_a_gain(sketches, photos, wanted):
     net, photo = {"backbone": "resnet50"}, {"backbone": "resnet50", "task": "ZS-PBIR"}
     rows = [number(0.4 + sketches, **net), number(0.4, **LB, **net)]
@@ -257,6 +260,7 @@ def test_both_sides_are_named_with_what_they_are_held_against():
 
 def test_figure5_pairs_the_held_out_sets():
     levels = (("low", 0.1), ("medium", 0.2), ("high", 0.3))
+
     def rows(seed):
         where = {"task": "groups", "metric": "confidence", "seed": seed}
         cells = itertools.product(range(3), levels)

@@ -78,8 +78,9 @@ def test_a_run_is_trained_when_its_embeddings_are_asked_for(as_item: Callable[[]
     assert tiny.same(known.network().state_dict(), tiny_run.network().state_dict())
 
 
-@pytest.mark.parametrize("why", ["RERUN", "mini", "another training", "another measuring", "no line", "other images",
-                                 "own original"])  # fmt: skip
+@pytest.mark.parametrize(
+    "why", ["RERUN", "mini", "another training", "another measuring", "no line", "other images", "own original"]
+)
 def test_rows_that_do_not_speak_for_the_run_are_not_taken(
     as_item: Callable[[], list[Run]], why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -140,9 +141,11 @@ def test_no_commit_time_or_machine_in_what_is_committed(as_item: Callable[[], li
 
 
 def test_tables_are_rendered_for_every_preset(
-    as_item: Callable[[], list[Run]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    as_item: Callable[[], list[Run]],
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
     tmp_path: Path,
-) -> None:  # fmt: skip
+) -> None:
     made = as_item()
     rows = sr.item_rows("table4", made)
     for name in ("mini", "small"):

@@ -120,8 +120,9 @@ def test_what_is_probed_is_the_frozen_network(tiny_run: Run, monkeypatch: pytest
 def test_rows_of_the_probe(tiny_run: Run, tmp_path: Path) -> None:
     rows = list(probe_rows([tiny_run], str(tiny.write_original(tmp_path / "original"))))
     assert [(r.task, r.metric, r.variant) for r in rows] == [
-        ("probe", "top-1", ""), ("probe", "top-1", probing.VARIANT),
-    ]  # fmt: skip
+        ("probe", "top-1", ""),
+        ("probe", "top-1", probing.VARIANT),
+    ]
     assert [r.representation for r in rows] == ["", ""]  # whatever the network has: a column of its own in no table
     assert all(0 <= r.value <= 1 and r.run == tiny_run.id for r in rows)
 

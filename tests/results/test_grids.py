@@ -21,7 +21,7 @@ from sakerepro.results import Grid
 
 BATCH = Grid("Batch size (not in the paper)", batch_photo=(3, 5, 7), method=("L_B", "SAKE"),
              metrics=["mAP@all", "P@100"])
-"""  # fmt: skip
+"""
 
 
 def test_axes_are_fields_settings_or_what_is_looked_at() -> None:
@@ -102,10 +102,18 @@ def ablation(tmp_path: Path, tiny_place: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.chdir(tmp_path)
     monkeypatch.syspath_prepend(str(tmp_path))
     tiny = {
-        "dataset": str(tiny_place / "data"), "split": "unseen.txt", "backbone": "cse_resnet_mini", "size": 32,
-        "weights": str(tiny_place / "se_resnet_mini.safetensors"), "dim": 16, "epochs": 1, "steps": 2, "bits": (8,),
-        "batch_sketch": 5, "select": "last",
-    }  # fmt: skip
+        "dataset": str(tiny_place / "data"),
+        "split": "unseen.txt",
+        "backbone": "cse_resnet_mini",
+        "size": 32,
+        "weights": str(tiny_place / "se_resnet_mini.safetensors"),
+        "dim": 16,
+        "epochs": 1,
+        "steps": 2,
+        "bits": (8,),
+        "batch_sketch": 5,
+        "select": "last",
+    }
     monkeypatch.setitem(experiment.PRESETS, "tiny", tiny)
     return "batch_grids:BATCH"
 
@@ -126,10 +134,11 @@ def test_an_ablation_is_a_grid_and_a_notebook_from_the_skeleton(ablation: str) -
     for run in runs:
         name = "L_B" if dict(run.experiment.settings) else "SAKE"
         (value,) = (
-            m["value"] for m in run.metrics()
+            m["value"]
+            for m in run.metrics()
             if [m[k] for k in ("task", "representation", "metric", "convention")]
             == ["ZS-SBIR", "16-d", "P@100", "standard"]
-        )  # fmt: skip
+        )
         assert cells.loc[(run.experiment.batch_photo, name, "P@100"), "ours"] == value
     assert "batch_photo" in str(table) and "Batch size (not in the paper)" in table.to_markdown()
     left, right = plots.table_curves(table).axes
@@ -147,8 +156,10 @@ def test_an_ablation_is_a_grid_and_a_notebook_from_the_skeleton(ablation: str) -
 def test_an_own_item_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for item, said in (
-        ("no_such_module:X", "no_such_module"), ("json:dumps", "is no sakerepro.results.Grid"), ("tabel1", "'table1'"),
-    ):  # fmt: skip
+        ("no_such_module:X", "no_such_module"),
+        ("json:dumps", "is no sakerepro.results.Grid"),
+        ("tabel1", "'table1'"),
+    ):
         with pytest.raises(ConfigError, match=said):
             sr.experiments(item)
 

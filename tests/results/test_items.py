@@ -100,8 +100,9 @@ def fake_rows(item: str, name: str, value: float = 0.4):
             ("ZS-SBIR", "ZS-PBIR"), [f"{e.dim}-d", *codes], ("mAP@all", "mAP@200", "P@100", "P@200")
         ):
             variant = "" if representation in (f"{e.dim}-d", f"{e.dim}-bit") else "long"
-            rows.append(run_row(FakeRun(e), metric, value, task=task_name, representation=representation,
-                                variant=variant))  # fmt: skip
+            rows.append(
+                run_row(FakeRun(e), metric, value, task=task_name, representation=representation, variant=variant)
+            )
     return rows_frame(rows)
 
 
@@ -109,11 +110,17 @@ def fake_rows(item: str, name: str, value: float = 0.4):
     "item, name, absent",
     [
         *((i, "paper", set()) for i in ("table1", "table2", "table3", "table4", "splits")),
-        ("table1", "mini", {"sketchy"}), ("table2", "mini", {"sketchy"}), ("table3", "mini", set()),
-        ("table4", "mini", set()), ("splits", "mini", set()), ("table1", "small", {"tuberlin"}),
-        ("table2", "small", {"tuberlin"}), ("table3", "small", set()), ("splits", "small", set()),
+        ("table1", "mini", {"sketchy"}),
+        ("table2", "mini", {"sketchy"}),
+        ("table3", "mini", set()),
+        ("table4", "mini", set()),
+        ("splits", "mini", set()),
+        ("table1", "small", {"tuberlin"}),
+        ("table2", "small", {"tuberlin"}),
+        ("table3", "small", set()),
+        ("splits", "small", set()),
     ],
-)  # fmt: skip
+)
 def test_the_runs_of_an_item_fill_its_table(item: str, name: str, absent: set[str]) -> None:
     cells = results.comparison(item, fake_rows(item, name)).cells
     ours = cells[~cells["method"].isin(OTHER_SYSTEMS)]
@@ -136,9 +143,12 @@ def test_no_claim_is_left_without_its_runs_at_the_papers_size(item: str) -> None
 
 def test_wrong_items_presets_and_seeds_are_named() -> None:
     for arguments, said in (
-        (("table9",), "table9"), (("table1", "huge"), "huge"), (("table1", "mini", [0, 0]), r"\[0, 0\]"),
-        (("table1", "mini", []), r"\[\]"), (("table1", "mini", [-1]), "-1"),
-    ):  # fmt: skip
+        (("table9",), "table9"),
+        (("table1", "huge"), "huge"),
+        (("table1", "mini", [0, 0]), r"\[0, 0\]"),
+        (("table1", "mini", []), r"\[\]"),
+        (("table1", "mini", [-1]), "-1"),
+    ):
         with pytest.raises(ConfigError, match=said):
             experiments(*arguments)  # type: ignore[arg-type]
     with pytest.raises(ConfigError, match="figure9"):
@@ -164,9 +174,11 @@ def test_length_reads_first_best_and_last_epoch_off_the_history() -> None:
     e = preset("mini", lr_end=1e-3)
     rows = rows_frame(measures.length_rows([FakeRun(e, epochs=history), FakeRun(e.but(epochs=0))]))
     assert rows.set_index("metric")["value"].to_dict() == {
-        "mAP@all after epoch 1": 0.2, "mAP@all, mean of the later epochs": pytest.approx(0.35),
-        "mAP@all at the best epoch": 0.4, "best epoch": 2,
-    }  # fmt: skip
+        "mAP@all after epoch 1": 0.2,
+        "mAP@all, mean of the later epochs": pytest.approx(0.35),
+        "mAP@all at the best epoch": 0.4,
+        "best epoch": 2,
+    }
     assert set(rows["task"]) == {"ZS-SBIR"}
 
 
@@ -219,8 +231,9 @@ def test_random_splits_of_other_settings_are_other_data(change: dict) -> None:
 
     def start(pretrained: sr.Experiment) -> float | None:
         before = FakeRun(pretrained.but(epochs=0), arrays)
-        before.metrics = lambda: [{"task": "t", "metric": "mAP@all", "convention": "standard", "value": 0.5,
-                                   "representation": "64-d"}]  # type: ignore[attr-defined]  # fmt: skip
+        before.metrics = lambda: [
+            {"task": "t", "metric": "mAP@all", "convention": "standard", "value": 0.5, "representation": "64-d"}
+        ]  # type: ignore[attr-defined]
         return _start({"SAKE": [one], "pretrained": [before]}, "SAKE", "t")  # type: ignore[dict-item]
 
     assert start(e) == 0.5 and start(e.but(**change)) is None
@@ -255,8 +268,9 @@ def embedded(rng: np.random.Generator, queries: int = 23, photos: int = 60, clas
     arrays = {
         "query": rng.normal(size=(queries, 64)).astype(np.float32),
         "gallery": rng.normal(size=(photos, 64)).astype(np.float32),
-        "query_labels": np.arange(queries) % classes, "gallery_labels": rng.permutation(np.arange(photos) % classes),
-    }  # fmt: skip
+        "query_labels": np.arange(queries) % classes,
+        "gallery_labels": rng.permutation(np.arange(photos) % classes),
+    }
     names = ("horse", "giraffe", "owl", "swan")[:classes]
     return FakeRun(preset("mini"), arrays, task(names, arrays["query_labels"], arrays["gallery_labels"]))
 
@@ -325,9 +339,12 @@ def test_inside_and_outside_share_the_queries(rng: np.random.Generator, monkeypa
     run.arrays["ap/ZS-PBIR/64-d"] = ap
     inside = [v for v, c in zip(ap, asks, strict=True) if c in (0, 2) and not math.isnan(v)]
     outside = [v for v, c in zip(ap, asks, strict=True) if c in (1, 3) and not math.isnan(v)]
-    assert values(measures.domain_rows([run])) == pytest.approx({
-        ("mAP@all", "ZS-PBIR", "IN"): np.mean(inside), ("mAP@all", "ZS-PBIR", "non-IN"): np.mean(outside),
-    })  # fmt: skip
+    assert values(measures.domain_rows([run])) == pytest.approx(
+        {
+            ("mAP@all", "ZS-PBIR", "IN"): np.mean(inside),
+            ("mAP@all", "ZS-PBIR", "non-IN"): np.mean(outside),
+        }
+    )
 
 
 def pair(rng: np.random.Generator, class_seed: int, gains: np.ndarray) -> list[FakeRun]:
@@ -372,10 +389,13 @@ def test_a_gain_needs_its_baseline(rng: np.random.Generator) -> None:
 
 def test_codes_of_long_features(rng: np.random.Generator) -> None:
     arrays = {
-        "train_photo": rng.normal(size=(90, 40)).astype(np.float32), "query": rng.normal(size=(9, 40)),
-        "train_sketch": rng.normal(size=(50, 40)).astype(np.float32), "gallery": rng.normal(size=(31, 40)),
-        "query_labels": np.arange(9) % 3, "gallery_labels": np.arange(31) % 3,
-    }  # fmt: skip
+        "train_photo": rng.normal(size=(90, 40)).astype(np.float32),
+        "query": rng.normal(size=(9, 40)),
+        "train_sketch": rng.normal(size=(50, 40)).astype(np.float32),
+        "gallery": rng.normal(size=(31, 40)),
+        "query_labels": np.arange(9) % 3,
+        "gallery_labels": np.arange(31) % 3,
+    }
     run = FakeRun(preset("mini", dim=40, bits=(16,), seed=2), arrays)
     (row,) = measures.code_rows([run], (8, 16))  # type: ignore[list-item]
     itq = sr.ITQ(bits=8, seed=2).fit(np.concatenate([arrays["train_photo"], arrays["train_sketch"]]))

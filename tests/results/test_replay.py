@@ -14,8 +14,10 @@ from sakerepro.results import Row, rows_frame, write_rows
 
 
 def rows(file: Path, *values: float, metric: str = "mAP@all", **more: object) -> Path:
-    made = [Row("mini", "zeroshot", "SAKE", metric, v, "mini", settings=f"lambda2={0.1 * i}", run=f"run-{i}", **more)  # type: ignore[arg-type]
-            for i, v in enumerate(values)]  # fmt: skip
+    made = [
+        Row("mini", "zeroshot", "SAKE", metric, v, "mini", settings=f"lambda2={0.1 * i}", run=f"run-{i}", **more)  # type: ignore[arg-type]
+        for i, v in enumerate(values)
+    ]
     write_rows(file, rows_frame(made))
     return file
 

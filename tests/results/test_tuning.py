@@ -29,10 +29,20 @@ def data(tiny_place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
     """A copy of the tiny task's folder, and the preset "tiny" on it, with one of four seen classes held out."""
     folder = Path(shutil.copytree(tiny_place / "data", tmp_path / "data"))
     settings = {
-        "dataset": str(folder), "split": "unseen.txt", "weights": str(tiny_place / "se_resnet_mini.safetensors"),
-        "backbone": "cse_resnet_mini", "size": 32, "dim": 64, "epochs": 1, "steps": 2, "batch_sketch": 5,
-        "batch_photo": 7, "lr": 1e-3, "lr_end": 1e-5, "select": "last",
-    }  # fmt: skip
+        "dataset": str(folder),
+        "split": "unseen.txt",
+        "weights": str(tiny_place / "se_resnet_mini.safetensors"),
+        "backbone": "cse_resnet_mini",
+        "size": 32,
+        "dim": 64,
+        "epochs": 1,
+        "steps": 2,
+        "batch_sketch": 5,
+        "batch_photo": 7,
+        "lr": 1e-3,
+        "lr_end": 1e-5,
+        "select": "last",
+    }
     monkeypatch.setitem(experiment.PRESETS, "tiny", settings)
     monkeypatch.setitem(experiment.STANDS_FOR, "tiny", StandIns(data={"tuberlin/long": {"pseudo_unseen": 1}}))
     return folder
@@ -77,8 +87,11 @@ def test_a_grid_holds_the_default_and_values_that_the_setting_allows(
         assert [s.check(name, v) for v in s.search] == [*s.search] == sorted(set(s.search))
     assert main(["methods"]) == 0
     said = capsys.readouterr().out
-    assert all(f"[{s.default}]; tune tries {', '.join(map(str, s.search))}\n" in said
-               for s in cls.settings.values() if s.search)  # fmt: skip
+    assert all(
+        f"[{s.default}]; tune tries {', '.join(map(str, s.search))}\n" in said
+        for s in cls.settings.values()
+        if s.search
+    )
 
 
 @pytest.mark.parametrize("method", ["SAKE", "SAE"])
@@ -98,10 +111,13 @@ def test_a_number_of_trials_that_is_not_possible_is_refused(trials: int, said: s
 
 def test_what_cannot_be_chosen_for_is_named(capsys: pytest.CaptureFixture[str]) -> None:
     for arguments, said in (
-        (["--method", "pretrained"], "pretrained has 1 different ones"), (["--method", "SAQE"], "'SAKE'"),
-        (["--method", "SAE", "--preset", "smal"], "'small'"), (["--method", "SAE", "--seed", "-1"], "seed = -1"),
-        (["--method", "SAE", "--jobs", "0"], "jobs=0"), (["--method", "SAE", "--trials", "-2"], "trials=-2"),
-    ):  # fmt: skip
+        (["--method", "pretrained"], "pretrained has 1 different ones"),
+        (["--method", "SAQE"], "'SAKE'"),
+        (["--method", "SAE", "--preset", "smal"], "'small'"),
+        (["--method", "SAE", "--seed", "-1"], "seed = -1"),
+        (["--method", "SAE", "--jobs", "0"], "jobs=0"),
+        (["--method", "SAE", "--trials", "-2"], "trials=-2"),
+    ):
         assert main(["tune", *arguments]) == 2
         assert said in capsys.readouterr().err
 
@@ -116,8 +132,11 @@ def test_the_command_shows_keeps_and_finds_its_trials(
     assert here == wanted and lines["run"].tolist() == [e.id for e in wanted]
     assert lines["trial"].tolist() == [0, 1, 2] and lines["settings"][0] == ""
     for e, line in zip(wanted, lines.to_dict("records"), strict=True):
-        by = {(m["task"], m["representation"]): m["value"] for m in run(e).metrics()
-              if (m["metric"], m["convention"]) == ("mAP@all", "standard")}  # fmt: skip
+        by = {
+            (m["task"], m["representation"]): m["value"]
+            for m in run(e).metrics()
+            if (m["metric"], m["convention"]) == ("mAP@all", "standard")
+        }
         assert (line["ZS-SBIR"], line["ZS-PBIR"]) == (by["ZS-SBIR", "3-d"], by["ZS-PBIR", "3-d"])
         assert line["ZS-SBIR 64-bit"] == ""  # of three seen classes: no longer codes than features
         assert e == trial_experiments("SAE", "tiny", 3)[line["trial"]]
@@ -144,8 +163,11 @@ def test_the_lines_of_methods_and_seeds_stand_beside_each_other(data: Path, here
     assert len(after) == 5 and set(before) < set(after)
     lines = pd.read_csv(tuning_file("tiny"))
     assert list(zip(lines["method"], lines["seed"], lines["trial"], strict=True)) == [
-        ("L_B", 0, 0), ("SAKE", 0, 0), ("SAKE", 0, 1), ("SAKE", 1, 0)
-    ]  # fmt: skip
+        ("L_B", 0, 0),
+        ("SAKE", 0, 0),
+        ("SAKE", 0, 1),
+        ("SAKE", 1, 0),
+    ]
     lines["ZS-SBIR"] = 0.25  # as another machine measured it
     lines.to_csv(tuning_file("tiny"), index=False)
     tune("SAKE", "tiny", 2)
