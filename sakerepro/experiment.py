@@ -78,10 +78,12 @@ class Experiment:
     dedupe: bool = _data(False, "drop the photos that Sketchy's lists hold twice")
     random_unseen: int = _data(0, "draw so many unseen classes at random, not the split's own (section 4.2)")
     pseudo_unseen: int = _data(0, "hold out so many seen classes and measure on them: to choose settings by")
-    class_seed: int = _data(0, "of the random or pseudo-unseen classes")
+    class_seed: int = _data(0, "seed for drawing the random or pseudo-unseen classes")
     min_photos: int = _data(400, "photos that a random unseen class has at least (section 4.1)")
     outside_original: bool = _data(False, "draw random unseen classes outside the original domain (appendix A.1)")
-    photo_queries: int = _measuring(10, "photos of each unseen class that ask in ZS-PBIR (the first); 0: no ZS-PBIR")
+    photo_queries: int = _measuring(
+        10, "photos per unseen class used as queries in ZS-PBIR (the first ones); 0: no ZS-PBIR"
+    )
 
     backbone: str = _network("cse_resnet50", "network; cse_ in front adds the domain gates (section 3.3)")
     weights: str = _network("", "file of the pretrained weights; empty: found by the network's name")
@@ -124,7 +126,7 @@ class Experiment:
         "own: the pretrained classifier, or probe: a linear one, fitted on labelled "
         "photos of the original domain, for networks that have none",
     )
-    seed: int = _optimisation(0, "of the heads, the batches and the augmentation")
+    seed: int = _optimisation(0, "seed for the heads, the batches and the augmentation")
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "settings", tuple(sorted(dict(self.settings).items())))

@@ -48,7 +48,7 @@ def write_whole(path: Path) -> Iterator[Path]:
 
 
 def beside(path: Path, what: str = "") -> Path:
-    """Make a hidden folder beside ``path``, by a name that nobody else gives: :func:`sweep` removes it."""
+    """Make a hidden folder beside ``path`` under a unique name; :func:`sweep` removes it."""
     return Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-sakerepro-{what}"))
 
 
@@ -73,7 +73,7 @@ def write_folder_whole(path: Path) -> Iterator[Path]:
 
 
 def sweep(path: Path) -> None:
-    """Remove what killed processes left of writing ``path``. Only for who alone writes it, under a lock."""
+    """Remove what killed processes left of writing ``path``. The caller must hold the lock."""
     path = Path(path)
     name, stem, suffix = (glob.escape(part) for part in (path.name, path.stem, path.suffix))
     for left in path.parent.glob(f".{stem}-????????.tmp{suffix}"):

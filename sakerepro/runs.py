@@ -199,7 +199,7 @@ def run(experiment: Experiment, trace: bool = False) -> Run:
 
 
 def _same_data(run: Run) -> None:
-    """A finished run stands for the images it was trained on; without them at hand it is taken at its word."""
+    """Check that the images are those the run was trained on; skip the check if they are not here."""
     try:
         now = run.dataset().fingerprint
     except DataError:

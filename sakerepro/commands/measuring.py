@@ -27,7 +27,9 @@ def add(commands: Any) -> None:
     evaluate.add_argument("run", metavar="RUN", help="id of a run (a part of it is enough), or its folder")
     evaluate.add_argument("--dataset", help="measure on this data set or folder instead of the run's own")
     evaluate.add_argument("--split", help="of that data; by default its usual one")
-    evaluate.add_argument("--photo-queries", type=int, metavar="INT", help="photos of each class that ask in ZS-PBIR")
+    evaluate.add_argument(
+        "--photo-queries", type=int, metavar="INT", help="photos per class used as queries in ZS-PBIR"
+    )
     evaluate.add_argument("--min-photos", type=int, metavar="INT", help="of a random unseen class of a folder")
     evaluate.add_argument("--generalised", action="store_true", help="search among photos of seen classes, too")
     evaluate.add_argument("--json", action="store_true", help="for scripts")

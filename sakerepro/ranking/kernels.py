@@ -61,7 +61,7 @@ def inverse_lengths(x, out):
 
 @njit(**_fast)
 def fetch(values):
-    """Read one value of each cache line, in order: what is asked for in order comes early, at random it is waited for.
+    """Read one value per cache line in sequence, so that the prefetcher loads the array before the random accesses.
 
     The sum is returned for the compiler's sake, which would leave out a reading that serves nothing.
     """

@@ -156,7 +156,7 @@ def _line(run: Run) -> dict[str, Any]:
 
 
 def _asking(arrays: dict[str, np.ndarray], per_class: int) -> np.ndarray:
-    """The classes of the photos that ask in ZS-PBIR: the first of each class, in the gallery's order."""
+    """The classes of the photos used as queries in ZS-PBIR: the first of each class, in the gallery's order."""
     labels = arrays["gallery_labels"]
     first = [np.flatnonzero(labels == c)[:per_class] for c in np.unique(labels)]
     return labels[np.sort(np.concatenate(first))]
