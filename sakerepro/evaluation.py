@@ -28,21 +28,25 @@ _NEEDED = ("query", "query_labels", "gallery", "gallery_labels", "train_photo", 
 Coder = Callable[[np.ndarray, int], np.ndarray]  # (N, d) embeddings and their domain -> (N, bits / 8) packed codes
 
 
-def evaluate(method: Any, data: Dataset, e: Experiment) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
+def evaluate(
+    method: Any, data: Dataset, e: Experiment, training: Mapping[str, np.ndarray] | None = None
+) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
     """Embed, hash, rank and measure.
+
+    Args:
+        training: what :meth:`Run.embeddings` gives, if the codes of ``data`` come from the training images of a run
+            instead of those of ``data``, which may have none.
 
     Returns:
         Measurements as of :func:`measure`, and arrays: embeddings, labels and per-query average precision.
     """
-    sets = {
-        "query": data.query,
-        "gallery": data.gallery,
-        "train_photo": data.train_photo,
-        "train_sketch": data.train_sketch,
-    }
+    sets = {"query": data.query, "gallery": data.gallery}
+    if training is None:
+        sets |= {"train_photo": data.train_photo, "train_sketch": data.train_sketch}
     with _bar("Embedding", sum(map(len, sets.values())), " images") as bar:
         arrays = {n: embed(method, images, e.size, progress=bar.update, keep=True) for n, images in sets.items()}
     arrays |= {f"{name}_labels": images.labels for name, images in sets.items()}
+    arrays |= {name: x for name, x in (training or {}).items() if name.startswith("train_")}
     measured, aps = measure(arrays, data, e, method)
     return measured, arrays | aps
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
-from sklearn.utils.validation import check_is_fitted
+from sklearn.exceptions import NotFittedError
 
 from . import inputs
 from .errors import ConfigError, DataError
@@ -24,6 +24,10 @@ if TYPE_CHECKING:
 
 
 _FITTED = ("mean_", "components_", "rotation_", "quantization_errors_")
+
+
+class NotFitted(ConfigError, NotFittedError):
+    """Something was asked of an :class:`ITQ` before ``fit``."""
 
 
 class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
@@ -77,6 +81,10 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return self
 
     def _fit(self, x: np.ndarray) -> None:
+        # squares of very large or small features would overflow or vanish; a power of two changes no other bit of them
+        exponent = int(np.frexp(max(x.max(), -x.min()))[1])
+        exponent = exponent if abs(exponent) > _FAR else 0
+        x = np.ldexp(x, -exponent) if exponent else x
         mean, components = _principal(x, self.bits)
         v = _apply(x, mean, components.T, x.dtype)
         rotation, _ = np.linalg.qr(np.random.default_rng(self.seed).standard_normal((self.bits, self.bits)))
@@ -85,11 +93,12 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         for step in range(self.iterations + 1):
             correlation = signs.of(rotation)
             # |sign(z) - z|^2 = bits - 2 |z|_1 + |z|^2, and the |z|_1 of all images is sum(rotation * correlation)
-            errors.append(self.bits - 2 * float((rotation * correlation).sum()) / len(v) + size)
+            length = float((rotation * correlation).sum()) / len(v)
+            errors.append(self.bits - 2 * np.ldexp(length, exponent) + np.ldexp(size, 2 * exponent))
             if step < self.iterations:  # orthogonal Procrustes: the rotation nearest to the signs
                 left, _, right = np.linalg.svd(correlation)
                 rotation = left @ right
-        self.mean_, self.components_, self.rotation_ = mean, components, rotation
+        self.mean_, self.components_, self.rotation_ = np.ldexp(mean, exponent), components, rotation
         self.quantization_errors_ = np.asarray(errors)
         self.n_features_in_ = x.shape[1]
 
@@ -98,9 +107,9 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         Raises:
             DataError: if the features are not finite, or of another width than those of ``fit``.
-            NotFittedError: before ``fit`` (of scikit-learn; it is a ValueError).
+            NotFitted: before ``fit`` (a ConfigError, and scikit-learn's NotFittedError).
         """
-        check_is_fitted(self)
+        self._require_fit()
         x = inputs.features(features, "features")
         if x.shape[1] != self.n_features_in_:
             raise DataError(f"features have {x.shape[1]} columns; ITQ was fitted on {self.n_features_in_}.")
@@ -113,9 +122,13 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def state(self) -> dict[str, np.ndarray]:
         """Settings and fitted arrays as plain arrays, as safetensors keeps them."""
-        check_is_fitted(self)
+        self._require_fit()
         settings = {name: np.asarray(value, dtype=np.int64) for name, value in self.get_params().items()}
         return settings | {name: np.ascontiguousarray(getattr(self, name)) for name in _FITTED}
+
+    def _require_fit(self) -> None:
+        if not hasattr(self, "rotation_"):
+            raise NotFitted("this ITQ is not fitted. Call fit with the features of training images first.")
 
     @property
     def _n_features_out(self) -> int:
@@ -138,6 +151,7 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return itq
 
 
+_FAR = 32  # powers of two from 1
 _ROWS = 4096  # images that are worked on together: what they need stays in the cache
 _SHARES = 16  # parts of a sum over all images, added in their order: the number of threads changes no bit
 

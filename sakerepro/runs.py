@@ -14,6 +14,7 @@ import numpy as np
 from . import methods, paths
 from .data import Dataset, load_dataset, photo_queries, pseudo_unseen, random_split
 from .data.batches import require_aligned
+from .data.known import datasets
 from .errors import ConfigError, DataError, RunError, near_misses
 from .evaluation import evaluate, trace_function
 from .experiment import Experiment
@@ -22,6 +23,7 @@ from .methods.vectors import class_vectors
 from .model import Student, build_student
 from .original import original_wnids, outside_original
 from .provenance import provenance, versions
+from .semantics import require_disjoint
 from .teachers import load_teacher
 from .threads import one_thread
 from .versions import TRAINING
@@ -221,6 +223,7 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
 
     started = time.time()
     data = experiment_data(e)
+    _require_zero_shot(data, e)
     if e.photo_queries:
         photo_queries(data, e.photo_queries)  # a class with too few photos is found now, not after the training
     method, aligned, origin = start(e, data)
@@ -252,6 +255,18 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
         )
     shutil.rmtree(work, ignore_errors=True)
     return open_run(folder)
+
+
+def _require_zero_shot(data: Dataset, e: Experiment) -> None:
+    """Raise :class:`DataError` if nothing is seen, or a class of one's own folder is seen under another name."""
+    if not data.seen:
+        number = len(data.unseen)
+        raise DataError(
+            f"{e.dataset}: {data.split} names {number} of {number} classes. Leave some to train on; as it "
+            f"is, finished runs can be measured on it: `sakerepro evaluate RUN --dataset {e.dataset}`."
+        )
+    if e.dataset not in datasets():  # the official classes are what they are: TU-Berlin has two kinds of birds
+        require_disjoint(data.seen, data.unseen, e.dataset)
 
 
 def start(e: Experiment, data: Dataset) -> tuple[Method, np.ndarray | None, dict[str, Any]]:

@@ -2,7 +2,8 @@
 
 Supports the semantic constraint of SAKE (section 3.4): the matrix A of similarities between the seen classes and the
 classes of the original domain. Official class names come from a curated table, since the first sense of a word is
-wrong for many of them (saw is a proverb, tiger a fierce person); own class names are looked up through NLTK.
+wrong for many of them (saw is a proverb, tiger a fierce person); own class names are looked up through NLTK, and
+without its WordNet among the nouns that come with the package, which give the same synsets.
 """
 
 from __future__ import annotations
@@ -11,19 +12,20 @@ import csv
 import math
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 
 from . import inputs, paths, wordnet
-from .data.known import ClassRow, datasets, read_classes
+from .data.known import ClassRow, class_key, datasets, read_classes
 from .errors import DataError
 
 RULES = ("path", "thresholded")
 Synsets = Mapping[str, str] | str | Path | None  # class name -> wnid, or the CSV file or data folder that says so
-Table = Mapping[str, tuple[str, str]]  # normalised class name -> wnid, note
+Table = Mapping[str, ClassRow]  # by normalised class name
 
 
 @dataclass(frozen=True)
@@ -164,17 +166,18 @@ def require_classes(names: Sequence[str], dataset: str | None = None, synsets: S
         what = "\n".join(f"  '{r.name}': {r.note}" for r in lost[:10])
         raise DataError(
             f"{len(lost)} of {len(found)} classes have no WordNet synset:\n{what}\n"
-            f'Set them by hand: synsets={{"{lost[0].name}": "n02084071"}}, or a file synsets.csv in the data folder '
-            "with the columns class,wnid."
+            "Set them by hand: a file synsets.csv in the data folder, with a line class,wnid and below it "
+            f'{lost[0].name},n02084071; or, in Python, synsets={{"{lost[0].name}": "n02084071"}}.'
         )
     return found
 
 
 def resolve_classes(names: Sequence[str], dataset: str | None = None, synsets: Synsets = None) -> list[Resolution]:
-    """The synset of each class. What is set by hand comes first, then the tables, then NLTK's WordNet.
+    """The synset of each class. What is set by hand comes first, then the tables, then WordNet.
 
     Args:
-        names: class names; letter case, underscores, hyphens and spaces do not matter.
+        names: class names; letter case, underscores, hyphens and spaces do not matter. A leading WordNet id is the
+            synset (``n02121808_cat``), a leading number is left out (``001.ak47``).
         dataset: a known data set such as ``"tuberlin"`` for its own class table. Any other name looks in all tables;
             a folder's ``synsets.csv`` is read as well.
         synsets: class name -> id such as ``"n02084071"``, or the path of a CSV file with the columns class,wnid, or
@@ -193,48 +196,94 @@ def resolve_classes(names: Sequence[str], dataset: str | None = None, synsets: S
     by_hand = {**(_read_synsets(dataset) if folder else {}), **_read_synsets(synsets)}
     own = dataset is not None and dataset in known and known[dataset].classes != ""
     records = [known[dataset]] if own and dataset else known.values()
-    tables = {"" if own else f"as in {record.name}": _by_key(record.class_rows()) for record in records}
+    tables = {"" if own else f"as in {record.name}": _byclass_key(record.class_rows()) for record in records}
     return [_resolve(name, tables, by_hand) for name in names]
+
+
+def same_classes(one: Sequence[Resolution], other: Sequence[Resolution]) -> list[tuple[Resolution, Resolution]]:
+    """Pairs of classes, one of each list, that are one thing: the same synset, or one name but for case and hyphens."""
+    places = {key: r for r in one for key in (class_key(r.name), r.wnid) if key}
+    keys = [(r.wnid if r.wnid in places else class_key(r.name), r) for r in other]
+    return [(places[key], r) for key, r in keys if key in places]
+
+
+def require_disjoint(seen: Sequence[str], unseen: Sequence[str], folder: str) -> None:
+    """Raise :class:`DataError` if a class of a data folder is trained on under one name and unseen under another."""
+    found = resolve_classes([*seen, *unseen], folder)
+    for a, b in same_classes(found[: len(seen)], found[len(seen) :]):
+        raise DataError(f"{folder}: {one_thing(a, b)}")
+
+
+def one_thing(seen: Resolution, unseen: Resolution) -> str:
+    """What to say of a pair of :func:`same_classes`."""
+    noun = f"one noun, {seen.wnid} {seen.synset}" if seen.wnid == unseen.wnid != "" else "one name"
+    return (
+        f"class {unseen.name!r} is unseen and class {seen.name!r} is trained on, and both are {noun}: that is not "
+        "zero-shot. Merge them, put both on one side in unseen.txt, or set another synset in synsets.csv."
+    )
 
 
 def _resolve(name: str, tables: Mapping[str, Table], by_hand: Table) -> Resolution:
     """The synset of one class; ``tables`` are by the note that goes with their synsets."""
-    if _key(name) in by_hand:
-        return _resolution(name, by_hand[_key(name)][0], "by hand", "")
-    if wordnet.is_wnid(name):
-        return _resolution(name, name, "wnid", "")
-    for where, table in tables.items():
-        if row := table.get(_key(name)):
-            return _resolution(name, row[0], "table", "; ".join(filter(None, (where, row[1]))))
-    return class_synset(name)
+    if row := by_hand.get(class_key(name)):
+        try:
+            return _resolution(name, row[2], "by hand", "")
+        except DataError as error:
+            raise DataError(f"{row[0]}, class {name!r}: {error}") from error
+    if wnid := re.match(r"n\d{8}(?![^\W_])", name):
+        return _resolution(name, wnid[0], "wnid", "")
+    plain = re.sub(r"^\d+[._\s-]+(?=.*[^\W\d_])", "", name)
+    for form in dict.fromkeys((name, plain)):
+        for where, table in tables.items():
+            if row := table.get(class_key(form)):
+                return _resolution(name, row[2], "table", "; ".join(filter(None, (where, row[3]))))
+    return replace(class_synset(plain), name=name)
 
 
 def class_synset(name: str) -> Resolution:
-    """The synset of a name that no table knows, through NLTK: the first noun sense, unless parentheses say more.
+    """The synset of a name that no table knows: the first noun sense, unless parentheses say more.
 
     Case, underscores, hyphens, spaces and plurals do not matter: "Palm-Trees", "palm_tree" and "palm tree" are one.
     What stands in parentheses, as in "mouse (animal)", picks the sense whose definition, lexicographer file or
-    hypernyms have one of these words.
-
-    Raises:
-        DataError: if NLTK has no WordNet.
+    hypernyms have one of these words. Without NLTK's WordNet, the nouns that come with the package are found by their
+    plain names.
     """
-    base, _, hint = _key(name).partition("(")
+    base, _, hint = class_key(name).partition("(")
     words = base.split()
-    forms = ["_".join(words), "-".join(words), "".join(words)]
-    with wordnet.corpus() as corpus:
-        senses: list[Any] = next((found for form in forms if form and (found := corpus.synsets(form, pos="n"))), [])
-        if not senses:
-            return Resolution(name, "", "", "unresolved", _near_nouns(corpus, words))
-        hinted = [s for s in senses if set(re.findall(r"\w+", hint)) & _words_about(s)]
-        chosen = (hinted or senses)[0]
-        others = [s for s in (*hinted, *(s for s in senses if s not in hinted)) if s != chosen]
-        how = "the only noun sense"
-        if others:
-            which = f"{len(hinted)} that fit the parentheses" if hinted else f"{len(senses)} noun senses"
-            more = (f"{wordnet.wnid_of(s)} {s.name()} ({s.definition()[:50]})" for s in others[:4])
-            how = f"the first of {which}, others: {', '.join(more)}"
-        return Resolution(name, wordnet.wnid_of(chosen), chosen.name(), "wordnet", f"{chosen.definition()}; {how}")
+    forms = list(filter(None, ("_".join(words), "-".join(words), "".join(words))))
+    try:
+        with wordnet.corpus() as corpus:
+            return _through_nltk(corpus, name, forms, hint)
+    except DataError:
+        known = wordnet.first_senses()
+    wnid = next((known[form] for form in forms if form in known and not hint), "")
+    if wnid:
+        return _resolution(name, wnid, "wordnet", "its first noun sense")
+    near = get_close_matches(forms[0], known, n=3, cutoff=0.7) if forms else ()
+    offers = ", ".join(f"{known[n]} ({wordnet.table()[known[n]].synset})" for n in near)
+    return Resolution(
+        name,
+        "",
+        "",
+        "unresolved",
+        "not among the nouns that come with the package, and NLTK has no "
+        f"WordNet (`python -m nltk.downloader wordnet`). Near: {offers or 'none'}.",
+    )
+
+
+def _through_nltk(corpus: Any, name: str, forms: list[str], hint: str) -> Resolution:
+    senses: list[Any] = next((found for form in forms if (found := corpus.synsets(form, pos="n"))), [])
+    if not senses:
+        return Resolution(name, "", "", "unresolved", _near_nouns(corpus, forms))
+    hinted = [s for s in senses if set(re.findall(r"\w+", hint)) & _words_about(s)]
+    chosen = (hinted or senses)[0]
+    others = [s for s in (*hinted, *(s for s in senses if s not in hinted)) if s != chosen]
+    how = "the only noun sense"
+    if others:
+        which = f"{len(hinted)} that fit the parentheses" if hinted else f"{len(senses)} noun senses"
+        more = (f"{wordnet.wnid_of(s)} {s.name()} ({s.definition()[:50]})" for s in others[:4])
+        how = f"the first of {which}, others: {', '.join(more)}"
+    return Resolution(name, wordnet.wnid_of(chosen), chosen.name(), "wordnet", f"{chosen.definition()}; {how}")
 
 
 def _words_about(synset: Any) -> set[str]:
@@ -243,15 +292,13 @@ def _words_about(synset: Any) -> set[str]:
     return set(re.findall(r"[^\W_]+", text.casefold()))
 
 
-def _near_nouns(corpus: Any, words: list[str]) -> str:
+def _near_nouns(corpus: Any, forms: list[str]) -> str:
     """What to try for a name without a synset: its head noun, and nouns that are spelled nearly so."""
-    from difflib import get_close_matches
-
-    if not words:
+    if not forms:
         return "the name is empty."
-    head = corpus.synsets(words[-1], pos="n")[:1] if len(words) > 1 else []
+    form = forms[0]
+    head = corpus.synsets(form.rpartition("_")[2], pos="n")[:1] if "_" in form else []
     offers = [f"{wordnet.wnid_of(s)} ({s.name()})" for s in head]
-    form = "_".join(words)
     nouns = [n for n in corpus.all_lemma_names("n") if n[0] == form[0] and abs(len(n) - len(form)) < 4]
     for noun in get_close_matches(form, nouns, n=3, cutoff=0.7):
         sense = corpus.synsets(noun, pos="n")[0]
@@ -263,25 +310,25 @@ def _resolution(name: str, wnid: str, source: str, note: str) -> Resolution:
     return Resolution(name, wnid, wordnet.graph_with([wnid])[wnid].synset, source, note)
 
 
-def _key(name: str) -> str:
-    return " ".join(re.split(r"[\s_\-]+", name.strip().casefold()))
-
-
 def _read_synsets(synsets: Synsets) -> Table:
     """What a mapping, a CSV file or a folder with one says."""
     if synsets is None:
         return {}
     if isinstance(synsets, Mapping):
-        return _by_key([("synsets", name, wnid, "") for name, wnid in synsets.items()])
+        return _byclass_key([("synsets", name, wnid, "") for name, wnid in synsets.items()])
     path = Path(synsets)
-    return _by_key(read_classes(path / "synsets.csv" if path.is_dir() else path))
+    return _byclass_key(read_classes(path / "synsets.csv" if path.is_dir() else path))
 
 
-def _by_key(rows: Sequence[ClassRow]) -> Table:
-    for where, name, wnid, _ in rows:
+def _byclass_key(rows: Sequence[ClassRow]) -> Table:
+    found: dict[str, ClassRow] = {}
+    for row in rows:
+        where, name, wnid, _ = row
         if not wordnet.is_wnid(wnid):
             raise DataError(
                 f"{where}: '{wnid}' of class '{name}' is no WordNet id; one looks like 'n02084071' (dog): the letter n "
                 "and the eight-digit offset of the noun in WordNet 3.0."
             )
-    return {_key(name): (wnid, note) for _, name, wnid, note in rows}
+        if (first := found.setdefault(class_key(name), row))[2] != wnid:
+            raise DataError(f"{where}: class '{name}' is set to {first[2]} in {first[0]}. Remove one of the lines.")
+    return found

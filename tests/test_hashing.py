@@ -13,7 +13,7 @@ from sklearn.exceptions import NotFittedError
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
-from sakerepro.errors import ConfigError, DataError
+from sakerepro.errors import ConfigError, DataError, SakeError
 from sakerepro.hashing import ITQ
 from sakerepro.ranking.codes import hamming, pack, unpack
 
@@ -110,8 +110,26 @@ def test_follows_scikit_learn(features):
     with pytest.raises(ValueError, match="Invalid parameter 'bit'.*'bits'"):
         itq.set_params(bit=8)
     for method in (ITQ().transform, ITQ().project, lambda x: ITQ().state()):
-        with pytest.raises(NotFittedError, match="not fitted"):
-            method(features)
+        for kind in (NotFittedError, SakeError):
+            with pytest.raises(kind, match="not fitted"):
+                method(features)
+
+
+@pytest.mark.parametrize("kind, scales", [(np.float32, (1e-30, 1e30, 1e36)), (np.float64, (1e-200, 1e30, 1e150))])
+def test_codes_are_those_of_the_features_whatever_their_scale(rng, kind, scales):
+    x = rng.standard_normal((300, 24)).astype(kind)
+    plain = ITQ(16, iterations=5).fit(x)
+    for scale in scales:
+        itq = ITQ(16, iterations=5).fit(x * kind(scale))
+        assert np.array_equal(itq.transform(x * kind(scale)), plain.transform(x)), scale
+        assert itq.mean_ == pytest.approx(plain.mean_ * scale, rel=1e-4, abs=1e-7 * scale)
+    assert ITQ(16, iterations=5).fit(x * kind(2.0**40)).quantization_errors_ == pytest.approx(
+        [
+            16 - 2 * 2.0**40 * np.abs(z).sum() / 300 + 2.0**80 * np.square(z).sum() / 300  # as the definition says
+            for z in (ITQ(16, iterations=n).fit(x).project(x).astype(float) for n in range(6))
+        ],
+        rel=1e-5,
+    )
 
 
 def test_stands_in_a_pipeline(features):
@@ -128,7 +146,7 @@ def test_stands_in_a_pipeline(features):
 
 
 def test_packed_codes_do_not_import_scikit_learn():
-    code = "import sys, sakerepro.codes, sakerepro.metrics, sakerepro.retrieval; print('sklearn' in sys.modules)"
+    code = "import sys, sakerepro.ranking.codes, sakerepro.metrics, sakerepro.retrieval; print('sklearn' in sys.modules)"
     assert tiny.python("-c", code).stdout.strip() == "False"
 
 

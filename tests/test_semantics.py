@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+from contextlib import contextmanager
 
 import numpy as np
 import pytest
@@ -17,12 +18,32 @@ from sakerepro import paths, wordnet
 from sakerepro.data import places
 from sakerepro.data.known import datasets
 from sakerepro.errors import ConfigError, DataError
-from sakerepro.semantics import imagenet_overlap, imagenet_wnids, leacock_chodorow, resolve_classes, semantic_similarity
+from sakerepro.semantics import (
+    Resolution,
+    imagenet_overlap,
+    imagenet_wnids,
+    leacock_chodorow,
+    resolve_classes,
+    same_classes,
+    semantic_similarity,
+)
 from sakerepro.wordnet import make
 from sakerepro.world.classes import CLASSES
 
 DOG, CAT, CANINE, FELINE, CARNIVORE = "n02084071", "n02121620", "n02083346", "n02120997", "n02075296"
 SEA_LION, SEAL, ENTITY = "n02077923", "n02076196", "n00001740"
+
+
+@pytest.fixture
+def no_nltk(monkeypatch):
+    """A machine whose NLTK has no WordNet."""
+
+    @contextmanager
+    def corpus():
+        raise DataError("NLTK finds no usable WordNet.")
+        yield
+
+    monkeypatch.setattr(wordnet, "corpus", corpus)
 
 
 @pytest.fixture(scope="module")
@@ -267,9 +288,58 @@ def test_bad_synsets_are_named_with_their_line(tmp_path):
     file.write_text("class,wnid\ny,n02084071\nx,2084071\n")
     with pytest.raises(DataError, match="mine.csv, line 3: '2084071' of class 'x'"):
         resolve_classes(["x"], synsets=file)
+    file.write_text("class,wnid\ny,n02084071\nY,n02121620\n")
+    with pytest.raises(DataError, match="mine.csv, line 3: class 'Y' is set to n02084071 in .*mine.csv, line 2"):
+        resolve_classes(["x"], synsets=file)
+    file.write_text("class,wnid\ny,n02084071\nx,n02084072\n")
+    with pytest.raises(DataError, match="mine.csv, line 3, class 'x': .*n02084072"):
+        resolve_classes(["x"], synsets=file)
     file.write_text("name,id\nx,n02084071\n")
     with pytest.raises(DataError, match="line 1: the columns are .* class,wnid are needed"):
         resolve_classes(["x"], synsets=file)
+
+
+def test_the_shipped_table_answers_for_each_of_its_words_as_nltk_does(nltk_wordnet, no_nltk):
+    words = {w for wnid in make.named_wnids() for w in wordnet.table()[wnid].lemmas}
+    assert len(words) > 1500
+    for word in words:
+        assert wordnet.first_senses()[word.casefold()] == wordnet.wnid_of(nltk_wordnet.synsets(word, pos="n")[0]), word
+    found = resolve_classes(["Wolfhound", "hot-dogs", "golden retriever", "crane (bird)"])
+    assert [r.wnid for r in found] == ["n02090475", "", "n02099601", ""]
+    assert "n07676602 (hot_dog" in found[1].note or "hotdog" in found[1].note
+
+
+def test_without_nltk_no_advice_leads_in_a_circle(no_nltk, tmp_path):
+    with pytest.raises(DataError, match="(?s)'cafe': not among the nouns that come .*synsets.csv"):
+        semantic_similarity(["cafe"], [DOG])
+    (tmp_path / "synsets.csv").write_text("class,wnid\ndog,n02084071\ncafe,n02935658\n")
+    for synsets, where in (({"cafe": "n02935658"}, "synsets"), (tmp_path, r"synsets\.csv, line 3")):
+        with pytest.raises(DataError, match=f"{where}, class 'cafe': n02935658: no noun that comes with") as error:
+            semantic_similarity(["dog", "cafe"], [DOG], synsets=synsets)
+        assert "by hand" not in str(error.value)
+    assert semantic_similarity(["cafe"], [DOG], synsets={"cafe": DOG}).tolist() == [[1]]
+
+
+@pytest.mark.parametrize(
+    "name, wnid",
+    [
+        ("n02121808_cat", "n02121808"),
+        ("n02121808", "n02121808"),
+        ("001.wolfhound", "n02090475"),
+        ("12-mouse (animal)", "n02330245"),
+    ],
+)
+def test_leading_ids_are_read(name, wnid, no_nltk):
+    (found,) = resolve_classes([name])
+    assert (found.name, found.wnid) == (name, wnid)
+
+
+def test_classes_that_are_one_thing():
+    one = resolve_classes(["Hot-Dog", "kit fox", "cat"])
+    other = resolve_classes(["frankfurter", "hot dog", "n02121620"])
+    assert [(a.name, b.name) for a, b in same_classes(one, other)] == [("Hot-Dog", "hot dog"), ("cat", "n02121620")]
+    unknown = [Resolution(name, "", "", "unresolved", "") for name in ("Blorb_X", "blorb x", "other")]
+    assert [(a.name, b.name) for a, b in same_classes(unknown[:1], unknown[1:])] == [("Blorb_X", "blorb x")]
 
 
 # ---- overlap with ImageNet-1k ----------------------------------------------------------------------------------------
@@ -306,7 +376,7 @@ def test_without_nltk_data_official_names_work_and_own_names_say_how_to_get_it()
         "from sakerepro.semantics import semantic_similarity as s\n"
         "from sakerepro.errors import DataError\n"
         "print(s(['saw', 'tiger'], ['n02129604'], dataset='sketchy').tolist())\n"
-        "try: s(['wolfhound'], ['n02129604'])\n"
+        "try: s(['wolfhounds'], ['n02129604'])\n"
         "except DataError as error: print(error)\n"
     )
     done = run_python(code)

@@ -26,7 +26,7 @@ from ..errors import DataError
 from ..experiment import Experiment
 from ..files import printable
 from ..methods import preset
-from ..semantics import Overlap, Resolution, imagenet_overlap, resolve_classes
+from ..semantics import Overlap, Resolution, imagenet_overlap, one_thing, resolve_classes, same_classes
 
 PHOTO_QUERIES = 10  # of each unseen class, unless the experiment says otherwise
 
@@ -85,8 +85,15 @@ class Report:
 
     def train_command(self) -> str:
         """The command that trains on this data."""
+        return f"sakerepro train {self._where()}"
+
+    def evaluate_command(self) -> str:
+        """The command that measures a finished run on this data."""
+        return f"sakerepro evaluate RUN {self._where()}"
+
+    def _where(self) -> str:
         flags = "".join(f" --{name} {shlex.quote(str(value))}" for name, value in self.flags.items())
-        return f"sakerepro train --dataset {self.name if self.known else shlex.quote(str(self.root))}{flags}"
+        return f"--dataset {self.name if self.known else shlex.quote(str(self.root))}{flags}"
 
 
 def check(name: str, split: str | None = None, *, images: bool = True, progress: bool = True) -> Report:
@@ -116,6 +123,7 @@ def check(name: str, split: str | None = None, *, images: bool = True, progress:
     listings = _plain(report, split) if plain else _listed(report, split)
     report.splits.extend(_split(report, listing) for listing in listings)
     report.classes.extend(_classes(report))
+    _compare_classes(report)
     wnids = {r.name: r.wnid for r in report.classes if r}
     for number, s in enumerate(report.splits):
         report.splits[number] = replace(
@@ -211,6 +219,17 @@ def _classes(report: Report) -> list[Resolution]:
     return found
 
 
+def _compare_classes(report: Report) -> None:
+    """Seen and unseen classes that are one thing: a problem, or for data that is known by name a note."""
+    by_name = {r.name: r for r in report.classes}
+    for s in report.splits if by_name else ():
+        for a, b in same_classes(*([by_name[c] for c in side] for side in (s.seen, s.unseen))):
+            if report.name in datasets():
+                report.notes.append(f"{s.name}: {one_thing(a, b).partition(': ')[0]}.")
+            else:
+                report.problems.append(Problem(f"{report.root}, {s.name}", 0, one_thing(a, b)))
+
+
 def _overlap(names: Sequence[str], wnids: dict[str, str]) -> list[Overlap]:
     known = [c for c in names if c in wnids]
     found = imagenet_overlap(known, synsets={c: wnids[c] for c in known}) if known else []
@@ -245,9 +264,23 @@ def _read_all(report: Report, listings: Sequence[Listing], progress: bool) -> in
     times = Counter(digests.values())
     if doubled := sum(times.values()) - len(times):
         report.notes.append(f"{doubled:,} of {len(digests):,} files hold the same bytes as another one.")
+    report.notes.extend(_in_two_classes(listings, {n: d for n, d in digests.items() if times[d] > 1}))
     for listing in listings:
         report.problems.extend(_leaks(listing, {n: d for n, d in digests.items() if times[d] > 1}))
     return len(names)
+
+
+def _in_two_classes(listings: Sequence[Listing], doubled: dict[str, bytes]) -> list[str]:
+    """Notes on images that stand in two classes of one side; seen and unseen ones are told by :func:`_leaks`."""
+    notes = []
+    for listing in listings:
+        for side in (SETS[:3], SETS[3:]):
+            first: dict[bytes, tuple[str, int]] = {}
+            for listed in (getattr(listing, s) for s in side):
+                for name, label in zip(listed.names, listed.labels.tolist(), strict=True):
+                    if name in doubled and (other := first.setdefault(doubled[name], (name, label)))[1] != label:
+                        notes.append(f"One image stands in two classes, {other[0]} and {name}. Remove it from one.")
+    return list(dict.fromkeys(notes))
 
 
 def _leaks(listing: Listing, doubled: dict[str, bytes]) -> list[Problem]:

@@ -45,7 +45,8 @@ def _lines(report: Report, most: int | None) -> Iterator[str]:
     if len(shown) < len(report.problems):
         yield f"  ... and {len(report.problems) - len(shown):,} more; --all lists them."
     if not report.problems:
-        yield f"Train on it: {report.train_command()}"
+        train = any(split.seen for split in report.splits)
+        yield f"Train on it: {report.train_command()}" if train else f"Measure a run on it: {report.evaluate_command()}"
 
 
 def _split(split: Split) -> Iterator[str]:

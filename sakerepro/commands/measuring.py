@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from ..errors import SakeError
@@ -20,9 +20,10 @@ def add(commands: Any) -> None:
         "evaluate",
         help="measure a finished run's network again, on its own data or on another",
         description="Embed and measure with the weights of a finished run. On its own data, the numbers are compared "
-        "with those that the run wrote. Binary codes are fitted on the training images of the data measured on. With "
-        "--generalised, sketches of unseen classes also search among the photos of both unseen and seen classes (the "
-        "training photos of the data measured on); seen@k is the share of seen classes, all wrong, among the first k.",
+        "with those that the run wrote. Binary codes are fitted on the run's own training images, so all classes of "
+        "another folder may be unseen: its unseen.txt then names all of them. With --generalised, sketches of unseen "
+        "classes also search among photos of seen classes, which are those the run was trained on; seen@k is the share "
+        "of seen classes, all wrong, among the first k.",
     )
     evaluate.add_argument("run", metavar="RUN", help="id of a run (a part of it is enough), or its folder")
     evaluate.add_argument("--dataset", help="measure on this data set or folder instead of the run's own")
@@ -64,9 +65,9 @@ def _evaluate(arguments: argparse.Namespace) -> None:
         changes = {**plain, "dataset": absolute(arguments.dataset), **changes}
     e = r.experiment.but(**changes)
     data = experiment_data(e)
-    metrics, arrays = evaluate(place(r.network()), data, e)
+    metrics, arrays = evaluate(place(r.network()), data, e, r.embeddings() if e != r.experiment else None)
     if e != r.experiment:
-        note = _trained_on(r, data.unseen)
+        note = _trained_on(r, data.unseen, e.dataset)
     elif data.fingerprint != r.provenance()["data"]:
         note = "The images or lists changed since the run was made, so its own numbers cannot be compared with."
     else:
@@ -96,16 +97,19 @@ def _against_stored(r: Run, metrics: list[dict[str, Any]]) -> str:
     )
 
 
-def _trained_on(r: Run, unseen: Iterable[str]) -> str:
+def _trained_on(r: Run, unseen: Sequence[str], dataset: str) -> str:
     """Whether the classes that are measured are unseen at all."""
+    from ..semantics import resolve_classes, same_classes
+
     try:
-        seen = set(r.dataset().seen)
+        seen = r.dataset().seen
     except SakeError:
         return "The run's own data is not here, so whether it was trained on some of these classes cannot be said."
-    both = sorted(seen & set(unseen))
+    both = same_classes(resolve_classes(seen, r.experiment.dataset), resolve_classes(unseen, dataset))
     if both:
-        return f"Not zero-shot: the run was trained on {len(both)} of these classes ({', '.join(both[:5])})."
-    return "None of these classes has the name of one that the run was trained on."
+        names = ", ".join(b.name if a.name == b.name else f"{b.name}, there {a.name}" for a, b in both[:5])
+        return f"Not zero-shot: the run was trained on {len(both)} of these classes ({names})."
+    return "None of these classes has the name or the synset of one that the run was trained on."
 
 
 def print_metrics(metrics: list[dict[str, Any]]) -> None:

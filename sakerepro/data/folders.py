@@ -11,6 +11,7 @@ import numpy as np
 from ..errors import ConfigError, DataError, near_misses
 from ..files import printable
 from .images import is_image_name
+from .known import ClassRow, class_key, read_classes
 from .listing import Listed, Listing, Problem
 from .splits import MIN_PHOTOS, held_out, random_unseen
 
@@ -31,7 +32,8 @@ def read_folder(
     are compared as Unicode NFC. An eighth of each seen class's sketches (as on TU-Berlin) is held out for validation.
 
     Args:
-        split: ``"unseen.txt"``: the test classes are named there, one a line; ``"random"``: they are drawn;
+        split: ``"unseen.txt"``: the test classes are named there, one a line (all of them, for a folder that finished
+            runs are measured on); ``"random"``: they are drawn;
             ``None``: as the file says if it is there, else drawn.
         seed: of the drawn classes and of the validation sketches.
         n_unseen: how many classes to draw; by default a fifth of them.
@@ -82,7 +84,18 @@ def examine_folder(root: Path) -> tuple[dict[str, list[str]], dict[str, list[str
     if len(photos) < 2 and not problems:
         text = f"has {len(photos)} class. Zero-shot retrieval trains on some classes and tests on others: add some."
         problems.append(Problem(str(root), 0, text))
+    known = {class_key(name) for name in photos.keys() | sketches.keys()}
+    for where, name, _, _ in _by_hand(root / "synsets.csv"):
+        if class_key(name) not in known:
+            problems.append(Problem(where, 0, f"class {name!r} is not there. {near_misses(name, sorted(photos))}"))
     return photos, sketches, problems
+
+
+def _by_hand(file: Path) -> list[ClassRow]:
+    try:
+        return read_classes(file) if file.is_file() else []
+    except DataError:  # told where synsets are looked for, if they are
+        return []
 
 
 def files_below(folder: Path) -> list[str]:
@@ -132,7 +145,7 @@ def _classes(root: Path, domain: str, problems: list[Problem]) -> dict[str, list
 
 def _listed(classes: tuple[str, ...], files: dict[str, list[str]]) -> Listed:
     names = tuple(n for c in classes for n in files[c])
-    return Listed(names, np.repeat(np.arange(len(classes)), [len(files[c]) for c in classes]))
+    return Listed(names, np.repeat(np.arange(len(classes)), np.array([len(files[c]) for c in classes], np.int64)))
 
 
 def _named(file: Path, classes: list[str]) -> tuple[str, ...]:
@@ -151,6 +164,6 @@ def _named(file: Path, classes: list[str]) -> tuple[str, ...]:
         if name in names:
             raise DataError(f"{file}, line {number}: class {name!r} is named twice. Remove one of the lines.")
         names.append(name)
-    if not names or len(names) == len(classes):
-        raise DataError(f"{file}: names {len(names)} of {len(classes)} classes. Name some, and leave some to train on.")
+    if not names:
+        raise DataError(f"{file}: names 0 of {len(classes)} classes. Name those that stay unseen, one a line.")
     return tuple(names)

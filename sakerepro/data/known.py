@@ -5,7 +5,9 @@ from __future__ import annotations
 import csv
 import importlib
 import io
+import re
 import tomllib
+import unicodedata
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
@@ -152,6 +154,11 @@ def named(text: str) -> Any:
     """The object that ``"module:name"`` names."""
     module, _, name = text.partition(":")
     return getattr(importlib.import_module(module), name)
+
+
+def class_key(name: str) -> str:
+    """A class name as names are compared: letter case, underscores, hyphens and spaces do not matter."""
+    return " ".join(re.split(r"[\s_\-]+", unicodedata.normalize("NFC", name).strip().casefold()))
 
 
 def read_classes(path: Path) -> list[ClassRow]:

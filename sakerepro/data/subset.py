@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import io
 import os
 import sys
 from collections import defaultdict
@@ -15,6 +17,7 @@ from ..errors import ConfigError, DataError
 from . import lists
 from .dataset import PHOTO, SKETCH
 from .images import read_image
+from .known import ClassRow, datasets, read_classes
 
 
 def first_of_each(names: set[str], per_class: int) -> set[str]:
@@ -45,7 +48,8 @@ def filtered_lists(root: Path, keep: set[str]) -> dict[str, str]:
 def write_subset(root: Path, to: Path, per_class: int, size: int = 224, progress: bool = True) -> Path:
     """Write the first ``per_class`` photos and sketches of every class, resized, with the lists filtered to them.
 
-    Squares of ``size`` pixels under their own names: JPEG at quality 90, sketches that are PNG with 16 levels of grey.
+    What the data set says of the synsets of its classes goes with it, as ``synsets.csv``. Squares of ``size`` pixels
+    under their own names: JPEG at quality 90, sketches that are PNG with 16 levels of grey.
 
     Args:
         root: a data set in the official list format.
@@ -70,11 +74,22 @@ def write_subset(root: Path, to: Path, per_class: int, size: int = 224, progress
         for path, text in filtered_lists(root, keep[PHOTO] | keep[SKETCH]).items():
             (new / path).parent.mkdir(exist_ok=True)
             files.write_text(new / path, text)
+        if rows := _class_rows(root):
+            table = io.StringIO()
+            csv.writer(table, lineterminator="\n").writerows([("class", "wnid"), *(row[1:3] for row in rows)])
+            files.write_text(new / "synsets.csv", table.getvalue())
         jobs = [(name, domain) for domain in keep for name in sorted(keep[domain])]
         made = pool.map(lambda job: _resized(root, new, job[0], job[1], size), jobs)
         for _ in tqdm(made, "Resizing", len(jobs), unit=" images", file=sys.stderr, disable=quiet):
             pass
     return to
+
+
+def _class_rows(root: Path) -> list[ClassRow]:
+    """What is set by hand in a data folder, or the class table of the data set that it is known as."""
+    by_hand = root / "synsets.csv"
+    records = (record for record in datasets().values() if root.name in record.folders)
+    return read_classes(by_hand) if by_hand.is_file() else [row for r in records for row in r.class_rows()]
 
 
 def _resized(root: Path, to: Path, name: str, domain: int, size: int) -> None:

@@ -27,12 +27,13 @@ from torch import Tensor
 
 from .. import wordnet
 from ..data.dataset import Dataset
+from ..data.known import class_key
 from ..embedding import apply, place
 from ..errors import ConfigError, DataError, near_misses
 from ..experiment import Experiment
 from ..files import sha256
 from ..model import Student
-from ..semantics import _key, require_classes, resolve_classes, semantic_similarity
+from ..semantics import require_classes, resolve_classes, semantic_similarity
 
 KINDS = ("wordnet", "hiesim", "glove", "means", "random")
 Wanted = Callable[[str], bool]  # whether a word of the file is needed
@@ -125,7 +126,7 @@ def looked_up(
     Args:
         names: C class names.
         dataset: tells the synsets of the names, see :func:`~sakerepro.semantics.resolve_classes`.
-        read: gives the vectors of the words that are wanted, by ``_key`` of the word.
+        read: gives the vectors of the words that are wanted, by ``class_key`` of the word.
 
     Returns:
         (C, k) float64, and the words that each class used, such as ``"hot + dog"``.
@@ -136,9 +137,9 @@ def looked_up(
     attempts = {}
     for name in names:
         lemmas = _lemmas(name, dataset)
-        attempts[name] = [(_key(name),), _words(name), *((_key(w),) for w in lemmas), *map(_words, lemmas)]
+        attempts[name] = [(class_key(name),), _words(name), *((class_key(w),) for w in lemmas), *map(_words, lemmas)]
     keys = {word for several in attempts.values() for words in several for word in words}
-    found = read(lambda word: _key(word) in keys)
+    found = read(lambda word: class_key(word) in keys)
     used = {
         name: next((w for w in several if w and all(one in found for one in w)), ())
         for name, several in attempts.items()
@@ -156,7 +157,7 @@ def looked_up(
 
 
 def _words(name: str) -> tuple[str, ...]:
-    return tuple(re.findall(r"[^\W_]+", _key(name)))
+    return tuple(re.findall(r"[^\W_]+", class_key(name)))
 
 
 def _lemmas(name: str, dataset: str | None) -> tuple[str, ...]:
@@ -190,7 +191,7 @@ def read_vectors(file: Path, wanted: Wanted) -> dict[str, np.ndarray]:
     """The vectors that are wanted from a file, read as a stream; its content tells its format.
 
     Returns:
-        ``_key`` of the word to its (k,) vector. Of several spellings the lower-case one counts, else the first.
+        ``class_key`` of the word to its (k,) vector. Of several spellings the lower-case one counts, else the first.
 
     Raises:
         DataError: names file, line and what is wrong; a pickle is refused.
@@ -212,7 +213,7 @@ def _first(pairs: Iterator[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
     found: dict[str, np.ndarray] = {}
     lower: set[str] = set()
     for word, vector in pairs:
-        key, small = _key(word), word == word.lower()
+        key, small = class_key(word), word == word.lower()
         if key not in found or (small and key not in lower):
             found[key] = vector
         if small:

@@ -1,9 +1,9 @@
 """WordNet 3.0 nouns: the small graph that ships with the package, and the whole of it through NLTK.
 
 The shipped table (``tables/wordnet.csv.gz``) holds every synset that the package names (ImageNet-1k, TU-Berlin,
-Sketchy, the miniature world) with all that lies above it, so that nothing has to be downloaded. Other nouns come from
-NLTK's WordNet corpus (``python -m nltk.downloader wordnet``), which has to be version 3.0: the ids of ImageNet are
-byte offsets into the files of that version.
+Sketchy, the miniature world) with all that lies above it, and the first noun sense of each of their words, so that
+nothing has to be downloaded. Other nouns come from NLTK's WordNet corpus (``python -m nltk.downloader wordnet``), which
+has to be version 3.0: the ids of ImageNet are byte offsets into the files of that version.
 
 Commands::
 
@@ -46,6 +46,7 @@ class Node:
     synset: str  # such as "dog.n.01"
     lemmas: tuple[str, ...]  # with underscores for spaces
     parents: tuple[str, ...]  # sorted wnids of hypernyms and instance hypernyms; empty for the root
+    first_for: tuple[str, ...] = ()  # in the shipped table: the words whose first noun sense this is
 
 
 Graph = dict[str, Node]  # by wnid; closed upwards: the parents of a node are in it
@@ -58,7 +59,7 @@ def is_wnid(text: str) -> bool:
 
 @cache
 def table() -> Graph:
-    """The shipped graph, some 2,000 nodes."""
+    """The shipped graph, some 3,400 nodes."""
     path = paths.package_data("wordnet.csv.gz")
     try:
         text = gzip.decompress(path.read_bytes()).decode()
@@ -66,8 +67,15 @@ def table() -> Graph:
         raise DataError(f"{path}: cannot be read ({error}). Install the package again.") from error
     rows = csv.DictReader(io.StringIO(text))
     return {
-        r["wnid"]: Node(r["wnid"], r["synset"], tuple(r["lemmas"].split()), tuple(r["parents"].split())) for r in rows
+        r["wnid"]: Node(r["wnid"], r["synset"], *(tuple(r[c].split()) for c in ("lemmas", "parents", "first_for")))
+        for r in rows
     }
+
+
+@cache
+def first_senses() -> dict[str, str]:
+    """The wnid of the first noun sense of every word that the shipped table knows, by word in small letters."""
+    return {word.casefold(): node.wnid for node in table().values() for word in node.first_for}
 
 
 @contextmanager
@@ -78,17 +86,16 @@ def corpus() -> Iterator[Any]:
         DataError: if NLTK's corpus is not there or is not WordNet 3.0.
     """
     with _READING:
-        from nltk.corpus import wordnet
-
         try:
+            from nltk.corpus import wordnet
+
             wordnet.ensure_loaded()
             version = wordnet.get_version()
-        except (LookupError, OSError) as error:
+        except (ImportError, LookupError, OSError) as error:
             raise DataError(
-                "NLTK finds no usable WordNet, which class names outside the package's own tables need. Get it with "
-                "`python -m nltk.downloader wordnet`, or make it of Debian's files (packages wordnet-base and "
-                "wordnet-sense-index) with `python -m sakerepro.wordnet link /usr/share/wordnet ~/nltk_data`, or name "
-                'synsets by hand: synsets={"my class": "n02084071"}.'
+                "NLTK finds no usable WordNet. Get it with `python -m nltk.downloader wordnet`, or make it of Debian's "
+                "files (packages wordnet-base and wordnet-sense-index) with `python -m sakerepro.wordnet link "
+                "/usr/share/wordnet ~/nltk_data`."
             ) from error
         if version != "3.0":
             raise DataError(
@@ -124,8 +131,6 @@ def from_nltk(wnids: Iterable[str]) -> Graph:
 
 
 def _noun(wordnet: Any, wnid: str) -> Any:
-    if not is_wnid(wnid):
-        raise DataError(f"'{wnid}' is no WordNet id; one looks like 'n02084071' (dog).")
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")  # NLTK warns of an odd offset, and then fails in one of several ways
@@ -138,9 +143,19 @@ def _noun(wordnet: Any, wnid: str) -> Any:
 
 
 def graph_with(wnids: Iterable[str]) -> Graph:
-    """A graph that holds all of ``wnids``: the shipped one, and NLTK's only where that is not enough."""
+    """A graph that holds all of ``wnids``: the shipped one, and NLTK's only where that is not enough.
+
+    Raises:
+        DataError: if an id is no noun of WordNet 3.0, or is not shipped and NLTK has no WordNet.
+    """
     missing = sorted(set(wnids) - set(table()))
-    return {**table(), **from_nltk(missing)} if missing else table()
+    if odd := [wnid for wnid in missing if not is_wnid(wnid)]:
+        raise DataError(f"'{odd[0]}' is no WordNet id; one looks like 'n02084071' (dog).")
+    try:
+        return {**table(), **from_nltk(missing)} if missing else table()
+    except DataError as error:
+        names = ", ".join(missing[:5])
+        raise DataError(f"{names}: no noun that comes with the package. {error}") from error
 
 
 def ancestors(graph: Graph, wnid: str) -> dict[str, int]:

@@ -11,7 +11,7 @@ from pathlib import Path
 from .. import paths
 from ..errors import DataError
 from ..files import write_folder_whole, write_whole
-from . import from_nltk, table
+from . import corpus, first_senses, from_nltk, table, wnid_of
 
 
 def named_wnids() -> list[str]:
@@ -27,9 +27,14 @@ def table_bytes() -> bytes:
     """The content of ``wordnet.csv.gz``, made from NLTK's WordNet; the same bytes on every machine of one zlib."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["wnid", "synset", "lemmas", "parents"])
-    for _, node in sorted(from_nltk(named_wnids()).items()):
-        writer.writerow([node.wnid, node.synset, " ".join(node.lemmas), " ".join(node.parents)])
+    writer.writerow(["wnid", "synset", "lemmas", "parents", "first_for"])
+    with corpus() as wordnet:
+        words = sorted({word for node in from_nltk(named_wnids()).values() for word in node.lemmas})
+        first = {word: wnid_of(wordnet.synsets(word, pos="n")[0]) for word in words}
+        graph = from_nltk([*named_wnids(), *first.values()])
+    for wnid, node in sorted(graph.items()):
+        own = [word for word in words if first[word] == wnid]
+        writer.writerow([wnid, node.synset, *map(" ".join, (node.lemmas, node.parents, own))])
     return gzip.compress(text.getvalue().encode(), compresslevel=9, mtime=0)
 
 
@@ -40,6 +45,7 @@ def build(path: Path | None = None) -> Path:
     with write_whole(path) as temporary:
         temporary.write_bytes(content)
     table.cache_clear()
+    first_senses.cache_clear()
     return path
 
 

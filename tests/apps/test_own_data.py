@@ -17,14 +17,14 @@ from safetensors.torch import save_file
 
 from sakerepro import paths
 from sakerepro.__main__ import main
-from sakerepro.apps.check import Report, check
+from sakerepro.apps.check import Report, Split, _compare_classes, check
 from sakerepro.data import load_dataset
 from sakerepro.errors import ConfigError, DataError
 from sakerepro.experiment import Experiment
 from sakerepro.methods import preset
 from sakerepro.networks.gates import ConditionalSE
-from sakerepro.runs import all_runs
-from sakerepro.semantics import require_classes
+from sakerepro.runs import all_runs, run
+from sakerepro.semantics import require_classes, resolve_classes
 from sakerepro.wordnet import corpus
 from sakerepro.world.example import example_folder
 from sakerepro.world.files import write_world
@@ -98,6 +98,44 @@ def test_all_problems_are_told_not_only_the_first(own: Path) -> None:
     assert "sketch/bear/0002.png: is damaged" in text
     assert "photo/bear/copy of a cup.jpg: is unseen in unseen.txt and the same file as 'photo/cup/0002.jpg'" in text
     assert check(str(own), images=False).decoded == 0
+
+
+def test_one_thing_under_two_names_is_not_zero_shot(own: Path) -> None:
+    (own / "synsets.csv").write_text("class,wnid\nfrobnicator,n02131653\n")  # a bear, and bears are unseen
+    text = "class 'bear' is unseen and class 'frobnicator' is trained on, and both are one noun, n02131653 bear.n.01"
+    assert text in said(check(str(own), images=False))
+    with pytest.raises(DataError, match=re.escape(text)):
+        run(preset("mini", dataset=str(own), epochs=0, photo_queries=0))
+
+
+def test_official_classes_that_are_one_thing_are_a_note(own: Path) -> None:
+    report = Report(
+        "tuberlin",
+        own,
+        "lists",
+        [Split("s", {}, {}, {}, ("standing bird",), ("flying bird", "cat"))],
+        resolve_classes(["standing bird", "flying bird", "cat"], "tuberlin"),
+    )
+    _compare_classes(report)
+    assert not report.problems and len(report.notes) == 1 and "'flying bird' is unseen" in report.notes[0]
+
+
+def test_one_image_in_two_classes_is_named(own: Path) -> None:
+    shutil.copy(own / "photo/cup/0002.jpg", own / "photo/cat/again.jpg")
+    shutil.copy(own / "photo/cup/0002.jpg", own / "photo/cup/same class.jpg")
+    notes = check(str(own), progress=False).notes
+    assert [n for n in notes if "two classes" in n] == [
+        "One image stands in two classes, photo/cat/again.jpg and photo/cup/0002.jpg. Remove it from one.",
+        "One image stands in two classes, photo/cat/again.jpg and photo/cup/same class.jpg. Remove it from one.",
+    ]
+
+
+def test_a_folder_whose_classes_are_all_unseen_is_for_measuring(own: Path) -> None:
+    (own / "unseen.txt").write_text("\n".join((*SEEN, *UNSEEN)))
+    report = check(str(own), images=False)
+    assert not report.problems and "sakerepro evaluate RUN --dataset" in str(report) and "Train on" not in str(report)
+    with pytest.raises(DataError, match=r"unseen.txt names 5 of 5 classes. Leave some to train on; .*evaluate RUN"):
+        run(preset("mini", dataset=str(own), epochs=0, photo_queries=0))
 
 
 def test_names_and_links_that_no_training_could_read_are_problems(own: Path) -> None:

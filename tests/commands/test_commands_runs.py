@@ -111,6 +111,28 @@ def test_evaluate_gives_the_run_s_own_numbers(
     assert "Not zero-shot: the run was trained on 1 of these classes (cat)" in capsys.readouterr().out
 
 
+def test_evaluate_where_all_classes_are_unseen(
+    tiny_run: Run, tiny_place: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The same queries and photos in a folder without training images: codes come from the run's own rotation."""
+    data = paths.cache() / "other"
+    for kind in ("photo", "sketch"):
+        for name, other in (("bear", "bear"), ("airplane", "aeroplane")):
+            shutil.copytree(tiny_place / "data" / kind / name, data / kind / other)
+    (data / "unseen.txt").write_text("bear\naeroplane\n")
+    assert main(["evaluate", str(tiny_run.folder), "--dataset", str(data), "--json"]) == 0
+    found = json.loads(capsys.readouterr().out)
+    values = [m["value"] for m in found["metrics"]]
+    assert values == pytest.approx([m["value"] for m in tiny_run.metrics()], abs=1e-4)
+    assert {m["representation"] for m in found["metrics"]} == {"16-d", "8-bit"} and "None of these" in found["note"]
+    for kind in ("photo", "sketch"):  # another word for the cat, which the run was trained on
+        (data / kind / "bear").rename(data / kind / "true cat")
+    (data / "unseen.txt").write_text("true cat\naeroplane\n")
+    assert main(["evaluate", str(tiny_run.folder), "--dataset", str(data), "--generalised"]) == 0
+    out = capsys.readouterr().out
+    assert "trained on 1 of these classes (true cat, there cat)" in out and "GZS-SBIR" in out
+
+
 def test_evaluate_says_so_when_the_numbers_are_others(
     tiny_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -123,7 +123,6 @@ def test_several_problems_are_counted(root: Path) -> None:
         ("dog\nbea\n", "unseen.txt, line 2: class 'bea' is not there. Did you mean 'bee'?"),
         ("dog\n\ndog\n", "unseen.txt, line 3: class 'dog' is named twice."),
         ("\n", "unseen.txt: names 0 of 5 classes."),
-        ("ant\nbee\ncow\ndog\nelk\n", "unseen.txt: names 5 of 5 classes."),
     ],
 )
 def test_a_wrong_unseen_txt(root: Path, text: str, says: str) -> None:
@@ -131,6 +130,19 @@ def test_a_wrong_unseen_txt(root: Path, text: str, says: str) -> None:
     with pytest.raises(DataError) as error:
         read_folder(root)
     assert says in str(error.value)
+
+
+def test_all_classes_can_be_unseen(root: Path) -> None:
+    (root / "unseen.txt").write_text("ant\nbee\ncow\ndog\nelk\n", encoding="utf-8")
+    listing = read_folder(root)
+    assert listing.seen == () and len(listing.unseen) == 5
+    assert (len(listing.train_sketch), len(listing.train_photo)) == (0, 0) and len(listing.gallery) > 4
+
+
+def test_a_line_of_synsets_csv_about_no_class_is_named(root: Path) -> None:
+    (root / "synsets.csv").write_text("class,wnid\nANT,n02219486\ndgo,n02084071\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"synsets\.csv, line 3: class 'dgo' is not there\. Did you mean 'dog'"):
+        read_folder(root)
 
 
 def test_unknown_split_and_missing_unseen_txt(root: Path) -> None:

@@ -17,6 +17,7 @@ from sakerepro.data.images import read_image
 from sakerepro.data.lists import examine_split, listed_names
 from sakerepro.data.subset import filtered_lists, first_of_each, write_subset
 from sakerepro.errors import ConfigError, DataError
+from sakerepro.semantics import resolve_classes
 
 
 def test_the_official_lists_give_the_lists_of_the_real_subset() -> None:
@@ -69,6 +70,19 @@ def test_a_subset_is_a_data_set(tmp_path: Path) -> None:
         write_subset(root, made, 2)
     with pytest.raises(ConfigError, match="at least 1"):
         write_subset(root, tmp_path / "x", 0)
+
+
+def test_the_synsets_of_the_source_go_with_the_subset(tmp_path: Path) -> None:
+    known, other = (sketchy_like(tmp_path / name) for name in ("TUBerlin", "other"))
+    made = write_subset(known, tmp_path / "small", 1, size=8, progress=False)
+    assert resolve_classes(["mouse (animal)"], str(made))[0].source == "by hand"
+    assert {r.wnid for r in resolve_classes(["crane (machine)", "ant"], str(made))} == {
+        r.wnid for r in resolve_classes(["crane (machine)", "ant"], "tuberlin")
+    }
+    assert not (write_subset(other, tmp_path / "none", 1, size=8, progress=False) / "synsets.csv").exists()
+    (known / "synsets.csv").write_text("class,wnid\nant,n02121620\n")
+    made = write_subset(known, tmp_path / "by hand", 1, size=8, progress=False)
+    assert (made / "synsets.csv").read_text() == "class,wnid\nant,n02121620\n"
 
 
 def test_sketches_that_are_no_png_are_kept_in_their_format(tmp_path: Path) -> None:
