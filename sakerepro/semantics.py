@@ -196,7 +196,7 @@ def resolve_classes(names: Sequence[str], dataset: str | None = None, synsets: S
     by_hand = {**(_read_synsets(dataset) if folder else {}), **_read_synsets(synsets)}
     own = dataset is not None and dataset in known and known[dataset].classes != ""
     records = [known[dataset]] if own and dataset else known.values()
-    tables = {"" if own else f"as in {record.name}": _byclass_key(record.class_rows()) for record in records}
+    tables = {"" if own else f"as in {record.name}": _by_key(record.class_rows()) for record in records}
     return [_resolve(name, tables, by_hand) for name in names]
 
 
@@ -315,12 +315,12 @@ def _read_synsets(synsets: Synsets) -> Table:
     if synsets is None:
         return {}
     if isinstance(synsets, Mapping):
-        return _byclass_key([("synsets", name, wnid, "") for name, wnid in synsets.items()])
+        return _by_key([("synsets", name, wnid, "") for name, wnid in synsets.items()])
     path = Path(synsets)
-    return _byclass_key(read_classes(path / "synsets.csv" if path.is_dir() else path))
+    return _by_key(read_classes(path / "synsets.csv" if path.is_dir() else path))
 
 
-def _byclass_key(rows: Sequence[ClassRow]) -> Table:
+def _by_key(rows: Sequence[ClassRow]) -> Table:
     found: dict[str, ClassRow] = {}
     for row in rows:
         where, name, wnid, _ = row
