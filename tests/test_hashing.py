@@ -146,7 +146,9 @@ def test_stands_in_a_pipeline(features):
 
 
 def test_packed_codes_do_not_import_scikit_learn():
-    code = "import sys, sakerepro.ranking.codes, sakerepro.metrics, sakerepro.retrieval; print('sklearn' in sys.modules)"
+    code = (
+        "import sys, sakerepro.ranking.codes, sakerepro.metrics, sakerepro.retrieval; print('sklearn' in sys.modules)"
+    )
     assert tiny.python("-c", code).stdout.strip() == "False"
 
 
