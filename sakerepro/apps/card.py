@@ -16,6 +16,7 @@ from ..data.known import datasets
 from ..errors import SakeError
 from ..experiment import Experiment, split_name
 from ..files import write_text
+from ..results.tables_text import escape
 from ..runs import Run
 
 SETS = {
@@ -50,7 +51,8 @@ def model_card(run: Run) -> str:
 
     template = paths.package_data("model_card.md").read_text(encoding="utf-8")
     settings: dict[str, Any] = dict(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment = jinja2.Environment(keep_trailing_newline=True, **settings)  # Markdown: nothing to escape as HTML
+    environment = jinja2.Environment(keep_trailing_newline=True, **settings)  # Markdown: its escapes are `text`
+    environment.filters["text"] = escape
     return environment.from_string(template).render(_facts(run))
 
 
@@ -143,4 +145,4 @@ def _settings(e: Experiment) -> Iterator[tuple[str, str, bool, str]]:
         default, help = known[name]
         text = _name(value) if name in ("dataset", "weights", "teacher_data") else value
         shown = ", ".join(map(str, text)) if isinstance(text, tuple) else str(text)
-        yield name, shown.replace("|", "\\|") or "(empty)", value != default, help
+        yield name, escape(shown) or "(empty)", value != default, help

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import re
 import shutil
+from dataclasses import replace
 from pathlib import Path
 
+import mistune
 import pytest
 import tiny
 
@@ -45,7 +47,7 @@ def test_its_data_and_weights_are_those_of_the_run(tiny_run: Run, card: str) -> 
     seen, unseen = len(tiny.SEEN), len(tiny.UNSEEN)
     assert counts["gallery photos (unseen)"] == (unseen * tiny.PHOTOS, unseen)
     assert counts["training photos"] == (seen * tiny.PHOTOS, seen)
-    assert all(name in card for name in (*tiny.SEEN, *tiny.UNSEEN))
+    assert all(name.replace("_", r"\_") in card for name in (*tiny.SEEN, *tiny.UNSEEN))
     digest = hashlib.sha256((tiny_run.folder / "weights.safetensors").read_bytes()).hexdigest()
     assert digest in card and tiny_run.provenance()["data"] in card
     assert f"{sum(p.numel() for p in tiny_run.network().parameters()):,} parameters" in card
@@ -85,6 +87,21 @@ def test_the_limits_are_those_of_its_settings(
         monkeypatch.setattr(Run, "dataset", lambda run: tiny.dataset())
     text = model_card(Run(tiny_run.folder, tiny_run.experiment.but(**changes)))
     assert said in text and unsaid not in text
+
+
+def test_names_are_text_in_markdown(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """What a renderer shows is the name; a dollar is escaped too, since forges take two of them for a formula."""
+    names = ("us$ and au$ notes", "_a_ b", "a|b", "<b>x</b>", "`c` *d*", "r\\_s")
+    named = replace(tiny_run.dataset(), seen=names[:4], unseen=names[4:])
+    monkeypatch.setattr(Run, "dataset", lambda run: named)
+    card = model_card(Run(tiny_run.folder, tiny_run.experiment.but(dataset="/place/<i>_my_ $data|s$")))
+    shown = mistune.create_markdown(escape=False, plugins=["table"])(card)  # type: ignore[arg-type]
+    seen, unseen = (", ".join(side).replace("<", "&lt;").replace(">", "&gt;") for side in (names[:4], names[4:]))
+    assert f"Seen (4): {seen}." in shown and f"Unseen (2): {unseen}." in shown
+    assert (
+        "<strong>&lt;i&gt;_my_ $data|s$</strong>" in shown and ">&lt;i&gt;_my_ $data|s$, split unseen.txt</th>" in shown
+    )
+    assert not re.search(r"(?<!\\)\$", re.sub("```.*?```|`[^`]*`", "", card, flags=re.DOTALL))
 
 
 def test_without_the_data_set_the_classes_are_not_named(tiny_run: Run, tmp_path: Path) -> None:

@@ -350,7 +350,7 @@ def test_the_generated_world_may_be_published(make_run, places):
 
 
 def test_names_of_classes_are_text_in_every_figure(make_run):
-    names = ("us$ and au$ notes", "a_b", "a|b", "<b>$x^2$</b>", "r\\$d$")
+    names = ("us$ and au$ notes", "_a_b", "a|b", "<b>$x^2$</b>", "r\\$d$")
     data = make_data(np.random.default_rng(0))
     data = Dataset(data.name, data.split, data.seen, names, *(getattr(data, s) for s in SETS), "f")
     run = make_run(data=data)
