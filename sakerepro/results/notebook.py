@@ -98,10 +98,12 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
                 f"{name}: cell {error.exec_count} failed with {error.ename}: {error.evalue}\n"
                 f"  The notebook up to there: {paths.shown(failed)}. Earlier results and all runs are as they were."
             ) from error
-        except (DeadKernelError, NoSuchKernel) as error:
+        # what jupyter_client raises where a kernel ends, hangs or is no program is a plain RuntimeError or OSError
+        except (DeadKernelError, NoSuchKernel, RuntimeError, FileNotFoundError, PermissionError) as error:
             raise RunError(
                 f"{name}: the notebook's kernel did not start or died ({type(error).__name__}: {error}). Too little "
-                "memory kills it, and `pip install ipykernel` brings it. Earlier results and all runs are as they were."
+                "memory kills it; `jupyter kernelspec list` shows what is taken for `python3`, `python -m ipykernel "
+                "install --sys-prefix` brings this Python's own. Earlier results and all runs are as they were."
             ) from error
         _strip(temporary)
     return target

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import sys
 from pathlib import Path
 
@@ -94,6 +95,22 @@ def test_a_kernel_that_dies_gets_a_sentence() -> None:
     with pytest.raises(RunError, match="table1: the notebook's kernel did not start or died.*Earlier results"):
         execute("table1", "mini")
     assert not list(paths.results("mini").iterdir())
+
+
+@pytest.mark.parametrize(
+    ("program", "why"), [("false", "RuntimeError: Kernel died"), ("/no/python", "FileNotFoundError")]
+)
+def test_a_kernel_that_does_not_start_gets_a_sentence(
+    program: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of the user's own kernels, the first that is called python3 is taken."""
+    spec = {"argv": [program, "{connection_file}"], "display_name": "old", "language": "python"}
+    (tmp_path / "kernels/python3").mkdir(parents=True)
+    (tmp_path / "kernels/python3/kernel.json").write_text(json.dumps(spec))
+    monkeypatch.setenv("JUPYTER_PATH", str(tmp_path))
+    write("table1", "1")
+    with pytest.raises(RunError, match=f"kernel did not start or died .{why}.*kernelspec list.*Earlier results"):
+        execute("table1", "mini")
 
 
 def test_results_that_cannot_be_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, no_execution: None) -> None:
