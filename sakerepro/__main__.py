@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
+import io
 import os
 import sys
 from collections.abc import Sequence
@@ -21,7 +22,24 @@ EXIT_CODES = """exit codes:
 
 
 # What the machine refuses, not what the code does wrong: a sentence helps more than a traceback.
-MACHINE = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM)
+MACHINE = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EFBIG,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.EISDIR,
+    errno.ENOTDIR,
+    errno.ENAMETOOLONG,
+    errno.ELOOP,
+    errno.EIO,
+    errno.ESTALE,
+    errno.EMFILE,
+    errno.ENOMEM,
+    errno.ENOLCK,
+    errno.EOPNOTSUPP,
+}
 # safetensors and PyTorch wrap a full disk in errors of their own, PyTorch without saying so
 WRITING = ("No space left on device", "StorageFull", "PytorchStreamWriter", "inline_container.cc", "iostream error")
 
@@ -47,6 +65,9 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; errors that the package raises on purpose are one sentence."""
+    for stream in (sys.stdout, sys.stderr):  # a terminal that is not UTF-8 shows what it has no letter for as \\xe9
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
     try:
         completing = os.environ.get("COMP_LINE", "").split()[1:]
         top = parser(completing or (sys.argv[1:] if argv is None else argv))

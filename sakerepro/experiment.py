@@ -18,7 +18,7 @@ from typing import Any
 
 from .data.known import datasets
 from .errors import ConfigError, near_misses
-from .files import short_hash
+from .files import short_hash, short_name
 
 CHOICES: dict[str, tuple[str, ...]] = {
     "batch_norm": ("train", "frozen"),
@@ -165,7 +165,9 @@ class Experiment:
         own = [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in self.settings]
         what = re.sub(r"[^\w.=+-]+", "_", "-".join([self.method.rpartition(":")[2].lower(), *own]))[:60]
         what += "" if self.epochs else "-untrained"
-        where = self.split.replace("zeroshot", "zs") or re.sub(r"[^\w.]+", "_", self.dataset.rpartition("/")[2])
+        where = self.split.replace("zeroshot", "zs") or short_name(
+            re.sub(r"[^\w.]+", "_", self.dataset.rpartition("/")[2])
+        )
         where += "-pseudo" if self.pseudo_unseen else ""
         where += f"-{'outside' if self.outside_original else 'random'}{self.class_seed}" if self.random_unseen else ""
         values, usual = self.to_dict(), {f.name: f.default for f in dataclasses.fields(self)}

@@ -7,8 +7,9 @@ import glob
 import hashlib
 import json
 import os
+import secrets
 import shutil
-import tempfile
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -25,23 +26,37 @@ def _writable(folder: Path) -> None:
         raise RunError(f"{folder}: is not writable. Change its rights, or name another place (see sakerepro/paths.py).")
 
 
+def short_name(name: str, most: int = 100) -> str:
+    """A user's name as part of a file name of ours, cut to ``most`` bytes: file systems take 255 for all of it."""
+    return name if len(data := os.fsencode(name)) <= most else data[:most].decode(errors="ignore")
+
+
+def hidden(path: Path, ending: str) -> Path:
+    """The hidden file beside ``path`` that is called after it, such as its lock."""
+    return path.with_name(f".{short_name(path.name, 200)}{ending}")
+
+
 @contextlib.contextmanager
 def write_whole(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; rename it to ``path`` when the block ends well, else remove it.
 
+    The file gets the rights that the umask says, whatever its writer gave it.
+
     Raises:
-        RunError: if the folder cannot be written.
+        RunError: if the folder cannot be written, or ``path`` is itself a folder.
     """
     path = Path(path)
     _writable(path.parent)
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.stem}-", suffix=f".tmp{path.suffix}")
-    os.close(handle)
-    temporary = Path(name)
+    if path.is_dir():
+        raise RunError(f"{path}: is a folder, and a file is to be written. Name a file.")
+    temporary = path.with_name(f".{short_name(path.stem, 200)}-{secrets.token_hex(4)}.tmp{path.suffix}")
+    temporary.touch(exist_ok=False)
+    rights = temporary.stat().st_mode & 0o777
     try:
         yield temporary
         with open(temporary, "rb") as done:  # on disk before it is visible: a power cut leaves old or new, not half
             os.fsync(done.fileno())
-        temporary.chmod(0o644)
+        temporary.chmod(rights)
         temporary.replace(path)
     finally:
         temporary.unlink(missing_ok=True)
@@ -49,7 +64,9 @@ def write_whole(path: Path) -> Iterator[Path]:
 
 def beside(path: Path, what: str = "") -> Path:
     """Make a hidden folder beside ``path`` under a unique name; :func:`sweep` removes it."""
-    return Path(tempfile.mkdtemp(dir=path.parent, prefix=f".{path.name}-sakerepro-{what}"))
+    made = hidden(path, f"-sakerepro-{what}{secrets.token_hex(4)}")
+    made.mkdir()
+    return made
 
 
 @contextlib.contextmanager
@@ -58,9 +75,12 @@ def write_folder_whole(path: Path) -> Iterator[Path]:
     path = Path(path)
     _writable(path.parent)
     temporary = beside(path)
+    rights = temporary.stat().st_mode & 0o666
     try:
         yield temporary
-        temporary.chmod(0o755)
+        for file in temporary.rglob("*"):
+            if file.is_file():  # safetensors gives its files to the owner alone
+                file.chmod(rights)
         if path.exists():
             old = beside(path, "old-")
             path.replace(old / "was")
@@ -75,7 +95,9 @@ def write_folder_whole(path: Path) -> Iterator[Path]:
 def sweep(path: Path) -> None:
     """Remove what killed processes left of writing ``path``. The caller must hold the lock."""
     path = Path(path)
-    name, stem, suffix = (glob.escape(part) for part in (path.name, path.stem, path.suffix))
+    name, stem, suffix = (
+        glob.escape(part) for part in (short_name(path.name, 200), short_name(path.stem, 200), path.suffix)
+    )
     for left in path.parent.glob(f".{stem}-????????.tmp{suffix}"):
         left.unlink(missing_ok=True)
     for left in path.parent.glob(f".{name}-sakerepro-????????"):
@@ -107,20 +129,18 @@ def read_json(path: Path) -> Any:
 
 @contextlib.contextmanager
 def lock(path: Path, waiting: str = "") -> Iterator[None]:
-    """Hold ``path`` as a lock between processes; print ``waiting`` once if somebody else holds it.
+    """Hold ``path`` as a lock between processes; say ``waiting`` once, on stderr, if somebody else holds it.
 
     The lock goes with its process: one that was killed holds nothing.
-    """
-    from filelock import FileLock, Timeout
 
+    Raises:
+        RunError: if the folder cannot be written, or its file system has no locks (some network folders).
+    """
     _writable(Path(path).parent)
-    held = FileLock(str(path))
-    try:
-        held.acquire(timeout=0)
-    except Timeout:
+    if (held := _acquired(path, 0)) is None:
         if waiting:
-            print(waiting, flush=True)
-        held.acquire()
+            print(waiting, file=sys.stderr, flush=True)
+        held = _acquired(path, -1)
     try:
         yield
     finally:
@@ -129,17 +149,28 @@ def lock(path: Path, waiting: str = "") -> Iterator[None]:
 
 def locked(path: Path) -> bool:
     """Whether somebody else holds :func:`lock` on ``path`` at this moment."""
-    from filelock import FileLock, Timeout
-
     if not Path(path).exists():
         return False
+    if (held := _acquired(path, 0)) is not None:
+        held.release()
+    return held is None
+
+
+def _acquired(path: Path, timeout: float) -> Any:
+    """The lock, held; ``None`` if somebody else holds it for ``timeout`` seconds (-1: wait for ever)."""
+    from filelock import FileLock, Timeout
+
     held = FileLock(str(path))
     try:
-        held.acquire(timeout=0)
+        held.acquire(timeout=timeout)
     except Timeout:
-        return True
-    held.release()
-    return False
+        return None
+    except (OSError, NotImplementedError) as error:  # the second is of earlier filelocks
+        raise RunError(
+            f"{path}: cannot be locked ({error}). If its folder is on a network, name one on a local disk "
+            "(see sakerepro/paths.py)."
+        ) from error
+    return held
 
 
 def printable(name: str) -> str:

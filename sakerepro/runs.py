@@ -18,7 +18,7 @@ from .data.known import datasets
 from .errors import ConfigError, DataError, RunError, near_misses
 from .evaluation import evaluate, trace_function
 from .experiment import Experiment
-from .files import lock, locked, read_json, sha256, sweep, write_folder_whole, write_json, write_text
+from .files import hidden, lock, locked, read_json, sha256, sweep, write_folder_whole, write_json, write_text
 from .methods.vectors import class_vectors
 from .model import Student, build_student
 from .original import original_wnids, outside_original
@@ -32,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .methods import Method
-    from .networks.backbones import Classifier
+    from .networks.backbones import Backbone, Classifier
 
 FILES = ("experiment.json", "history.csv", "metrics.json", "embeddings.npz", "weights.safetensors")
 
@@ -99,8 +99,6 @@ class Run:
         import torch
 
         from .model import Student
-        from .networks.architectures import teacher_architecture
-        from .networks.backbones import build_classifier
         from .networks.weights import read_weights
 
         file = self.file("weights.safetensors")
@@ -109,18 +107,49 @@ class Run:
         weights, e = read_weights(file), self.experiment
         seen, original = (len(weights[f"student.{head}_head.bias"]) for head in ("seen", "original"))
         with torch.random.fork_rng(devices=[]):  # only the architecture matters: all weights are overwritten below
-            name = teacher_architecture(e.backbone)
-            backbone = build_classifier(name, original, size=e.size, head=e.teacher_head).backbone
-            backbone = backbone.with_gates(e.freeze) if e.backbone.startswith("cse_") else backbone
-            student = Student(backbone.freeze(e.freeze), e.dim, seen, original)
+            student = Student(_backbone(e, original), e.dim, seen, original)
             method = methods.class_of(e.method)(e, student, methods.Side(("",) * seen, vectors=weights.get("vectors")))
         method.load_state_dict(weights)
         return method.eval()
 
 
-def experiment_data(e: Experiment) -> Dataset:
-    """Load the data of an experiment, with its random or pseudo-unseen classes."""
-    data = load_dataset(e.dataset, e.split or None, size=e.size, dedupe=e.dedupe, min_photos=e.min_photos)
+def _backbone(e: Experiment, classes: int) -> Backbone:
+    """The student's network with random weights."""
+    from .networks.architectures import teacher_architecture
+    from .networks.backbones import build_classifier
+
+    name = teacher_architecture(e.backbone)
+    backbone = build_classifier(name, classes, size=e.size, head=e.teacher_head).backbone
+    backbone = backbone.with_gates(e.freeze) if e.backbone.startswith("cse_") else backbone
+    return backbone.freeze(e.freeze)
+
+
+def check_settings(e: Experiment) -> None:
+    """See whether settings can work with this network and these classes, before an image is packed or a run trained.
+
+    Raises:
+        ConfigError, DataError: as the first that cannot says.
+    """
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        _backbone(e, 1000)
+    data = experiment_data(e, pack=False)
+    _require_zero_shot(data, e)
+    if e.photo_queries:
+        photo_queries(data, e.photo_queries)
+    if _pairs(e) == "aligned":
+        require_aligned(data)
+
+
+def _pairs(e: Experiment) -> str:
+    aligned = "aligned" in methods.class_of(e.method).needs
+    return str(methods.flat(e).get("pairs", "aligned" if aligned else "class"))
+
+
+def experiment_data(e: Experiment, pack: bool = True) -> Dataset:
+    """Load the data of an experiment, with its random or pseudo-unseen classes; ``pack`` as in :func:`load_dataset`."""
+    data = load_dataset(e.dataset, e.split or None, size=e.size, dedupe=e.dedupe, min_photos=e.min_photos, pack=pack)
     if e.random_unseen:
         names = (*data.seen, *data.unseen)
         among = outside_original(names, original_wnids(e), e.dataset) if e.outside_original else None
@@ -155,7 +184,7 @@ def busy(experiment: Experiment) -> bool:
 
 
 def _lock_file(folder: Path) -> Path:
-    return folder.with_name(f".{folder.name}.lock")
+    return hidden(folder, ".lock")
 
 
 def open_run(folder: Path | str) -> Run:
@@ -222,10 +251,8 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
     from .training import train
 
     started = time.time()
+    check_settings(e)
     data = experiment_data(e)
-    _require_zero_shot(data, e)
-    if e.photo_queries:
-        photo_queries(data, e.photo_queries)  # a class with too few photos is found now, not after the training
     method, aligned, origin = start(e, data)
     work = folder.with_name(f".work-{folder.name}")
     _same_inputs(work, {"data": data.fingerprint, "teacher": origin["teacher"]["sha256"], "training": str(TRAINING)})
@@ -280,8 +307,7 @@ def start(e: Experiment, data: Dataset) -> tuple[Method, np.ndarray | None, dict
         DataError: if aligned pairs are needed and the data has none, or a class has no vector.
     """
     cls, settings = methods.class_of(e.method), methods.flat(e)
-    pairs = settings.get("pairs", "aligned" if "aligned" in cls.needs else "class")
-    aligned = require_aligned(data) if pairs == "aligned" else None
+    aligned = require_aligned(data) if _pairs(e) == "aligned" else None
     teacher, wnids, source = load_teacher(e)
     student, vectors, origin = _student(e, data, teacher), None, {"teacher": source}
     if "class vectors" in cls.needs:

@@ -348,3 +348,9 @@ def test_table1_asks_for_each_run_once() -> None:
 def test_impossible_items_are_refused(arguments: tuple[Any, ...], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         experiments(*arguments)
+
+
+def test_the_id_of_a_folder_with_a_long_name_fits_into_a_file_name() -> None:
+    for name in ("a" * 250, "名" * 83):
+        e = preset("mini", dataset=f"/data/{name}", backbone="cse_vit_mediumd_patch16_reg4_gap_384.sbb2_e200_in12k")
+        assert len(f".{e.id}-sakerepro-old-12345678".encode()) <= 255

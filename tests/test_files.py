@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
@@ -9,8 +10,11 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import tiny
+import torch
+from safetensors.torch import save_file
 
 from sakerepro import files, paths
 from sakerepro.data import places
@@ -116,10 +120,10 @@ def test_a_lock_goes_with_its_process(tmp_path: Path, capsys: pytest.CaptureFixt
         with files.lock(path, "somebody works on it; waiting"):
             assert other.wait(timeout=60) == -9
         killed.wait()
-    assert capsys.readouterr().out == "somebody works on it; waiting\n"
+    assert capsys.readouterr() == ("", "somebody works on it; waiting\n")
     with files.lock(path, "never said"):
         pass
-    assert not capsys.readouterr().out
+    assert capsys.readouterr() == ("", "")
 
 
 def test_checksums(tmp_path: Path) -> None:
@@ -158,3 +162,54 @@ def test_the_tiny_task_is_what_it_says() -> None:
     assert len(data.gallery) == 2 * tiny.PHOTOS and data.gallery.labels.max() == 1
     images = [s.take(range(len(s))) for s in (data.train_photo, data.gallery)]
     assert len({i.tobytes() for part in images for i in part}) == 6 * tiny.PHOTOS
+
+
+@pytest.mark.parametrize("mask", [0o002, 0o022, 0o077])
+def test_rights_are_those_that_the_umask_leaves(mask: int, tmp_path: Path) -> None:
+    before = os.umask(mask)
+    try:
+        files.write_text(tmp_path / "a.txt", "a")
+        with files.write_folder_whole(tmp_path / "folder") as new:
+            (new / "inner").mkdir()
+            save_file({"x": torch.zeros(1)}, new / "inner" / "weights.safetensors")
+            np.save(new / "x.npy", np.zeros(1))
+        with files.write_whole(tmp_path / "alone.safetensors") as temporary:
+            save_file({"x": torch.zeros(1)}, temporary)
+    finally:
+        os.umask(before)
+    rights = {p.name: p.stat().st_mode & 0o777 for p in tmp_path.rglob("*")}
+    folders = {"folder", "inner"}
+    assert rights == {name: (0o777 if name in folders else 0o666) & ~mask for name in rights} and len(rights) == 6
+
+
+def test_names_made_from_a_user_s_name_fit_and_stay_text(tmp_path: Path) -> None:
+    assert files.short_name("名" * 40) == "名" * 33 and files.short_name("é x") == "é x"  # 3 bytes a letter
+    for name in ("a" * 255, "名" * 85):
+        files.write_text(tmp_path / name, "x")
+        with files.lock(files.hidden(tmp_path / name, ".lock")):
+            files.sweep(tmp_path / name)
+        (tmp_path / name).unlink()
+        for _ in range(2):
+            with files.write_folder_whole(tmp_path / name) as new:
+                (new / "a").touch()
+
+
+@pytest.mark.parametrize("number", [errno.ENOLCK, errno.EOPNOTSUPP])
+def test_a_folder_without_locks_gets_a_sentence(number: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    fcntl = pytest.importorskip("fcntl")
+
+    def refuse(handle: int, operation: int) -> None:
+        if not operation & fcntl.LOCK_UN:
+            raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(fcntl, "flock", refuse)
+    with (
+        pytest.raises(RunError, match=r"x\.lock: cannot be locked .* on a local disk"),
+        files.lock(tmp_path / "x.lock"),
+    ):
+        pass
+
+
+def test_a_folder_where_a_file_is_meant(tmp_path: Path) -> None:
+    with pytest.raises(RunError, match="is a folder, and a file is to be written"):
+        files.write_text(tmp_path, "x")

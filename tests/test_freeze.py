@@ -196,3 +196,10 @@ def test_a_run_with_frozen_stages_is_opened_as_it_was_made(tiny_experiment: Expe
     assert student.student.backbone.frozen == 1
     found = embed(student, made.dataset().gallery, e.size)
     np.testing.assert_allclose(found, made.embeddings()["gallery"], rtol=1e-4, atol=1e-5)
+
+
+def test_a_stage_too_many_is_found_before_an_image_is_read(tiny_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sakerepro.data.listing.pack_images", lambda *_, **__: pytest.fail("packed"))
+    e = tiny.experiment(tiny_place / "data", tiny_place / "se_resnet_mini.safetensors", freeze=4)
+    with pytest.raises(ConfigError, match="freeze = 4: .* has 4 stages"):
+        run(e)

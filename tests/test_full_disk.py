@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+import errno
+import io
+import json
+import sys
 from pathlib import Path
 
 import pytest
 import tiny
 
+from sakerepro import files, paths
 from sakerepro.__main__ import main
 
 LIMITED = """
 import resource, sys
 resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))  # no file can become longer: what a full disk does
+from sakerepro import files, paths
 from sakerepro.__main__ import main
 sys.exit(main(sys.argv[1:]))
 """
@@ -41,6 +47,8 @@ def test_a_full_disk_is_a_sentence(tiny_place: Path, tmp_path: Path, packed: boo
         (PermissionError(13, "Permission denied", "a/b"), "a/b: Permission denied. "),
         (OSError(28, "No space left on device"), "sakerepro: No space left on device. "),
         (OSError(30, "Read-only file system", "a/b"), "a/b: Read-only file system. "),
+        (OSError(errno.ENOLCK, "No locks available"), "sakerepro: No locks available. "),
+        (IsADirectoryError(errno.EISDIR, "Is a directory", "a/b"), "a/b: Is a directory. "),
     ],
 )
 def test_what_the_machine_refuses_is_named(
@@ -71,3 +79,16 @@ def test_a_mistake_of_the_code_stays_a_traceback(error: Exception, monkeypatch: 
     monkeypatch.setattr("sakerepro.runs.run_folders", fail)
     with pytest.raises(type(error)):
         main(["runs"])
+
+
+@pytest.mark.parametrize("json_too", [False, True])
+def test_a_terminal_that_is_not_utf_8_gets_what_it_can_show(json_too: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    files.write_text(paths.runs() / "café 名" / "experiment.json", "{}")  # a damaged run is named
+    stdout = io.TextIOWrapper(io.BytesIO(), "ascii")
+    monkeypatch.setattr(sys, "stdout", stdout)
+    assert main(["runs", *["--json"] * json_too]) == 1
+    said = stdout.buffer.getvalue().decode("ascii")  # type: ignore[attr-defined]
+    if json_too:
+        assert "café 名" in json.loads(said)["damaged"][0]["problem"]
+    else:
+        assert r"caf\xe9 \u540d" in said

@@ -261,7 +261,9 @@ def test_two_processes_make_one_run(tiny_place: Path) -> None:
     lines = done.stdout.splitlines()
     found = [json.loads(line) for line in lines if line.startswith("{")]
     assert sorted(r["trained"] for r in found) == [0, 1] and found[0]["id"] == found[1]["id"]
-    assert [line for line in lines if "waiting" in line] == [f"Another process makes {found[0]['id']}; waiting for it."]
+    assert [line for line in done.stderr.splitlines() if "waiting" in line] == [
+        f"Another process makes {found[0]['id']}; waiting for it."
+    ]
     assert [r.id for r in all_runs()] == [found[0]["id"]]
 
 

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from ..data import folders, lists
+from ..data.dataset import SKETCH
 from ..data.images import decode, read_bytes
 from ..data.known import COUNTS, datasets
 from ..data.listing import DOMAIN_OF, SETS, Listing, Problem
@@ -135,9 +136,9 @@ def check(name: str, split: str | None = None, *, images: bool = True, progress:
 def _plain(report: Report, split: str | None) -> list[Listing]:
     """The listing of ``photo/<class>/*`` and ``sketch/<class>/*``, unless something is wrong with it."""
     root = report.root
-    photos, sketches, problems = folders.examine_folder(root)
+    photos, sketches, problems, left_out = folders.examine_folder(root)
     names = [n for side in (photos, sketches) for found in side.values() for n in found]
-    links = [n for n, (size, _) in zip(names, stat_files(root, names), strict=True) if size < 0]
+    links = [n for n, (size, *_) in zip(names, stat_files(root, names), strict=True) if size < 0]
     text = "is a link to nothing, or may not be read. Mend or remove it."
     report.problems.extend([*problems, *(Problem(printable(n), 0, text) for n in links)])
     for what, files in (("photos", photos), ("sketches", sketches)):
@@ -145,6 +146,7 @@ def _plain(report: Report, split: str | None) -> list[Listing]:
         if counts:
             total = f"{sum(counts):,} {what} in {len(counts)} classes"
             report.notes.append(f"{total}, {counts[0]} to {counts[-1]} a class (median {float(np.median(counts)):g}).")
+    report.notes.extend(filter(None, [folders.left_out_text(left_out)]))
     if problems:
         return []
     if split != "random" and ((root / "unseen.txt").is_file() or split is not None):
@@ -241,13 +243,14 @@ def _read_all(report: Report, listings: Sequence[Listing], progress: bool) -> in
     from tqdm import tqdm
 
     names = sorted({n for listing in listings for domain in set(DOMAIN_OF.values()) for n in listing.names_of(domain)})
-    names = [n for n, (size, _) in zip(names, stat_files(report.root, names), strict=True) if size >= 0]
+    names = [n for n, (size, *_) in zip(names, stat_files(report.root, names), strict=True) if size >= 0]
+    sketches = {n for listing in listings for n in listing.names_of(SKETCH)}
     digests: dict[str, bytes] = {}
 
     def one(name: str) -> Problem | None:
         try:
             data = read_bytes(report.root / name)
-            decode(data, 8, name)
+            decode(data, 8, name, drawn=name in sketches)
         except DataError as error:
             return Problem(name, 0, str(error).partition(f"{name}: ")[2])
         digests[name] = hashlib.sha256(data).digest()

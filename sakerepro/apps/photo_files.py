@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -13,14 +14,15 @@ import numpy as np
 
 from .. import files
 from ..data.dataset import PHOTO, ImageSet
-from ..data.images import read_image
+from ..data.images import decode, read_bytes
 from ..embedding import embed
 from ..errors import DataError
 from ..runs import Run
 
 CHUNK = 256  # photos between two saves: what an interruption costs
-Stat = tuple[int, int]  # length, time of change [ns]
-Part = tuple[dict[str, np.ndarray], dict[str, tuple[Stat, str]]]  # embeddings and bad files by name
+Stat = tuple[int, ...]  # as `data.packing.stat_files` has it
+Row = tuple[np.ndarray, bytes]  # embedding, SHA-256 of the file
+Part = tuple[dict[str, Row], dict[str, str]]  # by name: rows, and why files are bad
 
 
 def embedded(
@@ -41,78 +43,71 @@ def embedded(
     parts = sorted(work.glob(f"{key}-*.npz"))
     for part in parts:
         if (loaded := _load_part(part, stats)) is not None:
-            done |= loaded[0].keys() | loaded[1].keys()
-            yield loaded
+            done |= loaded.keys()
+            yield loaded, {}
     todo = [n for n in todo if n not in done]
-    if not todo:
-        return
-    student = placed(run)
     number = int(parts[-1].stem.rpartition("-")[2]) + 1 if parts else 0
+    student = None  # loaded only if there is an image for it
     quiet = None if progress else True  # None: no bar where nobody watches
     with tqdm(total=len(todo), desc="Embedding", unit=" photos", file=sys.stderr, disable=quiet) as bar:
-        for chunk, images, bad in _read(photos, todo, stats, run.experiment.size):
-            vectors = embed_images(student, images, PHOTO, run.experiment.size).astype(dtype)
-            good = [n for n in chunk if n not in bad]
-            rows = dict(zip(good, vectors, strict=True))
-            _save_part(work / f"{key}-{number:06d}.npz", rows, bad, stats)
-            number += 1
-            bar.update(len(chunk))
+        for chunk, bad in _read(photos, todo, run.experiment.size):
+            rows: dict[str, Row] = {}
+            if chunk:
+                images = [image for image, _ in chunk.values()]
+                student = placed(run) if student is None else student
+                vectors = embed_images(student, images, PHOTO, run.experiment.size).astype(dtype)
+                rows = {n: (x, digest) for (n, (_, digest)), x in zip(chunk.items(), vectors, strict=True)}
+                _save_part(work / f"{key}-{number:06d}.npz", rows, stats)
+                number += 1
+            bar.update(len(chunk) + len(bad))
             yield rows, bad
 
 
-def _read(
-    photos: Path, names: list[str], stats: dict[str, Stat], size: int
-) -> Iterator[tuple[list[str], list[np.ndarray], dict[str, tuple[Stat, str]]]]:
-    """Chunks of decoded photos, the next one being read while the network looks at the last."""
+def digest_of(data: bytes) -> bytes:
+    """What tells the contents of two files apart."""
+    return hashlib.sha256(data).digest()
 
-    def one(name: str) -> np.ndarray | str:
+
+def _read(photos: Path, names: list[str], size: int) -> Iterator[Part]:
+    """Chunks of decoded photos with their checksums, the next one being read while the network looks at the last."""
+
+    def one(name: str) -> Row | str:
         try:
-            return read_image(photos / name, size)
+            data = read_bytes(photos / name)
+            pixels = decode(data, size, str(photos / name))
+            return np.broadcast_to(pixels, (size, size, 3)), digest_of(data)
         except DataError as error:
             return str(error).removeprefix(f"{photos / name}: ")
 
     chunks = [names[i : i + CHUNK] for i in range(0, len(names), CHUNK)]
     with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        ahead = [pool.submit(one, n) for n in chunks[0]]
+        ahead = [pool.submit(one, n) for n in chunks[0]] if chunks else []
         for number, chunk in enumerate(chunks):
-            found = [f.result() for f in ahead]
+            found = dict(zip(chunk, [f.result() for f in ahead], strict=True))
             ahead = [pool.submit(one, n) for n in chunks[number + 1]] if number + 1 < len(chunks) else []
-            bad = {n: (stats[n], f) for n, f in zip(chunk, found, strict=True) if isinstance(f, str)}
-            yield chunk, [f for f in found if not isinstance(f, str)], bad
+            bad = {n: f for n, f in found.items() if isinstance(f, str)}
+            yield {n: f for n, f in found.items() if not isinstance(f, str)}, bad
 
 
-def _save_part(
-    path: Path, rows: dict[str, np.ndarray], bad: dict[str, tuple[Stat, str]], stats: dict[str, Stat]
-) -> None:
+def _save_part(path: Path, rows: dict[str, Row], stats: dict[str, Stat]) -> None:
     arrays = {
         "names": np.array(list(rows), dtype=str),
-        "stats": np.array([stats[n] for n in rows], np.int64).reshape(-1, 2),
-        "vectors": np.array(list(rows.values())),
-        "bad": np.array(list(bad), dtype=str),
-        "bad_stats": np.array([s for s, _ in bad.values()], np.int64).reshape(-1, 2),
-        "why": np.array([why for _, why in bad.values()], dtype=str),
+        "stats": np.array([stats[n] for n in rows], np.int64),
+        "vectors": np.array([x for x, _ in rows.values()]),
+        "sha256": np.array([np.frombuffer(d, np.uint8) for _, d in rows.values()]),
     }
     with files.write_whole(path) as temporary:
         np.savez(temporary, **arrays)  # type: ignore[arg-type]
 
 
-def _load_part(path: Path, stats: dict[str, Stat]) -> Part | None:
+def _load_part(path: Path, stats: dict[str, Stat]) -> dict[str, Row] | None:
     """A part, without the files that changed since; ``None`` if it is damaged."""
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as part:
-            rows = {
-                str(n): v
-                for n, s, v in zip(part["names"], part["stats"].tolist(), part["vectors"], strict=True)
-                if stats.get(str(n)) == tuple(s)
-            }
-            bad = {
-                str(n): ((s[0], s[1]), str(why))
-                for n, s, why in zip(part["bad"], part["bad_stats"].tolist(), part["why"], strict=True)
-                if stats.get(str(n)) == tuple(s)
-            }
+            columns = (part["names"].tolist(), part["stats"].tolist(), part["vectors"], part["sha256"])
+            return {n: (x, d.tobytes()) for n, s, x, d in zip(*columns, strict=True) if stats.get(n) == tuple(s)}
     except Exception:  # numpy and zipfile raise their own kinds for every sort of damage; it is embedded again
         return None
-    return rows, bad
 
 
 def placed(run: Run) -> Any:

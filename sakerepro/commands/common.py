@@ -63,8 +63,11 @@ def say_slow_precision(experiments: Iterable[Experiment]) -> None:
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on standard output, for scripts; JSON has no infinity and no NaN: both are null."""
-    print(json.dumps(_finite(value), indent=1, ensure_ascii=False, default=str, allow_nan=False))
+    """One JSON value on standard output, for scripts; JSON has no infinity and no NaN: both are null.
+
+    In ASCII: any terminal and any file name gives valid JSON.
+    """
+    print(json.dumps(_finite(value), indent=1, default=str, allow_nan=False))
 
 
 def _finite(value: Any) -> Any:

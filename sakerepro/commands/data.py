@@ -33,6 +33,7 @@ def add(commands: Any) -> None:
     pack.add_argument("data", metavar="DATA", help="a folder, or a known data set such as sketchy")
     pack.add_argument("--size", type=int, default=224, help="side in pixels, as in `train --size` [224]")
     pack.add_argument("--min-photos", type=int, default=1, help="of a random unseen class of a plain folder [1]")
+    pack.add_argument("--verify", action="store_true", help="hold what is packed against the checksums of all files")
     pack.add_argument(
         "--to",
         metavar="FILE",
@@ -70,7 +71,7 @@ def _pack(arguments: argparse.Namespace) -> None:
         made = carry(arguments.data, Path(arguments.to), arguments.size)
         print(f"{made}: {made.stat().st_size / 1e6:.1f} MB")
         return
-    data = load_dataset(arguments.data, size=arguments.size, min_photos=arguments.min_photos)
+    data = load_dataset(arguments.data, size=arguments.size, min_photos=arguments.min_photos, verify=arguments.verify)
     for what, pixels in (("photos", data.gallery.pixels), ("sketches", data.query.pixels)):
         print(f"{what}: {len(pixels):,} images of {arguments.size} px, {pixels.nbytes / 1e6:,.1f} MB")
     print(f"{data.name} is packed; any split of it starts at once.")

@@ -54,6 +54,7 @@ def _make(
     name: str, preset: str, seeds: list[int], more: dict[str, object], where: tuple[int | None, str, str]
 ) -> None:
     from .. import paths
+    from ..original import original_photos
     from ..results.committed import committed_runs
     from ..results.items import experiments, item_rows, item_runs, times
     from ..results.notebook import check_parameters, execute, notebook_path
@@ -66,10 +67,12 @@ def _make(
     check_parameters(notebook_path(name), parameters)
     warm_up()
     wanted = experiments(name, preset, seeds)
+    if original := str(parameters.get("original", "")):
+        original_photos(wanted[0], original)  # looked for before anything is trained
     known = committed_runs(name, wanted, set())
     say_slow_precision([e for e in wanted if e not in known])
     runs, before = item_runs(name, preset, seeds, *where), number_files(name, preset)
-    item_rows(name, runs, str(parameters.get("original", "")))  # here, because a notebook shows no progress
+    item_rows(name, runs, original)  # here, because a notebook shows no progress
     print(f"{name}: executing the notebook ...", flush=True)
     started = time.monotonic()
     notebook = execute(name, preset, **parameters)

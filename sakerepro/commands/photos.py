@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -27,12 +28,16 @@ def add(commands: Any) -> None:
     index.add_argument("--to", help="the index's folder; by default collections/<PHOTOS>-<run>")
     index.add_argument("--bits", type=int, default=64, help="length of the binary codes [64]")
     index.add_argument("--dtype", choices=("float16", "float32"), default="float16", help="of embeddings [float16]")
+    index.add_argument(
+        "--verify", action="store_true", help="read every photo again: finds changes that length and date do not show"
+    )
     index.add_argument("--json", action="store_true", help="for scripts")
     index.set_defaults(function=_index)
 
     query = commands.add_parser("query", help="find the photos of an index that are nearest to sketches")
     query.add_argument("sketch", nargs="+", metavar="SKETCH", help="image files")
     query.add_argument("--index", help="the index's folder or name; by default the only one there is")
+    query.add_argument("--photos", help="where the photos are now, if they have moved since they were indexed")
     query.add_argument("--run", help="the run, where it is not found by the id that the index names")
     query.add_argument("-k", type=int, default=10, help="how many photos [10]")
     query.add_argument("--codes", action="store_true", help="compare binary codes instead of embeddings")
@@ -47,11 +52,18 @@ def _index(arguments: argparse.Namespace) -> None:
 
     from .. import paths
     from ..apps.photos import index_photos
+    from ..data.folders import left_out_text
     from ..runs import named_run
 
     run = named_run(arguments.run)
     made, changes = index_photos(
-        arguments.photos, run, arguments.to, bits=arguments.bits, dtype=arguments.dtype, progress=not arguments.json
+        arguments.photos,
+        run,
+        arguments.to,
+        bits=arguments.bits,
+        dtype=arguments.dtype,
+        verify=arguments.verify,
+        progress=not arguments.json,
     )
     size = sum(f.stat().st_size for f in made.folder.iterdir())
     if arguments.json:
@@ -62,17 +74,14 @@ def _index(arguments: argparse.Namespace) -> None:
                 "photos": len(made),
                 **dataclasses.asdict(changes),
                 "bytes": size,
-                "bad_files": {n: why for n, (_, why) in made.bad.items()},
+                "bad_files": made.bad,
             }
         )
         return
-    for name, (_, why) in list(made.bad.items())[:20]:
+    for name, why in list(made.bad.items())[:20]:
         print(f"Skipped {name}: {why}")
-    if changes.links:
-        print(
-            f"Not followed: {len(changes.links)} linked folders, such as {changes.links[0]}. "
-            "Index them by themselves, or put the photos here."
-        )
+    if changes.left_out:
+        print(left_out_text(changes.left_out))
     print(
         f"{len(made):,} photos: {changes.added:,} embedded now, {changes.kept:,} kept, {changes.removed:,} removed, "
         f"{changes.bad:,} bad ones skipped."
@@ -81,6 +90,8 @@ def _index(arguments: argparse.Namespace) -> None:
 
 
 def _query(arguments: argparse.Namespace) -> None:
+    import dataclasses
+
     from .. import paths
     from ..apps.photos import query
     from ..data.dataset import PHOTO, SKETCH
@@ -88,6 +99,8 @@ def _query(arguments: argparse.Namespace) -> None:
     if arguments.k < 1:
         raise ConfigError(f"-k {arguments.k}: has to be at least 1.")
     found = _opened(arguments.index)
+    if arguments.photos:
+        found = dataclasses.replace(found, root=Path(arguments.photos).expanduser().resolve())
     rows, distances = query(
         found,
         _run_of(found, arguments.run),
@@ -99,6 +112,12 @@ def _query(arguments: argparse.Namespace) -> None:
     hits = [
         [(found.names[r], float(d)) for r, d in zip(*pair, strict=True)] for pair in zip(rows, distances, strict=True)
     ]
+    if gone := [n for n in dict.fromkeys(n for h in hits for n, _ in h) if not (found.root / n).is_file()]:
+        text = (
+            f"sakerepro: {len(gone)} of the photos found are not in {found.root}, such as {gone[0]}. If they have "
+            "moved, name the folder where they are with --photos; `sakerepro index` brings the index up to date."
+        )
+        print(text, file=sys.stderr)
     if arguments.sheet:
         from ..apps.contact_sheet import contact_sheet
 

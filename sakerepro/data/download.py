@@ -72,8 +72,8 @@ def download(
             another checksum (it is removed). RunError: if the disk has no space.
     """
     to.parent.mkdir(parents=True, exist_ok=True)
-    part, stuck, most = to.with_name(f".{to.name}.part"), 0, 0
-    with files.lock(to.with_name(f".{to.name}.lock"), f"Another process downloads {to.name}; waiting for it."):
+    part, stuck, most = files.hidden(to, ".part"), 0, 0
+    with files.lock(files.hidden(to, ".lock"), f"Another process downloads {to.name}; waiting for it."):
         while why := _rest(url, part, timeout, progress):
             size = part.stat().st_size if part.exists() else 0
             stuck, most = (0, size) if size > most else (stuck + 1, most)

@@ -4,18 +4,36 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from ..errors import ConfigError, DataError, near_misses
 from ..files import printable
-from .images import is_image_name
+from .images import READABLE, is_image_name
 from .known import ClassRow, class_key, read_classes
 from .listing import Listed, Listing, Problem
 from .splits import MIN_PHOTOS, held_out, random_unseen
 
 SPLITS = ("unseen.txt", "random")
+SYSTEM = frozenset("@eadir #recycle $recycle.bin lost+found __macosx".split()) | {"system volume information"}
+LINKED = "linked folder"
+LeftOut = dict[str, list[str]]  # kind, such as ".heic" or "linked folder" -> paths
+
+
+@dataclass(frozen=True)
+class Walk:
+    """What lies below a folder; all paths are relative to that or a higher one."""
+
+    images: list[str] = field(default_factory=list)  # sorted; only their names were looked at
+    left_out: LeftOut = field(default_factory=dict)
+    refused: dict[str, str] = field(default_factory=dict)  # folders that cannot be listed -> why
+
+    def leave(self, kind: str, path: str) -> None:
+        """Note a path that is left out."""
+        self.left_out.setdefault(kind, []).append(path)
 
 
 def is_plain(root: Path) -> bool:
@@ -28,8 +46,8 @@ def read_folder(
 ) -> Listing:
     """List a plain folder and part its classes.
 
-    Images may lie in sub-folders of a class; files whose name does not end like an image's are left out. Class names
-    are compared as Unicode NFC. An eighth of each seen class's sketches (as on TU-Berlin) is held out for validation.
+    Images may lie in sub-folders of a class; :func:`walk` says what is left out. Class names are compared as Unicode
+    NFC. An eighth of each seen class's sketches (as on TU-Berlin) is held out for validation.
 
     Args:
         split: ``"unseen.txt"``: the test classes are named there, one a line (all of them, for a folder that finished
@@ -41,11 +59,12 @@ def read_folder(
 
     Raises:
         ConfigError: if so many classes cannot be drawn, or for an unknown split.
-        DataError: for a missing domain, a class without images in one of them, a loose image, or a bad ``unseen.txt``.
+        DataError: for a missing domain, a class without images in one of them, a loose image, a folder that cannot be
+            read, or a bad ``unseen.txt``.
     """
     if split is not None and split not in SPLITS:
         raise ConfigError(f"{root} has no split {split!r}. {near_misses(split, SPLITS)}")
-    photos, sketches, problems = examine_folder(root)
+    photos, sketches, problems, left_out = examine_folder(root)
     if problems:
         more = f"\n  And {len(problems) - 1:,} more. Run `sakerepro check {root}` for the full list."
         raise DataError(str(problems[0]) + (more if len(problems) > 1 else ""))
@@ -70,13 +89,15 @@ def read_folder(
         train_photo=_listed(seen, photos),
         query=_listed(unseen, sketches),
         gallery=_listed(unseen, photos),
+        note=left_out_text(left_out),
     )
 
 
-def examine_folder(root: Path) -> tuple[dict[str, list[str]], dict[str, list[str]], list[Problem]]:
-    """Photos and sketches of each class (paths relative to ``root``), and everything that is wrong with them."""
+def examine_folder(root: Path) -> tuple[dict[str, list[str]], dict[str, list[str]], list[Problem], LeftOut]:
+    """Photos and sketches of each class (paths relative to ``root``), what is wrong with them, what is left out."""
     problems: list[Problem] = []
-    photos, sketches = _classes(root, "photo", problems), _classes(root, "sketch", problems)
+    left_out: LeftOut = {}
+    photos, sketches = (_classes(root, domain, problems, left_out) for domain in ("photo", "sketch"))
     for here, there, one, other in ((photos, sketches, "photo", "sketch"), (sketches, photos, "sketch", "photo")):
         for name in sorted(here.keys() - there) if there else ():
             text = f"this class has no folder {other}/{name}. Each needs photos and sketches: add them, or remove it."
@@ -88,7 +109,7 @@ def examine_folder(root: Path) -> tuple[dict[str, list[str]], dict[str, list[str
     for where, name, _, _ in _by_hand(root / "synsets.csv"):
         if class_key(name) not in known:
             problems.append(Problem(where, 0, f"class {name!r} is not there. {near_misses(name, sorted(photos))}"))
-    return photos, sketches, problems
+    return photos, sketches, problems, left_out
 
 
 def _by_hand(file: Path) -> list[ClassRow]:
@@ -98,48 +119,78 @@ def _by_hand(file: Path) -> list[ClassRow]:
         return []
 
 
-def files_below(folder: Path) -> list[str]:
-    """All files below a folder, sub-folders included, as sorted relative paths; hidden ones are left out."""
-    return walk(folder)[0]
+def walk(root: Path, below: str = "", left_out: LeftOut | None = None) -> Walk:
+    """What lies in ``root/below``, sub-folders included, relative to ``root``; ``left_out`` is added to where it is
+    given. No file is opened, and no linked folder entered: a link may lead anywhere, also back."""
+    found = Walk(left_out={} if left_out is None else left_out)
+
+    def refuse(error: OSError) -> None:
+        place = Path(error.filename).relative_to(root).as_posix()
+        found.refused[place] = f"is a folder that cannot be read ({error.strerror}). Change its rights, or remove it."
+
+    for place, folders, names in os.walk(root / below, onerror=refuse):
+        within, entered = Path(place).relative_to(root), []
+        for name in sorted(folders):
+            if kind := left_out_as(Path(place, name), True):
+                found.leave(kind, (within / name).as_posix())
+            else:
+                entered.append(name)
+        for name in sorted(names):
+            if kind := left_out_as(Path(name), False):
+                found.leave(kind, (within / name).as_posix())
+            else:
+                found.images.append((within / name).as_posix())
+        folders[:] = entered
+    found.images.sort()
+    return found
 
 
-def walk(folder: Path) -> tuple[list[str], list[str]]:
-    """The files of :func:`files_below`, and linked folders: a link may lead anywhere, also back: none is followed."""
-    found, links = [], []
-    for place, inner, names in os.walk(folder):
-        inner[:] = [d for d in inner if not d.startswith(".")]
-        within = Path(place).relative_to(folder)
-        found += [(within / n).as_posix() for n in names if not n.startswith(".")]
-        links += [(within / d).as_posix() for d in inner if os.path.islink(os.path.join(place, d))]
-    return sorted(found), sorted(links)
+def left_out_as(path: Path, folder: bool) -> str:
+    """The kind of what is left out; empty for an image, and for a folder to enter."""
+    if path.name.startswith("."):
+        return "hidden folder" if folder else "hidden file"
+    if folder:
+        return "system folder" if path.name.lower() in SYSTEM else LINKED if path.is_symlink() else ""
+    return "" if is_image_name(path.name) else path.suffix.lower() or "other file"
 
 
-def _classes(root: Path, domain: str, problems: list[Problem]) -> dict[str, list[str]]:
+def left_out_text(left_out: Mapping[str, Sequence[str]]) -> str:
+    """``"Left out: 2 .heic (such as IMG_1.HEIC), ..."``; empty if nothing is."""
+    kinds = []
+    for kind, names in left_out.items():
+        plural = "s" if len(names) > 1 and not kind.startswith(".") else ""
+        kinds.append(f"{len(names):,} {kind}{plural} ({'such as ' * (len(names) > 1)}{names[0]})")
+    text = f"Left out: {', '.join(kinds)}. Images are {READABLE}; hidden, system and linked folders are not entered."
+    return printable(text) if kinds else ""
+
+
+def _classes(root: Path, domain: str, problems: list[Problem], left_out: LeftOut) -> dict[str, list[str]]:
     """Class name -> paths of its images relative to ``root``."""
-    folder, layout = root / domain, "A plain data set is photo/<class>/* and sketch/<class>/*."
+    folder, entries, what = root / domain, [], "is not there"
     found: dict[str, list[str]] = {}
-    for entry in sorted(folder.iterdir()) if folder.is_dir() else ():
-        if entry.name.startswith("."):
-            continue
-        name = unicodedata.normalize("NFC", entry.name)
-        if not entry.is_dir():
-            if is_image_name(entry.name):
-                problems.append(Problem(str(entry), 0, f"lies in no class folder. Move it to {domain}/<class>/."))
+    if folder.is_dir():
+        try:
+            entries, what = sorted(folder.iterdir()), "holds no class folder"
+        except PermissionError:
+            what = "cannot be read; change its rights"
+    for entry in entries:
+        name, kind = unicodedata.normalize("NFC", entry.name), left_out_as(entry, entry.is_dir())
+        if kind and kind != LINKED:  # a class may lie somewhere else
+            left_out.setdefault(kind, []).append(f"{domain}/{entry.name}")
+        elif not entry.is_dir():
+            problems.append(Problem(str(entry), 0, f"lies in no class folder. Move it to {domain}/<class>/."))
         elif name in found:
             problems.append(Problem(str(entry), 0, "is there twice, in different Unicode. Merge the two folders."))
         else:
-            inside = [f"{domain}/{entry.name}/{n}" for n in files_below(entry) if is_image_name(n)]
-            found[name] = [n for n in inside if printable(n) == n]
-            problems += [
-                Problem(f"{root}/{printable(n)}", 0, "its name is not valid UTF-8; rename it.")
-                for n in inside
-                if printable(n) != n
-            ]
-            if not inside:
+            inside = walk(root, f"{domain}/{entry.name}", left_out)
+            found[name] = [n for n in inside.images if printable(n) == n]
+            wrong = {n: "its name is not valid UTF-8; rename it." for n in inside.images if printable(n) != n}
+            problems += [Problem(f"{root}/{printable(n)}", 0, why) for n, why in (wrong | inside.refused).items()]
+            if not inside.images and not inside.refused:
                 problems.append(Problem(str(entry), 0, "holds no image. Add some, or remove the folder."))
     if not found:
-        what = "holds no class folder" if folder.is_dir() else "is not there"
-        problems.append(Problem(str(folder), 0, f"{what}. {layout}"))
+        text = f"{what}. A plain data set is photo/<class>/* and sketch/<class>/*."
+        problems.append(Problem(str(folder), 0, text))
     return found
 
 

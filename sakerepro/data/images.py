@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import io
+import os
+import stat
 import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -17,6 +19,7 @@ if TYPE_CHECKING:
 
 EXTENSIONS = frozenset(".jpg .jpeg .png .bmp .gif .webp .tif .tiff .ppm .pgm .pbm .jfif".split())
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # no EPS: Pillow would start a program
+READABLE = "JPEG, PNG, BMP, GIF, WebP, TIFF or PPM"
 _FORMATS_LOCK = threading.Lock()
 MAX_PIXELS = 89_478_485  # Pillow's own limit for decompression bombs, as an error instead of a warning
 
@@ -26,18 +29,20 @@ def is_image_name(name: str) -> bool:
     return not Path(name).name.startswith(".") and Path(name).suffix.lower() in EXTENSIONS
 
 
-def read_image(path: Path | str, size: int) -> np.ndarray:
+def read_image(path: Path | str, size: int, *, drawn: bool = False) -> np.ndarray:
     """(size, size, 3) uint8 RGB pixels of an image file; see :func:`decode`.
 
     Raises:
-        DataError: if the file is missing, empty, truncated, no image, or too large to be one.
+        DataError: if the file is missing, empty, truncated, no image, too large to be one, or a blank drawing.
     """
-    return np.broadcast_to(decode(read_bytes(path), size, str(path)), (size, size, 3)).copy()
+    return np.broadcast_to(decode(read_bytes(path), size, str(path), drawn=drawn), (size, size, 3)).copy()
 
 
 def read_bytes(path: Path | str) -> bytes:
-    """The bytes of a file; a missing, unreadable or empty one is a :class:`DataError`."""
+    """The bytes of a file; a missing, unreadable or empty one is a :class:`DataError`, and so is a pipe or device."""
     try:
+        if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
+            raise DataError(f"{path}: cannot be read (a folder, pipe or device, not a file). Remove or rename it.")
         data = Path(path).read_bytes()
     except OSError as error:
         raise DataError(f"{path}: cannot be read ({error.strerror}). Check the path and its rights.") from error
@@ -46,7 +51,7 @@ def read_bytes(path: Path | str) -> bytes:
     return data
 
 
-def decode(data: bytes, size: int, name: str) -> np.ndarray:
+def decode(data: bytes, size: int, name: str, *, drawn: bool = False) -> np.ndarray:
     """(size, size, 1 or 3) uint8 pixels of the bytes of an image file; one channel if all three would be equal.
 
     EXIF rotation is applied, transparency is laid on white (the paper of a sketch), 16-bit grey is scaled to 8 bits,
@@ -55,7 +60,8 @@ def decode(data: bytes, size: int, name: str) -> np.ndarray:
     (the official one, without, drops thin strokes when it shrinks).
 
     Raises:
-        DataError: naming ``name``, if the bytes are truncated, no image, or more than ``MAX_PIXELS`` pixels.
+        DataError: naming ``name``, if the bytes are truncated, no image, or more than ``MAX_PIXELS`` pixels; with
+            ``drawn``, for sketches, also if all pixels are of one colour.
     """
     from PIL import Image, UnidentifiedImageError
 
@@ -65,13 +71,17 @@ def decode(data: bytes, size: int, name: str) -> np.ndarray:
             if (pixels := image.width * image.height) > MAX_PIXELS:
                 raise DataError(f"{name}: has {pixels:,} pixels, more than {MAX_PIXELS:,}. Shrink it first.")
             plain = _flatten(image, name)
+        if drawn and np.ptp(np.reshape(plain.getextrema(), (-1, 2)), axis=1).max() == 0:
+            raise DataError(
+                f"{name}: is blank, one colour all over. A transparent ground becomes white, so that white "
+                "lines vanish: draw dark lines, or put them on a dark ground."
+            )
         if plain.size != (size, size):
             plain = plain.resize((size, size), Image.Resampling.BILINEAR)
     except DataError:
         raise
     except UnidentifiedImageError as error:
-        known = "JPEG, PNG, BMP, GIF, WebP, TIFF or PPM"
-        raise DataError(f"{name}: is not a {known} image. Replace it, or remove it.") from error
+        raise DataError(f"{name}: is not a {READABLE} image. Replace it, or remove it.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{name}: has more than {MAX_PIXELS:,} pixels. Shrink it first.") from error
     except Exception as error:  # a damaged file can fail anywhere in a decoder, as almost any exception
@@ -95,12 +105,19 @@ def _flatten(image: Image.Image, name: str) -> Image.Image:
     """The image upright, opaque, 8 bits deep: mode L or RGB."""
     from PIL import Image, ImageOps
 
-    image = ImageOps.exif_transpose(image)
+    deep_colours = image.mode == "RGB" and any("16B" in str(tile) for tile in getattr(image, "tile", ()))
+    white_is_zero = image.format == "TIFF" and image.tag_v2.get(262) == 0  # type: ignore[attr-defined]
+    image, clear = ImageOps.exif_transpose(image), image.info.get("transparency")
+    if deep_colours and isinstance(clear, tuple):  # Pillow keeps the pixels' high bytes and all of the colour's
+        image.info["transparency"] = tuple(value >> 8 for value in clear)
     if image.mode.startswith("I;16") or image.mode == "I":
         deep = np.asarray(image).astype(np.int64)
         if deep.min() < 0 or deep.max() > 65535:
             raise DataError(f"{name}: has 32-bit pixels of no known range. Save it with 8 or 16 bits a channel.")
-        return Image.fromarray(((deep + 128) // 257).astype(np.uint8))
+        grey = (65535 - deep if white_is_zero else deep) + 128  # Pillow inverts up to 8 bits only
+        image = Image.fromarray((grey // 257).astype(np.uint8))
+        if isinstance(clear, int):
+            image.putalpha(Image.fromarray(np.where(deep == clear, 0, 255).astype(np.uint8)))
     if image.mode == "F":
         raise DataError(f"{name}: has floating point pixels of no known range. Save it with 8 bits a channel.")
     if image.has_transparency_data:

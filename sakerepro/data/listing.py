@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -45,6 +45,7 @@ class Listing:
     train_photo: Listed
     query: Listed
     gallery: Listed
+    note: str = ""  # what was left out, to be said when it is packed
     also: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())  # photos, sketches of all its splits
 
     def names_of(self, domain: int) -> set[str]:
@@ -66,13 +67,32 @@ class Problem:
         return f"{self.file}, line {self.line}: {self.text}" if self.line else f"{self.file}: {self.text}"
 
 
-def assemble(listing: Listing, size: int, progress: bool = True) -> Dataset:
-    """Find or make the packs of a listing, one a domain, and give the data set whose rows point into them."""
+def assemble(listing: Listing, size: int, progress: bool = True, verify: bool = False) -> Dataset:
+    """Find or make the packs of a listing, one a domain, and give the data set whose rows point into them.
+
+    With ``verify``, packs are held against the checksums of all files, not only their lengths and times.
+    """
     photos, sketches = listing.names_of(PHOTO), listing.names_of(SKETCH)
     packs = {
-        PHOTO: pack_images(listing.root, photos, size, what="photos", progress=progress),
-        SKETCH: pack_images(listing.root, sketches, size, what="sketches", grey=True, progress=progress),
+        PHOTO: pack_images(
+            listing.root, photos, size, what="photos", progress=progress, note=listing.note, verify=verify
+        ),
+        SKETCH: pack_images(listing.root, sketches, size, what="sketches", grey=True, progress=progress, verify=verify),
     }
+    return _dataset(listing, size, packs)
+
+
+def unread(listing: Listing, size: int) -> Dataset:
+    """The data set of a listing with white images: nothing is read, and its fingerprint is of no use."""
+    packs = {}
+    for domain in (PHOTO, SKETCH):
+        names = sorted(listing.names_of(domain))
+        pixels = np.broadcast_to(np.uint8(255), (len(names), size, size, 1))
+        packs[domain] = Pack(pixels, np.zeros((len(names), 32), np.uint8), {n: i for i, n in enumerate(names)})
+    return _dataset(listing, size, packs)
+
+
+def _dataset(listing: Listing, size: int, packs: Mapping[int, Pack]) -> Dataset:
     sets = {s: image_set(packs[DOMAIN_OF[s]], getattr(listing, s), DOMAIN_OF[s]) for s in SETS}
     digests = [packs[DOMAIN_OF[s]].sha256[sets[s].rows] for s in SETS]
     fingerprint = fingerprint_of(size, [listing.seen, listing.unseen], list(sets.values()), digests)

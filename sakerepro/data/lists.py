@@ -79,7 +79,7 @@ def examine_split(
     for path, (file, line) in where.items() if images else ():
         if path not in also[PHOTO] and path not in also[SKETCH]:
             problems.append(Problem(file, line, f"{path!r} is listed but not there.", missing=True))
-    return Listing(name or root.resolve().name, split, root, seen, unseen, **sets, also=also), problems
+    return Listing(name or root.resolve().name, split, root, seen, unseen, **sets, also=also, note=""), problems
 
 
 def drop_doubles(photos: Listed) -> Listed:

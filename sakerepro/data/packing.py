@@ -6,6 +6,7 @@ files, and ``index.json`` with each source's name, length and time of change. It
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
@@ -15,6 +16,7 @@ from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -41,19 +43,30 @@ class _Coloured(Exception):
 
 
 def stat_files(root: Path, names: Sequence[str]) -> np.ndarray:
-    """(n, 2) int64 length and time of change [ns] of each file; -1 where there is no such file."""
-    stats, prefix = np.full((len(names), 2), -1, np.int64), f"{root}/"
+    """(n, 3) int64 length, time of change of the content and of the entry [ns] of each file; -1 where there is none.
+
+    The last changes with a new name or new rights too, and shows files of one length and time that were swapped.
+    """
+    stats, prefix = np.full((len(names), 3), -1, np.int64), f"{root}/"
     for i, name in enumerate(names):
         try:
             found = os.stat(prefix + name)
         except (OSError, ValueError):  # ValueError: a name with a null byte
             continue
-        stats[i] = found.st_size, found.st_mtime_ns
+        stats[i] = found.st_size, found.st_mtime_ns, found.st_ctime_ns
     return stats
 
 
 def pack_images(
-    root: Path, names: Iterable[str], size: int, *, what: str = "photos", grey: bool = False, progress: bool = True
+    root: Path,
+    names: Iterable[str],
+    size: int,
+    *,
+    what: str = "photos",
+    grey: bool = False,
+    progress: bool = True,
+    note: str = "",
+    verify: bool = False,
 ) -> Pack:
     """Find or make the pack of these images.
 
@@ -64,6 +77,8 @@ def pack_images(
         what: these images are: ``"photos"`` or ``"sketches"``.
         grey: keep one channel if every image is grey (for sketches).
         progress: show a bar with the time left on stderr while packing.
+        note: a sentence for stderr, said with ``progress`` when the images are packed.
+        verify: compare the checksums of all files; else of those alone whose entry has changed since.
 
     Raises:
         DataError: naming the files that are missing or cannot be read as images.
@@ -74,15 +89,21 @@ def pack_images(
     if (missing := np.flatnonzero(stats[:, 0] < 0)).size:
         first = root / names[missing[0]]
         raise DataError(f"{first}: is not there, nor are {missing.size - 1:,} more of {len(names):,} files.")
-    listing = hashlib.sha256(json.dumps([VERSION, size, names, stats.tolist()]).encode()).hexdigest()
-    folder = paths.cache() / "packs" / f"{root.name}-{what}-{size}-{files.short_hash([VERSION, str(root), grey])}"
-    if (pack := _open(folder, names, listing)) is not None:
+    listing = hashlib.sha256(json.dumps([VERSION, size, names, stats[:, :2].tolist()]).encode()).hexdigest()
+    folder = (
+        paths.cache()
+        / "packs"
+        / f"{files.short_name(root.name)}-{what}-{size}-{files.short_hash([VERSION, str(root), grey])}"
+    )
+    if (pack := _open(folder, root, names, stats, listing, verify)) is not None:
         return pack
     label = f"{root.name} {what}"
     waiting = f"Another process packs the {label}; waiting for it."
     with files.lock(folder.parent / f"{folder.name}.lock", waiting):
-        if (pack := _open(folder, names, listing)) is not None:
+        if (pack := _open(folder, root, names, stats, listing, verify)) is not None:
             return pack
+        if note and progress:
+            print(note, file=sys.stderr)
         for left in folder.parent.glob(f".{folder.name}-*"):  # gigabytes of a process that was killed
             shutil.rmtree(left, ignore_errors=True)
         with files.write_folder_whole(folder) as temporary:
@@ -90,14 +111,19 @@ def pack_images(
                 _make(temporary, root, names, stats, size, 1 if grey else 3, label, listing, progress)
             except _Coloured:
                 _make(temporary, root, names, stats, size, 3, label, listing, progress)
-    pack = _open(folder, names, listing)
+    pack = _open(folder, root, names, stats, listing)
     if pack is None:
         raise RunError(f"{folder}: cannot be read back after writing. Check the disk, or set SAKEREPRO_CACHE.")
     return pack
 
 
-def _open(folder: Path, names: list[str], listing: str) -> Pack | None:
-    """The pack, or ``None`` if it is not there, made from other files, or damaged."""
+def _open(
+    folder: Path, root: Path, names: list[str], stats: np.ndarray, listing: str, verify: bool = False
+) -> Pack | None:
+    """The pack, or ``None`` if it is not there, made from other files, or damaged.
+
+    Checksums decide where an entry has changed since, or of all files with ``verify``.
+    """
     if not (folder / "index.json").is_file():
         return None
     try:
@@ -110,6 +136,13 @@ def _open(folder: Path, names: list[str], listing: str) -> Pack | None:
         whole = pixels.shape == shape and pixels.dtype == np.uint8 and digests.shape == (len(names), 32)
         if not whole or (folder / "pixels.npy").stat().st_size != pixels.offset + pixels.size:
             raise ValueError("not of the shape in its index")
+        touched = stats[:, 2] != [entry for _, _, _, entry in index["files"]]
+        for row in np.flatnonzero(touched | verify):
+            if hashlib.sha256(read_bytes(root / names[row])).digest() != digests[row].tobytes():
+                return None
+        if touched.any():  # so that it is not read again next time, if the cache can be written
+            with contextlib.suppress(RunError, OSError):
+                _write_index(folder, {**index, "files": _sources(names, stats)})
     except (OSError, ValueError, KeyError, TypeError, RunError) as error:
         print(f"{paths.shown(folder)}: is damaged ({error}); made again.", file=sys.stderr)
         return None
@@ -133,8 +166,15 @@ def _make(
     _decode_all(root, names, pixels, digests, label, progress)
     pixels.flush()
     np.save(folder / "sha256.npy", digests, allow_pickle=False)
-    sources = [[name, *stat] for name, stat in zip(names, stats.tolist(), strict=True)]
-    index = {"version": VERSION, "root": str(root), "shape": shape, "listing": listing, "files": sources}
+    index = {"version": VERSION, "root": str(root), "shape": shape, "listing": listing, "files": _sources(names, stats)}
+    _write_index(folder, index)
+
+
+def _sources(names: list[str], stats: np.ndarray) -> list[list[str | int]]:
+    return [[name, *stat] for name, stat in zip(names, stats.tolist(), strict=True)]
+
+
+def _write_index(folder: Path, index: dict[str, Any]) -> None:
     files.write_text(folder / "index.json", json.dumps(index, ensure_ascii=False))
 
 

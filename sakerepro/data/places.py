@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from .. import paths
-from ..files import lock, short_hash, write_folder_whole
+from ..files import lock, short_hash, short_name, write_folder_whole
 from .unpack import unpack
 
 INSIDE = "data"  # the folder in a file of `sakerepro data pack --to`
@@ -37,7 +37,7 @@ def opened(file: Path) -> Path:
     """
     stat = file.stat()
     mark = short_hash([str(file), stat.st_size, stat.st_mtime_ns])
-    folder = paths.cache() / "carried" / f"{file.stem}-{mark}"
+    folder = paths.cache() / "carried" / f"{short_name(file.stem)}-{mark}"
     if not folder.is_dir():
         with lock(folder.parent / f"{folder.name}.lock"):
             if not folder.is_dir():

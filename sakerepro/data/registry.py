@@ -12,9 +12,8 @@ from .. import paths
 from ..errors import ConfigError, DataError, near_misses
 from . import folders, lists, places
 from .dataset import PHOTO, Dataset, OriginalDomain
-from .images import is_image_name
 from .known import Known, datasets, named, originals
-from .listing import Listed, assemble, fingerprint_of, image_set
+from .listing import Listed, assemble, fingerprint_of, image_set, unread
 from .packing import pack_images
 from .splits import MIN_PHOTOS
 
@@ -30,6 +29,8 @@ def load_dataset(
     seed: int = 0,
     n_unseen: int | None = None,
     min_photos: int = MIN_PHOTOS,
+    verify: bool = False,
+    pack: bool = True,
 ) -> Dataset:
     """A zero-shot retrieval task: its five image sets, decoded once and memory-mapped ever after.
 
@@ -45,6 +46,9 @@ def load_dataset(
         progress: show a bar while images are packed.
         seed: of the generated world, and of a plain folder's random split and validation sketches.
         n_unseen, min_photos: of a plain folder's random split: how many classes (a fifth), with how many photos each.
+        verify: hold what was decoded against the checksums of all files, not only against their lengths and times.
+        pack: ``False`` leaves a folder's images unread and gives white pixels: names, labels and classes are enough to
+            see whether settings can work.
 
     Raises:
         ConfigError: for an unknown name or split, with the closest known ones.
@@ -64,7 +68,7 @@ def load_dataset(
         listing = lists.read_split(folder, split, name=label, dedupe=dedupe)
     else:
         listing = folders.read_folder(folder, split, seed=seed, n_unseen=n_unseen, min_photos=min_photos)
-    return assemble(listing, size, progress)
+    return assemble(listing, size, progress, verify) if pack else unread(listing, size)
 
 
 def load_original(
@@ -97,12 +101,14 @@ def load_original(
     folder = _locate(str(name), root, known)
     record = known.get(str(name))
     per_class = per_class or (record.per_class if record else 0) or None
-    train, wnids = _image_folder(folder / "train", per_class)
-    val, val_wnids = _image_folder(folder / "val", None)
+    left_out: folders.LeftOut = {}
+    train, wnids = _image_folder(folder / "train", per_class, left_out)
+    val, val_wnids = _image_folder(folder / "val", None, left_out)
     if odd := sorted(set(wnids) ^ set(val_wnids)):
         raise DataError(f"{folder}: class {odd[0]} is in only one of train/ and val/ ({len(odd)} such). Both need all.")
     label = record.name if record else folder.resolve().name
-    pack = pack_images(folder, [*train.names, *val.names], size, progress=progress)
+    note = folders.left_out_text(left_out)
+    pack = pack_images(folder, [*train.names, *val.names], size, progress=progress, note=note)
     sets = [image_set(pack, part, PHOTO) for part in (train, val)]
     fingerprint = fingerprint_of(size, [wnids], sets, [pack.sha256[s.rows] for s in sets])
     return OriginalDomain(label, wnids, sets[0], sets[1], fingerprint)
@@ -148,20 +154,29 @@ def _not_here(record: Known) -> Path:
     )
 
 
-def _image_folder(folder: Path, per_class: int | None) -> tuple[Listed, tuple[str, ...]]:
+def _image_folder(folder: Path, per_class: int | None, left_out: folders.LeftOut) -> tuple[Listed, tuple[str, ...]]:
     """The files of ``folder/<wnid>/**``, relative to the folder's parent, and the wnids in order."""
     if not folder.is_dir():
         raise DataError(f"{folder}: is not there. The original domain is train/<wnid>/* and val/<wnid>/*.")
-    classes = sorted(f.name for f in folder.iterdir() if f.is_dir() and not f.name.startswith("."))
+    classes = []
+    for entry in sorted(folder.iterdir()):
+        kind = folders.left_out_as(entry, entry.is_dir())
+        if entry.is_dir() and kind in ("", folders.LINKED):
+            classes.append(entry.name)
+        else:
+            left_out.setdefault(kind or "image in no class", []).append(f"{folder.name}/{entry.name}")
     if odd := [c for c in classes if not re.fullmatch(r"n\d{8}", c)]:
         raise DataError(f"{folder / odd[0]}: is not named by a WordNet id such as n02084071 ({len(odd)} such folders).")
     names: list[str] = []
     labels: list[int] = []
     for label, wnid in enumerate(classes):
-        inside = [n for n in folders.files_below(folder / wnid) if is_image_name(n)][:per_class]
+        found = folders.walk(folder.parent, f"{folder.name}/{wnid}", left_out)
+        for place, why in found.refused.items():
+            raise DataError(f"{folder.parent / place}: {why}")
+        inside = found.images[:per_class]
         if not inside:
             raise DataError(f"{folder / wnid}: holds no image. Add some, or remove the class from train/ and val/.")
-        names += [f"{folder.name}/{wnid}/{n}" for n in inside]
+        names += inside
         labels += [label] * len(inside)
     if not names:
         raise DataError(f"{folder}: holds no class folder. The original domain is train/<wnid>/* and val/<wnid>/*.")

@@ -14,7 +14,7 @@ from ..experiment import Experiment
 from ..experiment import preset as check_preset
 from ..methods import label
 from ..networks.architectures import teacher_architecture
-from ..runs import Run, busy, find, prepare, run
+from ..runs import Run, busy, check_settings, find, prepare, run
 from .committed import CommittedRun, committed_runs
 from .cost import cost_rows, measured_cost
 from .jobs import ENGINES, default_jobs, make_runs
@@ -116,6 +116,8 @@ def item_runs(
         print(text, file=sys.stderr, flush=True)
     missing = [e for e in missing if e not in known]
     count = len(missing)
+    for experiment in missing:  # one that cannot work is found before the others are trained
+        check_settings(experiment)
     if missing:
         print(f"{item}, {preset_name}: {len(wanted) - count} of {len(wanted)} runs are there.", flush=True)
         jobs = jobs or default_jobs()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -38,5 +39,5 @@ def kept(what: str, of: str, inputs: dict[str, Any], compute: Callable[[], Any])
 
 
 def _measure(what: str, of: str, inputs: dict[str, Any], versions: tuple[int, int], compute: Callable[[], Any]) -> Any:
-    print(f"  measuring {what} of {of} ...", flush=True)
+    print(f"  measuring {what} of {of} ...", file=sys.stderr, flush=True)
     return compute()

@@ -5,6 +5,8 @@ from __future__ import annotations
 import json
 import os
 import shutil
+import threading
+import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,7 @@ from tiny import SIDE, shape
 from sakerepro import files, paths
 from sakerepro.__main__ import main
 from sakerepro.apps import photo_files
+from sakerepro.apps import photos as collection
 from sakerepro.apps.photos import Collection, index_photos, open_collection, query
 from sakerepro.data.dataset import PHOTO, SKETCH
 from sakerepro.data.images import read_image
@@ -91,7 +94,7 @@ def test_an_index_holds_the_network_s_embeddings_and_the_run_s_codes(photos: Pat
     measured = next(m["value"] for m in tiny_run.metrics() if m["representation"] == "8-bit")
     assert want.shape == (len(stored["gallery"]), 1) and 0 <= measured <= 1
     assert np.array_equal(made.codes, made.itq.transform(np.asarray(made.embeddings)))
-    assert list(made.bad) == ["bad one.jpg"] and "is not a" in made.bad["bad one.jpg"][1]
+    assert list(made.bad) == ["bad one.jpg"] and "is not a" in made.bad["bad one.jpg"]
 
 
 def test_a_second_call_embeds_new_and_changed_files_only(photos: Path, tiny_run: Run, counted: list[int]) -> None:
@@ -183,7 +186,7 @@ def test_linked_folders_are_named_and_not_followed(photos: Path, tiny_run: Run, 
     (photos / "linked").symlink_to(tmp_path / "elsewhere")
     (photos / "loop").symlink_to(photos)
     made, changes = index_photos(photos, tiny_run, progress=False)
-    assert changes.links == ("linked", "loop") and not any("more.png" in n for n in made.names)
+    assert changes.left_out["linked folder"] == ["linked", "loop"] and not any("more.png" in n for n in made.names)
 
 
 def test_what_is_somebody_else_s_stays(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
@@ -234,7 +237,7 @@ def test_a_name_that_is_no_utf8_is_skipped_by_name(photos: Path, tiny_run: Run) 
     except OSError:
         pytest.skip("the file system refuses such names")
     made, changes = index_photos(photos, tiny_run, progress=False)
-    assert changes.bad == 2 and "rename it" in made.bad["caf\\udce9.png"][1]
+    assert changes.bad == 2 and "rename it" in made.bad["caf\\udce9.png"]
 
 
 def test_index_and_query_on_the_command_line(
@@ -267,3 +270,130 @@ def test_index_and_query_on_the_command_line(
     assert main(["query", str(sketch), "-k", "0"]) == 2
     assert main(["query", str(sketch), "--index", "nowhere"]) == 2
     assert main(["index", str(photos), "--run", "nothing"]) == 2
+
+
+def swap(a: Path, b: Path) -> None:
+    a.rename(aside := a.with_suffix(".swap"))
+    b.rename(a)
+    aside.rename(b)
+
+
+@pytest.mark.parametrize("entries", [True, False])
+def test_swapped_photos_of_one_length_and_date_are_found(
+    entries: bool, tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once where the file system tells when an entry changed, else with ``verify``."""
+    if not entries:
+        stat = collection.stat_files
+        monkeypatch.setattr(collection, "stat_files", lambda *a: stat(*a) * [1, 1, 0])
+    red, blue = (tmp_path / f"ph/{colour}.bmp" for colour in ("red", "blue"))
+    red.parent.mkdir()
+    for file in (red, blue):
+        Image.new("RGB", (SIDE, SIDE), file.stem).save(file)
+        os.utime(file, (1e9, 1e9))
+    before, _ = index_photos(red.parent, tiny_run, progress=False)
+    vectors = np.array(before.embeddings)
+    swap(red, blue)
+    if not entries:
+        assert index_photos(red.parent, tiny_run, progress=False)[1].kept == 2
+    made, changes = index_photos(red.parent, tiny_run, verify=not entries, progress=False)
+    assert (changes.added, changes.kept) == (2, 0)
+    np.testing.assert_allclose(made.embeddings, vectors[::-1], rtol=2e-3, atol=2e-3)
+    assert index_photos(red.parent, tiny_run, verify=True, progress=False)[1].kept == 2
+
+
+def test_a_photo_with_another_date_alone_is_kept(photos: Path, tiny_run: Run) -> None:
+    index_photos(photos, tiny_run, progress=False)
+    os.utime(photos / "0.png")
+    assert index_photos(photos, tiny_run, progress=False)[1].kept == 7
+
+
+def test_photos_that_moved_are_followed(
+    photos: Path, tiny_run: Run, tmp_path: Path, counted: list[int], capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
+    to, new = tmp_path / "ix", tmp_path / "elsewhere"
+    index_photos(photos, tiny_run, to, progress=False)
+    shutil.copytree(photos, new)  # with other dates
+    shutil.rmtree(photos)
+    ask = ["query", str(new / "4.png"), "--photo", "--index", str(to), "-k", "1", "--json"]
+    assert main(ask) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)[0]["found"][0]["photo"] == "4.png"
+    assert f"1 of the photos found are not in {photos}, such as 4.png." in err and "--photos" in err
+    assert main([*ask, "--photos", str(new)]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)[0]["found"][0]["path"] == str(new / "4.png") and not err
+    del counted[:]
+    made, changes = index_photos(new, tiny_run, to, progress=False)
+    assert (made.root, changes.kept, changes.added, counted) == (new, 7, 0, [])
+    write(new / "4.png", 9, PHOTO, 9)
+    assert index_photos(new, tiny_run, to, progress=False)[1].added == 1
+
+
+def test_a_name_in_another_unicode_form_is_the_same_photo(tiny_run: Run, tmp_path: Path, counted: list[int]) -> None:
+    for i, name in enumerate(("löwe", "bär")):
+        write(tmp_path / f"ph/{unicodedata.normalize('NFD', name)}.png", i, PHOTO, i)
+    index_photos(tmp_path / "ph", tiny_run, progress=False)
+    for file in (tmp_path / "ph").iterdir():
+        file.rename(file.with_name(unicodedata.normalize("NFC", file.name)))
+    made, changes = index_photos(tmp_path / "ph", tiny_run, progress=False)
+    assert (changes.kept, changes.removed, counted) == (2, 0, [2])
+    assert all((made.root / n).is_file() for n in made.names)
+
+
+def test_nothing_is_left_out_without_a_word(photos: Path, tiny_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
+    (photos / "IMG_1.HEIC").touch()
+    write(photos / "@eaDir/0.png/THUMB.png", 0, PHOTO, 0)
+    if hasattr(os, "mkfifo"):
+        os.mkfifo(photos / "bad one.png")  # waits for ever if it is opened
+    assert main(["index", str(photos), "--run", tiny_run.id]) == 0
+    out = capsys.readouterr().out
+    assert (
+        "Left out: 1 system folder (@eaDir), 1 hidden file (.hidden.png), 1 .heic (IMG_1.HEIC), 1 .txt (notes.txt)."
+        in out
+    )
+    assert "7 photos: 7 embedded now" in out
+    assert "Skipped bad one.png: cannot be read (a folder, pipe or device" in out or not hasattr(os, "mkfifo")
+
+
+def test_a_bad_photo_is_tried_again(photos: Path, tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Mended rights change neither length nor date."""
+    read = photo_files.read_bytes
+
+    def refuse(path: Path) -> bytes:
+        if path.name == "0.png":
+            raise DataError(f"{path}: cannot be read (Permission denied).")
+        return read(path)
+
+    monkeypatch.setattr(photo_files, "read_bytes", refuse)
+    assert index_photos(photos, tiny_run, progress=False)[1].bad == 2
+    monkeypatch.setattr(photo_files, "read_bytes", read)
+    assert index_photos(photos, tiny_run, progress=False)[1].added == 1
+
+
+def test_a_blank_sketch_is_refused(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
+    made, _ = index_photos(photos, tiny_run, progress=False)
+    Image.new("LA", (SIDE, SIDE), (255, 0)).save(tmp_path / "s.png")
+    with pytest.raises(DataError, match=r"s\.png: is blank"):
+        query(made, tiny_run, [tmp_path / "s.png"])
+    query(made, tiny_run, [tmp_path / "s.png"], domain=PHOTO)  # a white wall
+
+
+def test_json_is_one_value_while_another_process_holds_the_lock(
+    photos: Path, tiny_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
+    held, done = threading.Event(), threading.Event()
+
+    def hold() -> None:
+        with files.lock(tmp_path / ".ix.lock"):
+            held.set()
+            done.wait(0.3)
+
+    threading.Thread(target=hold).start()
+    held.wait()
+    assert main(["index", str(photos), "--run", tiny_run.id, "--to", str(tmp_path / "ix"), "--json"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out)["photos"] == 7 and f"Another process indexes {photos}; waiting for it." in err

@@ -248,3 +248,11 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     monkeypatch.setattr("sakerepro.runs.run", interrupt)
     assert main(["train"]) == 130
     assert "goes on from where it was" in capsys.readouterr().err
+
+
+def test_a_folder_that_is_not_there_is_found_before_six_runs_are_trained(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sakerepro.results.items.item_runs", lambda *_: pytest.fail("trained"))
+    assert main(["item", "forgetting", "-p", "original=/no/such/folder"]) == 3
+    assert "/no/such/folder" in capsys.readouterr().err

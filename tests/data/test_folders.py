@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 import shutil
 import unicodedata
 from pathlib import Path
@@ -10,7 +12,9 @@ import numpy as np
 import pytest
 from data_room import plain_folder, write_image
 
-from sakerepro.data.folders import examine_folder, read_folder
+from sakerepro.apps.check import check
+from sakerepro.data import load_dataset
+from sakerepro.data.folders import examine_folder, left_out_text, read_folder, walk
 from sakerepro.errors import ConfigError, DataError
 
 
@@ -150,3 +154,59 @@ def test_unknown_split_and_missing_unseen_txt(root: Path) -> None:
         read_folder(root, "zeroshot1")
     with pytest.raises(DataError, match=r"unseen\.txt: cannot be read"):
         read_folder(root, "unseen.txt")
+
+
+def test_one_walk_says_what_it_leaves_out(tmp_path: Path) -> None:
+    aside = ["@eaDir", "$RECYCLE.BIN", "#recycle", "lost+found", "__MACOSX", "in/System Volume Information"]
+    for name in ("a.png", "in/b.JPG", ".hidden.png", ".Trash-1000/c.png", *(f"{folder}/d.png" for folder in aside)):
+        write_image(tmp_path / name)
+    for name in ("IMG_1.HEIC", "in/IMG_2.heic", "e.svg", "README"):
+        (tmp_path / name).touch()
+    (tmp_path / "loop").symlink_to(tmp_path)
+    found = walk(tmp_path)
+    assert (found.images, found.refused) == (["a.png", "in/b.JPG"], {})
+    assert {kind: sorted(names) for kind, names in found.left_out.items()} == {
+        ".heic": ["IMG_1.HEIC", "in/IMG_2.heic"],
+        ".svg": ["e.svg"],
+        "other file": ["README"],
+        "hidden file": [".hidden.png"],
+        "hidden folder": [".Trash-1000"],
+        "linked folder": ["loop"],
+        "system folder": sorted(aside),
+    }
+    text = left_out_text(found.left_out)
+    assert "2 .heic (such as IMG_1.HEIC)" in text and "1 .svg (e.svg)" in text and "6 system folders (such as " in text
+    assert left_out_text({}) == ""
+
+
+def test_what_is_left_out_of_a_data_set_is_said_when_it_is_packed(
+    root: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    write_image(root / "photo" / "@eaDir" / "x.png")
+    write_image(root / "photo" / "dog" / "#recycle" / "x.png")
+    (root / "sketch" / "dog" / "s.svg").touch()
+    shutil.move(root / "photo" / "bee", root / "elsewhere")
+    (root / "photo" / "bee").symlink_to(root / "elsewhere")  # a class may be a link
+    data = load_dataset(root, size=8, min_photos=1)
+    text = "Left out: 2 system folders (such as photo/@eaDir), 1 .svg (sketch/dog/s.svg)."
+    assert text in capsys.readouterr().err and text in " ".join(check(str(root), images=False).notes)
+    assert len(data.train_photo) + len(data.gallery) == 20
+    load_dataset(root, size=8, min_photos=1)
+    assert not capsys.readouterr().err  # once
+
+
+def test_a_folder_without_rights_is_named_and_not_trained_without(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write_image(root / "photo" / "dog" / "more" / "x.png")
+    scandir = os.scandir
+
+    def refuse(place: str) -> object:  # tests may run as a user who may read everything
+        if os.fspath(place).endswith("more"):
+            raise PermissionError(13, "Permission denied", os.fspath(place))
+        return scandir(place)
+
+    monkeypatch.setattr(os, "scandir", refuse)
+    assert walk(root / "photo" / "dog").refused.keys() == {"more"}
+    text = "photo/dog/more: is a folder that cannot be read (Permission denied)"
+    assert [text in str(p) for p in check(str(root), images=False).problems] == [True]
+    with pytest.raises(DataError, match=re.escape(text)):
+        read_folder(root)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import os
 import struct
 import zlib
 from pathlib import Path
@@ -206,3 +207,62 @@ def test_decompression_bomb_is_refused_unread(side: int) -> None:
 def test_image_names() -> None:
     assert all(map(is_image_name, ("a.JPEG", "b c.png", "ü/x.jpg", "d.e.TIFF")))
     assert not any(map(is_image_name, ("a.txt", ".hidden.png", "png", "Thumbs.db", "x.eps")))
+
+
+def test_sixteen_bit_tiff_with_white_as_zero() -> None:
+    deep = np.random.default_rng(0).integers(0, 65536, (SIDE, SIDE)).astype("<u2")
+    tags = {
+        256: (4, SIDE),
+        257: (4, SIDE),
+        258: (3, 16),
+        259: (3, 1),
+        262: (3, 0),
+        273: (4, 122),
+        277: (3, 1),
+        278: (4, SIDE),
+        279: (4, deep.nbytes),
+    }
+    directory = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, (kind, value) in tags.items())
+    header = b"II*\0" + struct.pack("<IH", 8, len(tags)) + directory + bytes(4)
+    assert len(header) == 122
+    assert np.array_equal(decode(header + deep.tobytes(), SIDE, "a")[..., 0], np.rint((65535 - deep.astype(int)) / 257))
+
+
+def png_of_sixteen_bits(pixels: np.ndarray, clear: tuple[int, ...]) -> bytes:
+    """(H, W, 1 or 3) uint16 as a PNG whose colour ``clear`` is transparent; Pillow writes no such files."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    height, width, channels = pixels.shape
+    header = struct.pack(">IIBBBBB", width, height, 16, 0 if channels == 1 else 2, 0, 0, 0)
+    lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in pixels)
+    chunks = [(b"IHDR", header), (b"tRNS", np.array(clear, ">u2").tobytes()), (b"IDAT", zlib.compress(lines))]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*c) for c in [*chunks, (b"IEND", b"")])
+
+
+@pytest.mark.parametrize("clear", [(4660,), (4660, 22136, 39612)])
+def test_a_transparent_value_of_sixteen_bits_lies_on_white(clear: tuple[int, ...]) -> None:
+    pixels = np.random.default_rng(0).integers(0, 60000, (SIDE, SIDE, len(clear)), dtype=np.uint16)
+    pixels[1, 2] = pixels[5, 5] = clear
+    want = np.where((pixels == clear).all(axis=2, keepdims=True), 255, pixels / 257)
+    got = decode(png_of_sixteen_bits(pixels, clear), SIDE, "a")
+    assert np.abs(got - want).max() <= 1 and (got[1, 2] == 255).all()
+
+
+def test_a_blank_drawing_gets_a_sentence() -> None:
+    lines = np.zeros((50, 50), np.uint8)
+    lines[20, 10:40] = 255
+    clear = Image.merge("LA", [Image.new("L", (50, 50), 255), Image.fromarray(lines)])  # white on nothing
+    for blank in (Image.new("L", (9, 9), 255), Image.new("RGB", (9, 9), "black"), clear):
+        with pytest.raises(DataError, match=r"^s\.png: is blank.*white"):
+            decode(as_bytes(blank), SIDE, "s.png", drawn=True)
+        decode(as_bytes(blank), SIDE, "a photo of snow")
+    decode(as_bytes(Image.fromarray(255 - lines)), 2, "thin", drawn=True)
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="no named pipes there")
+def test_a_pipe_is_refused_and_not_opened(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "b.png")
+    with pytest.raises(DataError, match=r"b\.png: cannot be read \(a folder, pipe or device"):
+        read_image(tmp_path / "b.png", SIDE)

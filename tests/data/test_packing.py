@@ -200,3 +200,45 @@ def test_a_killed_process_leaves_nothing_that_counts(photos: tuple[Path, list[st
 
 def test_no_images_make_an_empty_pack(tmp_path: Path) -> None:
     assert packed(tmp_path, []).pixels.shape == (0, SIDE, SIDE, 3)
+
+
+def swapped(folder: Path) -> None:
+    (folder / "a.bmp").rename(folder / "c")
+    (folder / "b.bmp").rename(folder / "a.bmp")
+    (folder / "c").rename(folder / "b.bmp")
+
+
+@pytest.mark.parametrize("entries", [True, False])
+def test_swapped_files_of_one_length_and_date_are_found(
+    entries: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At once where the file system tells when an entry changed, else with ``verify``."""
+    if not entries:
+        stat = packing.stat_files
+        monkeypatch.setattr(packing, "stat_files", lambda *a: stat(*a) * [1, 1, 0])
+    names = ["a.bmp", "b.bmp"]
+    for i, name in enumerate(names):
+        write_image(tmp_path / name, seed=i, side=SIDE)
+        os.utime(tmp_path / name, (1e9, 1e9))
+    before = np.array(packed(tmp_path, names).pixels)
+    swapped(tmp_path)
+    if not entries:
+        assert np.array_equal(packed(tmp_path, names).pixels, before)
+    assert np.array_equal(packed(tmp_path, names, verify=not entries).pixels, before[::-1])
+
+
+def test_other_rights_alone_are_no_change(photos: tuple[Path, list[str]], monkeypatch: pytest.MonkeyPatch) -> None:
+    root, names = photos
+    packed(root, names)
+    for name in names:
+        (root / name).chmod(0o600)
+    no_decoding(monkeypatch)
+    packed(root, names)
+    monkeypatch.setattr(packing, "read_bytes", lambda path: pytest.fail("read a second time"))
+    packed(root, names)
+
+
+def test_a_folder_with_a_long_name_is_packed(tmp_path: Path) -> None:
+    for root in (tmp_path / ("a" * 250), tmp_path / ("名" * 83)):
+        write_image(root / "a.png", side=SIDE)
+        assert len(packed(root, ["a.png"]).pixels) == 1
