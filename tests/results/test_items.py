@@ -438,9 +438,9 @@ def test_kept_is_computed_once_for_equal_inputs(
         return [0.1, 1 / 3]
 
     first = kept.kept("probe", "a-run", {"weights": "1"}, compute)
-    assert "measuring probe of a-run" in capsys.readouterr().out
+    assert "measuring probe of a-run" in capsys.readouterr().err
     assert kept.kept("probe", "a-run", {"weights": "1"}, compute) == first == [0.1, 1 / 3]
-    assert capsys.readouterr().out == ""
+    assert capsys.readouterr().err == ""
     kept.kept("probe", "a-run", {"weights": "2"}, compute)
     kept.kept("clusters", "a-run", {"weights": "1"}, compute)
     assert len(calls) == 3
@@ -466,10 +466,11 @@ def test_two_processes_at_once_measure_once(tmp_path: Path) -> None:
         "import time; from sakerepro.results.kept import kept\n"
         "print(kept('probe', 'a-run', {'weights': '1'}, lambda: time.sleep(2) or time.time()))"
     )
-    both = [subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, text=True) for _ in range(2)]
-    said = [process.communicate(timeout=120)[0].splitlines() for process in both]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE, "text": True}
+    both = [subprocess.Popen([sys.executable, "-c", code], **pipes) for _ in range(2)]
+    ended = [process.communicate(timeout=120) for process in both]
     assert [process.returncode for process in both] == [0, 0]
-    assert said[0][-1] == said[1][-1] and sum("measuring" in line for lines in said for line in lines) == 1
+    assert ended[0][0] == ended[1][0] and sum(notices.count("measuring") for _, notices in ended) == 1
 
 
 def test_items_measure_more_only_where_they_say() -> None:
