@@ -194,9 +194,11 @@ def test_displays_are_a_few_lines() -> None:
     assert len(repr(original).splitlines()) <= 4 and "1,000 in all" in repr(original)
 
 
-def test_the_display_of_an_update_does_not_list_every_link() -> None:
+def test_the_display_of_an_update_does_not_list_every_file() -> None:
     from sakerepro.apps.photos import Changes
 
-    shown = repr(Changes(1, 2, 3, 4, tuple(f"link {i}" for i in range(3000))))
-    assert shown.startswith("Changes(kept=1, added=2, removed=3, bad=4, links=('link 0', ") and len(shown) < 150
-    assert repr(Changes(1, 2, 3, 4)) == "Changes(kept=1, added=2, removed=3, bad=4, links=())"
+    shown = repr(Changes(1, 2, 3, 4, {".heic": tuple(f"p {i}" for i in range(3000))}))
+    assert (
+        shown.startswith("Changes(kept=1, added=2, removed=3, bad=4, left_out={'.heic': ('p 0', ") and len(shown) < 150
+    )
+    assert repr(Changes(1, 2, 3, 4)) == "Changes(kept=1, added=2, removed=3, bad=4, left_out={})"

@@ -17,7 +17,7 @@ import numpy as np
 
 from .. import files, inputs, paths
 from ..data.dataset import SKETCH
-from ..data.folders import LeftOut, left_out_text, walk
+from ..data.folders import left_out_text, walk
 from ..data.images import read_bytes, read_image
 from ..data.packing import stat_files
 from ..display import Brief
@@ -60,7 +60,7 @@ class Changes(Brief):
     added: int  # new or changed, embedded now
     removed: int
     bad: int
-    left_out: LeftOut = field(default_factory=dict)  # no images, by kind
+    left_out: dict[str, tuple[str, ...]] = field(default_factory=dict)  # no images, by kind
 
 
 def index_photos(
@@ -166,7 +166,8 @@ def _update(
         files.write_json(new / "index.json", about)
     shutil.rmtree(work, ignore_errors=True)
     removed = len({_nfc(n) for n in old.names} - {_nfc(n) for n in names}) if old else 0
-    return open_collection(folder), Changes(kept, len(names) - kept, removed, len(bad), found.left_out)
+    left_out = {kind: tuple(map(files.printable, left)) for kind, left in found.left_out.items()}
+    return open_collection(folder), Changes(kept, len(names) - kept, removed, len(bad), left_out)
 
 
 def _nfc(name: str) -> str:

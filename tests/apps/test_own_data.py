@@ -176,10 +176,12 @@ def test_the_command_to_train_is_for_what_was_checked(own: Path, tmp_path: Path)
 def test_structural_problems_come_together_with_the_counts(own: Path) -> None:
     shutil.rmtree(own / "sketch/cup")
     (own / "photo/empty").mkdir()
+    (own / "photo/cat/IMG_1.HEIC").touch()
     shutil.copy(own / "photo/cat/0000.jpg", own / "photo/loose.jpg")
     report = check(str(own), progress=False)
     text = said(report)
     assert "no folder sketch/cup" in text and "holds no image" in text and "lies in no class folder" in text
+    assert any("Left out: 1 .heic (photo/cat/IMG_1.HEIC)" in note for note in report.notes)
     assert not report.splits and any("20 photos in 6 classes, 0 to 4 a class" in note for note in report.notes)
 
 
