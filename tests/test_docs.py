@@ -46,8 +46,8 @@ def place(tmp_path: Path, tiny_place: Path, monkeypatch: pytest.MonkeyPatch) -> 
     """What the documents speak of: my-folder, my-photos, two sketches, a small Sketchy; presets of the tiny size."""
     settings = tiny.experiment(tiny_place / "data", tiny_place / "se_resnet_mini.safetensors", dim=64, bits=(64,))
     preset = {k: v for k, v in settings.to_dict().items() if k != "preset"}
-    presets = {"mini": preset, "small": preset, "paper": PRESETS["paper"]}  # the grids are in the paper's words
-    monkeypatch.setattr("sakerepro.experiment.PRESETS", presets)
+    for name in ("mini", "small"):  # "paper" stays: the grids are in the paper's words
+        monkeypatch.setitem(PRESETS, name, preset)  # in place: a module that is first imported meanwhile keeps the dict
     monkeypatch.setattr(places, "data_places", lambda: [tmp_path / "data"])
     for name in ("DATA", "COLLECTIONS"):
         monkeypatch.setenv(f"SAKEREPRO_{name}", str(tmp_path / name.lower()))

@@ -19,7 +19,7 @@ from sakerepro.__main__ import main, parser
 from sakerepro.commands.runs import settings
 from sakerepro.data import places
 from sakerepro.errors import ConfigError
-from sakerepro.experiment import Experiment
+from sakerepro.experiment import PRESETS, Experiment
 from sakerepro.methods import METHODS, class_of, preset
 from sakerepro.results.items import experiments
 from sakerepro.runs import Run
@@ -211,7 +211,7 @@ def test_every_flag_has_the_type_of_its_setting(flags: list[str], values: dict[s
 def test_train_finds_the_run_and_says_where_it_is(
     tiny_run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr("sakerepro.experiment.PRESETS", {"tiny": tiny_run.experiment.to_dict() | {"preset": "tiny"}})
+    monkeypatch.setitem(PRESETS, "tiny", tiny_run.experiment.to_dict() | {"preset": "tiny"})
     shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
     assert main(["train", "--preset", "tiny", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
