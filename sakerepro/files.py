@@ -49,7 +49,7 @@ def write_whole(path: Path) -> Iterator[Path]:
     _writable(path.parent)
     if path.is_dir():
         raise RunError(f"{path}: is a folder, and a file is to be written. Name a file.")
-    temporary = path.with_name(f".{short_name(path.stem, 200)}-{secrets.token_hex(4)}.tmp{path.suffix}")
+    temporary = hidden(path.with_name(path.stem), f"-{secrets.token_hex(4)}.tmp{path.suffix}")
     temporary.touch(exist_ok=False)
     rights = temporary.stat().st_mode & 0o777
     try:
@@ -95,12 +95,10 @@ def write_folder_whole(path: Path) -> Iterator[Path]:
 def sweep(path: Path) -> None:
     """Remove what killed processes left of writing ``path``. The caller must hold the lock."""
     path = Path(path)
-    name, stem, suffix = (
-        glob.escape(part) for part in (short_name(path.name, 200), short_name(path.stem, 200), path.suffix)
-    )
-    for left in path.parent.glob(f".{stem}-????????.tmp{suffix}"):
+    file, folder = hidden(path.with_name(path.stem), "-").name, hidden(path, "-sakerepro-").name
+    for left in path.parent.glob(f"{glob.escape(file)}????????.tmp{glob.escape(path.suffix)}"):
         left.unlink(missing_ok=True)
-    for left in path.parent.glob(f".{name}-sakerepro-????????"):
+    for left in path.parent.glob(f"{glob.escape(folder)}????????"):
         shutil.rmtree(left, ignore_errors=True)
 
 
@@ -176,6 +174,11 @@ def _acquired(path: Path, timeout: float) -> Any:
 def printable(name: str) -> str:
     """A file name as text that can be written anywhere; what is no UTF-8 in it as backslashes."""
     return name.encode("utf-8", "backslashreplace").decode()
+
+
+def digest(data: bytes) -> bytes:
+    """The 32 bytes of SHA-256, which tell the contents of two files apart."""
+    return hashlib.sha256(data).digest()
 
 
 def sha256(path: Path) -> str:

@@ -6,6 +6,7 @@ import shutil
 import sys
 import time
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -107,21 +108,29 @@ class Run:
         weights, e = read_weights(file), self.experiment
         seen, original = (len(weights[f"student.{head}_head.bias"]) for head in ("seen", "original"))
         with torch.random.fork_rng(devices=[]):  # only the architecture matters: all weights are overwritten below
-            student = Student(_backbone(e, original), e.dim, seen, original)
+            backbone = _backbone(e.backbone, e.size, e.freeze, e.teacher_head, original)
+            student = Student(backbone, e.dim, seen, original)
             method = methods.class_of(e.method)(e, student, methods.Side(("",) * seen, vectors=weights.get("vectors")))
         method.load_state_dict(weights)
         return method.eval()
 
 
-def _backbone(e: Experiment, classes: int) -> Backbone:
+def _backbone(network: str, size: int, freeze: int, head: str, classes: int) -> Backbone:
     """The student's network with random weights."""
     from .networks.architectures import teacher_architecture
     from .networks.backbones import build_classifier
 
-    name = teacher_architecture(e.backbone)
-    backbone = build_classifier(name, classes, size=e.size, head=e.teacher_head).backbone
-    backbone = backbone.with_gates(e.freeze) if e.backbone.startswith("cse_") else backbone
-    return backbone.freeze(e.freeze)
+    backbone = build_classifier(teacher_architecture(network), classes, size=size, head=head).backbone
+    backbone = backbone.with_gates(freeze) if network.startswith("cse_") else backbone
+    return backbone.freeze(freeze)
+
+
+@lru_cache  # the runs of an item share few networks
+def _check_network(network: str, size: int, freeze: int, head: str) -> None:
+    import torch
+
+    with torch.random.fork_rng(devices=[]):
+        _backbone(network, size, freeze, head, 1000)
 
 
 def check_settings(e: Experiment) -> None:
@@ -130,10 +139,7 @@ def check_settings(e: Experiment) -> None:
     Raises:
         ConfigError, DataError: as the first that cannot says.
     """
-    import torch
-
-    with torch.random.fork_rng(devices=[]):
-        _backbone(e, 1000)
+    _check_network(e.backbone, e.size, e.freeze, e.teacher_head)
     data = experiment_data(e, pack=False)
     _require_zero_shot(data, e)
     if e.photo_queries:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import shlex
 import sys
@@ -25,7 +24,7 @@ from ..data.registry import find_folder
 from ..data.splits import MIN_PHOTOS
 from ..errors import DataError
 from ..experiment import Experiment
-from ..files import printable
+from ..files import digest, printable
 from ..methods import preset
 from ..semantics import Overlap, Resolution, imagenet_overlap, one_thing, resolve_classes, same_classes
 
@@ -253,7 +252,7 @@ def _read_all(report: Report, listings: Sequence[Listing], progress: bool) -> in
             decode(data, 8, name, drawn=name in sketches)
         except DataError as error:
             return Problem(name, 0, str(error).partition(f"{name}: ")[2])
-        digests[name] = hashlib.sha256(data).digest()
+        digests[name] = digest(data)
         return None
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

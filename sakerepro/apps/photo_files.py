@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import sys
 from collections.abc import Iterator, Sequence
@@ -63,11 +62,6 @@ def embedded(
             yield rows, bad
 
 
-def digest_of(data: bytes) -> bytes:
-    """What tells the contents of two files apart."""
-    return hashlib.sha256(data).digest()
-
-
 def _read(photos: Path, names: list[str], size: int) -> Iterator[Part]:
     """Chunks of decoded photos with their checksums, the next one being read while the network looks at the last."""
 
@@ -75,7 +69,7 @@ def _read(photos: Path, names: list[str], size: int) -> Iterator[Part]:
         try:
             data = read_bytes(photos / name)
             pixels = decode(data, size, str(photos / name))
-            return np.broadcast_to(pixels, (size, size, 3)), digest_of(data)
+            return np.broadcast_to(pixels, (size, size, 3)), files.digest(data)
         except DataError as error:
             return str(error).removeprefix(f"{photos / name}: ")
 

@@ -25,7 +25,7 @@ from ..errors import ConfigError, DataError, RunError
 from ..hashing import ITQ
 from ..retrieval import search
 from ..runs import Run
-from .photo_files import Row, Stat, digest_of, embed_images, embedded, placed
+from .photo_files import Row, Stat, embed_images, embedded, placed
 
 VERSION = 2  # of the format
 DTYPES = ("float16", "float32")
@@ -180,7 +180,7 @@ def _unchanged(old: Collection, row: int, file: Path, stat: Stat, verify: bool) 
     if stat == old.stats[row] and not verify:
         return True
     try:
-        return digest_of(read_bytes(file)) == old.sha256[row].tobytes()
+        return files.digest(read_bytes(file)) == old.sha256[row].tobytes()
     except DataError:
         return False
 

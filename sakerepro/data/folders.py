@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import unicodedata
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,7 +21,7 @@ from .splits import MIN_PHOTOS, held_out, random_unseen
 SPLITS = ("unseen.txt", "random")
 SYSTEM = frozenset("@eadir #recycle $recycle.bin lost+found __macosx".split()) | {"system volume information"}
 LINKED = "linked folder"
-LeftOut = dict[str, list[str]]  # kind, such as ".heic" or "linked folder" -> paths
+LeftOut = defaultdict[str, list[str]]  # kind, such as ".heic" or "linked folder" -> paths
 
 
 @dataclass(frozen=True)
@@ -28,12 +29,8 @@ class Walk:
     """What lies below a folder; all paths are relative to that or a higher one."""
 
     images: list[str] = field(default_factory=list)  # sorted; only their names were looked at
-    left_out: LeftOut = field(default_factory=dict)
+    left_out: LeftOut = field(default_factory=lambda: defaultdict(list))
     refused: dict[str, str] = field(default_factory=dict)  # folders that cannot be listed -> why
-
-    def leave(self, kind: str, path: str) -> None:
-        """Note a path that is left out."""
-        self.left_out.setdefault(kind, []).append(path)
 
 
 def is_plain(root: Path) -> bool:
@@ -96,7 +93,7 @@ def read_folder(
 def examine_folder(root: Path) -> tuple[dict[str, list[str]], dict[str, list[str]], list[Problem], LeftOut]:
     """Photos and sketches of each class (paths relative to ``root``), what is wrong with them, what is left out."""
     problems: list[Problem] = []
-    left_out: LeftOut = {}
+    left_out: LeftOut = defaultdict(list)
     photos, sketches = (_classes(root, domain, problems, left_out) for domain in ("photo", "sketch"))
     for here, there, one, other in ((photos, sketches, "photo", "sketch"), (sketches, photos, "sketch", "photo")):
         for name in sorted(here.keys() - there) if there else ():
@@ -122,7 +119,7 @@ def _by_hand(file: Path) -> list[ClassRow]:
 def walk(root: Path, below: str = "", left_out: LeftOut | None = None) -> Walk:
     """What lies in ``root/below``, sub-folders included, relative to ``root``; ``left_out`` is added to where it is
     given. No file is opened, and no linked folder entered: a link may lead anywhere, also back."""
-    found = Walk(left_out={} if left_out is None else left_out)
+    found = Walk() if left_out is None else Walk(left_out=left_out)
 
     def refuse(error: OSError) -> None:
         place = Path(error.filename).relative_to(root).as_posix()
@@ -132,12 +129,12 @@ def walk(root: Path, below: str = "", left_out: LeftOut | None = None) -> Walk:
         within, entered = Path(place).relative_to(root), []
         for name in sorted(folders):
             if kind := left_out_as(Path(place, name), True):
-                found.leave(kind, (within / name).as_posix())
+                found.left_out[kind].append((within / name).as_posix())
             else:
                 entered.append(name)
         for name in sorted(names):
             if kind := left_out_as(Path(name), False):
-                found.leave(kind, (within / name).as_posix())
+                found.left_out[kind].append((within / name).as_posix())
             else:
                 found.images.append((within / name).as_posix())
         folders[:] = entered
@@ -176,7 +173,7 @@ def _classes(root: Path, domain: str, problems: list[Problem], left_out: LeftOut
     for entry in entries:
         name, kind = unicodedata.normalize("NFC", entry.name), left_out_as(entry, entry.is_dir())
         if kind and kind != LINKED:  # a class may lie somewhere else
-            left_out.setdefault(kind, []).append(f"{domain}/{entry.name}")
+            left_out[kind].append(f"{domain}/{entry.name}")
         elif not entry.is_dir():
             problems.append(Problem(str(entry), 0, f"lies in no class folder. Move it to {domain}/<class>/."))
         elif name in found:

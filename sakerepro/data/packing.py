@@ -138,7 +138,7 @@ def _open(
             raise ValueError("not of the shape in its index")
         touched = stats[:, 2] != [entry for _, _, _, entry in index["files"]]
         for row in np.flatnonzero(touched | verify):
-            if hashlib.sha256(read_bytes(root / names[row])).digest() != digests[row].tobytes():
+            if files.digest(read_bytes(root / names[row])) != digests[row].tobytes():
                 return None
         if touched.any():  # so that it is not read again next time, if the cache can be written
             with contextlib.suppress(RunError, OSError):
@@ -217,7 +217,7 @@ def _decode_all(
         if image.shape[2] > channels:
             raise _Coloured
         pixels[i] = image
-        digests[i] = np.frombuffer(hashlib.sha256(data).digest(), np.uint8)
+        digests[i] = np.frombuffer(files.digest(data), np.uint8)
 
     every = 0.5 if sys.stderr.isatty() else 15.0  # a log file gets a line now and then, not a flood
     bar = tqdm(total=len(names), desc=f"Packing {label}", unit=" images", mininterval=every, disable=not progress)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -101,7 +102,7 @@ def load_original(
     folder = _locate(str(name), root, known)
     record = known.get(str(name))
     per_class = per_class or (record.per_class if record else 0) or None
-    left_out: folders.LeftOut = {}
+    left_out: folders.LeftOut = defaultdict(list)
     train, wnids = _image_folder(folder / "train", per_class, left_out)
     val, val_wnids = _image_folder(folder / "val", None, left_out)
     if odd := sorted(set(wnids) ^ set(val_wnids)):
@@ -164,7 +165,7 @@ def _image_folder(folder: Path, per_class: int | None, left_out: folders.LeftOut
         if entry.is_dir() and kind in ("", folders.LINKED):
             classes.append(entry.name)
         else:
-            left_out.setdefault(kind or "image in no class", []).append(f"{folder.name}/{entry.name}")
+            left_out[kind or "image in no class"].append(f"{folder.name}/{entry.name}")
     if odd := [c for c in classes if not re.fullmatch(r"n\d{8}", c)]:
         raise DataError(f"{folder / odd[0]}: is not named by a WordNet id such as n02084071 ({len(odd)} such folders).")
     names: list[str] = []
