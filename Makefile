@@ -14,9 +14,11 @@ ITEMS := table1 systems table2 table3 table4 table5 splits forgetting figure3 fi
 ifdef PYTHON
   PY := $(PYTHON)
   READY :=
+  DOCS :=
 else
   PY := .venv/bin/python
   READY := .venv/ready $(if $(filter small,$(PRESET)),.venv/small)
+  DOCS := .venv/docs
 endif
 
 # set before any process starts: neither acts later
@@ -55,8 +57,8 @@ setup: $(READY) ## make .venv with the exact versions of constraints.txt (any ot
 	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[test]'
 	@touch $@
 
-.venv/small: .venv/ready pyproject.toml
-	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[small]'
+.venv/small .venv/docs: .venv/%: .venv/ready pyproject.toml
+	@.venv/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e '.[$*]'
 	@touch $@
 
 all: $(READY) ## every item, then REPRODUCING.md; a run that several items need is made once
@@ -111,13 +113,14 @@ gpu: $(READY) ## on a GPU: speed of training, ranking and ITQ, then runs of smal
 lab: $(READY) ## JupyterLab on the notebooks
 	@$(PY) -m jupyterlab --ServerApp.root_dir=. notebooks/00_index.ipynb
 
-docs: $(READY) ## docs/api.md and docs/commands.md anew from the docstrings and the parser
-	@PYTHONPATH=. $(PY) docs/build.py
+docs: $(READY) $(DOCS) ## the documents, notebooks, every name and command as pages (extra `docs`): build/docs/docs/index.html
+	@$(PY) -m sphinx --quiet --fresh-env --fail-on-warning --keep-going -c docs . build/docs
+	@echo build/docs/docs/index.html
 
 lock: ## write constraints.txt anew from the newest versions (in a fresh environment)
 	rm -rf .venv-lock && $(SYSTEM_PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test]'
-	.venv-lock/bin/python -m pip freeze --exclude-editable --exclude sakerepro > constraints.txt.tmp && mv constraints.txt.tmp constraints.txt
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,docs]'
+	.venv-lock/bin/python -m pip freeze --all --exclude pip --exclude-editable --exclude sakerepro > constraints.txt.tmp && mv constraints.txt.tmp constraints.txt
 	rm -rf .venv-lock
 
 clean: ## remove what can be made again (cache/), not runs and results

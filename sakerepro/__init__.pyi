@@ -1,4 +1,4 @@
-# The public names. Read by lazy_loader at every import of the package, by type checkers and by docs/build.py.
+# The public names. Read by lazy_loader at every import of the package, by type checkers and by docs/conf.py.
 from . import methods, paths, plots, results
 from .apps import widgets
 from .apps.check import check

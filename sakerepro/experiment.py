@@ -85,7 +85,7 @@ class Experiment:
         10, "photos per unseen class used as queries in ZS-PBIR (the first ones); 0: no ZS-PBIR"
     )
 
-    backbone: str = _network("cse_resnet50", "network; cse_ in front adds the domain gates (section 3.3)")
+    backbone: str = _network("cse_resnet50", "network; `cse_` in front adds the domain gates (section 3.3)")
     weights: str = _network("", "file of the pretrained weights; empty: found by the network's name")
     dim: int = _network(64, "length of the embedding: 64 or 512 in the paper")
     keep_bias: bool = _network(True, "keep the pretrained classifier's bias (the official code drops it)")

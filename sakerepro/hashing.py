@@ -47,7 +47,7 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         rotation_: (bits, bits) orthogonal.
         quantization_errors_: (iterations + 1,) mean over images of ``|sign(v) - v|^2``, before and after each
             alternation; it never rises.
-        n_features_in_: d.
+        n_features_in_: d, the number of features.
     """
 
     mean_: np.ndarray

@@ -32,15 +32,15 @@ class RetrievalMetrics(Brief):
     The means are over the queries whose class is in the gallery; the arrays hold NaN for the others.
     """
 
-    map_all: float  # mean of `ap`
-    map_at: dict[int, float]  # k -> mean of `ap_at[k]`
-    p_at: dict[int, float]  # k -> mean of `precision_at[k]`
-    ap: np.ndarray  # (Q,) float64, AP over the whole gallery
-    ap_at: dict[int, np.ndarray]  # k -> (Q,) float64
-    precision_at: dict[int, np.ndarray]  # k -> (Q,) float64
+    map_all: float  #: mean of `ap`
+    map_at: dict[int, float]  #: k -> mean of `ap_at[k]`
+    p_at: dict[int, float]  #: k -> mean of `precision_at[k]`
+    ap: np.ndarray  #: (Q,) float64, AP over the whole gallery
+    ap_at: dict[int, np.ndarray]  #: k -> (Q,) float64
+    precision_at: dict[int, np.ndarray]  #: k -> (Q,) float64
     n_queries: int
     n_gallery: int
-    n_without_relevant: int  # queries whose class is absent from the gallery
+    n_without_relevant: int  #: queries whose class is absent from the gallery
     ks: tuple[int, ...]
     distance: str
     convention: str
@@ -101,7 +101,7 @@ def retrieval_metrics(
         distance: ``"cosine"``, ``"euclidean"`` or ``"hamming"``. A feature of length zero has cosine 0 with everything.
 
     Returns:
-        Means and values per query. A query whose class is absent from the gallery has no AP: it is NaN in the arrays,
+        Means and values per query. A query whose class is absent from the gallery has no AP; it is NaN in the arrays,
         left out of the means, counted in ``n_without_relevant``, and announced by a ``UserWarning``.
 
     Raises:

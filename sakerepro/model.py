@@ -36,7 +36,7 @@ class Student(nn.Module):
             domain: 0 photo, 1 sketch, as in the paper; one code for all, or (N,) codes.
 
         Returns:
-            (N, dim) embeddings, not normalised: cosine distance does that.
+            (N, dim) embeddings, not normalised; cosine distance does that.
         """
         return self.feature(self.features(images, domain))
 
@@ -101,9 +101,9 @@ def build_student(
     """Build the student from the network that it must not forget.
 
     Args:
-        name: of the backbone; "cse_" in front lets the domain in through gates, or tokens of a ViT.
+        name: of the backbone; ``cse_`` in front lets the domain in through gates, or tokens of a ViT.
         dim: length of the embedding (the paper: 64 or 512).
-        num_seen: |C_S|.
+        num_seen: C_S, the number of seen classes.
         teacher: the pretrained classifier of the same architecture; it is copied, not changed.
         keep_bias: keep the pretrained classifier's bias in the original head (the official code drops it).
         zero_head: start the benchmark head at zero instead of PyTorch's default. On features of norm 40 to 50 a random

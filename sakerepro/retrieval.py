@@ -31,8 +31,8 @@ def search(query: Array, gallery: Array, k: int = 10, distance: str = "cosine") 
             bits).
 
     Returns:
-        (Q, k) int64 indices into the gallery, and (Q, k) distances: float32 (float64 for float64 input, and Euclidean
-        ones) or int32.
+        (Q, k) int64 indices into the gallery, and (Q, k) distances in float32 (float64 for float64 input, and
+        Euclidean ones) or int32.
 
     Raises:
         ConfigError: if ``k`` is not in 1 ... G or the distance is not known.

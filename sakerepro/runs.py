@@ -88,7 +88,7 @@ class Run:
 
     @property
     def distance(self) -> str:
-        """Of its real-valued embeddings, as its method has it: ``"cosine"`` or ``"euclidean"``."""
+        """Distance of its real-valued embeddings, ``"cosine"`` or ``"euclidean"``, as its method has it."""
         return methods.class_of(self.experiment.method).distance
 
     def network(self) -> Method:
@@ -395,7 +395,8 @@ def named_run(name: str) -> Run:
     """The finished run of that id, of the only id with that part, or in that folder.
 
     Raises:
-        ConfigError: if none or several are meant. RunError: if it is damaged.
+        ConfigError: if none or several are meant.
+        RunError: if it is damaged.
     """
     if (Path(name) / "experiment.json").is_file():
         return open_run(Path(name).resolve())

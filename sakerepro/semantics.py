@@ -187,7 +187,7 @@ def resolve_classes(names: Sequence[str], dataset: str | None = None, synsets: S
         One :class:`Resolution` a name, in order; false ones could not be resolved.
 
     Raises:
-        DataError: if ``names`` is no list of texts, or ``synsets`` cannot be read or names an id that is no noun of
+        DataError: if ``names`` is no list of texts, or ``synsets`` cannot be read, or holds an id that is no noun of
             WordNet 3.0.
     """
     names = inputs.names(names, "names")

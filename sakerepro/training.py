@@ -47,11 +47,11 @@ CHECK_STEPS = 25  # on an accelerator between two looks at the losses, each of w
 class Features:
     """Backbone features of the training images, not augmented, in the order of the training sets."""
 
-    photo: Tensor  # (N, F)
-    photo_labels: Tensor  # (N,) int64
-    sketch: Tensor  # (M, F)
-    sketch_labels: Tensor  # (M,) int64
-    aligned: Tensor | None = None  # (M,) row of the photo that each sketch was drawn from, -1 if unknown
+    photo: Tensor  #: (N, F)
+    photo_labels: Tensor  #: (N,) int64
+    sketch: Tensor  #: (M, F)
+    sketch_labels: Tensor  #: (M,) int64
+    aligned: Tensor | None = None  #: (M,) row of the photo that each sketch was drawn from, -1 if unknown
 
 
 class Optimisers:

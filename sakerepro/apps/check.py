@@ -106,7 +106,8 @@ def check(name: str, split: str | None = None, *, images: bool = True, progress:
         progress: show a bar on stderr meanwhile.
 
     Raises:
-        ConfigError: for an unknown name or split. DataError: if the data set is not there at all.
+        ConfigError: for an unknown name or split.
+        DataError: if the data set is not there at all.
     """
     known = datasets()
     root = find_folder(name)

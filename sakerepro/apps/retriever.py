@@ -94,7 +94,7 @@ class Retriever:
                 to the run's training features.
 
         Returns:
-            One row a photo, nearest first: ``rank`` from 1, ``class``, ``distance`` (1 - cosine, Euclidean, or
+            One row a photo, nearest first, with ``rank`` from 1, ``class``, ``distance`` (1 - cosine, Euclidean, or
             differing bits), ``image`` (its name), ``photo`` (its position).
 
         Raises:

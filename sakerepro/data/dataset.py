@@ -18,11 +18,11 @@ PHOTO, SKETCH = 0, 1  # the domain code of the paper (section 3.3); the official
 class ImageSet:
     """Images of one domain with labels: N rows of a pack of M images that is shared and never copied."""
 
-    pixels: np.ndarray  # (M, H, W, C) uint8, C = 1 (grey) or 3 (RGB); often a read-only memory map
-    rows: np.ndarray  # (N,) int64, the rows of `pixels` that belong to this set
-    labels: np.ndarray  # (N,) int64, from 0, in the order of the class names that the data set gives
-    names: tuple[str, ...]  # (N,) relative paths, for people and for error messages
-    domain: int  # PHOTO or SKETCH
+    pixels: np.ndarray  #: (M, H, W, C) uint8, C = 1 (grey) or 3 (RGB); often a read-only memory map
+    rows: np.ndarray  #: (N,) int64, the rows of `pixels` that belong to this set
+    labels: np.ndarray  #: (N,) int64, from 0, in the order of the class names that the data set gives
+    names: tuple[str, ...]  #: (N,) relative paths, for people and for error messages
+    domain: int  #: PHOTO or SKETCH
 
     def __repr__(self) -> str:
         kind = "sketches" if self.domain == SKETCH else "photos"
@@ -79,12 +79,12 @@ class Dataset(Brief):
     split: str
     seen: tuple[str, ...]
     unseen: tuple[str, ...]
-    train_sketch: ImageSet  # labels index `seen`
-    val_sketch: ImageSet  # held-out sketches of seen classes (may be empty); labels index `seen`
-    train_photo: ImageSet  # labels index `seen`
-    query: ImageSet  # sketches; labels index `unseen`
-    gallery: ImageSet  # photos; labels index `unseen`
-    fingerprint: str  # SHA-256 over names, labels and contents: what a run was trained on
+    train_sketch: ImageSet  #: labels index `seen`
+    val_sketch: ImageSet  #: held-out sketches of seen classes (may be empty); labels index `seen`
+    train_photo: ImageSet  #: labels index `seen`
+    query: ImageSet  #: sketches; labels index `unseen`
+    gallery: ImageSet  #: photos; labels index `unseen`
+    fingerprint: str  #: SHA-256 over names, labels and contents; says what a run was trained on
 
     def __post_init__(self) -> None:
         if both := sorted(set(self.seen) & set(self.unseen)):
@@ -99,7 +99,7 @@ class OriginalDomain(Brief):
     """Labelled photos of the original domain: what the teacher knows, and where forgetting is measured."""
 
     name: str
-    wnids: tuple[str, ...]  # WordNet 3.0 ids such as "n02084071", in the order of the labels
+    wnids: tuple[str, ...]  #: WordNet 3.0 ids such as "n02084071", in the order of the labels
     train: ImageSet
     val: ImageSet
     fingerprint: str

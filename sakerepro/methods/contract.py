@@ -34,10 +34,10 @@ class Setting:
 
     default: Any
     help: str
-    low: float | None = None  # the lowest value that is allowed
+    low: float | None = None  #: the lowest value that is allowed
     choices: tuple[Any, ...] = ()
-    parse: Callable[[str, Any], Any] | None = None  # (name, value) -> its canonical form, or ConfigError
-    search: tuple[Any, ...] = ()  # what `sakerepro tune` tries where the best value depends on a scale of ours
+    parse: Callable[[str, Any], Any] | None = None  #: (name, value) -> its canonical form, or ConfigError
+    search: tuple[Any, ...] = ()  #: what `sakerepro tune` tries where the best value depends on a scale of ours
 
     def check(self, name: str, value: Any) -> Any:
         """The value in the type of the default.
@@ -82,10 +82,10 @@ ALIGNED = {"pairs": replace(PAIRS["pairs"], default="aligned")}
 class Side:
     """What a method may know beside images and labels; of seen classes only."""
 
-    seen: tuple[str, ...]  # names of the C_S seen classes
-    teacher: Classifier | None = None  # the frozen pretrained network; None where a finished run is opened
-    wnids: tuple[str, ...] = ()  # the original classes, in the order of the teacher's outputs
-    vectors: Tensor | None = None  # (C_S, k) class vectors, where the method needs them
+    seen: tuple[str, ...]  #: names of the C_S seen classes
+    teacher: Classifier | None = None  #: the frozen pretrained network; None where a finished run is opened
+    wnids: tuple[str, ...] = ()  #: the original classes, in the order of the teacher's outputs
+    vectors: Tensor | None = None  #: (C_S, k) class vectors, where the method needs them
 
 
 class Method(nn.Module):
@@ -97,10 +97,10 @@ class Method(nn.Module):
         side: what the method may know beside images and labels.
     """
 
-    version: ClassVar[int] = 1  # raised when this method's numbers change: the results of others stay
-    needs: ClassVar[frozenset[str]] = frozenset()  # of "teacher", "class vectors", "aligned", "features"
-    distance: ClassVar[str] = "cosine"  # of the real-valued row
-    classifies: ClassVar[bool] = False  # whether seen_logits gives logits
+    version: ClassVar[int] = 1  #: raised when this method's numbers change; the results of others stay
+    needs: ClassVar[frozenset[str]] = frozenset()  #: of "teacher", "class vectors", "aligned", "features"
+    distance: ClassVar[str] = "cosine"  #: of the real-valued row
+    classifies: ClassVar[bool] = False  #: whether seen_logits gives logits
     settings: ClassVar[dict[str, Setting]] = {}
 
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
@@ -126,7 +126,7 @@ class Method(nn.Module):
 
     @property
     def epochs(self) -> int:
-        """How many to train: its setting ``rounds`` for a method on frozen features, else ``e.epochs``."""
+        """How many epochs to train, its setting ``rounds`` for a method on frozen features, else ``e.epochs``."""
         return getattr(self.s, "rounds", self.e.epochs)
 
     def optimisers(self) -> Optimisers:

@@ -112,7 +112,8 @@ def _item_claims(item: str, found: Mapping[tuple[str, str], pd.DataFrame]) -> st
         for row in records(judged(item, rows_frame([])).frame())
     ]
     heads = [f"`{p}`" for p in presets] or ["ours"]
-    links = [f"[{p}]({base}/{item}.ipynb)" for p in presets if (base := _relative(paths.results(p))) is not None]
+    notebooks = {p: paths.results(p) / f"{item}.ipynb" for p in presets}
+    links = [f"[{p}]({_relative(file)})" for p, file in notebooks.items() if file.is_file() and _relative(file)]
     where = f"Executed notebooks: {', '.join(links)}.\n\n" if links else ""
     return f"### {TITLES[item]}\n\n{where}{markdown(['claim', 'the paper says', 'its numbers', *heads], rows, '|<')}\n"
 

@@ -19,22 +19,22 @@ from ..errors import ConfigError, DataError
 class Row:
     """One measured number."""
 
-    dataset: str  # "tuberlin", "sketchy", "mini" or a folder's name
-    split: str  # "zeroshot", "zeroshot1", "zeroshot2", "random1" ...
-    method: str  # "pretrained", "L_B", "L_B + L_T", "SAKE", or another system's name
-    metric: str  # "mAP@all", "mAP@200", "P@100", "P@25", "top-1" ...
-    value: float  # a fraction, not a percentage
-    preset: str  # "mini", "small" or "paper"
-    representation: str = ""  # "64-d" or "64-bit"
-    task: str = "ZS-SBIR"  # or "ZS-PBIR" (photos search photos), "probe" (forgetting), "clusters" (Figure 4)
-    classes: str = "all"  # "IN" and "non-IN" (Table 5), "low", "medium" and "high" (Figure 5)
-    backbone: str = ""  # as in backbones.py
-    settings: str = ""  # what else differs from the preset, such as "lambda_sake=0.3, batch_photo=9"
-    variant: str = ""  # a deviation by name, such as "512-d to bits"; tables show only rows without one
-    convention: str = "standard"  # of the metric, see metrics.py
+    dataset: str  #: "tuberlin", "sketchy", "mini" or a folder's name
+    split: str  #: "zeroshot", "zeroshot1", "zeroshot2", "random1" ...
+    method: str  #: "pretrained", "L_B", "L_B + L_T", "SAKE", or another system's name
+    metric: str  #: "mAP@all", "mAP@200", "P@100", "P@25", "top-1" ...
+    value: float  #: a fraction, not a percentage
+    preset: str  #: "mini", "small" or "paper"
+    representation: str = ""  #: "64-d" or "64-bit"
+    task: str = "ZS-SBIR"  #: or "ZS-PBIR" (photos search photos), "probe" (forgetting), "clusters" (Figure 4)
+    classes: str = "all"  #: "IN" and "non-IN" (Table 5), "low", "medium" and "high" (Figure 5)
+    backbone: str = ""  #: as in backbones.py
+    settings: str = ""  #: what else differs from the preset, such as "lambda_sake=0.3, batch_photo=9"
+    variant: str = ""  #: a deviation by name, such as "512-d to bits"; tables show only rows without one
+    convention: str = "standard"  #: of the metric, see metrics.py
     seed: int = 0
     run: str = ""
-    training: int = 0  # versions of the code that made the number, see versions.py; 0 for no run of ours
+    training: int = 0  #: versions of the code that made the number, see versions.py; 0 for no run of ours
     measuring: int = 0
 
 

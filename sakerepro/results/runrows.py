@@ -135,7 +135,8 @@ def save_rows(item: str, runs: Iterable[Run], rows: pd.DataFrame) -> list[Path]:
         rows: theirs, as from :func:`~sakerepro.results.items.item_rows`.
 
     Raises:
-        ConfigError: if rows of several presets are mixed. RunError: if the folder cannot be written.
+        ConfigError: if rows of several presets are mixed.
+        RunError: if the folder cannot be written.
     """
     where = one_preset(rows)
     write_rows(rows_file(item, where), rows)

@@ -136,12 +136,13 @@ class Table:
 
     item: str
     title: str
-    cells: pd.DataFrame  # one line a cell: its key, NUMBERS, status ("measured", "paper only", "not run", or what the
-    # data lack), lost, ours_on, ours_used
-    label: tuple[str, ...]  # what the numbers are: preset and data, seeds and runs, stand-ins; on every rendering
-    blocks_by: tuple[str, ...]  # columns that have a block for each value, and those that tell its lines apart
+    #: one line a cell with its key, NUMBERS, status ("measured", "paper only", "not run", or what the data lack), lost,
+    #: ours_on, ours_used
+    cells: pd.DataFrame
+    label: tuple[str, ...]  #: what the numbers are, with preset and data, seeds and runs, stand-ins; on every rendering
+    blocks_by: tuple[str, ...]  #: columns that have a block for each value, and those that tell its lines apart
     lines_by: tuple[str, ...]
-    star: str  # behind "diff" where the paper's numbers are of other data
+    star: str  #: behind "diff" where the paper's numbers are of other data
 
     def blocks(self) -> dict[str, pd.DataFrame]:
         """The table as people read it, strings only: block title to a frame with one line a row of the table."""

@@ -69,7 +69,7 @@ def tune(
         engine, address: where, as in :func:`sakerepro.item_runs`.
 
     Returns:
-        A line a trial, the best ZS-SBIR first: ``trial``, ``settings`` (empty: the preset's own), mAP@all of
+        A line a trial, the best ZS-SBIR first, with ``trial``, ``settings`` (empty for the preset's own), mAP@all of
         ``ZS-SBIR``, ``ZS-SBIR 64-bit`` and ``ZS-PBIR`` (NaN: not measured, or the training failed), and more.
 
     Raises:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 
 import pandas as pd
@@ -14,14 +15,15 @@ from .runrows import precision_of
 from .tables import Table, comparison, has_table
 from .verdicts import Verdicts, claims
 
-table1 = partial(comparison, "table1")
-systems = partial(comparison, "systems")
-table2 = partial(comparison, "table2")
-table3 = partial(comparison, "table3")
-table4 = partial(comparison, "table4")
-table5 = partial(comparison, "table5")
-splits = partial(comparison, "splits")
-forgetting = partial(comparison, "forgetting")
+
+def _table(item: str) -> Callable[..., Table]:
+    made = partial(comparison, item)
+    made.__doc__ = f'Short for ``comparison("{item}", frame)``, see :func:`comparison`.'
+    return made
+
+
+table1, table2, table3, table4, table5 = (_table(f"table{number}") for number in range(1, 6))
+systems, splits, forgetting = _table("systems"), _table("splits"), _table("forgetting")
 
 
 def beside(item: str, rows: pd.DataFrame) -> pd.DataFrame:
