@@ -31,6 +31,7 @@ exclude_patterns = ["results/*/*-claims.md", ".*", "build", "runs", "cache", "da
 html_theme = "furo"
 html_title = "sakerepro"
 html_copy_source = False
+html_show_copyright = False
 templates_path: list[str] = []
 
 nb_execution_mode = "off"
@@ -44,13 +45,16 @@ default_role = "code"  # one backtick, in the help of a flag
 add_module_names = False
 napoleon_use_ivar = True
 autodoc_member_order = "bysource"
-autodoc_default_options = {"exclude-members": "set_fit_request, set_transform_request"}  # scikit-learn adds them
+autodoc_default_options = {
+    "members": True,
+    "exclude-members": "set_fit_request, set_transform_request",  # scikit-learn adds them
+}
 maximum_signature_line_length = 100
 toc_object_entries_show_parents = "hide"
 
 
 def public() -> dict[str, list[str]]:
-    """The public names of each module, as ``__init__.pyi`` lists them; of a module that is public itself all."""
+    """The public names of each module, as ``__init__.pyi`` lists them; none stands for all, of a public module."""
     stub = ast.parse(Path(sakerepro.__file__).with_suffix(".pyi").read_text(encoding="utf-8"))
     found = {n.module: [a.name for a in n.names] for n in stub.body if isinstance(n, ast.ImportFrom)}
     rooms = [getattr(sakerepro, name).__name__ for name in (*found.pop(None), *found.pop("apps"))]
@@ -58,10 +62,16 @@ def public() -> dict[str, list[str]]:
     return {m: names for m, names in modules.items() if m not in rooms} | dict.fromkeys(rooms, [])
 
 
+def kind(name: str) -> str:
+    """What autodoc calls the sort of thing that a public name is."""
+    value = getattr(sakerepro, name)
+    return "function" if not isinstance(value, type) else "exception" if issubclass(value, Exception) else "class"
+
+
 def fill(app: Sphinx, page: str, source: list[str]) -> None:
     """The page of the reference is a template."""
     if page == "docs/reference":
-        source[0] = jinja2.Template(source[0]).render(modules=public())
+        source[0] = jinja2.Template(source[0]).render(modules=public(), kind=kind)
 
 
 def describe(app: Sphinx, what: str, name: str, value: Any, options: Any, lines: list[str]) -> None:

@@ -8,13 +8,10 @@ from pathlib import Path
 
 from sakerepro import paths
 
-GENERATED = ("api.md", "commands.md")  # held against their sources instead
-
 
 def written() -> list[Path]:
     """The documents that people wrote: README.md and docs/*.md."""
-    docs = sorted((paths.root() / "docs").glob("*.md"))
-    return [paths.root() / "README.md", *(d for d in docs if d.name not in GENERATED)]
+    return [paths.root() / "README.md", *sorted((paths.root() / "docs").glob("*.md"))]
 
 
 def blocks(text: str, language: str) -> list[str]:

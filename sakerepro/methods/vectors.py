@@ -125,7 +125,7 @@ def looked_up(
 
     Args:
         names: C class names.
-        dataset: tells the synsets of the names, see :func:`~sakerepro.semantics.resolve_classes`.
+        dataset: tells the synsets of the names, see :func:`sakerepro.resolve_classes`.
         read: gives the vectors of the words that are wanted, by ``class_key`` of the word.
 
     Returns:

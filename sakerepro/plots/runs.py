@@ -221,8 +221,8 @@ def per_class_bars(run: Run, other: Run | None = None, *, k: int = 10) -> tuple[
         k: the top that "taken for" looks at.
 
     Returns:
-        The figure, and the frame of :func:`sakerepro.plots.data.class_frame`, whose ``worst_query`` is the failure case that
-        ``retrieval_grid(run, cases="bad")`` shows of the class.
+        The figure, and the frame of :func:`sakerepro.plots.data.class_frame`, whose ``worst_query`` is the failure case
+        that ``retrieval_grid(run, cases="bad")`` shows of the class.
 
     Raises:
         ConfigError: if ``other`` was measured on other queries.

@@ -132,7 +132,7 @@ def save_rows(item: str, runs: Iterable[Run], rows: pd.DataFrame) -> list[Path]:
     Args:
         item: such as ``"table1"``.
         runs: all runs of the item.
-        rows: theirs, as from :func:`~sakerepro.results.items.item_rows`.
+        rows: theirs, as from :func:`sakerepro.item_rows`.
 
     Raises:
         ConfigError: if rows of several presets are mixed.

@@ -151,7 +151,7 @@ def claims(
 
     Args:
         item: such as ``"table1"`` or ``"figure3"``.
-        frame: rows, as from :func:`~sakerepro.results.rows.read_rows`.
+        frame: rows, as from :func:`sakerepro.results.read_rows`.
         per_query: average precision per query of runs, for the case of one seed; see ``RULE``.
         convention: of the metrics.
 
