@@ -128,7 +128,9 @@ def test_the_commands_of_a_model_card_are_commands(tiny_run: Run) -> None:
         assert parser().parse_args(documents.words(command)).function
 
 
-@pytest.mark.parametrize("document", [*DOCUMENTS, paths.root() / "CHANGELOG.md"], ids=lambda d: d.name)
+@pytest.mark.parametrize(
+    "document", [*DOCUMENTS, *map(paths.root().joinpath, ("CHANGELOG.md", "REPRODUCING.md"))], ids=lambda d: d.name
+)
 def test_links_lead_somewhere(document: Path) -> None:
     for file, anchor in documents.links(document):
         target = (document.parent / file).resolve() if file else document

@@ -23,13 +23,14 @@ def conda() -> dict[str, str]:
     return {CONDA_NAMES.get(name, name): version for name, version in found.items() if name not in ONLY_CONDA}
 
 
-def pip() -> dict[str, str]:
+def pip(*extras: str) -> dict[str, str]:
     project = tomllib.loads((paths.root() / "pyproject.toml").read_text(encoding="utf-8"))["project"]
-    return dict(map(split, [*project["dependencies"], *project["optional-dependencies"]["test"]]))
+    more = [name for extra in extras for name in project["optional-dependencies"][extra]]
+    return dict(map(split, [*project["dependencies"], *more]))
 
 
 def test_both_name_the_same_packages_and_versions() -> None:
-    assert conda() == pip() and len(pip()) > 20
+    assert conda() == pip("test") and len(conda()) > 20
 
 
 def test_python_is_one_that_the_package_allows() -> None:
@@ -41,7 +42,7 @@ def test_python_is_one_that_the_package_allows() -> None:
 
 
 def test_constraints_hold_what_is_required() -> None:
-    """``make setup`` installs exact versions of everything that is required."""
+    """``make setup`` and ``make docs`` install exact versions of everything that is required."""
     pinned = dict(split(line) for line in (paths.root() / "constraints.txt").read_text().splitlines() if "==" in line)
-    missing = [name for name in pip() if name not in pinned]
+    missing = [name for name in pip("test", "docs") if name not in pinned]
     assert not missing
