@@ -119,7 +119,7 @@ docs: $(READY) $(DOCS) ## the documents, notebooks, every name and command as pa
 
 lock: ## write constraints.txt anew from the newest versions (in a fresh environment)
 	rm -rf .venv-lock && $(SYSTEM_PYTHON) -m venv .venv-lock
-	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,docs]'
+	.venv-lock/bin/python -m pip install --quiet --disable-pip-version-check -e '.[test,docs,onnx]'
 	.venv-lock/bin/python -m pip freeze --all --exclude pip --exclude-editable --exclude sakerepro > constraints.txt.tmp && mv constraints.txt.tmp constraints.txt
 	rm -rf .venv-lock
 

@@ -2,6 +2,8 @@
 from . import methods, paths, plots, results
 from .apps import widgets
 from .apps.check import check
+from .apps.embedder import Embedder, load
+from .apps.export import export_onnx
 from .apps.photos import index_photos, open_collection
 from .data import (
     Dataset,

@@ -42,7 +42,7 @@ def test_python_is_one_that_the_package_allows() -> None:
 
 
 def test_constraints_hold_what_is_required() -> None:
-    """``make setup`` and ``make docs`` install exact versions of everything that is required."""
+    """``make setup``, ``make docs`` and export to ONNX install exact versions of everything that is required."""
     pinned = dict(split(line) for line in (paths.root() / "constraints.txt").read_text().splitlines() if "==" in line)
-    missing = [name for name in pip("test", "docs") if name not in pinned]
+    missing = [name for name in pip("test", "docs", "onnx") if name not in pinned]
     assert not missing

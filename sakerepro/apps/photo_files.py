@@ -4,19 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from .. import files
-from ..data.dataset import PHOTO, ImageSet
+from ..data.dataset import PHOTO
 from ..data.images import decode, read_bytes
-from ..embedding import embed
+from ..embedding import place
 from ..errors import DataError
 from ..runs import Run
+from .embedder import embed_images
 
 CHUNK = 256  # photos between two saves: what an interruption costs
 Stat = tuple[int, ...]  # as `data.packing.stat_files` has it
@@ -53,7 +53,7 @@ def embedded(
             rows: dict[str, Row] = {}
             if chunk:
                 images = [image for image, _ in chunk.values()]
-                student = placed(run) if student is None else student
+                student = place(run.network()) if student is None else student
                 vectors = embed_images(student, images, PHOTO, run.experiment.size).astype(dtype)
                 rows = {n: (x, digest) for (n, (_, digest)), x in zip(chunk.items(), vectors, strict=True)}
                 _save_part(work / f"{key}-{number:06d}.npz", rows, stats)
@@ -68,8 +68,7 @@ def _read(photos: Path, names: list[str], size: int) -> Iterator[Part]:
     def one(name: str) -> Row | str:
         try:
             data = read_bytes(photos / name)
-            pixels = decode(data, size, str(photos / name))
-            return np.broadcast_to(pixels, (size, size, 3)), files.digest(data)
+            return decode(data, size, str(photos / name)), files.digest(data)
         except DataError as error:
             return str(error).removeprefix(f"{photos / name}: ")
 
@@ -102,18 +101,3 @@ def _load_part(path: Path, stats: dict[str, Stat]) -> dict[str, Row] | None:
             return {n: (x, d.tobytes()) for n, s, x, d in zip(*columns, strict=True) if stats.get(n) == tuple(s)}
     except Exception:  # numpy and zipfile raise their own kinds for every sort of damage; it is embedded again
         return None
-
-
-def placed(run: Run) -> Any:
-    """The run's network, on the device."""
-    from ..embedding import place
-
-    return place(run.network())
-
-
-def embed_images(method: Any, images: Sequence[np.ndarray], domain: int, size: int) -> np.ndarray:
-    """(N, d) float32 embeddings of (size, size, 3) uint8 images; (0, d) of none."""
-    if not images:
-        return embed_images(method, [np.zeros((size, size, 3), np.uint8)], domain, size)[:0]
-    pixels, rows = np.stack(list(images)), np.arange(len(images))
-    return embed(method, ImageSet(pixels, rows, np.zeros(len(rows), np.int64), ("",) * len(rows), domain), size, 64)

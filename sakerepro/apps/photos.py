@@ -18,14 +18,15 @@ import numpy as np
 from .. import files, inputs, paths
 from ..data.dataset import SKETCH
 from ..data.folders import left_out_text, walk
-from ..data.images import read_bytes, read_image
+from ..data.images import read_bytes
 from ..data.packing import stat_files
 from ..display import Brief
 from ..errors import ConfigError, DataError, RunError
 from ..hashing import ITQ
 from ..retrieval import search
 from ..runs import Run
-from .photo_files import Row, Stat, embed_images, embedded, placed
+from .embedder import load
+from .photo_files import Row, Stat, embedded
 
 VERSION = 2  # of the format
 DTYPES = ("float16", "float32")
@@ -277,10 +278,9 @@ def query(
             f"{collection.folder}: was made with the weights of {collection.run}, not of {run.id}. "
             "Index the photos with this run."
         )
-    vectors = embed_images(
-        placed(run), [read_image(i, collection.size, drawn=domain == SKETCH) for i in images], domain, collection.size
-    )
+    network = load(run)
+    vectors = network.embed_sketch(images) if domain == SKETCH else network.embed_photo(images)
     k = min(k, len(collection))
     if codes:
         return search(collection.itq.transform(vectors), collection.codes, k, "hamming")
-    return search(vectors, np.asarray(collection.embeddings, np.float32), k, placed(run).distance)
+    return search(vectors, np.asarray(collection.embeddings, np.float32), k, network.distance)

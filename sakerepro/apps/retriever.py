@@ -9,12 +9,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..data.dataset import PHOTO, SKETCH, ImageSet
+from ..data.images import pixels
 from ..embedding import embed, place
 from ..errors import ConfigError, near_misses
 from ..evaluation import Coder, coders
 from ..retrieval import search
 from ..runs import require_images
 from .drawing import pen_of
+from .embedder import embed_images
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -74,15 +76,10 @@ class Retriever:
         Raises:
             ConfigError: if the sketch is of another shape or type.
         """
-        from PIL import Image
-
         sketch = np.asarray(sketch)
         if sketch.ndim != 2 or sketch.dtype != np.uint8:
             raise ConfigError(f"a sketch has shape {sketch.shape} and type {sketch.dtype}; give (H, W) uint8 greys.")
-        if sketch.shape != (self.size, self.size):
-            sketch = np.asarray(Image.fromarray(sketch).resize((self.size, self.size), Image.Resampling.BILINEAR))
-        one = ImageSet(sketch[None, :, :, None], np.arange(1), np.zeros(1, np.int64), ("sketch",), SKETCH)
-        return embed(self._network, one, self.size)
+        return embed_images(self._network, [pixels(sketch, self.size, "the sketch")], SKETCH, self.size)
 
     def search(self, sketch: np.ndarray, k: int = 10, representation: str = REAL) -> pd.DataFrame:
         """The ``k`` photos nearest to a sketch.
@@ -124,8 +121,8 @@ class Retriever:
 
         if photo not in self._thumbnails:
             buffer = io.BytesIO()
-            pixels = self.photos.take([photo])[0]
-            picture = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels)
+            image = self.photos.take([photo])[0]
+            picture = Image.fromarray(image[..., 0] if image.shape[2] == 1 else image)
             picture.save(buffer, "JPEG", quality=90, subsampling=0)
             self._thumbnails[photo] = buffer.getvalue()
         return self._thumbnails[photo]

@@ -2,6 +2,6 @@
 
 from __future__ import annotations
 
-from . import card, check, completion, data, items, measuring, photos, runs, tuning
+from . import card, check, completion, data, exchange, items, measuring, photos, runs, tuning
 
-MODULES = (items, runs, tuning, measuring, card, photos, check, data, completion)  # in the order of --help
+MODULES = (items, runs, tuning, measuring, card, exchange, photos, check, data, completion)  # in the order of --help

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import io
 import os
 import stat
 import threading
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from .. import inputs
 from ..errors import DataError
 
 if TYPE_CHECKING:
@@ -51,8 +53,44 @@ def read_bytes(path: Path | str) -> bytes:
     return data
 
 
-def decode(data: bytes, size: int, name: str, *, drawn: bool = False) -> np.ndarray:
-    """(size, size, 1 or 3) uint8 pixels of the bytes of an image file; one channel if all three would be equal.
+def pixels(image: Any, size: int, name: str, *, drawn: bool = False) -> np.ndarray:
+    """(size, size, 1 or 3) uint8 pixels of an image as people hold it; see :func:`decode`.
+
+    Args:
+        image: a path; a PIL image; or an array or tensor (H, W), (H, W, 1), (H, W, 3) or (H, W, 4, the last opacity),
+            uint8 or floats in [0, 1].
+        size: side in pixels.
+        name: for errors; a path is named itself.
+        drawn: refuse a blank image.
+
+    Raises:
+        DataError: if it is none of these, or as :func:`decode` says.
+    """
+    from PIL import Image
+
+    if isinstance(image, str | os.PathLike):
+        return decode(read_bytes(Path(image)), size, str(image), drawn=drawn)
+    return decode(image if isinstance(image, Image.Image) else _of_array(image, name), size, name, drawn=drawn)
+
+
+def _of_array(image: Any, name: str) -> Image.Image:
+    from PIL import Image
+
+    x = inputs.as_numpy(image, name)
+    if x.dtype.kind == "f" and x.size:
+        if not (x.min() >= 0 and x.max() <= 1):
+            raise DataError(f"{name}: floats from {x.min():g} to {x.max():g} are no pixels. Scale them to 0 ... 1.")
+        x = np.rint(x * 255.0).astype(np.uint8)
+    if x.dtype != np.uint8 or not x.size or x.shape[2:] not in ((), (1,), (3,), (4,)) or x.ndim < 2:
+        raise DataError(
+            f"{name}: what has shape {x.shape} and type {x.dtype} is no image. Give a path, a PIL image, or an array "
+            "(H, W) or (H, W, 3) of uint8 or of floats from 0 to 1."
+        )
+    return Image.fromarray(x[..., 0] if x.shape[2:] == (1,) else x)
+
+
+def decode(data: bytes | Image.Image, size: int, name: str, *, drawn: bool = False) -> np.ndarray:
+    """(size, size, 1 or 3) uint8 pixels of the bytes of a file, or of a PIL image; one channel if all three are equal.
 
     EXIF rotation is applied, transparency is laid on white (the paper of a sketch), 16-bit grey is scaled to 8 bits,
     CMYK and palettes become RGB; of an animation, the first frame. Colour profiles are ignored.
@@ -67,7 +105,10 @@ def decode(data: bytes, size: int, name: str, *, drawn: bool = False) -> np.ndar
 
     _register_formats()
     try:
-        with Image.open(io.BytesIO(data), formats=_FORMATS) as image:
+        opened: contextlib.AbstractContextManager[Image.Image] = (
+            Image.open(io.BytesIO(data), formats=_FORMATS) if isinstance(data, bytes) else contextlib.nullcontext(data)
+        )
+        with opened as image:
             if (pixels := image.width * image.height) > MAX_PIXELS:
                 raise DataError(f"{name}: has {pixels:,} pixels, more than {MAX_PIXELS:,}. Shrink it first.")
             plain = _flatten(image, name)

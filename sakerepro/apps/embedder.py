@@ -1,0 +1,115 @@
+"""A trained network in use: images as people hold them to embeddings and binary codes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ..data.dataset import PHOTO, SKETCH, ImageSet
+from ..data.images import pixels
+from ..embedding import embed, place
+from ..errors import ConfigError
+from ..evaluation import Coder, coders
+from ..model import Student
+from ..runs import Run, named_run
+
+CHUNK = 256  # images that are decoded at once
+
+
+class Embedder:
+    """A network ready to embed sketches and photos; :func:`load` makes one.
+
+    Everywhere ``images`` is one image or a list of them. An image is a path; a PIL image; or an array or tensor (H, W),
+    (H, W, 3) or (H, W, 4), uint8 or floats in [0, 1]. It is stretched to the network's input as in training.
+
+    Args:
+        network: with ``embed(images, domain)`` and a ``backbone`` that has ``mean`` and ``std``.
+        size: side of its square input, in pixels.
+        run: where the network comes from, for binary codes.
+
+    Attributes:
+        distance: of its embeddings, ``"cosine"`` or ``"euclidean"``, as :func:`sakerepro.search` takes it.
+    """
+
+    def __init__(self, network: Any, size: int, run: Run | None = None) -> None:
+        self.network, self.size, self.run = place(network), size, run
+        self.distance: str = getattr(network, "distance", "cosine")
+        self._coders: dict[int, Coder] = {}
+
+    def embed_sketch(self, images: Any) -> np.ndarray:
+        """(d,) float32 embedding of a sketch, or (N, d) of a list.
+
+        Raises:
+            DataError: if something is no image, or cannot be read, or is blank; it is named.
+        """
+        return self._embed(images, SKETCH)
+
+    def embed_photo(self, images: Any) -> np.ndarray:
+        """(d,) float32 embedding of a photo, or (N, d) of a list.
+
+        Raises:
+            DataError: if something is no image, or cannot be read; it is named.
+        """
+        return self._embed(images, PHOTO)
+
+    def code_sketch(self, images: Any, bits: int = 64) -> np.ndarray:
+        """(bits / 8,) packed uint8 code of a sketch, or (N, bits / 8) of a list, for ``search(distance="hamming")``.
+
+        Raises:
+            ConfigError: if the run has no codes of this length. DataError: as of :meth:`embed_sketch`.
+        """
+        return self._code(images, SKETCH, bits)
+
+    def code_photo(self, images: Any, bits: int = 64) -> np.ndarray:
+        """The same of photos."""
+        return self._code(images, PHOTO, bits)
+
+    def _embed(self, images: Any, domain: int) -> np.ndarray:
+        many = isinstance(images, list | tuple) or getattr(images, "ndim", 0) == 4
+        listed = list(images) if many else [images]
+        parts = []
+        for start in range(0, max(1, len(listed)), CHUNK):
+            chunk = enumerate(listed[start : start + CHUNK], start)
+            named = [(image, f"images[{i}]" if many else "the image") for i, image in chunk]
+            decoded = [pixels(image, self.size, name, drawn=domain == SKETCH) for image, name in named]
+            parts.append(embed_images(self.network, decoded, domain, self.size))
+        return np.concatenate(parts) if many else parts[0][0]
+
+    def _code(self, images: Any, domain: int, bits: int) -> np.ndarray:
+        if self.run is None:
+            raise ConfigError("binary codes need the training features of a run: load a run.")
+        if bits not in self._coders:
+            self._coders |= coders(self.run.embeddings(), self.run.experiment.but(bits=(bits,)), self.network)
+        if bits not in self._coders:
+            has = ", ".join(map(str, self._coders)) or f"multiples of 8 up to {self.run.experiment.dim}"
+            raise ConfigError(f"bits = {bits}: {self.run.id} has no codes of this length, but {has}.")
+        x = self._embed(images, domain)
+        codes = self._coders[bits](np.atleast_2d(x), domain)
+        return codes if x.ndim == 2 else codes[0]
+
+
+def load(source: Run | Student | Path | str) -> Embedder:
+    """A trained network, ready to embed images of one's own.
+
+    Args:
+        source: a finished run, its id or a part of it, or its folder; or a student that is for images of 224 px, such
+            as :func:`sakerepro.load_official_checkpoint` gives.
+
+    Raises:
+        ConfigError: if no run or several are meant. RunError: if its files are damaged.
+    """
+    if isinstance(source, Student):
+        return Embedder(source, 224)
+    run = source if isinstance(source, Run) else named_run(str(source))
+    return Embedder(run.network(), run.experiment.size, run)
+
+
+def embed_images(network: Any, images: Sequence[np.ndarray], domain: int, size: int) -> np.ndarray:
+    """(N, d) float32 embeddings of (size, size, 1 or 3) uint8 images; (0, d) of none."""
+    if not images:
+        return embed_images(network, [np.zeros((size, size, 1), np.uint8)], domain, size)[:0]
+    stacked, rows = np.stack([np.broadcast_to(i, (size, size, 3)) for i in images]), np.arange(len(images))
+    return embed(network, ImageSet(stacked, rows, np.zeros(len(rows), np.int64), ("",) * len(rows), domain), size, 64)

@@ -1,0 +1,91 @@
+"""A network as an ONNX file: pixels to embeddings, for programs that have neither this package nor PyTorch."""
+
+from __future__ import annotations
+
+import warnings
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from .. import files, inputs
+from ..data.dataset import PHOTO, SKETCH
+from ..errors import ConfigError, RunError
+from .embedder import Embedder, embed_images
+
+DOMAINS = {"photo": PHOTO, "sketch": SKETCH}
+OPSET = 20
+CLOSE = 1e-4  # of the largest value: how far onnxruntime may be from PyTorch
+
+
+def export_onnx(network: Embedder, domain: str, file: Path | str) -> Path:
+    """Write a network as ONNX, for images of one domain: ``images`` (N, S, S, 3) uint8 RGB to ``embeddings`` (N, d).
+
+    Normalisation and domain are part of the file, so that one for photos and one for sketches make a search. Before it
+    gets its name, onnxruntime has to give PyTorch's embeddings of random images with it, but for ``CLOSE``.
+
+    Args:
+        network: what :func:`sakerepro.load` gives.
+        domain: ``"photo"`` or ``"sketch"``.
+        file: to write.
+
+    Raises:
+        ConfigError: for another domain, or if the packages of ``sakerepro[onnx]`` are not installed.
+        RunError: if the network cannot be written as ONNX, or onnxruntime finds other embeddings.
+    """
+    code = DOMAINS[inputs.one_of(domain, tuple(DOMAINS), "domain")]
+    try:
+        import onnxruntime
+        import onnxscript  # noqa: F401 (the exporter of PyTorch needs it)
+    except ImportError as error:
+        raise ConfigError(f"ONNX needs more packages ({error}): pip install 'sakerepro[onnx]'.") from error
+    images = np.random.default_rng(0).integers(0, 256, (3, network.size, network.size, 3), np.uint8)
+    want = embed_images(network.network, list(images), code, network.size)
+    with files.write_whole(Path(file)) as temporary:
+        _write(_Pixels(network.network, code).eval(), images, temporary)
+        session = onnxruntime.InferenceSession(temporary, providers=["CPUExecutionProvider"])
+        got = np.concatenate([session.run(None, {"images": part})[0] for part in (images[:1], images[1:])])
+        if not np.abs(got - want).max() <= CLOSE * np.abs(want).max():
+            raise RunError(f"{file}: onnxruntime is {np.abs(got - want).max():g} from PyTorch, so nothing is written.")
+    return Path(file)
+
+
+class _Pixels(nn.Module):
+    """(N, S, S, 3) uint8 images of one domain to (N, d) embeddings."""
+
+    mean: Tensor
+    std: Tensor
+
+    def __init__(self, network: Any, domain: int) -> None:
+        super().__init__()
+        self.network, self.domain = network, float(domain)
+        for name in ("mean", "std"):
+            value = 255 * torch.tensor(getattr(network.backbone, name)).view(1, 3, 1, 1)
+            self.register_buffer(name, value.to(next(network.parameters()).device))
+
+    def forward(self, images: Tensor) -> Tensor:
+        x = (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
+        return self.network.embed(x, x.new_full((x.shape[0],), self.domain))
+
+
+def _write(module: _Pixels, images: np.ndarray, file: Path) -> None:
+    shown = torch.from_numpy(images).to(module.mean.device)
+    try:
+        with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # the exporter's, about its own insides
+            torch.onnx.export(
+                module,
+                (shown,),
+                file,
+                input_names=["images"],
+                output_names=["embeddings"],
+                dynamic_shapes=({0: torch.export.Dim("images")},),
+                opset_version=OPSET,
+                external_data=False,
+                dynamo=True,
+                verbose=False,
+            )
+    except Exception as error:  # the exporter raises its own kinds for what it cannot follow
+        raise RunError(f"this network cannot be written as ONNX ({type(error).__name__}: {error}).") from error
