@@ -4,6 +4,7 @@ from .apps import widgets
 from .apps.check import check
 from .apps.embedder import Embedder, load
 from .apps.export import export_onnx
+from .apps.official import import_checkpoint, load_official_checkpoint
 from .apps.photos import index_photos, open_collection
 from .data import (
     Dataset,

@@ -271,23 +271,10 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
         history = train(method, data, e, work / "checkpoint.pt", tracer, aligned, methods.label(e))
     trained = time.time()
     metrics, arrays = evaluate(method, data, e)
-    with write_folder_whole(folder) as new:
-        _write(new, e, history, metrics, arrays, method)
-        write_json(
-            new / "provenance.json",
-            provenance(
-                seed=e.seed,
-                command=" ".join(sys.argv),
-                data=data.fingerprint,
-                seconds=round(time.time() - started, 1),
-                seconds_training=round(trained - started, 1),
-                finished=time.time(),
-                files={n: {"bytes": (new / n).stat().st_size, "sha256": sha256(new / n)} for n in FILES},
-                **origin,
-            ),
-        )
+    seconds = {"seconds": round(time.time() - started, 1), "seconds_training": round(trained - started, 1)}
+    made = write_run(e, method, history, metrics, arrays, data=data.fingerprint, **seconds, **origin)
     shutil.rmtree(work, ignore_errors=True)
-    return open_run(folder)
+    return made
 
 
 def _require_zero_shot(data: Dataset, e: Experiment) -> None:
@@ -362,22 +349,29 @@ def _same_inputs(work: Path, inputs: dict[str, str]) -> None:
     write_json(note, inputs)
 
 
-def _write(
-    new: Path,
+def write_run(
     e: Experiment,
+    method: Method,
     history: list[dict[str, float]],
     metrics: list[dict[str, Any]],
     arrays: dict[str, np.ndarray],
-    method: Method,
-) -> None:
+    **origin: Any,
+) -> Run:
+    """Write a finished run, whole or not at all; ``origin`` goes into its provenance."""
     import pandas as pd
     from safetensors.torch import save_file
 
-    write_json(new / "experiment.json", e.to_dict())
-    write_text(new / "history.csv", pd.DataFrame(history).to_csv(index=False))
-    write_json(new / "metrics.json", metrics)
-    np.savez(new / "embeddings.npz", **arrays)  # type: ignore[arg-type]
-    save_file({k: v.contiguous().cpu() for k, v in method.state_dict().items()}, new / "weights.safetensors")
+    folder = paths.runs() / e.id
+    with write_folder_whole(folder) as new:
+        write_json(new / "experiment.json", e.to_dict())
+        write_text(new / "history.csv", pd.DataFrame(history).to_csv(index=False))
+        write_json(new / "metrics.json", metrics)
+        np.savez(new / "embeddings.npz", **arrays)  # type: ignore[arg-type]
+        save_file({k: v.contiguous().cpu() for k, v in method.state_dict().items()}, new / "weights.safetensors")
+        files = {n: {"bytes": (new / n).stat().st_size, "sha256": sha256(new / n)} for n in FILES}
+        origin |= {"seed": e.seed, "command": " ".join(sys.argv), "finished": time.time(), "files": files}
+        write_json(new / "provenance.json", provenance(**origin))
+    return open_run(folder)
 
 
 def run_folders() -> list[Path]:

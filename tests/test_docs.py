@@ -38,6 +38,7 @@ PARSED_ONLY = {
     "sakerepro train --preset small --dataset my-folder --backbone cse_vit_small_patch14_dinov2 --size 126 "
     "--teacher-head probe --teacher-data my-imagenet": "needs these; test_any_backbone.py trains from random ones",
     "sakerepro data pack sketchy-125x25 --size 128 --to small.zip": "needs the subset; test_carry.py packs one",
+    "sakerepro import model_best.pth.tar --dataset tuberlin": "needs the authors' file; test_official.py writes one",
     "sakerepro export RUN --onnx sketch sketch.onnx": "needs sakerepro[onnx]; test_embedder.py writes one",
     "sakerepro data fetch tuberlin --archive TUBerlin.zip": "needs the official archive; test_fetch.py makes one",
 }

@@ -1,13 +1,27 @@
-"""``export``: networks for other programs."""
+"""``import``, ``export``: networks of others, and for others."""
 
 from __future__ import annotations
 
 import argparse
 from typing import Any
 
+from .runs import absolute, show_runs
+
 
 def add(commands: Any) -> None:
     """Register the commands of this module."""
+    importing = commands.add_parser(
+        "import",
+        help="make a run of the checkpoint that the authors of SAKE published",
+        description="Read an official checkpoint of CSE-ResNet-50, measure it on the data it was trained on, and keep "
+        "it as a run, which evaluate, index, query and card take. Every image of the data is embedded once: minutes "
+        "on a GPU, hours on a CPU. Nothing but tensors and numbers is read from the file.",
+    )
+    importing.add_argument("file", metavar="FILE", help="the .pth.tar file out of the authors' cse_resnet50.zip")
+    importing.add_argument("--dataset", required=True, help="that it was trained on: tuberlin, sketchy or a folder")
+    importing.add_argument("--split", default="", help="of that data; by default its usual one")
+    importing.set_defaults(function=_import)
+
     export = commands.add_parser(
         "export",
         help="write the network of a run as ONNX, for photos or for sketches",
@@ -19,6 +33,19 @@ def add(commands: Any) -> None:
     export.add_argument("--onnx", required=True, choices=("photo", "sketch"), help="whose images the file embeds")
     export.add_argument("file", metavar="FILE", help="to write, such as sketch.onnx")
     export.set_defaults(function=_export)
+
+
+def _import(arguments: argparse.Namespace) -> None:
+    from .. import paths
+    from ..apps.official import import_checkpoint
+
+    made = import_checkpoint(arguments.file, absolute(arguments.dataset), arguments.split)
+    show_runs([made])
+    said = made.provenance()["official"]
+    if "val_top1" in said:
+        there = f"; the file says {said['best_acc1']:.1f} %" if "best_acc1" in said else ""
+        print(f"Held-out sketches of seen classes: top-1 {100 * said['val_top1']:.1f} %{there}.")
+    print(paths.shown(made.folder))
 
 
 def _export(arguments: argparse.Namespace) -> None:

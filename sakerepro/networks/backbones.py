@@ -276,8 +276,19 @@ def _timm_names(state: dict[str, Tensor], network: Any) -> dict[str, Tensor]:
 
 
 def _load_strictly(network: nn.Module, state: dict[str, Tensor]) -> str:
-    """Load all weights, or none and say why; only the counters of batch norm, which nothing reads, may be missing."""
+    """Load all weights, or none and say why."""
     want = network.state_dict()
+    if what := misfit(want, state):
+        return what
+    network.load_state_dict({k: v.to(want[k].dtype) for k, v in state.items()}, strict=False)
+    return ""
+
+
+def misfit(want: dict[str, Tensor], state: dict[str, Tensor]) -> str:
+    """Why weights are not those of a network with the state ``want``, by name; empty if they are.
+
+    Only the counters of batch norm, which nothing reads, may be missing.
+    """
     missing = [k for k in want if k not in state and not k.endswith("num_batches_tracked")]
     extra = [k for k in state if k not in want]
     shapes = [k for k in want if k in state and state[k].shape != want[k].shape]
@@ -285,5 +296,4 @@ def _load_strictly(network: nn.Module, state: dict[str, Tensor]) -> str:
         what = missing and f"{missing[0]!r} is missing" or extra and f"{extra[0]!r} is not part of the network"
         what = what or f"{shapes[0]!r} has shape {tuple(state[shapes[0]].shape)}, not {tuple(want[shapes[0]].shape)}"
         return f"{what}; {len(missing)} missing, {len(extra)} unknown, {len(shapes)} of another shape"
-    network.load_state_dict({k: v.to(want[k].dtype) for k, v in state.items()}, strict=False)
     return ""
