@@ -40,8 +40,8 @@ MACHINE = {
     errno.ENOLCK,
     errno.EOPNOTSUPP,
 }
-# safetensors and PyTorch wrap a full disk in errors of their own, PyTorch without saying so
-WRITING = ("No space left on device", "StorageFull", "PytorchStreamWriter", "inline_container.cc", "iostream error")
+# safetensors, SQLite and PyTorch wrap a full disk in errors of their own, PyTorch without saying so
+WRITING = ("No space left", "disk is full", "StorageFull", "PytorchStreamWriter", "inline_container", "iostream error")
 
 
 def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:

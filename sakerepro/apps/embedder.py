@@ -55,17 +55,38 @@ class Embedder:
         """
         return self._embed(images, PHOTO)
 
-    def code_sketch(self, images: Any, bits: int = 64) -> np.ndarray:
+    def code_sketch(self, images: Any, bits: int = 0) -> np.ndarray:
         """(bits / 8,) packed uint8 code of a sketch, or (N, bits / 8) of a list, for ``search(distance="hamming")``.
+
+        Args:
+            bits: a multiple of 8; 0 for the longest codes that the run was measured with.
 
         Raises:
             ConfigError: if the run has no codes of this length. DataError: as of :meth:`embed_sketch`.
         """
-        return self._code(images, SKETCH, bits)
+        return self.coder(bits)(self._embed(images, SKETCH), SKETCH)
 
-    def code_photo(self, images: Any, bits: int = 64) -> np.ndarray:
+    def code_photo(self, images: Any, bits: int = 0) -> np.ndarray:
         """The same of photos."""
-        return self._code(images, PHOTO, bits)
+        return self.coder(bits)(self._embed(images, PHOTO), PHOTO)
+
+    def coder(self, bits: int = 0) -> Coder:
+        """What makes codes of embeddings, as the run was measured: by ITQ on its training features, or by its method.
+
+        Raises:
+            ConfigError: if the run has no codes of this length.
+        """
+        if self.run is None:
+            raise ConfigError("binary codes need the training features of a run: load a run.")
+        if bits not in self._coders:
+            e = self.run.experiment
+            found = coders(self.run.embeddings(), e.but(bits=(bits,)) if bits else e, self.network)
+            if not found or bits not in (0, *found):
+                has = ", ".join(map(str, found)) or f"multiples of 8 up to {e.dim}"
+                raise ConfigError(f"bits = {bits}: {self.run.id} has no codes of this length, but {has}.")
+            code = found[bits or max(found)]
+            self._coders[bits] = lambda x, domain: code(x, domain) if x.ndim == 2 else code(x[None], domain)[0]
+        return self._coders[bits]
 
     def _embed(self, images: Any, domain: int) -> np.ndarray:
         many = isinstance(images, list | tuple) or getattr(images, "ndim", 0) == 4
@@ -77,18 +98,6 @@ class Embedder:
             decoded = [pixels(image, self.size, name, drawn=domain == SKETCH) for image, name in named]
             parts.append(embed_images(self.network, decoded, domain, self.size))
         return np.concatenate(parts) if many else parts[0][0]
-
-    def _code(self, images: Any, domain: int, bits: int) -> np.ndarray:
-        if self.run is None:
-            raise ConfigError("binary codes need the training features of a run: load a run.")
-        if bits not in self._coders:
-            self._coders |= coders(self.run.embeddings(), self.run.experiment.but(bits=(bits,)), self.network)
-        if bits not in self._coders:
-            has = ", ".join(map(str, self._coders)) or f"multiples of 8 up to {self.run.experiment.dim}"
-            raise ConfigError(f"bits = {bits}: {self.run.id} has no codes of this length, but {has}.")
-        x = self._embed(images, domain)
-        codes = self._coders[bits](np.atleast_2d(x), domain)
-        return codes if x.ndim == 2 else codes[0]
 
 
 def load(source: Run | Student | Path | str) -> Embedder:

@@ -1,35 +1,37 @@
-"""Search photos of one's own with sketches: an index of embeddings and 64-bit codes, kept up to date file by file.
+"""Search photos of one's own with sketches: an index of embeddings, kept up to date file by file.
 
-An index is a folder of plain files that can be copied: ``embeddings.npy`` (N, dim), ``codes.npy`` (N, bits / 8) packed
-uint8, ``sha256.npy`` (N, 32) of the files, ``files.json`` (the name, length and times of change of each row, by name),
-``itq.npz`` and ``index.json``.
+An index is a folder that can be copied: ``embeddings.npy`` (N, dim), and ``photos.sqlite`` with the name, length, times
+of change and SHA-256 of each photo by row, the bad files, and the run that embeds.
 """
 
 from __future__ import annotations
 
+import contextlib
 import shutil
+import sqlite3
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from .. import files, inputs, paths
-from ..data.dataset import SKETCH
+from ..data.dataset import PHOTO, SKETCH
 from ..data.folders import left_out_text, walk
 from ..data.images import read_bytes
 from ..data.packing import stat_files
 from ..display import Brief
 from ..errors import ConfigError, DataError, RunError
-from ..hashing import ITQ
 from ..retrieval import search
 from ..runs import Run
 from .embedder import load
-from .photo_files import Row, Stat, embedded
+from .photo_files import embedded
 
-VERSION = 2  # of the format
+VERSION = 3  # of the format
 DTYPES = ("float16", "float32")
+DATABASE = "photos.sqlite"
 
 
 @dataclass(frozen=True, repr=False)
@@ -42,11 +44,7 @@ class Collection(Brief):
     weights: str  # SHA-256 of its weights
     size: int  # side of its input
     names: tuple[str, ...]  # (N,) relative to the root
-    stats: tuple[Stat, ...]  # (N,)
     embeddings: np.ndarray  # (N, dim) float16 or float32, a memory map
-    codes: np.ndarray  # (N, bits / 8) uint8
-    sha256: np.ndarray  # (N, 32) uint8, of the files
-    itq: ITQ
     bad: dict[str, str]  # photos and folders that could not be read, and why
 
     def __len__(self) -> int:
@@ -69,7 +67,6 @@ def index_photos(
     run: Run,
     to: Path | str | None = None,
     *,
-    bits: int = 64,
     dtype: str = "float16",
     verify: bool = False,
     progress: bool = True,
@@ -82,9 +79,8 @@ def index_photos(
 
     Args:
         photos: a folder; sub-folders are searched, as :func:`~sakerepro.data.folders.walk` says.
-        run: whose network embeds. The rotation of the codes is fitted on its training features.
+        run: whose network embeds.
         to: the index's folder; by default ``<photos>-<run>`` in ``paths.collections()``.
-        bits: of the codes; at most the embedding's length.
         dtype: of the stored embeddings, ``"float16"`` or ``"float32"``.
         verify: compare the checksums of all files; else of those alone whose length or times have changed.
         progress: show a bar on stderr meanwhile.
@@ -103,7 +99,9 @@ def index_photos(
         raise ConfigError(f"{folder}: lies among the photos. Keep the index outside of them, with --to.")
     with files.lock(files.hidden(folder, ".lock"), f"Another process indexes {photos}; waiting for it."):
         files.sweep(folder)
-        return _update(photos, run, folder, bits, dtype, verify, progress)
+        if not is_index(folder) and folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+            raise ConfigError(f"{folder}: is there and holds no index. Name another place with --to.")
+        return _update(photos, run, folder, dtype, verify, progress)
 
 
 def default_folder(photos: Path, run: Run) -> Path:
@@ -112,9 +110,9 @@ def default_folder(photos: Path, run: Run) -> Path:
 
 
 def _update(
-    photos: Path, run: Run, folder: Path, bits: int, dtype: str, verify: bool, progress: bool
+    photos: Path, run: Run, folder: Path, dtype: str, verify: bool, progress: bool
 ) -> tuple[Collection, Changes]:
-    old = open_collection(folder) if _holds_index(folder) else None
+    old = open_collection(folder) if is_index(folder) else None
     weights = run.provenance()["files"]["weights.safetensors"]["sha256"]
     if old and (old.weights != weights or (old.root.is_dir() and not old.root.samefile(photos))):
         raise ConfigError(
@@ -123,52 +121,36 @@ def _update(
     found = walk(photos)
     bad = {n: "its name is not valid UTF-8; rename it" for n in found.images if files.printable(n) != n}
     bad |= found.refused
-    names = [n for n in found.images if n not in bad]
-    stats = dict(zip(names, map(tuple, stat_files(photos, names).tolist()), strict=True))
-    rows: dict[str, Row] = {}
-    if old and old.embeddings.dtype == dtype and old.itq.bits == _bits(bits, old.embeddings.shape[1]):
-        place = {_nfc(n): i for i, n in enumerate(old.names)}
-        for name in names:
-            i = place.get(_nfc(name))
-            if i is not None and _unchanged(old, i, photos / name, stats[name], verify):
-                rows[name] = old.embeddings[i], old.sha256[i].tobytes()
-    kept = len(rows)
+    listed = [n for n in found.images if n not in bad]
+    names, stats = np.array(listed, object), stat_files(photos, listed)
+    dim = run.embeddings()["gallery"].shape[1]
+    vectors, digests = np.zeros((len(names), dim), dtype), np.zeros((len(names), 32), np.uint8)
+    there = np.zeros(len(names), bool)
+    if old and old.embeddings.dtype == dtype:
+        at, there, known = _unchanged(old, photos, names, stats, verify)
+        vectors[there], digests[there] = old.embeddings[at], known[at]
+    kept, row = int(there.sum()), {name: i for i, name in enumerate(listed)}
     work = files.hidden(folder, "-sakerepro-unfinished")
-    todo = [n for n in names if n not in rows]
     key = files.short_hash([VERSION, str(photos), weights, dtype])
-    for part_rows, part_bad in embedded(photos, run, todo, stats, work, key, dtype, progress):
-        rows |= part_rows
+    todo = {n: tuple(stats[row[n]].tolist()) for n in names[~there]}
+    for part_rows, part_bad in embedded(photos, run, todo, work / f"{key}.sqlite", dtype, progress):
+        for name, (vector, digest) in part_rows.items():
+            i = row[name]
+            vectors[i], digests[i], there[i] = vector, np.frombuffer(digest, np.uint8), True
         bad |= part_bad
-    if not rows:
+    if not there.any():
         first = next(iter(bad.items()), None)
         text = f"the first of {len(bad):,} bad ones is {first[0]}: {first[1]}" if first else "there is no image file"
         raise DataError(f"{photos}: holds no photo that can be read; {text}. {left_out_text(found.left_out)}".rstrip())
-    names = [n for n in names if n in rows]
-    vectors = np.stack([rows[n][0] for n in names]).astype(dtype)
-    itq = _rotation(run, bits)
-    about = {
-        "version": VERSION,
-        "root": str(photos),
-        "run": run.id,
-        "weights": weights,
-        "size": run.experiment.size,
-        "dim": vectors.shape[1],
-        "bits": itq.bits,
-        "dtype": dtype,
-        "photos": len(names),
-        "bad": {files.printable(n): why for n, why in sorted(bad.items())},
-    }
+    about = {"version": VERSION, "root": str(photos), "run": run.id, "weights": weights, "size": run.experiment.size}
     with files.write_folder_whole(folder) as new:
-        np.save(new / "embeddings.npy", vectors, allow_pickle=False)
-        np.save(new / "codes.npy", itq.transform(vectors), allow_pickle=False)
-        np.save(new / "sha256.npy", np.stack([np.frombuffer(rows[n][1], np.uint8) for n in names]), allow_pickle=False)
-        np.savez(new / "itq.npz", **itq.state())  # type: ignore[arg-type]
-        files.write_json(new / "files.json", [[n, *stats[n]] for n in names])
-        files.write_json(new / "index.json", about)
+        np.save(new / "embeddings.npy", vectors[there], allow_pickle=False)
+        rows = zip(names[there], *stats[there].T.tolist(), map(bytes, digests[there]), strict=True)
+        _write(new / DATABASE, about, rows, {files.printable(n): why for n, why in sorted(bad.items())})
     shutil.rmtree(work, ignore_errors=True)
-    removed = len({_nfc(n) for n in old.names} - {_nfc(n) for n in names}) if old else 0
+    removed = len({_nfc(n) for n in old.names} - {_nfc(n) for n in names[there]}) if old else 0
     left_out = {kind: tuple(map(files.printable, left)) for kind, left in found.left_out.items()}
-    return open_collection(folder), Changes(kept, len(names) - kept, removed, len(bad), left_out)
+    return open_collection(folder), Changes(kept, int(there.sum()) - kept, removed, len(bad), left_out)
 
 
 def _nfc(name: str) -> str:
@@ -176,34 +158,55 @@ def _nfc(name: str) -> str:
     return unicodedata.normalize("NFC", name)
 
 
-def _unchanged(old: Collection, row: int, file: Path, stat: Stat, verify: bool) -> bool:
-    """Whether a photo is the one that was embedded: its length and times show it, or else its bytes."""
-    if stat == old.stats[row] and not verify:
-        return True
+def _unchanged(
+    old: Collection, photos: Path, names: np.ndarray, stats: np.ndarray, verify: bool
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Which photos are those that were embedded: their length and times show it, or else their bytes.
+
+    Returns:
+        (K,) rows of the old index; (N,) which of ``names`` they are; (M, 32) checksums of the old index.
+    """
+    with _opened(old.folder) as db:
+        known = db.execute("SELECT name, bytes, changed, entry, sha256 FROM photos ORDER BY row").fetchall()
+    place = {_nfc(name): i for i, (name, *_) in enumerate(known)}
+    at = np.array([place.get(_nfc(name), -1) for name in names], np.int64)
+    digests = np.frombuffer(b"".join(sha for *_, sha in known), np.uint8).reshape(-1, 32)
+    same = (at >= 0) & (np.array([stat for _, *stat, _ in known], np.int64)[at] == stats).all(axis=1)
+    for i in np.flatnonzero((at >= 0) & (~same | verify)):
+        try:
+            same[i] = files.digest(read_bytes(photos / names[i])) == known[at[i]][-1]
+        except DataError:
+            same[i] = False
+    return at[same], same, digests
+
+
+def is_index(folder: Path) -> bool:
+    """Whether a folder holds an index, of whatever version."""
+    return any((folder / name).is_file() for name in (DATABASE, "index.json"))
+
+
+def _write(file: Path, about: dict[str, Any], rows: Iterator[tuple], bad: dict[str, str]) -> None:
+    with contextlib.closing(sqlite3.connect(file)) as db, db:
+        db.execute("CREATE TABLE about (key PRIMARY KEY, value)")
+        db.executemany("INSERT INTO about VALUES (?, ?)", about.items())
+        db.execute("CREATE TABLE photos (row INTEGER PRIMARY KEY, name, bytes, changed, entry, sha256)")
+        db.executemany("INSERT INTO photos VALUES (NULL, ?, ?, ?, ?, ?)", rows)
+        db.execute("CREATE TABLE bad (name, why)")
+        db.executemany("INSERT INTO bad VALUES (?, ?)", bad.items())
+
+
+@contextlib.contextmanager
+def _opened(folder: Path) -> Iterator[sqlite3.Connection]:
+    """The database of an index, read-only; whatever is wrong with the index is a :class:`RunError`."""
     try:
-        return files.digest(read_bytes(file)) == old.sha256[row].tobytes()
-    except DataError:
-        return False
-
-
-def _bits(bits: int, dim: int) -> int:
-    return min(bits, dim // 8 * 8)
-
-
-def _rotation(run: Run, bits: int) -> ITQ:
-    """Fitted on the run's training features, as for the run's own codes: never on the photos that are searched."""
-    arrays = run.embeddings()
-    training = np.concatenate([arrays["train_photo"], arrays["train_sketch"]])
-    return ITQ(bits=_bits(bits, training.shape[1]), seed=run.experiment.seed).fit(training)
-
-
-def _holds_index(folder: Path) -> bool:
-    """Whether there is an index to go on with; a folder of something else is not touched."""
-    if (folder / "index.json").is_file():
-        return True
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
-        raise ConfigError(f"{folder}: is there and holds no index. Name another place with --to.")
-    return False
+        where = f"{(folder.resolve() / DATABASE).as_uri()}?mode=ro&immutable=1"  # so that no file is made beside it
+        with contextlib.closing(sqlite3.connect(where, uri=True)) as db:
+            yield db
+    except Exception as error:  # numpy and sqlite3 raise their own kinds for every sort of damage
+        raise RunError(
+            f"{folder}: the index is damaged, or of an earlier version ({error}). Remove it, and make it anew with "
+            "`sakerepro index`."
+        ) from error
 
 
 def open_collection(folder: Path | str) -> Collection:
@@ -216,34 +219,13 @@ def open_collection(folder: Path | str) -> Collection:
         RunError: if files of it are missing, damaged, or do not fit each other (then its cause is a ValueError).
     """
     folder = Path(folder)
-    about, listed = files.read_json(folder / "index.json"), files.read_json(folder / "files.json")
-    try:
+    with _opened(folder) as db:
+        about, bad = (dict(db.execute(f"SELECT * FROM {table}").fetchall()) for table in ("about", "bad"))
+        names = tuple(name for (name,) in db.execute("SELECT name FROM photos ORDER BY row"))
         embeddings = np.load(folder / "embeddings.npy", mmap_mode="r", allow_pickle=False)
-        codes, sha256 = (np.load(folder / f"{n}.npy", allow_pickle=False) for n in ("codes", "sha256"))
-        with open(folder / "itq.npz", "rb") as file, np.load(file, allow_pickle=False) as state:
-            itq = ITQ.from_state(dict(state))
-        shapes = embeddings.shape, codes.shape, sha256.shape
-        if shapes != tuple((len(listed), n) for n in (about["dim"], about["bits"] // 8, 32)):
-            raise ValueError(f"{len(listed)} files, and arrays of the shapes {shapes}")
-        names, stats = tuple(n for n, *_ in listed), tuple((a, b, c) for _, a, b, c in listed)
-        return Collection(
-            folder,
-            Path(about["root"]),
-            about["run"],
-            about["weights"],
-            about["size"],
-            names,
-            stats,
-            embeddings,
-            codes,
-            sha256,
-            itq,
-            about["bad"],
-        )
-    except Exception as error:  # numpy and zipfile raise their own kinds for every sort of damage
-        raise RunError(
-            f"{folder}: the index is damaged, or of an earlier version ({error}). Remove it, and make it again."
-        ) from error
+        if about.pop("version") != VERSION or len(embeddings) != len(names):
+            raise ValueError(f"{len(names)} photos, embeddings of the shape {embeddings.shape}")
+        return Collection(folder, Path(about.pop("root")), **about, names=names, embeddings=embeddings, bad=bad)
 
 
 def query(
@@ -262,15 +244,15 @@ def query(
         run: the one that the index was made with.
         images: files of sketches (or photos, with ``domain=PHOTO``).
         k: from 1 on, at most the number of photos; more is cut to it.
-        codes: compare binary codes instead of embeddings.
+        codes: compare binary codes, those that the run was measured with, instead of embeddings.
 
     Returns:
         (Q, k) rows of the collection and (Q, k) distances: 1 - cosine or Euclidean, as the run's method has it, or
         differing bits.
 
     Raises:
-        RunError: if the run is another one than the index's. DataError: if an image cannot be
-            read, or a sketch is blank.
+        RunError: if the run is another one than the index's. DataError: if an image cannot be read, or a sketch is
+            blank. ConfigError: if the run has no codes.
     """
     images, k = inputs.names(images, "images", (str, Path)), inputs.whole(k, "k", 1)
     if run.provenance()["files"]["weights.safetensors"]["sha256"] != collection.weights:
@@ -281,6 +263,8 @@ def query(
     network = load(run)
     vectors = network.embed_sketch(images) if domain == SKETCH else network.embed_photo(images)
     k = min(k, len(collection))
+    gallery = np.asarray(collection.embeddings, np.float32)
     if codes:
-        return search(collection.itq.transform(vectors), collection.codes, k, "hamming")
-    return search(vectors, np.asarray(collection.embeddings, np.float32), k, network.distance)
+        code = network.coder()
+        return search(code(vectors, domain), code(gallery, PHOTO), k, "hamming")
+    return search(vectors, gallery, k, network.distance)

@@ -26,7 +26,6 @@ def add(commands: Any) -> None:
     index.add_argument("photos", metavar="PHOTOS", help="folder; sub-folders are searched too")
     index.add_argument("--run", required=True, help="id of a run (a part of it is enough), or its folder")
     index.add_argument("--to", help="the index's folder; by default collections/<PHOTOS>-<run>")
-    index.add_argument("--bits", type=int, default=64, help="length of the binary codes [64]")
     index.add_argument("--dtype", choices=("float16", "float32"), default="float16", help="of embeddings [float16]")
     index.add_argument(
         "--verify", action="store_true", help="read every photo again: finds changes that length and date do not show"
@@ -60,7 +59,6 @@ def _index(arguments: argparse.Namespace) -> None:
         arguments.photos,
         run,
         arguments.to,
-        bits=arguments.bits,
         dtype=arguments.dtype,
         verify=arguments.verify,
         progress=not arguments.json,
@@ -86,7 +84,7 @@ def _index(arguments: argparse.Namespace) -> None:
         f"{len(made):,} photos: {changes.added:,} embedded now, {changes.kept:,} kept, {changes.removed:,} removed, "
         f"{changes.bad:,} bad ones skipped."
     )
-    print(f"{paths.shown(made.folder)}: {size / 1e6:.1f} MB, codes.npy among it {made.codes.nbytes / 1e6:.1f} MB")
+    print(f"{paths.shown(made.folder)}: {size / 1e6:.1f} MB")
 
 
 def _query(arguments: argparse.Namespace) -> None:
@@ -151,12 +149,12 @@ def _query(arguments: argparse.Namespace) -> None:
 def _opened(name: str | None) -> Collection:
     """The named index, or the only one there is."""
     from .. import paths
-    from ..apps.photos import open_collection
+    from ..apps.photos import is_index, open_collection
 
-    known = sorted(f.parent for f in paths.collections().glob("*/index.json") if not f.parent.name.startswith("."))
+    known = sorted(f for f in paths.collections().glob("*/") if is_index(f) and not f.name.startswith("."))
     if name:
         for place in (Path(name).expanduser(), paths.collections() / name):
-            if (place / "index.json").is_file():
+            if is_index(place):
                 return open_collection(place)
     elif len(known) == 1:
         return open_collection(known[0])

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
+import hashlib
 import json
 import os
 import shutil
+import sqlite3
 import threading
 import unicodedata
 from collections.abc import Sequence
@@ -25,6 +28,7 @@ from sakerepro.data.dataset import PHOTO, SKETCH
 from sakerepro.data.images import read_image
 from sakerepro.embedding import embed
 from sakerepro.errors import ConfigError, DataError, RunError
+from sakerepro.hashing import ITQ
 from sakerepro.ranking.codes import hamming
 from sakerepro.runs import Run
 
@@ -66,15 +70,11 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
 
 
 def same(one: Collection, other: Collection) -> bool:
-    return (
-        one.names == other.names
-        and np.array_equal(one.embeddings, other.embeddings)
-        and np.array_equal(one.codes, other.codes)
-    )
+    return one.names == other.names and np.array_equal(one.embeddings, other.embeddings)
 
 
-def test_an_index_holds_the_network_s_embeddings_and_the_run_s_codes(photos: Path, tiny_run: Run) -> None:
-    made, changes = index_photos(photos, tiny_run, dtype="float32", bits=8, progress=False)
+def test_an_index_holds_the_network_s_embeddings(photos: Path, tiny_run: Run) -> None:
+    made, changes = index_photos(photos, tiny_run, dtype="float32", progress=False)
     assert (changes.added, changes.kept, changes.removed, changes.bad) == (7, 0, 0, 1)
     assert made.names == (
         "0.png",
@@ -89,11 +89,6 @@ def test_an_index_holds_the_network_s_embeddings_and_the_run_s_codes(photos: Pat
     images = tiny_run.dataset().gallery
     one_by_one = type(images)(pixels, np.arange(7), np.zeros(7, int), made.names, PHOTO)
     np.testing.assert_allclose(made.embeddings, embed(tiny_run.network(), one_by_one, SIDE), rtol=1e-4, atol=1e-5)
-    stored = tiny_run.embeddings()
-    want = made.itq.transform(stored["gallery"])  # the rotation of the run's own 8-bit codes
-    measured = next(m["value"] for m in tiny_run.metrics() if m["representation"] == "8-bit")
-    assert want.shape == (len(stored["gallery"]), 1) and 0 <= measured <= 1
-    assert np.array_equal(made.codes, made.itq.transform(np.asarray(made.embeddings)))
     assert list(made.bad) == ["bad one.jpg"] and "is not a" in made.bad["bad one.jpg"]
 
 
@@ -129,10 +124,11 @@ def test_an_interrupted_call_goes_on(
     monkeypatch.setattr(photo_files, "embed_images", stops)
     with pytest.raises(KeyboardInterrupt):
         index_photos(photos, tiny_run, progress=False)
-    assert not list(paths.collections().glob("*/index.json"))
+    assert not list(paths.collections().glob("*/photos.sqlite"))
     write(photos / "0.png", 9, PHOTO, 9)  # changed after it was embedded
-    parts = sorted(paths.collections().glob(".*-unfinished/*.npz"))
-    assert len(parts) == 2
+    (unfinished,) = paths.collections().glob(".*-unfinished/*.sqlite")
+    with contextlib.closing(sqlite3.connect(unfinished)) as db:
+        assert db.execute("SELECT count(*) FROM photos").fetchone() == (4,)
     monkeypatch.setattr(photo_files, "embed_images", counting)
     made, _ = index_photos(photos, tiny_run, progress=False)
     assert sum(counted[2:]) == 7 - sum(counted[:2]) + 1 and len(made) == 7
@@ -141,15 +137,19 @@ def test_an_interrupted_call_goes_on(
     assert made.names == index_photos(photos, tiny_run, photos.parent / "whole", progress=False)[0].names
 
 
-def test_a_damaged_part_is_embedded_again(photos: Path, tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("left", [0, 100, 5000, -1])
+def test_what_an_interrupted_call_left_may_be_damaged(
+    left: int, photos: Path, tiny_run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Cut to 0, 100 or 5,000 bytes, or overwritten: the photos are embedded again."""
     monkeypatch.setattr(photo_files, "CHUNK", 3)
     write_index = files.write_folder_whole
     monkeypatch.setattr(files, "write_folder_whole", lambda path: pytest.fail("stop"))
     with pytest.raises(pytest.fail.Exception):
         index_photos(photos, tiny_run, progress=False)
     monkeypatch.setattr(files, "write_folder_whole", write_index)
-    parts = sorted(paths.collections().glob(".*-unfinished/*.npz"))
-    parts[0].write_bytes(parts[0].read_bytes()[:100])
+    (unfinished,) = paths.collections().glob(".*-unfinished/*.sqlite")
+    unfinished.write_bytes(unfinished.read_bytes()[:left] if left >= 0 else b"no database" * 1000)
     assert len(index_photos(photos, tiny_run, progress=False)[0]) == 7
 
 
@@ -164,7 +164,9 @@ def test_a_query_finds_what_a_naive_search_finds(photos: Path, tiny_run: Run, tm
     assert np.array_equal(rows, np.argsort(1 - cosine, axis=1)[:, :3])
     np.testing.assert_allclose(distances, np.sort(1 - cosine, axis=1)[:, :3], atol=1e-5)
     rows, distances = query(made, tiny_run, sketches, k=50, codes=True)
-    bits = hamming(made.itq.transform(x), made.codes)
+    kept = tiny_run.embeddings()  # on whose training features the run fitted its 8-bit codes
+    itq = ITQ(bits=8, seed=tiny_run.experiment.seed).fit(np.concatenate([kept["train_photo"], kept["train_sketch"]]))
+    bits = hamming(itq.transform(x), itq.transform(y))
     assert rows.shape == (2, 7) and np.array_equal(distances, np.sort(bits, axis=1))
     itself, distances = query(made, tiny_run, [photos / "4.png"], k=1, domain=PHOTO)
     assert made.names[itself[0, 0]] == "4.png" and distances[0, 0] < 1e-5
@@ -225,9 +227,62 @@ def test_what_does_not_fit_is_refused(photos: Path, tiny_run: Run, tmp_path: Pat
     note.write_text(note.read_text().replace(made.weights, "0" * 64))
     with pytest.raises(RunError, match="made with the weights of"):
         query(made, moved, [photos / "0.png"])
-    (made.folder / "codes.npy").write_bytes(b"damaged")
-    with pytest.raises(RunError, match="the index is damaged"):
+
+
+@pytest.mark.parametrize("file", ["embeddings.npy", "photos.sqlite"])
+@pytest.mark.parametrize("left", [0, 100, 1200, None])
+def test_a_damaged_index_is_named(file: str, left: int | None, photos: Path, tiny_run: Run) -> None:
+    """Cut short or gone, and what to do is said by the query and by the next call of ``index``."""
+    made, _ = index_photos(photos, tiny_run, progress=False)
+    whole = (made.folder / file).read_bytes()
+    (made.folder / file).unlink()
+    if left is not None:
+        (made.folder / file).write_bytes(whole[: min(left, len(whole) - 2)])
+    with pytest.raises(RunError, match=f"{made.folder.name}: the index is damaged, or of an earlier version"):
         open_collection(made.folder)
+    if (made.folder / "photos.sqlite").exists():
+        with pytest.raises(RunError, match=r"Remove it, and make it anew with `sakerepro index`\."):
+            index_photos(photos, tiny_run, progress=False)
+
+
+def test_an_index_of_an_earlier_version_is_to_be_made_anew(
+    photos: Path, tiny_run: Run, capsys: pytest.CaptureFixture[str]
+) -> None:
+    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
+    old = paths.collections() / "old"
+    old.mkdir(parents=True)
+    for name in ("index.json", "files.json", "embeddings.npy"):
+        (old / name).write_text("[]")
+    for command in (["index", str(photos), "--run", tiny_run.id, "--to", str(old)], ["query", str(photos / "0.png")]):
+        assert main(command) == 1
+        assert "old: the index is damaged, or of an earlier version" in (err := capsys.readouterr().err)
+        assert (
+            "make it anew with `sakerepro index`" in err
+            and sorted(f.name for f in old.iterdir())[0] == "embeddings.npy"
+        )
+
+
+def test_an_index_can_be_read_where_nothing_can_be_written(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
+    """And its folder may have a name that means something in an address."""
+    made, _ = index_photos(photos, tiny_run, tmp_path / "what? 50%#1 é", progress=False)
+    for file in made.folder.iterdir():
+        file.chmod(0o444)
+    made.folder.chmod(0o555)
+    assert same(made, open_collection(made.folder)) and len(list(made.folder.iterdir())) == 2
+    made.folder.chmod(0o755)
+
+
+def test_the_database_says_what_a_file_system_says(photos: Path, tiny_run: Run) -> None:
+    """Read by SQL alone: names in the order of the rows, lengths, times and checksums as the system has them."""
+    made, _ = index_photos(photos, tiny_run, progress=False)
+    with contextlib.closing(sqlite3.connect(made.folder / "photos.sqlite")) as db:
+        rows = db.execute("SELECT name, bytes, changed, entry, sha256 FROM photos ORDER BY row").fetchall()
+        assert db.execute("SELECT name FROM bad").fetchall() == [("bad one.jpg",)]
+    assert tuple(name for name, *_ in rows) == made.names == tuple(sorted(made.names))
+    for name, *stat, digest in rows:
+        found = (photos / name).stat()
+        assert stat == [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
+        assert digest == hashlib.sha256((photos / name).read_bytes()).digest()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="file names are Unicode there")

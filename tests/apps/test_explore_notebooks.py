@@ -72,4 +72,4 @@ def test_train_your_own_goes_from_a_folder_to_an_index(tiny_place: Path, tmp_pat
     assert measured == values
     photos = (len(tiny.SEEN) + len(tiny.UNSEEN)) * tiny.PHOTOS
     assert f"Changes(kept=0, added={photos}, removed=0, bad=0, left_out={{}})" in "".join(text[-1])
-    assert [f.parent.parent.name for f in (tmp_path / "collections").glob("*/index.json")] == ["collections"]
+    assert [f.parent.parent.name for f in (tmp_path / "collections").glob("*/photos.sqlite")] == ["collections"]
