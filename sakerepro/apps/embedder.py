@@ -59,7 +59,7 @@ class Embedder:
         """(bits / 8,) packed uint8 code of a sketch, or (N, bits / 8) of a list, for ``search(distance="hamming")``.
 
         Args:
-            bits: a multiple of 8; 0 for the longest codes that the run was measured with.
+            bits: a multiple of 8; 0 for the longest codes that the run was measured with, or else can have.
 
         Raises:
             ConfigError: if the run has no codes of this length. DataError: as of :meth:`embed_sketch`.
@@ -79,10 +79,12 @@ class Embedder:
         if self.run is None:
             raise ConfigError("binary codes need the training features of a run: load a run.")
         if bits not in self._coders:
-            e = self.run.experiment
-            found = coders(self.run.embeddings(), e.but(bits=(bits,)) if bits else e, self.network)
-            if not found or bits not in (0, *found):
-                has = ", ".join(map(str, found)) or f"multiples of 8 up to {e.dim}"
+            e, arrays = self.run.experiment, self.run.embeddings()
+            dim = arrays["train_photo"].shape[1]
+            lengths = (bits,) if bits else tuple(b for b in e.bits if b <= dim) or (dim // 8 * 8,)
+            found = coders(arrays, e.but(bits=lengths), self.network)
+            if bits not in (0, *found):
+                has = ", ".join(map(str, found)) or f"multiples of 8 up to {dim}"
                 raise ConfigError(f"bits = {bits}: {self.run.id} has no codes of this length, but {has}.")
             code = found[bits or max(found)]
             self._coders[bits] = lambda x, domain: code(x, domain) if x.ndim == 2 else code(x[None], domain)[0]

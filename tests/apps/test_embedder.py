@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -103,6 +104,8 @@ def test_codes_are_the_run_s_own(net: sr.Embedder, tiny_run: Run) -> None:
     assert np.array_equal(net.code_sketch(sketches, bits=8), itq.transform(net.embed_sketch(sketches)))
     assert np.array_equal(net.code_photo(photos[0], bits=8), itq.transform(net.embed_photo(photos[:1]))[0])
     assert np.array_equal(net.code_photo(photos), net.code_photo(photos, bits=8))  # what the run was measured with
+    shorter = replace(tiny_run, experiment=tiny_run.experiment.but(bits=(64,)))  # than the codes it was to have
+    assert sr.load(shorter).code_photo(photos).shape == (4, 2)
     with pytest.raises(ConfigError, match="bits = 64: .* no codes of this length, but multiples of 8 up to 16"):
         net.code_sketch(sketches, bits=64)
 

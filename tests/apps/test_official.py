@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import json
 import os
 import pickle
@@ -89,6 +90,11 @@ def file(state: OrderedDict[str, Tensor], tmp_path_factory: pytest.TempPathFacto
     return path
 
 
+@pytest.fixture(scope="module")
+def student(file: Path) -> sr.Student:
+    return sr.load_official_checkpoint(file)
+
+
 def official_block(s: dict[str, Tensor], name: str, x: Tensor, tag: Tensor, stride: int) -> Tensor:
     """Their bottleneck: Caffe's stride, and a gate that reads the tag behind bn3, before the addition."""
 
@@ -124,11 +130,12 @@ def official_forward(s: dict[str, Tensor], x: Tensor, tag: Tensor) -> dict[str, 
 
 
 @torch.no_grad()
-def test_embeddings_and_logits_are_those_of_the_official_network(file: Path, state: OrderedDict[str, Tensor]) -> None:
+def test_embeddings_and_logits_are_those_of_the_official_network(
+    student: sr.Student, state: OrderedDict[str, Tensor]
+) -> None:
     """Their tag is 0 for a sketch and 1 for a photo, ours the other way round."""
-    student = sr.load_official_checkpoint(file)
     assert len(state) == 388 and not student.training
-    student, state = student.double(), {name: tensor.double() for name, tensor in state.items()}
+    student, state = copy.deepcopy(student).double(), {name: tensor.double() for name, tensor in state.items()}
     images = torch.randn(4, 3, 70, 70, generator=torch.Generator().manual_seed(1)).double()
     domain = torch.tensor([PHOTO, SKETCH, PHOTO, SKETCH]).double()
     want = official_forward(state, images, torch.tensor([1.0, 0.0, 1.0, 0.0]).double())
@@ -157,7 +164,7 @@ def test_one_block_is_theirs_for_a_tag_worked_out_by_hand() -> None:
 
 @pytest.mark.parametrize("form", ["legacy", "numpy", "tensor", "plain", "half"])
 def test_other_forms_of_the_file_are_read(
-    form: str, file: Path, state: OrderedDict[str, Tensor], tmp_path: Path
+    form: str, student: sr.Student, state: OrderedDict[str, Tensor], tmp_path: Path
 ) -> None:
     content: Any = {
         "numpy": checkpoint(state, np.float64(71.25)),
@@ -166,9 +173,9 @@ def test_other_forms_of_the_file_are_read(
         "half": checkpoint(OrderedDict((k, v.half() if v.is_floating_point() else v) for k, v in state.items())),
     }.get(form, checkpoint(state))
     torch.save(content, tmp_path / "x.pth.tar", _use_new_zipfile_serialization=form != "legacy")
-    one, other = sr.load_official_checkpoint(file), sr.load_official_checkpoint(tmp_path / "x.pth.tar")
+    other = sr.load_official_checkpoint(tmp_path / "x.pth.tar")
     close = {"rtol": 2e-3, "atol": 1e-3} if form == "half" else {"rtol": 0, "atol": 0}
-    for a, b in zip(one.parameters(), other.parameters(), strict=True):
+    for a, b in zip(student.parameters(), other.parameters(), strict=True):
         torch.testing.assert_close(a, b, **close)
 
 
@@ -225,10 +232,10 @@ def test_what_is_no_file_of_pytorch_is_named(tmp_path: Path) -> None:
         sr.load_official_checkpoint(tmp_path / "none.pth.tar")
 
 
-def test_a_student_embeds_images_of_one_s_own(file: Path, state: OrderedDict[str, Tensor]) -> None:
+def test_a_student_embeds_images_of_one_s_own(student: sr.Student, state: OrderedDict[str, Tensor]) -> None:
     """From a grey picture of 224 px to the official network's embedding of it, normalised by hand."""
     picture = np.random.default_rng(0).integers(0, 256, (224, 224), np.uint8)
-    got = sr.load(sr.load_official_checkpoint(file)).embed_sketch(picture)
+    got = sr.load(student).embed_sketch(picture)
     mean, std = (torch.tensor(v).view(3, 1, 1) for v in ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)))
     image = (torch.from_numpy(picture)[None] / 255 - mean) / std
     with torch.no_grad():
@@ -238,7 +245,12 @@ def test_a_student_embeds_images_of_one_s_own(file: Path, state: OrderedDict[str
 
 @pytest.mark.slow
 def test_an_imported_run_is_measured_indexed_asked_and_described(
-    file: Path, tiny_place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    file: Path,
+    student: sr.Student,
+    tiny_place: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("sakerepro.apps.official.SIZE", 32)
     monkeypatch.setenv("SAKEREPRO_COLLECTIONS", str(tmp_path / "collections"))
@@ -248,7 +260,6 @@ def test_an_imported_run_is_measured_indexed_asked_and_described(
     assert re.search(r"Held-out sketches of seen classes: top-1 [\d.]+ %; the file says 71\.2 %\.", out)
     (run,) = sr.all_runs()
     assert run.id.startswith("official-") and "cse_resnet50-sake-64d" in run.id
-    student = sr.load_official_checkpoint(file)
     pixels = run.dataset().query.take(range(3))
     np.testing.assert_allclose(
         sr.load(run).embed_sketch(pixels), sr.Embedder(student, 32).embed_sketch(pixels), rtol=1e-4, atol=1e-4
