@@ -8,6 +8,7 @@
 PRESET ?= mini
 SEEDS ?= 0
 JOBS ?=
+LAB_ARGS ?=
 SYSTEM_PYTHON ?= python3
 ITEMS := table1 systems table2 table3 table4 table5 splits forgetting figure3 figure4 figure5 cost length
 
@@ -110,8 +111,8 @@ gpu: $(READY) ## on a GPU: speed of training, ranking and ITQ, then runs of smal
 	@$(PY) -m benchmarks.gpu_bench
 	@$(PY) -m benchmarks.gpu_small
 
-lab: $(READY) ## JupyterLab on the notebooks
-	@$(PY) -m jupyterlab --ServerApp.root_dir=. notebooks/00_index.ipynb
+lab: $(READY) ## JupyterLab on the notebooks; LAB_ARGS='--no-browser --port 9999' and the like go to it
+	@$(PY) -m jupyterlab --ServerApp.root_dir=. $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS) notebooks/00_index.ipynb
 
 docs: $(READY) $(DOCS) ## the documents, notebooks, every name and command as pages (extra `docs`): build/docs/docs/index.html
 	@$(PY) -m sphinx --quiet --fresh-env --fail-on-warning --keep-going -c docs . build/docs

@@ -10,7 +10,8 @@ import sys
 from collections.abc import Sequence
 
 from .commands import MODULES, completion
-from .commands.runs import add_method_settings
+from .commands.parser import Grouped, Parser
+from .commands.runs import add_method_settings, show_preset
 from .errors import ConfigError, DataError, SakeError
 
 EXIT_CODES = """exit codes:
@@ -46,11 +47,11 @@ WRITING = ("No space left", "disk is full", "StorageFull", "PytorchStreamWriter"
 
 def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     """The whole command line as one parser; the flags of ``train`` depend on the method that ``argv`` names."""
-    top = argparse.ArgumentParser(
+    top = Parser(
         prog="sakerepro",
         description="SAKE: zero-shot sketch-based image retrieval, reproduced.",
         epilog=EXIT_CODES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=Grouped,
     )
     from . import __version__
 
@@ -60,6 +61,7 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
         module.add(commands)
     if "train" in argv[:1]:  # other commands and the top-level help need not import a method
         add_method_settings(commands.choices["train"], argv)
+        show_preset(commands.choices["train"], argv)
     return top
 
 

@@ -15,6 +15,7 @@ from . import devices, inputs, paths
 from .data.augmentation import augment, augment_on_device
 from .data.dataset import ImageSet
 from .devices import device
+from .errors import ConfigError
 from .files import write_whole
 from .networks.backbones import Backbone
 from .threads import one_thread
@@ -109,7 +110,12 @@ def embed(
 
     Returns:
         (N, d) float32 embeddings in the order of the set, as the network gives them; (0, 0) of an empty set.
+
+    Raises:
+        ConfigError: if the network embeds nothing.
     """
+    if not hasattr(network, "embed"):
+        raise ConfigError(f"network={network!r} embeds nothing. Give a Student, such as Run.network().")
     network.eval()
     if not (keep and "features" in getattr(network, "needs", ()) and len(image_set)):
         return apply(network.embed, network.backbone, image_set, size, batch, progress)

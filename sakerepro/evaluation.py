@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any, NoReturn
 import numpy as np
 import torch
 
+from . import inputs
 from .data import photo_queries
 from .data.dataset import PHOTO, SKETCH, Dataset
 from .devices import device
 from .embedding import embed
 from .errors import DataError
 from .experiment import Experiment
-from .hashing import ITQ
 from .metrics import RetrievalMetrics, retrieval_metrics
 from .ranking.codes import pack
 
@@ -95,6 +95,8 @@ def coders(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any = None) 
 
         return {own.shape[1]: code}
     train = np.concatenate([arrays["train_photo"], arrays["train_sketch"]])
+    from .hashing import ITQ  # scikit-learn takes a second to import, which no search by embeddings needs
+
     fitted = {bits: ITQ(bits=bits, seed=e.seed).fit(train) for bits in e.bits if bits <= train.shape[1]}
     return {bits: lambda x, domain, itq=itq: itq.transform(x) for bits, itq in fitted.items()}  # type: ignore[misc]
 
@@ -128,9 +130,9 @@ def _tasks(
         asks = np.isin(data.gallery.rows, photo_queries(data, asking)[0].rows)
         tasks["ZS-PBIR"] = (gallery[asks], gallery[~asks], labels[asks], labels[~asks])
     rows = []
-    for task, inputs in tasks.items():
+    for task, sides in tasks.items():
         for convention in ("standard", "sake"):
-            m = retrieval_metrics(*inputs, ks=KS, distance=distance, convention=convention)
+            m = retrieval_metrics(*sides, ks=KS, distance=distance, convention=convention)
             rows += entries(m, task, name)
     return rows
 
@@ -168,6 +170,7 @@ def generalised_metrics(arrays: Mapping[str, np.ndarray], e: Experiment, method:
     Raises:
         DataError: if an array is missing.
     """
+    inputs.kind(arrays, Mapping, "arrays", "Run.embeddings() gives them.")
     if missing := [name for name in _NEEDED if name not in arrays]:
         raise DataError(f"arrays lack {', '.join(missing)}. Give what Run.embeddings() gives.")
     rows = _generalised(arrays, arrays, getattr(method, "distance", "cosine"), f"{arrays['query'].shape[1]}-d")

@@ -213,6 +213,7 @@ def split_name(e: Experiment) -> str:
     return f"{e.split}-pseudo{e.class_seed}" if e.pseudo_unseen else e.split
 
 
+GET = 'sr.preset("mini") gives one.'  # said where an Experiment is meant
 PRECISION = "SAKEREPRO_PRECISION"  # the variable that says float32 or bfloat16 in place of a preset
 
 _LOWEST = {
@@ -359,7 +360,7 @@ def preset(name: str, **changes: Any) -> Experiment:
     Raises:
         ConfigError: for an unknown preset or setting, or a value that a setting cannot have.
     """
-    if name not in PRESETS:
+    if name not in [*PRESETS]:
         raise ConfigError(f"Unknown preset {name!r}. {near_misses(name, list(PRESETS))}")
     values = {"preset": name, **PRESETS[name]}
     if chosen := os.environ.get(PRECISION):

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import os
+import reprlib
 from numbers import Integral
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -26,6 +28,20 @@ def one_of(value: Any, known: tuple[str, ...], name: str) -> str:
     return value
 
 
+def kind(value: Any, wanted: type, name: str, get: str) -> Any:
+    """``value`` itself if it is of the wanted class; ``get`` is a sentence that says how to have one."""
+    if not isinstance(value, wanted):
+        raise ConfigError(f"{name}={reprlib.repr(value)} is no {wanted.__name__}. {get}")
+    return value
+
+
+def path(value: Any, name: str) -> Path:
+    """A path; ``~`` is the home folder."""
+    if not isinstance(value, str | os.PathLike):
+        raise ConfigError(f"{name}={value!r} is no path. Give a text, or a pathlib.Path.")
+    return Path(value).expanduser()
+
+
 def whole(value: Any, name: str, low: int) -> int:
     """A whole number from ``low`` on; booleans, texts and floats such as 8.0 are refused."""
     if isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= low:
@@ -40,6 +56,27 @@ def wholes(values: Any, name: str, low: int) -> tuple[int, ...]:
     return tuple(whole(value, f"{name}[{i}]", low) for i, value in enumerate(values))
 
 
+def positions(index: Any, count: int, name: str) -> np.ndarray:
+    """(n,) int64 positions in a set of ``count``, from 0; a mask of ``count`` booleans is read as well.
+
+    Raises:
+        ConfigError: if they are neither, or one is out of range.
+    """
+    given = as_numpy(index, name)
+    if given.dtype == bool:
+        if given.shape != (count,):
+            raise ConfigError(f"{name} is a mask of the shape {given.shape}. Give one boolean for each of {count:,}.")
+        return np.flatnonzero(given)
+    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+        raise ConfigError(f"{name}={index!r} is not possible. Give a list of positions, or a mask of booleans.")
+    if count > 2 and given.size == count and set(np.unique(given)) == {0, 1}:
+        raise ConfigError(f"{name} holds {count:,} times 0 or 1. A mask has booleans: give {name} == 1.")
+    if (wrong := np.flatnonzero((given < 0) | (given >= count))).size:
+        value, row = given[wrong[0]], wrong[0]
+        raise ConfigError(f"{name}[{row}]={value} is out of range. Positions go from 0 to {count - 1}.")
+    return given.astype(np.int64)
+
+
 def names(values: Any, name: str, kind: type | tuple[type, ...] = str) -> list[Any]:
     """A list of names (with another ``kind``, of paths); one name in place of a list is refused.
 
@@ -47,10 +84,12 @@ def names(values: Any, name: str, kind: type | tuple[type, ...] = str) -> list[A
         DataError: says which entry is wrong.
     """
     if isinstance(values, str | bytes | os.PathLike) or not hasattr(values, "__iter__"):
-        raise DataError(f"{name} is {values!r}. Give a list, such as {name}=[{str(values)!r}].")
+        such = f", such as {name}=[{values!r}]" if isinstance(values, str) else ""
+        raise DataError(f"{name} is {values!r}. Give a list{such}.")
     for row, value in enumerate(listed := list(values)):
         if not isinstance(value, kind):
-            raise DataError(f"{name}, row {row}: {value!r} is no name. Give texts.")
+            what = "name. Give texts" if kind is str else "path. Give texts or paths"
+            raise DataError(f"{name}, row {row}: {value!r} is no {what}.")
     return listed
 
 

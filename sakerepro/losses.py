@@ -6,6 +6,11 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from . import inputs
+from .errors import ConfigError
+
+_MAKE = "torch.as_tensor makes one."
+
 
 def benchmark_loss(seen_logits: Tensor, labels: Tensor) -> Tensor:
     """Cross-entropy to the true class, over photos and sketches alike (section 3.4, L_benchmark).
@@ -16,8 +21,14 @@ def benchmark_loss(seen_logits: Tensor, labels: Tensor) -> Tensor:
 
     Returns:
         Scalar mean over the N images; 0 for N = 0.
+
+    Raises:
+        ConfigError: if shapes or types are others, or, on the CPU, a label is out of range.
     """
-    return F.cross_entropy(seen_logits, labels, reduction="sum") / max(len(labels), 1)
+    try:
+        return F.cross_entropy(seen_logits, labels, reduction="sum") / max(len(labels), 1)
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:  # PyTorch looks, so that no GPU is waited for
+        raise ConfigError(f"seen_logits have to be (N, C_S), labels (N,) whole numbers below C_S: {error}") from error
 
 
 def sake_loss(
@@ -41,10 +52,13 @@ def sake_loss(
         Scalar mean over the N photos; 0 for N = 0, so that a batch of sketches only is valid.
 
     Raises:
-        ValueError: if the three shapes differ.
+        ConfigError: if they are no tensors, or the three shapes differ.
     """
+    given = {"original_logits": original_logits, "teacher_logits": teacher_logits, "similarity": similarity}
+    for name, x in given.items():
+        inputs.kind(x, Tensor, name, _MAKE)
     if not original_logits.shape == teacher_logits.shape == similarity.shape:
-        raise ValueError(
+        raise ConfigError(
             "original_logits, teacher_logits and similarity must have the same shape (N, C_O), not "
             f"{tuple(original_logits.shape)}, {tuple(teacher_logits.shape)} and {tuple(similarity.shape)}."
         )
@@ -63,6 +77,7 @@ def teacher_loss(original_logits: Tensor, teacher_logits: Tensor) -> Tensor:
         Scalar mean over the N photos; 0 for N = 0.
 
     Raises:
-        ValueError: if the two shapes differ.
+        ConfigError: if they are no tensors, or the two shapes differ.
     """
-    return sake_loss(original_logits, teacher_logits, torch.zeros_like(teacher_logits), lambda2=0.0)
+    nothing = torch.zeros_like(inputs.kind(teacher_logits, Tensor, "teacher_logits", _MAKE))
+    return sake_loss(original_logits, teacher_logits, nothing, lambda2=0.0)

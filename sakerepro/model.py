@@ -7,6 +7,7 @@ import copy
 import torch
 from torch import Tensor, nn
 
+from . import inputs
 from .errors import ConfigError
 from .networks.architectures import teacher_architecture
 from .networks.backbones import Backbone, Classifier
@@ -73,8 +74,8 @@ def factorise(weight: Tensor, dim: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     Raises:
         ConfigError: if d is below 1 or larger than F.
     """
-    num_classes, width = weight.shape
-    if not 1 <= dim <= width:
+    num_classes, width = inputs.kind(weight, Tensor, "weight", "Give the classifier's (C_O, F) weight.").shape
+    if inputs.whole(dim, "dim", 1) > width:
         raise ConfigError(f"dim = {dim} is not possible with a backbone of {width} features. Choose 1 to {width}.")
     u, s, vt = torch.linalg.svd(weight.double(), full_matrices=False)
     rank = min(dim, len(s))
@@ -114,7 +115,9 @@ def build_student(
     Raises:
         ConfigError: if the teacher is of another architecture, or the backbone has too few features or stages.
     """
-    if teacher_architecture(name) != teacher.name:
+    inputs.kind(teacher, Classifier, "teacher", "sr.load_teacher and sr.build_classifier give one.")
+    inputs.whole(num_seen, "num_seen", 1)
+    if teacher_architecture(inputs.kind(name, str, "name", "Give the name of a backbone.")) != teacher.name:
         raise ConfigError(
             f"A {name} student starts from {teacher_architecture(name)}, but the teacher is {teacher.name}."
         )

@@ -6,11 +6,12 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from . import paths
+from . import inputs, paths
 from .experiment import PRECISION, PRESETS, stand_ins
 from .versions import MEASURING, TRAINING
 
@@ -91,13 +92,14 @@ def provenance(**more: Any) -> dict[str, Any]:
     }
 
 
-def about(preset: str, seeds: list[int]) -> str:
+def about(preset: str, seeds: Sequence[int]) -> str:
     """What a notebook says of itself first: preset, seeds, versions; nothing of the machine or the time."""
     usual, wanted = PRESETS.get(preset, {}).get("precision", "float32"), os.environ.get(PRECISION)
     chosen = f" (computed in {wanted})" if wanted and wanted != usual else ""
     packages = ", ".join(f"{p} {metadata.version(p).partition('+')[0]}" for p in ("torch", "timm", "numpy"))
+    listed = ", ".join(map(str, inputs.wholes(seeds, "seeds", 0)))
     return (
-        f"Preset {preset}: {stand_ins(preset).says}{chosen}\nSeeds: {', '.join(map(str, seeds))}\n"
+        f"Preset {preset}: {stand_ins(preset).says}{chosen}\nSeeds: {listed}\n"
         f"Training version {TRAINING}, measuring version {MEASURING}; "
         f"Python {sys.version_info.major}.{sys.version_info.minor}, {packages}"
     )

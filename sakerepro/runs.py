@@ -12,13 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import methods, paths
+from . import inputs, methods, paths
 from .data import Dataset, load_dataset, photo_queries, pseudo_unseen, random_split
 from .data.batches import require_aligned
 from .data.known import datasets
 from .errors import ConfigError, DataError, RunError, near_misses
 from .evaluation import evaluate, trace_function
-from .experiment import Experiment
+from .experiment import GET, Experiment
 from .files import hidden, lock, locked, read_json, sha256, sweep, write_folder_whole, write_json, write_text
 from .methods.vectors import class_vectors
 from .model import Student, build_student
@@ -179,7 +179,7 @@ def find(experiment: Experiment) -> Run | None:
     Raises:
         RunError: if its folder is damaged, with the file and what to do.
     """
-    folder = paths.runs() / experiment.id
+    folder = paths.runs() / inputs.kind(experiment, Experiment, "experiment", GET).id
     found = open_run(folder) if folder.is_dir() else None
     return found if found and found.provenance().get("versions") == versions() else None
 
@@ -199,7 +199,7 @@ def open_run(folder: Path | str) -> Run:
     Raises:
         RunError: names the file that is missing or damaged.
     """
-    folder = Path(folder)
+    folder = inputs.path(folder, "folder")
     if not folder.is_dir():
         raise RunError(f"{folder}: is not there. Give the folder of a finished run; `sr.all_runs()` lists them.")
     origin, settings = read_json(folder / "provenance.json"), read_json(folder / "experiment.json")
@@ -226,7 +226,7 @@ def run(experiment: Experiment, trace: bool = False) -> Run:
     Raises:
         SakeError: of whatever stands in the way; what was finished stays.
     """
-    experiment = methods.checked(experiment)
+    experiment = methods.checked(inputs.kind(experiment, Experiment, "experiment", GET))
     if found := find(experiment):
         _same_data(found)
         return found

@@ -192,6 +192,7 @@ def resolve_classes(names: Sequence[str], dataset: str | None = None, synsets: S
     """
     names = inputs.names(names, "names")
     known = datasets()
+    dataset = None if dataset is None else str(inputs.path(dataset, "dataset"))
     folder = dataset is not None and dataset not in known and (Path(dataset) / "synsets.csv").is_file()
     by_hand = {**(_read_synsets(dataset) if folder else {}), **_read_synsets(synsets)}
     own = dataset is not None and dataset in known and known[dataset].classes != ""
@@ -315,8 +316,9 @@ def _read_synsets(synsets: Synsets) -> Table:
     if synsets is None:
         return {}
     if isinstance(synsets, Mapping):
-        return _by_key([("synsets", name, wnid, "") for name, wnid in synsets.items()])
-    path = Path(synsets)
+        pairs = zip(inputs.names(synsets, "synsets"), inputs.names(synsets.values(), "synsets"), strict=True)
+        return _by_key([("synsets", name, wnid, "") for name, wnid in pairs])
+    path = inputs.path(synsets, "synsets")
     return _by_key(read_classes(path / "synsets.csv" if path.is_dir() else path))
 
 

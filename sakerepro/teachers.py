@@ -12,12 +12,12 @@ from typing import Any
 import torch
 from torch import nn
 
-from . import paths
+from . import inputs, paths
 from .data import OriginalDomain, load_original
 from .data.known import datasets, named
 from .embedding import apply, place, top1
 from .errors import RunError
-from .experiment import Experiment, preset
+from .experiment import GET, Experiment, preset
 from .files import lock, read_json, sha256, short_hash, write_folder_whole, write_json, write_whole
 from .networks.architectures import teacher_architecture
 from .networks.backbones import Classifier, build_classifier
@@ -42,6 +42,7 @@ def load_teacher(experiment: Experiment) -> Teacher:
         DataError: if pretrained weights are missing or do not fit, or there are no photos to fit a head on.
         RunError: if a teacher that was trained here, or ships with the package, is damaged.
     """
+    inputs.kind(experiment, Experiment, "experiment", GET)
     name = teacher_architecture(experiment.backbone)
     if experiment.teacher_epochs:
         return _shipped(name, experiment) or _trained(name, experiment)

@@ -6,7 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 os.environ["TQDM_DISABLE"] = "1"  # read when tqdm is imported
@@ -17,9 +17,10 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # a used cache does not see edits i
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import tiny  # noqa: E402
+import web  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
-from sakerepro.data import places
+from sakerepro.data import places  # noqa: E402
 from sakerepro.data.dataset import Dataset  # noqa: E402
 from sakerepro.experiment import Experiment  # noqa: E402
 from sakerepro.runs import Run, run  # noqa: E402
@@ -54,6 +55,13 @@ def real_data() -> Callable[[str], Path]:
         return found
 
     return find
+
+
+@pytest.fixture
+def server() -> Iterator[web.Server]:
+    """A web server of this test alone."""
+    with web.serving() as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

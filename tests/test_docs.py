@@ -1,4 +1,4 @@
-"""Every command and every Python block of the documents is run on tiny data; those that cannot be are parsed."""
+"""Every command and every Python block of the documents is run, on tiny data and with a server here for the web."""
 
 from __future__ import annotations
 
@@ -11,59 +11,93 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import documents
+import huggingface_hub.constants
 import pytest
+import timm
 import tiny
 from data_room import sketchy_like
+from safetensors.torch import save
+from web import Server
 
 import sakerepro
 from sakerepro import paths
 from sakerepro.__main__ import main, parser
 from sakerepro.apps.card import model_card
-from sakerepro.data import places
-from sakerepro.experiment import PRESETS
-from sakerepro.runs import Run, all_runs
+from sakerepro.data import known, places
+from sakerepro.experiment import PRESETS, STANDS_FOR
+from sakerepro.runs import Run, all_runs, run
+from sakerepro.world.files import write_world
 
-# Not run, only parsed by the real parser, and why. Everything else in the documents is run, or `make -n` reads it.
+# Of docs/scale.md, which is for many machines; everything else in the documents is run, or `make -n` reads it.
 PARSED_ONLY = {
-    "sakerepro data fetch sketchy": "downloads gigabytes; test_fetch.py runs it against a local server",
-    "sakerepro item ablations:BATCH --preset mini --seeds 0,1,2": "18 runs; test_grids.py makes some",
-    "sakerepro tune --method GN-Triplet --preset small --trials 6": "6 runs; test_tuning.py makes some",
     "sakerepro item table1 --preset paper --engine ray --address auto": "needs a cluster; test_cluster.py starts one",
     "sakerepro tune --method EMS --preset paper --engine ray": "needs a cluster; test_cluster.py starts one",
-    "sakerepro weights fetch vit_small_patch14_dinov2": "downloads 90 MB",
-    "sakerepro train --preset small --dataset my-folder --backbone cse_vit_small_patch14_dinov2 --size 126 "
-    "--teacher-head probe --teacher-data my-imagenet": "needs these; test_any_backbone.py trains from random ones",
-    "sakerepro data pack sketchy-125x25 --size 128 --to small.zip": "needs the subset; test_carry.py packs one",
     "sakerepro import model_best.pth.tar --dataset tuberlin": "needs the authors' file; test_official.py writes one",
     "sakerepro export RUN --onnx sketch sketch.onnx": "needs sakerepro[onnx]; test_embedder.py writes one",
-    "sakerepro data fetch tuberlin --archive TUBerlin.zip": "needs the official archive; test_fetch.py makes one",
 }
 EXIT_CODES = {"sakerepro check sketchy": 3}  # the stand-in for Sketchy does not have the published counts
 DOCUMENTS = documents.written()
 
 
 @pytest.fixture
-def place(tmp_path: Path, tiny_place: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """What the documents speak of: my-folder, my-photos, two sketches, a small Sketchy; presets of the tiny size."""
-    settings = tiny.experiment(tiny_place / "data", tiny_place / "se_resnet_mini.safetensors", dim=64, bits=(64,))
-    preset = {k: v for k, v in settings.to_dict().items() if k != "preset"}
-    for name in ("mini", "small"):  # "paper" stays: the grids are in the paper's words
-        monkeypatch.setitem(PRESETS, name, preset)  # in place: a module that is first imported meanwhile keeps the dict
-    monkeypatch.setattr(places, "data_places", lambda: [tmp_path / "data"])
-    for name in ("DATA", "COLLECTIONS"):
-        monkeypatch.setenv(f"SAKEREPRO_{name}", str(tmp_path / name.lower()))
-    sketchy_like(tmp_path / "data" / "Sketchy")
-    here = tmp_path / "here"
+def place(tmp_path: Path, tiny_place: Path, hub: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
+    """What the documents speak of: my-folder, my-photos, two sketches, TUBerlin.zip; presets of the tiny size."""
+    here, data = tmp_path / "here", tmp_path / "data"
     shutil.copytree(tiny_place / "data", here / "my-folder")
     shutil.copytree(tiny_place / "data" / "photo", here / "my-photos")
+    shutil.copytree(tiny_place / "original", here / "my-imagenet")
     for name, sketch in (("sketch.png", "bear/0.png"), ("another.png", "airplane/1.png")):
         shutil.copy(tiny_place / "data" / "sketch" / sketch, here / name)
+    shutil.make_archive(str(here / "TUBerlin"), "zip", tmp_path / "made" / "dataset")
+    (data / "weights").mkdir(parents=True)
+    shutil.copy(tiny_place / "se_resnet_mini.safetensors", data / "weights")
+    sketchy_like(data / "sketchy-125x25")
+    settings = tiny.experiment(tiny_place / "data", Path(), dim=64, bits=(64,))
+    preset = {k: v for k, v in settings.to_dict().items() if k not in ("preset", "weights")}
+    for name in ("mini", "small"):  # "paper" stays: the grids are in the paper's words
+        monkeypatch.setitem(PRESETS, name, preset)  # in place: a module that is first imported meanwhile keeps the dict
+        drawn = {"tuberlin/zeroshot": {}, "tuberlin/long": {"pseudo_unseen": 1}}
+        monkeypatch.setitem(STANDS_FOR, name, replace(STANDS_FOR[name], data=drawn))
+    startup = tmp_path / "ipython" / "profile_default" / "startup" / "presets.py"  # a notebook is another process
+    startup.parent.mkdir(parents=True)
+    startup.write_text(f"from sakerepro.experiment import PRESETS\nPRESETS['mini'] = {preset!r}\n")
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
+    for room in ("results.items", "results.tuning"):  # here, not in processes that each import PyTorch
+        monkeypatch.setattr(f"sakerepro.{room}.make_runs", lambda wanted, *_: [run(e) for e in wanted])
+    monkeypatch.setattr(places, "data_places", lambda: [data])
+    for name in ("DATA", "COLLECTIONS"):
+        monkeypatch.setenv(f"SAKEREPRO_{name}", str(tmp_path / name.lower()))
     monkeypatch.chdir(here)
+    monkeypatch.syspath_prepend(str(here))  # as `python -m sakerepro` has it
     yield here
+
+
+@pytest.fixture
+def hub(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
+    """The sources of data sets and weights, as a server here has them; whoever is asked says yes."""
+    made = tmp_path / "made" / "dataset"
+    sketchy_like(made / "Sketchy")
+    write_world(made / "TUBerlin", "sake-tuberlin", seen=["cat", "cup"], unseen=["bear"], per_class=2, size=8)
+    archive = Path(shutil.make_archive(str(tmp_path / "dataset"), "zip", tmp_path / "made"))
+    server.files["/~qliu24/ZSSBIR/dataset.zip"] = archive.read_bytes()
+    records = tmp_path / "records"
+    shutil.copytree(Path(known.__file__).parent, records, ignore=lambda _, names: {n for n in names if ".py" in n})
+    text = (records / "known.toml").read_text().replace("https://cs.jhu.edu", server.root)
+    (records / "known.toml").write_text(text)
+    monkeypatch.setattr(known, "_SHIPPED", records / "known.toml")
+    monkeypatch.setattr("builtins.input", lambda question: "y")
+    template = server.root + "/{repo_id}/{revision}/{filename}"
+    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    make, name = timm.create_model, "vit_small_patch14_dinov2"  # here of one block in place of twelve
+    shallow = lambda n, *a, **k: make(n, *a, **k | ({"depth": 1} if n == name else {}))  # noqa: E731
+    monkeypatch.setattr(timm, "create_model", shallow)
+    server.files[f"/timm/{name}.lvd142m/main/model.safetensors"] = save(shallow(name).state_dict())
+    return server
 
 
 def filled(arguments: list[str]) -> list[str]:
@@ -83,6 +117,8 @@ def make(command: str) -> None:
     dry = ["make", "-n", "-C", str(paths.root()), *command.split()[1:]]
     done = subprocess.run(dry, capture_output=True, text=True, env=environment, timeout=60)
     assert done.returncode == 0, f"{command}: {done.stderr}"
+    for line in re.findall(r" -m (sakerepro .*)", done.stdout):
+        parser().parse_args(documents.words(line))
 
 
 @pytest.mark.slow

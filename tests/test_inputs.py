@@ -170,6 +170,7 @@ def dataset(photos: int = 6) -> sr.Dataset:
         (lambda: sr.random_split(dataset(), 1, seed=-1, min_photos=1), "seed=-1 is not possible"),
         (lambda: dataset().gallery.of_classes([0, 0]), "holds a class twice"),
         (lambda: dataset().gallery.of_classes([-1]), r"classes\[0\]=-1 is not possible"),
+        (lambda: dataset().gallery.of_classes([1, 99]), "class 99 has no image here. Known ids: from 0 to 1"),
     ],
 )
 def test_ranges_are_checked(call: Callable[[], Any], words: str) -> None:
@@ -180,7 +181,81 @@ def test_ranges_are_checked(call: Callable[[], Any], words: str) -> None:
 def test_classes_in_another_order_are_relabelled() -> None:
     found = dataset().gallery.of_classes([1, 0])
     assert found.labels.tolist() == [1, 1, 1, 0, 0, 0] and found.names == tuple("abcdef")
-    assert len(dataset().gallery.of_classes([99])) == 0  # a class without images
+    assert len(dataset().gallery.of_classes([99], empty=True)) == 0
+
+
+@pytest.mark.parametrize("index", [[4, 1], np.array([False, True, False, False, True, False]), np.array([4, 1], "u1")])
+def test_images_are_chosen_by_positions_or_a_mask(index: Any) -> None:
+    photos, wanted = dataset().gallery, ["e", "b"] if len(index) == 2 else ["b", "e"]
+    assert list(photos.select(index).names) == wanted and photos.take(index).shape == (2, 8, 8, 1)
+    assert len(photos.select([])) == 0 and photos.take(range(0)).shape == (0, 8, 8, 1)
+
+
+@pytest.mark.parametrize(
+    "index, words",
+    [
+        ([True, False], r"index is a mask of the shape \(2,\). Give one boolean for each of 6"),
+        ([0, 1, 1, 0, 0, 1], "index holds 6 times 0 or 1. A mask has booleans: give index == 1"),
+        ([0, 6], r"index\[1\]=6 is out of range. Positions go from 0 to 5"),
+        ([-1], r"index\[0\]=-1 is out of range"),
+        ([0.0, 1.0], r"index=\[0.0, 1.0\] is not possible. Give a list of positions, or a mask of booleans"),
+        ("ab", "index='ab' is not possible"),
+        (3, "index=3 is not possible"),
+        (None, "index=None is not possible"),
+        ([[1], [2, 3]], "index cannot be made one array"),
+    ],
+)
+def test_positions_that_are_none_are_named(index: Any, words: str) -> None:
+    for choose in (dataset().gallery.take, dataset().gallery.select):
+        with pytest.raises(sr.SakeError, match=words):
+            choose(index)
+
+
+T, SIX = torch.tensor, torch.arange(6) % 2
+
+
+@pytest.mark.parametrize(
+    "call, words",
+    [
+        (lambda: sr.check(None), "name=None is no path. Give a text, or a pathlib.Path"),
+        (lambda: sr.open_run(5), "folder=5 is no path"),
+        (lambda: sr.open_collection(None), "folder=None is no path"),
+        (lambda: sr.index_photos("photos", "a run"), "run='a run' is no Run. sr.open_run and sr.all_runs"),
+        (lambda: sr.run("mini"), r"experiment='mini' is no Experiment. sr.preset\(\"mini\"\) gives one"),
+        (lambda: sr.find(None), "experiment=None is no Experiment"),
+        (lambda: sr.load_teacher("mini"), "experiment='mini' is no Experiment"),
+        (lambda: sr.preset("mini", method=None), "method=None is no str. Give a name"),
+        (lambda: sr.preset(["mini"]), r"Unknown preset \['mini'\]"),
+        (lambda: sr.embed("net", dataset().gallery, 8), "network='net' embeds nothing. Give a Student"),
+        (lambda: sr.generalised_metrics(None, sr.preset("mini")), "arrays=None is no Mapping. Run.embeddings"),
+        (lambda: sr.item_rows("table1", "a run"), r"runs is 'a run'. Give a list, such as runs=\['a run'\]"),
+        (lambda: sr.run_rows(None), "runs is None. Give a list."),
+        (lambda: sr.class_gains("a run"), "runs is 'a run'. Give a list"),
+        (lambda: sr.about("mini", 3), "seeds=3 has to be a list"),
+        (lambda: sr.item_runs("table1", jobs="2"), "jobs='2' is not possible"),
+        (lambda: sr.resolve_classes(["cat"], dataset=5), "dataset=5 is no path"),
+        (lambda: sr.resolve_classes(["cat"], synsets=5), "synsets=5 is no path"),
+        (lambda: sr.resolve_classes(["cat"], synsets={"cat": 5}), "synsets, row 0: 5 is no name"),
+        (lambda: sr.build_classifier(None, 3), "name=None is no str. Give the name of a network"),
+        (lambda: sr.build_classifier("resnet_mini", "3"), "num_classes='3' is not possible"),
+        (lambda: sr.build_student("x", dim=8, num_seen=3, teacher="x"), "teacher='x' is no Classifier"),
+        (lambda: sr.factorise(X, 3), "weight=.* is no Tensor. Give the classifier's"),
+        (lambda: sr.factorise(T(X), "3"), "dim='3' is not possible"),
+        (lambda: sr.load_dataset("mini", min_photos="a"), "min_photos='a' is not possible"),
+        (lambda: sr.random_split(dataset(), "1", 0, 1), "n_unseen='1' is not possible"),
+        (lambda: sr.random_split(dataset(), 1, 0, min_photos=-1), "min_photos=-1 is not possible"),
+        (lambda: sr.benchmark_loss(T(X), SIX + 8), "labels .* whole numbers below C_S: Target 8 is out of bounds"),
+        (lambda: sr.benchmark_loss(T(X), SIX[:2]), "labels .* below C_S"),
+        (lambda: sr.benchmark_loss(T(X), SIX * 0.5), "labels .* below C_S"),
+        (lambda: sr.benchmark_loss(X, SIX), r"seen_logits have to be \(N, C_S\)"),
+        (lambda: sr.sake_loss(T(X), X, T(X)), "teacher_logits=.* is no Tensor. torch.as_tensor makes one"),
+        (lambda: sr.teacher_loss(T(X), T(X)[:2]), "must have the same shape"),
+        (lambda: sr.teacher_loss(T(X), X), "teacher_logits=.* is no Tensor"),
+    ],
+)
+def test_things_of_another_kind_are_named(call: Callable[[], Any], words: str) -> None:
+    with pytest.raises(sr.SakeError, match=words):
+        call()
 
 
 def test_displays_are_a_few_lines() -> None:

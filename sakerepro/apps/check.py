@@ -17,13 +17,13 @@ import numpy as np
 from ..data import folders, lists
 from ..data.dataset import SKETCH
 from ..data.images import decode, read_bytes
-from ..data.known import COUNTS, datasets
+from ..data.known import COUNTS, datasets, shipped
 from ..data.listing import DOMAIN_OF, SETS, Listing, Problem
 from ..data.packing import stat_files
 from ..data.registry import find_folder
 from ..data.splits import MIN_PHOTOS
 from ..errors import DataError
-from ..experiment import Experiment
+from ..experiment import PRESETS, Experiment
 from ..files import digest, printable
 from ..methods import preset
 from ..semantics import Overlap, Resolution, imagenet_overlap, one_thing, resolve_classes, same_classes
@@ -83,9 +83,14 @@ class Report:
         needed: dict[str, Any] = {name.replace("-", "_"): value for name, value in self.flags.items()}
         return preset(preset_name, **{"dataset": data, **needed, **changes})
 
+    def preset(self) -> str:
+        """The preset that fits: the one that is made for this data, or for data of one's own the small networks."""
+        made = next((n for n, values in PRESETS.items() if values["dataset"] == self.name), None)
+        return made or ("paper" if self.name in shipped() else "small")
+
     def train_command(self) -> str:
         """The command that trains on this data."""
-        return f"sakerepro train {self._where()}"
+        return f"sakerepro train --preset {self.preset()} {self._where()}"
 
     def evaluate_command(self) -> str:
         """The command that measures a finished run on this data."""
@@ -146,7 +151,7 @@ def _plain(report: Report, split: str | None) -> list[Listing]:
         if counts:
             total = f"{sum(counts):,} {what} in {len(counts)} classes"
             report.notes.append(f"{total}, {counts[0]} to {counts[-1]} a class (median {float(np.median(counts)):g}).")
-    report.notes.extend(filter(None, [folders.left_out_text(left_out)]))
+    report.notes.extend(filter(None, [folders.left_out_text(left_out), *folders.idle_lines(root, photos)]))
     if problems:
         return []
     if split != "random" and ((root / "unseen.txt").is_file() or split is not None):

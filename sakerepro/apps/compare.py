@@ -1,8 +1,10 @@
-"""Two runs side by side: the settings and metrics that differ, and a paired test over the queries they share."""
+"""Runs side by side: the settings and metrics that differ; for two of them a paired test over the queries they share,
+for more of them the means over the seeds of each setting."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -63,6 +65,41 @@ def compare_runs(a: Run, b: Run) -> Comparison:
     ]
     tests, why = _tests(a, b)
     return Comparison(a.id, b.id, settings, metrics, tests, why)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Runs that differ in nothing but their seed."""
+
+    runs: tuple[str, ...]
+    seeds: tuple[int, ...]
+    settings: dict[str, Any]  # all of them, less the seed
+    metrics: dict[tuple[str, str, str, str], tuple[float, ...]]  # (task, representation, convention, metric) -> a run's
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values for JSON."""
+        names = ("task", "representation", "convention", "metric", "values")
+        metrics = [dict(zip(names, (*key, values), strict=True)) for key, values in self.metrics.items()]
+        return asdict(replace(self, metrics={})) | {"metrics": metrics}
+
+
+def grouped(runs: Sequence[Run]) -> list[Group]:
+    """Runs by their settings, the seeds of one setting together, in the order given; a run given twice counts once."""
+    by: dict[str, list[Run]] = {}
+    for r in dict.fromkeys(runs):
+        by.setdefault(r.experiment.but(seed=0).id, []).append(r)
+    groups = []
+    for members in by.values():
+        settings = {k: v for k, v in methods.flat(members[0].experiment).items() if k != "seed"}
+        values: dict[tuple[str, str, str, str], list[float]] = {}
+        for r in members:
+            for m in r.metrics():
+                key = (m["task"], m["representation"], m["convention"], m["metric"])
+                values.setdefault(key, []).append(m["value"])
+        metrics = {key: tuple(found) for key, found in values.items()}
+        seeds = tuple(r.experiment.seed for r in members)
+        groups.append(Group(tuple(r.id for r in members), seeds, settings, metrics))
+    return groups
 
 
 def _tests(a: Run, b: Run) -> tuple[list[Paired], str]:

@@ -89,7 +89,8 @@ def index_photos(
         ConfigError: for a wrong argument, or if the index there is of another run or another folder.
         DataError: if there is no photo at all.
     """
-    photos = Path(photos).expanduser().resolve()
+    inputs.kind(run, Run, "run", "sr.open_run and sr.all_runs() give one.")
+    photos = inputs.path(photos, "photos").resolve()
     if not photos.is_dir():
         raise DataError(f"{photos}: is not there, or not a folder. Name the folder that holds the photos.")
     if dtype not in DTYPES:
@@ -218,7 +219,7 @@ def open_collection(folder: Path | str) -> Collection:
     Raises:
         RunError: if files of it are missing, damaged, or do not fit each other (then its cause is a ValueError).
     """
-    folder = Path(folder)
+    folder = inputs.path(folder, "folder")
     with _opened(folder) as db:
         about, bad = (dict(db.execute(f"SELECT * FROM {table}").fetchall()) for table in ("about", "bad"))
         names = tuple(name for (name,) in db.execute("SELECT name FROM photos ORDER BY row"))
@@ -231,7 +232,7 @@ def open_collection(folder: Path | str) -> Collection:
 def query(
     collection: Collection,
     run: Run,
-    images: Sequence[Path | str],
+    images: Sequence[Path | str | np.ndarray],
     k: int = 10,
     *,
     codes: bool = False,
@@ -242,7 +243,7 @@ def query(
     Args:
         collection: an index.
         run: the one that the index was made with.
-        images: files of sketches (or photos, with ``domain=PHOTO``).
+        images: files of sketches (or photos, with ``domain=PHOTO``), or what ``read_image`` made of them.
         k: from 1 on, at most the number of photos; more is cut to it.
         codes: compare binary codes, those that the run was measured with, instead of embeddings.
 
@@ -254,7 +255,7 @@ def query(
         RunError: if the run is another one than the index's. DataError: if an image cannot be read, or a sketch is
             blank. ConfigError: if the run has no codes.
     """
-    images, k = inputs.names(images, "images", (str, Path)), inputs.whole(k, "k", 1)
+    images, k = inputs.names(images, "images", (str, Path, np.ndarray)), inputs.whole(k, "k", 1)
     if run.provenance()["files"]["weights.safetensors"]["sha256"] != collection.weights:
         raise RunError(
             f"{collection.folder}: was made with the weights of {collection.run}, not of {run.id}. "

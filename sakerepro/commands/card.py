@@ -14,6 +14,7 @@ def add(commands: Any) -> None:
         help="write the model card of a finished run: what it is, data, numbers, limits, settings, origin",
         description="Write a Markdown model card of a finished run, from what the run itself has kept. The classes are "
         "named if its data set is at hand.",
+        epilog="example: sakerepro card RUN --to model-card.md",
     )
     parser.add_argument("run", metavar="RUN", help="id of a run (a part of it is enough), or its folder")
     parser.add_argument("--to", metavar="FILE", help="by default <id>-card.md in the current folder; - prints it")

@@ -18,6 +18,7 @@ def add(commands: Any) -> None:
         description="Look at a data set by name (such as sketchy) or at a folder, with "
         "photo/<class>/* and sketch/<class>/* or in the list format of the official code. Every image is read whole. "
         "Exit code 3 if there is a problem.",
+        epilog="example: sakerepro check my-folder",
     )
     add_arguments(parser)
 

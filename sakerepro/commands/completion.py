@@ -16,6 +16,7 @@ def add(commands: Any) -> None:
         help="print shell completion for bash, zsh or fish",
         description="bash: source <(sakerepro completion bash); zsh: source <(sakerepro completion zsh); "
         "fish: sakerepro completion fish | source. Put the line into the shell's start-up file to keep it.",
+        epilog="example: sakerepro completion bash",
     )
     parser.add_argument("shell", choices=SHELLS)
     parser.set_defaults(function=_completion)
@@ -44,7 +45,7 @@ def _names(prefix: str, action: argparse.Action, parser: argparse.ArgumentParser
     from ..results.paper import GRIDS
 
     names: Iterable[str] = ()
-    if action.metavar in ("RUN", "A", "B") or action.dest == "run":
+    if action.metavar == "RUN" or action.dest == "run":
         names = (file.parent.name for file in paths.runs().glob("[!.]*/experiment.json"))
     elif action.dest == "preset":
         names = PRESETS

@@ -20,6 +20,7 @@ def add(commands: Any) -> None:
         description="Download from the places that the official code and the data's authors name, after asking, and "
         "unpack safely. A cut download goes on with the same command. What cannot be had is named, with what to place "
         "where.",
+        epilog="example: sakerepro data fetch sketchy",
     )
     fetch.add_argument("name", metavar="DATA", help="sketchy, tuberlin, or another data set with a record")
     fetch.add_argument("--yes", action="store_true", help="do not ask")
@@ -27,9 +28,17 @@ def add(commands: Any) -> None:
     fetch.add_argument("--url", default="", help="another place of the archive")
     fetch.set_defaults(function=_fetch)
 
-    check.add_arguments(actions.add_parser("check", help="the same as `sakerepro check`"))
+    check.add_arguments(
+        actions.add_parser(
+            "check", help="the same as `sakerepro check`", epilog="example: sakerepro data check sketchy --quick"
+        )
+    )
 
-    pack = actions.add_parser("pack", help="decode the images of a data set ahead of the first run")
+    pack = actions.add_parser(
+        "pack",
+        help="decode the images of a data set ahead of the first run",
+        epilog="example: sakerepro data pack sketchy --size 224",
+    )
     pack.add_argument("data", metavar="DATA", help="a folder, or a known data set such as sketchy")
     pack.add_argument("--size", type=int, default=224, help="side in pixels, as in `train --size` [224]")
     pack.add_argument("--min-photos", type=int, default=1, help="of a random unseen class of a plain folder [1]")
@@ -48,6 +57,7 @@ def add(commands: Any) -> None:
         description="`sakerepro data subset sketchy --per-class 25` makes sketchy-125x25, the input of the preset "
         "small: of the files that the lists of any split name, the first of every class by name (photos of the "
         "extension left out), 224 px, with the official lists filtered to them.",
+        epilog="example: sakerepro data subset sketchy --per-class 25",
     )
     subset.add_argument("data", metavar="DATA", help="sketchy, tuberlin or a folder with lists")
     subset.add_argument("--per-class", type=int, default=25, help="photos, and sketches, of each class [25]")

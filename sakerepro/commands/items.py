@@ -13,7 +13,11 @@ from .common import add_engine, literal, numbers, print_json, print_table, say_s
 
 def add(commands: Any) -> None:
     """Register the commands of this module."""
-    item = commands.add_parser("item", help="make a table or figure: train what is missing, show the result")
+    item = commands.add_parser(
+        "item",
+        help="make a table or figure: train what is missing, show the result",
+        epilog="example: sakerepro item table1 --preset small --seeds 0,1,2",
+    )
     item.add_argument(
         "name",
         help="table1 ... table5, splits, forgetting, figure3, figure4, figure5, cost, length; "
@@ -26,12 +30,20 @@ def add(commands: Any) -> None:
     item.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="another notebook parameter")
     item.set_defaults(function=_item)
 
-    status = commands.add_parser("status", help="which items are done, stale (code or settings changed), missing")
+    status = commands.add_parser(
+        "status",
+        help="which items are done, stale (code or settings changed), missing",
+        epilog="example: sakerepro status --preset mini",
+    )
     status.add_argument("--preset", action="append", help="only this one; can be given several times")
     status.add_argument("--json", action="store_true", help="for scripts")
     status.set_defaults(function=_status)
 
-    tables = commands.add_parser("tables", help="every table, claim and REPRODUCING.md anew from the committed rows")
+    tables = commands.add_parser(
+        "tables",
+        help="every table, claim and REPRODUCING.md anew from the committed rows",
+        epilog="example: sakerepro tables",
+    )
     tables.set_defaults(function=_tables)
 
 
@@ -61,6 +73,7 @@ def _make(
     from ..results.paper import file_name
     from ..results.status import DONE, number_files, status, write_record
     from ..results.views import render
+    from ..runs import find
     from .warm import warm_up
 
     parameters = {"seeds": seeds, **more}
@@ -70,7 +83,9 @@ def _make(
     if original := str(parameters.get("original", "")):
         original_photos(wanted[0], original)  # looked for before anything is trained
     known = committed_runs(name, wanted, set())
-    say_slow_precision([e for e in wanted if e not in known])
+    if not (new := [e for e in wanted if e not in known and find(e) is None]):
+        print(f"{name}, {preset}: {len(wanted)} runs found, nothing trained.", flush=True)
+    say_slow_precision(new)
     runs, before = item_runs(name, preset, seeds, *where), number_files(name, preset)
     item_rows(name, runs, original)  # here, because a notebook shows no progress
     print(f"{name}: executing the notebook ...", flush=True)

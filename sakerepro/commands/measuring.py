@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from statistics import mean, stdev
 from typing import TYPE_CHECKING, Any
 
-from ..errors import SakeError
+from ..errors import ConfigError, SakeError
 from .common import print_json, print_table
 from .runs import absolute
 
 if TYPE_CHECKING:
+    from ..apps.compare import Group
     from ..runs import Run
 
 
@@ -24,6 +26,7 @@ def add(commands: Any) -> None:
         "another folder may be unseen: its unseen.txt then names all of them. With --generalised, sketches of unseen "
         "classes also search among photos of seen classes, which are those the run was trained on; seen@k is the share "
         "of seen classes, all wrong, among the first k.",
+        epilog="example: sakerepro evaluate RUN --dataset other-folder",
     )
     evaluate.add_argument("run", metavar="RUN", help="id of a run (a part of it is enough), or its folder")
     evaluate.add_argument("--dataset", help="measure on this data set or folder instead of the run's own")
@@ -38,13 +41,15 @@ def add(commands: Any) -> None:
 
     compare = commands.add_parser(
         "compare",
-        help="what differs between two runs, with a paired test over the queries",
-        description="Settings and metrics of two runs that differ. The test pairs the average precision of every "
-        "query: a two-sided sign-flip (randomisation) test, exact up to 16 queries and by 20,000 random flips above, "
-        "with a 95 %% bootstrap interval of the mean difference. It knows of one seed only.",
+        help="what differs between runs: two with a paired test over the queries, more with their seeds grouped",
+        description="Settings and metrics of runs that differ. Of more than two, those that differ in the seed alone "
+        "are one column: the mean and, in brackets, the standard deviation over the seeds, in the standard convention "
+        "(--json has all). Of two, a test pairs the "
+        "average precision of every query: a two-sided sign-flip (randomisation) test, exact up to 16 queries and by "
+        "20,000 random flips above, with a 95 %% bootstrap interval of the mean difference. It knows of one seed only.",
+        epilog="example: sakerepro compare A B",
     )
-    compare.add_argument("a", metavar="A", help="id of a run (a part of it is enough), or its folder")
-    compare.add_argument("b", metavar="B", help="the other run")
+    compare.add_argument("runs", nargs="+", metavar="RUN", help="ids of runs (a part is enough), or their folders")
     compare.add_argument("--json", action="store_true", help="for scripts")
     compare.set_defaults(function=_compare)
 
@@ -123,10 +128,16 @@ def print_metrics(metrics: list[dict[str, Any]]) -> None:
 
 
 def _compare(arguments: argparse.Namespace) -> None:
-    from ..apps.compare import compare_runs
+    from ..apps.compare import compare_runs, grouped
     from ..runs import named_run
 
-    c = compare_runs(named_run(arguments.a), named_run(arguments.b))
+    if len(arguments.runs) < 2:
+        raise ConfigError("compare needs two runs or more. `sakerepro runs` lists them.")
+    runs = [named_run(name) for name in arguments.runs]
+    if len(runs) > 2:
+        _compare_groups(grouped(runs), arguments.json)
+        return
+    c = compare_runs(*runs)
     if arguments.json:
         print_json(c.to_dict())
         return
@@ -147,3 +158,33 @@ def _compare(arguments: argparse.Namespace) -> None:
             f"B better on {t.better:,}, worse on {t.worse:,}; sign-flip p = {t.p:.2g} ({t.how})"
         )
     print("One seed each: the test is about these queries, not about another training." if c.tests else c.untested)
+
+
+def _compare_groups(groups: Sequence[Group], as_json: bool) -> None:
+    if as_json:
+        print_json({"groups": [g.to_dict() for g in groups]})
+        return
+    letters = [_letter(i) for i in range(len(groups))]
+    for letter, g in zip(letters, groups, strict=True):
+        seeds = f"{len(g.seeds)} seeds: {', '.join(map(str, g.seeds))}" if len(g.seeds) > 1 else f"seed {g.seeds[0]}"
+        print(f"{letter}: {g.runs[0]}{' and others' if len(g.runs) > 1 else ''} ({seeds})")
+    names = dict.fromkeys(name for g in groups for name in g.settings)
+    rows = [[name, *(g.settings.get(name) for g in groups)] for name in names]
+    print()
+    differ = [r for r in rows if len({*map(str, r[1:])}) > 1]
+    print_table(["setting", *letters], differ or [["none differs", *[""] * len(groups)]])
+    print()
+    keys = dict.fromkeys(key for g in groups for key in g.metrics if key[2] == "standard")
+    rows = [[*key, *(_mean(g.metrics.get(key, ())) for g in groups)] for key in keys]
+    print_table(["task", "features", "convention", "metric", *letters], rows, left=4)
+
+
+def _letter(i: int) -> str:
+    return chr(ord("A") + i) if i < 26 else f"A{i}"
+
+
+def _mean(values: Sequence[float]) -> str:
+    """``0.342 (0.010)``: mean, and standard deviation over the seeds where there are several."""
+    if not values:
+        return "-"
+    return f"{mean(values):.3f}" + (f" ({stdev(values):.3f})" if len(values) > 1 else "")

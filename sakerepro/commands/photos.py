@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import argparse
+import csv
+import io
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from ..errors import ConfigError
+from ..errors import ConfigError, DataError
 from .common import print_json, print_table
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from ..apps.photos import Collection
     from ..runs import Run
 
@@ -22,6 +27,7 @@ def add(commands: Any) -> None:
         help="embed a folder of photos with a finished run, to search it with sketches",
         description="Embed every photo below a folder. A second call embeds new and changed files only and drops "
         "removed ones; an interrupted one goes on. The index is a folder of plain files that can be copied.",
+        epilog="example: sakerepro index my-photos --run RUN",
     )
     index.add_argument("photos", metavar="PHOTOS", help="folder; sub-folders are searched too")
     index.add_argument("--run", required=True, help="id of a run (a part of it is enough), or its folder")
@@ -33,15 +39,21 @@ def add(commands: Any) -> None:
     index.add_argument("--json", action="store_true", help="for scripts")
     index.set_defaults(function=_index)
 
-    query = commands.add_parser("query", help="find the photos of an index that are nearest to sketches")
-    query.add_argument("sketch", nargs="+", metavar="SKETCH", help="image files")
-    query.add_argument("--index", help="the index's folder or name; by default the only one there is")
+    query = commands.add_parser(
+        "query",
+        help="find the photos of an index that are nearest to sketches",
+        description="Find the photos nearest to each sketch. Files that are no readable sketch are named and skipped.",
+        epilog="example: sakerepro query sketch.png more-sketches -k 3 --sheet found.png",
+    )
+    query.add_argument("sketch", nargs="+", metavar="SKETCH", help="image files, or folders of them")
+    query.add_argument("--index", help="the index's folder, or any part of its name; by default the only one there is")
     query.add_argument("--photos", help="where the photos are now, if they have moved since they were indexed")
     query.add_argument("--run", help="the run, where it is not found by the id that the index names")
     query.add_argument("-k", type=int, default=10, help="how many photos [10]")
     query.add_argument("--codes", action="store_true", help="compare binary codes instead of embeddings")
     query.add_argument("--photo", action="store_true", help="the queries are photos, not sketches")
     query.add_argument("--sheet", metavar="PNG", help="also write a contact sheet")
+    query.add_argument("--csv", metavar="FILE", help="also write a table: sketch, rank, photo, path, distance")
     query.add_argument("--json", action="store_true", help="for scripts")
     query.set_defaults(function=_query)
 
@@ -99,13 +111,15 @@ def _query(arguments: argparse.Namespace) -> None:
     found = _opened(arguments.index)
     if arguments.photos:
         found = dataclasses.replace(found, root=Path(arguments.photos).expanduser().resolve())
+    domain = PHOTO if arguments.photo else SKETCH
+    asked = _images(arguments.sketch, found.size, domain)
     rows, distances = query(
         found,
         _run_of(found, arguments.run),
-        arguments.sketch,
+        list(asked.values()),
         arguments.k,
         codes=arguments.codes,
-        domain=PHOTO if arguments.photo else SKETCH,
+        domain=domain,
     )
     hits = [
         [(found.names[r], float(d)) for r, d in zip(*pair, strict=True)] for pair in zip(rows, distances, strict=True)
@@ -120,7 +134,9 @@ def _query(arguments: argparse.Namespace) -> None:
         from ..apps.contact_sheet import contact_sheet
 
         captions = [[(found.root / n, f"{i}. {d:.3g}\n{n}") for i, (n, d) in enumerate(h, 1)] for h in hits]
-        contact_sheet(Path(arguments.sheet), [Path(s) for s in arguments.sketch], captions)
+        contact_sheet(Path(arguments.sheet), [Path(s) for s in asked], captions)
+    if arguments.csv:
+        _write_csv(Path(arguments.csv), found.root, asked, hits)
     if arguments.json:
         print_json(
             [
@@ -131,12 +147,12 @@ def _query(arguments: argparse.Namespace) -> None:
                         for i, (n, d) in enumerate(h, 1)
                     ],
                 }
-                for s, h in zip(arguments.sketch, hits, strict=True)
+                for s, h in zip(asked, hits, strict=True)
             ]
         )
         return
     root = Path(paths.shown(found.root))
-    for sketch, row in zip(arguments.sketch, hits, strict=True):
+    for sketch, row in zip(asked, hits, strict=True):
         print(sketch)
         shown = [
             [f"  {i}", f"{d:g}" if arguments.codes else f"{d:.4f}", str(root / n)] for i, (n, d) in enumerate(row, 1)
@@ -144,6 +160,54 @@ def _query(arguments: argparse.Namespace) -> None:
         print_table(["rank", "bits" if arguments.codes else "distance", "photo"], shown, left=3)
     if arguments.sheet:
         print(f"Contact sheet: {arguments.sheet}")
+    if arguments.csv:
+        print(f"Table: {arguments.csv}")
+
+
+def _images(names: Sequence[str], size: int, domain: int) -> dict[str, np.ndarray]:
+    """The images that files and folders hold, (size, size, C) each, by path; what cannot be read is said and skipped.
+
+    Raises:
+        DataError: if none can be read; the first that cannot.
+    """
+    from ..data.dataset import SKETCH
+    from ..data.folders import left_out_text, walk
+    from ..data.images import read_image
+
+    files: list[str] = []
+    notices: list[str] = []
+    images: dict[str, np.ndarray] = {}
+    first: DataError | None = None
+    for name in names:
+        if not Path(name).is_dir():
+            files.append(name)
+            continue
+        inside = walk(Path(name))
+        files += [str(Path(name, n)) for n in inside.images]
+        notices += [f"Skipped {name}/{n}: {why}" for n, why in inside.refused.items()]
+        notices += filter(None, [left_out_text(inside.left_out)])
+    for file in dict.fromkeys(files):
+        try:
+            images[file] = read_image(file, size, drawn=domain == SKETCH)
+        except DataError as error:
+            first = first or error
+            notices.append(f"Skipped {error}")
+    if not images:
+        raise first or DataError(f"{', '.join(names)}: holds no image. {' '.join(notices)}".rstrip())
+    for notice in notices:
+        print(f"sakerepro: {notice}", file=sys.stderr)
+    return images
+
+
+def _write_csv(file: Path, root: Path, asked: Iterable[str], hits: Sequence[Sequence[tuple[str, float]]]) -> None:
+    from ..files import write_text
+
+    text = io.StringIO()
+    table = csv.writer(text, lineterminator="\n")
+    table.writerow(["sketch", "rank", "photo", "path", "distance"])
+    for sketch, found in zip(asked, hits, strict=True):
+        table.writerows([sketch, rank, name, root / name, f"{d:.6g}"] for rank, (name, d) in enumerate(found, 1))
+    write_text(file, text.getvalue())
 
 
 def _opened(name: str | None) -> Collection:
@@ -156,6 +220,11 @@ def _opened(name: str | None) -> Collection:
         for place in (Path(name).expanduser(), paths.collections() / name):
             if is_index(place):
                 return open_collection(place)
+        found = [f for f in known if name in f.name]
+        if len(found) == 1:
+            return open_collection(found[0])
+        if found:
+            raise ConfigError(f"--index {name}: could be {', '.join(f.name for f in found)}. Write more of it.")
     elif len(known) == 1:
         return open_collection(known[0])
     what = f"{name}: is no index." if name else f"{len(known)} indexes are in {paths.shown(paths.collections())}."

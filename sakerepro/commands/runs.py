@@ -22,6 +22,7 @@ def add(commands: Any) -> None:
         help="find or make one run; every setting is a flag",
         description="Find or make one run. Every setting is a flag; one that is not given keeps the preset's value. In "
         "brackets stands the value without a preset, which is the paper's where the paper has one.",
+        epilog="example: sakerepro train --preset small --dataset my-folder",
     )
     train.add_argument("--preset", default="mini", help="mini (default), small or paper")
     train.add_argument("--trace", action="store_true", help="measure query and gallery after every epoch, for curves")
@@ -29,23 +30,42 @@ def add(commands: Any) -> None:
     add_settings(train)
     train.set_defaults(function=_train)
 
-    methods = commands.add_parser("methods", help="list the systems that can be trained, what each needs, its settings")
+    methods = commands.add_parser(
+        "methods",
+        help="list the systems that can be trained, what each needs, its settings",
+        epilog="example: sakerepro methods",
+    )
     methods.add_argument("--json", action="store_true", help="for scripts")
     methods.set_defaults(function=_methods)
 
-    runs = commands.add_parser("runs", help="list finished runs with their main numbers")
+    runs = commands.add_parser(
+        "runs",
+        help="list finished runs with their main numbers",
+        description="Finished runs with mAP@all in the standard convention, the newest last; --json has all numbers.",
+        epilog="example: sakerepro runs sketchy SAKE --sort ZS-SBIR",
+    )
+    runs.add_argument("part", nargs="*", metavar="PART", help="only runs with all of these in their id or method")
+    runs.add_argument("--sort", metavar="COLUMN", help="the best first, by a column or a part of its name")
     runs.add_argument("--json", action="store_true", help="for scripts")
     runs.set_defaults(function=_runs)
 
     weights = commands.add_parser("weights", help="pretrained weights").add_subparsers(
         dest="action", required=True, metavar="ACTION"
     )
-    fetch = weights.add_parser("fetch", help="download pretrained weights from the hub, after asking")
+    fetch = weights.add_parser(
+        "fetch",
+        help="download pretrained weights from the hub, after asking",
+        epilog="example: sakerepro weights fetch resnet50",
+    )
     fetch.add_argument("name", help="se_resnet50, resnet50, alexnet or any timm model")
     fetch.add_argument("--yes", action="store_true", help="do not ask")
     fetch.set_defaults(function=_fetch)
 
-    teacher = commands.add_parser("teacher", help="train anew the small teachers of mini that ship with the package")
+    teacher = commands.add_parser(
+        "teacher",
+        help="train anew the small teachers of mini that ship with the package",
+        epilog="example: sakerepro teacher se_resnet_mini",
+    )
     teacher.add_argument("name", nargs="*", help="se_resnet_mini, resnet_mini, alexnet_mini (default: all)")
     teacher.set_defaults(function=_teacher)
 
@@ -87,6 +107,22 @@ def add_method_settings(parser: argparse.ArgumentParser, argv: Sequence[str]) ->
             metavar=kind.__name__.upper(),
             help=f"{s.help} [{shown(s.default)}]".replace("%", "%%"),
         )
+
+
+def show_preset(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
+    """In the help, the values of the preset that the command line names in place of those without one."""
+    from ..experiment import PRESETS
+
+    asked = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    asked.add_argument("--preset", default="mini")
+    name = asked.parse_known_args(argv)[0].preset
+    values = PRESETS.get(name, {})
+    parser.description = (
+        f"Find or make one run. Every setting is a flag. In brackets stands the value of preset {name}."
+    )
+    for action in parser._actions:
+        if (key := action.dest.removeprefix("set_")) in values and action.help:
+            action.help = f"{action.help.rpartition(' [')[0]} [{shown(values[key])}]"
 
 
 def shown(default: object) -> str:
@@ -132,7 +168,7 @@ def _train(arguments: argparse.Namespace) -> None:
         print_json(_entry(done))
         return
     show_runs([done])
-    print(paths.shown(done.folder))
+    print(f"{'Found, nothing trained: ' if found else ''}{paths.shown(done.folder)}")
 
 
 def _methods(arguments: argparse.Namespace) -> None:
@@ -180,6 +216,7 @@ def _same_data(found: Run) -> None:
 
 
 def _runs(arguments: argparse.Namespace) -> int:
+    from ..methods import label
     from ..runs import open_run, run_folders
 
     found, damaged = [], []
@@ -188,11 +225,16 @@ def _runs(arguments: argparse.Namespace) -> int:
             found.append(open_run(folder))
         except SakeError as error:
             damaged.append({"folder": str(folder), "problem": str(error)})
+    there = bool(found or damaged)
+    names = {r.id: f"{r.id} {label(r.experiment)}".lower() for r in found}
+    found = [r for r in found if all(part.lower() in names[r.id] for part in arguments.part)]
     if arguments.json:
         print_json({"runs": [_entry(r) for r in found], "damaged": damaged})
     elif found:
-        show_runs(found)
-    elif not damaged:
+        show_runs(found, arguments.sort or "")
+    elif there and not damaged:
+        print(f"No finished run has {' and '.join(arguments.part)} in its id or method. `sakerepro runs` lists all.")
+    elif not there:
         print("There are no finished runs yet. `make table1` or `sakerepro train` makes the first.")
     for entry in [] if arguments.json else damaged:
         print(f"Damaged: {entry['problem']}")
@@ -212,8 +254,15 @@ def _entry(r: Run) -> dict[str, Any]:
     }
 
 
-def show_runs(found: Iterable[Run]) -> None:
-    """mAP@all (standard convention) of runs, a line each."""
+WIDTH, COLUMN = 100, 9  # of a list of runs, and of one of its numbers
+
+
+def show_runs(found: Iterable[Run], sort: str = "") -> None:
+    """mAP@all (standard convention) of runs, a line each, at most 100 characters wide.
+
+    Raises:
+        ConfigError: if no column has ``sort`` in its name.
+    """
     lines = {
         r.id: {
             (m["task"], m["representation"]): m["value"]
@@ -223,10 +272,25 @@ def show_runs(found: Iterable[Run]) -> None:
         for r in found
     }
     columns = sorted(dict.fromkeys(c for line in lines.values() for c in line), key=lambda c: (c[0] != "ZS-SBIR",))
-    print_table(
-        ["mAP@all", *(" ".join(c) for c in columns)],
-        [[name, *(line.get(c) for c in columns)] for name, line in lines.items()],
-    )
+    if sort:
+        names = [" ".join(c) for c in columns]
+        by = next((c for c, name in zip(columns, names, strict=True) if sort.lower() in name.lower()), None)
+        if by is None:
+            raise ConfigError(f"--sort {sort}: is no column. {near_misses(sort, names)}")
+        lines = dict(sorted(lines.items(), key=lambda line: -line[1].get(by, -1)))
+        columns = [by, *(c for c in columns if c != by)]
+    shown, more = columns[:6], columns[6:]
+    room = WIDTH - COLUMN * len(shown)
+    rows = [["mAP@all", *(representation for _, representation in shown)]]
+    rows += [[_cut(name, room), *map(line.get, shown)] for name, line in lines.items()]
+    print_table(["", *(task for task, _ in shown)], rows)
+    if more:
+        print(f"{len(more)} more columns ({', '.join(map(' '.join, more))}): --json has all.")
+
+
+def _cut(name: str, room: int) -> str:
+    """A run's id with its middle left out; its end alone names it."""
+    return name if len(name) <= room else f"{name[: room - 16]}...{name[-13:]}"
 
 
 def _fetch(arguments: argparse.Namespace) -> None:

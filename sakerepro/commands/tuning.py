@@ -20,6 +20,7 @@ def add(commands: Any) -> None:
         "(`sakerepro methods` shows it) and, where it trains a backbone, with other learning rates; measure on seen "
         "classes that are held out as if unseen. The trials are runs: what is there is found, what was cut goes on. "
         "Give every method that is to be compared the same number of trials.",
+        epilog="example: sakerepro tune --method GN-Triplet --preset small --trials 6",
     )
     tune.add_argument("--method", required=True, help="a system of Table 1, L_B, or MODULE:CLASS of one's own")
     tune.add_argument("--trials", type=int, default=6, metavar="N", help="the first has the preset's own settings [6]")

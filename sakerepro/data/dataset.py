@@ -33,30 +33,39 @@ class ImageSet:
         return len(self.rows)
 
     def take(self, index: np.ndarray | Sequence[int]) -> np.ndarray:
-        """(n, H, W, C) uint8 pixels of the images ``index`` (positions in this set)."""
-        return np.asarray(self.pixels[self.rows[np.asarray(index, dtype=np.int64)]])
+        """(n, H, W, C) uint8 pixels of the images ``index``: a (N,) mask, or positions in this set.
 
-    def select(self, index: np.ndarray) -> ImageSet:
-        """The images at ``index``: a (N,) mask or positions. Pixels are shared."""
-        index = np.flatnonzero(index) if np.asarray(index).dtype == bool else np.asarray(index, dtype=np.int64)
+        Raises:
+            ConfigError: if the mask has another length, or a position is out of range.
+        """
+        return np.asarray(self.pixels[self.rows[inputs.positions(index, len(self), "index")]])
+
+    def select(self, index: np.ndarray | Sequence[int]) -> ImageSet:
+        """The images at ``index``, with :class:`ConfigError` as :meth:`take`. Pixels are shared."""
+        index = inputs.positions(index, len(self), "index")
         return replace(
             self, rows=self.rows[index], labels=self.labels[index], names=tuple(self.names[i] for i in index)
         )
 
-    def of_classes(self, classes: Sequence[int]) -> ImageSet:
-        """The images of these class ids, relabelled 0 ... len(classes) - 1 in the order given; a class may have none.
+    def of_classes(self, classes: Sequence[int], *, empty: bool = False) -> ImageSet:
+        """The images of these class ids, relabelled 0 ... len(classes) - 1 in the order given.
+
+        Args:
+            classes: the ids, each once.
+            empty: a class may have no image here, as some have no validation sketch.
 
         Raises:
-            ConfigError: if an id is below 0, no whole number, or given twice.
+            ConfigError: if an id is below 0, no whole number, given twice, or has no image.
         """
         if len(set(ids := inputs.wholes(classes, "classes", 0))) < len(ids):
             raise ConfigError(f"classes={list(ids)} holds a class twice. Give each once.")
-        new_id = np.full(int(self.labels.max(initial=-1)) + 1, -1)
-        wanted = np.asarray(ids, dtype=np.int64)
-        inside = wanted < len(new_id)
-        new_id[wanted[inside]] = np.flatnonzero(inside)
-        kept = self.select(new_id[self.labels] >= 0)
-        return replace(kept, labels=new_id[kept.labels])
+        here = set(np.unique(self.labels).tolist())
+        if not empty and (lost := [i for i in ids if i not in here]):
+            known = f"from {min(here)} to {max(here)}" if here else "none: this set is empty"
+            raise ConfigError(f"class {lost[0]} has no image here. Known ids: {known}.")
+        new_id = {old: new for new, old in enumerate(ids)}
+        kept = self.select(np.isin(self.labels, ids))
+        return replace(kept, labels=np.array([new_id[old] for old in kept.labels.tolist()], dtype=np.int64))
 
 
 def concatenate(*sets: ImageSet) -> ImageSet:

@@ -15,6 +15,14 @@ from .. import files
 from ..errors import ConfigError, DataError, RunError
 
 
+def agreed(question: str) -> bool:
+    """Ask on the terminal; nobody there is a no."""
+    try:
+        return input(question).strip().lower() in ("y", "yes")
+    except EOFError:
+        return False
+
+
 def need_space(folder: Path, need: int, what: str) -> None:
     """Raise a RunError that says what is needed and what is free if the disk cannot hold so many bytes."""
     free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
@@ -62,7 +70,7 @@ def download(
 
     Args:
         to: the file; it appears only when it is whole.
-        sha256: of the whole file, hexadecimal; empty if nobody knows it.
+        sha256: of the whole file, hexadecimal, or how it begins; empty if nobody knows it.
         timeout: seconds without a byte after which a connection counts as stalled.
         tries: attempts in a row that bring nothing new before it is given up.
         pause: seconds before the second of them, doubled each time.
@@ -83,8 +91,9 @@ def download(
                     "goes on from there."
                 )
             time.sleep(pause * 2 ** max(stuck - 1, 0))
-        if sha256 and (found := files.sha256(part)) != sha256:
+        if sha256 and not (found := files.sha256(part)).startswith(sha256):
             part.unlink()
+            _mark(part).unlink()
             raise DataError(
                 f"{url}: is another file than expected (SHA-256 {found}, not {sha256}). It was removed; "
                 "look for another source."

@@ -15,7 +15,7 @@ from urllib.parse import urlsplit
 from .. import files, paths
 from ..errors import ConfigError, DataError, SakeError, near_misses
 from . import lists
-from .download import download, need_space, open_url
+from .download import agreed, download, need_space, open_url
 from .known import Known, Source, datasets
 from .unpack import unpack
 
@@ -101,19 +101,11 @@ def _fetched(source: Source, yes: bool, progress: bool, say: Callable[[str], Non
         raise DataError(f"{source.url}: cannot be reached ({error}). Check the network.") from error
     need_space(file.parent, 2 * size, "the archive with what it holds")
     shown = f"{size / 1e9:.2f} GB" if size else "an unknown number of bytes"
-    if not yes and not _agreed(f"Download {shown} from {source.url} ({source.holds}) to {file}? [y/N] "):
+    if not yes and not agreed(f"Download {shown} from {source.url} ({source.holds}) to {file}? [y/N] "):
         raise ConfigError("Nothing was downloaded. Answer y, or give --yes.")
     download(source.url, file, sha256=source.sha256, progress=progress, **network)  # type: ignore[arg-type]
     _remember(source, file, say)
     return file
-
-
-def _agreed(question: str) -> bool:
-    """Ask on the terminal; nobody there is a no."""
-    try:
-        return input(question).strip().lower() in ("y", "yes")
-    except EOFError:
-        return False
 
 
 def _remember(source: Source, file: Path, say: Callable[[str], None]) -> None:

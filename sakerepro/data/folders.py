@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from difflib import get_close_matches
 from pathlib import Path
 
 import numpy as np
@@ -86,7 +87,7 @@ def read_folder(
         train_photo=_listed(seen, photos),
         query=_listed(unseen, sketches),
         gallery=_listed(unseen, photos),
-        note=left_out_text(left_out),
+        note=" ".join(filter(None, [left_out_text(left_out), *idle_lines(root, photos)])),
     )
 
 
@@ -102,11 +103,26 @@ def examine_folder(root: Path) -> tuple[dict[str, list[str]], dict[str, list[str
     if len(photos) < 2 and not problems:
         text = f"has {len(photos)} class. Zero-shot retrieval trains on some classes and tests on others: add some."
         problems.append(Problem(str(root), 0, text))
-    known = {class_key(name) for name in photos.keys() | sketches.keys()}
-    for where, name, _, _ in _by_hand(root / "synsets.csv"):
-        if class_key(name) not in known:
+    for where, name, typing_error in _idle(root, photos.keys() | sketches.keys()):
+        if typing_error:
             problems.append(Problem(where, 0, f"class {name!r} is not there. {near_misses(name, sorted(photos))}"))
     return photos, sketches, problems, left_out
+
+
+def idle_lines(root: Path, classes: Iterable[str]) -> list[str]:
+    """Notes on the lines of ``synsets.csv`` for classes that are gone."""
+    idle = [(where, name) for where, name, typing_error in _idle(root, classes) if not typing_error]
+    return [f"{where}: there is no class {name!r}; the line does nothing." for where, name in idle]
+
+
+def _idle(root: Path, classes: Iterable[str]) -> Iterator[tuple[str, str, bool]]:
+    """Lines of ``synsets.csv`` for no class: where, the name, and whether a class without a line is spelt nearly so."""
+    lines = _by_hand(root / "synsets.csv")
+    known = {class_key(name) for name in classes}
+    unset = known - {class_key(name) for _, name, _, _ in lines}
+    for where, name, _, _ in lines:
+        if class_key(name) not in known:
+            yield where, name, bool(get_close_matches(class_key(name), unset, cutoff=0.6))
 
 
 def _by_hand(file: Path) -> list[ClassRow]:

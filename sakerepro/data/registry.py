@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .. import paths
+from .. import inputs, paths
 from ..errors import ConfigError, DataError, near_misses
 from . import folders, lists, places
 from .dataset import PHOTO, Dataset, OriginalDomain
@@ -55,8 +55,8 @@ def load_dataset(
         ConfigError: for an unknown name or split, with the closest known ones.
         DataError: if the data is missing (what to get, and where to put it), or not what it has to be.
     """
-    if not isinstance(size, int) or size < 1:
-        raise ConfigError(f"size = {size!r} has to be a whole number of pixels, at least 1.")
+    inputs.whole(size, "size", 1)
+    inputs.whole(min_photos, "min_photos", 0)
     record = datasets().get(str(name))
     if record and record.reader:
         if split not in (None, *record.splits):
@@ -121,7 +121,7 @@ def find_folder(name: str) -> Path:
     Raises:
         ConfigError, DataError: as :func:`load_dataset`.
     """
-    return _locate(name, None, datasets())
+    return _locate(str(inputs.path(name, "name")), None, datasets())
 
 
 def _locate(name: str, root: Path | str | None, known: Mapping[str, Known]) -> Path:

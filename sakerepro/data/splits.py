@@ -25,6 +25,7 @@ def random_unseen(photos: Mapping[str, int], n: int, seed: int, min_photos: int 
         ConfigError: if there are not enough such classes (it says how many there are, and which minimum would do),
             or if none would be left to train on.
     """
+    min_photos = inputs.whole(min_photos, "min_photos", 0)
     if not 1 <= inputs.whole(n, "n", 0) < len(photos):
         raise ConfigError(f"{n} unseen of {len(photos)} classes: ask for 1 ... {len(photos) - 1}, to leave some seen.")
     able = [name for name, count in photos.items() if count >= min_photos]
@@ -80,7 +81,7 @@ def pseudo_unseen(dataset: Dataset, n: int = 10, seed: int = 0) -> Dataset:
         seen=tuple(dataset.seen[c] for c in left),
         unseen=tuple(dataset.seen[c] for c in drawn),
         train_sketch=dataset.train_sketch.of_classes(left),
-        val_sketch=dataset.val_sketch.of_classes(left),
+        val_sketch=dataset.val_sketch.of_classes(left, empty=True),
         train_photo=dataset.train_photo.of_classes(left),
         query=sketches.of_classes(drawn),
         gallery=dataset.train_photo.of_classes(drawn),
@@ -105,7 +106,7 @@ def random_split(
     Raises:
         ConfigError: if fewer than ``n_unseen`` classes are left and have ``min_photos`` photos, or none would be seen.
     """
-    among = None if among is None else inputs.names(among, "among")
+    among, n_unseen = None if among is None else inputs.names(among, "among"), inputs.whole(n_unseen, "n_unseen", 1)
     classes, before = (*dataset.seen, *dataset.unseen), len(dataset.seen)
     photos = concatenate(dataset.train_photo, _shifted(dataset.gallery, before))
     sketches = concatenate(dataset.train_sketch, dataset.val_sketch, _shifted(dataset.query, before))

@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .. import experiment
+from .. import experiment, inputs
 from ..data.known import datasets, named
 from ..errors import ConfigError, near_misses
 from ..experiment import Experiment
@@ -63,7 +63,7 @@ _FIELDS = {f.name: f.default for f in dataclasses.fields(Experiment)}
 
 def resolved(name: str) -> tuple[str, dict[str, Any]]:
     """The method that a name or an alias stands for, and the fields and settings that the alias sets."""
-    return ALIASES.get(name, (name, {}))
+    return ALIASES.get(inputs.kind(name, str, "method", "Give a name; `sakerepro methods` lists them."), (name, {}))
 
 
 def stood_in(preset: str, name: str) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from .. import inputs
 from ..errors import ConfigError, near_misses
 
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
@@ -124,7 +125,7 @@ def architecture(name: str) -> Architecture:
     Raises:
         ConfigError: if nobody knows the name, or timm has no weights of its tag (what follows the dot).
     """
-    if name in ARCHITECTURES:
+    if inputs.kind(name, str, "name", "Give the name of a network.") in ARCHITECTURES:
         return ARCHITECTURES[name]
     import timm
 

@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from .. import inputs
 from ..errors import ConfigError, DataError
 from .architectures import architecture
 from .gates import DomainCode, add_gates
@@ -205,7 +206,7 @@ def build_classifier(
         DataError: for weights of another network or shape.
     """
     spec = architecture(name)
-    network: Any = spec.make(num_classes)
+    network: Any = spec.make(inputs.whole(num_classes, "num_classes", 0))
     whole = network.state_dict()
     last: Any = _cut_classifier(network)
     names = whole.keys() - network.state_dict().keys()  # of the classifier's weights

@@ -103,8 +103,8 @@ def item_runs(
         RunError: if runs that are to be compared were made on different images or with different teachers.
         SakeError: if a run could not be made.
     """
-    if jobs is not None and jobs < 1:
-        raise ConfigError(f"jobs = {jobs} has to be at least 1.")
+    if jobs is not None:
+        inputs.whole(jobs, "jobs", 1)
     inputs.one_of(engine, ENGINES, "engine")
     seeds = inputs.wholes(seeds, "seeds", 0)
     wanted = experiments(item, preset_name, seeds)
@@ -166,6 +166,7 @@ def item_rows(item: str, runs: Sequence[Run], original: str = "") -> pd.DataFram
         ConfigError: for an unknown item.
     """
     grids_of(item)
+    runs = inputs.names(runs, "runs", object)
     if original:  # committed rows are of the preset's own original domain
         runs = [run(r.experiment) if isinstance(r, CommittedRun) else r for r in runs]
     known = [r for r in runs if isinstance(r, CommittedRun)]

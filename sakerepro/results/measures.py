@@ -9,7 +9,7 @@ from functools import partial
 import numpy as np
 import pandas as pd
 
-from .. import methods
+from .. import inputs, methods
 from ..data import photo_queries
 from ..embedding import apply, embed, place
 from ..errors import ConfigError
@@ -160,7 +160,7 @@ def pairs(runs: Iterable[Run]) -> list[Pair]:
     Raises:
         ConfigError: if one has no partner.
     """
-    runs = list(runs)
+    runs = inputs.names(runs, "runs", object)
     baselines = {r.experiment: r for r in runs if methods.label(r.experiment) == "L_B"}
     found = []
     for run in (r for r in runs if methods.label(r.experiment) == "SAKE"):

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from .. import inputs
 from ..experiment import PRESETS, Experiment, split_name
 from ..files import write_text
 from ..methods import ALIASES, flat, label, preset
@@ -79,7 +80,7 @@ def run_rows(runs: Iterable[Run]) -> pd.DataFrame:
             convention=m["convention"],
             variant=m.get("variant", code_variant(m["representation"], r.experiment.dim)),
         )
-        for r in runs
+        for r in inputs.names(runs, "runs", object)
         for m in r.metrics()
     )
 
@@ -111,7 +112,7 @@ def query_precision(runs: Iterable[Run]) -> dict[tuple[str, str, str], Queries]:
     Args:
         runs: finished runs; nothing is measured again.
     """
-    return precision_of({r.id: class_precision(r) for r in runs})
+    return precision_of({r.id: class_precision(r) for r in inputs.names(runs, "runs", object)})
 
 
 def precision_of(by_run: dict[str, dict[str, dict[str, list[float]]]]) -> dict[tuple[str, str, str], Queries]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import argparse
 import dataclasses
 import json
 import os
@@ -11,11 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import documents
 import pytest
 import tiny
 
 from sakerepro import paths, provenance
 from sakerepro.__main__ import main, parser
+from sakerepro.commands.parser import GROUPS
 from sakerepro.commands.runs import settings
 from sakerepro.data import places
 from sakerepro.errors import ConfigError
@@ -87,6 +90,13 @@ def test_an_installed_wheel_imports(tmp_path: Path) -> None:
     assert not [f for f in shipped if not (tmp_path / "site" / f).is_file()]
 
 
+def test_a_search_by_embeddings_needs_no_scikit_learn() -> None:
+    """It takes a second to import, of which `query` has one on top of PyTorch and the network."""
+    done = tiny.python("-c", "import sys, sakerepro.runs, sakerepro.retrieval; print(*sys.modules)")
+    assert done.returncode == 0, done.stderr
+    assert not {"sklearn", "scipy", "pandas"} & set(done.stdout.split())
+
+
 def test_every_public_name_is_there() -> None:
     import sakerepro
 
@@ -132,6 +142,59 @@ def test_what_is_wrong_is_one_sentence(
     said = capsys.readouterr()
     assert said.err.startswith("sakerepro: ") and words in said.err and "Traceback" not in said.err
     assert not paths.runs().exists() or not any(paths.runs().glob("*/*"))
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["trian"], "argument COMMAND: 'trian' is unknown. Did you mean 'train'"),
+        (["data", "fecth"], "argument ACTION: 'fecth' is unknown. Did you mean 'fetch'"),
+        (["train", "--datset", "x"], "unknown: --datset x. Did you mean '--dataset'"),
+        (["train", "--lambda-sak=1", "--lamda1", "3"], "unknown: --lamda1 3. Did you mean '--lambda1'"),
+        (["query", "a.png", "--shet=b.png"], "Did you mean '--sheet'"),
+        (["data", "pack", "sketchy", "--szie", "3"], "Did you mean '--size'"),
+        (["train", "--batch-norm", "forzen"], "'forzen' is unknown. Did you mean 'frozen'"),
+        (["runs", "-x"], "unknown: -x. `sakerepro runs --help` shows what there is"),
+    ],
+)
+def test_near_misses_of_commands_and_flags(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with pytest.raises(SystemExit) as end:
+        main(arguments)
+    assert end.value.code == 2 and words in capsys.readouterr().err
+
+
+def leaves(parser: argparse.ArgumentParser, name: str = "") -> dict[str, argparse.ArgumentParser]:
+    """Every command with its parser."""
+    inner = next((a.choices for a in parser._actions if isinstance(a, argparse._SubParsersAction)), None)
+    if inner is None:
+        return {name.strip(): parser}
+    return {k: v for n, p in inner.items() for k, v in leaves(p, f"{name} {n}").items()}
+
+
+def test_help_has_groups_and_an_example_of_every_command(capsys: pytest.CaptureFixture[str]) -> None:
+    every = leaves(parser())
+    for name, inner in every.items():
+        example = (inner.epilog or "").partition("example: ")[2]
+        assert example.startswith(f"sakerepro {name}"), name
+        assert parser().parse_args(documents.words(example)).function
+    assert {name.split()[0] for name in every} <= {name for names in GROUPS.values() for name in names}
+    assert main([]) == 0
+    out = capsys.readouterr().out
+    places = [out.index(f"  {title}:\n") for title in GROUPS]
+    assert places == sorted(places) and places[0] < out.index("    check ") < places[1] < out.index("    compare ")
+
+
+@pytest.mark.parametrize("preset_name", ["mini", "small", "paper"])
+def test_help_of_train_shows_the_presets_values(preset_name: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit):
+        main(["train", "--preset", preset_name, "--help"])
+    text, e = " ".join(capsys.readouterr().out.split()), preset(preset_name)
+    for name in ("dataset", "size", "epochs", "lr", "batch_norm", "backbone", "zero_head"):
+        value = str(getattr(e, name)).lower() if name == "zero_head" else str(getattr(e, name))
+        flag = text.partition(f" --{name.replace('_', '-')} ")[2].partition(" --")[0]
+        assert flag.endswith(f"[{value}]") or f"[{value}]" in flag, (name, flag)
 
 
 @pytest.mark.parametrize(
@@ -217,7 +280,8 @@ def test_train_finds_the_run_and_says_where_it_is(
     found = json.loads(capsys.readouterr().out)
     assert found["id"] == tiny_run.id and found["metrics"] == tiny_run.metrics()
     assert main(["train", "--preset", "tiny"]) == 0
-    assert tiny_run.id in capsys.readouterr().out
+    out = capsys.readouterr().out
+    assert tiny_run.id in out and "Found, nothing trained: " in out
 
 
 def test_runs_are_listed(tiny_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
@@ -234,7 +298,7 @@ def test_nothing_is_downloaded_without_a_yes(
     def nobody(question: str) -> str:
         raise EOFError
 
-    monkeypatch.setattr("timm.create_model", lambda *_, **__: pytest.fail("downloaded"))
+    monkeypatch.setattr("sakerepro.networks.weights.download", lambda *_, **__: pytest.fail("downloaded"))
     for answer in (nobody, lambda question: "n", lambda question: ""):
         monkeypatch.setattr("builtins.input", answer)
         assert main(["weights", "fetch", "resnet50"]) == 2

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shutil
 from pathlib import Path
 
@@ -13,10 +14,12 @@ import tiny
 
 from sakerepro import paths
 from sakerepro.__main__ import main
-from sakerepro.apps.compare import EXACT, compare_runs, sign_flip
+from sakerepro.apps.compare import EXACT, compare_runs, grouped, sign_flip
 from sakerepro.errors import ConfigError, RunError
 from sakerepro.files import write_json
 from sakerepro.runs import Run, named_run, open_run
+
+NAMES = ("task", "representation", "convention", "metric")
 
 
 def twin(run: Run, folder: Path, shift: float = 0.0, **changes: object) -> Run:
@@ -57,6 +60,55 @@ def test_the_random_sign_flip_test_agrees_with_the_normal_limit_and_repeats(rng:
 def test_the_p_value_is_uniform_where_nothing_differs(rng: np.random.Generator) -> None:
     p = [sign_flip(rng.standard_normal(12))[0] for _ in range(400)]
     assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.03)
+
+
+def test_more_than_two_runs_are_grouped_by_their_settings(tiny_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    shutil.copytree(tiny_run.folder, paths.runs() / "first")
+    for seed, value in ((1, 0.5), (2, 0.7)):
+        r = twin(tiny_run, paths.runs() / f"seed{seed}", seed=seed)
+        write_json(r.file("metrics.json"), [m | {"value": value} for m in r.metrics()])
+        resize(r)
+    twin(tiny_run, paths.runs() / "other", lr=5e-3)
+    one, other = grouped([open_run(paths.runs() / n) for n in ("first", "seed1", "other", "seed2", "first")])
+    assert (one.runs, one.seeds) == (("first", "seed1", "seed2"), (0, 1, 2)) and other.runs == ("other",)
+    key = ("ZS-SBIR", "16-d", "standard", "mAP@all")
+    own = next(m["value"] for m in tiny_run.metrics() if tuple(m[k] for k in NAMES) == key)
+    assert one.metrics[key] == (own, 0.5, 0.7) and other.metrics[key] == (own,)
+    assert main(["compare", "first", "seed1", "other", "seed2"]) == 0
+    out = capsys.readouterr().out
+    assert "A: first and others (3 seeds: 0, 1, 2)" in out and "B: other (seed 0)" in out
+    assert f"{np.mean([own, 0.5, 0.7]):.3f} ({np.std([own, 0.5, 0.7], ddof=1):.3f})" in out
+    assert re.search(rf"^lr +{tiny_run.experiment.lr} +0.005$", out, re.MULTILINE) and "seed " not in out.split("lr")[1]
+    assert main(["compare", "first", "seed1", "other", "--json"]) == 0
+    assert [g["seeds"] for g in json.loads(capsys.readouterr().out)["groups"]] == [[0, 1], [0]]
+    assert main(["compare", "first"]) == 2 and "needs two runs" in capsys.readouterr().err
+
+
+def resize(run: Run) -> None:
+    """Note the new length of the metrics in the provenance."""
+    origin = run.provenance()
+    origin["files"]["metrics.json"]["bytes"] = run.file("metrics.json").stat().st_size
+    write_json(run.folder / "provenance.json", origin)
+
+
+def test_runs_are_filtered_sorted_and_fit_100_columns(tiny_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    for name, value in (("a" * 150 + "-000000000001", 0.2), ("b-cat-000000000002", 0.9)):
+        r = twin(tiny_run, paths.runs() / name)
+        write_json(r.file("metrics.json"), [m | {"value": value} for m in r.metrics()])
+        resize(r)
+
+    def shown(*arguments: str) -> list[str]:
+        assert main(["runs", *arguments]) == 0
+        return capsys.readouterr().out.splitlines()
+
+    assert [line.split()[0] for line in shown()[2:]] == ["a" * 48 + "...-000000000001", "b-cat-000000000002"]
+    assert max(map(len, shown())) <= 100 and shown()[0].split() == ["ZS-SBIR", "ZS-SBIR", "ZS-PBIR", "ZS-PBIR"]
+    assert [line.split()[0][0] for line in shown("--sort", "zs-pbir")[2:]] == ["b", "a"]
+    assert shown("--sort", "PBIR")[0].split()[0] == "ZS-PBIR"
+    assert [line.split()[0] for line in shown("CAT", "sake")[2:]] == ["b-cat-000000000002"]
+    assert shown("nothing") == ["No finished run has nothing in its id or method. `sakerepro runs` lists all."]
+    assert main(["runs", "--sort", "mAP"]) == 2 and "--sort mAP: is no column" in capsys.readouterr().err
+    assert main(["runs", "cat", "--json"]) == 0 and len(json.loads(capsys.readouterr().out)["runs"]) == 1
 
 
 def test_two_runs_side_by_side(tiny_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -70,7 +70,8 @@ def test_a_record_and_its_class_table_are_all_that_a_data_set_needs(
 
     assert main(["check", "toy"]) == 0
     said = capsys.readouterr().out
-    assert "published" in said and "5 table" in said and "Train on it: sakerepro train --dataset toy" in said
+    assert "published" in said and "5 table" in said
+    assert "Train on it: sakerepro train --preset small --dataset toy" in said
     (toy / "ToyData/second/drawn_filelist_test.txt").write_text("")
     assert "official lists have 6" in str(check("toy", "second", images=False))
 

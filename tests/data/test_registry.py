@@ -109,7 +109,7 @@ def test_unknown_names_offer_the_closest(elsewhere: Path) -> None:
         load("sketchy", root="nowhere")
     with pytest.raises(ConfigError, match="generated mini world has no split 'zeroshot7'"):
         load("mini", "zeroshot7")
-    with pytest.raises(ConfigError, match="size = 0"):
+    with pytest.raises(ConfigError, match="size=0"):
         load_dataset("mini", size=0)
     (elsewhere / "empty").mkdir()
     with pytest.raises(DataError, match="has no split|photo"):

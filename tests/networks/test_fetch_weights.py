@@ -1,0 +1,129 @@
+"""Pretrained weights come from a hub, here a server of the test's own: whole and the right ones, or one sentence."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+from pathlib import Path
+from types import SimpleNamespace
+
+import huggingface_hub.constants
+import pytest
+import timm
+import tiny
+import torch
+from safetensors.torch import save
+from torchvision.models import squeezenet1_1
+from web import CUT, Server
+
+from sakerepro import paths
+from sakerepro.__main__ import main
+from sakerepro.errors import ConfigError, DataError
+from sakerepro.networks.weights import fetch_weights, read_weights, weights_file
+
+NAME = "test_resnet"  # of timm, half a million parameters
+FAST = {"timeout": 20.0, "pause": 0.0}
+
+
+@pytest.fixture
+def state(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
+    """The weights that the hub has, and an empty data folder."""
+    monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path / "data"))
+    monkeypatch.delenv("SAKEREPRO_REAL_DATA", raising=False)
+    template = server.root + "/{repo_id}/{revision}/{filename}"
+    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
+    made = tiny.randomise(timm.create_model(NAME)).state_dict()
+    server.files = {f"/{timm.get_pretrained_cfg(NAME).hf_hub_id}/main/model.safetensors": save(made)}
+    server.kind = "application/octet-stream"
+    return made
+
+
+def left() -> list[str]:
+    return sorted(p.name for p in (paths.data() / "weights").glob("*") if not p.name.endswith(".lock"))
+
+
+def test_the_weights_of_the_hub_arrive_under_the_names_of_the_network(
+    state: dict[str, torch.Tensor], server: Server, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["weights", "fetch", NAME, "--yes"]) == 0
+    assert capsys.readouterr().out.strip() == str(weights_file(NAME))
+    assert left() == [f"{NAME}.safetensors"] and tiny.same(read_weights(weights_file(NAME)), state_floats(state))
+    asked = len(server.requests)
+    assert main(["weights", "fetch", NAME]) == 0 and len(server.requests) == asked  # they are here
+
+
+def state_floats(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
+    return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+
+
+def test_a_cut_connection_is_gone_on_with(state: dict[str, torch.Tensor], server: Server) -> None:
+    server.way = "cuts"
+    file = fetch_weights(NAME, ask=False, **FAST)
+    assert tiny.same(read_weights(file), state_floats(state)) and left() == [file.name]
+    (body,) = server.files.values()
+    assert server.requests == [None, *(f"bytes={n}-" for n in range(CUT, len(body), CUT))]
+
+
+def test_what_an_earlier_call_had_is_gone_on_with(state: dict[str, torch.Tensor], server: Server) -> None:
+    server.way, server.then = "cuts", "broken"
+    with pytest.raises(DataError, match="100,000 bytes are here. The same command goes on from there"):
+        fetch_weights(NAME, ask=False, **FAST)
+    server.way = server.then = "well"
+    assert tiny.same(read_weights(fetch_weights(NAME, ask=False, **FAST)), state_floats(state))
+    assert server.requests[-1] == f"bytes={CUT}-"
+
+
+def test_another_file_than_the_hub_names_is_refused(state: dict[str, torch.Tensor], server: Server) -> None:
+    server.linked = "0" * 64
+    with pytest.raises(DataError, match=r"is another file than expected \(SHA-256 \w+, not 0{64}\). It was removed"):
+        fetch_weights(NAME, ask=False, **FAST)
+    assert not left()
+
+
+def test_a_web_page_in_place_of_the_weights_is_refused(state: dict[str, torch.Tensor], server: Server) -> None:
+    server.kind = "text/html; charset=utf-8"
+    with pytest.raises(DataError, match="is a web page, not the file"):
+        fetch_weights(NAME, ask=False, **FAST)
+    assert not left()
+
+
+def test_a_file_without_these_weights_is_refused(state: dict[str, torch.Tensor], server: Server) -> None:
+    for body in (b"no weights", save({"other": torch.zeros(3)})):
+        server.files = {path: body for path in server.files}
+        with pytest.raises(DataError, match=f"holds no weights of {NAME} .* It was removed. Get it by another way"):
+            fetch_weights(NAME, ask=False, **FAST)
+        assert not left()
+
+
+def test_a_hub_that_does_not_answer_is_named(
+    state: dict[str, torch.Tensor], server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    nobody = "http://127.0.0.1:9/{repo_id}/{revision}/{filename}"
+    monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", nobody)
+    with pytest.raises(DataError, match=f"{NAME}: its hub cannot be asked now .* put it as safetensors at"):
+        fetch_weights(NAME, ask=False, **FAST)
+    assert not left() and not server.requests
+
+
+@pytest.mark.parametrize("right", [True, False])
+def test_weights_of_torchvision_have_their_checksum_in_the_name(
+    right: bool, state: dict[str, torch.Tensor], server: Server, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    theirs, file = squeezenet1_1().state_dict(), io.BytesIO()
+    torch.save(theirs, file)
+    begins = hashlib.sha256(file.getvalue()).hexdigest()[:8] if right else "deadbeef"
+    server.files = {f"/squeezenet1_1-{begins}.pth": file.getvalue()}
+    url = f"{server.root}/squeezenet1_1-{begins}.pth"
+    monkeypatch.setattr("torchvision.models.get_weight", lambda name: SimpleNamespace(url=url))
+    if right:
+        assert tiny.same(read_weights(fetch_weights("squeezenet1_1", ask=False, **FAST)), theirs)
+        assert left() == ["squeezenet1_1.safetensors"]
+    else:
+        with pytest.raises(DataError, match="not deadbeef"):
+            fetch_weights("squeezenet1_1", ask=False, **FAST)
+        assert not left()
+
+
+def test_a_network_without_weights_has_no_source(state: dict[str, torch.Tensor]) -> None:
+    with pytest.raises(ConfigError, match="no known source of pretrained weights for coatnet_0_224"):
+        fetch_weights("coatnet_0_224", ask=False)
