@@ -16,6 +16,7 @@ def add(commands: Any) -> None:
         description="Read an official checkpoint of CSE-ResNet-50, measure it on the data it was trained on, and keep "
         "it as a run, which evaluate, index, query and card take. Every image of the data is embedded once: minutes "
         "on a GPU, hours on a CPU. Nothing but tensors and numbers is read from the file.",
+        epilog="example: sakerepro import model_best.pth.tar --dataset tuberlin",
     )
     importing.add_argument("file", metavar="FILE", help="the .pth.tar file out of the authors' cse_resnet50.zip")
     importing.add_argument("--dataset", required=True, help="that it was trained on: tuberlin, sketchy or a folder")
@@ -28,6 +29,7 @@ def add(commands: Any) -> None:
         description="Write the network of a finished run as an ONNX file: images (N, S, S, 3), uint8 RGB, to "
         "embeddings (N, d), for photos or for sketches. onnxruntime has to find PyTorch's embeddings with it. Needs "
         "`pip install 'sakerepro[onnx]'`.",
+        epilog="example: sakerepro export RUN --onnx sketch sketch.onnx",
     )
     export.add_argument("run", metavar="RUN", help="id of a run (a part of it is enough), or its folder")
     export.add_argument("--onnx", required=True, choices=("photo", "sketch"), help="whose images the file embeds")
