@@ -3,6 +3,7 @@
 # RERUN=1 trains the runs of small and paper that are not here, although their rows are committed.
 # JOBS=<n> runs are made at a time, each on one thread (default: one a core, two at most; one on a GPU).
 # DATA=<folder or file of `data pack --to`> is searched first for data sets and weights (the same as SAKEREPRO_REAL_DATA).
+# PAGE_ARGS='--no-browser --port=8866' are arguments of `make page`.
 # PYTHON=<interpreter> uses an environment of your own instead of .venv (for instance the one of environment.yml).
 
 PRESET ?= mini
@@ -44,7 +45,7 @@ else
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup all status tables teacher $(ITEMS) test unit replay lint bench gpu lock lab docs clean
+.PHONY: help setup all status tables teacher $(ITEMS) test unit replay lint bench gpu lock lab page docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9%$$() -]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -113,6 +114,10 @@ gpu: $(READY) ## on a GPU: speed of training, ranking and ITQ, then runs of smal
 
 lab: $(READY) ## JupyterLab on the notebooks; LAB_ARGS='--no-browser --port 9999' and the like go to it
 	@$(PY) -m jupyterlab --ServerApp.root_dir=. $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS) notebooks/00_index.ipynb
+
+page: $(READY) ## the drawing notebook as a web page, by voila (adds it to the environment)
+	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[page]'
+	@$(PY) -m voila notebooks/explore_draw_and_retrieve.ipynb $(PAGE_ARGS)
 
 docs: $(READY) $(DOCS) ## the documents, notebooks, every name and command as pages (extra `docs`): build/docs/docs/index.html
 	@$(PY) -m sphinx --quiet --fresh-env --fail-on-warning --keep-going -c docs . build/docs

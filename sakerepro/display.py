@@ -1,14 +1,35 @@
-"""How large values are displayed: a few lines, arrays by their shape."""
+"""How large values and long work are displayed: a few lines, arrays by their shape, a bar."""
 
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Sequence
+import sys
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 
 _SHOWN = 4  # members of a list or dictionary that are shown
+
+
+def bar(
+    steps: Iterable[Any] | None = None, what: str = "", *, progress: bool = True, log: bool = False, **more: Any
+) -> Any:
+    """A progress bar of tqdm: a widget in a notebook, a line on a terminal, nothing where nobody watches.
+
+    Args:
+        steps: what is gone through; ``None`` where the caller updates the bar.
+        what: is done.
+        progress: whether to show it; ``TQDM_DISABLE`` turns it off too.
+        log: where nobody watches, a line every ten seconds.
+        more: settings of tqdm.
+    """
+    from tqdm import auto, std
+
+    watched = auto.notebook_tqdm is not std.tqdm or sys.stderr.isatty()  # type: ignore[attr-defined]
+    if not (progress and (watched or log)):
+        more["disable"] = True  # left out otherwise, so that the variable counts
+    return auto.tqdm(steps, what, file=sys.stderr, mininterval=0.5 if watched else 10, **more)
 
 
 class Brief:

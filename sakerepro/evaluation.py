@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import Any
 
 import numpy as np
 import torch
@@ -13,14 +12,12 @@ from . import inputs
 from .data import photo_queries
 from .data.dataset import PHOTO, SKETCH, Dataset
 from .devices import device
+from .display import bar
 from .embedding import embed
 from .errors import DataError
 from .experiment import Experiment
 from .metrics import RetrievalMetrics, retrieval_metrics
 from .ranking.codes import pack
-
-if TYPE_CHECKING:
-    from tqdm import tqdm
 
 KS = (25, 100, 200)
 GENERALISED = "GZS-SBIR"
@@ -43,8 +40,8 @@ def evaluate(
     sets = {"query": data.query, "gallery": data.gallery}
     if training is None:
         sets |= {"train_photo": data.train_photo, "train_sketch": data.train_sketch}
-    with _bar("Embedding", sum(map(len, sets.values())), " images") as bar:
-        arrays = {n: embed(method, images, e.size, progress=bar.update, keep=True) for n, images in sets.items()}
+    with bar(None, "Embedding", log=True, total=sum(map(len, sets.values())), unit=" images", delay=2) as shown:
+        arrays = {n: embed(method, images, e.size, progress=shown.update, keep=True) for n, images in sets.items()}
     arrays |= {f"{name}_labels": images.labels for name, images in sets.items()}
     arrays |= {name: x for name, x in (training or {}).items() if name.startswith("train_")}
     measured, aps = measure(arrays, data, e, method)
@@ -68,12 +65,12 @@ def measure(
         precisions of the queries by ``ap/task/representation``.
     """
     width, distance = arrays["gallery"].shape[1], getattr(method, "distance", "cosine")
-    with _bar("Measuring", 1 + len(e.bits), " steps") as bar:
+    with bar(None, "Measuring", log=True, total=1 + len(e.bits), unit=" steps", delay=2) as shown:
         measured = _tasks(arrays, data, lambda x, domain: x, distance, f"{width}-d", e.photo_queries)
-        bar.update()
+        shown.update()
         for bits, code in coders(arrays, e, method).items():
             measured += _tasks(arrays, data, code, "hamming", f"{bits}-bit", e.photo_queries)
-            bar.update()
+            shown.update()
     return measured, {f"ap/{m['task']}/{m['representation']}": m.pop("ap") for m in measured if "ap" in m}
 
 
@@ -99,13 +96,6 @@ def coders(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any = None) 
 
     fitted = {bits: ITQ(bits=bits, seed=e.seed).fit(train) for bits in e.bits if bits <= train.shape[1]}
     return {bits: lambda x, domain, itq=itq: itq.transform(x) for bits, itq in fitted.items()}  # type: ignore[misc]
-
-
-def _bar(what: str, total: int, unit: str) -> tqdm[NoReturn]:
-    """A bar on stderr, with the time left, for what takes more than two seconds; ``TQDM_DISABLE`` turns it off."""
-    from tqdm import tqdm
-
-    return tqdm(total=total, desc=what, unit=unit, delay=2, mininterval=0.5 if sys.stderr.isatty() else 10)
 
 
 def trace_function(data: Dataset, e: Experiment) -> Callable[[Any], dict[str, float]]:

@@ -10,7 +10,6 @@ from __future__ import annotations
 import contextlib
 import math
 import os
-import sys
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -29,6 +28,7 @@ from .data.batches import generator
 from .data.batching import Batch, batch_maker
 from .data.dataset import Dataset, ImageSet, OriginalDomain
 from .devices import device
+from .display import bar
 from .embedding import backbone_features, place, top1
 from .errors import RunError
 from .experiment import Experiment
@@ -269,17 +269,10 @@ class Progress:
 
     def steps(self, plan: Sequence[Any], make: Maker) -> Iterator[Batch]:
         """The batches that are left of an epoch, on the device, with dropout seeded for each."""
-        from tqdm import tqdm
-
         epoch, self.length = self.state["epoch"], len(plan)
         if self.bar is None:
-            self.bar = tqdm(
-                total=self.total * len(plan),
-                initial=epoch * len(plan) + self.state["step"],
-                desc=self.label,
-                unit="step",
-                mininterval=0.5 if sys.stderr.isatty() else 10,
-            )
+            done, total = epoch * len(plan) + self.state["step"], self.total * len(plan)
+            self.bar = bar(None, self.label, log=True, initial=done, total=total, unit="step")
         ahead = prefetch(lambda i: make(plan[i], generator(self.seed, epoch, i)), self.state["step"], len(plan))
         for step, batch in ahead:
             devices.seed(int(generator(self.seed, epoch, step, 1).integers(2**62)))

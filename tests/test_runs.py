@@ -130,13 +130,13 @@ def test_opening_the_network_factorises_nothing(tiny_run: Run, monkeypatch: pyte
 def test_measuring_shows_how_far_it_is(
     tiny_run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    import tqdm
+    from tqdm import auto
 
     from sakerepro.evaluation import evaluate
 
     bars = []
 
-    class Bar(tqdm.tqdm):  # type: ignore[type-arg]
+    class Bar(auto.tqdm):  # type: ignore[type-arg]
         def __init__(self, *arguments: Any, **settings: Any) -> None:
             bars.append(self)
             super().__init__(*arguments, **{**settings, "disable": False, "delay": 0, "mininterval": 0})
@@ -145,7 +145,7 @@ def test_measuring_shows_how_far_it_is(
     capsys.readouterr()
     evaluate(student, data, tiny_run.experiment)
     assert capsys.readouterr().err == ""  # TQDM_DISABLE is set for the tests
-    monkeypatch.setattr(tqdm, "tqdm", Bar)
+    monkeypatch.setattr(auto, "tqdm", Bar)
     evaluate(student, data, tiny_run.experiment)
     images = sum(map(len, (data.query, data.gallery, data.train_photo, data.train_sketch)))
     assert [(bar.desc, bar.n, bar.total) for bar in bars] == [("Embedding", images, images), ("Measuring", 2, 2)]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shlex
-import sys
 from collections import Counter
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -22,6 +21,7 @@ from ..data.listing import DOMAIN_OF, SETS, Listing, Problem
 from ..data.packing import stat_files
 from ..data.registry import find_folder
 from ..data.splits import MIN_PHOTOS
+from ..display import bar
 from ..errors import DataError
 from ..experiment import PRESETS, Experiment
 from ..files import digest, printable
@@ -245,8 +245,6 @@ def _overlap(names: Sequence[str], wnids: dict[str, str]) -> list[Overlap]:
 
 def _read_all(report: Report, listings: Sequence[Listing], progress: bool) -> int:
     """Read every image that is there, whole; damaged ones are problems, and so is the same file seen and unseen."""
-    from tqdm import tqdm
-
     names = sorted({n for listing in listings for domain in set(DOMAIN_OF.values()) for n in listing.names_of(domain)})
     names = [n for n, (size, *_) in zip(names, stat_files(report.root, names), strict=True) if size >= 0]
     sketches = {n for listing in listings for n in listing.names_of(SKETCH)}
@@ -262,11 +260,10 @@ def _read_all(report: Report, listings: Sequence[Listing], progress: bool) -> in
         return None
 
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    quiet = None if progress else True  # None: no bar where nobody watches
-    bar = tqdm(total=len(names), desc="Reading images", unit=" images", file=sys.stderr, disable=quiet)
-    with bar, ThreadPoolExecutor(cores) as pool:
+    shown = bar(None, "Reading images", progress=progress, total=len(names), unit=" images")
+    with shown, ThreadPoolExecutor(cores) as pool:
         for bad in pool.map(one, names):
-            bar.update()
+            shown.update()
             if bad:
                 report.problems.append(bad)
     times = Counter(digests.values())

@@ -35,7 +35,7 @@ def contact_sheet(
         y = margin + row * (side + line + margin)
         for column, (file, caption) in enumerate([(query, query.name), *hits]):
             x = margin + column * (side + margin) + (margin if column else 0)
-            sheet.paste(Image.fromarray(_picture(file, side)), (x, y))
+            sheet.paste(Image.fromarray(picture(file, side)), (x, y))
             pen.rectangle((x - 1, y - 1, x + side, y + side), outline="black" if column == 0 else "#bbbbbb")
             for number, text in enumerate(caption.split("\n")[:2]):
                 pen.text((x, y + side + 2 + 12 * number), _short(text, side), fill="black", font=font)
@@ -44,9 +44,10 @@ def contact_sheet(
     return Path(to)
 
 
-def _picture(file: Path, side: int) -> np.ndarray:
+def picture(file: Path, side: int) -> np.ndarray:
+    """(side, side, 3) uint8 of an image file; grey if it cannot be read."""
     try:
-        return read_image(file, side)
+        return np.broadcast_to(read_image(file, side), (side, side, 3))
     except DataError:
         return np.full((side, side, 3), 235, np.uint8)
 

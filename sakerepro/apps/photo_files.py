@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import os
 import sqlite3
-import sys
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,6 +14,7 @@ import numpy as np
 from .. import files
 from ..data.dataset import PHOTO
 from ..data.images import decode, read_bytes
+from ..display import bar
 from ..embedding import place
 from ..errors import DataError
 from ..runs import Run
@@ -35,16 +35,13 @@ def embedded(photos: Path, run: Run, todo: dict[str, Stat], work: Path, dtype: s
         work: database of the rows so far; it stays until the caller removes it.
         dtype: of the embeddings.
     """
-    from tqdm import tqdm
-
     db, saved = _unfinished(work)
     with contextlib.closing(db):
         done = {n: (np.frombuffer(x, dtype), sha) for n, *stat, sha, x in saved if todo.get(n) == tuple(stat)}
         yield done, {}
         names = [n for n in todo if n not in done]
         network = None  # loaded only if there is an image for it
-        quiet = None if progress else True  # None: no bar where nobody watches
-        with tqdm(total=len(names), desc="Embedding", unit=" photos", file=sys.stderr, disable=quiet) as bar:
+        with bar(None, "Embedding", progress=progress, total=len(names), unit=" photos") as shown:
             for chunk, bad in _read(photos, names, run.experiment.size):
                 rows: dict[str, Row] = {}
                 if chunk:
@@ -55,7 +52,7 @@ def embedded(photos: Path, run: Run, todo: dict[str, Stat], work: Path, dtype: s
                     new = [(n, *todo[n], sha, x.tobytes()) for n, (x, sha) in rows.items()]
                     with db:
                         db.executemany("INSERT OR REPLACE INTO photos VALUES (?, ?, ?, ?, ?, ?)", new)
-                bar.update(len(chunk) + len(bad))
+                shown.update(len(chunk) + len(bad))
                 yield rows, bad
 
 

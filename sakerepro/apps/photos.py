@@ -229,6 +229,38 @@ def open_collection(folder: Path | str) -> Collection:
         return Collection(folder, Path(about.pop("root")), **about, names=names, embeddings=embeddings, bad=bad)
 
 
+def named_collection(name: str | None) -> Collection:
+    """An index by its folder or its name in ``paths.collections()``; ``None`` for the only one there is.
+
+    Raises:
+        ConfigError: if there is none, or several, with their names.
+    """
+    known = sorted(f for f in paths.collections().glob("*/") if is_index(f) and not f.name.startswith("."))
+    if name:
+        for place in (Path(name).expanduser(), paths.collections() / name):
+            if is_index(place):
+                return open_collection(place)
+        found = [f for f in known if str(name) in f.name]
+        if len(found) == 1:
+            return open_collection(found[0])
+        if found:
+            raise ConfigError(f"index {name}: could be {', '.join(f.name for f in found)}. Write more of it.")
+    elif len(known) == 1:
+        return open_collection(known[0])
+    what = f"{name}: is no index." if name else f"{len(known)} indexes are in {paths.shown(paths.collections())}."
+    there = f"Known: {', '.join(f.name for f in known)}" if known else "`sakerepro index PHOTOS --run RUN` makes one"
+    raise ConfigError(f"{what} Name one with --index. {there}.")
+
+
+def require_run(collection: Collection, run: Run) -> None:
+    """Refuse a run that did not make the index (``RunError``)."""
+    if run.provenance()["files"]["weights.safetensors"]["sha256"] != collection.weights:
+        raise RunError(
+            f"{collection.folder}: was made with the weights of {collection.run}, not of {run.id}. "
+            "Index the photos with this run."
+        )
+
+
 def query(
     collection: Collection,
     run: Run,
@@ -256,11 +288,7 @@ def query(
             blank. ConfigError: if the run has no codes.
     """
     images, k = inputs.names(images, "images", (str, Path, np.ndarray)), inputs.whole(k, "k", 1)
-    if run.provenance()["files"]["weights.safetensors"]["sha256"] != collection.weights:
-        raise RunError(
-            f"{collection.folder}: was made with the weights of {collection.run}, not of {run.id}. "
-            "Index the photos with this run."
-        )
+    require_run(collection, run)
     network = load(run)
     vectors = network.embed_sketch(images) if domain == SKETCH else network.embed_photo(images)
     k = min(k, len(collection))

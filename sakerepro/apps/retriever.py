@@ -13,10 +13,13 @@ from ..data.images import pixels
 from ..embedding import embed, place
 from ..errors import ConfigError, near_misses
 from ..evaluation import Coder, coders
+from ..plots.labels import is_generated, run_data
 from ..retrieval import search
 from ..runs import require_images
+from .contact_sheet import picture
 from .drawing import pen_of
 from .embedder import embed_images
+from .photos import Collection, require_run
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -27,30 +30,44 @@ REAL = "real"  # the embedding itself, by the method's distance
 BITS = (32, 64, 128)  # of ITQ codes, where the embedding is as long
 
 
+class _Files:
+    """The photos of an index as (N, side, side, 3) pixels; a file is read when it is asked for."""
+
+    def __init__(self, index: Collection, side: int = 160) -> None:
+        self.index, self.side = index, side
+
+    def __getitem__(self, rows: np.ndarray) -> np.ndarray:
+        return np.stack([picture(self.index.root / self.index.names[row], self.side) for row in rows])
+
+
 class Retriever:
     """The photos of a run, ready to be asked: the network, their features and codes are kept in memory.
 
     Args:
         run: a finished run.
-        photos: what to search; ``None`` for the run's gallery, whose features the run has kept.
+        photos: what to search: images, an index made with this run, or ``None`` for the run's gallery, whose features
+            the run has kept.
         classes: names that the photos' labels index; ``None`` for the run's unseen classes.
         features: (N, dim) embeddings of ``photos`` by this run, if they are at hand.
 
     Attributes:
         run, data: the run and its data set.
-        photos, classes: what is searched, and the names of its labels.
+        photos, classes: what is searched, and the names of its labels: of an index, the photos' folders, or their
+            names where they lie in none.
+        about: what is searched, in words.
+        generated: whether the photos are drawn by the package, so that anyone may publish them.
         size: side of the network's input.
         pen: what the run's training sketches were drawn with (:func:`sakerepro.apps.drawing.pen_of`).
         representations: ``"real"``, then ``"32-bit"`` and so on as far as the embedding is long enough.
 
     Raises:
-        RunError: if the run's data has changed since it was measured.
+        RunError: if the run's data has changed since it was measured, or the index is of another run.
     """
 
     def __init__(
         self,
         run: Run,
-        photos: ImageSet | None = None,
+        photos: ImageSet | Collection | None = None,
         *,
         classes: Sequence[str] | None = None,
         features: np.ndarray | None = None,
@@ -58,10 +75,13 @@ class Retriever:
         data, arrays, e = run.dataset(), run.embeddings(), run.experiment
         require_images(run, data.fingerprint)
         self.run, self.data, self.size, self.pen = run, data, e.size, pen_of(data.train_sketch)
-        self.photos = data.gallery if photos is None else photos
+        self.photos = photos if isinstance(photos, ImageSet) else data.gallery
         self.classes = tuple(data.unseen if classes is None else classes)
+        self.about, self.generated = run_data(run), is_generated(data)
         self._network = place(run.network())
         self._coders: dict[int, Coder] = coders(arrays, e.but(bits=BITS), self._network)
+        if isinstance(photos, Collection):
+            features = self._open(photos)
         if features is None:
             features = arrays["gallery"] if photos is None else embed(self._network, self.photos, self.size)
         if len(features) != len(self.photos):
@@ -69,6 +89,15 @@ class Retriever:
         self.representations = (REAL, *(f"{bits}-bit" for bits in self._coders))
         self._galleries: dict[str, np.ndarray] = {REAL: features}
         self._thumbnails: dict[int, bytes] = {}
+
+    def _open(self, index: Collection) -> np.ndarray:
+        """Take the photos from an index; its (N, dim) embeddings."""
+        require_run(index, self.run)
+        folders = [name.rpartition("/")[0] or name for name in index.names]
+        classes, labels = np.unique(folders, return_inverse=True)
+        self.photos = ImageSet(_Files(index), np.arange(len(index)), labels, index.names, PHOTO)  # type: ignore[arg-type]
+        self.classes, self.about, self.generated = tuple(classes.tolist()), index.root.name, False
+        return np.asarray(index.embeddings, np.float32)
 
     def embed(self, sketch: np.ndarray) -> np.ndarray:
         """(1, dim) embedding of a (H, W) uint8 sketch, dark on white; stretched to the network's input.

@@ -1,12 +1,11 @@
 // The sketch pad. Strokes are kept in shares of the square's side, (0, 0) top left, and sent while one draws; the
-// photos that Python sends back are shown below. An AnyWidget module: https://anywidget.dev/en/afm
+// photos that Python sends back are shown beside them. An AnyWidget module: https://anywidget.dev/en/afm
 
 const SIDE = 320; // of the paper, in CSS pixels
 const STEP = 0.002; // points nearer than this to the one before are left out
 const WAIT = 80; // ms between messages while the pen is down
 const LARGEST = 8e6; // bytes of a loaded image: Jupyter's server closes a connection at 10 MB
-
-let pads = 0;
+const PATIENCE = 5000; // ms without an answer after which the pad says so
 
 function make(tag, properties = {}, ...children) {
   const element = document.createElement(tag);
@@ -18,17 +17,24 @@ function make(tag, properties = {}, ...children) {
   return element;
 }
 
-function toolbar() {
-  const id = `sakerepro-pen-${++pads}`;
-  const pen = make("input", { type: "range", id, min: 0.004, max: 0.06, step: 0.001, className: "pen" });
+function slider(name, className, range) {
+  const input = make("input", { type: "range", ...range, className });
+  const text = make("span", {}, name);
+  return { input, text, label: make("label", {}, text, input) };
+}
+
+function toolbar(model) {
+  const pen = slider("Pen width", "pen", { min: 0.004, max: 0.06, step: 0.001 });
+  const photos = slider("Photos", "photos", { min: 1, max: model.get("most"), step: 1 });
   const undo = make("button", { type: "button", className: "undo" }, "Undo");
   const clear = make("button", { type: "button", className: "clear" }, "Clear");
   const file = make("input", { type: "file", accept: "image/*", className: "file", "aria-label": "Load an image" });
   const choose = make("button", { type: "button", className: "load" }, "Load image…");
-  const label = make("label", { htmlFor: id }, "Pen width");
+  const kinds = model.get("representations").map(([value, text]) => make("button", { type: "button", value }, text));
+  const group = make("div", { className: "kinds", role: "group", "aria-label": "Representation" }, ...kinds);
   const bar = make("div", { className: "tools", role: "toolbar", "aria-label": "Sketching tools" });
-  bar.append(label, pen, undo, clear, choose, file);
-  return { bar, pen, undo, clear, choose, file };
+  bar.append(pen.label, undo, clear, choose, file, photos.label, group);
+  return { bar, pen: pen.input, undo, clear, choose, file, photos: photos.input, count: photos.text, kinds };
 }
 
 function paint(canvas, { strokes, picture }, ink) {
@@ -72,7 +78,7 @@ function showStrips(place, strips, buffers) {
 }
 
 function render({ model, el }) {
-  const { bar, pen, undo, clear, choose, file } = toolbar();
+  const { bar, pen, undo, clear, choose, file, photos, count, kinds } = toolbar(model);
   const paper = make("canvas", {
     className: "paper", tabIndex: 0, role: "img",
     "aria-label": "Paper to draw on with mouse, finger or pen. An image file can be dropped here.",
@@ -80,8 +86,10 @@ function render({ model, el }) {
   const status = make("div", { className: "status", role: "status", "aria-live": "polite" });
   const strips = make("div", { className: "strips" });
   const desk = make("div", { className: "desk" }, paper, bar, status);
-  const root = make("div", { className: "sakerepro-pad", role: "group", "aria-label": "Sketch pad" }, desk, strips);
-  root.dataset.lmSuppressShortcuts = "true"; // JupyterLab: keys typed here are not the notebook's
+  const about = { className: "sakerepro-pad", role: "group", "aria-label": "Sketch pad", tabIndex: -1 };
+  const root = make("div", about, desk, strips);
+  // JupyterLab looks for this on the element that has the focus; a click beside the controls gives it to the root
+  for (const each of [root, ...desk.querySelectorAll("canvas, button, input")]) each.dataset.lmSuppressShortcuts = "true";
   el.append(root);
 
   let state = { strokes: [], bitmap: null, picture: null }; // what is on the paper; never changed in place
@@ -89,6 +97,7 @@ function render({ model, el }) {
   let line = null; // the stroke that is being drawn
   let pointer = 0; // that draws it
   let timer = 0;
+  let waiting = 0; // timer of an answer
   let sending = false;
   let shown = 0; // version of the drawing that the photos belong to
   let sentBitmap = null;
@@ -97,12 +106,19 @@ function render({ model, el }) {
   const repaint = () => {
     const strokes = line ? [...state.strokes, line] : state.strokes;
     paint(paper, { ...state, strokes }, model.get("ink"));
-    undo.disabled = !past.length;
-    clear.disabled = !state.strokes.length && !state.picture;
+    // not `disabled`: that would take the focus away, and the next keys would be the notebook's
+    undo.ariaDisabled = !past.length;
+    clear.ariaDisabled = !state.strokes.length && !state.picture;
   };
+
+  function expectAnswer() {
+    waiting ||= setTimeout(() => say("No answer for 5 seconds. Another cell keeps the kernel busy, or the kernel was " +
+      "restarted: then execute this cell again.", true), PATIENCE);
+  }
 
   function send() {
     clearTimeout(timer);
+    expectAnswer();
     timer = 0;
     const version = model.get("version") + 1;
     sentAt.set(version, performance.now());
@@ -171,7 +187,7 @@ function render({ model, el }) {
     repaint();
     send();
   }
-  const wipe = () => change({ strokes: [], bitmap: null, picture: null });
+  const wipe = () => clear.ariaDisabled !== "true" && change({ strokes: [], bitmap: null, picture: null });
   undo.addEventListener("click", back);
   clear.addEventListener("click", wipe);
   root.addEventListener("keydown", (event) => {
@@ -204,12 +220,22 @@ function render({ model, el }) {
     model.save_changes();
   });
 
+  function ask(name, value) {
+    expectAnswer();
+    model.set(name, value);
+    model.save_changes();
+  }
+  photos.addEventListener("input", () => ask("k", Number(photos.value)));
+  for (const kind of kinds) kind.addEventListener("click", () => ask("representation", kind.value));
+
   function say(text, wrong = false) {
     status.textContent = text;
     status.classList.toggle("wrong", wrong);
   }
 
   async function receive(message, buffers) {
+    clearTimeout(waiting);
+    waiting = 0;
     if (message.version < shown) return; // an answer that was overtaken
     shown = message.version;
     const start = sentAt.get(shown);
@@ -229,17 +255,25 @@ function render({ model, el }) {
     sentBitmap = state.bitmap;
     repaint();
   }
-  const settle = () => (pen.value = model.get("pen"));
+  function settle() {
+    const k = (photos.value = model.get("k"));
+    pen.value = model.get("pen");
+    count.textContent = `Photos: ${k}`;
+    for (const kind of kinds) kind.ariaPressed = kind.value === model.get("representation");
+    strips.style.setProperty("--across", Math.ceil(Math.sqrt(k))); // as many tiles side by side as below each other
+  }
   model.on("change:strokes change:bitmap change:ink", follow);
-  model.on("change:pen", settle);
+  model.on("change:pen change:k change:representation", settle);
   model.on("msg:custom", receive);
   settle();
   follow();
+  expectAnswer();
   model.send({ kind: "ready" }); // a view that is opened later asks for its photos
   return () => {
     clearTimeout(timer);
+    clearTimeout(waiting);
     model.off("change:strokes change:bitmap change:ink", follow);
-    model.off("change:pen", settle);
+    model.off("change:pen change:k change:representation", settle);
     model.off("msg:custom", receive);
     for (const image of strips.querySelectorAll("img")) URL.revokeObjectURL(image.src);
   };

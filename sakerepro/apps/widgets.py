@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import anywidget
-import ipywidgets  # type: ignore[import-untyped]
 import numpy as np
 import pandas as pd
 import traitlets
@@ -18,11 +17,12 @@ import traitlets
 from .. import methods
 from ..errors import ConfigError, SakeError, near_misses
 from ..methods import preset as preset_experiment
-from ..plots.labels import about, is_generated, run_data
+from ..plots.labels import about
 from ..plots.style import PAGE, Picture, fitted, headline, new_figure, style
 from ..runs import Run, find, named_run
 from ..runs import run as find_or_make
 from .drawing import Stroke, example_strokes, render
+from .photos import Collection, named_collection
 from .retriever import REAL, Retriever
 
 if TYPE_CHECKING:
@@ -31,8 +31,11 @@ if TYPE_CHECKING:
 __all__ = ["DrawAndRetrieve", "Retriever", "SketchPad", "choose_runs", "draw_and_retrieve"]
 
 
+NAMES = {"L_B": "baseline without L_SAKE"}  # of methods, for people who have not read the paper
+
+
 class SketchPad(anywidget.AnyWidget):
-    """Paper, pen, undo, clear, load an image: what is drawn arrives here while it is drawn.
+    """Paper, pen, undo, clear, load an image, how many photos: what is drawn arrives here while it is drawn.
 
     Attributes:
         strokes: the lines, in shares of the paper's side (see :func:`sakerepro.apps.drawing.render`).
@@ -41,6 +44,8 @@ class SketchPad(anywidget.AnyWidget):
         ink: grey value of the lines.
         version: number of the drawing; each change in the browser raises it.
         example: whether this is an example, which goes away with the first line that is drawn.
+        k: photos that are asked for, of ``most``.
+        representation: that is searched by, one of ``representations``: (value, what its button says) each.
     """
 
     _esm = Path(__file__).with_name("sketch_pad.js")
@@ -51,6 +56,10 @@ class SketchPad(anywidget.AnyWidget):
     ink = traitlets.Int(0).tag(sync=True)
     version = traitlets.Int(0).tag(sync=True)
     example = traitlets.Bool(False).tag(sync=True)
+    k = traitlets.Int(10).tag(sync=True)
+    most = traitlets.Int(50).tag(sync=True)
+    representation = traitlets.Unicode().tag(sync=True)
+    representations: Any = traitlets.List().tag(sync=True)
 
     @property
     def empty(self) -> bool:
@@ -88,16 +97,14 @@ def distance_text(distance: float) -> str:
     return f"{distance:.3f}" if isinstance(distance, float) else f"{distance} bits"
 
 
-class DrawAndRetrieve(ipywidgets.VBox):
+class DrawAndRetrieve(SketchPad):
     """A sketch pad with the nearest photos of one run or two beside it; made by :func:`draw_and_retrieve`.
 
     Where no browser shows it, it is the picture of the same answer.
 
     Attributes:
-        pad: the :class:`SketchPad`.
-        k, representation: the controls.
         retrievers: one a run.
-        frames: the answer to the present drawing, one frame a run.
+        frames: the answer to the present drawing, one frame a run; empty for an empty paper.
     """
 
     def __init__(
@@ -111,30 +118,27 @@ class DrawAndRetrieve(ipywidgets.VBox):
         most = min(50, *(len(r.photos) for r in retrievers))
         if not 1 <= k <= most:
             raise ConfigError(f"k = {k} photos cannot be shown. Use 1 to {most}.")
-        wide = {"description_width": "initial"}
-        self.pad = SketchPad(
+        pen = self.retrievers[0].pen
+        dims = {f"{r.run.experiment.dim}-d" for r in retrievers}
+        super().__init__(
             strokes=list(strokes),
             example=bool(strokes),
-            pen=self.retrievers[0].pen.width,
-            ink=self.retrievers[0].pen.ink,
+            pen=pen.width,
+            ink=pen.ink,
+            k=k,
+            most=most,
+            representation=representation,
+            representations=[(r, " or ".join(sorted(dims)) if r == REAL else r) for r in common],
         )
-        self.k = ipywidgets.IntSlider(k, 1, most, description="photos (k)", style=wide)
-        self.representation = ipywidgets.SelectionSlider(
-            options=[(_name_of(r), r) for r in common], value=representation, description="representation", style=wide
-        )
-        super().__init__([ipywidgets.HBox([self.k, self.representation]), self.pad])
         self.retrieve()
-        self.pad.observe(self._answer, "version")  # also where the same lines are sent again: each version is answered
-        self.pad.on_msg(lambda _, content, __: self._answer() if content.get("kind") == "ready" else None)
-        for control in (self.k, self.representation):
-            control.observe(self._answer, "value")
+        # also `version`: where the same lines are sent again, each version is answered
+        self.observe(self._answer, ["version", "k", "representation"])
+        self.on_msg(lambda _, content, __: self._answer() if content.get("kind") == "ready" else None)
 
     def retrieve(self) -> list[pd.DataFrame]:
         """Search with what is on the paper; keep the answer in ``frames``. Nothing for an empty paper."""
         self.frames = (
-            []
-            if self.pad.empty
-            else [r.search(self.pad.sketch(r.size), self.k.value, self.representation.value) for r in self.retrievers]
+            [] if self.empty else [r.search(self.sketch(r.size), self.k, self.representation) for r in self.retrievers]
         )
         return self.frames
 
@@ -145,15 +149,15 @@ class DrawAndRetrieve(ipywidgets.VBox):
             DataError: as :func:`sakerepro.apps.drawing.render`; the paper stays as it is.
         """
         render(strokes, 8, bitmap=bitmap)
-        with self.pad.hold_sync():
-            self.pad.strokes, self.pad.bitmap, self.pad.example = [dict(s) for s in strokes], bitmap, False
-            self.pad.version += 1
+        with self.hold_sync():
+            self.strokes, self.bitmap, self.example = [dict(s) for s in strokes], bitmap, False
+            self.version += 1
         return self.frames
 
     def titles(self) -> list[str]:
         """What each strip of photos is: method and representation."""
-        runs, kind = [r.run for r in self.retrievers], self.representation.value
-        labels = [methods.label(run.experiment) for run in runs]
+        runs, kind = [r.run for r in self.retrievers], self.representation
+        labels = [NAMES.get(label, label) for label in (methods.label(run.experiment) for run in runs)]
         titles = []
         for run, method in zip(runs, labels, strict=True):
             name = method if labels.count(method) == 1 else f"{method} {run.id.rpartition('-')[2]}"
@@ -165,17 +169,17 @@ class DrawAndRetrieve(ipywidgets.VBox):
         try:
             frames = self.retrieve()
         except SakeError as error:
-            self.pad.show(str(error), wrong=True)
+            self.show(str(error), wrong=True)
             return
         if not frames:
-            self.pad.show("Draw something, or load an image.")
+            self.show("Draw something, or load an image.")
             return
         count = len(self.retrievers[0].photos)
-        text = f"{len(frames[0])} of {count:,} photos ({run_data(self.retrievers[0].run)})"
-        if self.pad.example:
+        text = f"{len(frames[0])} of {count:,} photos ({self.retrievers[0].about})"
+        if self.example:
             text = f"An example; it goes away with your first line. {text}"
         thumbnails = [r.thumbnail for r in self.retrievers]
-        self.pad.show(text, list(zip(self.titles(), frames, thumbnails, strict=True)))
+        self.show(text, list(zip(self.titles(), frames, thumbnails, strict=True)))
 
     def picture(self, images: bool | None = None, columns: int = 10) -> Picture:
         """The drawing and its nearest photos as a figure, a row a run.
@@ -185,10 +189,10 @@ class DrawAndRetrieve(ipywidgets.VBox):
                 a real data set are for your own eyes, and are not saved where results are published.
             columns: at most so many photos.
         """
-        generated = all(is_generated(r.data) for r in self.retrievers)
+        generated = all(r.generated for r in self.retrievers)
         images = generated if images is None else images
         shown = [frame.head(columns) for frame in self.frames] or [pd.DataFrame() for _ in self.retrievers]
-        columns = min(columns, self.k.value)
+        columns = min(columns, self.k)
         width = PAGE / 11
         with style():
             height = (width + 0.42) * len(shown) + 0.15
@@ -198,7 +202,7 @@ class DrawAndRetrieve(ipywidgets.VBox):
                 axis.axis("off")
             for row, (retriever, frame, title) in enumerate(zip(self.retrievers, shown, self.titles(), strict=True)):
                 line = axes[row * (columns + 1) : (row + 1) * (columns + 1)]
-                line[0].imshow(self.pad.sketch(retriever.size), cmap="gray", vmin=0, vmax=255)
+                line[0].imshow(self.sketch(retriever.size), cmap="gray", vmin=0, vmax=255)
                 line[0].set_title(title, loc="left").set_in_layout(False)  # it may be wider than its column
                 for axis, photo in zip(line[1:], frame.to_dict("records"), strict=False):
                     _tile(axis, photo, retriever.photos.take([photo["photo"]])[0] if images else None, width)
@@ -206,12 +210,14 @@ class DrawAndRetrieve(ipywidgets.VBox):
         return figure
 
     def __repr__(self) -> str:
-        return f"A sketch and its {self.k.value} nearest photos: {'; '.join(self.titles())}"
+        return f"A sketch and its {self.k} nearest photos: {'; '.join(self.titles())}"
 
-    def _repr_mimebundle_(self, **kwargs: Any) -> dict[str, Any] | None:
+    def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
         """The widget, and what stands in for it where there is no browser: a picture and a line of text."""
         bundle = super()._repr_mimebundle_(**kwargs)
-        return bundle and {**bundle, "text/plain": repr(self), "image/png": self.picture()._repr_png_()}
+        if bundle:
+            bundle[0]["image/png"] = self.picture()._repr_png_()
+        return bundle
 
 
 def _tile(axis: Axes, photo: Mapping[Hashable, Any], pixels: np.ndarray | None, width: float) -> None:
@@ -228,14 +234,11 @@ def _tile(axis: Axes, photo: Mapping[Hashable, Any], pixels: np.ndarray | None, 
     )
 
 
-def _name_of(representation: str) -> str:
-    return "real-valued" if representation == REAL else representation.replace("-bit", " bits")
-
-
 def draw_and_retrieve(
     run: Run,
     other: Run | None = None,
     *,
+    collection: Collection | Path | str | None = None,
     k: int = 10,
     representation: str = REAL,
     strokes: Sequence[Stroke] | None = None,
@@ -244,18 +247,22 @@ def draw_and_retrieve(
 
     Args:
         run, other: finished runs, such as SAKE and L_B.
+        collection: an index of photos that ``run`` made (``sakerepro index``), or its folder or name, to search in
+            place of the run's unseen classes.
         k: photos a run, at most 50.
         representation: ``"real"``, ``"32-bit"``, ``"64-bit"`` or ``"128-bit"``.
         strokes: what is on the paper at first; ``None`` for the umbrella that ships with the package.
 
     Raises:
-        ConfigError: for a ``k`` or representation that the runs do not have.
+        ConfigError: for a ``k`` or representation that the runs do not have, or an unknown index.
+        RunError: if the index was made with another run.
     """
-    retrievers = [Retriever(r) for r in (run, other) if r is not None]
+    photos = named_collection(str(collection)) if isinstance(collection, str | Path) else collection
+    retrievers = [Retriever(r, photos) for r in (run, other) if r is not None]
     return DrawAndRetrieve(retrievers, k, representation, example_strokes() if strokes is None else strokes)
 
 
-def choose_runs(preset: str = "mini", run: str = "", other: str = "") -> list[Run]:
+def choose_runs(preset: str = "mini", run: str = "", other: str = "", collection: str = "") -> list[Run]:
     """One or two finished runs to draw with.
 
     Args:
@@ -263,10 +270,13 @@ def choose_runs(preset: str = "mini", run: str = "", other: str = "") -> list[Ru
         run: id of a finished run, as ``sakerepro runs`` lists them, or a part that only it has.
         other: id of a second run; ``"none"`` for none; empty for L_B with the same settings: made for a preset's run,
             and beside a named run taken only if it is finished.
+        collection: folder or name of an index, whose run is the only one.
 
     Raises:
         ConfigError: for an unknown preset or id, with the closest known ones.
     """
+    if collection:
+        return [named_run(run or named_collection(collection).run)]
     first = named_run(run) if run else find_or_make(preset_experiment(preset))
     if other == "none":
         return [first]

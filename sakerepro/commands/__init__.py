@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
-from . import card, check, completion, data, exchange, items, measuring, photos, runs, tuning
+from . import card, check, completion, data, demo, exchange, items, measuring, photos, runs, tuning
 
-MODULES = (items, runs, tuning, measuring, card, exchange, photos, check, data, completion)  # in the order of --help
+# in the order of --help
+MODULES = (demo, items, runs, tuning, measuring, card, exchange, photos, check, data, completion)

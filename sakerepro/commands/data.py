@@ -34,6 +34,16 @@ def add(commands: Any) -> None:
         )
     )
 
+    example = actions.add_parser(
+        "example",
+        help="write generated photos and sketches as a folder to train on",
+        description="Write photo/<class>/*, sketch/<class>/* and unseen.txt: 18 generated classes of 16 photos and 16 "
+        "sketches. They show what a folder of your own has to be, and how training on it goes.",
+        epilog="example: sakerepro data example my-folder",
+    )
+    example.add_argument("folder", metavar="DIR", help="a new folder")
+    example.set_defaults(function=_example)
+
     pack = actions.add_parser(
         "pack",
         help="decode the images of a data set ahead of the first run",
@@ -70,6 +80,14 @@ def _fetch(arguments: argparse.Namespace) -> None:
     from ..data.fetch import fetch_dataset
 
     print(fetch_dataset(arguments.name, url=arguments.url, archive=arguments.archive, yes=arguments.yes))
+
+
+def _example(arguments: argparse.Namespace) -> None:
+    from .. import paths
+    from ..world.example import example_folder
+
+    made = paths.shown(example_folder(arguments.folder))
+    print(f"{made}: 18 classes, 16 photos and 16 sketches each. Next: sakerepro check {made}")
 
 
 def _pack(arguments: argparse.Namespace) -> None:

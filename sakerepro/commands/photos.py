@@ -103,12 +103,12 @@ def _query(arguments: argparse.Namespace) -> None:
     import dataclasses
 
     from .. import paths
-    from ..apps.photos import query
+    from ..apps.photos import named_collection, query
     from ..data.dataset import PHOTO, SKETCH
 
     if arguments.k < 1:
         raise ConfigError(f"-k {arguments.k}: has to be at least 1.")
-    found = _opened(arguments.index)
+    found = named_collection(arguments.index)
     if arguments.photos:
         found = dataclasses.replace(found, root=Path(arguments.photos).expanduser().resolve())
     domain = PHOTO if arguments.photo else SKETCH
@@ -208,28 +208,6 @@ def _write_csv(file: Path, root: Path, asked: Iterable[str], hits: Sequence[Sequ
     for sketch, found in zip(asked, hits, strict=True):
         table.writerows([sketch, rank, name, root / name, f"{d:.6g}"] for rank, (name, d) in enumerate(found, 1))
     write_text(file, text.getvalue())
-
-
-def _opened(name: str | None) -> Collection:
-    """The named index, or the only one there is."""
-    from .. import paths
-    from ..apps.photos import is_index, open_collection
-
-    known = sorted(f for f in paths.collections().glob("*/") if is_index(f) and not f.name.startswith("."))
-    if name:
-        for place in (Path(name).expanduser(), paths.collections() / name):
-            if is_index(place):
-                return open_collection(place)
-        found = [f for f in known if name in f.name]
-        if len(found) == 1:
-            return open_collection(found[0])
-        if found:
-            raise ConfigError(f"--index {name}: could be {', '.join(f.name for f in found)}. Write more of it.")
-    elif len(known) == 1:
-        return open_collection(known[0])
-    what = f"{name}: is no index." if name else f"{len(known)} indexes are in {paths.shown(paths.collections())}."
-    there = f"Known: {', '.join(f.name for f in known)}" if known else "`sakerepro index PHOTOS --run RUN` makes one"
-    raise ConfigError(f"{what} Name one with --index. {there}.")
 
 
 def _run_of(found: Collection, name: str | None) -> Run:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import http.client
 import shutil
-import sys
 import time
 import urllib.error
 import urllib.request
@@ -12,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from .. import files
+from ..display import bar
 from ..errors import ConfigError, DataError, RunError
 
 
@@ -110,8 +110,6 @@ def _mark(part: Path) -> Path:
 
 def _rest(url: str, part: Path, timeout: float, progress: bool) -> str:
     """Fetch what ``part`` lacks, and say why it is not whole now; empty if it is."""
-    from tqdm import tqdm
-
     mark = _mark(part)
     have = part.stat().st_size if part.exists() and mark.exists() else 0
     resume = {"Range": f"bytes={have}-"} if have else {}
@@ -125,18 +123,10 @@ def _rest(url: str, part: Path, timeout: float, progress: bool) -> str:
             need_space(part.parent, (total or 0) - have, "this download")
             tag = response.headers.get("ETag", "W/")
             mark.write_text(response.headers.get("Last-Modified", "") if tag.startswith("W/") else tag)
-            bar = tqdm(
-                total=total,
-                initial=have,
-                unit="B",
-                unit_scale=True,
-                desc=part.name[1:-5],
-                file=sys.stderr,
-                disable=None if progress else True,
-            )
-            with bar, open(part, "ab" if have else "wb") as file:
+            shown = bar(None, part.name[1:-5], progress=progress, total=total, initial=have, unit="B", unit_scale=True)
+            with shown, open(part, "ab" if have else "wb") as file:
                 while block := response.read1(1 << 18):  # what there is, so that a stall loses nothing
-                    bar.update(file.write(block))
+                    shown.update(file.write(block))
                 short = total is not None and file.tell() != total
                 return f"the connection ended after {file.tell():,} of {total:,} bytes" if short else ""
     except urllib.error.HTTPError as error:

@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 
 from .. import files, paths
+from ..display import bar
 from ..errors import DataError, RunError
 from .images import decode, read_bytes
 
@@ -201,8 +202,6 @@ def _decode_all(
     root: Path, names: list[str], pixels: np.ndarray, digests: np.ndarray, label: str, progress: bool
 ) -> None:
     """Fill both arrays on all cores; bad files are gathered, so that one look shows them all."""
-    from tqdm import tqdm
-
     size, channels = pixels.shape[1], pixels.shape[3]
     bad: list[str] = []
 
@@ -219,14 +218,13 @@ def _decode_all(
         pixels[i] = image
         digests[i] = np.frombuffer(files.digest(data), np.uint8)
 
-    every = 0.5 if sys.stderr.isatty() else 15.0  # a log file gets a line now and then, not a flood
-    bar = tqdm(total=len(names), desc=f"Packing {label}", unit=" images", mininterval=every, disable=not progress)
+    shown = bar(None, f"Packing {label}", progress=progress, log=True, total=len(names), unit=" images")
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with bar, ThreadPoolExecutor(cores) as pool:  # threads: Pillow decodes and resizes without the interpreter's lock
+    with shown, ThreadPoolExecutor(cores) as pool:  # threads: Pillow decodes and resizes without the interpreter's lock
         for start in range(0, len(names), _BLOCK):
             block = range(start, min(start + _BLOCK, len(names)))
             for _ in pool.map(one, block):
-                bar.update()
+                shown.update()
             if len(bad) >= _ENOUGH_BAD:
                 break
     if bad:

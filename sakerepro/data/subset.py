@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import os
-import sys
 from collections import defaultdict
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
@@ -13,6 +12,7 @@ from pathlib import Path, PurePosixPath
 import numpy as np
 
 from .. import files
+from ..display import bar
 from ..errors import ConfigError, DataError
 from . import lists
 from .dataset import PHOTO, SKETCH
@@ -59,8 +59,6 @@ def write_subset(root: Path, to: Path, per_class: int, size: int = 224, progress
         ConfigError: if ``to`` is there already, or ``per_class`` or ``size`` is below 1.
         DataError: if the lists name too few files, or one of them is missing or damaged.
     """
-    from tqdm import tqdm
-
     if per_class < 1 or size < 1:
         raise ConfigError(f"per_class = {per_class} and size = {size} have to be at least 1.")
     if to.exists():
@@ -69,7 +67,6 @@ def write_subset(root: Path, to: Path, per_class: int, size: int = 224, progress
     keep = {domain: first_of_each(found, per_class) for domain, found in names.items()}
     if not keep[PHOTO] or not keep[SKETCH]:
         raise DataError(f"{root}: its lists name no photos or no sketches. Run `sakerepro check {root}`.")
-    quiet = None if progress else True  # None: no bar where nobody watches
     with files.write_folder_whole(to) as new, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
         for path, text in filtered_lists(root, keep[PHOTO] | keep[SKETCH]).items():
             (new / path).parent.mkdir(exist_ok=True)
@@ -80,7 +77,7 @@ def write_subset(root: Path, to: Path, per_class: int, size: int = 224, progress
             files.write_text(new / "synsets.csv", table.getvalue())
         jobs = [(name, domain) for domain in keep for name in sorted(keep[domain])]
         made = pool.map(lambda job: _resized(root, new, job[0], job[1], size), jobs)
-        for _ in tqdm(made, "Resizing", len(jobs), unit=" images", file=sys.stderr, disable=quiet):
+        for _ in bar(made, "Resizing", progress=progress, total=len(jobs), unit=" images"):
             pass
     return to
 

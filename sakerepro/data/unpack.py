@@ -5,13 +5,13 @@ from __future__ import annotations
 import lzma
 import os
 import shutil
-import sys
 import tarfile
 import zipfile
 import zlib
 from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 
+from ..display import bar
 from ..errors import DataError, RunError
 from ..files import beside, sweep
 from .download import need_space
@@ -43,7 +43,7 @@ def unpack(archive: Path, to: Path, take: str, into: str = "", progress: bool = 
     room = beside(to)
     try:
         extract = _unzip if zipfile.is_zipfile(archive) else _untar
-        count = extract(archive, room, lambda name: _place(name, archive, take, into), None if progress else True)
+        count = extract(archive, room, lambda name: _place(name, archive, take, into), progress)
         if not count:
             raise DataError(f"{archive}: holds nothing that belongs to {to.name}. Look into it, and unpack it by hand.")
         for path in [p.relative_to(room) for p in room.rglob("*") if p.is_file()]:
@@ -71,24 +71,20 @@ def _place(name: str, archive: Path, take: str, into: str) -> str | None:
     return str(PurePosixPath(into, *parts[parts.index(take) + 1 :]))
 
 
-def _unzip(archive: Path, room: Path, place: Callable[[str], str | None], quiet: bool | None) -> int:
-    from tqdm import tqdm
-
+def _unzip(archive: Path, room: Path, place: Callable[[str], str | None], progress: bool) -> int:
     with zipfile.ZipFile(archive) as file:
         wanted = [(m, path) for m in file.infolist() if (path := place(m.filename)) and not m.is_dir()]
         need_space(room.parent, sum(m.file_size for m, _ in wanted), "unpacking")
-        for member, path in tqdm(wanted, f"Unpacking {archive.name}", unit=" files", file=sys.stderr, disable=quiet):
+        for member, path in bar(wanted, f"Unpacking {archive.name}", progress=progress, unit=" files"):
             member.filename = path
             file.extract(member, room)
     return len(wanted)
 
 
-def _untar(archive: Path, room: Path, place: Callable[[str], str | None], quiet: bool | None) -> int:
-    from tqdm import tqdm
-
+def _untar(archive: Path, room: Path, place: Callable[[str], str | None], progress: bool) -> int:
     count = 0
     with tarfile.open(archive) as file:
-        for member in tqdm(file, f"Unpacking {archive.name}", unit=" files", file=sys.stderr, disable=quiet):
+        for member in bar(file, f"Unpacking {archive.name}", progress=progress, unit=" files"):
             if (path := place(member.name)) and not member.isdir():
                 need_space(room.parent, member.size, "unpacking")
                 file.extract(member.replace(name=path), room, filter="data")

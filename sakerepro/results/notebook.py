@@ -111,8 +111,8 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
 
 @contextlib.contextmanager
 def _same_package() -> Iterator[None]:
-    """The kernel, a process of its own, imports the package that this process runs, installed or not."""
-    with paths.variable("PYTHONPATH", paths.search_path()):
+    """The kernel, a process of its own, imports the package that this process runs, and shows no bars to nobody."""
+    with paths.variable("PYTHONPATH", paths.search_path()), paths.variable("TQDM_DISABLE", "1"):
         yield
 
 

@@ -129,7 +129,9 @@ class Verdicts:
     def to_html(self) -> str:
         """An HTML table without ids, the same on every machine."""
         label = "".join(f"<p><em>{escape(line)}</em></p>\n" for line in self.label)
-        return f"{label}{self.frame().to_html(index=False, border=0)}\n<p>{escape(RULE)}</p>"
+        table = self.frame().to_html(index=False, border=0, justify="left")
+        table = table.replace("<td>", '<td style="text-align: left">')  # prose; notebooks set cells to the right
+        return f"{label}{table}\n<p>{escape(RULE)}</p>"
 
     def save(self, folder: Path) -> list[Path]:
         """Write ``<item>-claims.csv`` and ``.md`` into ``folder``; return their paths."""

@@ -19,6 +19,7 @@ import numpy as np
 from .. import files, paths
 from ..data.dataset import PHOTO, SKETCH, Dataset, ImageSet, OriginalDomain
 from ..data.listing import fingerprint_of
+from ..display import bar
 from ..errors import ConfigError, RunError, near_misses
 from .classes import ORIGINAL_WNIDS, Role, WorldClass, of_role
 from .draw import HELD_OUT, VERSION, check_size, draw
@@ -157,12 +158,9 @@ def _several(classes: Sequence[WorldClass], domain: int, n: int, start: int = 0)
 
 
 def _drawn(wanted: list[Wanted], size: int, seed: int, what: str, progress: bool) -> np.ndarray:
-    from tqdm import tqdm
-
     channels = 1 if what == "sketches" else 3
     pack = np.empty((len(wanted), size, size, channels), np.uint8)
-    bar = tqdm(wanted, f"drawing the miniature world: {what}", file=sys.stderr, disable=None if progress else True)
-    for i, (name, domain, index) in enumerate(bar):
+    for i, (name, domain, index) in enumerate(bar(wanted, f"drawing the miniature world: {what}", progress=progress)):
         pack[i] = draw(name, domain, size, seed, index)
     return pack
 

@@ -1,4 +1,4 @@
-"""JupyterLab on a free port of this machine, and a headless Chromium that drives it; tests skip without."""
+"""JupyterLab or voila on a free port of this machine, and a headless Chromium that drives it; tests skip without."""
 
 from __future__ import annotations
 
@@ -57,16 +57,7 @@ def jupyter_lab(folder: Path, theme: str = "JupyterLab Light", **environment: st
         file = folder / "settings" / "@jupyterlab" / f"{name}.jupyterlab-settings"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(values))
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port, token = free.getsockname()[1], secrets.token_hex(16)
-    variables = {
-        **os.environ,
-        **environment,
-        "JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"),
-        "PYTHONPATH": str(Path(sakerepro.__file__).parent.parent),
-        **{f"JUPYTER_{n}_DIR": str(folder / n.lower()) for n in ("CONFIG", "DATA", "RUNTIME")},
-    }
+    token = secrets.token_hex(16)
     command = [
         sys.executable,
         "-m",
@@ -74,17 +65,33 @@ def jupyter_lab(folder: Path, theme: str = "JupyterLab Light", **environment: st
         "--no-browser",
         "--allow-root",
         "--ip=127.0.0.1",
-        f"--port={port}",
         "--ServerApp.port_retries=0",
         f"--IdentityProvider.token={token}",
         "--expose-app-in-browser",
         f"--ServerApp.root_dir={folder / 'notebooks'}",
     ]
+    settings = {"JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"), **environment}
+    with served(command, folder, f"api/status?token={token}", settings) as address:
+        yield f"{address}/lab/tree/{{}}?token={token}"
+
+
+@contextlib.contextmanager
+def served(command: list[str], folder: Path, ready: str, environment: dict[str, str]) -> Iterator[str]:
+    """Start a Jupyter server on a free port; gives its address once ``ready`` answers, and stops it at the end."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    variables = {
+        **os.environ,
+        **environment,
+        "PYTHONPATH": str(Path(sakerepro.__file__).parent.parent),
+        **{f"JUPYTER_{n}_DIR": str(folder / n.lower()) for n in ("CONFIG", "DATA", "RUNTIME")},
+    }
     with open(folder / "server.log", "wb") as log:
-        server = subprocess.Popen(command, env=variables, stdout=log, stderr=log, cwd=folder)
+        server = subprocess.Popen([*command, f"--port={port}"], env=variables, stdout=log, stderr=log, cwd=folder)
         try:
-            _wait_for(f"http://127.0.0.1:{port}/api/status?token={token}", server, folder / "server.log")
-            yield f"http://127.0.0.1:{port}/lab/tree/{{}}?token={token}"
+            _wait_for(f"http://127.0.0.1:{port}/{ready}", server, folder / "server.log")
+            yield f"http://127.0.0.1:{port}"
         finally:
             server.terminate()  # the server ends its kernels
             server.wait(30)
@@ -96,12 +103,13 @@ def _wait_for(address: str, server: subprocess.Popen[bytes], log: Path, seconds:
         try:
             urllib.request.urlopen(address, timeout=5).close()
             return
-        except urllib.error.HTTPError as error:
+        except urllib.error.HTTPError as error:  # the server is there, whatever it thinks of the address
             error.close()
+            return
         except OSError:
             pass
         time.sleep(0.3)
-    raise AssertionError(f"JupyterLab did not start:\n{log.read_text()[-3000:]}")
+    raise AssertionError(f"The server did not start:\n{log.read_text()[-3000:]}")
 
 
 @contextlib.contextmanager
@@ -116,6 +124,8 @@ def chromium(folder: Path) -> Iterator[Any]:
         options.add_argument(flag)
     options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
     chrome = Chrome(options=options, service=ChromeService(driver))
+    # a page without focus has no current notebook
+    chrome.execute_cdp_cmd("Emulation.setFocusEmulationEnabled", {"enabled": True})
     try:
         yield chrome
     finally:

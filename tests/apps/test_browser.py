@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import shlex
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -10,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
-from browser import chromium, jupyter_lab, needed
+from browser import chromium, jupyter_lab, needed, served
 from PIL import Image
 
 from sakerepro import paths
@@ -23,6 +27,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::ResourceWarning", "ignore::pytest.PytestUnraisableExceptionWarning"),
 ]
 NAME = "explore_draw_and_retrieve.ipynb"
+KERNEL = "window.jupyterapp.shell.currentWidget.sessionContext.session?.kernel"
 SHAPES = {  # shares of the paper
     "triangle": [(0.5, 0.15), (0.85, 0.8), (0.15, 0.8), (0.5, 0.15)],
     "line": [(0.2, 0.9), (0.8, 0.9)],
@@ -30,11 +35,8 @@ SHAPES = {  # shares of the paper
 }
 
 
-@pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory, tiny_place: Path) -> Iterator[Any]:
-    """A browser with the notebook open on two runs of the tiny task, all cells executed."""
-    needed()
-    place = tmp_path_factory.mktemp("lab")
+def two_runs(place: Path, tiny_place: Path) -> dict[str, str]:
+    """Write the notebook, its parameters set to two runs of the tiny task, below ``place``; the folders' variables."""
     (place / "notebooks").mkdir()
     folders = {f"SAKEREPRO_{p}": str(place / p.lower()) for p in ("RUNS", "RESULTS", "CACHE")}
     with pytest.MonkeyPatch.context() as patch:
@@ -46,6 +48,15 @@ def lab(tmp_path_factory: pytest.TempPathFactory, tiny_place: Path) -> Iterator[
     parameters = next(c for c in notebook["cells"] if "parameters" in c["metadata"].get("tags", []))
     parameters["source"] += ["\n", f"run, other, k = {runs[0].id!r}, {runs[1].id!r}, 6"]
     (place / "notebooks" / NAME).write_text(json.dumps(notebook))
+    return folders
+
+
+@pytest.fixture(scope="module")
+def lab(tmp_path_factory: pytest.TempPathFactory, tiny_place: Path) -> Iterator[Any]:
+    """A browser with the notebook open on two runs of the tiny task, all cells executed."""
+    needed()
+    place = tmp_path_factory.mktemp("lab")
+    folders = two_runs(place, tiny_place)
     with jupyter_lab(place, "JupyterLab Dark", **folders) as address, chromium(place) as driver:
         driver.get(address.format(NAME))
         page = Page(driver)
@@ -78,13 +89,25 @@ class Page:
     def ready(self) -> bool:
         return bool(
             self.script(
-                "const panel = window.jupyterapp?.shell?.currentWidget;"
-                "return panel?.sessionContext?.session?.kernel?.status === 'idle'"
+                f"return window.jupyterapp?.shell?.currentWidget?.sessionContext && {KERNEL}?.status === 'idle'"
             )
         )
 
     def command(self, name: str) -> None:
         self.script("window.jupyterapp.commands.execute(arguments[0])", name)
+
+    def cells(self) -> list[str]:
+        """Kind and text of every cell of the notebook."""
+        return self.script(
+            "return [...window.jupyterapp.shell.currentWidget.content.model.cells]"
+            ".map(cell => cell.type + ' ' + cell.sharedModel.source)"
+        )
+
+    def type(self, keys: str) -> None:
+        """Type on whatever has the focus."""
+        from selenium.webdriver.common.action_chains import ActionChains
+
+        ActionChains(self.driver).send_keys(keys).perform()
 
     def run_last(self) -> None:
         """Execute the last cell."""
@@ -209,17 +232,107 @@ def test_the_table_in_the_next_cell_is_of_the_same_drawing(lab: Page) -> None:
     assert photos[:6] == want
 
 
-def test_sliders_change_the_photos(lab: Page) -> None:
+def test_the_number_of_photos_and_the_representation_change_the_answer(lab: Page) -> None:
     from selenium.webdriver.common.keys import Keys
 
     clean(lab)
     lab.answered(lambda: lab.draw(SHAPES["triangle"]))
-    photos, codes = lab.all(".jupyter-widgets .noUi-handle")
-    photos.send_keys(Keys.ARROW_RIGHT)
+    lab.one(".sakerepro-pad .photos").send_keys(Keys.ARROW_RIGHT)
     lab.wait(lambda: len(lab.photos()) == 14, "seventh photo")
-    codes.send_keys(Keys.END)
+    real, short, codes = lab.all(".sakerepro-pad .kinds button")
+    assert [b.text for b in (real, short, codes)] == ["64-d", "32-bit", "64-bit"]
+    codes.click()
     lab.wait(lambda: lab.photos() and lab.photos()[0].endswith(" bits"), "photos by codes")
     assert "SAKE, 64-bit codes" in [h.text for h in lab.all(".sakerepro-pad h4")]
+    assert [b.get_attribute("aria-pressed") for b in (real, codes)] == ["false", "true"]
+    lab.one(".sakerepro-pad .photos").send_keys(Keys.ARROW_LEFT)
+    real.click()
+    lab.wait(lambda: len(lab.photos()) == 12 and not lab.photos()[0].endswith(" bits"), "photos as before")
+
+
+def test_keys_typed_on_the_pad_never_reach_the_notebook(lab: Page) -> None:
+    cells = lab.cells()
+    lab.script("window.jupyterapp.shell.currentWidget.content.node.querySelector('.jp-Cell').focus()")
+    lab.type("b")
+    lab.wait(lambda: len(lab.cells()) == len(cells) + 1, "cell below: letters are commands of the notebook")
+    lab.type("dd")
+    lab.wait(lambda: lab.cells() == cells, "cell less")
+    focusable = lab.all(".sakerepro-pad :is(canvas, button, input:not([type=file]))")
+    assert len(focusable) >= 8
+    for element in focusable:
+        lab.script("arguments[0].focus()", element)
+        assert lab.driver.switch_to.active_element == element
+        lab.type("ddabcmrxyvz0")
+    lab.one(".sakerepro-pad .status").click()  # beside the controls
+    lab.type("ddabcmrxyvz0")
+    assert lab.cells() == cells and not lab.all("dialog, .jp-Dialog")
+
+
+@pytest.mark.parametrize("button", ["undo", "clear"])
+def test_undo_and_clear_keep_the_focus(lab: Page, button: str) -> None:
+    clean(lab)
+    lab.answered(lambda: lab.draw(SHAPES["dot"]))
+    cells, element = lab.cells(), lab.one(f".sakerepro-pad .{button}")
+    lab.answered(element.click)
+    while button == "undo" and element.get_attribute("aria-disabled") == "false":
+        lab.answered(element.click)
+    assert element.get_attribute("aria-disabled") == "true"
+    element.click()  # does nothing
+    assert lab.driver.switch_to.active_element == element
+    lab.type("dd")
+    assert lab.cells() == cells
+
+
+def test_the_answer_of_an_empty_paper_is_a_sentence(lab: Page) -> None:
+    clean(lab)
+    lab.run_last()
+    lab.wait(lambda: "The paper is empty" in lab.all(".jp-OutputArea")[-1].text, "sentence")
+    assert "Error" not in lab.all(".jp-OutputArea")[-1].text
+
+
+def test_a_kernel_that_does_not_answer_for_five_seconds_is_said(lab: Page) -> None:
+    clean(lab)
+    stop = "import os, signal, subprocess; me = os.getpid(); "
+    stop += "subprocess.Popen(['sh', '-c', f'sleep 12; kill -CONT {me}']); os.kill(me, signal.SIGSTOP)"
+    lab.script(f"{KERNEL}.requestExecute({{code: arguments[0]}})", stop)
+    before, status = lab.shown(), lab.one(".sakerepro-pad .status")
+    lab.draw(SHAPES["triangle"])
+    lab.wait(lambda: "No answer for 5 seconds" in status.text, "sentence", 10)
+    assert lab.shown() == before and "wrong" in status.get_attribute("class")
+    lab.wait(lambda: len(lab.photos()) == 12 and "in" in status.text, "photos once the kernel is free")
+    assert "wrong" not in status.get_attribute("class")
+
+
+@pytest.mark.parametrize("width", [1400, 900])
+def test_the_photos_of_two_runs_stand_in_columns_beside_the_paper(lab: Page, width: int) -> None:
+    lab.driver.set_window_size(width, 900)
+    clean(lab)
+    assert len(lab.answered(lambda: lab.draw(SHAPES["triangle"]))) == 12
+    paper, first, second = (e.rect for e in lab.all(".sakerepro-pad .paper, .sakerepro-pad section"))
+    assert paper["x"] + paper["width"] <= first["x"] and first["x"] + first["width"] <= second["x"]
+    assert abs(first["y"] - paper["y"]) < 5 and abs(second["y"] - paper["y"]) < 5 and paper["width"] >= 200
+    assert min(i.rect["width"] for i in lab.all(".sakerepro-pad img")) >= 44
+    pad = lab.one(".sakerepro-pad")
+    assert lab.script("return arguments[0].scrollWidth <= arguments[0].clientWidth", pad)
+    assert pad.rect["height"] < 700  # all of it fits on a screen
+
+
+@pytest.mark.parametrize("width", [1400, 900])
+def test_after_a_restart_the_pad_says_that_nobody_answers_until_its_cell_runs_again(lab: Page, width: int) -> None:
+    lab.driver.set_window_size(width, 900)
+    lab.script(f"{KERNEL}.restart()")
+    lab.wait(lab.ready, "kernel")
+    cells, status = lab.cells(), lab.one(".sakerepro-pad .status")
+    lab.draw(SHAPES["line"])
+    lab.type("dd")
+    lab.wait(lambda: "No answer for 5 seconds" in status.text, "sentence", 10)
+    lab.type("dd")
+    assert lab.cells() == cells
+    lab.command("notebook:run-all-cells")
+    lab.wait(lambda: "An example" in lab.one(".sakerepro-pad .status").text and lab.photos(), "photos of a new pad")
+    assert len(lab.answered(lambda: lab.draw(SHAPES["triangle"]))) == 12
+    lab.type("dd")
+    assert lab.cells() == cells
 
 
 def test_the_keyboard_reaches_everything_and_everything_has_a_name(lab: Page) -> None:
@@ -248,7 +361,7 @@ def test_the_browser_reports_no_error_of_ours(lab: Page) -> None:
 
 def clean(page: Page) -> None:
     """An empty paper."""
-    if page.one(".sakerepro-pad .clear").is_enabled():
+    if page.one(".sakerepro-pad .clear").get_attribute("aria-disabled") == "false":
         page.answered(page.one(".sakerepro-pad .clear").click)
 
 
@@ -260,3 +373,21 @@ def contrast(one: str, other: str) -> float:
         linear = np.where(share <= 0.03928, share / 12.92, ((share + 0.055) / 1.055) ** 2.4)
         light.append(float(linear @ [0.2126, 0.7152, 0.0722]))
     return (max(light) + 0.05) / (min(light) + 0.05)
+
+
+def test_make_page_serves_the_pad_without_code(tmp_path: Path, tiny_place: Path) -> None:
+    needed()
+    pytest.importorskip("voila", reason="the web page needs `pip install 'sakerepro[page]'`")
+    folders = two_runs(tmp_path, tiny_place)
+    command = ["make", "-n", "-C", str(paths.root()), "--no-print-directory", "page", "PYTHON=python"]
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
+    *_, last = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.splitlines()
+    python, *words = shlex.split(last)
+    assert python == "python" and words == ["-m", "voila", f"notebooks/{NAME}"]
+    serve = [sys.executable, *words, "--no-browser"]
+    with served(serve, tmp_path, "no-such-page", folders) as address, chromium(tmp_path) as driver:
+        driver.get(address)
+        page = Page(driver)
+        page.wait(lambda: page.all(".sakerepro-pad img"), "photos of the example")
+        assert len(page.answered(lambda: page.draw(SHAPES["triangle"]))) == 12
+        assert "Draw and retrieve" in page.one("h1").text and not page.all(".jp-InputArea-editor")

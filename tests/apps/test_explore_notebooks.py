@@ -35,9 +35,9 @@ def two_runs(tiny_experiment: Experiment) -> tuple[Run, Run]:
 def test_draw_and_retrieve_answers_the_bundled_drawing(two_runs: tuple[Run, Run]) -> None:
     sake, other = two_runs
     done = execute("explore_draw_and_retrieve", "mini", run=sake.id, other=other.id, k=5, representation="32-bit")
-    *_, names, classes, pad, table = outputs(done)
-    assert names == [f"{sake.id}\n{other.id}\n"] and classes == [f"{', '.join(tiny.UNSEEN)}\n"]
-    assert "5 nearest photos" in pad[0]
+    *_, pad, classes, names, table = outputs(done)
+    assert names[0].endswith(f"{sake.id}\n{other.id}\n") and classes == [f"{', '.join(tiny.UNSEEN)}\n"]
+    assert "5 nearest photos" in pad[0] and "baseline without L_SAKE" in pad[0]
     rows = [line.split() for line in table[0].splitlines()[1:]]
     assert [row[1] for row in rows] == list("12345") and {row[2] for row in rows} <= set(tiny.UNSEEN)
     assert all(float(row[3]) == int(float(row[3])) <= 32 for row in rows)  # bits that differ
@@ -71,5 +71,6 @@ def test_train_your_own_goes_from_a_folder_to_an_index(tiny_place: Path, tmp_pat
     }
     assert measured == values
     photos = (len(tiny.SEEN) + len(tiny.UNSEEN)) * tiny.PHOTOS
-    assert f"Changes(kept=0, added={photos}, removed=0, bad=0, left_out={{}})" in "".join(text[-1])
+    assert f"Changes(kept=0, added={photos}, removed=0, bad=0, left_out={{}})" in "".join(text[-2])
+    assert "10 nearest photos: SAKE, 16-d real-valued" in text[-1][0]
     assert [f.parent.parent.name for f in (tmp_path / "collections").glob("*/photos.sqlite")] == ["collections"]

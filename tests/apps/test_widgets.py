@@ -16,6 +16,7 @@ from PIL import Image
 
 from sakerepro.apps import widgets
 from sakerepro.apps.drawing import example_strokes, pen_of, render
+from sakerepro.apps.photos import Collection, index_photos, query
 from sakerepro.apps.widgets import DrawAndRetrieve, Retriever, SketchPad, choose_runs, draw_and_retrieve
 from sakerepro.data.dataset import PHOTO, SKETCH, ImageSet
 from sakerepro.embedding import embed, place
@@ -227,7 +228,7 @@ class Browser:
         self.buffers = list(buffers or [])
 
     def draw(self, **state: Any) -> dict[str, Any]:
-        self.widget.pad.set_state({"version": self.widget.pad.version + 1, "example": False, **state})
+        self.widget.set_state({"version": self.widget.version + 1, "example": False, **state})
         return self.shown[-1]
 
 
@@ -238,10 +239,13 @@ def browser(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> Browser:
 
 def test_a_line_from_the_browser_is_answered_with_photos(browser: Browser) -> None:
     answer = browser.draw(strokes=[LINE])
-    pad, frames = browser.widget.pad, browser.widget.frames
+    pad, frames = browser.widget, browser.widget.frames
     assert answer["version"] == pad.version == 1 and not answer["wrong"]
     assert answer["text"] == "4 of 24 photos (data, unseen.txt)"
-    assert [s["title"] for s in answer["strips"]] == ["SAKE, 40-d real-valued", "L_B, 40-d real-valued"]
+    assert [s["title"] for s in answer["strips"]] == [
+        "SAKE, 40-d real-valued",
+        "baseline without L_SAKE, 40-d real-valued",
+    ]
     for strip, frame, retriever in zip(answer["strips"], frames, browser.widget.retrievers, strict=True):
         want = retriever.search(render([LINE], retriever.size, ink=pad.ink), 4)
         assert frame.equals(want)
@@ -268,11 +272,11 @@ def test_a_drawing_from_python_is_answered_like_one_from_the_browser(browser: Br
 
 def test_controls_change_the_answer(browser: Browser) -> None:
     browser.draw(strokes=[LINE])
-    browser.widget.k.value = 6
-    browser.widget.representation.value = "32-bit"
+    browser.widget.k = 6
+    browser.widget.representation = "32-bit"
     strips = browser.shown[-1]["strips"]
     assert [len(s["photos"]) for s in strips] == [6, 6]
-    assert strips[1]["title"] == "L_B, 32-bit codes"
+    assert strips[1]["title"] == "baseline without L_SAKE, 32-bit codes"
     assert strips[0]["photos"][0]["distance"].endswith(" bits")
 
 
@@ -281,7 +285,7 @@ def test_an_image_from_the_browser_is_searched_with_and_a_damaged_one_is_said(br
     buffer = io.BytesIO()
     Image.fromarray(query).save(buffer, "PNG")
     browser.draw(strokes=[], bitmap=memoryview(buffer.getvalue()))
-    assert (browser.widget.pad.sketch(tiny.SIDE) == query).all()
+    assert (browser.widget.sketch(tiny.SIDE) == query).all()
     assert len(browser.shown[-1]["strips"]) == 2
     answer = browser.draw(bitmap=memoryview(buffer.getvalue()[:40]))
     assert answer["wrong"] and answer["text"].startswith("the loaded image") and answer["strips"] == []
@@ -291,16 +295,16 @@ def test_an_empty_paper_and_a_page_that_opens_later(browser: Browser) -> None:
     assert browser.draw(strokes=[])["text"].startswith("Draw something")
     browser.draw(strokes=[LINE])
     before = browser.shown[-1]
-    browser.widget.pad._handle_custom_msg({"kind": "ready"}, [])
+    browser.widget._handle_custom_msg({"kind": "ready"}, [])
     assert browser.shown[-1] == before and len(browser.shown) == 3
-    browser.widget.pad._handle_custom_msg({"kind": "something else"}, [])
+    browser.widget._handle_custom_msg({"kind": "something else"}, [])
     assert len(browser.shown) == 3
 
 
 def test_without_a_browser_it_is_a_picture_and_a_line_of_text(runs: list[Run]) -> None:
     pad = draw_and_retrieve(runs[0], k=3, representation="32-bit")
-    bundle = pad._repr_mimebundle_()
-    assert bundle is not None and "application/vnd.jupyter.widget-view+json" in bundle
+    bundle, _ = pad._repr_mimebundle_()
+    assert "application/vnd.jupyter.widget-view+json" in bundle
     assert bundle["text/plain"] == "A sketch and its 3 nearest photos: SAKE, 32-bit codes"
     with Image.open(io.BytesIO(bundle["image/png"])) as image:
         assert image.format == "PNG" and np.asarray(image.convert("L")).min() < 100
@@ -357,4 +361,52 @@ def test_the_notebook_runs_without_a_browser(there: list[Run], own_places: Path)
     outputs = [o for cell in nbformat.read(done, 4).cells for o in cell.get("outputs", [])]
     strips = [o.data for o in outputs if "image/png" in o.get("data", {})]
     assert len(strips) == 1
-    assert strips[0]["text/plain"] == "A sketch and its 5 nearest photos: SAKE, 32-bit codes; L_B, 32-bit codes"
+    assert (
+        strips[0]["text/plain"]
+        == "A sketch and its 5 nearest photos: SAKE, 32-bit codes; baseline without L_SAKE, 32-bit codes"
+    )
+
+
+@pytest.fixture(scope="module")
+def index(runs: list[Run], tiny_place: Path, tmp_path_factory: pytest.TempPathFactory) -> Collection:
+    """An index of a copy of the photos, one of them in no folder, made by the first run."""
+    place = tmp_path_factory.mktemp("mine")
+    shutil.copytree(tiny_place / "data" / "photo", place / "photos")
+    shutil.copy(place / "photos" / "bear" / "0.png", place / "photos" / "alone.png")
+    return index_photos(place / "photos", runs[0], place / "index", progress=False)[0]
+
+
+@pytest.mark.parametrize("codes", [False, True])
+def test_an_index_of_ones_own_is_searched_as_the_command_does(
+    there: list[Run], index: Collection, codes: bool, tmp_path: Path
+) -> None:
+    pad = draw_and_retrieve(there[0], collection=index, k=6, representation="32-bit" if codes else "real")
+    Image.fromarray(pad.sketch(tiny.SIDE)).save(tmp_path / "drawn.png")
+    rows, distances = query(index, there[0], [tmp_path / "drawn.png"], 6, codes=codes)
+    assert pad.frames[0]["image"].tolist() == [index.names[r] for r in rows[0]]
+    assert pad.frames[0]["distance"].to_numpy() == pytest.approx(distances[0], abs=1e-5)
+    assert set(pad.frames[0]["class"]) <= {*tiny.SEEN, *tiny.UNSEEN, "alone.png"}
+    assert pad.picture(images=True).axes and not pad.retrievers[0].generated
+
+
+def test_photos_of_an_index_are_read_when_they_are_shown(there: list[Run], index: Collection) -> None:
+    retriever = Retriever(there[0], index)
+    number = index.names.index("bear/3.png")
+    with Image.open(index.root / "bear" / "3.png") as image, Image.open(io.BytesIO(retriever.thumbnail(number))) as got:
+        assert np.abs(np.asarray(image.convert("RGB").resize(got.size)).astype(int) - np.asarray(got)).mean() < 12
+    (index.root / "bear" / "4.png").unlink()
+    with Image.open(io.BytesIO(retriever.thumbnail(index.names.index("bear/4.png")))) as grey:
+        assert np.ptp(np.asarray(grey)) == 0  # a photo that is gone
+
+
+def test_an_index_is_named_and_belongs_to_its_run(
+    there: list[Run], index: Collection, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SAKEREPRO_COLLECTIONS", str(index.folder.parent))
+    for name in ("index", str(index.folder)):
+        assert [r.id for r in choose_runs(collection=name)] == [there[0].id]
+        assert len(draw_and_retrieve(there[0], collection=name, k=2).retrievers[0].photos) == len(index)
+    with pytest.raises(RunError, match="Index the photos with this run"):
+        draw_and_retrieve(*there, collection=index)
+    with pytest.raises(ConfigError, match="nothing: is no index. .* Known: index"):
+        draw_and_retrieve(there[0], collection="nothing")

@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import re
 from dataclasses import replace
 from html import unescape
 
@@ -321,6 +322,8 @@ def test_every_rendering_has_label_rule_and_verdict():
         assert "table4.sake-beats-lb.sbir" in text
     frame = found.frame()
     assert isinstance(frame, pd.DataFrame)
+    cells = re.findall("<td[^>]*>", html)
+    assert len(cells) == frame.size and all("text-align: left" in cell for cell in cells)
     assert frame.set_index("claim").loc["table4.sake-beats-lb.sbir", "verdict"] == HOLDS
     assert "table4.sake-beats-lb.sbir: holds" in found.lines
 

@@ -1,0 +1,61 @@
+"""``demo``: from nothing to a contact sheet."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+from typing import Any
+
+from . import photos, runs
+
+SKETCHES, PHOTOS, SIZE = 4, 10, 96  # unseen classes that are asked for; images of each unseen class; their side
+
+
+def add(commands: Any) -> None:
+    """Register the command of this module."""
+    demo = commands.add_parser(
+        "demo",
+        help="from nothing to a contact sheet in about three minutes, on generated images",
+        description="Train SAKE on the generated miniature world (or find the run), draw photos and sketches of "
+        "classes that it never saw, index the photos, search them with the sketches, write a contact sheet. Each step "
+        "is a command, and is shown.",
+    )
+    demo.add_argument("--to", metavar="DIR", default="demo", help="a new folder [demo]")
+    demo.set_defaults(function=_demo)
+
+
+def _demo(arguments: argparse.Namespace) -> None:
+    from .. import paths
+    from ..errors import ConfigError
+    from ..methods import preset
+    from ..world.classes import of_role
+    from ..world.files import write_world
+
+    to = Path(arguments.to)
+    if to.exists():
+        raise ConfigError(f"{to}: is there already. Remove it, or name another folder with --to.")
+    unseen = [c.name for c in of_role("unseen")]
+    _step("train")
+    write_world(to, seen=(), unseen=unseen, per_class=PHOTOS, size=SIZE)
+    index, sheet = to / "index", to / "found.png"
+    _step("index", str(to / "photo"), "--run", preset("mini").id, "--to", str(index))
+    sketches = [str(to / "sketch" / name / "0000.png") for name in unseen[:SKETCHES]]
+    _step("query", *sketches, "-k", "5", "--index", str(index), "--sheet", str(sheet))
+    print(
+        f"""
+Open {paths.shown(sheet)}: a row a sketch, the nearest photos beside it. All images are generated. Next:
+  sakerepro query SKETCH --index {index} --sheet mine.png   # with a drawing of yours: dark lines on white
+  sakerepro data example my-folder                          # a folder to train on, as yours would be
+  make lab                                                  # draw, and photos come back while you draw"""
+    )
+
+
+def _step(*words: str) -> None:
+    """Show a command and run it."""
+    print(f"$ sakerepro {' '.join(words)}", flush=True)
+    top = argparse.ArgumentParser()
+    commands = top.add_subparsers()
+    for module in (runs, photos):
+        module.add(commands)
+    step = top.parse_args(words)
+    step.function(step)

@@ -1,0 +1,45 @@
+"""``demo`` and ``data example``: first contact, from nothing to photos found and to a folder to train on."""
+
+from __future__ import annotations
+
+import shlex
+from pathlib import Path
+
+import pytest
+import tiny
+from PIL import Image
+
+from sakerepro.__main__ import main, parser
+from sakerepro.apps.check import check
+from sakerepro.experiment import PRESETS
+
+
+@pytest.mark.slow
+def test_demo_trains_indexes_and_writes_a_contact_sheet(
+    tiny_place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    settings = tiny.experiment(tiny_place / "data", tiny_place / "se_resnet_mini.safetensors", dim=64, bits=(64,))
+    monkeypatch.setitem(PRESETS, "mini", {k: v for k, v in settings.to_dict().items() if k != "preset"})
+    monkeypatch.setattr("sakerepro.commands.demo.SIZE", 16)
+    monkeypatch.chdir(tmp_path)
+    assert main(["demo"]) == 0
+    with Image.open("demo/found.png") as sheet:
+        assert sheet.width > 5 * 128 and sheet.height > 4 * 128  # a row a sketch, which stands before five photos
+    printed = capsys.readouterr().out
+    shown = [line.removeprefix("$ ") for line in printed.splitlines() if line.startswith("$ ")]
+    advised = [line.strip() for line in printed.partition("Next:")[2].splitlines() if line.strip()]
+    assert len(shown) == 3 and len(advised) == 3 and printed.count("demo/photo/") == 4 * 5
+    for command in (*shown, *advised[:2]):
+        assert parser().parse_args(shlex.split(command, comments=True)[1:]).function
+    assert advised[2].startswith("make lab")
+    assert main(["demo"]) == 2 and "demo: is there already" in capsys.readouterr().err
+
+
+def test_the_example_is_a_folder_to_train_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["data", "example", str(tmp_path / "mine")]) == 0
+    assert f"sakerepro check {tmp_path / 'mine'}" in capsys.readouterr().out
+    report = check(str(tmp_path / "mine"), progress=False)
+    assert not report.problems and (report.splits[0].counts["seen"], report.splits[0].counts["unseen"]) == (12, 6)
+    assert len(list((tmp_path / "mine" / "photo").rglob("*.jpg"))) == 18 * 16
+    assert main(["data", "example", str(tmp_path / "mine")]) == 3
+    assert "already holds something" in capsys.readouterr().err
