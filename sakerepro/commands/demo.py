@@ -19,6 +19,7 @@ def add(commands: Any) -> None:
         description="Train SAKE on the generated miniature world (or find the run), draw photos and sketches of "
         "classes that it never saw, index the photos, search them with the sketches, write a contact sheet. Each step "
         "is a command, and is shown.",
+        epilog="example: sakerepro demo --to shown",
     )
     demo.add_argument("--to", metavar="DIR", default="demo", help="a new folder [demo]")
     demo.set_defaults(function=_demo)
