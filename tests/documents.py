@@ -10,8 +10,11 @@ from sakerepro import paths
 
 
 def written() -> list[Path]:
-    """The documents that people wrote: README.md and docs/*.md."""
-    return [paths.root() / "README.md", *sorted((paths.root() / "docs").glob("*.md"))]
+    """The documents that people wrote: README.md, CONTRIBUTING.md and docs/*.md."""
+    return [
+        *(paths.root() / name for name in ("README.md", "CONTRIBUTING.md")),
+        *sorted((paths.root() / "docs").glob("*.md")),
+    ]
 
 
 def blocks(text: str, language: str) -> list[str]:

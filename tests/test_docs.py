@@ -188,15 +188,15 @@ def printed_lines(item: str) -> set[str]:
     return {line for o in outputs for line in "".join(o.get("data", {}).get("text/plain", [])).splitlines()}
 
 
-def test_the_table_in_the_readme_is_the_committed_one() -> None:
+def test_the_table_in_the_guide_is_the_committed_one() -> None:
     """Output that is pasted ages; what is shown of ``make table1`` has to stand in ``results/mini`` line by line."""
-    shown = documents.blocks((paths.root() / "README.md").read_text(encoding="utf-8"), "text")[0].splitlines()
+    shown = documents.blocks((paths.root() / "docs" / "guide.md").read_text(encoding="utf-8"), "text")[0].splitlines()
     there = printed_lines("table1")
     assert [line for line in shown if line != "..." and line not in there] == []
 
 
 def test_readme_is_short() -> None:
-    assert len((paths.root() / "README.md").read_text(encoding="utf-8").splitlines()) < 200
+    assert len((paths.root() / "README.md").read_text(encoding="utf-8").split()) < 1000
 
 
 @pytest.fixture(scope="module")

@@ -244,7 +244,7 @@ def named_collection(name: str | None) -> Collection:
         if len(found) == 1:
             return open_collection(found[0])
         if found:
-            raise ConfigError(f"index {name}: could be {', '.join(f.name for f in found)}. Write more of it.")
+            raise ConfigError(f"{name}: could be {', '.join(f.name for f in found)}. Write more of it.")
     elif len(known) == 1:
         return open_collection(known[0])
     what = f"{name}: is no index." if name else f"{len(known)} indexes are in {paths.shown(paths.collections())}."

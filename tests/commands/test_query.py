@@ -55,5 +55,5 @@ def test_an_index_is_named_by_any_part_of_its_name(here: Path, capsys: pytest.Ca
     sketch = "asks/bear/0.png"
     assert main(["query", sketch, "--index", "plane"]) == 0 and "airplane/" in capsys.readouterr().out
     assert main(["query", sketch, "--index", "-"]) == 2
-    assert "--index -: could be airplane-" in capsys.readouterr().err
+    assert "-: could be airplane-" in capsys.readouterr().err
     assert main(["query", sketch, "--index", "boat"]) == 2 and "boat: is no index" in capsys.readouterr().err
