@@ -56,11 +56,11 @@ def apply(
                 progress(len(images))
         if not out:
             return np.zeros((0, 0), dtype=np.float32)
-        return torch.cat(out).cpu().numpy()  # at the end: the device need not wait for the next batch
+        return torch.cat(out).cpu().numpy()  # one transfer at the end: the device does not wait in between
 
 
 def backbone_features(method: Any, image_set: ImageSet, size: int) -> np.ndarray:
-    """Backbone features of a whole set; those of a frozen backbone are kept in the cache, by contents.
+    """Backbone features of a whole set; those of a frozen backbone are cached under a hash of weights and images.
 
     Args:
         method: in eval mode; ``"features"`` in its ``needs`` says that its backbone is frozen.
@@ -106,13 +106,13 @@ def embed(
         size: side of the network's square input, in pixels; images of another size are scaled.
         batch: images embedded at once.
         progress: called after each batch with its number of images.
-        keep: take the features of a frozen backbone from the cache, see :func:`backbone_features`.
+        keep: keep the features of a frozen backbone in the cache, see :func:`backbone_features`.
 
     Returns:
-        (N, d) float32 embeddings in the order of the set, as the network gives them; (0, 0) of an empty set.
+        (N, d) float32 embeddings in the order of the set, not normalised; (0, 0) for an empty set.
 
     Raises:
-        ConfigError: if the network embeds nothing.
+        ConfigError: if the network has no ``embed``.
     """
     if not hasattr(network, "embed"):
         raise ConfigError(f"network={network!r} embeds nothing. Give a Student, such as Run.network().")
@@ -131,7 +131,7 @@ def embed(
 
 
 def top1(logits: Callable[[Tensor, Tensor], Tensor], network: Any, image_set: ImageSet, size: int) -> float:
-    """Share of a set's images, in [0, 1], whose largest logit is their label."""
+    """Top-1 accuracy on a set, in [0, 1]."""
     network.eval()
     predicted = apply(logits, network.backbone, image_set, size).argmax(axis=1)
     return float(np.mean(predicted == image_set.labels))

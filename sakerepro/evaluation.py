@@ -31,11 +31,11 @@ def evaluate(
     """Embed, hash, rank and measure.
 
     Args:
-        training: what :meth:`Run.embeddings` gives, if the codes of ``data`` come from the training images of a run
+        training: arrays of :meth:`Run.embeddings`. Binary codes are then learned on the training images of that run
             instead of those of ``data``, which may have none.
 
     Returns:
-        Measurements as of :func:`measure`, and arrays: embeddings, labels and per-query average precision.
+        Measurements as in :func:`measure`, and arrays: embeddings, labels and per-query average precision.
     """
     sets = {"query": data.query, "gallery": data.gallery}
     if training is None:
@@ -58,7 +58,7 @@ def measure(
     Args:
         arrays: ``query``, ``gallery``, ``train_photo``, ``train_sketch``: (N, dim) embeddings of
             the images of ``data``.
-        method: says the distance of its embeddings (cosine without one) and may have codes of its own.
+        method: gives the distance (cosine without a method), and binary codes if it has codes of its own.
 
     Returns:
         Measurements, one dict each (task, representation, metric, convention, ties, value), and the (Q,) average
@@ -75,10 +75,10 @@ def measure(
 
 
 def coders(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any = None) -> dict[int, Coder]:
-    """Bits to a function that turns (N, d) embeddings of a domain into packed codes.
+    """For each code length in bits, a function from (N, d) embeddings and their domain to packed codes.
 
-    They are the method's own where it has some, else ITQ rotations of ``e.bits`` learned on the training embeddings
-    alone (section 4.1); lengths above the embedding's are left out.
+    A method may have binary codes of its own. Otherwise ITQ is fitted for each length in ``e.bits``, on the training
+    embeddings alone (section 4.1); lengths above d are left out.
 
     Args:
         arrays: ``train_photo`` and ``train_sketch``, (N, d) embeddings.
@@ -92,14 +92,14 @@ def coders(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any = None) 
 
         return {own.shape[1]: code}
     train = np.concatenate([arrays["train_photo"], arrays["train_sketch"]])
-    from .hashing import ITQ  # scikit-learn takes a second to import, which no search by embeddings needs
+    from .hashing import ITQ  # here, because scikit-learn takes a second to import
 
     fitted = {bits: ITQ(bits=bits, seed=e.seed).fit(train) for bits in e.bits if bits <= train.shape[1]}
     return {bits: lambda x, domain, itq=itq: itq.transform(x) for bits, itq in fitted.items()}  # type: ignore[misc]
 
 
 def trace_function(data: Dataset, e: Experiment) -> Callable[[Any], dict[str, float]]:
-    """What :func:`sakerepro.run` measures after each epoch when it is asked to: mAP@all of both tasks."""
+    """The ``trace`` of :func:`sakerepro.run`: a function that measures mAP@all of both tasks after an epoch."""
 
     def trace(method: Any) -> dict[str, float]:
         sets = {"query": data.query, "gallery": data.gallery}
@@ -128,7 +128,7 @@ def _tasks(
 
 
 def entries(m: RetrievalMetrics, task: str, name: str) -> list[dict[str, Any]]:
-    """One dict a number of ``m``, as of :meth:`Run.metrics`; in ``standard`` the first carries the queries' AP."""
+    """One dict for each number in ``m``, as in :meth:`Run.metrics`; in ``standard`` the first also holds all APs."""
     common = {"task": task, "representation": name, "convention": m.convention, "ties": m.ties}
     values = {"mAP@all": m.map_all}
     values |= {f"mAP@{k}": v for k, v in m.map_at.items()} | {f"P@{k}": v for k, v in m.p_at.items()}
@@ -139,23 +139,23 @@ def entries(m: RetrievalMetrics, task: str, name: str) -> list[dict[str, Any]]:
 
 
 def generalised_metrics(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any = None) -> list[dict[str, Any]]:
-    """Let sketches of unseen classes search among photos of unseen and of seen classes (beyond the paper).
+    """Generalised ZS-SBIR (not in the paper): the gallery holds photos of unseen and of seen classes.
 
-    Zero-shot retrieval searches among unseen classes alone, where a network that pulls everything towards the classes
-    it was trained on pays nothing for it. Here it does.
+    In ZS-SBIR the gallery holds unseen classes only. There, a network that pulls all images towards its training
+    classes loses nothing by it. Here it loses.
 
-    The photos of seen classes are those of the training. Where a paper holds some of them out of the training for this
-    task (Dutta and Akata 2019: a fifth), its numbers are of another gallery.
+    The photos of seen classes are the training photos. Papers that hold some of them out of the training for this task
+    (Dutta and Akata 2019: a fifth) use another gallery.
 
     Args:
-        arrays: embeddings (N, dim) and labels (N,) as of :meth:`Run.embeddings`: ``query``, ``gallery``,
+        arrays: embeddings (N, dim) and labels (N,) as in :meth:`Run.embeddings`: ``query``, ``gallery``,
             ``train_photo``, ``train_sketch`` and ``*_labels``.
-        e: says the lengths of the binary codes; their rotation is learned on the training features alone.
-        method: says the distance of its embeddings (cosine without one) and may have codes of its own.
+        e: gives the lengths of the binary codes; ITQ is fitted on the training embeddings alone.
+        method: gives the distance (cosine without a method), and binary codes if it has codes of its own.
 
     Returns:
-        One dict a measurement, as of :meth:`Run.metrics`, of the task ``GZS-SBIR`` in the standard convention. Beside
-        mAP and P@k there is ``seen@k``: the share of photos of seen classes, all of them wrong, among the first k.
+        One dict for each measurement, as in :meth:`Run.metrics`, of the task ``GZS-SBIR`` in the standard convention.
+        Besides mAP and P@k there is ``seen@k``: the share of the first k photos that are of seen classes, thus wrong.
 
     Raises:
         DataError: if an array is missing.
@@ -179,7 +179,7 @@ def _generalised(
     behind = max(wanted.max(), unseen.max()) + 1  # unseen and seen classes are both numbered from 0
     labels = np.concatenate([unseen, arrays["train_photo_labels"] + behind])
     m = retrieval_metrics(query, gallery, wanted, labels, ks=KS, distance=distance)
-    is_seen = (labels >= behind).astype(np.int64)  # P@k where photos of seen classes are what is looked for
+    is_seen = (labels >= behind).astype(np.int64)  # with seen photos as relevant ones, P@k is their share
     seen = retrieval_metrics(query, gallery, np.ones_like(wanted), is_seen, ks=KS, distance=distance)
     rows = entries(m, GENERALISED, name)
     common = {key: rows[0][key] for key in ("task", "representation", "convention", "ties")}

@@ -27,26 +27,26 @@ _FITTED = ("mean_", "components_", "rotation_", "quantization_errors_")
 
 
 class NotFitted(ConfigError, NotFittedError):
-    """Something was asked of an :class:`ITQ` before ``fit``."""
+    """An :class:`ITQ` was used before ``fit``."""
 
 
 class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Iterative quantisation: PCA to ``bits`` dimensions, then the rotation that loses least in taking signs.
+    """Iterative quantisation: PCA to ``bits`` dimensions, then the rotation with the smallest quantisation error.
 
-    Fit it on training features (of seen classes); rotation fitted on queries or gallery looks at the test set.
-    It is a transformer of scikit-learn: it can be cloned, searched over, and stand in a pipeline.
+    Fit it on features of training images, which are of seen classes: a rotation fitted on queries or gallery has seen
+    the test set. It is a scikit-learn transformer: it can be cloned, be part of a pipeline and of a grid search.
 
     Args:
         bits: length of a code, a multiple of 8 and at most the number of features.
-        seed: of the random rotation that the alternation starts from.
-        iterations: alternations of signs and rotation (50 in the paper).
+        seed: seed for the rotation before the first iteration.
+        iterations: number of updates of signs and rotation in turn (50 in the paper).
 
     Attributes:
         mean_: (d,) mean of the training features.
-        components_: (bits, d) principal directions, by falling variance.
+        components_: (bits, d) principal directions, in order of decreasing variance.
         rotation_: (bits, bits) orthogonal.
-        quantization_errors_: (iterations + 1,) mean over images of ``|sign(v) - v|^2``, before and after each
-            alternation; it never rises.
+        quantization_errors_: (iterations + 1,) mean of ``|sign(v) - v|^2`` over the rotated features v of the images,
+            at the start and after each iteration; it never rises.
         n_features_in_: d, the number of features.
     """
 
@@ -65,7 +65,7 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """Learn mean, directions and rotation from (N, d) features, N >= 2.
 
         Raises:
-            ConfigError: if ``bits`` does not fill bytes or exceeds d, or a setting is no whole number from 0 on.
+            ConfigError: if ``bits`` is no multiple of 8 or exceeds d, or a setting is no whole number from 0 on.
             DataError: if the features are not finite, or hold one image only.
         """
         x = inputs.features(features, "features")
@@ -81,7 +81,7 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return self
 
     def _fit(self, x: np.ndarray) -> None:
-        # squares of very large or small features would overflow or vanish; a power of two changes no other bit of them
+        # squares of very large or small features would overflow or vanish; scaling by a power of two is exact
         exponent = int(np.frexp(max(x.max(), -x.min()))[1])
         exponent = exponent if abs(exponent) > _FAR else 0
         x = np.ldexp(x, -exponent) if exponent else x
@@ -92,7 +92,7 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         signs, errors = _Signs(v), []
         for step in range(self.iterations + 1):
             correlation = signs.of(rotation)
-            # |sign(z) - z|^2 = bits - 2 |z|_1 + |z|^2, and the |z|_1 of all images is sum(rotation * correlation)
+            # |sign(z) - z|^2 = bits - 2 |z|_1 + |z|^2, and the sum of |z|_1 is sum(rotation * correlation)
             length = float((rotation * correlation).sum()) / len(v)
             errors.append(self.bits - 2 * np.ldexp(length, exponent) + np.ldexp(size, 2 * exponent))
             if step < self.iterations:  # orthogonal Procrustes: the rotation nearest to the signs
@@ -103,7 +103,7 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.n_features_in_ = x.shape[1]
 
     def project(self, features: Array) -> np.ndarray:
-        """(N, d) features to (N, bits) rotated real values; their signs are the code.
+        """Project (N, d) features to (N, bits) real values; their signs are the code.
 
         Raises:
             DataError: if the features are not finite, or of another width than those of ``fit``.
@@ -121,7 +121,7 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return pack(self.project(features))
 
     def state(self) -> dict[str, np.ndarray]:
-        """Settings and fitted arrays as plain arrays, as safetensors keeps them."""
+        """Settings and fitted arrays, all as arrays, to store with safetensors."""
         self._require_fit()
         settings = {name: np.asarray(value, dtype=np.int64) for name, value in self.get_params().items()}
         return settings | {name: np.ascontiguousarray(getattr(self, name)) for name in _FITTED}
@@ -132,7 +132,7 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     @property
     def _n_features_out(self) -> int:
-        """How many names `get_feature_names_out` gives: one a byte of the code."""
+        """How many names `get_feature_names_out` gives: one for each byte of the code."""
         return self.rotation_.shape[1] // 8
 
     @classmethod
@@ -151,13 +151,13 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return itq
 
 
-_FAR = 32  # powers of two from 1
-_ROWS = 4096  # images that are worked on together: what they need stays in the cache
-_SHARES = 16  # parts of a sum over all images, added in their order: the number of threads changes no bit
+_FAR = 32  # features below 2^-32 or above 2^32 are rescaled
+_ROWS = 4096  # images in a block, which fits into the processor's cache
+_SHARES = 16  # parts of a sum over all images, added in fixed order: the number of threads changes no bit
 
 
 def _one_blas_thread() -> AbstractContextManager[Any]:
-    """Rows are shared out by `ranks.each`; a BLAS that threads by itself leaves its threads spinning in the way."""
+    """One BLAS thread: `ranks.each` already spreads rows over threads, and spinning BLAS threads would slow them."""
     from threadpoolctl import threadpool_limits
 
     return threadpool_limits(limits=1, user_api="blas")
@@ -168,7 +168,7 @@ def _chunks(x: np.ndarray, rows: int = _ROWS) -> Iterator[np.ndarray]:
 
 
 def _total(of_share: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
-    """The sum of what ``of_share`` makes of up to ``_SHARES`` parts of the images."""
+    """Sum ``of_share(part)`` over up to ``_SHARES`` parts of the images."""
     return sum(ranks.each(of_share, _chunks(x, -(-len(x) // _SHARES))), start=np.zeros(()))
 
 
@@ -190,7 +190,7 @@ def _principal(x: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _apply(x: np.ndarray, mean: np.ndarray, matrix: np.ndarray, kind: np.dtype) -> np.ndarray:
-    """(x - mean) @ matrix as the type of x; the product itself in type `kind`."""
+    """(x - mean) @ matrix in the type of x; the product is computed in type `kind`."""
     out, mean, matrix = np.empty((len(x), matrix.shape[1]), x.dtype), mean.astype(kind), matrix.astype(kind)
 
     def fill(part_and_rows: tuple[np.ndarray, np.ndarray]) -> None:
@@ -202,7 +202,7 @@ def _apply(x: np.ndarray, mean: np.ndarray, matrix: np.ndarray, kind: np.dtype) 
 
 
 class _Signs:
-    """B = sign(V R) and V^T B as R changes: from one rotation to the next few signs turn; only those are counted."""
+    """B = sign(V R) and V^T B, updated as R changes: few signs flip between rotations, and only these are added."""
 
     def __init__(self, v: np.ndarray) -> None:
         from .ranking.kernels import TILE, fill_tile
@@ -229,6 +229,6 @@ class _Signs:
                 turn_signs(turned, self.tiles[t], self.v[t * TILE : (t + 1) * TILE], self.positive[t], gain)
             return gain
 
-        for gain in ranks.each(change, blocks):  # added in their order: the threads change no bit
+        for gain in ranks.each(change, blocks):  # added in fixed order: the number of threads changes no bit
             self.correlation += gain
         return self.correlation.T

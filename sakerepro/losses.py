@@ -23,11 +23,11 @@ def benchmark_loss(seen_logits: Tensor, labels: Tensor) -> Tensor:
         Scalar mean over the N images; 0 for N = 0.
 
     Raises:
-        ConfigError: if shapes or types are others, or, on the CPU, a label is out of range.
+        ConfigError: if a shape or type is wrong, or a label is out of range (checked on the CPU only).
     """
     try:
         return F.cross_entropy(seen_logits, labels, reduction="sum") / max(len(labels), 1)
-    except (IndexError, RuntimeError, TypeError, ValueError) as error:  # PyTorch looks, so that no GPU is waited for
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:  # a check of ours would wait for the GPU
         raise ConfigError(f"seen_logits have to be (N, C_S), labels (N,) whole numbers below C_S: {error}") from error
 
 
@@ -49,10 +49,10 @@ def sake_loss(
         similarity: (N, C_O) rows of the semantic matrix, in [0, 1].
 
     Returns:
-        Scalar mean over the N photos; 0 for N = 0, so that a batch of sketches only is valid.
+        Scalar mean over the N photos; 0 for N = 0, so that a batch may hold sketches only.
 
     Raises:
-        ConfigError: if they are no tensors, or the three shapes differ.
+        ConfigError: if an argument is no tensor, or the three shapes differ.
     """
     given = {"original_logits": original_logits, "teacher_logits": teacher_logits, "similarity": similarity}
     for name, x in given.items():
@@ -77,7 +77,7 @@ def teacher_loss(original_logits: Tensor, teacher_logits: Tensor) -> Tensor:
         Scalar mean over the N photos; 0 for N = 0.
 
     Raises:
-        ConfigError: if they are no tensors, or the two shapes differ.
+        ConfigError: if an argument is no tensor, or the two shapes differ.
     """
     nothing = torch.zeros_like(inputs.kind(teacher_logits, Tensor, "teacher_logits", _MAKE))
     return sake_loss(original_logits, teacher_logits, nothing, lambda2=0.0)

@@ -1,7 +1,8 @@
 """mAP@all, mAP@k and P@k under a named convention, with an explicit rule for ties.
 
-Three conventions carry the same names in the literature, see :func:`retrieval_metrics`. References: McSherry and
-Najork, "Computing information retrieval performance measures efficiently in the presence of tied scores", ECIR 2008.
+Three conventions share these names in the literature; :func:`retrieval_metrics` lists them. Reference for ties:
+McSherry and Najork, "Computing information retrieval performance measures efficiently in the presence of tied scores",
+ECIR 2008.
 """
 
 from __future__ import annotations
@@ -27,9 +28,9 @@ TIES = ("expected", "worst", "best", "index")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RetrievalMetrics(Brief):
-    """What :func:`retrieval_metrics` measured, and under which settings.
+    """The measurements of :func:`retrieval_metrics`, and their settings.
 
-    The means are over the queries whose class is in the gallery; the arrays hold NaN for the others.
+    Means are taken over the queries whose class is in the gallery; the arrays hold NaN for the others.
     """
 
     map_all: float  #: mean of `ap`
@@ -51,7 +52,7 @@ class RetrievalMetrics(Brief):
         """The same ranking under another convention, without ranking again.
 
         Raises:
-            ConfigError: for an unknown convention, or ``"sake"`` where ties count by their expected value.
+            ConfigError: for an unknown convention, or for ``"sake"`` if the rule for ties was ``"expected"``.
         """
         _check_rules(convention, self.ties)
         return _measure(self._sums, self.ks, self.n_gallery, self.distance, convention, self.ties)
@@ -72,7 +73,7 @@ def retrieval_metrics(
     convention: str = "standard",
     ties: str | None = None,
 ) -> RetrievalMetrics:
-    """Rank the gallery for every query and measure how early its class comes.
+    """Rank the gallery for every query, and measure how early the images of its class come.
 
     ============  ===========================================  =====================================  ==================
     convention    AP                                           AP@k divides by                        P@k divides by
@@ -84,28 +85,28 @@ def retrieval_metrics(
     ``sem-pcyc``  mean precision at the relevant ranks         relevant images in the top k           k
     ============  ===========================================  =====================================  ==================
 
-    R is the number of gallery images of the query's class. With ``sem-pcyc``, AP@k is 0 where the top k hold none.
+    R is the number of gallery images of the query's class. With ``sem-pcyc``, AP@k is 0 if the top k hold none of them.
 
-    Images at exactly the same distance are tied, and ``ties`` says what becomes of them: ``"expected"`` gives the
-    exact expected value over uniformly random orders of the tied images (closed form, nothing is sampled);
-    ``"worst"`` and ``"best"`` put relevant images last or first among them; ``"index"`` keeps the order of the gallery.
-    ``None`` means ``"expected"``, and ``"index"`` with ``convention="sake"``: interpolated AP is not linear in the
-    ranks, so its expectation has no closed form and is refused. The result says which rule it was.
+    Images at exactly the same distance are tied. ``ties`` is the rule for their order: ``"expected"`` gives the exact
+    expected value over uniformly random orders of the tied images (closed form, nothing is sampled); ``"worst"`` and
+    ``"best"`` put relevant images last or first among them; ``"index"`` keeps the order of the gallery. The default is
+    ``"expected"``, but ``"index"`` for ``convention="sake"``: interpolated AP is not linear in the ranks, so its
+    expectation has no closed form, and ``"expected"`` is refused. The result names the rule.
 
     Args:
         query: (Q, d) float features, or (Q, bits / 8) packed uint8 codes for ``distance="hamming"``; array or tensor.
         gallery: (G, d) or (G, bits / 8).
         query_labels: (Q,) class ids or names.
         gallery_labels: (G,).
-        ks: the cut-offs; one above G is allowed, and the ranking then ends early.
-        distance: ``"cosine"``, ``"euclidean"`` or ``"hamming"``. A feature of length zero has cosine 0 with everything.
+        ks: the cut-offs. A cut-off above G is allowed: the ranking then ends at G.
+        distance: ``"cosine"``, ``"euclidean"`` or ``"hamming"``. A feature of norm zero has cosine 0 with every other.
 
     Returns:
-        Means and values per query. A query whose class is absent from the gallery has no AP; it is NaN in the arrays,
-        left out of the means, counted in ``n_without_relevant``, and announced by a ``UserWarning``.
+        Means and values per query. A query whose class is absent from the gallery has no AP: it is NaN in the arrays,
+        left out of the means and counted in ``n_without_relevant``, and a ``UserWarning`` names the class.
 
     Raises:
-        ConfigError: if a setting is not known, a ``k`` is below 1, or ``sake`` meets ``"expected"``.
+        ConfigError: if a setting is not known, a ``k`` is below 1, or ``"sake"`` is combined with ``"expected"``.
         DataError: if shapes or types are wrong, a feature is NaN or infinite, or no query has its class in the gallery.
     """
     if ties is None:
@@ -153,7 +154,7 @@ def _classes(query: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.nda
 
 
 def _unique(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """The sorted labels, each once, and the (N,) int32 place of every image's among them; ids need no sort for it."""
+    """``np.unique`` with its inverse, (N,) int32; ids in a small range are counted, which is faster than a sort."""
     if labels.dtype.kind == "i" and int(labels.max()) - int(labels.min()) < max(len(labels), 1 << 16):
         from_zero = np.subtract(labels, labels.min(), dtype=np.int64)
         there = np.bincount(from_zero) > 0
@@ -168,7 +169,7 @@ def _measure(
 ) -> RetrievalMetrics:
     """Divide the sums of precisions as the convention says."""
     k = np.asarray(ks, dtype=np.float64)[None, :]
-    relevant = np.where(sums.relevant > 0, sums.relevant, np.nan)[:, None]  # NaN: such a query has no AP
+    relevant = np.where(sums.relevant > 0, sums.relevant, np.nan)[:, None]  # NaN: no relevant image, no AP
     total, at = sums.plain, sums.plain_at / np.minimum(k, relevant)
     if convention == "sake":
         total, at = sums.interpolated, sums.interpolated_at / np.minimum(k, relevant)

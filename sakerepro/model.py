@@ -14,7 +14,7 @@ from .networks.backbones import Backbone, Classifier
 
 
 class Student(nn.Module):
-    """``h(images, domain)``: the embedding x that is searched with, and the two classifications that train it."""
+    """One network for photos and sketches: an embedding x for retrieval, and two linear heads to train it with."""
 
     def __init__(self, backbone: Backbone, dim: int, num_seen: int, num_original: int) -> None:
         super().__init__()
@@ -24,7 +24,7 @@ class Student(nn.Module):
         self.original_head = nn.Linear(dim, num_original)  # W^I: zeta, eta
 
     def features(self, images: Tensor, domain: Tensor | int) -> Tensor:
-        """(N, F) backbone features, before the feature layer; arguments as of :meth:`embed`."""
+        """(N, F) backbone features, the input of the feature layer; arguments as in :meth:`embed`."""
         if not isinstance(domain, Tensor):
             domain = images.new_full((len(images),), float(domain))
         return self.backbone(images, domain)
@@ -34,19 +34,19 @@ class Student(nn.Module):
 
         Args:
             images: (N, 3, S, S) normalised images.
-            domain: 0 photo, 1 sketch, as in the paper; one code for all, or (N,) codes.
+            domain: 0 for photo, 1 for sketch, as in the paper; one number for all images, or (N,) numbers.
 
         Returns:
-            (N, dim) embeddings, not normalised; cosine distance does that.
+            (N, dim) embeddings. They are not normalised: the cosine distance does it.
         """
         return self.feature(self.features(images, domain))
 
     def frozen_stages(self, images: Tensor) -> Tensor:
-        """What the frozen stages make of (N, 3, S, S) images, for :meth:`from_shared`; without any, the images."""
+        """The output of the frozen stages for (N, 3, S, S) images; the images themselves if no stage is frozen."""
         return self.backbone.stem(images, self.backbone.frozen)
 
     def from_shared(self, features: Tensor, domain: Tensor) -> tuple[Tensor, Tensor]:
-        """The logits of :meth:`forward` from the output of :meth:`frozen_stages` and (N,) domain codes."""
+        """The logits of :meth:`forward`, computed from the output of :meth:`frozen_stages` and (N,) domains."""
         x = self.feature(self.backbone.rest(features, domain, self.backbone.frozen))
         return self.seen_head(x), self.original_head(x)
 
@@ -59,14 +59,14 @@ class Student(nn.Module):
 def factorise(weight: Tensor, dim: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Split a classifier into a feature layer and a head by truncated SVD (section 4.3, "Why SAKE?").
 
-    With W = U S V^T the feature weight is ``S_d V_d^T`` and the head ``U_d``, so that their product is the best
-    approximation of W of rank d. Where d exceeds the rank of W, the remaining features read random directions
-    orthogonal to the others, as strong as the weakest of them, and the head ignores them: the product stays W.
+    With W = U S V^T the feature weight is ``S_d V_d^T`` and the head is ``U_d``. Their product is the best
+    approximation of W with rank d. If d exceeds the rank of W, the product is W itself: the remaining features project
+    on random directions, orthogonal to the others and scaled like the weakest of them; the head gives them weight 0.
 
     Args:
         weight: (C_O, F) weight of the pretrained classifier.
         dim: d, from 1 to F.
-        seed: of the random directions; only where d exceeds C_O are there any.
+        seed: seed for the random directions; no effect unless d exceeds C_O.
 
     Returns:
         Feature weight (d, F) and head weight (C_O, d), float32.
@@ -99,21 +99,21 @@ def build_student(
     freeze: int = 0,
     seed: int = 0,
 ) -> Student:
-    """Build the student from the network that it must not forget.
+    """Build the student from a copy of its teacher.
 
     Args:
-        name: of the backbone; ``cse_`` in front lets the domain in through gates, or tokens of a ViT.
+        name: name of the backbone; the prefix ``cse_`` adds domain gates, or domain tokens in a ViT.
         dim: length of the embedding (the paper: 64 or 512).
         num_seen: C_S, the number of seen classes.
         teacher: the pretrained classifier of the same architecture; it is copied, not changed.
         keep_bias: keep the pretrained classifier's bias in the original head (the official code drops it).
-        zero_head: start the benchmark head at zero instead of PyTorch's default. On features of norm 40 to 50 a random
-            head sends gradients through a pretrained network that can wreck it in the first steps.
-        freeze: stages of the backbone that stay as they are and get no gates; below the number of its stages.
-        seed: of the initial weights that are not pretrained.
+        zero_head: start the benchmark head at zero instead of PyTorch's default. On features of norm 40 to 50, the
+            gradients of a random head can wreck a pretrained network in the first steps.
+        freeze: number of first stages that are not trained and get no gates; below the number of stages.
+        seed: seed for the weights that are not pretrained.
 
     Raises:
-        ConfigError: if the teacher is of another architecture, or the backbone has too few features or stages.
+        ConfigError: if the teacher has another architecture, or the backbone has too few features or stages.
     """
     inputs.kind(teacher, Classifier, "teacher", "sr.load_teacher and sr.build_classifier give one.")
     inputs.whole(num_seen, "num_seen", 1)
@@ -144,7 +144,7 @@ def build_student(
 
 
 def freeze_batch_norm(network: nn.Module) -> None:
-    """Keep the statistics of batch norm as they are; its scale and shift are trained on."""
+    """Stop updating the statistics of batch norm; its scale and shift are still trained."""
     for module in network.modules():
         if isinstance(module, nn.modules.batchnorm._BatchNorm):
             module.eval()

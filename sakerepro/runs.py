@@ -40,7 +40,7 @@ FILES = ("experiment.json", "history.csv", "metrics.json", "embeddings.npz", "we
 
 @dataclass(frozen=True)
 class Run:
-    """A finished run: a folder that is complete, checked when it is opened, and never written to again."""
+    """A finished run: a complete folder, checked when it is opened and never changed."""
 
     folder: Path
     experiment: Experiment
@@ -55,7 +55,7 @@ class Run:
         return self.folder / name
 
     def metrics(self) -> list[dict[str, Any]]:
-        """One dict a measurement: task, representation, metric, convention, value."""
+        """One dict for each measurement: task, representation, metric, convention, value."""
         return read_json(self.file("metrics.json"))
 
     def provenance(self) -> dict[str, Any]:
@@ -63,7 +63,7 @@ class Run:
         return read_json(self.file("provenance.json"))
 
     def history(self) -> pd.DataFrame:
-        """One row an epoch: losses, rate, validation accuracy, seconds."""
+        """One row for each epoch: losses, rate, validation accuracy, seconds."""
         import pandas as pd
 
         try:
@@ -77,7 +77,7 @@ class Run:
         try:
             with np.load(path, allow_pickle=False) as file:
                 return dict(file)
-        except Exception as error:  # numpy and zipfile raise their own kinds for every sort of damage
+        except Exception as error:  # numpy and zipfile raise many types for a damaged file
             raise RunError(
                 f"{path}: is damaged ({error}). Remove the folder {self.id}; the same command makes the run again."
             ) from error
@@ -88,14 +88,14 @@ class Run:
 
     @property
     def distance(self) -> str:
-        """Distance of its real-valued embeddings, ``"cosine"`` or ``"euclidean"``, as its method has it."""
+        """The method's distance between real-valued embeddings: ``"cosine"`` or ``"euclidean"``."""
         return methods.class_of(self.experiment.method).distance
 
     def network(self) -> Method:
-        """The trained method, in eval mode: ``embed(images, domain)`` and all else that a method does.
+        """The trained method, in eval mode; ``embed(images, domain)`` gives embeddings.
 
         Raises:
-            RunError: if the weights are not what the run wrote.
+            RunError: if the file of weights was changed after the run wrote it.
         """
         import torch
 
@@ -116,7 +116,7 @@ class Run:
 
 
 def _backbone(network: str, size: int, freeze: int, head: str, classes: int) -> Backbone:
-    """The student's network with random weights."""
+    """The student's backbone with random weights."""
     from .networks.architectures import teacher_architecture
     from .networks.backbones import build_classifier
 
@@ -125,7 +125,7 @@ def _backbone(network: str, size: int, freeze: int, head: str, classes: int) -> 
     return backbone.freeze(freeze)
 
 
-@lru_cache  # the runs of an item share few networks
+@lru_cache  # many runs of a table share a network
 def _check_network(network: str, size: int, freeze: int, head: str) -> None:
     import torch
 
@@ -134,10 +134,10 @@ def _check_network(network: str, size: int, freeze: int, head: str) -> None:
 
 
 def check_settings(e: Experiment) -> None:
-    """See whether settings can work with this network and these classes, before an image is packed or a run trained.
+    """Check that the settings fit the network and the classes, before images are packed or a run is trained.
 
     Raises:
-        ConfigError, DataError: as the first that cannot says.
+        ConfigError, DataError: for the first setting that does not fit.
     """
     _check_network(e.backbone, e.size, e.freeze, e.teacher_head)
     data = experiment_data(e, pack=False)
@@ -167,17 +167,17 @@ def prepare(e: Experiment) -> None:
     """Draw or pack the images and train the teacher, once, before several processes need them.
 
     Raises:
-        DataError: if data or weights are missing; said once, not by every process.
+        DataError: if data or weights are missing; raised here once, instead of in every process.
     """
     experiment_data(e)
     load_teacher(e)
 
 
 def find(experiment: Experiment) -> Run | None:
-    """The finished run of an experiment, or None. One that was made by other versions is none (``versions.py``).
+    """The finished run of an experiment, or None; a run that other versions made (``versions.py``) does not count.
 
     Raises:
-        RunError: if its folder is damaged, with the file and what to do.
+        RunError: if its folder is damaged; it names the file and what to do.
     """
     folder = paths.runs() / inputs.kind(experiment, Experiment, "experiment", GET).id
     found = open_run(folder) if folder.is_dir() else None
@@ -194,7 +194,7 @@ def _lock_file(folder: Path) -> Path:
 
 
 def open_run(folder: Path | str) -> Run:
-    """Open a run folder, checking that every file is there in its full length.
+    """Open a run folder; check that every file is there and has its full length.
 
     Raises:
         RunError: names the file that is missing or damaged.
@@ -215,16 +215,16 @@ def open_run(folder: Path | str) -> Run:
 
 
 def run(experiment: Experiment, trace: bool = False) -> Run:
-    """Find the run of an experiment, or train, measure and keep it.
+    """Find the run of an experiment; if there is none, train, measure and save it.
 
-    An interrupted run goes on from its last checkpoint. If another process is making the same run, this one waits.
+    An interrupted run resumes from its last checkpoint. If another process is making the same run, this one waits.
 
     Args:
         experiment: what to train.
-        trace: also measure the query and gallery after every epoch, into the history (for curves, never for choices).
+        trace: also measure retrieval after every epoch, for curves of the history; never used to choose settings.
 
     Raises:
-        SakeError: of whatever stands in the way; what was finished stays.
+        SakeError: if the run cannot be made; finished parts are kept.
     """
     experiment = methods.checked(inputs.kind(experiment, Experiment, "experiment", GET))
     if found := find(experiment):
@@ -245,7 +245,7 @@ def _same_data(run: Run) -> None:
 
 
 def require_images(run: Run, fingerprint: str) -> None:
-    """Raise :class:`RunError` unless the data of that fingerprint is what the run was made from."""
+    """Raise :class:`RunError` unless the run was made from the data with this fingerprint."""
     if fingerprint != run.provenance()["data"]:
         raise RunError(
             f"{run.id}: was made from other images than {run.experiment.dataset} holds now. Remove {run.folder} to "
@@ -278,14 +278,14 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
 
 
 def _require_zero_shot(data: Dataset, e: Experiment) -> None:
-    """Raise :class:`DataError` if nothing is seen, or a class of one's own folder is seen under another name."""
+    """Raise :class:`DataError` if no class is seen, or a seen and an unseen class of a plain folder are the same."""
     if not data.seen:
         number = len(data.unseen)
         raise DataError(
             f"{e.dataset}: {data.split} names {number} of {number} classes. Leave some to train on; as it "
             f"is, finished runs can be measured on it: `sakerepro evaluate RUN --dataset {e.dataset}`."
         )
-    if e.dataset not in datasets():  # the official classes are what they are: TU-Berlin has two kinds of birds
+    if e.dataset not in datasets():  # official classes stay as they are: TU-Berlin has two kinds of birds
         require_disjoint(data.seen, data.unseen, e.dataset)
 
 
@@ -293,8 +293,8 @@ def start(e: Experiment, data: Dataset) -> tuple[Method, np.ndarray | None, dict
     """The method of an experiment before it is trained.
 
     Returns:
-        The method; (M,) the photo that each training sketch was drawn from, if it uses aligned pairs; and where the
-        teacher and, if there are any, the class vectors come from.
+        The method; for aligned pairs the (M,) row of the photo that each training sketch was drawn from, else None;
+        and the sources of the teacher and of the class vectors, if there are any.
 
     Raises:
         DataError: if aligned pairs are needed and the data has none, or a class has no vector.
@@ -315,7 +315,7 @@ def base(e: Experiment) -> Experiment | None:
 
 
 def _student(e: Experiment, data: Dataset, teacher: Classifier) -> Student:
-    """The network that a method starts from: pretrained, or for methods on features that of their baseline's run."""
+    """The student that a method starts from: pretrained, or, for a method on frozen features, that of :func:`base`."""
     if found := base(e):
         return run(found).network().student.requires_grad_(False)
     return build_student(
@@ -331,7 +331,7 @@ def _student(e: Experiment, data: Dataset, teacher: Classifier) -> Student:
 
 
 def _trained(folder: Path, fingerprint: str) -> Run | None:
-    """The run in ``folder`` if only its measurements are of another version: its weights need no training."""
+    """The run in ``folder`` if its weights are of the current version, so that it only has to be measured again."""
     found = open_run(folder) if folder.is_dir() else None
     origin = found.provenance() if found else {}
     same = origin.get("versions", {}).get("training") == TRAINING and origin["data"] == fingerprint
@@ -339,7 +339,7 @@ def _trained(folder: Path, fingerprint: str) -> Run | None:
 
 
 def _same_inputs(work: Path, inputs: dict[str, str]) -> None:
-    """A checkpoint goes on only with the data and the teacher that it began with."""
+    """Raise :class:`RunError` if a checkpoint in ``work`` began with other data, another teacher or version."""
     note = work / "inputs.json"
     if note.is_file() and read_json(note) != inputs:
         raise RunError(
@@ -375,7 +375,7 @@ def write_run(
 
 
 def run_folders() -> list[Path]:
-    """The folders of all finished runs, oldest first; teachers and what is still being written (hidden) left out."""
+    """The folders of all finished runs, oldest first, without teachers and unfinished (hidden) folders."""
     made = [f for f in paths.runs().glob("*/experiment.json") if not f.parent.name.startswith(".")]
     return [f.parent for f in sorted(made, key=lambda f: f.stat().st_mtime)]
 
@@ -386,10 +386,10 @@ def all_runs() -> list[Run]:
 
 
 def named_run(name: str) -> Run:
-    """The finished run of that id, of the only id with that part, or in that folder.
+    """The finished run with this id, with this part in its id, or in this folder.
 
     Raises:
-        ConfigError: if none or several are meant.
+        ConfigError: if no run fits, or more than one.
         RunError: if it is damaged.
     """
     if (Path(name) / "experiment.json").is_file():

@@ -1,8 +1,8 @@
-"""Training a method: the step, the loop, and how it goes on after a kill.
+"""Training of a method: the step, the loop, and resuming after an interruption.
 
-Everything random in a step is a pure function of (seed, epoch, step): which images, how they are augmented, what
-dropout drops. So a checkpoint needs no generator's state, and an interrupted training ends with the same weights as one
-that was not interrupted, bit for bit on the same machine.
+All random numbers of a step (batch, augmentation, dropout) are a pure function of (seed, epoch, step). So a checkpoint
+holds no state of a random generator, and a resumed training ends with the same weights as an uninterrupted one, bit for
+bit on the same machine.
 """
 
 from __future__ import annotations
@@ -39,8 +39,8 @@ from .networks.backbones import Classifier
 if TYPE_CHECKING:
     from .methods.contract import Method
 
-CHECKPOINT_SECONDS = 30.0  # at least; more where saving itself is slow
-CHECK_STEPS = 25  # on an accelerator between two looks at the losses, each of which waits for the device
+CHECKPOINT_SECONDS = 30.0  # shortest time between two checkpoints; longer if saving is slow
+CHECK_STEPS = 25  # on an accelerator: steps between two readings of the losses, since a reading waits for the device
 
 
 @dataclass(frozen=True)
@@ -55,7 +55,7 @@ class Features:
 
 
 class Optimisers:
-    """One or more optimisers by name, behind the interface of one."""
+    """One or more named optimisers with the interface of a single one."""
 
     def __init__(self, **named: torch.optim.Optimizer) -> None:
         self.named = named
@@ -69,17 +69,17 @@ class Optimisers:
         return [group for one in self.named.values() for group in one.param_groups]
 
     def zero_grad(self) -> None:
-        """Forget all gradients."""
+        """Clear all gradients."""
         for one in self.named.values():
             one.zero_grad(set_to_none=True)
 
     def step(self) -> None:
-        """One step of every optimiser."""
+        """Let every optimiser take one step."""
         for one in self.named.values():
             one.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """The states by name."""
+        """The state of each optimiser, by its name."""
         return {name: one.state_dict() for name, one in self.named.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
@@ -89,7 +89,7 @@ class Optimisers:
 
 
 def descend(losses: Callable[[Batch], dict[str, Tensor]], batch: Batch, optimisers: Optimisers) -> dict[str, Tensor]:
-    """Forward, backward and step for ``losses(batch)["loss"]``; the losses, detached."""
+    """One gradient step on ``losses(batch)["loss"]``; return all losses, detached."""
     optimisers.zero_grad()
     found = losses(batch)
     found["loss"].backward()
@@ -98,7 +98,7 @@ def descend(losses: Callable[[Batch], dict[str, Tensor]], batch: Batch, optimise
 
 
 def minimise(parameters: Iterable[nn.Parameter], loss: Callable[[], Tensor], steps: int, lr: float = 0.01) -> None:
-    """Adam on all data at once: for small networks that are trained before the others."""
+    """Minimise a loss over all data with Adam: for small networks that are trained before the main one."""
     adam = torch.optim.Adam(parameters, lr=lr)
     for _ in range(steps):
         adam.zero_grad()
@@ -107,7 +107,7 @@ def minimise(parameters: Iterable[nn.Parameter], loss: Callable[[], Tensor], ste
 
 
 Maker = Callable[[Any, np.random.Generator], Batch]  # an entry of a plan and random numbers -> batch
-Plan = Callable[[int], Sequence[Any]]  # epoch -> one entry a step
+Plan = Callable[[int], Sequence[Any]]  # epoch -> one entry for each step
 
 
 def train(
@@ -123,15 +123,15 @@ def train(
 
     Args:
         method: left in eval mode, with the weights of the selected epoch.
-        data: its seen classes are trained on, its validation sketches give ``val_top1``.
+        data: gives the seen classes to train on, and the validation sketches for ``val_top1``.
         e: all settings.
-        checkpoint: file that is kept up to date, and read to go on. Two processes must not share one.
-        trace: measures more after each epoch, into the history; never used for a choice.
+        checkpoint: file to resume from, rewritten during the training. Two processes must not share it.
+        trace: more measurements after each epoch, for the history; they never decide which epoch is kept.
         aligned: (M,) int64 row of the photo that each training sketch was drawn from, -1 if unknown.
-        label: before the progress bar.
+        label: text in front of the progress bar.
 
     Returns:
-        One row an epoch: mean losses and what was measured after it.
+        One row for each epoch: mean losses, and the measurements after it.
 
     Raises:
         RunError: if a loss is not finite, with the step and the files of its batch, or if the checkpoint is damaged.
@@ -144,7 +144,7 @@ def train(
     def features() -> Features:
         return once if "features" in method.needs else training_features(method, data, e.size, aligned)
 
-    if "features" in method.needs:  # the backbone never changes: made before the threads that make batches start
+    if "features" in method.needs:  # the backbone is frozen: compute once, before threads make batches
         once = training_features(method, data, e.size, aligned)
     else:
         of_images = batch_maker(sets, e.size, e.augmentation, method.backbone)
@@ -190,24 +190,25 @@ def fit(
     score: str = "",
     features: Any = None,
 ) -> list[dict[str, float]]:
-    """The loop: learning rate, forward, backward, step, checkpoint.
+    """The training loop: learning rate, forward, backward, step, checkpoint.
 
     Args:
         method: has ``optimisers()``, ``begin``, ``rate(epoch)``, ``before_epoch`` and ``step(batch, optimisers)``.
-        plan: what each step of an epoch reads.
-        make: turns an entry of the plan into a batch; perhaps in a thread.
-        after_epoch: measures into the history.
+        plan: gives the entries of an epoch, one for each step.
+        make: turns an entry of the plan into a batch; may run in a thread.
+        after_epoch: measurements after an epoch, for the history.
         checkpoint: as in :func:`train`.
-        epochs, seed: how long, and with which random numbers.
-        label: before the progress bar.
-        score: column of the history whose best epoch is kept; empty: the last epoch.
-        features: gives the features of the training images as the network is now.
+        epochs: number of epochs.
+        seed: seed for the batches, the augmentation and dropout.
+        label: text in front of the progress bar.
+        score: column of the history; the weights of its best epoch are kept. Empty: those of the last epoch.
+        features: computes the features of the training images with the current network.
     """
     optimisers = method.optimisers()
     progress = Progress(method, optimisers, checkpoint, epochs=epochs, seed=seed, label=label, score=score)
     if progress.fresh:
         method.begin(features)
-    for epoch in progress.epochs():  # goes on where it was
+    for epoch in progress.epochs():  # from the last checkpoint on
         progress.set_rate(method.rate(epoch))
         if progress.step == 0:
             method.before_epoch(epoch, features)
@@ -220,7 +221,7 @@ def fit(
 
 
 class Progress:
-    """Where a training stands: epoch, step, sums of the losses, history, best weights; on disk and on a bar."""
+    """The state of a training (epoch, step, losses, history, best weights), in a checkpoint and on a progress bar."""
 
     def __init__(
         self,
@@ -237,7 +238,7 @@ class Progress:
         self.total, self.seed, self.label, self.score = epochs, seed, label, score
         self.bar: Any = None
         self.saved_at, self.cost = time.monotonic(), 0.0
-        self.unread: list[tuple[int, dict[str, Tensor], list[str]]] = []  # steps whose losses are not looked at yet
+        self.unread: list[tuple[int, dict[str, Tensor], list[str]]] = []  # steps whose losses are not read yet
         sweep(checkpoint)
         state = self._load()
         self.fresh = state is None
@@ -253,7 +254,7 @@ class Progress:
 
     @property
     def step(self) -> int:
-        """Steps of the epoch that are done."""
+        """Number of finished steps of the epoch."""
         return self.state["step"]
 
     def epochs(self) -> Iterator[int]:
@@ -283,7 +284,8 @@ class Progress:
         """Add the losses of a finished step; write a checkpoint when one is due.
 
         Raises:
-            RunError: if a loss is not finite; on an accelerator up to ``CHECK_STEPS`` later, but before a checkpoint.
+            RunError: if a loss is not finite. On an accelerator it is raised up to ``CHECK_STEPS`` steps later, but
+                before the next checkpoint.
         """
         self.state["step"] += 1
         self.unread.append((self.state["step"], losses, batch.names))
@@ -295,7 +297,7 @@ class Progress:
             self._save()
 
     def _read_losses(self) -> None:
-        """Add what the device has computed since the last call, in one transfer."""
+        """Add the losses of all steps since the last call, with one transfer from the device."""
         unread, self.unread = self.unread, []
         if not unread:
             return
@@ -315,7 +317,7 @@ class Progress:
         """Add a row to the history, keep the best weights, write a checkpoint."""
         state = self.state
         row = {"epoch": state["epoch"] + 1}
-        if groups := self.optimisers.param_groups:  # none where every step is a closed form
+        if groups := self.optimisers.param_groups:  # a method in closed form has none
             row["lr"] = groups[0]["lr"]
         row |= {name: total / self.length for name, total in state["sums"].items()}
         row |= {name: float(value) for name, value in measured.items()}
@@ -345,11 +347,11 @@ class Progress:
         self.cost = self.saved_at - started
 
     def _load(self) -> dict[str, Any] | None:
-        """Restore network and optimisers; the rest of the state, or None if there is no checkpoint."""
+        """Restore network and optimisers; return the rest of the state, or None if there is no checkpoint."""
         if not self.checkpoint.is_file():
             return None
         try:
-            with zipfile.ZipFile(self.checkpoint) as archive:  # torch does not compare checksums
+            with zipfile.ZipFile(self.checkpoint) as archive:  # torch.load does not check the checksums
                 if archive.testzip():
                     raise ValueError("checksum")
             state = torch.load(self.checkpoint, map_location=device(), weights_only=True)
@@ -364,7 +366,7 @@ class Progress:
 
 
 def prefetch(make: Callable[[int], Batch], first: int, count: int) -> Iterator[tuple[int, Batch]]:
-    """(step, batch) from ``first`` on; where a core is idle, the next two are made during a step."""
+    """(step, batch) from ``first`` on. If a core is idle, threads make the next two batches during a step."""
     if not _idle_core():
         yield from ((step, make(step)) for step in range(first, count))
         return
@@ -378,22 +380,22 @@ def prefetch(make: Callable[[int], Batch], first: int, count: int) -> Iterator[t
 
 
 def _idle_core() -> bool:
-    """Whether a core is idle while the network works; without one, a thread beside it costs more than it saves."""
+    """Whether a core is idle while the network works. If none is, a thread costs more than it saves."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     return device().type != "cpu" or cores > torch.get_num_threads()
 
 
 def autocast(precision: str) -> contextlib.AbstractContextManager[object]:
-    """Autocast to bfloat16, or nothing."""
+    """Autocast to bfloat16 if ``precision`` is bfloat16; else no autocast."""
     return torch.autocast(device().type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
 def slow_depthwise_in_float32(network: nn.Module) -> None:
     """Train strided and large depthwise convolutions in float32 under autocast on a CPU.
 
-    There bfloat16 has no fast gradient for them: it takes four to six times as long as in float32, a third of a
-    training step of MobileNetV2 and half of one of EfficientNet-Lite0, which has nine of 5 x 5. Without a gradient
-    bfloat16 is the faster one, and stays.
+    PyTorch has no fast bfloat16 gradient for them on a CPU: it takes four to six times as long as in float32. That is a
+    third of a training step of MobileNetV2, and half of one of EfficientNet-Lite0, which has nine 5 x 5 convolutions.
+    Without a gradient bfloat16 is faster, so inference keeps it.
     """
 
     def forward(conv: nn.Conv2d, x: Tensor) -> Tensor:
@@ -408,11 +410,11 @@ def slow_depthwise_in_float32(network: nn.Module) -> None:
             and module.groups == module.in_channels > 1
             and (max(module.stride) > 1 or max(module.kernel_size) > 3)
         ):
-            module.forward = MethodType(forward, module)  # type: ignore[method-assign]  # a deep copy gets its own
+            module.forward = MethodType(forward, module)  # type: ignore[method-assign]  # a deep copy rebinds it
 
 
 def speed_up(network: Any, e: Experiment) -> None:
-    """Make training steps of a network with a ``backbone`` faster, in place; results stay within rounding."""
+    """Make training steps of a network with a ``backbone`` faster, in place; results differ by rounding only."""
     slow_depthwise_in_float32(network)
     if e.compile:
         network.backbone.compile_layers(e.freeze)
@@ -440,7 +442,7 @@ def training_features(method: Any, data: Dataset, size: int, aligned: np.ndarray
 
 
 def feature_batch(sets: list[tuple[ImageSet, np.ndarray]], features: Features) -> Batch:
-    """As :func:`~sakerepro.data.batching.make_batch`, of frozen features in place of images."""
+    """Like :func:`~sakerepro.data.batching.make_batch`, with frozen features instead of images."""
     (photos, p), (sketches, s) = sets
     there = [devices.send(torch.from_numpy(index)) for index in (p, s)]
     rows = torch.cat([features.photo[there[0]], features.sketch[there[1]]])
@@ -451,14 +453,14 @@ def feature_batch(sets: list[tuple[ImageSet, np.ndarray]], features: Features) -
 
 
 class Pretraining(nn.Module):
-    """Classification of the original domain. Stands in for pretraining on ImageNet where the world is generated."""
+    """Classification on the original domain: what pretraining on ImageNet is to real data, for the generated world."""
 
     def __init__(self, network: Classifier, epochs: int) -> None:
         super().__init__()
         self.network, self.total = network, epochs
 
     def optimisers(self) -> Optimisers:
-        """AdamW on everything."""
+        """AdamW on all parameters."""
         return Optimisers(adamw=torch.optim.AdamW(self.network.parameters(), lr=2e-3, weight_decay=0.05))
 
     def rate(self, epoch: int) -> float:
@@ -476,7 +478,7 @@ class Pretraining(nn.Module):
         return {"loss": benchmark_loss(self.network(batch.images), batch.labels)}
 
     def step(self, batch: Batch, optimisers: Optimisers) -> dict[str, Tensor]:
-        """One descent."""
+        """One gradient step."""
         return descend(self.losses, batch, optimisers)
 
 
