@@ -1,7 +1,7 @@
-"""One training run as one frozen value: what is trained, on what, how, and with which seed.
+"""All settings of a training run as one frozen value: method, data, network, training, seed.
 
 A preset only fills in an :class:`Experiment`; nothing else in the code asks which preset it is in. Two experiments with
-equal fields are the same run, wherever they were written down.
+equal fields are the same run.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ _PLACES = ("dataset", "weights", "teacher_data")  # settings that can be a folde
 
 
 def typed(name: str, value: Any, want: type) -> Any:
-    """The value as exactly the type of its setting: equal experiments are equal as JSON too, and so are their ids."""
+    """The value in the exact type of its setting, so that equal experiments have equal JSON and equal ids."""
     if want is str and isinstance(value, os.PathLike):
         value = os.fspath(value)
     if want is tuple and isinstance(value, (list, tuple)):
@@ -55,7 +55,7 @@ def typed(name: str, value: Any, want: type) -> Any:
 
 
 def _one_spelling(place: str) -> str:
-    """``"d"`` for ``"./d"`` and ``"d/"``; a folder that has a data set's name, such as ``"./mini"``, stays a folder."""
+    """Write ``"./d"`` and ``"d/"`` as ``"d"``; but ``"./mini"`` stays, since ``"mini"`` is a data set, not a folder."""
     plain = str(PurePath(place)) if place else place
     return f"./{plain}" if plain != place and plain in datasets() else plain
 
@@ -75,11 +75,11 @@ class Experiment:
         "zeroshot (TU-Berlin, mini), zeroshot1 or zeroshot2 (Sketchy), unseen.txt or "
         "random (a folder); empty: the usual one of the data set",
     )
-    dedupe: bool = _data(False, "drop the photos that Sketchy's lists hold twice")
-    random_unseen: int = _data(0, "draw so many unseen classes at random, not the split's own (section 4.2)")
-    pseudo_unseen: int = _data(0, "hold out so many seen classes and measure on them: to choose settings by")
+    dedupe: bool = _data(False, "drop the second copy of photos that Sketchy's lists hold twice")
+    random_unseen: int = _data(0, "unseen classes to draw at random, in place of the split's own (section 4.2)")
+    pseudo_unseen: int = _data(0, "seen classes to hold out and measure on, to choose settings")
     class_seed: int = _data(0, "seed for drawing the random or pseudo-unseen classes")
-    min_photos: int = _data(400, "photos that a random unseen class has at least (section 4.1)")
+    min_photos: int = _data(400, "fewest photos of a random unseen class (section 4.1)")
     outside_original: bool = _data(False, "draw random unseen classes outside the original domain (appendix A.1)")
     photo_queries: int = _measuring(
         10, "photos per unseen class used as queries in ZS-PBIR (the first ones); 0: no ZS-PBIR"
@@ -90,41 +90,41 @@ class Experiment:
     dim: int = _network(64, "length of the embedding: 64 or 512 in the paper")
     keep_bias: bool = _network(True, "keep the pretrained classifier's bias (the official code drops it)")
     zero_head: bool = _network(False, "start the benchmark head at zero")
-    freeze: int = _network(0, "first stages of the network that stay as they are, shared by student and teacher")
+    freeze: int = _network(0, "number of first stages that are not trained; student and teacher share them")
     size: int = _network(224, "side of the network's square input, in pixels")
 
-    epochs: int = _optimisation(20, "0 leaves the pretrained network as it is")
-    steps: int = _optimisation(0, "training steps an epoch; 0: until the sketches or the photos are used up")
+    epochs: int = _optimisation(20, "number of epochs; 0: the pretrained network as it is")
+    steps: int = _optimisation(0, "training steps per epoch; 0: until the sketches or the photos are used up")
     batch_sketch: int = _optimisation(4, "sketches in a batch")
     batch_photo: int = _optimisation(36, "photos in a batch")
     lr: float = _optimisation(1e-4, "learning rate at the start")
     lr_end: float = _optimisation(
-        1e-7, "learning rate that the exponential decay, stepped per epoch, reaches at the end"
+        1e-7, "learning rate at the end, reached by exponential decay with a step per epoch"
     )
-    head_lr: float = _optimisation(1.0, "the benchmark head's learning rate, as a multiple")
-    weight_decay: float = _optimisation(5e-4, "of Adam (L2)")
+    head_lr: float = _optimisation(1.0, "learning rate of the benchmark head, as a multiple of lr")
+    weight_decay: float = _optimisation(5e-4, "weight decay of Adam (L2)")
     batch_norm: str = _optimisation("train", "train, or frozen: keep the pretrained statistics")
     augmentation: str = _optimisation("official", "centred, official (about the top-left corner, black fill) or none")
     precision: str = _optimisation("float32", "float32, or bfloat16 autocast")
     compile: bool = _optimisation(
-        False, "compile the networks (torch.compile): minutes at first, for long runs on a GPU"
+        False, "compile the networks with torch.compile: takes minutes, pays off in long runs on a GPU"
     )
     select: str = _optimisation(
         "val",
-        "keep the epoch that is best on held-out sketches of seen classes (the last "
-        "where a split holds none out), or the last",
+        "epoch whose weights are kept: val, the best on held-out sketches of seen classes (the last if the split "
+        "holds none out), or last",
     )
 
-    bits: tuple[int, ...] = _measuring((64,), "lengths of the ITQ codes; those longer than dim are left out")
-    teacher_epochs: int = _teacher(0, "train the teacher here, on the world's original domain; 0: pretrained weights")
+    bits: tuple[int, ...] = _measuring((64,), "lengths of the ITQ codes; lengths above dim are left out")
+    teacher_epochs: int = _teacher(0, "epochs to train a teacher on the world's original domain; 0: pretrained weights")
     teacher_data: str = _teacher(
         "",
-        "data set whose original domain the teacher is trained on, or its head fitted on; empty: that of the data set",
+        "data set or folder whose original domain trains the teacher or fits its head; empty: that of the data set",
     )
     teacher_head: str = _teacher(
         "own",
-        "own: the pretrained classifier, or probe: a linear one, fitted on labelled "
-        "photos of the original domain, for networks that have none",
+        "own: the pretrained classifier; probe: a linear head fitted on labelled photos of the original domain, for "
+        "networks without a classifier",
     )
     seed: int = _optimisation(0, "seed for the heads, the batches and the augmentation")
 
@@ -171,7 +171,7 @@ class Experiment:
         where += "-pseudo" if self.pseudo_unseen else ""
         where += f"-{'outside' if self.outside_original else 'random'}{self.class_seed}" if self.random_unseen else ""
         values, usual = self.to_dict(), {f.name: f.default for f in dataclasses.fields(self)}
-        content = {k: v for k, v in values.items() if getattr(self, k) != usual[k]}  # a setting to come changes no id
+        content = {k: v for k, v in values.items() if getattr(self, k) != usual[k]}  # a new setting changes no id
         return f"{self.preset}-{where}-{self.backbone}-{what}-{self.dim}d-s{self.seed}-{short_hash(content)}"
 
     def group(self, name: str) -> dict[str, Any]:
@@ -207,14 +207,14 @@ class Experiment:
 
 
 def split_name(e: Experiment) -> str:
-    """The split of an experiment as rows name it: its own, ``random0``, ``outside0`` or ``zeroshot1-pseudo0``."""
+    """The split's name in rows of results: that of the data set, ``random0``, ``outside0`` or ``zeroshot1-pseudo0``."""
     if e.random_unseen:
         return f"{'outside' if e.outside_original else 'random'}{e.class_seed}"
     return f"{e.split}-pseudo{e.class_seed}" if e.pseudo_unseen else e.split
 
 
-GET = 'sr.preset("mini") gives one.'  # said where an Experiment is meant
-PRECISION = "SAKEREPRO_PRECISION"  # the variable that says float32 or bfloat16 in place of a preset
+GET = 'sr.preset("mini") gives one.'  # hint in errors about what is no Experiment
+PRECISION = "SAKEREPRO_PRECISION"  # environment variable that overrides the preset's precision
 
 _LOWEST = {
     "dim": 1,
@@ -275,27 +275,28 @@ PRESETS: dict[str, dict[str, Any]] = {
 
 @dataclass(frozen=True)
 class StandIns:
-    """What stands in a preset for the paper's data and networks. A cell of the paper without stand-in is not run."""
+    """What a preset uses in place of the paper's data and networks. A cell without a stand-in is not run."""
 
     says: str = "data of one's own; not comparable with the paper's figures"  # what the data are, on every table
     data: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)  # the paper's -> fields of Experiment
     backbones: dict[str, str] = dataclasses.field(default_factory=dict)  # the paper's network -> ours
     settings: dict[str, Any] = dataclasses.field(default_factory=dict)  # of the methods that have them
     lacks: tuple[str, ...] = ()  # lengths of features that are not trained
-    papers: bool = False  # the data are the paper's own, so its printed figures can be held against ours
-    from_rows: bool = True  # committed rows are taken in place of runs that are not here
+    papers: bool = False  # the data are the paper's own, so that its numbers can be compared with ours
+    from_rows: bool = True  # committed rows replace missing runs
 
 
 def _drawn(random: int, outside: int, long: dict[str, Any], **more: Any) -> dict[str, dict[str, Any]]:
-    """Class sets drawn from the first data set: at random and outside the original domain (three each), held out."""
+    """Three random splits of the first data set, three outside the original domain, and ``long``."""
     names = {"random": {"random_unseen": random}, "outside": {"random_unseen": outside, "outside_original": True}}
     sets = {f"tuberlin/{k}{i}": v | more | {"class_seed": i} for k, v in names.items() for i in range(3)}
     return sets | {"tuberlin/long": long}
 
 
-# Of the splits of TU-Berlin below, random has as many unseen classes as the data set's own (section 4.2), outside has
-# fewer where fewer lie there (20 classes of the world, 24 of Sketchy, 97 of TU-Berlin; appendix A.1), and long trains
-# longer and at the first rate throughout, on seen classes held out as if unseen: whoever forgets has the time to.
+# Splits in place of those of TU-Berlin. random: as many unseen classes as the data set's own split (section 4.2).
+# outside: fewer, because few classes lie outside the original domain (20 of the world, 24 of Sketchy, 97 of TU-Berlin;
+# appendix A.1). long: more epochs without decay of the rate, so that a network has the time to forget, measured on seen
+# classes that are held out as if unseen.
 STANDS_FOR: dict[str, StandIns] = {
     "mini": StandIns(
         "generated miniature world: shows that the pipeline works, not evidence for the paper",
@@ -341,17 +342,17 @@ STANDS_FOR: dict[str, StandIns] = {
 
 
 def stand_ins(preset: str) -> StandIns:
-    """What stands in a preset for the paper's data and networks; nothing in a preset of one's own."""
+    """The stand-ins of a preset; none for a preset that ``STANDS_FOR`` lacks."""
     return STANDS_FOR.get(preset, StandIns())
 
 
 def preset(name: str, **changes: Any) -> Experiment:
-    """The experiment that a preset stands for, with some settings changed.
+    """The experiment of a preset, with some settings changed.
 
-    With another data set than the preset's own come that data set's usual split and its official batches (4 sketches
-    and 36 photos on TU-Berlin, 13 and 26 on Sketchy). A teacher that the preset trains is still trained on the preset's
-    own original domain. ``split``, ``batch_sketch``, ``batch_photo`` and ``teacher_data`` override these. The
-    environment variable ``SAKEREPRO_PRECISION``, where it is set, stands in place of the preset's precision.
+    Another data set than the preset's own brings its usual split and its official batch sizes (4 sketches and 36 photos
+    on TU-Berlin, 13 and 26 on Sketchy). A teacher that the preset trains is still trained on the preset's own original
+    domain. ``split``, ``batch_sketch``, ``batch_photo`` and ``teacher_data`` override this. The environment variable
+    ``SAKEREPRO_PRECISION`` overrides the preset's precision.
 
     Args:
         name: ``"mini"``, ``"small"`` or ``"paper"``.

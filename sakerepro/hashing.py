@@ -151,7 +151,7 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return itq
 
 
-_FAR = 32  # features below 2^-32 or above 2^32 are rescaled
+_FAR = 32  # features are rescaled if the largest is below 2^-32 or above 2^32
 _ROWS = 4096  # images in a block, which fits into the processor's cache
 _SHARES = 16  # parts of a sum over all images, added in fixed order: the number of threads changes no bit
 

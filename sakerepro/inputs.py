@@ -1,4 +1,4 @@
-"""Features, codes, labels, names and numbers as users hold them, checked once; an error says the name and the row."""
+"""Checks of arguments: features, codes, labels, names, numbers. An error names the argument and the row."""
 
 from __future__ import annotations
 
@@ -18,18 +18,18 @@ if TYPE_CHECKING:
     Array = np.ndarray | Tensor
 
 DISTANCES = ("cosine", "euclidean", "hamming")
-_ROWS = 1 << 16  # rows that are looked at together, so that a check needs no second copy of the features
+_ROWS = 1 << 16  # rows checked at a time, so that a check needs no second copy of the features
 
 
 def one_of(value: Any, known: tuple[str, ...], name: str) -> str:
-    """``value`` itself if it is known; a :class:`ConfigError` with the near miss if not."""
+    """Return ``value`` if it is known; else raise a :class:`ConfigError` with near misses."""
     if value not in known:
         raise ConfigError(f"{name}={value!r} is not known. {near_misses(value, known)}")
     return value
 
 
 def kind(value: Any, wanted: type, name: str, get: str) -> Any:
-    """``value`` itself if it is of the wanted class; ``get`` is a sentence that says how to have one."""
+    """Return ``value`` if it has the wanted class, else raise ConfigError; the sentence ``get`` says how to get one."""
     if not isinstance(value, wanted):
         raise ConfigError(f"{name}={reprlib.repr(value)} is no {wanted.__name__}. {get}")
     return value
@@ -38,12 +38,12 @@ def kind(value: Any, wanted: type, name: str, get: str) -> Any:
 def path(value: Any, name: str) -> Path:
     """A path; ``~`` is the home folder."""
     if not isinstance(value, str | os.PathLike):
-        raise ConfigError(f"{name}={value!r} is no path. Give a text, or a pathlib.Path.")
+        raise ConfigError(f"{name}={value!r} is no path. Give a string or a pathlib.Path.")
     return Path(value).expanduser()
 
 
 def whole(value: Any, name: str, low: int) -> int:
-    """A whole number from ``low`` on; booleans, texts and floats such as 8.0 are refused."""
+    """A whole number from ``low`` on; booleans, strings and floats such as 8.0 are refused."""
     if isinstance(value, int | np.integer) and not isinstance(value, bool) and value >= low:
         return int(value)
     raise ConfigError(f"{name}={value!r} is not possible. Give a whole number from {low} on.")
@@ -70,7 +70,7 @@ def positions(index: Any, count: int, name: str) -> np.ndarray:
     if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
         raise ConfigError(f"{name}={index!r} is not possible. Give a list of positions, or a mask of booleans.")
     if count > 2 and given.size == count and set(np.unique(given)) == {0, 1}:
-        raise ConfigError(f"{name} holds {count:,} times 0 or 1. A mask has booleans: give {name} == 1.")
+        raise ConfigError(f"{name} holds {count:,} zeros and ones. For a mask of booleans, give {name} == 1.")
     if (wrong := np.flatnonzero((given < 0) | (given >= count))).size:
         value, row = given[wrong[0]], wrong[0]
         raise ConfigError(f"{name}[{row}]={value} is out of range. Positions go from 0 to {count - 1}.")
@@ -88,13 +88,13 @@ def names(values: Any, name: str, kind: type | tuple[type, ...] = str) -> list[A
         raise DataError(f"{name} is {values!r}. Give a list{such}.")
     for row, value in enumerate(listed := list(values)):
         if not isinstance(value, kind):
-            what = "name. Give texts" if kind is str else "path. Give texts or paths"
+            what = "name. Give strings" if kind is str else "path. Give strings or paths"
             raise DataError(f"{name}, row {row}: {value!r} is no {what}.")
     return listed
 
 
 def as_numpy(x: Any, name: str) -> np.ndarray:
-    """A numpy view of ``x`` where possible; a tensor comes to the CPU, types that numpy lacks become float32."""
+    """A numpy view of ``x`` if possible; a tensor is moved to the CPU, types that numpy lacks become float32."""
     try:
         if isinstance(x, list | tuple):
             x = [as_numpy(row, name) if _is_tensor(row) else row for row in x]
@@ -103,10 +103,10 @@ def as_numpy(x: Any, name: str) -> np.ndarray:
             new = x.is_floating_point() and (x.itemsize == 1 or str(x.dtype) == "torch.bfloat16")
             return (x.float() if new else x).numpy()
         return np.asarray(x)
-    except (TypeError, ValueError, RuntimeError) as error:  # of numpy and torch, for what has no shape or no place
+    except (TypeError, ValueError, RuntimeError) as error:  # from numpy and torch: ragged rows, meta tensors
         why = str(error).partition(". ")[0]
         raise DataError(
-            f"{name} cannot be made one array: its rows differ in length, or are no numbers ({why}). Give "
+            f"{name} does not form one array: its rows differ in length, or are no numbers ({why}). Give "
             "an array or tensor with a row for each image."
         ) from error
 
@@ -197,7 +197,7 @@ def _plain(values: list[Any], name: str) -> np.ndarray:
     try:
         values = [v.decode() if isinstance(v, bytes) else v for v in values]
     except UnicodeDecodeError as error:
-        raise DataError(f"{name}: {error.object!r} is not UTF-8. Give class names as texts.") from error
+        raise DataError(f"{name}: {error.object!r} is not UTF-8. Give class names as strings.") from error
     kind = str if isinstance(values[0], str) else Integral
     for row, value in enumerate(values):
         if not isinstance(value, kind):

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 def search(query: Array, gallery: Array, k: int = 10, distance: str = "cosine") -> tuple[np.ndarray, np.ndarray]:
     """The ``k`` nearest gallery images of every query, nearest first.
 
-    Exact and deterministic: equal distances come in the order of the gallery. A feature of length zero has cosine 0
-    with everything.
+    The search is exact and deterministic: images at equal distance keep the order of the gallery. A feature of norm
+    zero has cosine 0 with every other.
 
     Args:
         query: (Q, d) float features, or (Q, bits / 8) packed uint8 codes for ``distance="hamming"``.
@@ -31,8 +31,8 @@ def search(query: Array, gallery: Array, k: int = 10, distance: str = "cosine") 
             bits).
 
     Returns:
-        (Q, k) int64 indices into the gallery, and (Q, k) distances in float32 (float64 for float64 input, and
-        Euclidean ones) or int32.
+        (Q, k) int64 indices into the gallery, and (Q, k) distances: float32 for cosine (float64 for float64 features),
+        float64 for Euclidean, int32 for Hamming.
 
     Raises:
         ConfigError: if ``k`` is not in 1 ... G or the distance is not known.
@@ -52,7 +52,7 @@ def search(query: Array, gallery: Array, k: int = 10, distance: str = "cosine") 
     if distance == "euclidean":
         lengths = np.square(query, dtype=np.float64).sum(axis=1, keepdims=True)
         return index, np.sqrt(np.maximum(keys + lengths, 0))
-    return index, 1 + keys if distance == "cosine" else keys  # the key of a feature is minus its cosine
+    return index, 1 + keys if distance == "cosine" else keys  # a key is minus the cosine
 
 
 @dataclass(frozen=True, eq=False)
@@ -62,7 +62,7 @@ class _Kept:
     keys: np.ndarray  # (q, room)
     index: np.ndarray  # (q, room) int64
     counts: np.ndarray  # (q,) candidates so far
-    bounds: np.ndarray  # (q,) key that a further photo must be below
+    bounds: np.ndarray  # (q,) a further photo becomes a candidate only with a key below this
 
     @classmethod
     def of(cls, queries: int, k: int, kind: np.dtype) -> _Kept:
@@ -76,7 +76,7 @@ class _Kept:
 
 
 def _room(k: int) -> int:
-    """Places for candidates: so many that cutting them back to k costs little per candidate."""
+    """Number of places for candidates; more than k, so that cutting back to k is rare."""
     return 2 * k + 64
 
 

@@ -1,9 +1,9 @@
-"""What WordNet knows of the classes: which synset each one is, and how near it is to the original classes.
+"""WordNet: the synset of each class, and its similarity to the classes of the original domain.
 
-Supports the semantic constraint of SAKE (section 3.4): the matrix A of similarities between the seen classes and the
-classes of the original domain. Official class names come from a curated table, since the first sense of a word is
-wrong for many of them (saw is a proverb, tiger a fierce person); own class names are looked up through NLTK, and
-without its WordNet among the nouns that come with the package, which give the same synsets.
+The result is the matrix A of SAKE's semantic constraint (section 3.4), seen classes by original classes. The synsets of
+official class names come from a curated table, since the first sense of a word is wrong for many of them (saw is a
+proverb, tiger a fierce person). Other class names are looked up with NLTK. Without NLTK's WordNet, the nouns that come
+with the package are used; they give the same synsets.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ from .data.known import ClassRow, class_key, datasets, read_classes
 from .errors import DataError
 
 RULES = ("path", "thresholded")
-Synsets = Mapping[str, str] | str | Path | None  # class name -> wnid, or the CSV file or data folder that says so
+Synsets = Mapping[str, str] | str | Path | None  # class name -> wnid, or a CSV file or data folder with it
 Table = Mapping[str, ClassRow]  # by normalised class name
 
 
 @dataclass(frozen=True)
 class Resolution:
-    """Which synset a class is taken for, and why; ``wnid`` is empty where nothing was found."""
+    """The synset of a class, and the reason for it; ``wnid`` is empty if no synset was found."""
 
     name: str
     wnid: str
@@ -95,10 +95,13 @@ def leacock_chodorow(
 
     Args:
         names: C class names, seen or unseen.
-        original_wnids, synsets, dataset: as in :func:`semantic_similarity`, whose DataError this raises as well.
+        original_wnids, synsets, dataset: as in :func:`semantic_similarity`.
 
     Returns:
         (C, C_O) float32 in [0, log 38 = 3.64], equal to NLTK's ``lch_similarity``.
+
+    Raises:
+        DataError: if a class or an id cannot be found in WordNet.
     """
     rows, columns, graph = _classes(names, original_wnids, synsets, dataset)
     edges = wordnet.distances(graph, rows, columns)
@@ -125,10 +128,10 @@ def imagenet_overlap(
     relation: Literal["synset", "related"] = "synset",
     synsets: Synsets = None,
 ) -> list[Overlap]:
-    """Which classes the ImageNet-1k teacher has seen under a name of their own.
+    """How each class relates to the classes that the ImageNet-1k teacher was trained on.
 
-    Of the 30 TU-Berlin test classes 13 are synsets of ImageNet-1k, 10 more are related. The 18 that are told elsewhere
-    come out if the first noun sense of each name is taken, which must be an ImageNet synset or the parent of one.
+    Of the 30 TU-Berlin test classes, 13 are synsets of ImageNet-1k and 10 more are related. Other sources count 18:
+    they take the first noun sense of each name, and count it if it is an ImageNet synset or the parent of one.
 
     Args:
         names, dataset, synsets: as in :func:`resolve_classes`.
@@ -156,10 +159,10 @@ def imagenet_overlap(
 
 
 def require_classes(names: Sequence[str], dataset: str | None = None, synsets: Synsets = None) -> list[Resolution]:
-    """:func:`resolve_classes`, with an error that names every class that could not be resolved.
+    """Like :func:`resolve_classes`, but a class without a synset is an error.
 
     Raises:
-        DataError: if there is one, with near misses and how to set it by hand.
+        DataError: names the classes without a synset, near misses, and how to set them by hand.
     """
     found = resolve_classes(names, dataset, synsets)
     if lost := [r for r in found if not r]:
@@ -173,18 +176,18 @@ def require_classes(names: Sequence[str], dataset: str | None = None, synsets: S
 
 
 def resolve_classes(names: Sequence[str], dataset: str | None = None, synsets: Synsets = None) -> list[Resolution]:
-    """The synset of each class. What is set by hand comes first, then the tables, then WordNet.
+    """The synset of each class: the one set by hand, else that of the tables, else that of WordNet.
 
     Args:
         names: class names; letter case, underscores, hyphens and spaces do not matter. A leading WordNet id is the
             synset (``n02121808_cat``), a leading number is left out (``001.ak47``).
-        dataset: a known data set such as ``"tuberlin"`` for its own class table. Any other name looks in all tables;
-            a folder's ``synsets.csv`` is read as well.
+        dataset: a known data set such as ``"tuberlin"``, to use its class table. For any other name all tables are
+            searched; if it is a data folder, its ``synsets.csv`` is read as well.
         synsets: class name -> id such as ``"n02084071"``, or the path of a CSV file with the columns class,wnid, or
             of the folder with a ``synsets.csv``.
 
     Returns:
-        One :class:`Resolution` a name, in order; false ones could not be resolved.
+        One :class:`Resolution` for each name, in order; it is false if the name has no synset.
 
     Raises:
         DataError: if ``names`` is no list of texts, or ``synsets`` cannot be read, or holds an id that is no noun of
@@ -202,21 +205,21 @@ def resolve_classes(names: Sequence[str], dataset: str | None = None, synsets: S
 
 
 def same_classes(one: Sequence[Resolution], other: Sequence[Resolution]) -> list[tuple[Resolution, Resolution]]:
-    """Pairs of classes, one of each list, that are one thing: the same synset, or one name but for case and hyphens."""
+    """Pairs of classes, one from each list, with the same synset or the same name (apart from case and hyphens)."""
     places = {key: r for r in one for key in (class_key(r.name), r.wnid) if key}
     keys = [(r.wnid if r.wnid in places else class_key(r.name), r) for r in other]
     return [(places[key], r) for key, r in keys if key in places]
 
 
 def require_disjoint(seen: Sequence[str], unseen: Sequence[str], folder: str) -> None:
-    """Raise :class:`DataError` if a class of a data folder is trained on under one name and unseen under another."""
+    """Raise :class:`DataError` if a seen and an unseen class of a data folder are the same."""
     found = resolve_classes([*seen, *unseen], folder)
     for a, b in same_classes(found[: len(seen)], found[len(seen) :]):
         raise DataError(f"{folder}: {one_thing(a, b)}")
 
 
 def one_thing(seen: Resolution, unseen: Resolution) -> str:
-    """What to say of a pair of :func:`same_classes`."""
+    """The text of an error about a pair of :func:`same_classes`."""
     noun = f"one noun, {seen.wnid} {seen.synset}" if seen.wnid == unseen.wnid != "" else "one name"
     return (
         f"class {unseen.name!r} is unseen and class {seen.name!r} is trained on, and both are {noun}: that is not "
@@ -225,7 +228,7 @@ def one_thing(seen: Resolution, unseen: Resolution) -> str:
 
 
 def _resolve(name: str, tables: Mapping[str, Table], by_hand: Table) -> Resolution:
-    """The synset of one class; ``tables`` are by the note that goes with their synsets."""
+    """The synset of one class; the keys of ``tables`` are notes for the synsets found there."""
     if row := by_hand.get(class_key(name)):
         try:
             return _resolution(name, row[2], "by hand", "")
@@ -245,9 +248,9 @@ def class_synset(name: str) -> Resolution:
     """The synset of a name that no table knows: the first noun sense, unless parentheses say more.
 
     Case, underscores, hyphens, spaces and plurals do not matter: "Palm-Trees", "palm_tree" and "palm tree" are one.
-    What stands in parentheses, as in "mouse (animal)", picks the sense whose definition, lexicographer file or
-    hypernyms have one of these words. Without NLTK's WordNet, the nouns that come with the package are found by their
-    plain names.
+    Words in parentheses, as in "mouse (animal)", choose the first sense that has one of them in its definition,
+    lexicographer file or hypernyms. Without NLTK's WordNet, only the nouns that come with the package are found, and
+    only without parentheses.
     """
     base, _, hint = class_key(name).partition("(")
     words = base.split()
@@ -294,7 +297,7 @@ def _words_about(synset: Any) -> set[str]:
 
 
 def _near_nouns(corpus: Any, forms: list[str]) -> str:
-    """What to try for a name without a synset: its head noun, and nouns that are spelled nearly so."""
+    """Suggestions for a name without a synset: its head noun, and nouns with a similar spelling."""
     if not forms:
         return "the name is empty."
     form = forms[0]
@@ -312,7 +315,7 @@ def _resolution(name: str, wnid: str, source: str, note: str) -> Resolution:
 
 
 def _read_synsets(synsets: Synsets) -> Table:
-    """What a mapping, a CSV file or a folder with one says."""
+    """The synsets in a mapping, a CSV file or a folder with ``synsets.csv``."""
     if synsets is None:
         return {}
     if isinstance(synsets, Mapping):

@@ -1,4 +1,4 @@
-"""The network that the student starts from and must not forget: pretrained, shipped, or trained here on the world."""
+"""The teacher, from which the student starts: pretrained, shipped with the package, or trained on the world."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def load_teacher(experiment: Experiment) -> Teacher:
         The classifier, the WordNet ids of its C_O outputs, and where it comes from (name, file's SHA-256).
 
     Raises:
-        ConfigError: if the network takes no images of the size, or has no linear classifier and no head is fitted.
+        ConfigError: if the network cannot take images of this size, or has no linear classifier and none is fitted.
         DataError: if pretrained weights are missing or do not fit, or there are no photos to fit a head on.
         RunError: if a teacher that was trained here, or ships with the package, is damaged.
     """
@@ -55,7 +55,7 @@ def load_teacher(experiment: Experiment) -> Teacher:
 
 
 def _fit_head(classifier: Classifier, photos: OriginalDomain, size: int, source: dict[str, Any]) -> dict[str, Any]:
-    """Fit the linear head of a pretrained network, once for the same weights, photos and size; where it comes from."""
+    """Fit the linear head of a pretrained network, once for each weights, photos and size; return its source."""
     spec = {"teacher": classifier.name, "size": size, "weights": source["sha256"], "data": photos.fingerprint}
 
     def fit(work: Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -76,12 +76,12 @@ def _spec(name: str, e: Experiment) -> dict[str, Any]:
 
 
 def shipped_file(name: str) -> Path:
-    """Where the package keeps the weights of a small teacher of the generated world; its JSON lies beside it."""
+    """The file of weights of a small teacher in the package; a JSON file about it lies beside it."""
     return Path(__file__).parent / "models" / "mini" / f"{name}.safetensors"
 
 
 def _shipped(name: str, e: Experiment) -> Teacher | None:
-    """The teacher that ships with the package, if it was trained just as the experiment wants it."""
+    """The teacher that ships with the package, if it was trained with the settings of the experiment."""
     file = shipped_file(name)
     source = datasets().get(e.teacher_data or e.dataset)
     if source is None or not source.original_key or not file.is_file():
@@ -106,7 +106,7 @@ def _blank(name: str, classes: int, size: int, seed: int = 0) -> Classifier:
 
 
 def _made(spec: dict[str, Any], make: Callable[[Path], tuple[nn.Module, dict[str, Any]]]) -> Path:
-    """The folder of a teacher, or of its head, with that content. ``make(work)`` gives its weights and more to note."""
+    """Find or make the folder of a teacher or a head; ``make(work)`` gives the module and more fields for its JSON."""
     from safetensors.torch import save_file
 
     folder = paths.runs() / f"teacher-{spec['teacher']}-{short_hash(spec)}"
@@ -150,7 +150,7 @@ def _train(
 
 
 def ship_teacher(name: str) -> Path:
-    """Train a small teacher of the generated world anew, into the package: float16 weights, half the bytes.
+    """Train a small teacher of the generated world and store it in the package, in float16 to halve its size.
 
     Args:
         name: an architecture such as ``"se_resnet_mini"``.
@@ -165,7 +165,7 @@ def ship_teacher(name: str) -> Path:
     work = paths.cache() / f"teacher-{name}"
     classifier, history = _train(name, e, original, work / "checkpoint.pt")
     state = {k: v.half() if v.is_floating_point() else v for k, v in classifier.cpu().state_dict().items()}
-    classifier.load_state_dict(state)  # float32 again: the rounded weights are the teacher
+    classifier.load_state_dict(state)  # float32 again, rounded as in the file
     accuracy = top1(lambda x, domain: classifier(x), classifier, original.val, e.size)
     with write_whole(file := shipped_file(name)) as temporary:
         save_file({k: v.contiguous() for k, v in state.items()}, temporary)

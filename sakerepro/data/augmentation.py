@@ -30,7 +30,7 @@ def check_style(style: str) -> None:
 
 
 def fill_value(style: str, domain: int) -> int:
-    """What lies beyond the image's edge: black in the official code; white for sketches in style ``"centred"``."""
+    """The grey value beyond the image's edge: black in the official code, white for sketches in style ``"centred"``."""
     check_style(style)
     return 255 if style == "centred" and domain == SKETCH else 0
 
@@ -60,7 +60,7 @@ def draw_transforms(n: int, style: str, rng: np.random.Generator) -> np.ndarray:
     forward[:, 0, 0], forward[:, 0, 1] = scale[:, 0] * cos, -scale[:, 1] * sin
     forward[:, 1, 0], forward[:, 1, 1] = scale[:, 0] * sin, scale[:, 1] * cos
     forward[:, :2, 2] = centre - forward[:, :2, :2].sum(axis=2) * centre + shift
-    matrices[moved & flipped] = np.array([[-1.0, 0, 1], [0, 1, 0], [0, 0, 1]])  # before the rest
+    matrices[moved & flipped] = np.array([[-1.0, 0, 1], [0, 1, 0], [0, 0, 1]])  # the flip comes first
     return (matrices @ np.linalg.inv(forward))[:, :2]
 
 
@@ -119,7 +119,7 @@ def augment_on_device(
     *,
     fill: int = 0,
 ) -> Tensor:
-    """The same as :func:`augment`, where the pixels are: (N, H, W, C) uint8 on any torch device."""
+    """Like :func:`augment`, on the device of the pixels: (N, H, W, C) uint8 on any torch device."""
     n, _, _, _ = _checked(tuple(pixels.shape), transforms)
     if transforms is None:
         transforms = np.tile(np.eye(3)[:2], (n, 1, 1))

@@ -26,7 +26,7 @@ def epoch_batches(
     Args:
         n_sketch, n_photo: images in each training set.
         batch_sketch, batch_photo: images of each domain in a step (4 and 36 on TU-Berlin, 13 and 26 on Sketchy).
-        seed, epoch: every pair has its own order.
+        seed, epoch: together they give the order.
         steps: exactly this many; a loader that runs out earlier starts again in a new order. ``None``: as zipped.
 
     Returns:
@@ -36,7 +36,7 @@ def epoch_batches(
         ConfigError: if a batch size is negative, both are 0, ``steps`` is below 1, or there is nothing to draw from.
     """
     if batch_sketch < 0 or batch_photo < 0 or batch_sketch + batch_photo == 0:
-        raise ConfigError(f"batches of {batch_sketch} sketches and {batch_photo} photos cannot be. Give one or more.")
+        raise ConfigError(f"batches of {batch_sketch} sketches and {batch_photo} photos do not work. Give 1 or more.")
     if steps is not None and steps < 1:
         raise ConfigError(f"steps = {steps}: an epoch needs at least 1. Leave it out for the whole epoch.")
     for what, count, size in (("sketches", n_sketch, batch_sketch), ("photos", n_photo, batch_photo)):
@@ -63,12 +63,12 @@ def pair_batches(
     Sketches come shuffled; all are shown before one is shown again. Photos are drawn with replacement.
 
     Args:
-        data: whose training sets are drawn from.
-        pairs: in a step; every step is full.
-        steps: in the epoch, at least 1.
-        seed, epoch: every pair has its own order.
+        data: gives the training sets.
+        pairs: number of pairs in every step.
+        steps: number of steps in the epoch, at least 1.
+        seed, epoch: together they give the order.
         aligned: take the photo that the sketch was drawn from; sketches without one are left out.
-        balanced: every sketch is of a class drawn uniformly, with replacement (as SEM-PCYC samples).
+        balanced: draw the class of each sketch uniformly, with replacement (as SEM-PCYC does).
 
     Returns:
         (sketch rows, photo rows) of each step, int64 of one length; row i of both is a pair.
@@ -78,7 +78,7 @@ def pair_batches(
         DataError: if no sketch is ``aligned`` with a photo, or a class with sketches has no photo.
     """
     if pairs < 1 or steps < 1:
-        raise ConfigError(f"{steps} steps of {pairs} pairs cannot be. Give one or more of both.")
+        raise ConfigError(f"{steps} steps of {pairs} pairs do not work. Give 1 or more of both.")
     sketches, labels = np.arange(len(data.train_sketch)), data.train_sketch.labels
     partner = require_aligned(data) if aligned else np.zeros(0, np.int64)
     if aligned:
@@ -99,7 +99,7 @@ def triplet_batches(
 
     Args:
         data, steps, seed, epoch, aligned: as in :func:`pair_batches`; the positives are its photos.
-        triplets: in a step.
+        triplets: number of triplets in every step.
 
     Returns:
         (n sketch rows, 2 n photo rows) of each step: n positives, then n negatives, uniform over the photos of all
@@ -169,7 +169,7 @@ def aligned_photos(data: Dataset) -> np.ndarray:
 
 
 def require_aligned(data: Dataset) -> np.ndarray:
-    """:func:`aligned_photos` of data that has some.
+    """Like :func:`aligned_photos`, but data without aligned photos is an error.
 
     Raises:
         DataError: if no sketch names the photo it was drawn from.

@@ -30,7 +30,7 @@ class Batch:
     domain: Tensor  # (N,) float, 0 photo, 1 sketch
     photos: int  # how many of the N are photos
     names: list[str] = field(repr=False)  # (N,) for error messages
-    rows: Tensor | None = None  # (N,) int64 places in the training photos and in the training sketches
+    rows: Tensor | None = None  # (N,) int64 rows of the training photos, then of the training sketches
 
     def to(self, device: torch.device) -> Batch:
         """The same on another device."""
@@ -45,14 +45,14 @@ Sets = Sequence[tuple[ImageSet, np.ndarray]]  # image sets with the positions to
 def batch_maker(
     sets: Sequence[ImageSet], size: int, style: str, backbone: Backbone
 ) -> Callable[[Sequence[np.ndarray], np.random.Generator], Batch]:
-    """A function that makes the batch of some positions in each set, with random numbers for the augmentation.
+    """Return a function (positions in each set, random generator) -> augmented batch.
 
     On an accelerator the images are copied there first, if they fit.
 
     Args:
         sets: photos first.
         size: side of the network's input, in pixels.
-        style: of the augmentation.
+        style: style of the augmentation, one of ``STYLES``.
         backbone: knows the mean and standard deviation of its input.
     """
     if not devices.accelerated():
@@ -79,7 +79,7 @@ def batch_maker(
 
 
 def resident(sets: Sequence[ImageSet]) -> list[Tensor]:
-    """(N, H, W, C) uint8 of each set on the device; nothing if they would take too much of its free memory."""
+    """(N, H, W, C) uint8 of each set on the device; an empty list if they take too much of its free memory."""
     if sum(len(s) * math.prod(s.pixels.shape[1:]) for s in sets) > RESIDENT * devices.free_memory():
         return []
     found = []

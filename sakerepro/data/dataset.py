@@ -41,7 +41,7 @@ class ImageSet:
         return np.asarray(self.pixels[self.rows[inputs.positions(index, len(self), "index")]])
 
     def select(self, index: np.ndarray | Sequence[int]) -> ImageSet:
-        """The images at ``index``, with :class:`ConfigError` as :meth:`take`. Pixels are shared."""
+        """The images at ``index``; raises what :meth:`take` raises. Pixels are shared."""
         index = inputs.positions(index, len(self), "index")
         return replace(
             self, rows=self.rows[index], labels=self.labels[index], names=tuple(self.names[i] for i in index)

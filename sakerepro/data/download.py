@@ -1,4 +1,4 @@
-"""One file from the web: goes on where it was cut, is checked, and is whole or not there."""
+"""Download one file: an interrupted download is continued, the file is checked, and it is whole or not there."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..errors import ConfigError, DataError, RunError
 
 
 def agreed(question: str) -> bool:
-    """Ask on the terminal; nobody there is a no."""
+    """Ask on the terminal; without a terminal the answer is no."""
     try:
         return input(question).strip().lower() in ("y", "yes")
     except EOFError:
@@ -24,7 +24,7 @@ def agreed(question: str) -> bool:
 
 
 def need_space(folder: Path, need: int, what: str) -> None:
-    """Raise a RunError that says what is needed and what is free if the disk cannot hold so many bytes."""
+    """Raise a RunError if fewer than ``need`` bytes are free; it says how many are needed and how many are free."""
     free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
     if free < need:
         raise RunError(
@@ -66,18 +66,18 @@ def download(
     pause: float = 1.0,
     progress: bool = True,
 ) -> Path:
-    """Fetch a file; what an earlier call left unfinished is gone on with, if it is still the same file.
+    """Fetch a file. An unfinished download is continued if the server still has the same file.
 
     Args:
         to: the file; it appears only when it is whole.
-        sha256: of the whole file, hexadecimal, or how it begins; empty if nobody knows it.
+        sha256: checksum of the whole file in hexadecimal, or its first digits; empty if unknown.
         timeout: seconds without a byte after which a connection counts as stalled.
-        tries: attempts in a row that bring nothing new before it is given up.
-        pause: seconds before the second of them, doubled each time.
+        tries: attempts in a row without a new byte before giving up.
+        pause: seconds before the second attempt, doubled each time.
 
     Raises:
-        ConfigError, DataError: as :func:`open_url`, and if the file cannot be had now (what was had is kept) or has
-            another checksum (it is removed). RunError: if the disk has no space.
+        ConfigError, DataError: as :func:`open_url`, and if the file cannot be fetched now (the part that is here is
+            kept) or has another checksum (it is removed). RunError: if the disk has no space.
     """
     to.parent.mkdir(parents=True, exist_ok=True)
     part, stuck, most = files.hidden(to, ".part"), 0, 0
@@ -109,7 +109,7 @@ def _mark(part: Path) -> Path:
 
 
 def _rest(url: str, part: Path, timeout: float, progress: bool) -> str:
-    """Fetch what ``part`` lacks, and say why it is not whole now; empty if it is."""
+    """Fetch what ``part`` lacks; return why it is not whole, or an empty string if it is."""
     mark = _mark(part)
     have = part.stat().st_size if part.exists() and mark.exists() else 0
     resume = {"Range": f"bytes={have}-"} if have else {}
@@ -117,7 +117,7 @@ def _rest(url: str, part: Path, timeout: float, progress: bool) -> str:
         resume["If-Range"] = same
     try:
         with open_url(url, timeout, **resume) as response:
-            have = have if response.status == 206 else 0  # 200: another file, or a server that cannot go on
+            have = have if response.status == 206 else 0  # 200: another file, or a server that cannot resume
             left = response.headers.get("Content-Length")
             total = have + int(left) if left else None
             need_space(part.parent, (total or 0) - have, "this download")
@@ -125,7 +125,7 @@ def _rest(url: str, part: Path, timeout: float, progress: bool) -> str:
             mark.write_text(response.headers.get("Last-Modified", "") if tag.startswith("W/") else tag)
             shown = bar(None, part.name[1:-5], progress=progress, total=total, initial=have, unit="B", unit_scale=True)
             with shown, open(part, "ab" if have else "wb") as file:
-                while block := response.read1(1 << 18):  # what there is, so that a stall loses nothing
+                while block := response.read1(1 << 18):  # what has arrived, so that a stall loses nothing
                     shown.update(file.write(block))
                 short = total is not None and file.tell() != total
                 return f"the connection ended after {file.tell():,} of {total:,} bytes" if short else ""

@@ -1,7 +1,7 @@
 """From a data set's source on the web, or a local archive, to the folder that the package reads.
 
-The sources are those that the official code and the authors of the data name; whether they still answer is theirs. No
-checksum of them is published: the first download's is kept in ``downloads.json`` and later ones are held against it.
+The sources are those that the official code and the authors of the data name; they may no longer answer. They publish
+no checksums: that of the first download is kept in ``downloads.json``, and later downloads are compared with it.
 """
 
 from __future__ import annotations
@@ -30,14 +30,14 @@ def fetch_dataset(
     say: Callable[[str], None] = print,
     **network: float,
 ) -> Path:
-    """Bring a data set to ``paths.data()``: download after asking, unpack safely, look whether it is complete.
+    """Bring a data set to ``paths.data()``: ask, download, unpack safely, and check that it is complete.
 
     Args:
         name: of a known data set.
-        url: another place of the official archive.
+        url: another address of the official archive.
         archive: a local copy of it; nothing is downloaded then.
         yes: do not ask.
-        say: told what happens.
+        say: called with each message.
         network: ``timeout``, ``tries`` and ``pause`` of :func:`~sakerepro.data.download.download`.
 
     Returns:
@@ -45,7 +45,7 @@ def fetch_dataset(
 
     Raises:
         ConfigError: for an unknown name, or if nobody agreed.
-        DataError: if every source is gone or wrong, or something is missing in the end; it says what to place where.
+        DataError: if every source is gone or wrong, or files are missing in the end; it says what to place where.
         RunError: if the disk has no space.
     """
     known = {n: record for n, record in datasets().items() if not record.reader}
@@ -125,7 +125,7 @@ def _remember(source: Source, file: Path, say: Callable[[str], None]) -> None:
 
 
 def _missing(name: str, root: Path) -> str:
-    """What the folder lacks of the official data set, in a sentence; empty if nothing."""
+    """What the folder lacks of the official data set, in a sentence; empty if it is complete."""
     if not lists.split_names(root):
         return f"{root}: has no lists, so what is missing beside them cannot be told."
     try:

@@ -42,7 +42,7 @@ def is_plain(root: Path) -> bool:
 def read_folder(
     root: Path, split: str | None = None, *, seed: int = 0, n_unseen: int | None = None, min_photos: int = MIN_PHOTOS
 ) -> Listing:
-    """List a plain folder and part its classes.
+    """List a plain folder and divide its classes into seen and unseen ones.
 
     Images may lie in sub-folders of a class; :func:`walk` says what is left out. Class names are compared as Unicode
     NFC. An eighth of each seen class's sketches (as on TU-Berlin) is held out for validation.
@@ -51,12 +51,12 @@ def read_folder(
         split: ``"unseen.txt"``: the test classes are named there, one a line (all of them, for a folder that finished
             runs are measured on); ``"random"``: they are drawn;
             ``None``: as the file says if it is there, else drawn.
-        seed: of the drawn classes and of the validation sketches.
+        seed: seed for drawing the classes and the validation sketches.
         n_unseen: how many classes to draw; by default a fifth of them.
-        min_photos: how many photos each drawn class has at least.
+        min_photos: fewest photos of a drawn class.
 
     Raises:
-        ConfigError: if so many classes cannot be drawn, or for an unknown split.
+        ConfigError: if there are not enough classes to draw, or for an unknown split.
         DataError: for a missing domain, a class without images in one of them, a loose image, a folder that cannot be
             read, or a bad ``unseen.txt``.
     """
@@ -116,7 +116,7 @@ def idle_lines(root: Path, classes: Iterable[str]) -> list[str]:
 
 
 def _idle(root: Path, classes: Iterable[str]) -> Iterator[tuple[str, str, bool]]:
-    """Lines of ``synsets.csv`` for no class: where, the name, and whether a class without a line is spelt nearly so."""
+    """Lines of ``synsets.csv`` without a class: place, name, and whether it looks like a typing error for a class."""
     lines = _by_hand(root / "synsets.csv")
     known = {class_key(name) for name in classes}
     unset = known - {class_key(name) for _, name, _, _ in lines}
@@ -128,13 +128,15 @@ def _idle(root: Path, classes: Iterable[str]) -> Iterator[tuple[str, str, bool]]
 def _by_hand(file: Path) -> list[ClassRow]:
     try:
         return read_classes(file) if file.is_file() else []
-    except DataError:  # told where synsets are looked for, if they are
+    except DataError:  # the error is raised when synsets are looked up
         return []
 
 
 def walk(root: Path, below: str = "", left_out: LeftOut | None = None) -> Walk:
-    """What lies in ``root/below``, sub-folders included, relative to ``root``; ``left_out`` is added to where it is
-    given. No file is opened, and no linked folder entered: a link may lead anywhere, also back."""
+    """List ``root/below`` with its sub-folders, relative to ``root``; a given ``left_out`` is extended.
+
+    No file is opened and no linked folder is entered: a link may lead anywhere, also back.
+    """
     found = Walk() if left_out is None else Walk(left_out=left_out)
 
     def refuse(error: OSError) -> None:
@@ -159,7 +161,7 @@ def walk(root: Path, below: str = "", left_out: LeftOut | None = None) -> Walk:
 
 
 def left_out_as(path: Path, folder: bool) -> str:
-    """The kind of what is left out; empty for an image, and for a folder to enter."""
+    """Why an entry is left out, such as ``"hidden file"``; empty for an image, and for a folder to enter."""
     if path.name.startswith("."):
         return "hidden folder" if folder else "hidden file"
     if folder:
@@ -188,7 +190,7 @@ def _classes(root: Path, domain: str, problems: list[Problem], left_out: LeftOut
             what = "cannot be read; change its rights"
     for entry in entries:
         name, kind = unicodedata.normalize("NFC", entry.name), left_out_as(entry, entry.is_dir())
-        if kind and kind != LINKED:  # a class may lie somewhere else
+        if kind and kind != LINKED:  # a class folder may be a link
             left_out[kind].append(f"{domain}/{entry.name}")
         elif not entry.is_dir():
             problems.append(Problem(str(entry), 0, f"lies in no class folder. Move it to {domain}/<class>/."))

@@ -1,4 +1,4 @@
-"""One image file, read rightly: as the eye sees it, or refused by name."""
+"""Reading one image: as a viewer shows it, or refused with an error that names it."""
 
 from __future__ import annotations
 
@@ -94,8 +94,8 @@ def decode(data: bytes | Image.Image, size: int, name: str, *, drawn: bool = Fal
 
     EXIF rotation is applied, transparency is laid on white (the paper of a sketch), 16-bit grey is scaled to 8 bits,
     CMYK and palettes become RGB; of an animation, the first frame. Colour profiles are ignored.
-    The image is stretched to a square, also as in the official code; the filter is bilinear with antialiasing
-    (the official one, without, drops thin strokes when it shrinks).
+    The image is stretched to a square, as in the official code. The filter is bilinear with antialiasing; the official
+    code uses none and loses thin strokes.
 
     Raises:
         DataError: naming ``name``, if the bytes are truncated, no image, or more than ``MAX_PIXELS`` pixels; with
@@ -125,7 +125,7 @@ def decode(data: bytes | Image.Image, size: int, name: str, *, drawn: bool = Fal
         raise DataError(f"{name}: is not a {READABLE} image. Replace it, or remove it.") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
         raise DataError(f"{name}: has more than {MAX_PIXELS:,} pixels. Shrink it first.") from error
-    except Exception as error:  # a damaged file can fail anywhere in a decoder, as almost any exception
+    except Exception as error:  # a decoder can raise almost any exception for a damaged file
         raise DataError(f"{name}: is damaged ({error}). Replace it by a whole copy, or remove it.") from error
     array = np.asarray(plain)
     if array.ndim == 3 and (array == array[..., :1]).all():
@@ -149,7 +149,7 @@ def _flatten(image: Image.Image, name: str) -> Image.Image:
     deep_colours = image.mode == "RGB" and any("16B" in str(tile) for tile in getattr(image, "tile", ()))
     white_is_zero = image.format == "TIFF" and image.tag_v2.get(262) == 0  # type: ignore[attr-defined]
     image, clear = ImageOps.exif_transpose(image), image.info.get("transparency")
-    if deep_colours and isinstance(clear, tuple):  # Pillow keeps the pixels' high bytes and all of the colour's
+    if deep_colours and isinstance(clear, tuple):  # Pillow keeps one byte of a pixel, but two of this colour
         image.info["transparency"] = tuple(value >> 8 for value in clear)
     if image.mode.startswith("I;16") or image.mode == "I":
         deep = np.asarray(image).astype(np.int64)

@@ -49,8 +49,8 @@ class Known:
     sources: tuple[Source, ...] = ()  # in the order in which they are tried
     reader: str = ""  # "module:function": called with (size, seed, progress=), returns the Dataset
     original_reader: str = ""  # the same for its own original domain, if a teacher is trained on it
-    original_key: str = ""  # "module:function": of the images' side, text that stands for that, without reading it
-    original_wnids: str = ""  # "module:tuple": the classes of that, where they are known without reading it
+    original_key: str = ""  # "module:function": side -> text that identifies the domain without reading it
+    original_wnids: str = ""  # "module:tuple": its classes, if they are known without reading it
     aligned: bool = False  # its sketches name the photo that they were drawn from
     generated: bool = False  # its images are drawn by the package: no evidence, and free to publish
     lists: Mapping[str, str] = field(default_factory=dict)  # "sketch", "photo" -> the lists' names up to _filelist
@@ -61,7 +61,7 @@ class Known:
     doubles: tuple[str, ...] = ()  # two folders that hold the same photos: `dedupe` drops those of the second
     classes: str = ""  # its class table: a CSV file (class,wnid,...) beside the record, or "module:mapping"
     original: tuple[str, ...] = ()  # original domains for the measure of forgetting, the first that is there
-    per_class: int = 0  # of an original domain: at most so many training photos of each class; 0: all
+    per_class: int = 0  # for an original domain: most training photos of a class; 0: all
     file: Path = Path()  # where the record stands
 
     def class_rows(self) -> list[ClassRow]:
@@ -157,7 +157,7 @@ def named(text: str) -> Any:
 
 
 def class_key(name: str) -> str:
-    """A class name as names are compared: letter case, underscores, hyphens and spaces do not matter."""
+    """A class name in the form for comparisons: letter case, underscores, hyphens and spaces do not matter."""
     return " ".join(re.split(r"[\s_\-]+", unicodedata.normalize("NFC", name).strip().casefold()))
 
 

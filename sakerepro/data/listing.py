@@ -1,4 +1,4 @@
-"""What a data set consists of before any image is read, and how it becomes one."""
+"""A data set as lists of files, before any image is read; and how it becomes a :class:`Dataset`."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Listed:
         return len(self.names)
 
     def keep(self, mask: np.ndarray) -> Listed:
-        """Those where ``mask`` (N,) bool is true."""
+        """The files where ``mask`` (N,) bool is true."""
         return Listed(tuple(np.asarray(self.names, object)[mask]), self.labels[mask])
 
 
@@ -45,7 +45,7 @@ class Listing:
     train_photo: Listed
     query: Listed
     gallery: Listed
-    note: str = ""  # what was left out, to be said when it is packed
+    note: str = ""  # what was left out, printed when the images are packed
     also: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())  # photos, sketches of all its splits
 
     def names_of(self, domain: int) -> set[str]:
@@ -68,9 +68,9 @@ class Problem:
 
 
 def assemble(listing: Listing, size: int, progress: bool = True, verify: bool = False) -> Dataset:
-    """Find or make the packs of a listing, one a domain, and give the data set whose rows point into them.
+    """Find or make the packs of a listing, one for each domain, and return its data set.
 
-    With ``verify``, packs are held against the checksums of all files, not only their lengths and times.
+    With ``verify``, packs are compared with the checksums of all files, not only with their lengths and times.
     """
     photos, sketches = listing.names_of(PHOTO), listing.names_of(SKETCH)
     packs = {
@@ -83,7 +83,7 @@ def assemble(listing: Listing, size: int, progress: bool = True, verify: bool = 
 
 
 def unread(listing: Listing, size: int) -> Dataset:
-    """The data set of a listing with white images: nothing is read, and its fingerprint is of no use."""
+    """The data set of a listing with white images in place of the files; its fingerprint means nothing."""
     packs = {}
     for domain in (PHOTO, SKETCH):
         names = sorted(listing.names_of(domain))

@@ -45,7 +45,7 @@ def read_split(root: Path, split: str | None = None, *, name: str = "", dedupe: 
 
     Raises:
         ConfigError: if there is no such split.
-        DataError: naming file, line and value of the first thing that is wrong, and how many more there are.
+        DataError: names file, line and value of the first problem, and the number of all problems.
     """
     listing, problems = examine_split(root, split, name=name)
     if problems:
@@ -58,9 +58,9 @@ def read_split(root: Path, split: str | None = None, *, name: str = "", dedupe: 
 def examine_split(
     root: Path, split: str | None = None, *, name: str = "", images: bool = True
 ) -> tuple[Listing, list[Problem]]:
-    """What a split consists of, and everything that is wrong with it; nothing is raised for a bad line.
+    """The classes and files of a split, and all its problems; a bad line raises nothing.
 
-    With ``images=False``, the presence of the listed files is not looked at.
+    With ``images=False``, it is not checked that the listed files exist.
     """
     root = Path(root)
     split = _choose(root, split)
@@ -83,9 +83,9 @@ def examine_split(
 
 
 def drop_doubles(photos: Listed) -> Listed:
-    """Without the copy of each photo that is also listed below another folder, where a record names such folders.
+    """Drop the second copy of photos that are listed below two folders, if a record names the folders.
 
-    The two have the same class folder and file name: 12,499 photos of Sketchy's and of its extension.
+    Both copies have the same class folder and file name: 12,499 photos of Sketchy and of its extension.
     """
     for own, extension in doubles():
         kept = {_class_and_name(n) for n in photos.names if n.startswith(own)}
@@ -95,7 +95,7 @@ def drop_doubles(photos: Listed) -> Listed:
 
 
 def doubles() -> list[tuple[str, ...]]:
-    """(folder, folder with copies of its photos) of the data sets that have such."""
+    """(folder, folder with copies of its photos) of each data set that has them."""
     return [record.doubles for record in datasets().values() if record.doubles]
 
 
@@ -199,7 +199,7 @@ def _read_set(
 
 
 def _list_names(folder: Path) -> dict[str, str]:
-    """The file of each image set, by the names of the known data set that most of the lists there are named as."""
+    """The list of each image set. Known data sets name their lists differently: the names that fit most files win."""
     kinds = [*(r.lists for r in datasets().values() if r.lists), PLAIN]
     names = [
         {key: f"{kind[('photo', 'sketch')[domain]]}_filelist_{ENDINGS[key]}.txt" for key, domain in DOMAIN_OF.items()}
@@ -233,7 +233,7 @@ def listed_names(root: Path) -> dict[int, set[str]]:
 
 
 def _all_splits(root: Path) -> tuple[frozenset[str], frozenset[str]]:
-    """Photos and sketches that any split lists and that are there: one pack serves all splits."""
+    """The existing photos and sketches that any split lists, since one pack serves all splits."""
     names = {domain: sorted(found) for domain, found in listed_names(root).items()}
     here = {d: np.array(n, object)[stat_files(root, n)[:, 0] >= 0] for d, n in names.items()}
     return frozenset(here[PHOTO]), frozenset(here[SKETCH])

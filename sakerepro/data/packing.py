@@ -26,7 +26,7 @@ from ..errors import DataError, RunError
 from .images import decode, read_bytes
 
 VERSION = 1  # of the format and of how images are read: raise it to have all packs made again
-_BLOCK = 1024  # images between two looks at what went wrong
+_BLOCK = 1024  # images between two checks for bad files
 _ENOUGH_BAD = 100
 
 
@@ -44,9 +44,9 @@ class _Coloured(Exception):
 
 
 def stat_files(root: Path, names: Sequence[str]) -> np.ndarray:
-    """(n, 3) int64 length, time of change of the content and of the entry [ns] of each file; -1 where there is none.
+    """(n, 3) int64: length, time of change of content and of entry [ns] of each file; -1 for a missing file.
 
-    The last changes with a new name or new rights too, and shows files of one length and time that were swapped.
+    The time of the entry also changes with name or rights. It reveals that files of one length and date were swapped.
     """
     stats, prefix = np.full((len(names), 3), -1, np.int64), f"{root}/"
     for i, name in enumerate(names):
@@ -75,11 +75,11 @@ def pack_images(
         root: the folder that ``names`` are relative to.
         names: relative paths, in any order. Another set of names below the same root replaces the pack.
         size: side in pixels.
-        what: these images are: ``"photos"`` or ``"sketches"``.
+        what: ``"photos"`` or ``"sketches"``, for messages and the name of the pack.
         grey: keep one channel if every image is grey (for sketches).
         progress: show a bar with the time left on stderr while packing.
-        note: a sentence for stderr, said with ``progress`` when the images are packed.
-        verify: compare the checksums of all files; else of those alone whose entry has changed since.
+        note: a sentence for stderr, printed with ``progress`` when the images are packed.
+        verify: compare the checksums of all files, not only of those whose entry has changed.
 
     Raises:
         DataError: naming the files that are missing or cannot be read as images.
@@ -123,7 +123,7 @@ def _open(
 ) -> Pack | None:
     """The pack, or ``None`` if it is not there, made from other files, or damaged.
 
-    Checksums decide where an entry has changed since, or of all files with ``verify``.
+    Files whose entry has changed are compared by checksum; with ``verify``, all files are.
     """
     if not (folder / "index.json").is_file():
         return None
@@ -180,7 +180,7 @@ def _write_index(folder: Path, index: dict[str, Any]) -> None:
 
 
 def _reserve(path: Path, shape: tuple[int, ...]) -> np.memmap:
-    """An empty array on disk with its space taken: writing to a map of a full disk would kill the process."""
+    """An empty array with its space allocated: writing to a memory map on a full disk would kill the process."""
     need = int(np.prod(shape, dtype=np.int64)) + 2**20
     free = shutil.disk_usage(path.parent).free
     advice = "Free some space, or name another place with SAKEREPRO_CACHE."
@@ -193,7 +193,7 @@ def _reserve(path: Path, shape: tuple[int, ...]) -> np.memmap:
             with open(path, "r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, array.offset + array.size)
         except OSError as error:
-            text = f"{path.parent.parent}: {need / 1e9:.2f} GB cannot be had ({error.strerror})."
+            text = f"{path.parent.parent}: {need / 1e9:.2f} GB cannot be allocated ({error.strerror})."
             raise RunError(f"{text} {advice}") from None
     return array
 
@@ -201,7 +201,7 @@ def _reserve(path: Path, shape: tuple[int, ...]) -> np.memmap:
 def _decode_all(
     root: Path, names: list[str], pixels: np.ndarray, digests: np.ndarray, label: str, progress: bool
 ) -> None:
-    """Fill both arrays on all cores; bad files are gathered, so that one look shows them all."""
+    """Fill both arrays on all cores; bad files are collected, so that one error shows them together."""
     size, channels = pixels.shape[1], pixels.shape[3]
     bad: list[str] = []
 

@@ -30,7 +30,7 @@ def find_data(*names: str) -> Path | None:
 
 
 def opened(file: Path) -> Path:
-    """The folder in the cache with what a file of ``sakerepro data pack --to`` holds, unpacked once.
+    """Unpack a file of ``sakerepro data pack --to`` into the cache, once; return the folder.
 
     Raises:
         DataError: if the file is damaged or another archive.

@@ -33,7 +33,7 @@ def load_dataset(
     verify: bool = False,
     pack: bool = True,
 ) -> Dataset:
-    """A zero-shot retrieval task: its five image sets, decoded once and memory-mapped ever after.
+    """Load a zero-shot retrieval task: five image sets, decoded once and memory-mapped from then on.
 
     Args:
         name: ``"mini"`` (the generated world), ``"sketchy-125x25"``, ``"sketchy"``, ``"tuberlin"``, another data set
@@ -45,11 +45,12 @@ def load_dataset(
         dedupe: drop the photos that Sketchy's lists hold twice.
         root: the data set's folder, if it is not in one of ``places.data_places()``.
         progress: show a bar while images are packed.
-        seed: of the generated world, and of a plain folder's random split and validation sketches.
-        n_unseen, min_photos: of a plain folder's random split: how many classes (a fifth), with how many photos each.
-        verify: hold what was decoded against the checksums of all files, not only against their lengths and times.
-        pack: ``False`` leaves a folder's images unread and gives white pixels: names, labels and classes are enough to
-            see whether settings can work.
+        seed: seed for the generated world, and for a plain folder's random split and validation sketches.
+        n_unseen: unseen classes in a plain folder's random split; ``None``: a fifth of its classes.
+        min_photos: fewest photos of each of these unseen classes.
+        verify: compare decoded images with the checksums of all files, not only with their lengths and times.
+        pack: ``False`` reads no image of a folder and gives white pixels: names, labels and classes are enough to check
+            settings.
 
     Raises:
         ConfigError: for an unknown name or split, with the closest known ones.
@@ -87,11 +88,11 @@ def load_original(
         name: ``"mini"``, ``"imagenet"``, ``"tiny-imagenet-40"``, another one with a record, or a folder with
             ``train/<wnid>/*`` and ``val/<wnid>/*``.
         size: side of the packed images.
-        root: the folder of a named one, or the one that holds it, if it is not in one of ``places.data_places()``.
+        root: the folder of a named domain, or the folder above it, if it is not in one of ``places.data_places()``.
         progress: show a bar while images are packed or drawn.
-        seed: of the generated world; photos from a folder do not depend on it.
-        per_class: only the first so many training photos of each class, by name; ``None``: as many as its record says
-            (100 of ImageNet's 1,300), else all.
+        seed: seed for the generated world; photos from a folder do not depend on it.
+        per_class: most training photos of a class, the first by name; ``None``: the number in its record (100 of
+            ImageNet's 1,300), else all.
 
     Raises:
         ConfigError, DataError: as :func:`load_dataset`.
@@ -106,7 +107,7 @@ def load_original(
     train, wnids = _image_folder(folder / "train", per_class, left_out)
     val, val_wnids = _image_folder(folder / "val", None, left_out)
     if odd := sorted(set(wnids) ^ set(val_wnids)):
-        raise DataError(f"{folder}: class {odd[0]} is in only one of train/ and val/ ({len(odd)} such). Both need all.")
+        raise DataError(f"{folder}: class {odd[0]} is in only one of train/ and val/ ({len(odd)} such). Both need it.")
     label = record.name if record else folder.resolve().name
     note = folders.left_out_text(left_out)
     pack = pack_images(folder, [*train.names, *val.names], size, progress=progress, note=note)
@@ -116,7 +117,7 @@ def load_original(
 
 
 def find_folder(name: str) -> Path:
-    """The folder of a data set that :func:`load_dataset` knows by name and that has one, or the named folder itself.
+    """The folder of a data set with a record, or the named folder itself.
 
     Raises:
         ConfigError, DataError: as :func:`load_dataset`.

@@ -53,9 +53,9 @@ def held_out(labels: np.ndarray, per_class: int | np.ndarray, seed: int) -> np.n
 
 
 def pseudo_unseen(dataset: Dataset, n: int = 10, seed: int = 0) -> Dataset:
-    """Hold out ``n`` seen classes as if they were unseen: for every choice that must not look at unseen classes.
+    """Hold out ``n`` seen classes as if they were unseen, for choices that must not use the unseen classes.
 
-    Seen are the other seen classes. Queries are all sketches of the held-out classes, training and validation; the
+    The other seen classes stay seen. The queries are all sketches of the held-out classes, training and validation; the
     gallery is their training photos. The truly unseen classes are not part of the result. Pixels are shared.
 
     Args:

@@ -1,4 +1,4 @@
-"""A small part of a big data set, of every class alike, so that anybody who has the whole can repeat it."""
+"""A small part of a big data set, by one rule for all classes, so that anybody who has the whole can repeat it."""
 
 from __future__ import annotations
 
@@ -21,9 +21,9 @@ from .known import ClassRow, datasets, read_classes
 
 
 def first_of_each(names: set[str], per_class: int) -> set[str]:
-    """The first ``per_class`` files of each class folder, by name; none of a photo extension.
+    """The first ``per_class`` files of each class folder, by name, without photos of an extension.
 
-    ``names`` are all files that any split lists, since a split may leave some out.
+    ``names`` are the files of all splits together, since one split may leave some out.
     """
     folders: dict[str, list[str]] = defaultdict(list)
     extensions = tuple(extension for _, extension in lists.doubles())
@@ -48,8 +48,8 @@ def filtered_lists(root: Path, keep: set[str]) -> dict[str, str]:
 def write_subset(root: Path, to: Path, per_class: int, size: int = 224, progress: bool = True) -> Path:
     """Write the first ``per_class`` photos and sketches of every class, resized, with the lists filtered to them.
 
-    What the data set says of the synsets of its classes goes with it, as ``synsets.csv``. Squares of ``size`` pixels
-    under their own names: JPEG at quality 90, sketches that are PNG with 16 levels of grey.
+    The synsets of the classes go into ``synsets.csv``. Images become squares of ``size`` pixels and keep their names:
+    JPEG at quality 90, but PNG sketches stay PNG, with 16 levels of grey.
 
     Args:
         root: a data set in the official list format.
@@ -83,7 +83,7 @@ def write_subset(root: Path, to: Path, per_class: int, size: int = 224, progress
 
 
 def _class_rows(root: Path) -> list[ClassRow]:
-    """What is set by hand in a data folder, or the class table of the data set that it is known as."""
+    """The synsets in a data folder's ``synsets.csv``, else those in the class table of the known data set."""
     by_hand = root / "synsets.csv"
     records = (record for record in datasets().values() if root.name in record.folders)
     return read_classes(by_hand) if by_hand.is_file() else [row for r in records for row in r.class_rows()]
@@ -97,7 +97,7 @@ def _resized(root: Path, to: Path, name: str, domain: int, size: int) -> None:
     if domain == PHOTO:
         picture.save(to / name, quality=90)
         return
-    if PurePosixPath(name).suffix.lower() != ".png":  # no room for a palette
+    if PurePosixPath(name).suffix.lower() != ".png":  # JPEG has no palette
         picture.convert("L").save(to / name, quality=90)
         return
     grey = np.asarray(picture.convert("L"))

@@ -16,7 +16,7 @@ from ..errors import DataError, RunError
 from ..files import beside, sweep
 from .download import need_space
 
-# RuntimeError: of an encrypted zip file, or of a method of compression that zipfile lacks
+# RuntimeError: zipfile raises it for an encrypted file, or a compression that it lacks
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 
 
@@ -49,10 +49,10 @@ def unpack(archive: Path, to: Path, take: str, into: str = "", progress: bool = 
         for path in [p.relative_to(room) for p in room.rglob("*") if p.is_file()]:
             (to / path).parent.mkdir(parents=True, exist_ok=True)
             os.replace(room / path, to / path)
-    except RunError:  # a RuntimeError too: the disk is full, the archive may be right
+    except RunError:  # first, as it is a RuntimeError too: the disk is full, the archive may be right
         raise
     except (*_BROKEN, OSError) as error:
-        if isinstance(error, OSError) and error.errno is not None:  # the disk's, not a decompressor's
+        if isinstance(error, OSError) and error.errno is not None:  # from the disk, not from a decompressor
             raise
         text = f"{archive}: is damaged, encrypted or no zip or tar archive ({error}). Remove it and get it again."
         raise DataError(text) from error
@@ -62,7 +62,7 @@ def unpack(archive: Path, to: Path, take: str, into: str = "", progress: bool = 
 
 
 def _place(name: str, archive: Path, take: str, into: str) -> str | None:
-    """Where a member goes; ``None`` if it is not wanted. zipfile would mend a bad name in silence."""
+    """Where a member goes; ``None`` if it is not wanted. A bad name is refused: zipfile would change it silently."""
     parts = name.split("/")
     if not name or name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0] or not name.isprintable():
         raise DataError(f"{archive}: {name!r} would be written outside of its folder, or has no plain name. Refused.")
@@ -89,6 +89,6 @@ def _untar(archive: Path, room: Path, place: Callable[[str], str | None], progre
                 need_space(room.parent, member.size, "unpacking")
                 file.extract(member.replace(name=path), room, filter="data")
                 count += 1
-        while file.fileobj and file.fileobj.read(1 << 20):  # to its end, where the checksum stands
+        while file.fileobj and file.fileobj.read(1 << 20):  # read to the end, to have the checksum compared
             pass
     return count

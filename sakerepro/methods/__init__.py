@@ -1,7 +1,7 @@
-"""The systems that can be trained, by name, and the experiments that name them.
+"""The methods by name, and the experiments that use them.
 
-A method is one class in a file of this folder and one line in ``METHODS``, or a class of one's own anywhere:
-``method="my_module:MyMethod"``. ``ALIASES`` are names for settings of a method; they are resolved when an experiment is
+A method is one class in a file of this folder and one line in ``METHODS``, or a class in a module of your own:
+``method="my_module:MyMethod"``. ``ALIASES`` are names for settings of a method. They are resolved when an experiment is
 made, so that "L_B" and SAKE with ``lambda_sake=0`` are the same run.
 """
 
@@ -76,7 +76,7 @@ def class_of(name: str) -> type[Method]:
     """The class of a method: one of ``METHODS``, or ``module:Class`` from the current folder or the Python path.
 
     Raises:
-        ConfigError: if there is none, with the closest names or what went wrong.
+        ConfigError: if there is no such class; it names the closest ones, or why the import failed.
     """
     if name in METHODS:
         return named(f"{__name__}.{METHODS[name]}")
@@ -89,13 +89,13 @@ def class_of(name: str) -> type[Method]:
 
 
 def of_ones_own(name: str, what: str) -> Any:
-    """What ``module:name`` names, from the current folder or the Python path.
+    """The object ``module:name``, from the current folder or the Python path.
 
     Args:
-        what: is looked for, such as ``"method"``; for the error.
+        what: the kind of object, such as ``"method"``, for the error.
 
     Raises:
-        ConfigError: if it cannot be imported, with what went wrong.
+        ConfigError: if it cannot be imported; it says why.
     """
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
@@ -117,7 +117,7 @@ def preset(name: str, **changes: Any) -> Experiment:
         ConfigError: for an unknown preset, method or setting, or a value that a setting cannot have.
     """
     changes, own = _split(changes, changes.get("method", _FIELDS["method"]))
-    e = experiment.preset(name, **{**changes, "method": _FIELDS["method"]})  # of which a preset may have settings
+    e = experiment.preset(name, **{**changes, "method": _FIELDS["method"]})  # a preset may hold its settings
     usual = dict(e.settings) if changes["method"] == e.method else {}
     return checked(e.but(method=changes["method"], settings={}), {**usual, **own})
 
@@ -131,7 +131,7 @@ def change(e: Experiment, **changes: Any) -> Experiment:
 
 
 def checked(e: Experiment, own: Mapping[str, Any] | None = None) -> Experiment:
-    """The experiment with its method's settings in their one canonical form.
+    """The experiment with the settings of its method checked and in canonical form.
 
     Raises:
         ConfigError: for an unknown method or setting, or a value that a setting cannot have.
@@ -159,7 +159,7 @@ def _split(changes: dict[str, Any], method: str) -> tuple[dict[str, Any], dict[s
 
 
 def setting(e: Experiment, name: str) -> Any:
-    """A field of an experiment or a setting of its method, the default where it was not given.
+    """A field of an experiment or a setting of its method; the default if it was not given.
 
     Raises:
         ConfigError: if the method has no such setting.
@@ -179,7 +179,7 @@ def flat(e: Experiment) -> dict[str, Any]:
 
 
 def label(e: Experiment) -> str:
-    """The row of the paper's tables: pretrained, L_B, L_B + L_T, SAKE, or another method's name."""
+    """The name of a run in the paper's tables: pretrained, L_B, L_B + L_T, SAKE, or another method's name."""
     for name, (method, values) in ALIASES.items():
         if e.method == method and all(setting(e, k) == v for k, v in values.items()):
             return name
@@ -187,7 +187,7 @@ def label(e: Experiment) -> str:
 
 
 def used(e: Experiment) -> str:
-    """What a run is made from beside images and labels, such as ``"wordnet vectors, L_B features"``; may be empty."""
+    """What a run uses besides images and labels, such as ``"wordnet vectors, L_B features"``; may be empty."""
     cls, known = class_of(e.method), flat(e)
     words = {"class_vectors": "{} vectors", "pairs": "{} pairs", "features": "{} features"}
     return ", ".join(
@@ -199,12 +199,12 @@ def used(e: Experiment) -> str:
 
 
 def lacks(e: Experiment) -> str:
-    """What the method needs and the data set does not have, in words; empty for nothing or unknown data."""
+    """What the method needs and the data set lacks, in words; empty if it lacks nothing or is not known."""
     record = datasets().get(e.dataset)
     wants = record and flat(e).get("pairs") == "aligned"
     return f"{record.title} has no aligned pairs" if record and wants and not record.aligned else ""
 
 
 def baseline(e: Experiment) -> Experiment:
-    """L_benchmark alone with the same data, network and training: what preserving knowledge is measured against."""
+    """L_B with the same data, network and training: the baseline for all that preserves knowledge."""
     return change(e, method="L_B")

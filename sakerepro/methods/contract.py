@@ -1,8 +1,8 @@
-"""What a method is: the object that a training step, the evaluation and the applications know, and nothing more.
+"""The interface of a method: all that training, evaluation and applications know about it.
 
 A method is an ``nn.Module`` made from an experiment, a student network and side information. Everything that changes
-while it trains is a parameter or a buffer, so that a checkpoint of its ``state_dict`` and its optimisers is enough to
-go on with the same numbers.
+during the training must be a parameter or a buffer: then a checkpoint of its ``state_dict`` and its optimisers is
+enough to resume with the same numbers.
 """
 
 from __future__ import annotations
@@ -30,17 +30,17 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Setting:
-    """One setting of a method: its default says its type."""
+    """One setting of a method; its type is that of the default."""
 
     default: Any
     help: str
     low: float | None = None  #: the lowest value that is allowed
     choices: tuple[Any, ...] = ()
     parse: Callable[[str, Any], Any] | None = None  #: (name, value) -> its canonical form, or ConfigError
-    search: tuple[Any, ...] = ()  #: what `sakerepro tune` tries where the best value depends on a scale of ours
+    search: tuple[Any, ...] = ()  #: values for `sakerepro tune`, if the best one depends on our scales
 
     def check(self, name: str, value: Any) -> Any:
-        """The value in the type of the default.
+        """Check a value and convert it to the type of the default.
 
         Raises:
             ConfigError: names the setting, the value and what is possible.
@@ -53,11 +53,11 @@ class Setting:
         return self.parse(name, value) if self.parse else value
 
 
-# Settings that several methods share: a method with the need merges them, as in ``settings = {**FEATURES, ...}``.
+# Settings that several methods share; a method merges those that it needs: ``settings = {**FEATURES, ...}``.
 FEATURES = {
     "features": Setting(
         "L_B",
-        "frozen backbone: of the L_B run with the same seed, or the pretrained network",
+        "frozen backbone: L_B, from the L_B run with the same seed, or pretrained",
         choices=("L_B", "pretrained"),
     ),
 }
@@ -80,10 +80,10 @@ ALIGNED = {"pairs": replace(PAIRS["pairs"], default="aligned")}
 
 @dataclass(frozen=True)
 class Side:
-    """What a method may know beside images and labels; of seen classes only."""
+    """What a method may know besides images and labels, about seen classes only."""
 
     seen: tuple[str, ...]  #: names of the C_S seen classes
-    teacher: Classifier | None = None  #: the frozen pretrained network; None where a finished run is opened
+    teacher: Classifier | None = None  #: the frozen pretrained network; None if a finished run is opened
     wnids: tuple[str, ...] = ()  #: the original classes, in the order of the teacher's outputs
     vectors: Tensor | None = None  #: (C_S, k) class vectors, where the method needs them
 
@@ -93,13 +93,13 @@ class Method(nn.Module):
 
     Args:
         e: the experiment; ``self.s`` holds the method's own settings, defaults filled in.
-        student: backbone, feature layer and heads, pretrained; the start of what is trained.
-        side: what the method may know beside images and labels.
+        student: pretrained backbone, feature layer and heads, from which the training starts.
+        side: what the method may know besides images and labels.
     """
 
     version: ClassVar[int] = 1  #: raised when this method's numbers change; the results of others stay
     needs: ClassVar[frozenset[str]] = frozenset()  #: of "teacher", "class vectors", "aligned", "features"
-    distance: ClassVar[str] = "cosine"  #: of the real-valued row
+    distance: ClassVar[str] = "cosine"  #: between real-valued embeddings
     classifies: ClassVar[bool] = False  #: whether seen_logits gives logits
     settings: ClassVar[dict[str, Setting]] = {}
 
@@ -121,12 +121,12 @@ class Method(nn.Module):
 
     @property
     def backbone(self) -> Backbone:
-        """The network below the embedding; knows the mean and standard deviation of its input."""
+        """The student's backbone, with the mean and standard deviation of its input."""
         return self.student.backbone
 
     @property
     def epochs(self) -> int:
-        """How many epochs to train, its setting ``rounds`` for a method on frozen features, else ``e.epochs``."""
+        """Number of training epochs: the setting ``rounds`` of a method on frozen features, else ``e.epochs``."""
         return getattr(self.s, "rounds", self.e.epochs)
 
     def optimisers(self) -> Optimisers:
@@ -137,7 +137,7 @@ class Method(nn.Module):
         return Optimisers(adam=torch.optim.Adam(groups, weight_decay=self.e.weight_decay))
 
     def rate(self, epoch: int) -> float:
-        """Factor on every rate in an epoch: decay from ``lr`` to ``lr_end`` (section 4.1); 1 on frozen features."""
+        """Factor on all learning rates: decay from ``lr`` to ``lr_end`` (section 4.1), or 1 on frozen features."""
         return 1.0 if "features" in self.needs else (self.e.lr_end / self.e.lr) ** (epoch / self.epochs)
 
     def plan(self, data: Dataset, epoch: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:
@@ -161,15 +161,15 @@ class Method(nn.Module):
         Args:
             data, epoch: as for :meth:`plan`.
             size: pairs in a step; 0: as many images as in SAKE's batches.
-            steps: of the epoch; 0: as many as in SAKE's plan, with a ``size`` of its own once through the sketches.
-            aligned, balanced: which pairs.
+            steps: steps in the epoch; 0: one pass through the sketches if ``size`` is set, else as many as SAKE has.
+            aligned, balanced: as for ``pair_batches``.
         """
         steps = steps or (-(-len(data.train_sketch) // size) if size else self._steps(data))
         size = size or max(1, (self.e.batch_sketch + self.e.batch_photo) // 2)
         return pair_batches(data, size, steps, self.e.seed, epoch, aligned=aligned, balanced=balanced)
 
     def triplets(self, data: Dataset, epoch: int, *, aligned: bool = False) -> list[tuple[np.ndarray, np.ndarray]]:
-        """A plan of triplets with the images and steps of SAKE's; positive photos first, then negatives."""
+        """A plan of triplets with as many images and steps as SAKE's; positive photos first, then negative ones."""
         size = max(1, (self.e.batch_sketch + self.e.batch_photo) // 3)
         return triplet_batches(data, size, self._steps(data), self.e.seed, epoch, aligned=aligned)
 
@@ -178,28 +178,28 @@ class Method(nn.Module):
         return e.steps or zipped_steps(len(data.train_sketch), len(data.train_photo), e.batch_sketch, e.batch_photo)
 
     def begin(self, features: Callable[[], Features]) -> None:
-        """Called once before the first epoch: closed forms, anchors, first codes; ``features()`` as for an epoch."""
+        """Called once before the first epoch, for closed forms, anchors, first codes; see :meth:`before_epoch`."""
 
     def before_epoch(self, epoch: int, features: Callable[[], Features]) -> None:
-        """Called once before each epoch: margins, discrete steps; ``features()`` are those of the network as it is."""
+        """Called before each epoch, for margins and discrete steps; ``features()`` are those of the current network."""
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """``"loss"`` is descended; the others are recorded, detached."""
+        """The losses of a batch: ``"loss"`` is minimised, the others are recorded."""
         raise NotImplementedError
 
     def step(self, batch: Batch, optimisers: Optimisers) -> dict[str, Tensor]:
-        """One descent of ``"loss"``; adversarial methods override it. Returns detached tensors."""
+        """One gradient step on ``"loss"``; returns all losses, detached. Adversarial methods override it."""
         return descend(self.losses, batch, optimisers)
 
     def train(self, mode: bool = True) -> Method:
-        """As ``nn.Module.train``; with ``batch_norm = frozen`` the pretrained statistics stay."""
+        """Like ``nn.Module.train``; with ``batch_norm = frozen`` the pretrained statistics of batch norm stay."""
         super().train(mode)
         if mode and self.e.batch_norm == "frozen":
             freeze_batch_norm(self.student)
         return self
 
     def seen_logits(self, images: Tensor, domain: Tensor) -> Tensor:
-        """(N, C_S) logits, which give the accuracy on held-out sketches of seen classes where ``classifies``."""
+        """(N, C_S) logits over seen classes, for the accuracy on held-out sketches; needed if ``classifies``."""
         raise NotImplementedError
 
     def features(self, images: Tensor, domain: Tensor | int) -> Tensor:
@@ -219,7 +219,7 @@ class Method(nn.Module):
         return None
 
     def load_state_dict(self, state: Any, strict: bool = True, assign: bool = False) -> Any:
-        """As ``nn.Module.load_state_dict``; buffers made by :meth:`begin` take the shape that was saved."""
+        """Like ``nn.Module.load_state_dict``; buffers made by :meth:`begin` take the saved shape."""
         for module_name, module in self.named_modules():
             for name, value in list(module._buffers.items()):
                 saved = state.get(f"{module_name}.{name}".lstrip("."))
@@ -229,7 +229,7 @@ class Method(nn.Module):
 
 
 def checked_settings(method: str, settings: dict[str, Setting], given: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """The given settings of a method in their types.
+    """Check the given settings of a method and convert them to their types.
 
     Raises:
         ConfigError: for an unknown setting, with the closest known one, or a value that it cannot have.

