@@ -22,7 +22,7 @@ EXIT_CODES = """exit codes:
   130  interrupted; the same command goes on from where it was"""
 
 
-# What the machine refuses, not what the code does wrong: a sentence helps more than a traceback.
+# Failures of the machine, not errors of the code: a sentence helps more than a traceback.
 MACHINE = {
     errno.ENOSPC,
     errno.EDQUOT,
@@ -67,7 +67,7 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Run a command and return its exit code; errors that the package raises on purpose are one sentence."""
-    for stream in (sys.stdout, sys.stderr):  # a terminal that is not UTF-8 shows what it has no letter for as \\xe9
+    for stream in (sys.stdout, sys.stderr):  # a terminal without UTF-8 shows other letters as \\xe9
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")
     try:

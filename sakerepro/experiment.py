@@ -65,7 +65,7 @@ class Experiment:
     """All settings of one run. The defaults are the paper's (section 4.1); where it is silent, the official code's."""
 
     preset: str = _label("mini", "label of the preset that the settings came from")
-    method: str = _objective("SAKE", "a system of Table 1 (`sakerepro methods`), or MODULE:CLASS of one's own")
+    method: str = _objective("SAKE", "a system of Table 1 (`sakerepro methods`), or MODULE:CLASS of your own")
     settings: tuple[tuple[str, Any], ...] = _objective((), "the method's own settings that are not at their defaults")
     method_version: int = _objective(1, "version of the method's code; set by the registry")
 
@@ -98,9 +98,7 @@ class Experiment:
     batch_sketch: int = _optimisation(4, "sketches in a batch")
     batch_photo: int = _optimisation(36, "photos in a batch")
     lr: float = _optimisation(1e-4, "learning rate at the start")
-    lr_end: float = _optimisation(
-        1e-7, "learning rate at the end, reached by exponential decay with a step per epoch"
-    )
+    lr_end: float = _optimisation(1e-7, "learning rate at the end, reached by exponential decay with a step per epoch")
     head_lr: float = _optimisation(1.0, "learning rate of the benchmark head, as a multiple of lr")
     weight_decay: float = _optimisation(5e-4, "weight decay of Adam (L2)")
     batch_norm: str = _optimisation("train", "train, or frozen: keep the pretrained statistics")

@@ -80,7 +80,7 @@ def test_integers_are_compared_as_integers_whatever_their_sign(first: int, signe
         (np.array(["cat", 1, 2, 3, 4, 5], object), "query_labels, row 1: the label is 1"),
         (np.array([b"\xff"] * 6), "is not UTF-8"),
         ("abcdef", "query_labels has shape"),
-        ([[0], [1, 2]], "query_labels cannot be made one array"),
+        ([[0], [1, 2]], "query_labels does not form one array"),
     ],
 )
 def test_labels_that_are_none_are_named(labels: Any, words: str) -> None:
@@ -99,9 +99,9 @@ def test_rows_of_features_can_be_a_list() -> None:
 @pytest.mark.parametrize(
     "call, words",
     [
-        (lambda: sr.search([X[:4], X[4:]], X, 1), "query cannot be made one array: its rows differ in length"),
-        (lambda: sr.search([[1.0, 2.0], [1.0]], X, 1), "query cannot be made one array"),
-        (lambda: sr.search(torch.tensor(X).to_sparse(), X, 1), "query cannot be made one array"),
+        (lambda: sr.search([X[:4], X[4:]], X, 1), "query does not form one array: its rows differ in length"),
+        (lambda: sr.search([[1.0, 2.0], [1.0]], X, 1), "query does not form one array"),
+        (lambda: sr.search(torch.tensor(X).to_sparse(), X, 1), "query does not form one array"),
         (lambda: sr.search(X, np.array([["a"]]), 1), "gallery has type <U1"),
         (lambda: sr.search(X, X.astype(object), 1), "gallery is not numeric"),
         (lambda: sr.search(X, X, True), "k=True is not possible"),
@@ -195,14 +195,14 @@ def test_images_are_chosen_by_positions_or_a_mask(index: Any) -> None:
     "index, words",
     [
         ([True, False], r"index is a mask of the shape \(2,\). Give one boolean for each of 6"),
-        ([0, 1, 1, 0, 0, 1], "index holds 6 times 0 or 1. A mask has booleans: give index == 1"),
+        ([0, 1, 1, 0, 0, 1], "index holds 6 zeros and ones. For a mask of booleans, give index == 1"),
         ([0, 6], r"index\[1\]=6 is out of range. Positions go from 0 to 5"),
         ([-1], r"index\[0\]=-1 is out of range"),
         ([0.0, 1.0], r"index=\[0.0, 1.0\] is not possible. Give a list of positions, or a mask of booleans"),
         ("ab", "index='ab' is not possible"),
         (3, "index=3 is not possible"),
         (None, "index=None is not possible"),
-        ([[1], [2, 3]], "index cannot be made one array"),
+        ([[1], [2, 3]], "index does not form one array"),
     ],
 )
 def test_positions_that_are_none_are_named(index: Any, words: str) -> None:
@@ -217,7 +217,7 @@ T, SIX = torch.tensor, torch.arange(6) % 2
 @pytest.mark.parametrize(
     "call, words",
     [
-        (lambda: sr.check(None), "name=None is no path. Give a text, or a pathlib.Path"),
+        (lambda: sr.check(None), "name=None is no path. Give a string or a pathlib.Path"),
         (lambda: sr.open_run(5), "folder=5 is no path"),
         (lambda: sr.open_collection(None), "folder=None is no path"),
         (lambda: sr.index_photos("photos", "a run"), "run='a run' is no Run. sr.open_run and sr.all_runs"),

@@ -12,8 +12,8 @@ def add(commands: Any) -> None:
     parser = commands.add_parser(
         "card",
         help="write the model card of a finished run: what it is, data, numbers, limits, settings, origin",
-        description="Write a Markdown model card of a finished run, from what the run itself has kept. The classes are "
-        "named if its data set is at hand.",
+        description="Write a Markdown model card of a finished run from the files of the run. The card names the "
+        "classes if the data set is here.",
         epilog="example: sakerepro card RUN --to model-card.md",
     )
     parser.add_argument("run", metavar="RUN", help="id of a run (a part of it is enough), or its folder")

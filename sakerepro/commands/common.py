@@ -16,15 +16,17 @@ if TYPE_CHECKING:
 
 def add_engine(command: Any) -> None:
     """Register where and how runs are made: ``--jobs``, ``--engine``, ``--address``, ``--precision``."""
-    command.add_argument("--jobs", type=int, help="runs made at a time, each on one thread (one a core, two at most)")
+    command.add_argument(
+        "--jobs", type=int, help="number of runs at a time, each on one thread (one per core, two at most)"
+    )
     command.add_argument(
         "--engine",
         choices=("local", "ray"),
         default="local",
-        help="where runs are made: here [local], or on the machines of a Ray cluster, a card or a core each (ray)",
+        help="where runs are made: on this machine [local], or on a Ray cluster with one GPU or core per run (ray)",
     )
-    command.add_argument("--address", default="auto", help="of the Ray cluster [auto: the one of this machine]")
-    command.add_argument("--precision", choices=("float32", "bfloat16"), help="in place of the preset's")
+    command.add_argument("--address", default="auto", help="address of the Ray cluster [auto: the one of this machine]")
+    command.add_argument("--precision", choices=("float32", "bfloat16"), help="precision in place of the preset's")
 
 
 def numbers(text: str, name: str) -> list[int]:
@@ -40,7 +42,7 @@ def numbers(text: str, name: str) -> list[int]:
 
 
 def literal(text: str) -> object:
-    """A value as JSON where it is JSON, else the text itself."""
+    """The value of a text that is JSON, else the text itself."""
     try:
         return json.loads(text)
     except ValueError:
@@ -48,7 +50,7 @@ def literal(text: str) -> object:
 
 
 def say_slow_precision(experiments: Iterable[Experiment]) -> None:
-    """Name the faster way, on stderr, before runs are trained in a precision that this machine has no units for."""
+    """Advise float32, on stderr, before runs are trained in bfloat16 on a processor without units for it."""
     from ..provenance import processor, slow_bfloat16
     from ..runs import find
 

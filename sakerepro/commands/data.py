@@ -11,21 +11,21 @@ from . import check
 
 def add(commands: Any) -> None:
     """Register the commands of this module."""
-    actions = commands.add_parser("data", help="fetch, check, pack or cut the real data sets").add_subparsers(
+    actions = commands.add_parser("data", help="fetch, check, pack or subset the real data sets").add_subparsers(
         dest="action", required=True, metavar="ACTION"
     )
     fetch = actions.add_parser(
         "fetch",
-        help="download and unpack, after asking; goes on where it was cut",
-        description="Download from the places that the official code and the data's authors name, after asking, and "
-        "unpack safely. A cut download goes on with the same command. What cannot be had is named, with what to place "
-        "where.",
+        help="download and unpack a data set, after asking; an interrupted download is continued",
+        description="Download a data set from the sources that the official code and the authors of the data name, "
+        "after asking, and unpack it safely. The same command continues an interrupted download. If a source is gone, "
+        "the command says what to place where.",
         epilog="example: sakerepro data fetch sketchy",
     )
     fetch.add_argument("name", metavar="DATA", help="sketchy, tuberlin, or another data set with a record")
     fetch.add_argument("--yes", action="store_true", help="do not ask")
     fetch.add_argument("--archive", help="a local copy of the archive, instead of a download")
-    fetch.add_argument("--url", default="", help="another place of the archive")
+    fetch.add_argument("--url", default="", help="another address of the archive")
     fetch.set_defaults(function=_fetch)
 
     check.add_arguments(
@@ -51,13 +51,13 @@ def add(commands: Any) -> None:
     )
     pack.add_argument("data", metavar="DATA", help="a folder, or a known data set such as sketchy")
     pack.add_argument("--size", type=int, default=224, help="side in pixels, as in `train --size` [224]")
-    pack.add_argument("--min-photos", type=int, default=1, help="of a random unseen class of a plain folder [1]")
-    pack.add_argument("--verify", action="store_true", help="hold what is packed against the checksums of all files")
+    pack.add_argument("--min-photos", type=int, default=1, help="fewest photos of a random unseen class [1]")
+    pack.add_argument("--verify", action="store_true", help="compare packed images with the checksums of all files")
     pack.add_argument(
         "--to",
         metavar="FILE",
-        help="write it and its preset's weights to one file of at most 36 MB, "
-        "which SAKEREPRO_REAL_DATA and `make DATA=FILE` take in place of a folder",
+        help="write the data and its preset's weights to one file of at most 36 MB; "
+        "SAKEREPRO_REAL_DATA and `make DATA=FILE` take this file in place of a folder",
     )
     pack.set_defaults(function=_pack)
 
@@ -65,12 +65,12 @@ def add(commands: Any) -> None:
         "subset",
         help="the first photos and sketches of every class, resized: the input of the preset small",
         description="`sakerepro data subset sketchy --per-class 25` makes sketchy-125x25, the input of the preset "
-        "small: of the files that the lists of any split name, the first of every class by name (photos of the "
-        "extension left out), 224 px, with the official lists filtered to them.",
+        "small. It takes the first files of every class, by name, from the files of all splits (without photos of the "
+        "extension), resizes them to 224 px, and filters the official lists to them.",
         epilog="example: sakerepro data subset sketchy --per-class 25",
     )
     subset.add_argument("data", metavar="DATA", help="sketchy, tuberlin or a folder with lists")
-    subset.add_argument("--per-class", type=int, default=25, help="photos, and sketches, of each class [25]")
+    subset.add_argument("--per-class", type=int, default=25, help="number of photos and of sketches per class [25]")
     subset.add_argument("--size", type=int, default=224, help="side in pixels [224]")
     subset.add_argument("--to", help="a new folder; by default data/<name>-<classes>x<per class>")
     subset.set_defaults(function=_subset)

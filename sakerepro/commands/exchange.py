@@ -1,4 +1,4 @@
-"""``import``, ``export``: networks of others, and for others."""
+"""``import``, ``export``: read the authors' checkpoint, write a network for other programs."""
 
 from __future__ import annotations
 
@@ -14,26 +14,26 @@ def add(commands: Any) -> None:
         "import",
         help="make a run of the checkpoint that the authors of SAKE published",
         description="Read an official checkpoint of CSE-ResNet-50, measure it on the data it was trained on, and keep "
-        "it as a run, which evaluate, index, query and card take. Every image of the data is embedded once: minutes "
-        "on a GPU, hours on a CPU. Nothing but tensors and numbers is read from the file.",
+        "it as a run for evaluate, index, query and card. Every image of the data is embedded once: this takes minutes "
+        "on a GPU, hours on a CPU. Only tensors and numbers are read from the file.",
         epilog="example: sakerepro import model_best.pth.tar --dataset tuberlin",
     )
     importing.add_argument("file", metavar="FILE", help="the .pth.tar file out of the authors' cse_resnet50.zip")
-    importing.add_argument("--dataset", required=True, help="that it was trained on: tuberlin, sketchy or a folder")
-    importing.add_argument("--split", default="", help="of that data; by default its usual one")
+    importing.add_argument("--dataset", required=True, help="data it was trained on: tuberlin, sketchy or a folder")
+    importing.add_argument("--split", default="", help="split of this data; by default its usual one")
     importing.set_defaults(function=_import)
 
     export = commands.add_parser(
         "export",
         help="write the network of a run as ONNX, for photos or for sketches",
         description="Write the network of a finished run as an ONNX file: images (N, S, S, 3), uint8 RGB, to "
-        "embeddings (N, d), for photos or for sketches. onnxruntime has to find PyTorch's embeddings with it. Needs "
-        "`pip install 'sakerepro[onnx]'`.",
+        "embeddings (N, d), for photos or for sketches. The file is kept only if onnxruntime gives PyTorch's "
+        "embeddings with it. Needs `pip install 'sakerepro[onnx]'`.",
         epilog="example: sakerepro export RUN --onnx sketch sketch.onnx",
     )
     export.add_argument("run", metavar="RUN", help="id of a run (a part of it is enough), or its folder")
     export.add_argument("--onnx", required=True, choices=("photo", "sketch"), help="whose images the file embeds")
-    export.add_argument("file", metavar="FILE", help="to write, such as sketch.onnx")
+    export.add_argument("file", metavar="FILE", help="file to write, such as sketch.onnx")
     export.set_defaults(function=_export)
 
 

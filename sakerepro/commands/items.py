@@ -26,13 +26,13 @@ def add(commands: Any) -> None:
     item.add_argument("--preset", default="mini", help="mini (generated, default), small (real subset) or paper")
     item.add_argument("--seeds", default="0", help="comma-separated, such as 0,1,2")
     add_engine(item)
-    item.add_argument("--rerun", action="store_true", help="train runs that are not here although their rows are")
+    item.add_argument("--rerun", action="store_true", help="train missing runs, even if their rows are committed")
     item.add_argument("-p", action="append", default=[], metavar="NAME=VALUE", help="another notebook parameter")
     item.set_defaults(function=_item)
 
     status = commands.add_parser(
         "status",
-        help="which items are done, stale (code or settings changed), missing",
+        help="show which items are done, stale (code or settings changed) or missing",
         epilog="example: sakerepro status --preset mini",
     )
     status.add_argument("--preset", action="append", help="only this one; can be given several times")
@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
 
     tables = commands.add_parser(
         "tables",
-        help="every table, claim and REPRODUCING.md anew from the committed rows",
+        help="render all tables, claims and REPRODUCING.md from the committed rows",
         epilog="example: sakerepro tables",
     )
     tables.set_defaults(function=_tables)
@@ -52,7 +52,7 @@ def _item(arguments: argparse.Namespace) -> None:
     from ..experiment import PRECISION
     from ..results.committed import RERUN
 
-    with contextlib.ExitStack() as stack:  # a notebook is a process of its own, which a variable reaches
+    with contextlib.ExitStack() as stack:  # a notebook is another process: a variable reaches it
         if arguments.precision:
             stack.enter_context(paths.variable(PRECISION, arguments.precision))
         if arguments.rerun:
@@ -102,7 +102,7 @@ def _make(
 
 
 def _without_not_run(text: str) -> str:
-    """The text less the claims that this preset has no runs for; the file has them."""
+    """The text without the claims that this preset has no runs for; the file has them."""
     parts = text.split("\n\n")
     kept = [part for part in parts if not part.partition("\n")[0].endswith(": NOT RUN")]
     left_out = len(parts) - len(kept)

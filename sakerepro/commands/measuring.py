@@ -1,4 +1,4 @@
-"""``evaluate``, ``compare``: what finished runs are worth, now and together."""
+"""``evaluate``, ``compare``: measure finished runs again, and compare them."""
 
 from __future__ import annotations
 
@@ -22,31 +22,30 @@ def add(commands: Any) -> None:
         "evaluate",
         help="measure a finished run's network again, on its own data or on another",
         description="Embed and measure with the weights of a finished run. On its own data, the numbers are compared "
-        "with those that the run wrote. Binary codes are fitted on the run's own training images, so all classes of "
-        "another folder may be unseen: its unseen.txt then names all of them. With --generalised, sketches of unseen "
-        "classes also search among photos of seen classes, which are those the run was trained on; seen@k is the share "
-        "of seen classes, all wrong, among the first k.",
+        "with those that the run wrote. ITQ is fitted on the run's own training images, so another folder needs no "
+        "seen classes: its unseen.txt may name all of them. With --generalised, the gallery also holds the photos of "
+        "seen classes that the run was trained on; seen@k is their share among the first k, all of them wrong.",
         epilog="example: sakerepro evaluate RUN --dataset other-folder",
     )
     evaluate.add_argument("run", metavar="RUN", help="id of a run (a part of it is enough), or its folder")
     evaluate.add_argument("--dataset", help="measure on this data set or folder instead of the run's own")
-    evaluate.add_argument("--split", help="of that data; by default its usual one")
+    evaluate.add_argument("--split", help="split of this data; by default its usual one")
     evaluate.add_argument(
         "--photo-queries", type=int, metavar="INT", help="photos per class used as queries in ZS-PBIR"
     )
-    evaluate.add_argument("--min-photos", type=int, metavar="INT", help="of a random unseen class of a folder")
+    evaluate.add_argument("--min-photos", type=int, metavar="INT", help="fewest photos of a random unseen class")
     evaluate.add_argument("--generalised", action="store_true", help="search among photos of seen classes, too")
     evaluate.add_argument("--json", action="store_true", help="for scripts")
     evaluate.set_defaults(function=_evaluate)
 
     compare = commands.add_parser(
         "compare",
-        help="what differs between runs: two with a paired test over the queries, more with their seeds grouped",
-        description="Settings and metrics of runs that differ. Of more than two, those that differ in the seed alone "
-        "are one column: the mean and, in brackets, the standard deviation over the seeds, in the standard convention "
-        "(--json has all). Of two, a test pairs the "
-        "average precision of every query: a two-sided sign-flip (randomisation) test, exact up to 16 queries and by "
-        "20,000 random flips above, with a 95 %% bootstrap interval of the mean difference. It knows of one seed only.",
+        help="show what differs between runs: two with a paired test over the queries, more with their seeds grouped",
+        description="Show the settings and metrics in which runs differ. For two runs, a test compares the average "
+        "precision of every query: a two-sided sign-flip (randomisation) test, exact up to 16 queries and with 20,000 "
+        "random flips above, and a 95 %% bootstrap interval of the mean difference. The test is about one seed only. "
+        "For more than two runs, those that differ only in the seed form one column: the mean and, in brackets, the "
+        "standard deviation over the seeds, in the standard convention (--json has all).",
         epilog="example: sakerepro compare A B",
     )
     compare.add_argument("runs", nargs="+", metavar="RUN", help="ids of runs (a part is enough), or their folders")
@@ -103,13 +102,13 @@ def _against_stored(r: Run, metrics: list[dict[str, Any]]) -> str:
 
 
 def _trained_on(r: Run, unseen: Sequence[str], dataset: str) -> str:
-    """Whether the classes that are measured are unseen at all."""
+    """A sentence on whether the run was trained on some of the classes that are measured."""
     from ..semantics import resolve_classes, same_classes
 
     try:
         seen = r.dataset().seen
     except SakeError:
-        return "The run's own data is not here, so whether it was trained on some of these classes cannot be said."
+        return "The run's own data is not here, so it is unknown whether it was trained on some of these classes."
     both = same_classes(resolve_classes(seen, r.experiment.dataset), resolve_classes(unseen, dataset))
     if both:
         names = ", ".join(b.name if a.name == b.name else f"{b.name}, there {a.name}" for a, b in both[:5])

@@ -1,4 +1,4 @@
-"""``index`` and ``query``: photos of one's own, searched with sketches."""
+"""``index`` and ``query``: search photos of your own with sketches."""
 
 from __future__ import annotations
 
@@ -32,7 +32,9 @@ def add(commands: Any) -> None:
     index.add_argument("photos", metavar="PHOTOS", help="folder; sub-folders are searched too")
     index.add_argument("--run", required=True, help="id of a run (a part of it is enough), or its folder")
     index.add_argument("--to", help="the index's folder; by default collections/<PHOTOS>-<run>")
-    index.add_argument("--dtype", choices=("float16", "float32"), default="float16", help="of embeddings [float16]")
+    index.add_argument(
+        "--dtype", choices=("float16", "float32"), default="float16", help="type of the embeddings [float16]"
+    )
     index.add_argument(
         "--verify", action="store_true", help="read every photo again: finds changes that length and date do not show"
     )
@@ -48,8 +50,8 @@ def add(commands: Any) -> None:
     query.add_argument("sketch", nargs="+", metavar="SKETCH", help="image files, or folders of them")
     query.add_argument("--index", help="the index's folder, or any part of its name; by default the only one there is")
     query.add_argument("--photos", help="where the photos are now, if they have moved since they were indexed")
-    query.add_argument("--run", help="the run, where it is not found by the id that the index names")
-    query.add_argument("-k", type=int, default=10, help="how many photos [10]")
+    query.add_argument("--run", help="the run, if it is not found by the id in the index")
+    query.add_argument("-k", type=int, default=10, help="number of photos for each sketch [10]")
     query.add_argument("--codes", action="store_true", help="compare binary codes instead of embeddings")
     query.add_argument("--photo", action="store_true", help="the queries are photos, not sketches")
     query.add_argument("--sheet", metavar="PNG", help="also write a contact sheet")
@@ -165,10 +167,10 @@ def _query(arguments: argparse.Namespace) -> None:
 
 
 def _images(names: Sequence[str], size: int, domain: int) -> dict[str, np.ndarray]:
-    """The images that files and folders hold, (size, size, C) each, by path; what cannot be read is said and skipped.
+    """The images in files and folders, (size, size, C) each, by path; bad files are named on stderr and skipped.
 
     Raises:
-        DataError: if none can be read; the first that cannot.
+        DataError: if no image can be read; the error of the first file.
     """
     from ..data.dataset import SKETCH
     from ..data.folders import left_out_text, walk

@@ -20,8 +20,8 @@ def add(commands: Any) -> None:
     train = commands.add_parser(
         "train",
         help="find or make one run; every setting is a flag",
-        description="Find or make one run. Every setting is a flag; one that is not given keeps the preset's value. In "
-        "brackets stands the value without a preset, which is the paper's where the paper has one.",
+        description="Find or make one run. Every setting is a flag; a flag that is not given keeps the preset's value. "
+        "Brackets show the value without a preset: the paper's, if the paper gives one.",
         epilog="example: sakerepro train --preset small --dataset my-folder",
     )
     train.add_argument("--preset", default="mini", help="mini (default), small or paper")
@@ -41,11 +41,11 @@ def add(commands: Any) -> None:
     runs = commands.add_parser(
         "runs",
         help="list finished runs with their main numbers",
-        description="Finished runs with mAP@all in the standard convention, the newest last; --json has all numbers.",
+        description="List finished runs with mAP@all in the standard convention, newest last; --json has all numbers.",
         epilog="example: sakerepro runs sketchy SAKE --sort ZS-SBIR",
     )
     runs.add_argument("part", nargs="*", metavar="PART", help="only runs with all of these in their id or method")
-    runs.add_argument("--sort", metavar="COLUMN", help="the best first, by a column or a part of its name")
+    runs.add_argument("--sort", metavar="COLUMN", help="sort by a column (part of its name), best first")
     runs.add_argument("--json", action="store_true", help="for scripts")
     runs.set_defaults(function=_runs)
 
@@ -63,7 +63,7 @@ def add(commands: Any) -> None:
 
     teacher = commands.add_parser(
         "teacher",
-        help="train anew the small teachers of mini that ship with the package",
+        help="train the small teachers of mini, which ship with the package, again",
         epilog="example: sakerepro teacher se_resnet_mini",
     )
     teacher.add_argument("name", nargs="*", help="se_resnet_mini, resnet_mini, alexnet_mini (default: all)")
@@ -71,10 +71,10 @@ def add(commands: Any) -> None:
 
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
-    """Every field of Experiment as a flag; what is not given keeps the preset's value."""
+    """Every field of Experiment as a flag; a flag that is not given keeps the preset's value."""
     from ..experiment import CHOICES, Experiment
 
-    group = parser.add_argument_group("settings", "what is not given keeps the preset's value")
+    group = parser.add_argument_group("settings", "a flag that is not given keeps the preset's value")
     for f in dataclasses.fields(Experiment):
         if f.name in ("preset", "settings", "method_version"):
             continue
@@ -110,23 +110,21 @@ def add_method_settings(parser: argparse.ArgumentParser, argv: Sequence[str]) ->
 
 
 def show_preset(parser: argparse.ArgumentParser, argv: Sequence[str]) -> None:
-    """In the help, the values of the preset that the command line names in place of those without one."""
+    """Show the values of the preset that the command line names, in place of the defaults, in the help."""
     from ..experiment import PRESETS
 
     asked = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     asked.add_argument("--preset", default="mini")
     name = asked.parse_known_args(argv)[0].preset
     values = PRESETS.get(name, {})
-    parser.description = (
-        f"Find or make one run. Every setting is a flag. In brackets stands the value of preset {name}."
-    )
+    parser.description = f"Find or make one run. Every setting is a flag. Brackets show the values of preset {name}."
     for action in parser._actions:
         if (key := action.dest.removeprefix("set_")) in values and action.help:
             action.help = f"{action.help.rpartition(' [')[0]} [{shown(values[key])}]"
 
 
 def shown(default: object) -> str:
-    """A value of a setting as it is given to its flag."""
+    """A value of a setting as its flag takes it."""
     if isinstance(default, tuple):
         return ",".join(map(str, default))
     return str(default).lower() if isinstance(default, bool) else str(default)
@@ -199,7 +197,7 @@ def _methods(arguments: argparse.Namespace) -> None:
 
 
 def absolute(name: str) -> str:
-    """A folder or file as an absolute path, so that a run means the same from every place; else the name itself."""
+    """A folder or file as an absolute path, so that a run's id is the same from every folder; else the name itself."""
     from ..data.known import datasets, originals
 
     here = Path(name).expanduser()
@@ -207,7 +205,7 @@ def absolute(name: str) -> str:
 
 
 def _same_data(found: Run) -> None:
-    """A folder of one's own may have changed since its run was made."""
+    """Raise :class:`RunError` if a folder has changed since its run was made."""
     if found.dataset().fingerprint != found.provenance()["data"]:
         raise RunError(
             f"{found.experiment.dataset}: its images, classes or split changed since {found.id} was made. Remove "
@@ -289,7 +287,7 @@ def show_runs(found: Iterable[Run], sort: str = "") -> None:
 
 
 def _cut(name: str, room: int) -> str:
-    """A run's id with its middle left out; its end alone names it."""
+    """A run's id without its middle; the end is enough to name it."""
     return name if len(name) <= room else f"{name[: room - 16]}...{name[-13:]}"
 
 

@@ -17,15 +17,17 @@ def add(commands: Any) -> None:
         "tune",
         help="choose a method's settings on seen classes held out as if unseen, never on unseen ones",
         description="Train a method with the preset's own settings and with others that are drawn from its grid "
-        "(`sakerepro methods` shows it) and, where it trains a backbone, with other learning rates; measure on seen "
-        "classes that are held out as if unseen. The trials are runs: what is there is found, what was cut goes on. "
-        "Give every method that is to be compared the same number of trials.",
+        "(`sakerepro methods` shows it) and, if it trains a backbone, with other learning rates. Measure on seen "
+        "classes that are held out as if unseen. Trials are runs: finished ones are found, interrupted ones continue. "
+        "For a fair comparison, give every method the same number of trials.",
         epilog="example: sakerepro tune --method GN-Triplet --preset small --trials 6",
     )
-    tune.add_argument("--method", required=True, help="a system of Table 1, L_B, or MODULE:CLASS of one's own")
-    tune.add_argument("--trials", type=int, default=6, metavar="N", help="the first has the preset's own settings [6]")
+    tune.add_argument("--method", required=True, help="a system of Table 1, L_B, or MODULE:CLASS of your own")
+    tune.add_argument(
+        "--trials", type=int, default=6, metavar="N", help="trials; the first has the preset's settings [6]"
+    )
     tune.add_argument("--preset", default="small", help="mini, small (default) or paper")
-    tune.add_argument("--seed", type=int, default=0, metavar="INT", help="of the draws and of the runs [0]")
+    tune.add_argument("--seed", type=int, default=0, metavar="INT", help="seed for the draws and the runs [0]")
     add_engine(tune)
     tune.set_defaults(function=_tune)
 

@@ -10,14 +10,14 @@ import subprocess
 import sys
 from pathlib import Path
 
-_begun: list[subprocess.Popen[bytes]] = []  # held until the end: a process that is let go while it runs is warned of
+_begun: list[subprocess.Popen[bytes]] = []  # kept, since Python warns of a running process without a reference
 
 
 def warm_up() -> subprocess.Popen[bytes] | None:
     """Begin to compile if nothing is compiled yet; the process, or None if there is nothing to do.
 
-    It ends with its work or with its parent's terminal, and never in the parent's way: what it does not finish is
-    compiled by whoever needs it first.
+    The parent does not wait for it. It ends with its work or with the parent's terminal; the first process that needs a
+    loop that is not compiled then compiles it.
     """
     compiled = os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent.parent / "ranking" / "__pycache__"
     if any(Path(compiled).rglob("counting.*.nbi")):
