@@ -15,10 +15,10 @@ def add(commands: Any) -> None:
     """Register the command of this module."""
     demo = commands.add_parser(
         "demo",
-        help="from nothing to a contact sheet in about three minutes, on generated images",
+        help="make a contact sheet in about three minutes, on generated images",
         description="Train SAKE on the generated miniature world (or find the run), draw photos and sketches of "
         "classes that it never saw, index the photos, search them with the sketches, write a contact sheet. Each step "
-        "is a command, and is shown.",
+        "is a command, which is printed.",
         epilog="example: sakerepro demo --to shown",
     )
     demo.add_argument("--to", metavar="DIR", default="demo", help="a new folder [demo]")
