@@ -37,7 +37,6 @@ __all__ = [
     "preset",
     "resolved",
     "setting",
-    "stood_in",
     "used",
 ]
 
@@ -64,12 +63,6 @@ _FIELDS = {f.name: f.default for f in dataclasses.fields(Experiment)}
 def resolved(name: str) -> tuple[str, dict[str, Any]]:
     """The method that a name or an alias stands for, and the fields and settings that the alias sets."""
     return ALIASES.get(inputs.kind(name, str, "method", "Give a name; `sakerepro methods` lists them."), (name, {}))
-
-
-def stood_in(preset: str, name: str) -> dict[str, Any]:
-    """The settings of a method, by its name or alias, that a preset has in place of the paper's."""
-    own = class_of(resolved(name)[0]).settings
-    return {k: v for k, v in experiment.stand_ins(preset).settings.items() if k in own}
 
 
 def class_of(name: str) -> type[Method]:
@@ -108,6 +101,9 @@ def of_ones_own(name: str, what: str) -> Any:
 def preset(name: str, **changes: Any) -> Experiment:
     """The experiment that a preset stands for, with some settings changed.
 
+    A method has the settings that the preset gives it in place of the paper's
+    (:data:`sakerepro.experiment.STANDS_FOR`).
+
     Args:
         name: ``"mini"``, ``"small"`` or ``"paper"``.
         changes: fields of :class:`~sakerepro.Experiment`, ``method`` (a name or an alias such as ``"L_B"``), and the
@@ -119,6 +115,7 @@ def preset(name: str, **changes: Any) -> Experiment:
     changes, own = _split(changes, changes.get("method", _FIELDS["method"]))
     e = experiment.preset(name, **{**changes, "method": _FIELDS["method"]})  # a preset may hold its settings
     usual = dict(e.settings) if changes["method"] == e.method else {}
+    usual |= experiment.stand_ins(name).settings.get(changes["method"], {})
     return checked(e.but(method=changes["method"], settings={}), {**usual, **own})
 
 

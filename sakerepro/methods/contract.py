@@ -129,9 +129,14 @@ class Method(nn.Module):
         """Number of training epochs: the setting ``rounds`` of a method on frozen features, else ``e.epochs``."""
         return getattr(self.s, "rounds", self.e.epochs)
 
+    @property
+    def head(self) -> list[nn.Parameter]:
+        """What starts without knowledge of its targets; by default the benchmark head."""
+        return [*self.student.seen_head.parameters()]
+
     def optimisers(self) -> Optimisers:
-        """Adam on everything that requires gradients; the benchmark head at ``head_lr`` times the rate."""
-        head = [*self.student.seen_head.parameters()]
+        """Adam on everything that requires gradients; the head at ``head_lr`` times the rate."""
+        head = self.head
         rest = [p for p in self.parameters() if p.requires_grad and all(p is not q for q in head)]
         groups = [{"params": rest, "lr": self.e.lr}, {"params": head, "lr": self.e.lr * self.e.head_lr}]
         return Optimisers(adam=torch.optim.Adam(groups, weight_decay=self.e.weight_decay))
@@ -226,6 +231,14 @@ class Method(nn.Module):
                 if saved is not None and (value is None or value.shape != saved.shape):
                     module._buffers[name] = torch.empty_like(saved)
         return super().load_state_dict(state, strict, assign)
+
+
+@torch.no_grad()
+def standardise(layer: nn.Linear, outputs: Tensor) -> None:
+    """Bring a layer's (N, d) outputs on the training images to mean 0 and variance 1."""
+    std = outputs.std(dim=0).clamp(min=1e-6)
+    layer.weight.div_(std[:, None])
+    layer.bias.copy_((layer.bias - outputs.mean(dim=0)) / std)
 
 
 def checked_settings(method: str, settings: dict[str, Setting], given: Iterable[tuple[str, Any]]) -> dict[str, Any]:

@@ -15,7 +15,8 @@ published stream of sketch tokens, edge maps of photos that go through the sketc
 Sobel edges): it costs a second pass of every photo. The codes cost one pass of all training images an epoch. W is +1
 for the same class and -1/(C_S - 1), not -1 (``balanced = False``), for others: with -1 the minimum of J gives almost
 all photos one code and all sketches its complement, which is right for all but 1/C_S of the pairs. The first codes are
-signs of class means of F; the layer starts with outputs of mean 0 and variance 1 on the training images.
+signs of class means of F; the layer starts with outputs of mean 0 and variance 1 on the training images and, as the
+only one that knows the codes, has the rate of a head.
 """
 
 from __future__ import annotations
@@ -32,7 +33,7 @@ from ..experiment import Experiment
 from ..model import Student
 from ..ranking.codes import whole_bytes
 from ..training import Batch, autocast
-from .contract import CLASS_VECTORS, Features, Method, Setting, Side
+from .contract import CLASS_VECTORS, Features, Method, Setting, Side, standardise
 
 
 @dataclass
@@ -80,6 +81,7 @@ def edge_map(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) ->
 class DSH(Method):
     """Discrete codes by alternation, and a network that regresses to them."""
 
+    version = 2  # the rate of a head for the layer of F
     needs = frozenset({"class vectors"})
     settings = {
         "words": Setting(
@@ -112,6 +114,11 @@ class DSH(Method):
             self.token = nn.Linear(student.backbone.num_features, e.dim, bias=False)
             nn.init.zeros_(self.token.weight)
 
+    @property
+    def head(self) -> list[nn.Parameter]:
+        """The layer of F."""
+        return [*self.student.feature.parameters(), *(self.token.parameters() if self.s.tokens else ())]
+
     @classmethod
     def canonical(cls, settings: dict[str, Any], epochs: int) -> dict[str, Any]:
         """Without training nothing counts; without l the class vectors do not."""
@@ -122,7 +129,7 @@ class DSH(Method):
         """D- and B-steps with the outputs of the network as it is."""
         found, v = features(), self.vectors.double().T
         if epoch == 0:
-            self._scale_layer(torch.cat([found.photo, found.sketch]))
+            standardise(self.student.feature, self.embed_features(torch.cat([found.photo, found.sketch]), 0))
         f_p, f_s = (self.embed_features(x, 0).double().T for x in (found.photo, found.sketch))
         p = Domain(self.codes_p.double(), f_p, found.photo_labels)
         s = Domain(self.codes_s.double(), f_s, found.sketch_labels)
@@ -137,13 +144,6 @@ class DSH(Method):
                     b_step(bit, one, other, d, v, w, self.s.words, self.s.outputs)
         self.codes_p, self.codes_s = (one.b.to(torch.int8).contiguous() for one in (p, s))
         self.distinct.fill_(torch.cat([p.b, s.b], dim=1).unique(dim=1).shape[1])
-
-    def _scale_layer(self, features: Tensor) -> None:
-        """Bring the first outputs to mean 0 and variance 1."""
-        layer, f = self.student.feature, self.embed_features(features, 0)
-        std = f.std(dim=0).clamp(min=1e-6)
-        layer.weight.div_(std[:, None])
-        layer.bias.copy_((layer.bias - f.mean(dim=0)) / std)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """|F - B|^2 as a mean over images and bits."""

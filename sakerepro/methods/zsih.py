@@ -18,14 +18,16 @@ many images as SAKE's batches. Every term is a mean over pairs, those of bits ov
 on the batch; the weights are ours, chosen on held-out seen classes of the miniature world. The logits are balanced over
 the batch: without, a training as short as ours (theirs: 10,000 steps of 200 pairs) ends with noise or one word for all
 classes, whatever the weights. log q has the paper's sign; the public code's is the opposite, which sharpens
-codes (``log_q`` below 0). The decoder reads 2 b - 1 and starts at 0. The factors are 64 wide (theirs: 256, and 67
+codes (``log_q`` below 0). The encoders' layer starts with outputs of mean 0 and variance 1 on the training images, since
+a pretrained one saturates most sigmoids, and has the rate of a head; fusion and decoder come first (``fusion_first``), on
+normalised features that do not change, since codes that are noise draw a backbone's features to 0. The decoder reads 2 b - 1 and starts at 0. The factors are 64 wide (theirs: 256, and 67
 million weights in one layer). With unit vectors and t = 0.1 samples of different classes have almost no affinity; with
 t at the mean squared distance two convolutions average all classes of a batch, and nothing is left to decode.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -37,8 +39,8 @@ from ..data.dataset import Dataset
 from ..experiment import Experiment
 from ..model import Student
 from ..ranking.codes import whole_bytes
-from ..training import Batch, autocast
-from .contract import CLASS_VECTORS, Method, Optimisers, Setting, Side
+from ..training import Batch, autocast, minimise
+from .contract import CLASS_VECTORS, Features, Method, Optimisers, Setting, Side, standardise
 
 
 def affinity(v: Tensor, t: Tensor | float) -> Tensor:
@@ -79,7 +81,7 @@ class Fusion(nn.Module):
 
     def forward(self, photo: Tensor, sketch: Tensor, a: Tensor) -> Tensor:
         """(N, M) logits of N pairs of (N, F) features; a: (N, N) affinity."""
-        h_p, h_s = F.relu(self.photo(photo)), F.relu(self.sketch(sketch))
+        h_p, h_s = (F.relu(w(F.layer_norm(x, x.shape[1:]))) for w, x in ((self.photo, photo), (self.sketch, sketch)))
         product = (h_p[:, :, None] * h_s[:, None]).flatten(1)
         return a @ self.second(F.relu(a @ self.first(product)))
 
@@ -87,7 +89,7 @@ class Fusion(nn.Module):
 class ZSIH(Method):
     """Encoders that reproduce the stochastic codes of a fusion network, which regenerate the class vector."""
 
-    version = 2  # balanced logits; weights and rate of the fusion chosen anew
+    version = 3  # encoders that start at variance 1 and have the rate of a head
     needs = frozenset({"class vectors"})
     settings = {
         "log_q": Setting(0.01, "weight of log q [ours; public code: -0.02 x decoder]", search=(0.01, 0.03, 0.1, 0.3)),
@@ -96,6 +98,7 @@ class ZSIH(Method):
             10.0, "weight of the mean of (f - b)^2 + (g - b)^2 [ours; public code: 12.8 x decoder]", low=0.0
         ),
         "fusion_lr": Setting(3.0, "rate of fusion and decoder, as a multiple: they start at random [ours]", low=0.0),
+        "fusion_first": Setting(300, "steps of fusion and decoder before the encoders learn from them [ours]", low=0),
         "width": Setting(64, "of each factor of the Kronecker product [theirs: 256]", low=1),
         "hidden": Setting(1024, "units of the first graph convolution [theirs]", low=1),
         "bandwidth": Setting(
@@ -128,12 +131,34 @@ class ZSIH(Method):
         """Width of the affinity."""
         return self.s.bandwidth or F.pdist(self.vectors).square().mean()
 
+    @property
+    def _new(self) -> list[nn.Parameter]:
+        return [*self.fusion.parameters(), *self.decoder.parameters()]
+
     def optimisers(self) -> Optimisers:
-        """Adam; fusion and decoder at a multiple of the rate."""
-        new = [*self.fusion.parameters(), *self.decoder.parameters()]
-        old = [p for p in self.student.parameters() if p.requires_grad]
-        groups = [{"params": old}, {"params": new, "lr": self.e.lr * self.s.fusion_lr}]
+        """Adam; fusion and decoder at a multiple of the rate, the encoders' layer at that of a head."""
+        groups = [
+            {"params": [p for p in self.student.backbone.parameters() if p.requires_grad]},
+            {"params": [*self.student.feature.parameters()], "lr": self.e.lr * self.e.head_lr},
+            {"params": self._new, "lr": self.e.lr * self.s.fusion_lr},
+        ]
         return Optimisers(adam=torch.optim.Adam(groups, lr=self.e.lr, weight_decay=self.e.weight_decay))
+
+    def begin(self, features: Callable[[], Features]) -> None:
+        """Scale the encoders' layer, so that no sigmoid starts saturated, and train the fusion for some steps."""
+        f, rng, n = features(), np.random.default_rng(self.e.seed), (self.e.batch_sketch + self.e.batch_photo) // 2
+        standardise(self.student.feature, self.student.feature(torch.cat([f.photo, f.sketch])))
+        of_class = [np.flatnonzero(f.photo_labels.cpu() == c) for c in range(len(self.vectors))]
+
+        def loss() -> Tensor:
+            s = rng.integers(len(f.sketch), size=max(1, n))
+            y = f.sketch_labels[s]
+            p = [rng.choice(of_class[c]) for c in y.tolist()]
+            return self._weighted(self._fused(f.photo[p], f.sketch[s], self.vectors[y])[1])
+
+        with torch.random.fork_rng(devices=[]):
+            torch.manual_seed(self.e.seed)
+            minimise(self._new, loss, self.s.fusion_first, self.e.lr * self.s.fusion_lr)
 
     def plan(self, data: Dataset, epoch: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:
         """Pairs of one class."""
@@ -146,17 +171,19 @@ class ZSIH(Method):
             features = self.features(batch.images, batch.domain)
             x = self.student.feature(features)
         f, g = x.float().sigmoid().split(n)
-        v = self.vectors[batch.labels[:n]]
-        photo, sketch = features.float().split(n)
+        b, terms = self._fused(*features.float().split(n), self.vectors[batch.labels[:n]])
+        terms["encoders"] = (f - b).square().mean() + (g - b).square().mean()
+        return {"loss": self._weighted(terms)} | {f"loss_{name}": term.detach() for name, term in terms.items()}
+
+    def _fused(self, photo: Tensor, sketch: Tensor, v: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """(N, M) codes of N pairs with the class vectors v, and the two terms that need no encoder."""
         logits = balanced(self.fusion(photo, sketch, affinity(v, self.t)))
         b = stochastic_neuron(logits, torch.rand_like(logits))
-        terms = {
-            "log_q": log_q(b, logits),
-            "decoder": (self.decoder(2 * b - 1) - v).square().sum(dim=1).mean(),
-            "encoders": (f - b).square().mean() + (g - b).square().mean(),
-        }
-        loss = sum(getattr(self.s, name) * term for name, term in terms.items())
-        return {"loss": loss} | {f"loss_{name}": term.detach() for name, term in terms.items()}
+        decoder = (self.decoder(2 * b - 1) - v).square().sum(dim=1).mean()
+        return b, {"log_q": log_q(b, logits), "decoder": decoder}
+
+    def _weighted(self, terms: dict[str, Tensor]) -> Tensor:
+        return torch.stack([getattr(self.s, name) * term for name, term in terms.items()]).sum()
 
     def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
         """2 f - 1 of a photo, 2 g - 1 of a sketch."""

@@ -176,7 +176,7 @@ def _experiment(point: Point, preset: str, seed: int, precision: str) -> Experim
     )
     if not known(method) or lacks_data or lacks_network or features in there.lacks:
         return None
-    changes = methods.stood_in(preset, method) | (there.data[data] if data else {})
+    changes = dict(there.data[data]) if data else {}
     if backbone:
         changes["backbone"] = there.backbones.get(backbone, backbone)
     if features and features not in ("real", OTHER_SYSTEMS.get(method)) and "dim" not in point:

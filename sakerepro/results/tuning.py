@@ -34,7 +34,7 @@ def trial_experiments(method: str, preset: str = "small", trials: int = 6, seed:
     """
     name, fixed = methods.resolved(method)
     cls = methods.class_of(name)
-    own = methods.preset(preset, method=method, seed=seed, **methods.stood_in(preset, method))
+    own = methods.preset(preset, method=method, seed=seed)
     own = own.but(pseudo_unseen=stand_ins(preset).data["tuberlin/long"]["pseudo_unseen"])
     axes = {name: s.search for name, s in cls.settings.items() if s.search and name not in fixed}
     rates = RATES if own.epochs and "features" not in cls.needs else (1.0,)
