@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+from collections.abc import Iterator
 from functools import lru_cache
 
 import torch
@@ -67,3 +69,11 @@ def seed(number: int) -> None:
         torch.cuda.manual_seed_all(number)
     elif device().type == "mps":
         torch.mps.manual_seed(number)
+
+
+@contextlib.contextmanager
+def seeded(seed: int) -> Iterator[None]:
+    """PyTorch draws from this seed, on the CPU; afterwards it goes on as if nothing had been drawn."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        yield

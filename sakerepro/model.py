@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from . import inputs
+from .devices import seeded
 from .errors import ConfigError
 from .networks.architectures import teacher_architecture
 from .networks.backbones import Backbone, Classifier
@@ -122,8 +123,7 @@ def build_student(
             f"A {name} student starts from {teacher_architecture(name)}, but the teacher is {teacher.name}."
         )
     feature, head = factorise(teacher.head.weight.detach(), dim, seed)
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         gated = name.startswith("cse_")
         backbone = teacher.backbone.with_gates(freeze) if gated else copy.deepcopy(teacher.backbone)
         student = Student(backbone, dim, num_seen, teacher.head.out_features)

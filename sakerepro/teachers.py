@@ -9,12 +9,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import torch
 from torch import nn
 
 from . import inputs, paths
 from .data import OriginalDomain, load_original
 from .data.known import datasets, named
+from .devices import seeded
 from .embedding import apply, place, top1
 from .errors import RunError
 from .experiment import GET, Experiment, preset
@@ -100,8 +100,7 @@ def _shipped(name: str, e: Experiment) -> Teacher | None:
 
 def _blank(name: str, classes: int, size: int, seed: int = 0) -> Classifier:
     """An untrained classifier; the caller's random numbers go on as if none had been drawn."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(seed)
+    with seeded(seed):
         return build_classifier(name, classes, size=size)
 
 

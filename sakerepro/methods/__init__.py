@@ -139,7 +139,7 @@ def checked(e: Experiment, own: Mapping[str, Any] | None = None) -> Experiment:
     given = {**{k: v for k, v in fields.items() if k not in _FIELDS}, **(dict(e.settings) if own is None else own)}
     full = {n: s.default for n, s in cls.settings.items()} | checked_settings(method, cls.settings, given.items())
     e = e.but(method=method, method_version=cls.version, **extra, settings={})
-    kept = cls.canonical(full, e.epochs)
+    kept = cls.canonical(full) if e.epochs or "features" in cls.needs else {}
     return e.but(settings={k: v for k, v in kept.items() if v != cls.settings[k].default})
 
 

@@ -101,6 +101,7 @@ class Method(nn.Module):
     needs: ClassVar[frozenset[str]] = frozenset()  #: of "teacher", "class vectors", "aligned", "features"
     distance: ClassVar[str] = "cosine"  #: between real-valued embeddings
     classifies: ClassVar[bool] = False  #: whether seen_logits gives logits
+    signs: ClassVar[bool] = False  #: whether codes are the signs of embeddings; else by ITQ, or as :meth:`code` says
     settings: ClassVar[dict[str, Setting]] = {}
 
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
@@ -110,8 +111,8 @@ class Method(nn.Module):
         self.register_buffer("vectors", side.vectors)
 
     @classmethod
-    def canonical(cls, settings: dict[str, Any], epochs: int) -> dict[str, Any]:
-        """The settings with those that do nothing at their defaults, so that equal trainings are one run."""
+    def canonical(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """The settings without those that do nothing, so that equal trainings are one run; none count untrained."""
         return settings
 
     @classmethod
@@ -192,6 +193,11 @@ class Method(nn.Module):
         """The losses of a batch: ``"loss"`` is minimised, the others are recorded."""
         raise NotImplementedError
 
+    def weighted(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
+        """``"loss"``, the sum of the terms by the settings of their names, and each term as ``loss_<name>``."""
+        loss = torch.stack([getattr(self.s, name) * term for name, term in terms.items()]).sum()
+        return {"loss": loss} | {f"loss_{name}": term for name, term in terms.items()}
+
     def step(self, batch: Batch, optimisers: Optimisers) -> dict[str, Tensor]:
         """One gradient step on ``"loss"``; returns all losses, detached. Adversarial methods override it."""
         return descend(self.losses, batch, optimisers)
@@ -221,7 +227,7 @@ class Method(nn.Module):
 
     def code(self, x: Tensor, domain: int) -> Tensor | None:
         """(N, bits) codes in {0, 1} of (N, d) embeddings of one domain, or None: ITQ on training embeddings."""
-        return None
+        return (x > 0).to(torch.uint8) if self.signs else None
 
     def load_state_dict(self, state: Any, strict: bool = True, assign: bool = False) -> Any:
         """Like ``nn.Module.load_state_dict``; buffers made by :meth:`begin` take the saved shape."""

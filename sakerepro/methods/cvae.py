@@ -27,6 +27,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..data.dataset import Dataset
+from ..devices import seeded
 from ..experiment import Experiment
 from ..model import Student
 from ..training import Batch
@@ -64,8 +65,7 @@ class CVAE(Method):
         super().__init__(e, student, side)
         f = student.backbone.num_features
         k = self.s.noise or f // 4
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(e.seed)
+        with seeded(e.seed):
             self.build(f, f // 2, k)
             self.register_buffer("noise", torch.randn(DRAWS, k))
         self.register_buffer("scale", torch.ones(()))

@@ -15,8 +15,7 @@ published stream of sketch tokens, edge maps of photos that go through the sketc
 Sobel edges): it costs a second pass of every photo. The codes cost one pass of all training images an epoch. W is +1
 for the same class and -1/(C_S - 1), not -1 (``balanced = False``), for others: with -1 the minimum of J gives almost
 all photos one code and all sketches its complement, which is right for all but 1/C_S of the pairs. The first codes are
-signs of class means of F; the layer starts with outputs of mean 0 and variance 1 on the training images and, as the
-only one that knows the codes, has the rate of a head.
+signs of class means of F; the layer starts with variance 1 on the training images and has the rate of a head.
 """
 
 from __future__ import annotations
@@ -83,12 +82,10 @@ class DSH(Method):
 
     version = 2  # the rate of a head for the layer of F
     needs = frozenset({"class vectors"})
+    signs = True  # sign(F)
     settings = {
         "words": Setting(
-            0.01,
-            "l, weight of the class vectors [a re-implementation; the paper from memory]",
-            low=0.0,
-            search=(0.01, 1e4, 1e5, 1e6),
+            0.01, "l, weight of the class vectors [a re-implementation]", low=0.0, search=(0.01, 1e4, 1e5, 1e6)
         ),
         "outputs": Setting(
             1e-5, "g, weight of the outputs when codes are chosen [as l]", low=0.0, search=(1e-5, 1e2, 1e3, 1e4)
@@ -120,9 +117,9 @@ class DSH(Method):
         return [*self.student.feature.parameters(), *(self.token.parameters() if self.s.tokens else ())]
 
     @classmethod
-    def canonical(cls, settings: dict[str, Any], epochs: int) -> dict[str, Any]:
-        """Without training nothing counts; without l the class vectors do not."""
-        return {k: v for k, v in settings.items() if epochs and (k != "class_vectors" or settings["words"])}
+    def canonical(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """Without l the class vectors do nothing."""
+        return {k: v for k, v in settings.items() if k != "class_vectors" or settings["words"]}
 
     @torch.no_grad()
     def before_epoch(self, epoch: int, features: Callable[[], Features]) -> None:
@@ -171,7 +168,3 @@ class DSH(Method):
             return self.student.feature(features)
         f, token = features.chunk(2, dim=1)
         return self.student.feature(f) + self.token(token)
-
-    def code(self, x: Tensor, domain: int) -> Tensor:
-        """sign(F)."""
-        return (x > 0).to(torch.uint8)

@@ -66,11 +66,6 @@ class EMS(Method):
         self.m: Tensor
         self.register_buffer("m", torch.ones(()))
 
-    @classmethod
-    def canonical(cls, settings: dict[str, Any], epochs: int) -> dict[str, Any]:
-        """Without training nothing counts."""
-        return settings if epochs else {}
-
     def optimisers(self) -> Optimisers:
         """Adam; the centres, in the place of a head, at ``head_lr`` times the rate and without decay."""
         rest = [*self.student.backbone.parameters(), *self.student.feature.parameters()]

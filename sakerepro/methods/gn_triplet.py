@@ -54,10 +54,8 @@ class GNTriplet(Method):
     }
 
     @classmethod
-    def canonical(cls, settings: dict[str, Any], epochs: int) -> dict[str, Any]:
-        """Without training nothing counts; without T there is neither margin nor triplet."""
-        if epochs == 0:
-            return {}
+    def canonical(cls, settings: dict[str, Any]) -> dict[str, Any]:
+        """Without T there is neither margin nor triplet."""
         return settings if settings["triplet"] else {k: settings[k] for k in ("triplet", "classification")}
 
     def plan(self, data: Dataset, epoch: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:

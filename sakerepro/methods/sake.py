@@ -45,10 +45,8 @@ class SAKE(Method):
             self.register_buffer("similarity", torch.from_numpy(a), persistent=False)
 
     @classmethod
-    def canonical(cls, settings: dict[str, Any], epochs: int) -> dict[str, Any]:
+    def canonical(cls, settings: dict[str, Any]) -> dict[str, Any]:
         """Without L_SAKE its weights do nothing; without semantics their rule does nothing."""
-        if epochs == 0:
-            return {}
         if settings["lambda_sake"] == 0:
             return {"lambda_sake": 0.0}
         return {k: v for k, v in settings.items() if k != "semantics" or settings["lambda2"]}

@@ -12,13 +12,12 @@ discriminators on pairs of one class. f_s, f_p: features of a pair; c = E(v): se
     discriminators: (2 real(c) + fake(G_p) + fake(G_s)) / 4 for D_c, (real(f) + fake(F)) / 2 for D_s and D_p
     autoencoder:    |v - v^|^2 + 0.001 |E|_{2,1} / N
 
-Norms are means; labels are drawn from U(0.7, 1) for real, from U(0, 0.3) for fake. Search: G(f) in R^M, Euclidean.
-Codes: ITQ on the training images' G(f) (theirs: on those of the test sketches).
+Norms are means. Search: G(f) in R^M, Euclidean. Codes: ITQ on the training images' G(f) (theirs: the test sketches').
 
 Adapted: the shared backbone's features; features and codes c are divided by one number each, so that their mean square
-is 1, to which the discriminators' noise of 0.3 belongs. Autoencoder and classifiers are trained before the generators
-(theirs: the first beside them, the others never), all for fixed numbers of steps (theirs stop by classes that are among
-the test classes). A discriminator has two layers and a sigmoid [ours].
+is 1, to which the discriminators' noise of 0.3 belongs. Autoencoder and classifiers are trained before the generators,
+for fixed numbers of steps (theirs: the first beside them, the others never, until classes that are among the test
+classes say stop). A discriminator has two layers and a sigmoid [ours].
 """
 
 from __future__ import annotations
@@ -31,6 +30,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..data.dataset import Dataset
+from ..devices import seeded
 from ..experiment import Experiment
 from ..model import Student
 from ..training import Batch, minimise
@@ -66,10 +66,11 @@ def l21(w: Tensor) -> Tensor:
 def compress(v: Tensor, m: int, steps: int = 500) -> Tensor:
     """(C, m) codes c at mean square 1 of (C, k) class vectors, by an autoencoder with one ReLU layer."""
     encoder, decoder = nn.Linear(v.shape[1], m).to(v.device), nn.Linear(m, v.shape[1]).to(v.device)
-    parameters = [*encoder.parameters(), *decoder.parameters()]
-    minimise(
-        parameters, lambda: F.mse_loss(decoder(F.relu(encoder(v))), v) + 0.001 * l21(encoder.weight.T) / len(v), steps
-    )
+
+    def loss() -> Tensor:
+        return F.mse_loss(decoder(F.relu(encoder(v))), v) + 0.001 * l21(encoder.weight.T) / len(v)
+
+    minimise((*encoder.parameters(), *decoder.parameters()), loss, steps)
     c = F.relu(encoder(v)).detach()
     return c / c.square().mean().sqrt()
 
@@ -101,15 +102,10 @@ class SEMPCYC(Method):
         super().__init__(e, student, side)
         f, m, classes = student.backbone.num_features, e.dim, len(side.seen)
         sizes, h = {"c": m, "p": f, "s": f}, (f + m) // 2
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(e.seed)
+        with seeded(e.seed):
             self.g, self.f = (nn.ModuleDict({x: generator(*n) for x in "ps"}) for n in ((f, m), (m, f)))
-            self.d = nn.ModuleDict(
-                {
-                    x: nn.Sequential(nn.Linear(n, h), nn.LeakyReLU(0.2), nn.Linear(h, 1), nn.Sigmoid())
-                    for x, n in sizes.items()
-                }
-            )
+            d = {x: [nn.Linear(n, h), nn.LeakyReLU(0.2), nn.Linear(h, 1), nn.Sigmoid()] for x, n in sizes.items()}
+            self.d = nn.ModuleDict({x: nn.Sequential(*layers) for x, layers in d.items()})
             self.cls = nn.ModuleDict({x: nn.Linear(n, classes) for x, n in sizes.items()}).requires_grad_(False)
         self.register_buffer("scale", torch.ones(()))
         self.register_buffer("c", torch.zeros(classes, m))
@@ -130,8 +126,7 @@ class SEMPCYC(Method):
         """Scale of the features, c of the classes, classifiers."""
         found = features()
         self.scale = torch.cat([found.photo, found.sketch]).double().square().mean().sqrt().float()
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.e.seed)
+        with seeded(self.e.seed):
             self.c = compress(self.vectors, self.e.dim)
         p, s = (found.photo / self.scale, found.photo_labels), (found.sketch / self.scale, found.sketch_labels)
         for name, (x, y) in {"p": p, "s": s, "c": (self.c, torch.arange(len(self.c)).to(p[1]))}.items():
@@ -148,8 +143,7 @@ class SEMPCYC(Method):
             "classification": both(lambda x: ce(cls["c"](codes[x]), y) + ce(cls[x](made[x]), y)),
             "regression": 20 * F.mse_loss(codes["p"], codes["s"]) + 10 * both(lambda x: F.mse_loss(made[x], f[x])),
         }
-        loss = torch.stack([getattr(self.s, name) * term for name, term in terms.items()]).sum()
-        return {"loss": loss} | {f"loss_{name}": term for name, term in terms.items()}
+        return self.weighted(terms)
 
     def discriminator_loss(self, f: Pair, c: Tensor, codes: Pair, made: Pair) -> Tensor:
         """Of D_c, D_p and D_s together; what was generated is cut off from the generators."""

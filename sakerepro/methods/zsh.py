@@ -74,6 +74,7 @@ class ZSH(Method):
     """Codes that fit rotated class vectors, and a kernel hash function that fits the codes."""
 
     needs = frozenset({"features", "class vectors"})
+    signs = True  # sign(P'Phi(f))
     settings = {
         **FEATURES,
         **CLASS_VECTORS,
@@ -161,7 +162,3 @@ class ZSH(Method):
     def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
         """P'Phi(f), the same for both domains."""
         return (self.p.T.double() @ self.phi(features)).T.float()
-
-    def code(self, x: Tensor, domain: int) -> Tensor:
-        """sign(P'Phi(f))."""
-        return (x > 0).to(torch.uint8)

@@ -14,15 +14,14 @@ encoders: f, g = sigmoid(linear of the backbone's features)
 Search: 1[f > 1/2] and 1[g > 1/2], Hamming; the real-valued row is 2 f - 1, cosine. The fusion serves training alone.
 
 Adapted: the shared backbone, whose gates tell f from g, for their networks with attention; our schedule and decay; as
-many images as SAKE's batches. Every term is a mean over pairs, those of bits over bits too, so that no weight depends
-on the batch; the weights are ours, chosen on held-out seen classes of the miniature world. The logits are balanced over
-the batch: without, a training as short as ours (theirs: 10,000 steps of 200 pairs) ends with noise or one word for all
-classes, whatever the weights. log q has the paper's sign; the public code's is the opposite, which sharpens
-codes (``log_q`` below 0). The encoders' layer starts with outputs of mean 0 and variance 1 on the training images, since
-a pretrained one saturates most sigmoids, and has the rate of a head; fusion and decoder come first (``fusion_first``), on
-normalised features that do not change, since codes that are noise draw a backbone's features to 0. The decoder reads 2 b - 1 and starts at 0. The factors are 64 wide (theirs: 256, and 67
-million weights in one layer). With unit vectors and t = 0.1 samples of different classes have almost no affinity; with
-t at the mean squared distance two convolutions average all classes of a batch, and nothing is left to decode.
+many images as SAKE's batches. Terms are means over pairs, those of bits over bits too; the weights are ours, chosen on
+held-out seen classes of the miniature world. Logits are balanced over the batch: without, a training as short as ours
+(theirs: 10,000 steps of 200 pairs) ends with noise or one word for all classes. log q has the paper's sign, the public
+code's the opposite. Fusion and decoder come first, on features that do not change yet (``fusion_first``): codes that
+are noise draw those of a backbone to 0. The encoders' layer starts with variance 1 on the training images, since a
+pretrained one saturates its sigmoids, and has the rate of a head. The decoder reads 2 b - 1 and starts at 0. The
+factors are 64 wide (theirs: 256, and 67 million weights in one layer). With t = 0.1 classes have almost no affinity;
+with the mean squared distance all classes of a batch become one.
 """
 
 from __future__ import annotations
@@ -36,6 +35,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from ..data.dataset import Dataset
+from ..devices import seeded
 from ..experiment import Experiment
 from ..model import Student
 from ..ranking.codes import whole_bytes
@@ -43,7 +43,7 @@ from ..training import Batch, autocast, minimise
 from .contract import CLASS_VECTORS, Features, Method, Optimisers, Setting, Side, standardise
 
 
-def affinity(v: Tensor, t: Tensor | float) -> Tensor:
+def affinity(v: Tensor, t: float) -> Tensor:
     """A: (N, N), symmetric, of (N, k) class vectors and the width t; its largest eigenvalue is 1."""
     e = torch.exp(-torch.cdist(v, v, compute_mode="donot_use_mm_for_euclid_dist").square() / t)
     root = e.sum(dim=1).rsqrt()
@@ -81,7 +81,7 @@ class Fusion(nn.Module):
 
     def forward(self, photo: Tensor, sketch: Tensor, a: Tensor) -> Tensor:
         """(N, M) logits of N pairs of (N, F) features; a: (N, N) affinity."""
-        h_p, h_s = (F.relu(w(F.layer_norm(x, x.shape[1:]))) for w, x in ((self.photo, photo), (self.sketch, sketch)))
+        h_p, h_s = F.relu(self.photo(photo)), F.relu(self.sketch(sketch))
         product = (h_p[:, :, None] * h_s[:, None]).flatten(1)
         return a @ self.second(F.relu(a @ self.first(product)))
 
@@ -91,22 +91,16 @@ class ZSIH(Method):
 
     version = 3  # encoders that start at variance 1 and have the rate of a head
     needs = frozenset({"class vectors"})
+    signs = True  # 1[f > 1/2]
     settings = {
         "log_q": Setting(0.01, "weight of log q [ours; public code: -0.02 x decoder]", search=(0.01, 0.03, 0.1, 0.3)),
         "decoder": Setting(30.0, "weight of -log p(v | b) [ours]", low=0.0, search=(10.0, 30.0, 100.0)),
-        "encoders": Setting(
-            10.0, "weight of the mean of (f - b)^2 + (g - b)^2 [ours; public code: 12.8 x decoder]", low=0.0
-        ),
+        "encoders": Setting(10.0, "weight of mean (f - b)^2 + (g - b)^2 [ours; theirs: 12.8 x decoder]", low=0.0),
         "fusion_lr": Setting(3.0, "rate of fusion and decoder, as a multiple: they start at random [ours]", low=0.0),
         "fusion_first": Setting(300, "steps of fusion and decoder before the encoders learn from them [ours]", low=0),
         "width": Setting(64, "of each factor of the Kronecker product [theirs: 256]", low=1),
         "hidden": Setting(1024, "units of the first graph convolution [theirs]", low=1),
-        "bandwidth": Setting(
-            0.1,
-            "t of the affinity [theirs]; 0: mean squared distance of the class vectors",
-            low=0.0,
-            search=(0.1, 0.3, 1.0),
-        ),
+        "bandwidth": Setting(0.1, "t [theirs]; 0: mean squared distance of vectors", low=0.0, search=(0.1, 0.3, 1.0)),
         **CLASS_VECTORS,
     }
 
@@ -115,50 +109,39 @@ class ZSIH(Method):
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
         super().__init__(e, student, side)
         whole_bytes(e.dim)
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(e.seed)
+        self.t = self.s.bandwidth or float(F.pdist(self.vectors).square().mean())
+        with seeded(e.seed):
             self.fusion = Fusion(student.backbone.num_features, self.s.width, self.s.hidden, e.dim)
             self.decoder = nn.Linear(e.dim, self.vectors.shape[1])
         nn.init.zeros_(self.decoder.weight)  # random weights err ten times as much as none
 
-    @classmethod
-    def canonical(cls, settings: dict[str, Any], epochs: int) -> dict[str, Any]:
-        """Without training nothing counts."""
-        return settings if epochs else {}
-
     @property
-    def t(self) -> Tensor | float:
-        """Width of the affinity."""
-        return self.s.bandwidth or F.pdist(self.vectors).square().mean()
-
-    @property
-    def _new(self) -> list[nn.Parameter]:
+    def new(self) -> list[nn.Parameter]:
+        """What starts at random."""
         return [*self.fusion.parameters(), *self.decoder.parameters()]
 
     def optimisers(self) -> Optimisers:
         """Adam; fusion and decoder at a multiple of the rate, the encoders' layer at that of a head."""
-        groups = [
+        groups: list[dict[str, Any]] = [
             {"params": [p for p in self.student.backbone.parameters() if p.requires_grad]},
             {"params": [*self.student.feature.parameters()], "lr": self.e.lr * self.e.head_lr},
-            {"params": self._new, "lr": self.e.lr * self.s.fusion_lr},
+            {"params": self.new, "lr": self.e.lr * self.s.fusion_lr},
         ]
         return Optimisers(adam=torch.optim.Adam(groups, lr=self.e.lr, weight_decay=self.e.weight_decay))
 
     def begin(self, features: Callable[[], Features]) -> None:
-        """Scale the encoders' layer, so that no sigmoid starts saturated, and train the fusion for some steps."""
+        """Scale the encoders' layer; train fusion and decoder for some steps."""
         f, rng, n = features(), np.random.default_rng(self.e.seed), (self.e.batch_sketch + self.e.batch_photo) // 2
         standardise(self.student.feature, self.student.feature(torch.cat([f.photo, f.sketch])))
         of_class = [np.flatnonzero(f.photo_labels.cpu() == c) for c in range(len(self.vectors))]
 
         def loss() -> Tensor:
-            s = rng.integers(len(f.sketch), size=max(1, n))
-            y = f.sketch_labels[s]
+            y = f.sketch_labels[s := rng.integers(len(f.sketch), size=max(1, n))]
             p = [rng.choice(of_class[c]) for c in y.tolist()]
-            return self._weighted(self._fused(f.photo[p], f.sketch[s], self.vectors[y])[1])
+            return self.weighted(self._fused(torch.cat([f.photo[p], f.sketch[s]]), self.vectors[y])[1])["loss"]
 
-        with torch.random.fork_rng(devices=[]):
-            torch.manual_seed(self.e.seed)
-            minimise(self._new, loss, self.s.fusion_first, self.e.lr * self.s.fusion_lr)
+        with seeded(self.e.seed):
+            minimise(self.new, loss, self.s.fusion_first, self.e.lr * self.s.fusion_lr)
 
     def plan(self, data: Dataset, epoch: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:
         """Pairs of one class."""
@@ -171,24 +154,18 @@ class ZSIH(Method):
             features = self.features(batch.images, batch.domain)
             x = self.student.feature(features)
         f, g = x.float().sigmoid().split(n)
-        b, terms = self._fused(*features.float().split(n), self.vectors[batch.labels[:n]])
+        b, terms = self._fused(features.float(), self.vectors[batch.labels[:n]])
         terms["encoders"] = (f - b).square().mean() + (g - b).square().mean()
-        return {"loss": self._weighted(terms)} | {f"loss_{name}": term.detach() for name, term in terms.items()}
+        return self.weighted(terms)
 
-    def _fused(self, photo: Tensor, sketch: Tensor, v: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """(N, M) codes of N pairs with the class vectors v, and the two terms that need no encoder."""
+    def _fused(self, features: Tensor, v: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
+        """(N, M) codes of N photos and N sketches of classes v, and the two terms that need no encoder."""
+        photo, sketch = F.layer_norm(features, features.shape[1:]).chunk(2)
         logits = balanced(self.fusion(photo, sketch, affinity(v, self.t)))
         b = stochastic_neuron(logits, torch.rand_like(logits))
         decoder = (self.decoder(2 * b - 1) - v).square().sum(dim=1).mean()
         return b, {"log_q": log_q(b, logits), "decoder": decoder}
 
-    def _weighted(self, terms: dict[str, Tensor]) -> Tensor:
-        return torch.stack([getattr(self.s, name) * term for name, term in terms.items()]).sum()
-
     def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
         """2 f - 1 of a photo, 2 g - 1 of a sketch."""
         return 2 * self.student.feature(features).sigmoid() - 1
-
-    def code(self, x: Tensor, domain: int) -> Tensor:
-        """1[f > 1/2]."""
-        return (x > 0).to(torch.uint8)

@@ -164,3 +164,10 @@ def test_tokens_join_the_edge_map_of_photos_alone(tiny_experiment: Experiment) -
         assert method.embed(images, 0).shape == (4, 16) and method.embed(images[:0], 1).shape == (0, 16)
     want = torch.where(torch.tensor([[1], [0], [1], [0]]).bool(), torch.cat([photo, token], 1), sketch.repeat(1, 2))
     torch.testing.assert_close(f, want, rtol=1e-4, atol=1e-5)
+
+
+def test_the_layer_of_f_has_the_rate_of_a_head(tiny_experiment: Experiment) -> None:
+    method = a_method(tiny_experiment.but(lr=0.01, lr_end=0.001, head_lr=7.0))
+    rates = {p: g["lr"] for g in method.optimisers().param_groups for p in g["params"]}
+    assert [rates[p] for p in method.student.feature.parameters()] == pytest.approx([0.07, 0.07])
+    assert {rates[p] for p in method.backbone.parameters()} == {0.01}

@@ -11,13 +11,14 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from sakerepro import methods
+from sakerepro.devices import seeded
 from sakerepro.experiment import Experiment
 from sakerepro.methods import zsih
 from sakerepro.methods.contract import Side
 from sakerepro.methods.zsih import ZSIH, Fusion, affinity, log_q, stochastic_neuron
 from sakerepro.model import build_student
 from sakerepro.teachers import load_teacher
-from sakerepro.training import Batch
+from sakerepro.training import Batch, Features
 
 Function = Callable[[Tensor, Tensor], Tensor]  # of codes and logits
 LOGITS = torch.tensor([0.4, -1.1, 0.2], dtype=torch.float64)
@@ -167,3 +168,17 @@ def test_every_network_gets_a_gradient_and_search_needs_the_encoders_alone(metho
 
 def test_the_width_of_the_affinity_is_the_mean_squared_distance(method: ZSIH) -> None:
     assert float(method.t) == pytest.approx(2)  # of orthogonal unit vectors
+
+
+def test_the_encoders_begin_unsaturated_and_with_codes_that_tell_classes(method: ZSIH) -> None:
+    """Features that say the class: fusion and decoder lose a third of their error before the encoders start."""
+    y = torch.arange(40) % 4
+    f = torch.zeros(40, method.backbone.num_features).index_put_((torch.arange(40), y), torch.tensor(30.0))
+    with torch.no_grad(), seeded(0):
+        before = float(method._fused(torch.cat([f, f]), method.vectors[y])[1]["decoder"])
+    method.begin(lambda: Features(f, y, f, y))
+    with torch.no_grad(), seeded(0):
+        after = float(method._fused(torch.cat([f, f]), method.vectors[y])[1]["decoder"])
+    variance, mean = torch.var_mean(method.student.feature(torch.cat([f, f])), dim=0)
+    torch.testing.assert_close((variance, mean), (torch.ones(16), torch.zeros(16)), atol=1e-3, rtol=0)
+    assert before == pytest.approx(1, abs=0.2) and after < before * 2 / 3
