@@ -130,14 +130,9 @@ class Method(nn.Module):
         """Number of training epochs: the setting ``rounds`` of a method on frozen features, else ``e.epochs``."""
         return getattr(self.s, "rounds", self.e.epochs)
 
-    @property
-    def head(self) -> list[nn.Parameter]:
-        """What starts without knowledge of its targets; by default the benchmark head."""
-        return [*self.student.seen_head.parameters()]
-
     def optimisers(self) -> Optimisers:
-        """Adam on everything that requires gradients; the head at ``head_lr`` times the rate."""
-        head = self.head
+        """Adam on everything that requires gradients; the benchmark head at ``head_lr`` times the rate."""
+        head = [*self.student.seen_head.parameters()]
         rest = [p for p in self.parameters() if p.requires_grad and all(p is not q for q in head)]
         groups = [{"params": rest, "lr": self.e.lr}, {"params": head, "lr": self.e.lr * self.e.head_lr}]
         return Optimisers(adam=torch.optim.Adam(groups, weight_decay=self.e.weight_decay))

@@ -15,7 +15,8 @@ published stream of sketch tokens, edge maps of photos that go through the sketc
 Sobel edges): it costs a second pass of every photo. The codes cost one pass of all training images an epoch. W is +1
 for the same class and -1/(C_S - 1), not -1 (``balanced = False``), for others: with -1 the minimum of J gives almost
 all photos one code and all sketches its complement, which is right for all but 1/C_S of the pairs. The first codes are
-signs of class means of F; the layer starts with variance 1 on the training images and has the rate of a head.
+signs of class means of the pretrained F at variance 1; the layer starts at their least squares fit, since large first
+errors draw the features of a backbone to 0.
 """
 
 from __future__ import annotations
@@ -80,7 +81,7 @@ def edge_map(images: Tensor, mean: tuple[float, ...], std: tuple[float, ...]) ->
 class DSH(Method):
     """Discrete codes by alternation, and a network that regresses to them."""
 
-    version = 2  # the rate of a head for the layer of F
+    version = 2  # the layer of F starts at the least squares fit of the first codes
     needs = frozenset({"class vectors"})
     signs = True  # sign(F)
     settings = {
@@ -111,11 +112,6 @@ class DSH(Method):
             self.token = nn.Linear(student.backbone.num_features, e.dim, bias=False)
             nn.init.zeros_(self.token.weight)
 
-    @property
-    def head(self) -> list[nn.Parameter]:
-        """The layer of F."""
-        return [*self.student.feature.parameters(), *(self.token.parameters() if self.s.tokens else ())]
-
     @classmethod
     def canonical(cls, settings: dict[str, Any]) -> dict[str, Any]:
         """Without l the class vectors do nothing."""
@@ -139,8 +135,19 @@ class DSH(Method):
             for one, other in ((p, s), (s, p)):
                 for bit in range(self.e.dim):
                     b_step(bit, one, other, d, v, w, self.s.words, self.s.outputs)
+        if epoch == 0:
+            self._fit(torch.cat([found.photo, found.sketch]), torch.cat([p.b, s.b], dim=1).T)
         self.codes_p, self.codes_s = (one.b.to(torch.int8).contiguous() for one in (p, s))
         self.distinct.fill_(torch.cat([p.b, s.b], dim=1).unique(dim=1).shape[1])
+
+    def _fit(self, features: Tensor, b: Tensor) -> None:
+        """Set the layer to the ridge regression of (N, M) codes on (N, F) features."""
+        x = features.chunk(2, dim=1)[0].double() if self.s.tokens else features.double()
+        gram = torch.cov(x.T, correction=0)
+        gram.diagonal().add_(0.01 * gram.diagonal().mean())
+        w = torch.linalg.solve(gram, (x - x.mean(dim=0)).T @ b / len(b)).T
+        self.student.feature.weight.copy_(w)
+        self.student.feature.bias.copy_(b.mean(dim=0) - w @ x.mean(dim=0))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """|F - B|^2 as a mean over images and bits."""

@@ -5,12 +5,13 @@
 a_c are learned class centres; m grows linearly from 1 over the first half of the training. Its other contribution, the
 gates that know the domain, is part of our backbone: SAKE took them over (section 3.3).
 
-Adapted: the pretrained feature layer is scaled so that |x| is 1 on average at the start, as long as the centres are
-(our networks begin at |x| = 35 and more, where m = 4 makes the squared distances so steep that nothing is learned); our
-gates (ReLU where theirs has a sigmoid), augmentation and schedule; the smaller of the distances to a photo and to its
-mirror image is not taken (no other system has that); codes by ITQ, as SAKE's, not by a layer of their own. The
-equations are those of the public code, which belongs to a later version (ACM MM 2021, seen classes); Table 1 quotes the
-preprint, which has none.
+Adapted: the pretrained feature layer is scaled so that |x| is 1 on average at the start (our networks begin at |x| = 35
+and more, where m = 4 makes the squared distances so steep that nothing is learned), and the centres start at the class
+means of x (theirs: random unit vectors), so that the first steps do not undo what the network knows; our gates (ReLU
+where theirs has a sigmoid), augmentation and schedule; the smaller of the distances to a photo and to its mirror image
+is not taken (no other system has that); codes by ITQ, as SAKE's, not by a layer of their own. The equations are those
+of the public code, which belongs to a later version (ACM MM 2021, seen classes); Table 1 quotes the preprint, which has
+none.
 """
 
 from __future__ import annotations
@@ -51,6 +52,7 @@ def margin_logits(x: Tensor, centres: Tensor, labels: Tensor | None = None, m: T
 class EMS(Method):
     """Classification by the squared distance to class centres, with a multiplicative margin."""
 
+    version = 2  # the centres start at class means
     distance = "euclidean"
     classifies = True
     settings = {
@@ -61,8 +63,7 @@ class EMS(Method):
 
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
         super().__init__(e, student, side)
-        start = torch.randn(len(side.seen), e.dim, generator=torch.Generator().manual_seed(e.seed))
-        self.centres = nn.Parameter(F.normalize(start))  # random unit vectors
+        self.centres = nn.Parameter(torch.zeros(len(side.seen), e.dim))
         self.m: Tensor
         self.register_buffer("m", torch.ones(()))
 
@@ -76,12 +77,16 @@ class EMS(Method):
         return Optimisers(adam=torch.optim.Adam(groups))
 
     def begin(self, features: Callable[[], Features]) -> None:
-        """Scale the feature layer to mean |x| = 1 over the training images."""
-        f = features()
+        """Scale the feature layer to mean |x| = 1 over the training images, and set the centres to class means."""
+        f, layer = features(), self.student.feature
+        y = torch.cat([f.photo_labels, f.sketch_labels])
         with torch.no_grad():
-            length = torch.cat([self.student.feature(f.photo), self.student.feature(f.sketch)]).norm(dim=1).mean()
-            self.student.feature.weight.div_(length)
-            self.student.feature.bias.div_(length)
+            x = layer(torch.cat([f.photo, f.sketch]))
+            length = x.norm(dim=1).mean()
+            layer.weight.div_(length)
+            layer.bias.div_(length)
+            sums = torch.zeros_like(self.centres).index_add_(0, y, x / length)
+            self.centres.copy_(sums / y.bincount(minlength=len(sums)).clamp(min=1)[:, None])
 
     def before_epoch(self, epoch: int, features: Any) -> None:
         """m = 1 + (margin - 1) * share of the first half that is over."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from sklearn.linear_model import Ridge
 from torch import Tensor
 
 from sakerepro import methods
@@ -126,14 +127,17 @@ def test_with_the_published_w_codes_collapse_and_with_ours_they_do_not(tiny_expe
     assert agreement[True] > 0.3 and agreement[False] < 0
 
 
-def test_first_outputs_are_centred_and_codes_belong_to_rows(tiny_experiment: Experiment, tiny_data: Dataset) -> None:
+def test_the_layer_starts_at_a_ridge_regression_and_codes_belong_to_rows(
+    tiny_experiment: Experiment, tiny_data: Dataset
+) -> None:
     method = a_method(tiny_experiment).eval()
     found = training_features(method, tiny_data, tiny_experiment.size)
     method.before_epoch(0, lambda: found)
-    f = method.embed_features(torch.cat([found.photo, found.sketch]), 0)
-    torch.testing.assert_close(f.mean(0), torch.zeros(16), atol=1e-3, rtol=0)
-    torch.testing.assert_close(f.std(0), torch.ones(16), atol=1e-3, rtol=0)
-    assert 1 < method.distinct <= len(f) and method.codes_p.shape == (16, len(found.photo))
+    features, codes = torch.cat([found.photo, found.sketch]), torch.cat([method.codes_p, method.codes_s], dim=1).T
+    alpha = 0.01 * len(features) * features.double().var(dim=0, correction=0).mean().item()
+    want = Ridge(alpha=alpha).fit(features.double().numpy(), codes.numpy()).predict(features.double().numpy())
+    np.testing.assert_allclose(method.embed_features(features, 0).detach().numpy(), want, atol=1e-3)
+    assert 1 < method.distinct <= len(features) and method.codes_p.shape == (16, len(found.photo))
     rows = torch.tensor([3, 40, 2, 9, 27])
     batch = Batch(torch.zeros(5, 3, 32, 32), torch.zeros(5).long(), torch.tensor([0.0, 0, 1, 1, 1]), 2, [], rows)
     want = torch.cat([method.codes_p.T[[3, 40]], method.codes_s.T[[2, 9, 27]]])
@@ -164,10 +168,3 @@ def test_tokens_join_the_edge_map_of_photos_alone(tiny_experiment: Experiment) -
         assert method.embed(images, 0).shape == (4, 16) and method.embed(images[:0], 1).shape == (0, 16)
     want = torch.where(torch.tensor([[1], [0], [1], [0]]).bool(), torch.cat([photo, token], 1), sketch.repeat(1, 2))
     torch.testing.assert_close(f, want, rtol=1e-4, atol=1e-5)
-
-
-def test_the_layer_of_f_has_the_rate_of_a_head(tiny_experiment: Experiment) -> None:
-    method = a_method(tiny_experiment.but(lr=0.01, lr_end=0.001, head_lr=7.0))
-    rates = {p: g["lr"] for g in method.optimisers().param_groups for p in g["params"]}
-    assert [rates[p] for p in method.student.feature.parameters()] == pytest.approx([0.07, 0.07])
-    assert {rates[p] for p in method.backbone.parameters()} == {0.01}

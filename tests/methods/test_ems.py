@@ -88,9 +88,17 @@ def test_embeddings_begin_as_long_as_the_centres_and_in_the_same_directions(tiny
     torch.testing.assert_close(F.normalize(after), F.normalize(before), rtol=1e-4, atol=1e-5)
 
 
-def test_centres_are_unit_vectors_that_do_not_decay(tiny_experiment: Experiment) -> None:
+def test_centres_are_class_means_that_do_not_decay(tiny_experiment: Experiment) -> None:
     e = methods.change(tiny_experiment, method="EMS")
-    method, _, _ = start(e, experiment_data(e))
-    assert method.centres.norm(dim=1).tolist() == pytest.approx([1.0] * 4)
+    data = experiment_data(e)
+    method, _, _ = start(e, data)
+    method.eval()
+    method.begin(lambda: training_features(method, data, e.size))
+    f = training_features(method, data, e.size)
+    with torch.no_grad():
+        x = method.embed_features(torch.cat([f.photo, f.sketch]), 0)
+    y = torch.cat([f.photo_labels, f.sketch_labels])
+    for c in range(4):
+        torch.testing.assert_close(method.centres[c], x[y == c].mean(dim=0), rtol=1e-4, atol=1e-5)
     decays = {id(p): g["weight_decay"] for g in method.optimisers().param_groups for p in g["params"]}
     assert decays.pop(id(method.centres)) == 0 and set(decays.values()) == {e.weight_decay}
