@@ -242,6 +242,17 @@ def standardise(layer: nn.Linear, outputs: Tensor) -> None:
     layer.bias.copy_((layer.bias - outputs.mean(dim=0)) / std)
 
 
+@torch.no_grad()
+def regress(layer: nn.Linear, x: Tensor, y: Tensor) -> None:
+    """Set it to the ridge regression of (N, M) targets on (N, F) features; its penalty is 1 % of their variance."""
+    x, y = x.double(), y.double()
+    covariance = torch.cov(x.T, correction=0)
+    covariance.diagonal().add_(0.01 * covariance.diagonal().mean())
+    w = torch.linalg.solve(covariance, (x - x.mean(dim=0)).T @ y / len(y)).T
+    layer.weight.copy_(w)
+    layer.bias.copy_(y.mean(dim=0) - w @ x.mean(dim=0))
+
+
 def checked_settings(method: str, settings: dict[str, Setting], given: Iterable[tuple[str, Any]]) -> dict[str, Any]:
     """Check the given settings of a method and convert them to their types.
 

@@ -33,7 +33,7 @@ from ..experiment import Experiment
 from ..model import Student
 from ..ranking.codes import whole_bytes
 from ..training import Batch, autocast
-from .contract import CLASS_VECTORS, Features, Method, Setting, Side, standardise
+from .contract import CLASS_VECTORS, Features, Method, Setting, Side, regress, standardise
 
 
 @dataclass
@@ -136,18 +136,10 @@ class DSH(Method):
                 for bit in range(self.e.dim):
                     b_step(bit, one, other, d, v, w, self.s.words, self.s.outputs)
         if epoch == 0:
-            self._fit(torch.cat([found.photo, found.sketch]), torch.cat([p.b, s.b], dim=1).T)
+            f = torch.cat([found.photo, found.sketch])[:, : self.student.feature.in_features]
+            regress(self.student.feature, f, torch.cat([p.b, s.b], dim=1).T)
         self.codes_p, self.codes_s = (one.b.to(torch.int8).contiguous() for one in (p, s))
         self.distinct.fill_(torch.cat([p.b, s.b], dim=1).unique(dim=1).shape[1])
-
-    def _fit(self, features: Tensor, b: Tensor) -> None:
-        """Set the layer to the ridge regression of (N, M) codes on (N, F) features."""
-        x = features.chunk(2, dim=1)[0].double() if self.s.tokens else features.double()
-        gram = torch.cov(x.T, correction=0)
-        gram.diagonal().add_(0.01 * gram.diagonal().mean())
-        w = torch.linalg.solve(gram, (x - x.mean(dim=0)).T @ b / len(b)).T
-        self.student.feature.weight.copy_(w)
-        self.student.feature.bias.copy_(b.mean(dim=0) - w @ x.mean(dim=0))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """|F - B|^2 as a mean over images and bits."""

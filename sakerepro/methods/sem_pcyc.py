@@ -16,8 +16,7 @@ Norms are means. Search: G(f) in R^M, Euclidean. Codes: ITQ on the training imag
 
 Adapted: the shared backbone's features; features and codes c are divided by one number each, so that their mean square
 is 1, to which the discriminators' noise of 0.3 belongs. Autoencoder and classifiers are trained before the generators,
-for fixed numbers of steps (theirs: the first beside them, the others never, until classes that are among the test
-classes say stop). A discriminator has two layers and a sigmoid [ours].
+for fixed numbers of steps (theirs: beside them and never; test classes say when to stop). D has two layers [ours].
 """
 
 from __future__ import annotations

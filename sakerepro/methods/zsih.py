@@ -16,12 +16,11 @@ Search: 1[f > 1/2] and 1[g > 1/2], Hamming; the real-valued row is 2 f - 1, cosi
 Adapted: the shared backbone, whose gates tell f from g, for their networks with attention; our schedule and decay; as
 many images as SAKE's batches. Terms are means over pairs, those of bits over bits too; the weights are ours, chosen on
 held-out seen classes of the miniature world. Logits are balanced over the batch: without, a training as short as ours
-(theirs: 10,000 steps of 200 pairs) ends with noise or one word for all classes. log q has the paper's sign, the public
-code's the opposite. Fusion and decoder come first, on features that do not change yet (``fusion_first``): codes that
-are noise draw those of a backbone to 0. The encoders' layer starts with variance 1 on the training images, since a
-pretrained one saturates its sigmoids, and has the rate of a head. The decoder reads 2 b - 1 and starts at 0. The
-factors are 64 wide (theirs: 256, and 67 million weights in one layer). With t = 0.1 classes have almost no affinity;
-with the mean squared distance all classes of a batch become one.
+ends with noise or one word for all classes. log q has the paper's sign, the public code's the opposite. Fusion and
+decoder come first, on features that do not change yet (``fusion_first``): codes that are noise draw those of a backbone
+to 0. The encoders' layer starts with variance 1 on the training images, since a pretrained one saturates its sigmoids,
+and has the rate of a head. The decoder reads 2 b - 1 and starts at 0. The factors are 64 wide (theirs: 256). With t =
+0.1 classes have almost no affinity; with the mean squared distance all have some.
 """
 
 from __future__ import annotations
