@@ -102,7 +102,7 @@ def retrieval_metrics(
         distance: ``"cosine"``, ``"euclidean"`` or ``"hamming"``. A feature of norm zero has cosine 0 with every other.
 
     Returns:
-        Means and values per query. A query whose class is absent from the gallery has no AP: it is NaN in the arrays,
+        Means and values per query. A query whose class is absent from the gallery has no AP. It is NaN in the arrays,
         left out of the means and counted in ``n_without_relevant``, and a ``UserWarning`` names the class.
 
     Raises:

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from sakerepro.data.augmentation import draw_transforms
 from sakerepro.errors import ConfigError, near_misses
-from sakerepro.experiment import CHOICES, GROUPS, PRESETS, Experiment
+from sakerepro.experiment import CHOICES, GROUPS, PRESETS, STANDS_FOR, Experiment
 from sakerepro.methods import ALIASES, METHODS, change, checked, class_of, flat, label, preset, setting
 from sakerepro.methods.sake import SAKE
 from sakerepro.results.items import experiments
@@ -311,6 +311,13 @@ def test_aliases_are_read_back_and_are_the_runs_that_they_stand_for() -> None:
     assert preset("mini", method="pretrained", lambda1=7) == preset("mini", epochs=0, lambda_sake=0)
     assert flat(plain)["lambda_sake"] == 0.0 and flat(plain)["lambda1"] == 1.0 and flat(plain)["dim"] == 64
     assert class_of("SAKE") is SAKE
+
+
+def test_a_preset_has_settings_of_single_methods_and_a_setting_of_ones_own_wins() -> None:
+    """EMS and GN-Triplet both have a margin; the one that a preset gives EMS is no matter of GN-Triplet."""
+    assert dict(preset("small", method="EMS").settings) == STANDS_FOR["small"].settings["EMS"]
+    assert preset("small", method="EMS", margin=4).settings == preset("paper", method="EMS").settings
+    assert preset("small", method="GN-Triplet").settings == preset("paper", method="GN-Triplet").settings
 
 
 # items

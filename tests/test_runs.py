@@ -16,7 +16,7 @@ import torch
 from safetensors.torch import load_file
 from sklearn.metrics import average_precision_score
 
-from sakerepro import evaluation, paths, provenance, teachers, training, versions
+from sakerepro import evaluation, hashing, paths, provenance, teachers, training, versions
 from sakerepro.data import load_dataset, photo_queries
 from sakerepro.embedding import embed
 from sakerepro.errors import DataError, RunError
@@ -204,7 +204,7 @@ def test_the_rotation_is_learned_on_training_features_alone(tiny_run: Run, monke
             fitted.append(np.array(features))
             return super().fit(features, y)
 
-    monkeypatch.setattr(evaluation, "ITQ", Spy)
+    monkeypatch.setattr(hashing, "ITQ", Spy)
     e = tiny_run.experiment.but(bits=(8, 16, 24))  # 24 bits from 16 features cannot be
     measured, arrays = evaluation.evaluate(tiny_run.network(), tiny_run.dataset(), e)
     assert {m["representation"] for m in measured} == {"16-d", "8-bit", "16-bit"} and len(fitted) == 2

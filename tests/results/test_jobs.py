@@ -141,5 +141,5 @@ def test_an_item_makes_what_is_missing_two_at_a_time(
     for _ in range(2):
         assert [r.experiment for r in item_runs("table1", "mini", [0], jobs=2)] == wanted
     assert asked == [(wanted, 2)] and "0 of 2 runs are there" in capsys.readouterr().out
-    with pytest.raises(ConfigError, match="jobs = 0"):
+    with pytest.raises(ConfigError, match="jobs=0"):
         item_runs("table1", "mini", [0], jobs=0)
