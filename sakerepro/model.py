@@ -38,7 +38,7 @@ class Student(nn.Module):
             domain: 0 for photo, 1 for sketch, as in the paper; one number for all images, or (N,) numbers.
 
         Returns:
-            (N, dim) embeddings. They are not normalised: the cosine distance does it.
+            (N, dim) embeddings. They are not normalised, because the cosine distance does it.
         """
         return self.feature(self.features(images, domain))
 

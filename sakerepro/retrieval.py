@@ -31,7 +31,7 @@ def search(query: Array, gallery: Array, k: int = 10, distance: str = "cosine") 
             bits).
 
     Returns:
-        (Q, k) int64 indices into the gallery, and (Q, k) distances: float32 for cosine (float64 for float64 features),
+        (Q, k) int64 indices into the gallery, and (Q, k) distances in float32 for cosine (float64 if the features are),
         float64 for Euclidean, int32 for Hamming.
 
     Raises:

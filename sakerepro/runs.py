@@ -88,7 +88,7 @@ class Run:
 
     @property
     def distance(self) -> str:
-        """The method's distance between real-valued embeddings: ``"cosine"`` or ``"euclidean"``."""
+        """The method's distance between real-valued embeddings, ``"cosine"`` or ``"euclidean"``."""
         return methods.class_of(self.experiment.method).distance
 
     def network(self) -> Method:

@@ -127,7 +127,7 @@ class Method(nn.Module):
 
     @property
     def epochs(self) -> int:
-        """Number of training epochs: the setting ``rounds`` of a method on frozen features, else ``e.epochs``."""
+        """Number of training epochs, the setting ``rounds`` of a method on frozen features, else ``e.epochs``."""
         return getattr(self.s, "rounds", self.e.epochs)
 
     def optimisers(self) -> Optimisers:
