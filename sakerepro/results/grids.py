@@ -189,9 +189,14 @@ def _experiment(point: Point, preset: str, seed: int, precision: str) -> Experim
     return methods.preset(preset, **{**changes, **alias, "method": method, "seed": seed})
 
 
+def run_axes(point: Point) -> tuple[tuple[str, Any], ...]:
+    """The point without what is looked at: what its run is told by."""
+    return tuple((k, v) for k, v in point.items() if k not in MEASURING)
+
+
 def papers(point: Point) -> Experiment | None:
     """The paper's own experiment, in one precision whatever the environment says: what two cells are compared by."""
-    return _papers(tuple((k, v) for k, v in point.items() if k not in MEASURING))
+    return _papers(run_axes(point))
 
 
 @lru_cache(maxsize=4096)  # asked for every cell of every claim, and a millisecond each
@@ -269,18 +274,9 @@ class Sum:
     def __lt__(self, other: float) -> Contrast:
         return Contrast(-1.0 * (self - other))
 
-    def __abs__(self) -> Size:
-        return Size(self)
-
-
-@dataclass(frozen=True)
-class Size:
-    """How far a sum is from 0: ``abs(a - b) <= 0.01``."""
-
-    sum: Sum
-
-    def __le__(self, bound: float) -> Contrast:
-        return Contrast(self.sum, bound)
+    def within(self, bound: float) -> Contrast:
+        """The sum is 0, give or take the bound: ``(a - b).within(0.01)``."""
+        return Contrast(self, bound)
 
 
 @dataclass(frozen=True)

@@ -1,57 +1,38 @@
-"""Every sentence of the paper that can be tested, as what has to hold between cells of its tables and figures."""
+"""What has to hold between cells of the paper's tables and figures for each sentence of it that can be tested.
+
+The sentences are in ``tables/claims.csv``. Here each has one or several ids, ``item.sentence`` or
+``item.sentence.where``, and for each id its contrasts: it holds if all of them do.
+"""
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
+from itertools import pairwise, product
 
+import pandas as pd
+
+from .. import paths
+from . import paper
 from .grids import NETWORKS, OTHER_SYSTEMS, Contrast, Grid, Selection, Sum, identity, rising, with_names
-from .paper import (
-    BOTH_TASKS,
-    CODES,
-    COST,
-    DATA,
-    FIGURE3,
-    FIGURE4,
-    FIGURE5,
-    FIRST,
-    FORGETTING,
-    GRIDS,
-    LAMBDAS,
-    LAST,
-    LATER,
-    LENGTH,
-    LEVELS,
-    NETS,
-    SPLITS,
-    SYSTEMS,
-    TABLE1,
-    TABLE2,
-    TABLE3,
-    TABLE4,
-    TABLE5,
-    TABLE5_PHOTOS,
-    printed,
-    systems,
-)
+from .rows import records
+
+Judged = Iterator[tuple[str, Iterable[Contrast]]]  # id, and what has to hold
+SETS = dict(zip(("tuberlin", "sketchy", "split16"), paper.DATA, strict=True))
+TASKS = dict(zip(("sbir", "pbir"), paper.BOTH_TASKS, strict=True))
 
 
 @dataclass(frozen=True)
 class Claim:
     """One sentence. It holds if every contrast does."""
 
-    id: str
-    section: str
+    id: str  # "table4.deeper.sbir"
+    section: str  # of the paper
+    judged: str  # "as printed": the convention of the paper's figures; "by set": the pairs are the held-out sets; or ""
     says: str
     contrasts: tuple[Contrast, ...]
-    absolute: bool = field(default=False, kw_only=True)  # about the paper's own figures, so it needs the paper's data
-    over_seeds: bool = field(default=False, kw_only=True)  # what is asked does not change with the seed
-
-    def __post_init__(self) -> None:
-        object.__setattr__(self, "contrasts", with_names(tuple(self.contrasts)))
 
     @property
     def item(self) -> str:
@@ -59,270 +40,208 @@ class Claim:
         return self.id.partition(".")[0]
 
 
-_SYSTEMS = Grid(
+NINE = Grid(
     "The nine other systems",
     ("mAP@all", "P@100", "mAP@200", "P@200"),
-    data=DATA,
+    data=paper.DATA,
     method=tuple(OTHER_SYSTEMS),
-    representation=tuple(dict.fromkeys(["64-d", *CODES, *(p["representation"] for p in systems())])),
+    representation=tuple(dict.fromkeys(["64-d", *paper.CODES, *(p["representation"] for p in paper.systems())])),
 )
 
 
-def _others(data: str, binary: bool) -> Iterator[Contrast]:
+def _published(method: str, representation: str, data: str = paper.DATA[0], metric: str = "mAP@all") -> Sum:
+    return NINE.at(data=data, method=method, representation=representation, metric=metric)
+
+
+def _above_published(data: str, ours: str, kind: str) -> Iterator[Contrast]:
     """SAKE above every number of another system in Table 1 on one data set, at the same kind of features."""
-    for point in systems():
-        features = point["representation"]
-        if point["data"] == data and features.endswith("-bit") == binary:
-            where = {"data": data, "metric": point["metric"]}
-            ours = TABLE1.at(method="SAKE", representation="64-bit" if binary else "512-d", **where)
-            yield ours > _SYSTEMS.at(method=point["method"], representation=features, **where)
+    for point in paper.systems():
+        method, features, metric = (point[k] for k in ("method", "representation", "metric"))
+        if point["data"] == data and features.endswith(kind):
+            sake = paper.TABLE1.at(method="SAKE", representation=ours, data=data, metric=metric)
+            yield sake > _published(method, features, data, metric)
 
 
-def _numbers(item: str) -> Claim:
-    """The printed figures of the methods that are trained here."""
-    found, points = printed(item), {identity(p): (g, p) for g in GRIDS[item] for p in g.points() if p["metric"]}
-    contrasts = [
-        (abs(Sum(((1.0, Selection(*points[name])),), value)) <= 0.02).named(source)
-        for name, (point, value, source) in found.items()
-        if point["method"] not in OTHER_SYSTEMS and not math.isnan(value)
-    ]
-    says = "the printed figures, each within 0.02, in the official code's convention"
-    return Claim(f"{item}.numbers", item, says, tuple(contrasts), absolute=True)
+def _printed(item: str) -> Iterator[Contrast]:
+    """The printed figures of the methods that are trained here, each within 0.02."""
+    cells = {identity(p): (g, p) for g in paper.GRIDS[item] for p in g.points() if p["metric"]}
+    for name, (point, value, source) in paper.printed(item).items():
+        if point["method"] not in OTHER_SYSTEMS and not math.isnan(value):
+            yield (Sum(((1.0, Selection(*cells[name])),)) - value).within(0.02).named(source)
 
 
-def _table1() -> Iterator[Claim]:
-    short = dict(zip(("tuberlin", "sketchy", "split16"), DATA, strict=True))
-    for name, data in short.items():
-        says = "SAKE outperforms the other systems by a large margin"
-        yield Claim(f"table1.beats-others.{name}", "4.2", says, tuple(_others(data, binary=False)))
-        says = "the gains persist with binary codes (ITQ)"
-        yield Claim(f"table1.beats-others-binary.{name}", "1", says, tuple(_others(data, binary=True)))
-    sake = TABLE1.at(method="SAKE", data=DATA[0], representation="64-bit", metric="mAP@all")
-    best = _SYSTEMS.at(method="SEM-PCYC", data=DATA[0], representation="64-d", metric="mAP@all")
-    says = "20.9% relative improvement of mAP@all on TU-Berlin with 64 bits"
-    yield Claim("table1.relative-gain", "4.2", says, (sake > 1.2085 * best,))
-    for name, data in short.items():
+def _table1() -> Judged:
+    t = paper.TABLE1
+    for name, data in SETS.items():
+        yield f"table1.beats-others.{name}", _above_published(data, "512-d", "-d")
+        yield f"table1.beats-others-binary.{name}", _above_published(data, "64-bit", "-bit")
+    sake = t.at(method="SAKE", data=paper.DATA[0], representation="64-bit", metric="mAP@all")
+    yield "table1.relative-gain", [sake > 1.2085 * _published("SEM-PCYC", "64-d")]
+    for (name, data), features in product(SETS.items(), t.axes["representation"]):
         metric = "mAP@200" if name == "split16" else "mAP@all"
-        for features in TABLE1.axes["representation"]:
-            sake, lb = (TABLE1.at(method=m, data=data, representation=features, metric=metric) for m in ("SAKE", "L_B"))
-            says = "preserved knowledge benefits zero-shot SBIR"
-            yield Claim(f"table1.sake-beats-lb.{name}.{features}", "abstract", says, (sake > lb,))
+        sake, lb = (t.at(method=m, data=data, representation=features, metric=metric) for m in ("SAKE", "L_B"))
+        yield f"table1.sake-beats-lb.{name}.{features}", [sake > lb]
+    yield "table1.numbers", _printed("table1")
 
 
-def _systems() -> Iterator[Claim]:
-    names = zip(("tuberlin", "sketchy", "split16"), DATA, strict=True)
-    for (name, data), system in itertools.product(names, OTHER_SYSTEMS):
+def _systems() -> Judged:
+    t = paper.SYSTEMS
+    for (name, data), system in product(SETS.items(), OTHER_SYSTEMS):
         for metric in ("mAP@200", "P@200") if name == "split16" else ("mAP@all", "P@100"):
-
-            def at(method: str, features: str, data: str = data, metric: str = metric) -> Sum:
-                return SYSTEMS.at(method=method, data=data, representation=features, metric=metric)
-
-            above = tuple(at("SAKE", kind) > at(system, kind) for kind in SYSTEMS.axes["representation"])
-            says = f"SAKE outperforms {system}; here with everything else equal"
-            yield Claim(f"systems.sake-beats-{system.lower()}.{name}.{metric}", "4.2", says, above)
+            kinds = [{"data": data, "metric": metric, "representation": r} for r in t.axes["representation"]]
+            above = [t.at(method="SAKE", **where) > t.at(method=system, **where) for where in kinds]
+            yield f"systems.sake-beats-{system.lower()}.{name}.{metric}", above
 
 
-def _table2() -> Iterator[Claim]:
-    for data in TABLE2.axes["data"]:
-        name, ours = data.partition("/")[0], {bits: TABLE2[data, bits] for bits in CODES}
-        yield Claim(f"table2.longer-is-better.{name}", "4.2", "longer codes retrieve better", rising(*ours.values()))
-        above = tuple(
-            ours[bits] > _SYSTEMS.at(method=m, data=data, representation=bits, metric="mAP@all")
-            for m in ("ZSH", "ZSIH")
-            for bits in CODES
-        )
-        yield Claim(f"table2.beats-hashing.{name}", "4.2", "SAKE beats ZSH and ZSIH at every length", above)
+def _table2() -> Judged:
+    for data in paper.TABLE2.axes["data"]:
+        name, ours = data.partition("/")[0], {bits: paper.TABLE2[data, bits] for bits in paper.CODES}
+        yield f"table2.longer-is-better.{name}", rising(*ours.values())
+        pairs = product(("ZSH", "ZSIH"), ours)
+        yield f"table2.beats-hashing.{name}", [ours[bits] > _published(m, bits, data) for m, bits in pairs]
+    yield "table2.numbers", _printed("table2")
 
 
-def _splits() -> Iterator[Claim]:
-    previous = [("ZSH", "64-bit"), ("ZSIH", "64-bit"), ("EMS", "512-d"), ("EMS", "64-bit")]
-    previous += [("SEM-PCYC", "64-d"), ("SEM-PCYC", "64-bit")]
-    above = tuple(
-        (SPLITS[data, "SAKE"] > _SYSTEMS.at(method=m, representation=r, data=DATA[0], metric="mAP@all")).named(
-            f"{data.partition('/')[2]}: SAKE > {m} {r}"
-        )
-        for data in SPLITS.axes["data"]
-        for m, r in previous
+def _splits() -> Judged:
+    t = paper.SPLITS
+    others = [("ZSH", "64-bit"), ("ZSIH", "64-bit"), ("EMS", "512-d"), ("EMS", "64-bit")]
+    others += [("SEM-PCYC", "64-d"), ("SEM-PCYC", "64-bit")]
+    above = (
+        (t[data, "SAKE"] > _published(m, r)).named(f"{data.partition('/')[2]}: SAKE > {m} {r}")
+        for data, (m, r) in product(t.axes["data"], others)
     )
-    says = "on each of three random splits SAKE outperforms the previous models"
-    yield Claim("splits.beats-others", "4.2", says, above)
-    gains = tuple(SPLITS[data, "SAKE"] > SPLITS[data, "L_B"] for data in SPLITS.axes["data"])
-    yield Claim("splits.sake-beats-lb", "4.2", "the gain of SAKE is not by chance or by split bias", gains)
+    yield "splits.beats-others", above
+    yield "splits.sake-beats-lb", [t[data, "SAKE"] > t[data, "L_B"] for data in t.axes["data"]]
+    yield "splits.numbers", _printed("splits")
 
 
-def _table3() -> Iterator[Claim]:
-    t, more = TABLE3, LAMBDAS[1:]
-    says = "without the teacher, semantics barely affect the results"
-    yield Claim("table3.semantics-alone", "4.3", says, tuple(abs(t[0, b] - t[0, 0]) <= 0.01 for b in more))
-    yield Claim(
-        "table3.semantics-boost", "4.3", "with the teacher, semantics give a mild boost", (t[1, 0.3] > t[1, 0],)
+def _table3() -> Judged:
+    t, lambdas = paper.TABLE3, paper.LAMBDAS
+    yield "table3.semantics-alone", [(t[0, b] - t[0, 0]).within(0.01) for b in lambdas[1:]]
+    yield "table3.semantics-boost", [t[1, 0.3] > t[1, 0]]
+    yield "table3.peak", [t[1, 0.3] > t[1, b] for b in lambdas if b != 0.3]
+    yield "table3.teacher", [t[1, b] > t[0, b] for b in lambdas]
+    yield "table3.numbers", _printed("table3")
+
+
+def _table4() -> Judged:
+    t, (alexnet, resnet, cse), names = paper.TABLE4, paper.NETS, NETWORKS
+    nets, systems, (sbir, pbir) = t.axes["backbone"], t.axes["method"], paper.BOTH_TASKS
+    for name, task in TASKS.items():
+        yield f"table4.deeper.{name}", [t[task, resnet, m] > t[task, alexnet, m] for m in systems[1:]]
+    yield "table4.cse", [t[sbir, cse, m] > t[sbir, resnet, m] for m in systems[1:]]
+    for order, high, low in (
+        ("teacher-helps", "L_B + L_T", "L_B"),
+        ("semantics-help", "SAKE", "L_B + L_T"),
+        ("sake-beats-lb", "SAKE", "L_B"),
+    ):
+        for name, task in TASKS.items():
+            yield f"table4.{order}.{name}", [t[task, n, high] > t[task, n, low] for n in nets]
+
+    gain = {(task, n, m): t[task, n, m] - t[task, n, "L_B"] for task, n, m in product((sbir, pbir), nets, systems)}
+    larger = (
+        (gain[sbir, b, "L_B + L_T"] > gain[sbir, a, "L_B + L_T"]).named(f"gain of {names[b]} > gain of {names[a]}")
+        for a, b in pairwise(nets)
     )
-    peak = tuple(t[1, 0.3] > t[1, b] for b in LAMBDAS if b != 0.3)
-    yield Claim("table3.peak", "4.3", "with the teacher, the peak is at lambda2 = 0.3", peak)
-    says = "the teacher's signal is what helps, at every lambda2"
-    yield Claim("table3.teacher", "4.3", says, tuple(t[1, b] > t[0, b] for b in LAMBDAS))
+    yield "table4.capacity", larger
+    for name, task in TASKS.items():
+        rest = [(n, m) for n, m in product(nets, systems) if (n, m) != (cse, "SAKE")]
+        yield f"table4.best.{name}", [t[task, cse, "SAKE"] > t[task, n, m] for n, m in rest]
+    yield "table4.pretrained-photos", [t[pbir, n, "pretrained"] > t[sbir, n, "pretrained"] for n in nets]
+    for n in nets:
+        yield f"table4.lb-forgets-photos.{n}", [t[pbir, n, "pretrained"] > t[pbir, n, "L_B"]]
+    sketches, photos = ({n: gain[task, n, "SAKE"] for n in nets} for task in (sbir, pbir))
+    share = [(photos[n] > 0.5 * sketches[n]).named(f"{names[n]}: photo gain > half the sketch gain") for n in nets]
+    yield "table4.photo-share", share + [(sketches[n] > 0.0).named(f"{names[n]}: there is a sketch gain") for n in nets]
+    yield "table4.numbers", _printed("table4")
 
 
-def _table4() -> Iterator[Claim]:
-    t, (sbir, _) = TABLE4, BOTH_TASKS
-    short = dict(zip(("sbir", "pbir"), BOTH_TASKS, strict=True))
-    trained = t.axes["method"][1:]
-    alexnet, resnet, cse = NETS
-    for name, task in short.items():
-        deeper = tuple(t[task, resnet, m] > t[task, alexnet, m] for m in trained)
-        yield Claim(f"table4.deeper.{name}", "4.3", "ResNet-50 reaches better performance than AlexNet", deeper)
-    gates = tuple(t[sbir, cse, m] > t[sbir, resnet, m] for m in trained)
-    yield Claim("table4.cse", "4.3", "the CSE module enhances cross-modal mapping", gates)
-    orders = {
-        "teacher-helps": ("the unconstrained teacher's signal improves every backbone", "L_B + L_T", "L_B"),
-        "semantics-help": ("semantic awareness brings an extra boost over the teacher's signal", "SAKE", "L_B + L_T"),
-        "sake-beats-lb": ("knowledge preservation improves every backbone", "SAKE", "L_B"),
-    }
-    for (order, (says, high, low)), (name, task) in itertools.product(orders.items(), short.items()):
-        yield Claim(f"table4.{order}.{name}", "4.3", says, tuple(t[task, n, high] > t[task, n, low] for n in NETS))
-
-    def gain(task: str, net: str, method: str) -> Sum:
-        return t[task, net, method] - t[task, net, "L_B"]
-
-    capacity = tuple(
-        (gain(sbir, large, "L_B + L_T") > gain(sbir, small, "L_B + L_T")).named(
-            f"gain of {NETWORKS[large]} > gain of {NETWORKS[small]}"
-        )
-        for small, large in itertools.pairwise(NETS)
-    )
-    yield Claim("table4.capacity", "4.3", "the teacher helps larger and more flexible networks most", capacity)
-    for name, task in short.items():
-        rest = [(n, m) for n in NETS for m in t.axes["method"] if (n, m) != (cse, "SAKE")]
-        best = tuple(t[task, cse, "SAKE"] > t[task, n, m] for n, m in rest)
-        yield Claim(f"table4.best.{name}", "4.3", "the full model reaches the best retrieval results", best)
-    photos = tuple(t["ZS-PBIR", n, "pretrained"] > t[sbir, n, "pretrained"] for n in NETS)
-    says = "pretrained networks retrieve photos reasonably (above sketches)"
-    yield Claim("table4.pretrained-photos", "4.3", says, photos)
-    for n in NETS:
-        forgets = t["ZS-PBIR", n, "pretrained"] > t["ZS-PBIR", n, "L_B"]
-        says = "photo retrieval is vulnerable to benchmark training"
-        yield Claim(f"table4.lb-forgets-photos.{n}", "4.3", says, (forgets,))
-    share = [
-        (gain("ZS-PBIR", n, "SAKE") > 0.5 * gain(sbir, n, "SAKE")).named(
-            f"{NETWORKS[n]}: photo gain > half the sketch gain"
-        )
-        for n in NETS
-    ]
-    share += [(gain(sbir, n, "SAKE") > 0.0).named(f"{NETWORKS[n]}: there is a sketch gain") for n in NETS]
-    says = "a large part of the gain comes from better features of photos"
-    yield Claim("table4.photo-share", "abstract, 4.3", says, tuple(share))
+def _table5() -> Judged:
+    sbir = {v: paper.TABLE5[v] for v in paper.LAMBDAS}
+    outside, inside = ({v: paper.TABLE5_PHOTOS[kind, v] for v in paper.LAMBDAS} for kind in ("non-IN", "IN"))
+    yield "table5.sbir-rises", rising(*(sbir[v] for v in paper.LAMBDAS[:4]))
+    yield "table5.sbir-peak", [sbir[1] > sbir[v] for v in paper.LAMBDAS if v != 1]
+    yield "table5.in-rises", rising(*inside.values())
+    yield "table5.non-in-boosted", [outside[1] > outside[0], outside[3] > outside[0]]
+    wider = [(inside[3] - inside[v] > outside[3] - outside[v]).named(f"from {v} to 3") for v in (1, 0)]
+    yield "table5.non-in-saturates", [inside[3] > inside[1], *wider]
+    yield "table5.both-benefit", [inside[1] > inside[0], outside[1] > outside[0]]
+    yield "table5.numbers", _printed("table5")
 
 
-def _table5() -> Iterator[Claim]:
-    sbir = {v: TABLE5[v] for v in LAMBDAS}
-    outside, inside = ({v: TABLE5_PHOTOS[kind, v] for v in LAMBDAS} for kind in ("non-IN", "IN"))
-    up = rising(*(sbir[v] for v in LAMBDAS[:4]))
-    yield Claim("table5.sbir-rises", "4.3", "ZS-SBIR increases up to lambda_SAKE = 1", up)
-    peak = tuple(sbir[1] > sbir[v] for v in LAMBDAS if v != 1)
-    yield Claim("table5.sbir-peak", "4.3", "ZS-SBIR peaks at lambda_SAKE = 1", peak)
-    says = "ZS-PBIR on ImageNet classes keeps rising with lambda_SAKE"
-    yield Claim("table5.in-rises", "4.3", says, rising(*inside.values()))
-    boosted = (outside[1] > outside[0], outside[3] > outside[0])
-    yield Claim("table5.non-in-boosted", "4.3", "ZS-PBIR on other classes is gently boosted", boosted)
-    saturates = (
-        inside[3] > inside[1],
-        (inside[3] - inside[1] > outside[3] - outside[1]).named("from 1 to 3"),
-        (inside[3] - inside[0] > outside[3] - outside[0]).named("from 0 to 3"),
-    )
-    says = "ZS-PBIR on other classes saturates faster than on ImageNet's"
-    yield Claim("table5.non-in-saturates", "4.3", says, saturates)
-    both = (inside[1] > inside[0], outside[1] > outside[0])
-    says = "ImageNet and other classes both benefit from knowledge preservation"
-    yield Claim("table5.both-benefit", "A.2", says, both)
+def _forgetting() -> Judged:
+    t = paper.FORGETTING
+    for net in t.axes["backbone"]:
+        before, lb, sake = (t[net, m] for m in t.axes["method"])
+        yield f"forgetting.lb-forgets.{net}", [before > lb]
+        yield f"forgetting.sake-alleviates.{net}", [sake > lb]
+        yield f"forgetting.sake-still-forgets.{net}", [before > sake]
+    yield "forgetting.numbers", _printed("forgetting")
 
 
-def _forgetting() -> Iterator[Claim]:
-    for net in FORGETTING.axes["backbone"]:
-        before, lb, sake = (FORGETTING[net, m] for m in FORGETTING.axes["method"])
-        says = "benchmark training loses original knowledge"
-        yield Claim(f"forgetting.lb-forgets.{net}", "1, 3.2, 4.3", says, (before > lb,))
-        yield Claim(f"forgetting.sake-alleviates.{net}", "4.3", "SAKE alleviates forgetting effectively", (sake > lb,))
-        says = "SAKE stays below the pretrained network"
-        yield Claim(f"forgetting.sake-still-forgets.{net}", "4.3", says, (before > sake,))
-
-
-def _figures() -> Iterator[Claim]:
-    right, stray = (FIGURE3.at(method="SAKE", metric=m) for m in FIGURE3.axes["metric"])
-    says = "in most cases SAKE retrieves photos with the right label"
-    yield Claim("figure3.mostly-right", "4.4", says, ((right > 0.5).named("P@10 > 0.5"),))
+def _figure3() -> Judged:
+    right, stray = (paper.FIGURE3.at(method="SAKE", metric=m) for m in paper.FIGURE3.axes["metric"])
+    yield "figure3.mostly-right", [(right > 0.5).named("P@10 > 0.5")]
     name = "most frequent wrong class among the wrong of the top 10 > 0.5"
-    says = "wrong photos come from another category that looks similar"
-    yield Claim("figure3.wrong-from-one-class", "4.4", says, ((stray > 0.5).named(name),))
-    clusters = FIGURE4.at(method="SAKE", metric="silhouette") > FIGURE4.at(method="L_B", metric="silhouette")
-    yield Claim("figure4.clusters", "4.4", "SAKE's map of object classes is more clearly clustered", (clusters,))
-    gap = (FIGURE4.at(method="SAKE", metric="domain silhouette") > 0.0).named("domain silhouette > 0")
-    yield Claim("figure4.domain-gap", "4.4", "margins remain between photos and sketches", (gap,))
-
-    def groups(metric: str) -> list[Sum]:
-        return [FIGURE5.at(method="SAKE", classes=level, metric=metric) for level in LEVELS]
-
-    says = "SAKE's gain is larger on classes of higher ImageNet confidence"
-    yield Claim("figure5.confidence", "A.2", says, rising(*groups("confidence")), over_seeds=True)
-    gains = tuple((g > 0.0).named(f"{level} gain > 0") for level, g in zip(LEVELS, groups("gain"), strict=True))
-    yield Claim("figure5.every-group-gains", "A.2", "each of the three groups gains", gains, over_seeds=True)
-    says = "SAKE's gain is larger on classes closer to ImageNet in WordNet"
-    yield Claim("figure5.semantics", "A.3", says, rising(*groups("LCH")), over_seeds=True)
+    yield "figure3.wrong-from-one-class", [(stray > 0.5).named(name)]
 
 
-def _cost() -> Iterator[Claim]:
-    def ratio(task: str, metric: str) -> Sum:
-        return COST.at(method="SAKE", task=task, metric=f"{metric} relative to L_B")
-
-    time = (1.5 > ratio("training", "time")).named("1.5 > SAKE's training time relative to L_B's")
-    says = "moderate extra computation in training (read as: at most half more)"
-    yield Claim("cost.training-time", "1", says, (time,))
-    memory = (1.5 > ratio("training", "memory")).named("1.5 > SAKE's memory in training relative to L_B's")
-    says = "little memory in training (read as: at most half more)"
-    yield Claim("cost.training-memory", "1", says, (memory,))
-    test = (abs(ratio("test", "time") - 1.0) <= 0.1).named("time to embed relative to L_B's")
-    says = "no extra resources in testing (read as: embedding takes the same time)"
-    yield Claim("cost.test-time", "1", says, (test,))
+def _figure4() -> Judged:
+    sake, lb = (paper.FIGURE4.at(method=m, metric="silhouette") for m in paper.PAIR)
+    yield "figure4.clusters", [sake > lb]
+    gap = paper.FIGURE4.at(method="SAKE", metric="domain silhouette")
+    yield "figure4.domain-gap", [(gap > 0.0).named("domain silhouette > 0")]
 
 
-def _length() -> Iterator[Claim]:
-    def at(method: str, task: str, metric: str = LAST) -> Sum:
-        return LENGTH.at(method=method, task=task, metric=metric)
-
-    ends = {LAST: "the last epoch", LATER: "mean of the later epochs"}
-    over_fits = tuple(
-        (at("L_B", t, FIRST) > at("L_B", t, m)).named(f"{t}: L_B after the first epoch > {name}")
-        for t in BOTH_TASKS
-        for m, name in ends.items()
+def _figure5() -> Judged:
+    confidence, gain, lch = (
+        [paper.FIGURE5.at(method="SAKE", classes=level, metric=metric) for level in paper.LEVELS]
+        for metric in ("confidence", "gain", "LCH")
     )
-    says = "fine-tuning over-fits the features to the source domain"
-    yield Claim("length.lb-over-fits", "1", says, over_fits)
-    forgets = tuple(
+    yield "figure5.confidence", rising(*confidence)
+    pairs = zip(paper.LEVELS, gain, strict=True)
+    yield "figure5.every-group-gains", [(cell > 0.0).named(f"{level} gain > 0") for level, cell in pairs]
+    yield "figure5.semantics", rising(*lch)
+
+
+def _cost() -> Judged:
+    train_time, memory, test_time = (
+        paper.COST.at(method="SAKE", task=task, metric=f"{what} relative to L_B")
+        for task, what in (("training", "time"), ("training", "memory"), ("test", "time"))
+    )
+    yield "cost.training-time", [(1.5 > train_time).named("1.5 > SAKE's training time relative to L_B's")]
+    yield "cost.training-memory", [(1.5 > memory).named("1.5 > SAKE's memory in training relative to L_B's")]
+    yield "cost.test-time", [(test_time - 1.0).within(0.1).named("time to embed relative to L_B's")]
+
+
+def _length() -> Judged:
+    def at(method: str, task: str, metric: str = paper.LAST) -> Sum:
+        return paper.LENGTH.at(method=method, task=task, metric=metric)
+
+    ends = {paper.LAST: "the last epoch", paper.LATER: "mean of the later epochs"}
+    both = [(task, metric, name) for task in paper.BOTH_TASKS for metric, name in ends.items()]
+    over_fits = (
+        (at("L_B", t, paper.FIRST) > at("L_B", t, m)).named(f"{t}: L_B after the first epoch > {name}")
+        for t, m, name in both
+    )
+    yield "length.lb-over-fits", over_fits
+    forgets = (
         (at("pretrained", "ZS-PBIR") > at("L_B", "ZS-PBIR", m)).named(f"ZS-PBIR: pretrained > L_B, {name}")
         for m, name in ends.items()
     )
-    says = "fine-tuning loses what was learned before (read as: of photos)"
-    yield Claim("length.lb-forgets", "1, 3.2", says, forgets)
-    lasts = tuple(
-        (at("SAKE", t, m) > at("L_B", t, m)).named(f"{t}: SAKE > L_B, {name}")
-        for t in BOTH_TASKS
-        for m, name in ends.items()
-    )
-    says = "preserved knowledge benefits the classes never seen"
-    yield Claim("length.sake-lasts", "abstract, 3.2", says, lasts)
+    yield "length.lb-forgets", forgets
+    lasts = ((at("SAKE", t, m) > at("L_B", t, m)).named(f"{t}: SAKE > L_B, {name}") for t, m, name in both)
+    yield "length.sake-lasts", lasts
 
 
 @cache
 def all_claims() -> dict[str, Claim]:
-    """Every claim by its id, in the order of the paper's items; each table ends with its printed figures."""
-    tables: dict[str, Iterable[Claim]] = {
-        "table1": _table1(),
-        "splits": _splits(),
-        "table2": _table2(),
-        "table3": _table3(),
-        "table4": _table4(),
-        "table5": _table5(),
-        "forgetting": _forgetting(),
+    """Every claim by its id, in the order of the items."""
+    tables = (_table1, _systems, _table2, _table3, _table4, _table5, _splits, _forgetting)
+    every = (found for item in (*tables, _figure3, _figure4, _figure5, _cost, _length) for found in item())
+    frame = pd.read_csv(paths.package_data("claims.csv"), dtype=str, keep_default_na=False)
+    sentences = {row.pop("claim"): row for row in records(frame)}
+    return {
+        name: Claim(name, contrasts=with_names(tuple(contrasts)), **sentences[".".join(name.split(".")[:2])])
+        for name, contrasts in every
     }
-    claims = [c for item, found in tables.items() for c in (*found, _numbers(item))]
-    claims += _systems()
-    return {c.id: c for c in (*claims, *_figures(), *_cost(), *_length())}

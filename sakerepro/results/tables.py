@@ -3,22 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cache
 from html import escape as html
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
 
-from .. import files, methods
+from .. import methods
 from ..display import table_lines
 from ..errors import ConfigError, near_misses
 from ..experiment import PRESETS, Experiment, split_name, stand_ins
-from .grids import KEY, NETWORKS, OTHER_SYSTEMS, Grid, Point, experiment_of, identity, key, papers, unrunnable
-from .paper import DATA_NAMES, file_name, grids_of, printed
+from .grids import KEY, NETWORKS, OTHER_SYSTEMS, Grid, Point, experiment_of, identity, key, papers, run_axes, unrunnable
+from .paper import DATA_NAMES, GRIDS, file_name, grids_of, printed
 from .rows import one_preset, records
-from .tables_text import escape, markdown
+from .tables_text import Shown, csv, escape, markdown
 
 NUMBERS = ("paper", "ours", "std", "n", "difference")
 
@@ -32,7 +33,6 @@ class Number(NamedTuple):
     representation: str  # "64-bit", or the length of the run's real-valued features, such as "52-d"
 
 
-@dataclass
 class Measured:
     """The rows of one preset, asked by the points of a grid: a row is of a cell if it is of the cell's run.
 
@@ -45,66 +45,52 @@ class Measured:
         ConfigError: if presets or precisions are mixed, or a run has two values for one cell.
     """
 
-    frame: pd.DataFrame
-    convention: str = "standard"
-    other: str = ""
-    preset: str = ""
-    seeds: list[int] = field(default_factory=list)
-    _values: dict[tuple[str, ...], tuple[float, str]] = field(default_factory=dict)
-    _known: dict[tuple[Any, ...], Experiment | None] = field(default_factory=dict)
-
-    def __post_init__(self) -> None:
-        self.preset = one_preset(self.frame)
-        self.seeds = sorted(self.frame["seed"].unique().tolist())
-        precisions = self.frame["settings"].str.extract(r"precision=(\w+)", expand=False)
+    def __init__(self, frame: pd.DataFrame, convention: str = "standard", other: str = "") -> None:
+        self.convention, self.other, self.preset = convention, other, one_preset(frame)
+        self.seeds = sorted(frame["seed"].unique().tolist())
         usual = PRESETS.get(self.preset, {}).get("precision", Experiment.precision)
-        found = sorted(set(precisions.fillna(usual))) or [usual]
+        found = sorted(set(frame["settings"].str.extract(r"precision=(\w+)", expand=False).fillna(usual))) or [usual]
         if len(found) > 1:
             raise ConfigError(f"Rows computed in {' and '.join(found)} are mixed. Select one of them.")
-        self.precision = str(found[0])
+        self._values: dict[tuple[str, ...], tuple[float, str]] = {}
         columns = ["run", "task", "classes", "metric", "variant", "convention", "representation", "value"]
-        for *cell, features, value in self.frame[columns].itertuples(index=False):
+        for *cell, features, value in frame[columns].itertuples(index=False):
             if self._values.setdefault((*cell, _kind(features)), (value, features)) != (value, features):
                 raise ConfigError(f"{cell[0]} has two values for {cell[3]}, {cell[1]}, {features}. Remove one of them.")
+        # cells that differ in what is looked at share the experiment
+        self._experiment = cache(lambda run, seed: experiment_of(dict(run), self.preset, seed, str(found[0])))
 
     def numbers(self, point: Point) -> list[Number]:
         """What was measured of a point, seed by seed."""
+        looked = (point["task"], point["classes"], point["metric"], point["variant"])
+        conventions, kind = (point["convention"] or self.convention, self.other), _kind(point["representation"])
         found = []
-        for e in filter(None, (self.experiment(point, seed) for seed in self.seeds)):
-            kind = _kind(point["representation"])
-            cell = (e.id, point["task"], point["classes"], point["metric"], point["variant"])
-            for convention in dict.fromkeys((point["convention"] or self.convention, self.other)):
-                if (value := self._values.get((*cell, convention, kind))) is not None:
-                    found.append(Number(value[0], e.seed, e, value[1]))
-                    break
+        for e in filter(None, (self._experiment(run_axes(point), seed) for seed in self.seeds)):
+            values = (self._values.get((e.id, *looked, convention, kind)) for convention in conventions)
+            if first := next(filter(None, values), None):
+                found.append(Number(first[0], e.seed, e, first[1]))
         return found
 
-    def experiment(self, point: Point, seed: int) -> Experiment | None:
-        """As :func:`~sakerepro.results.grids.experiment_of`; cells that differ in what is looked at share it."""
-        looked = ("task", "classes", "variant", "convention", "metric")
-        run = (seed, *((k, v) for k, v in point.items() if k not in looked))
-        if run not in self._known:
-            self._known[run] = experiment_of(point, self.preset, seed, self.precision)
-        return self._known[run]
-
-    def label(self, used: dict[str, Number], notes: list[str], *more: str) -> tuple[str, ...]:
-        """Lines that say what numbers are, and which seeds and runs they come from.
+    def label(self, cells: Iterable[tuple[Point, Point, list[Number]]], *more: str) -> tuple[str, ...]:
+        """Lines that say what numbers are, which seeds and runs they come from, and what stands in for the paper's.
 
         Args:
-            used: the numbers by run.
-            notes: what stands in for the paper's.
+            cells: each as a point, in the paper's words, and with its numbers.
+            more: lines to stand below the first.
         """
         if not self.preset:
             return ("No runs: the paper's numbers alone",)
+        used: dict[str, Number] = {}
+        stand: dict[str, None] = {}
+        for point, words, numbers in cells:
+            used |= {n.experiment.id: n for n in numbers}
+            stand |= dict.fromkeys(note for n in numbers for note in _notes(point, words, n.experiment))
         label = [f"Preset {self.preset}: {stand_ins(self.preset).says}", *more]
         if used:
             seeds = ", ".join(map(str, sorted({number.seed for number in used.values()})))
-            runs = list(used)
-            shown = ", ".join(runs[:4]) + (f" and {len(runs) - 4} more" if len(runs) > 4 else "")
+            shown = ", ".join([*used][:4]) + (f" and {len(used) - 4} more" if len(used) > 4 else "")
             label.append(f"Seeds {seeds}; runs {shown}; metrics: {self.convention} convention")
-        if notes:
-            label.append(f"In place of the paper's: {'; '.join(dict.fromkeys(notes))}")
-        return tuple(label)
+        return (*label, f"In place of the paper's: {'; '.join(stand)}") if stand else tuple(label)
 
 
 def _kind(representation: str | None) -> str:
@@ -112,7 +98,7 @@ def _kind(representation: str | None) -> str:
     return "real" if representation is None or representation.endswith("-d") else representation
 
 
-def notes(point: Point, words: Point, e: Experiment) -> Iterator[str]:
+def _notes(point: Point, words: Point, e: Experiment) -> Iterator[str]:
     """What stands in for the paper's in a cell: data, network, settings of the method that the grid does not vary."""
     theirs, ours = f"{words['dataset']}/{words['split']}", ours_on(e)
     if theirs != ours:
@@ -130,8 +116,8 @@ def ours_on(e: Experiment) -> str:
     return f"{Path(e.dataset).name}/{split_name(e)}"
 
 
-@dataclass(frozen=True)
-class Table:
+@dataclass(frozen=True, repr=False)
+class Table(Shown):
     """One table of the paper beside our numbers. Shows itself as text, in a notebook, and as the files of ``save``."""
 
     item: str
@@ -205,8 +191,7 @@ class Table:
 
     def to_csv(self) -> str:
         """One line a cell with every digit; the label stands above as lines that start with ``#``."""
-        label = "".join(f"# {line}\n" for line in (self.title, *self.label))
-        return label + self.cells.to_csv(index=False, lineterminator="\n")
+        return csv((self.title, *self.label), self.cells)
 
     def to_html(self) -> str:
         """HTML that is the same on every machine: fixed ids, one table per block."""
@@ -216,16 +201,9 @@ class Table:
             parts.append(style.format(escape="html").to_html())
         return "\n".join(parts)
 
-    def save(self, folder: Path) -> list[Path]:
-        """Write ``<item>.csv``, ``.md`` and ``.tex`` into ``folder``; return their paths."""
-        texts = {"csv": self.to_csv(), "md": self.to_markdown(), "tex": self.to_latex()}
-        for suffix, text in texts.items():
-            files.write_text(Path(folder) / f"{file_name(self.item)}.{suffix}", text)
-        return [Path(folder) / f"{file_name(self.item)}.{suffix}" for suffix in texts]
-
-    __str__ = to_text
-    __repr__ = to_text
-    _repr_html_ = to_html
+    def texts(self) -> dict[str, str]:
+        """The content of ``<item>.csv``, ``.md`` and ``.tex``."""
+        return {"csv": self.to_csv(), "md": self.to_markdown(), "tex": self.to_latex()}
 
 
 def comparison(item: str, frame: pd.DataFrame, *, convention: str = "standard") -> Table:
@@ -244,17 +222,14 @@ def comparison(item: str, frame: pd.DataFrame, *, convention: str = "standard") 
         raise ConfigError(f"There is no table {item!r}. {near_misses(item, paper_tables())}")
     points = {identity(p): (p, g) for g in grids for p in g.points() if p["metric"]}
     order = points if paper.keys() <= points.keys() else {k: (p, grids[0]) for k, (p, _, _) in paper.items()} | points
-    used: dict[str, Number] = {}
-    stand: list[str] = []
-    cells = []
+    cells, measured = [], []
     for name, (point, grid) in order.items():
         numbers, words = ask.numbers(point), key(point, grid)
         lacks = unrunnable(point, ask.preset) if ask.preset and not numbers else ""
         if name in paper or numbers or lacks or not paper:
             value = paper[name][1] if name in paper else math.nan
             cells.append(_cell(words, value, numbers, name in paper and math.isnan(value), lacks))
-        used |= {number.experiment.id: number for number in numbers}
-        stand += [note for number in numbers[:1] for note in notes(point, words, number.experiment)]
+        measured.append((point, words, numbers))
     settings = dict.fromkeys(k for g in grids for k in g.settings)
     table = pd.DataFrame(cells)[["status", *KEY[:6], *settings, *KEY[6:], *NUMBERS, "lost", "ours_on", "ours_used"]]
     other = bool(paper) and not stand_ins(ask.preset).papers and ask.preset != ""
@@ -265,13 +240,13 @@ def comparison(item: str, frame: pd.DataFrame, *, convention: str = "standard") 
     blocks, lines = _layout(grids, tuple(settings))
     if (table["method"].isin(OTHER_SYSTEMS) & table["n"].gt(0)).any():
         lines += ("ours_used",)
-    label = ask.label(used, stand, *more)
+    label = ask.label(measured, *more)
     return Table(item, grids[0].title, table, label, blocks, lines, "*" if other else "")
 
 
 def paper_tables() -> tuple[str, ...]:
     """The items that the paper has numbers of."""
-    return ("table1", "systems", "table2", "table3", "table4", "table5", "splits", "forgetting")
+    return tuple(item for item in GRIDS if printed(item))
 
 
 def has_table(item: str) -> bool:
@@ -333,13 +308,8 @@ def _spread(cell: Mapping[str, Any], digits: int) -> str:
     return f"{cell['ours']:.{digits}f}{spread}"
 
 
-_TEX = {
-    **{c: "\\" + c for c in "&%$#_{}"},
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "±": r"$\pm$",
-}
+_TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$"}
+_TEX |= {c: "\\" + c for c in "&%$#_{}"}
 
 
 def _latex(text: object) -> str:

@@ -1,8 +1,51 @@
-"""Tables as text: Markdown, and the one escaping helper behind it."""
+"""Tables as text: what tables and verdicts share, Markdown, CSV, and the one escaping helper behind them."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from pathlib import Path
+
+import pandas as pd
+
+from ..files import write_text
+from .paper import file_name
+
+
+class Shown:
+    """Shows itself as text on a terminal, as HTML in a notebook, and as the files of :meth:`save`."""
+
+    item: str
+    ending = ""  # of the files' names, after the item's
+
+    def to_text(self) -> str:
+        """For a terminal."""
+        raise NotImplementedError
+
+    def to_html(self) -> str:
+        """For a notebook."""
+        raise NotImplementedError
+
+    def texts(self) -> dict[str, str]:
+        """The content of each file by its suffix."""
+        raise NotImplementedError
+
+    def save(self, folder: Path) -> list[Path]:
+        """Write every file into ``folder``; return their paths."""
+        texts = {Path(folder) / f"{file_name(self.item)}{self.ending}.{k}": text for k, text in self.texts().items()}
+        for path, text in texts.items():
+            write_text(path, text)
+        return [*texts]
+
+    def __repr__(self) -> str:
+        return self.to_text()
+
+    def _repr_html_(self) -> str:
+        return self.to_html()
+
+
+def csv(label: Iterable[str], frame: pd.DataFrame) -> str:
+    """The frame with every digit; the label stands above as lines that start with ``#``."""
+    return "".join(f"# {line}\n" for line in label) + frame.to_csv(index=False, lineterminator="\n")
 
 
 def escape(text: object, characters: str = "\\`$|<>*_") -> str:
@@ -10,7 +53,7 @@ def escape(text: object, characters: str = "\\`$|<>*_") -> str:
     return "".join("\\" + c if c in characters else c for c in str(text)).replace("\n", " ")
 
 
-def markdown(head: Sequence[object], rows: Iterable[Sequence[object]], escaped: str = "\\`$|<>*_") -> str:
+def markdown(head: Sequence[object], rows: Iterable[Iterable[object]], escaped: str = "\\`$|<>*_") -> str:
     """A table in GitHub's Markdown; ``escaped``: characters that its cells may not use for markup."""
     lines = [[escape(cell, escaped) for cell in row] for row in rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in [list(map(str, head)), ["---"] * len(head), *lines])

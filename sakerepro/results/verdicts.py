@@ -6,22 +6,21 @@ import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from html import escape
-from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
-from .. import files
 from ..errors import ConfigError, near_misses
 from ..experiment import stand_ins
 from .grids import NETWORKS, OTHER_SYSTEMS, Contrast, Point, Selection, Unit, identity
-from .paper import all_printed, file_name, grids_of
+from .paper import all_printed, grids_of
 from .paper_claims import Claim, all_claims
 from .rows import Queries
-from .tables import Measured, Number, notes
-from .tables_text import markdown
+from .tables import Measured, Number
+from .tables_text import Shown, csv, markdown
 
+COLUMNS = ["claim", "section", "the paper says", "its numbers", "ours", "n", "verdict", "reason"]
 HOLDS, FAILS, CLOSE, NOT_RUN = "holds", "does not hold", "too close to call", "not run"
 MARGIN = 0.02  # of one seed without per-query values: what another seed or another rounding may well move
 PRINTED = 0.005  # of the paper's own single numbers, which are all there is
@@ -65,6 +64,11 @@ class Judged:
     cells: tuple[Cells, ...] = ()
     missing: tuple[str, ...] = ()  # the cells that were not run
 
+    def shown(self, named: bool) -> str:
+        """Its numbers, after its name if wanted; empty if it was not run."""
+        spread = f" ± {self.std:.3f}" if self.n > 1 else ""
+        return f"{self.name + ': ' if named else ''}{self.sides}, {self.mean:+.3f}{spread}" if self.n else ""
+
 
 @dataclass(frozen=True)
 class Verdict:
@@ -79,51 +83,52 @@ class Verdict:
     reason: str
 
     @property
-    def line(self) -> str:
-        """``table4.cse: holds``; the same text on every machine that finds the same verdict."""
-        return f"{self.claim.id}: {self.verdict}"
+    def row(self) -> dict[str, Any]:
+        """The row of :meth:`Verdicts.frame`."""
+        theirs, ours = (j.shown(named=len(self.judged) > 1) for j in (self.paper, self.decides))
+        return {
+            "claim": self.claim.id,
+            "section": self.claim.section,
+            "the paper says": self.claim.says,
+            "its numbers": f"{theirs}; by the same rule: {self.paper_verdict}" if theirs else "",
+            "ours": ours,
+            "n": self.decides.n,
+            "verdict": self.verdict,
+            "reason": self.reason,
+        }
 
-    @property
-    def row(self) -> tuple[str, str, str, str, str, int, str, str]:
-        """The columns of :meth:`Verdicts.frame`."""
-        c, several = self.claim, len(self.judged) > 1
-        theirs = _shown(self.paper, several)
-        theirs += f"; by the same rule: {self.paper_verdict}" if theirs else ""
-        ours = _shown(self.decides, several)
-        return c.id, c.section, c.says, theirs, ours, self.decides.n, self.verdict, self.reason
 
-
-@dataclass(frozen=True)
-class Verdicts:
+@dataclass(frozen=True, repr=False)
+class Verdicts(Shown):
     """The claims of one item with their verdicts, as text, Markdown, HTML and data frame."""
 
     item: str
     verdicts: tuple[Verdict, ...]
     label: tuple[str, ...]
+    ending = "-claims"
 
     @property
     def lines(self) -> list[str]:
-        """One line a claim, exact text for comparison."""
-        return [v.line for v in self.verdicts]
+        """``table4.cse: holds`` of every claim; the same text on every machine that finds the same verdict."""
+        return [f"{v.claim.id}: {v.verdict}" for v in self.verdicts]
 
     def frame(self) -> pd.DataFrame:
         """One row a claim: id, section, what the paper says, its numbers, ours, n, verdict, reason."""
-        columns = ["claim", "section", "the paper says", "its numbers", "ours", "n", "verdict", "reason"]
-        return pd.DataFrame([v.row for v in self.verdicts], columns=columns)
+        return pd.DataFrame([v.row for v in self.verdicts], columns=COLUMNS)
 
     def to_text(self) -> str:
         """A short paragraph per claim, for a terminal."""
         parts = [f"Claims of {self.item}", *self.label]
-        for row in self.frame().itertuples(index=False):
-            _, section, says, theirs, ours, _, _, reason = row
-            parts += ["", f"{row.claim}: {str(row.verdict).upper()}", f"  paper ({section}): {says}"]
-            parts += [f"  its numbers: {theirs}"] if theirs else []
-            parts += [f"  ours: {ours} ({reason})" if ours else f"  {reason}"]
+        for v in self.verdicts:
+            row = v.row
+            parts += ["", f"{row['claim']}: {v.verdict.upper()}", f"  paper ({row['section']}): {v.claim.says}"]
+            parts += [f"  its numbers: {row['its numbers']}"] if row["its numbers"] else []
+            parts += [f"  ours: {row['ours']} ({v.reason})" if row["ours"] else f"  {v.reason}"]
         return "\n".join([*parts, "", RULE])
 
     def to_markdown(self) -> str:
         """A table in GitHub's Markdown."""
-        table = markdown(list(self.frame().columns), self.frame().to_numpy().tolist(), "|<")
+        table = markdown(COLUMNS, (v.row.values() for v in self.verdicts), "|<")
         return "\n\n".join([*self.label, table, RULE]) + "\n"
 
     def to_html(self) -> str:
@@ -133,17 +138,9 @@ class Verdicts:
         table = table.replace("<td>", '<td style="text-align: left">')  # prose; notebooks set cells to the right
         return f"{label}{table}\n<p>{escape(RULE)}</p>"
 
-    def save(self, folder: Path) -> list[Path]:
-        """Write ``<item>-claims.csv`` and ``.md`` into ``folder``; return their paths."""
-        label = "".join(f"# {line}\n" for line in self.label)
-        texts = {"csv": label + self.frame().to_csv(index=False, lineterminator="\n"), "md": self.to_markdown()}
-        for suffix, text in texts.items():
-            files.write_text(Path(folder) / f"{file_name(self.item)}-claims.{suffix}", text)
-        return [Path(folder) / f"{file_name(self.item)}-claims.{suffix}" for suffix in texts]
-
-    __str__ = to_text
-    __repr__ = to_text
-    _repr_html_ = to_html
+    def texts(self) -> dict[str, str]:
+        """The content of ``<item>-claims.csv`` and ``.md``."""
+        return {"csv": csv(self.label, self.frame()), "md": self.to_markdown()}
 
 
 def claims(
@@ -166,16 +163,10 @@ def claims(
         raise ConfigError(f"There are no claims of {item!r}. {near_misses(item, items)}")
     grids_of(item)
     ask, as_printed = Measured(frame, convention), Measured(frame, "sake", "standard")
-    verdicts = tuple(judge(c, as_printed if c.absolute else ask, per_query or {}) for c in chosen)
-    used: dict[str, Number] = {}
-    stand: list[str] = []
-    for term in (c for v in verdicts for j in v.judged for c in j.cells):
-        point = next(term.selection.points())[1]
-        for n in term.numbers.values():
-            if n.experiment.id not in used:
-                used[n.experiment.id] = n
-                stand += notes(point, term.selection.key, n.experiment)
-    return Verdicts(item, verdicts, ask.label(used, stand))
+    verdicts = tuple(judge(c, as_printed if c.judged == "as printed" else ask, per_query or {}) for c in chosen)
+    terms = (c for v in verdicts for j in v.judged for c in j.cells)
+    used = ((next(c.selection.points())[1], c.selection.key, [*c.numbers.values()]) for c in terms)
+    return Verdicts(item, verdicts, ask.label(used))
 
 
 def _cells(weight: float, selection: Selection, ask: Measured | None) -> Cells:
@@ -320,23 +311,19 @@ def _sides(values: np.ndarray, contrast: Contrast) -> str:
 
 
 def _name(words: Point) -> str:
-    where = [
-        NETWORKS.get(words["backbone"], words["backbone"]),
-        words["method"],
-        words["representation"],
-        words["task"],
-    ]
-    return " ".join(text for text in where if text)
+    network = NETWORKS.get(words["backbone"], words["backbone"])
+    return " ".join(filter(None, (network, words["method"], words["representation"], words["task"])))
 
 
 def judge(claim: Claim, ask: Measured, per_query: PerQuery) -> Verdict:
     """Apply the rule to one claim, on our numbers and on the paper's own."""
-    if claim.absolute and not stand_ins(ask.preset).papers:
+    as_printed, by_set = claim.judged == "as printed", claim.judged == "by set"
+    if as_printed and not stand_ins(ask.preset).papers:
         judged = tuple(Judged(c.name, NOT_RUN, how="the paper's figures are of other data") for c in claim.contrasts)
     else:
-        judged = tuple(judge_contrast(c, ask, per_query, claim.over_seeds) for c in claim.contrasts)
-    known_to_paper = () if claim.absolute else claim.contrasts
-    theirs = tuple(judge_contrast(c, None, {}, claim.over_seeds) for c in known_to_paper)
+        judged = tuple(judge_contrast(c, ask, per_query, by_set) for c in claim.contrasts)
+    known_to_paper = () if as_printed else claim.contrasts
+    theirs = tuple(judge_contrast(c, None, {}, by_set) for c in known_to_paper)
     bound = claim.contrasts[0].bound
     run, verdict = [j for j in judged if j.n], _together(judged)
     decides = _weakest(run, bound) if run else judged[0]
@@ -365,10 +352,3 @@ def _weakest(judged: list[Judged], bound: float | None) -> Judged:
     """The contrast that speaks least for the claim, of the worst verdict."""
     worst = [j for j in judged if j.verdict == _together(tuple(judged))]
     return min(worst, key=lambda j: j.low if bound is None else -abs(j.mean))
-
-
-def _shown(judged: Judged, named: bool) -> str:
-    if not judged.n:
-        return ""
-    spread = f" ± {judged.std:.3f}" if judged.n > 1 else ""
-    return f"{judged.name + ': ' if named else ''}{judged.sides}, {judged.mean:+.3f}{spread}"

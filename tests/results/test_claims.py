@@ -56,7 +56,7 @@ def test_verdict_by_hand(differences, wanted):
     assert found.verdict == wanted
     assert found.decides.n == len(differences)
     assert found.decides.mean == pytest.approx(np.mean(differences))
-    assert found.line == f"{BOOST}: {wanted}"
+    assert results.claims("table3", rows_frame(rows)).lines[1] == f"{BOOST}: {wanted}"
 
 
 def test_interval_by_hand():

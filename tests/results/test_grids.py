@@ -86,7 +86,7 @@ def test_algebra_of_cells() -> None:
     assert [w for w, _ in contrast.sum.terms] == [2, -1] and contrast.sum.minus == 0.25
     (small,) = with_names([1.5 > TABLE3[0, 0.1]])
     assert small.sum.terms[0][0] == -1 and small.sum.minus == -1.5
-    assert (abs(TABLE3[1, 0] - TABLE3[0, 0]) <= 0.01).bound == 0.01
+    assert (TABLE3[1, 0] - TABLE3[0, 0]).within(0.01).bound == 0.01
     names = [c.name for c in with_names(rising(*(TABLE3[1, b] for b in (0, 0.1, 0.3))))]
     assert names == ["lambda2 = 0.1 > 0", "lambda2 = 0.3 > 0.1"]
     with pytest.raises(TypeError, match="two contrasts"):
