@@ -266,8 +266,8 @@ def test_reproducing_has_every_item_claim_and_deviation() -> None:
     """Not its numbers: whoever makes an item anew has a newer result than the committed page, until `make tables`."""
     from sakerepro.results.items import ITEMS
     from sakerepro.results.paper_claims import all_claims
-    from sakerepro.results.report_spec import DEVIATIONS
 
     text = (paths.root() / "REPRODUCING.md").read_text(encoding="utf-8")
     assert [name for name in (*ITEMS, *all_claims()) if f"`{name}`" not in text] == []
-    assert DEVIATIONS in text
+    words = paths.package_data("reproducing.md").read_text(encoding="utf-8").splitlines()
+    assert [line for line in words if line.startswith("|") and line not in text] == []

@@ -11,12 +11,12 @@ from typing import Any
 
 import numpy as np
 
-from .. import methods, paths
+from .. import methods
 from ..data.known import datasets
 from ..errors import SakeError
 from ..experiment import Experiment, split_name
 from ..files import write_text
-from ..results.tables_text import escape
+from ..results.tables_text import escape, filled
 from ..runs import Run
 
 SETS = {
@@ -47,13 +47,7 @@ def model_card(run: Run) -> str:
     Raises:
         RunError: if a file of the run is damaged.
     """
-    import jinja2
-
-    template = paths.package_data("model_card.md").read_text(encoding="utf-8")
-    settings: dict[str, Any] = dict(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment = jinja2.Environment(keep_trailing_newline=True, **settings)  # Markdown: its escapes are `text`
-    environment.filters["text"] = escape
-    return environment.from_string(template).render(_facts(run))
+    return filled("model_card.md", **_facts(run))
 
 
 def _facts(run: Run) -> dict[str, Any]:

@@ -1,26 +1,28 @@
-"""REPRODUCING.md from ``results/``: what each item is made from, every claim with its verdicts, what was not run."""
+"""REPRODUCING.md from ``results/``: what each item is made from, every claim with its verdicts, what was not run.
+
+Its words are in ``tables/reproducing.md``.
+"""
 
 from __future__ import annotations
 
 import re
-from collections import Counter
-from collections.abc import Mapping, Sized
+from collections.abc import Sized
 from pathlib import Path
 
 import pandas as pd
 
 from .. import paths
 from ..files import read_json, write_text
-from . import report_spec as spec
 from .items import ITEMS, TITLES
 from .paper_claims import all_claims
 from .rows import records, rows_frame
 from .status import MISSING, PRESETS, record_file, status
-from .tables_text import escape, markdown
-from .verdicts import NOT_RUN, RULE
+from .tables_text import escape, filled, markdown
+from .verdicts import CLOSE, FAILS, HOLDS, NOT_RUN, RULE
 from .verdicts import claims as judged
 
-VERDICTS = ("holds", "does not hold", "too close to call", NOT_RUN)
+VERDICTS = (HOLDS, FAILS, CLOSE, NOT_RUN)
+Found = dict[str, pd.DataFrame]  # by preset: the verdicts of every claim of the items that were made, by claim
 
 
 def write_report(path: Path | None = None) -> Path:
@@ -32,36 +34,19 @@ def write_report(path: Path | None = None) -> Path:
 
 def report() -> str:
     """The report as Markdown; the same results give the same text."""
-    found = {(item, preset): _claims(item, preset) for item in ITEMS for preset in PRESETS}
-    return "\n".join(
-        [
-            spec.INTRO,
-            "## What each item is made from",
-            "",
-            _items(),
-            "",
-            "## Verdicts",
-            "",
-            _counts(found),
-            "",
-            RULE,
-            "",
-            *(_item_claims(item, found) for item in ITEMS),
-            *(_notes(file) for preset in PRESETS for file in sorted(paths.results(preset).glob("*.md"))),
-            "## Known deviations",
-            "",
-            spec.DEVIATIONS,
-            "## What was not run",
-            "",
-            _not_run(found),
-        ]
+    found = {preset: _claims(preset) for preset in PRESETS}
+    items = [[f"`{i}`", TITLES[i], f"`make {i}`", *(_made_from(i, p) for p in PRESETS)] for i in ITEMS]
+    return filled(
+        "reproducing.md",
+        items=markdown(["item", "shows", "command", *PRESETS], items, "|<"),
+        counts=markdown(["claims", *VERDICTS], ([f"`{p}`", *_counts(found[p])] for p in PRESETS), "|<"),
+        rule=RULE,
+        judged=[(TITLES[item], *_judged(item, found)) for item in ITEMS],
+        notes=[
+            _note(file) for preset in PRESETS for file in sorted(paths.results(preset).glob("*.md")) if _by_hand(file)
+        ],
+        not_run=[(preset, _not_run(found[preset])) for preset in PRESETS],
     )
-
-
-def _items() -> str:
-    rows = [[f"`{i}`", TITLES[i], f"`make {i}`", *(_made_from(i, p) for p in PRESETS)] for i in ITEMS]
-    note = "What each took, and on which machine: `sakerepro status --json`, from the JSON beside the results."
-    return f"{markdown(['item', 'shows', 'command', *PRESETS], rows, '|<')}\n\n{note}"
 
 
 def _made_from(item: str, preset: str) -> str:
@@ -71,55 +56,38 @@ def _made_from(item: str, preset: str) -> str:
     return f"{_count(record['runs'], 'run')}, {_count(record['seeds'], 'seed')}"
 
 
-def _claims(item: str, preset: str) -> pd.DataFrame:
-    """The verdicts of an item by claim; empty if it was not run."""
-    file = paths.results(preset) / f"{item}-claims.csv"
-    if not file.is_file():
-        return pd.DataFrame(columns=["ours", "n", "verdict", "reason"])
-    return pd.read_csv(file, comment="#", keep_default_na=False).set_index("claim")
+def _claims(preset: str) -> pd.DataFrame:
+    files = {item: paths.results(preset) / f"{item}-claims.csv" for item in ITEMS}
+    none = pd.DataFrame(columns=["claim", "ours", "n", "verdict", "reason", "item"])
+    there = [pd.read_csv(f, comment="#", keep_default_na=False).assign(item=i) for i, f in files.items() if f.is_file()]
+    return pd.concat([none, *there]).set_index("claim")
 
 
-def _counts(found: Mapping[tuple[str, str], pd.DataFrame]) -> str:
-    rows = []
-    for preset in PRESETS:
-        count, several = Counter[str](), Counter[str]()
-        for c in all_claims().values():
-            verdict = _verdict(found[c.item, preset], c.id)
-            count[verdict] += 1
-            several[verdict] += int(found[c.item, preset]["n"].get(c.id, 0)) > 1
-        rows.append(
-            [
-                f"`{preset}`",
-                *(f"{count[v]}, {several[v]} of them with n > 1" if several[v] else str(count[v]) for v in VERDICTS),
-            ]
-        )
-    return markdown(["claims", *VERDICTS], rows, "|<")
+def _counts(claims: pd.DataFrame) -> list[str]:
+    """How many claims have which verdict, and of how many pairs some."""
+    every = claims.reindex(list(all_claims())).fillna({"verdict": NOT_RUN, "n": 0})
+    count, several = (every[rows]["verdict"].value_counts() for rows in (every["n"] >= 0, every["n"] > 1))
+    return [f"{count.get(v, 0)}{f', {several[v]} of them with n > 1' if v in several else ''}" for v in VERDICTS]
 
 
-def _verdict(claims: pd.DataFrame, claim: str) -> str:
-    return str(claims["verdict"].get(claim, NOT_RUN))
-
-
-def _item_claims(item: str, found: Mapping[tuple[str, str], pd.DataFrame]) -> str:
-    presets = [p for p in PRESETS if len(found[item, p])]
+def _judged(item: str, found: Found) -> tuple[str, str]:
+    """Links to the executed notebooks of an item, and the table of its claims."""
+    presets = [p for p in PRESETS if item in set(found[p]["item"])]
     rows = [
         [
             f"`{row['claim']}`",
             f"{row['the paper says']} ({row['section']})",
             row["its numbers"],
-            *([_shown(found[item, p], row["claim"]) for p in presets] or [NOT_RUN]),
+            *([_shown(found[p], row["claim"]) for p in presets] or [NOT_RUN]),
         ]
         for row in records(judged(item, rows_frame([])).frame())
     ]
-    heads = [f"`{p}`" for p in presets] or ["ours"]
     notebooks = {p: paths.results(p) / f"{item}.ipynb" for p in presets}
-    links = [f"[{p}]({_relative(file)})" for p, file in notebooks.items() if file.is_file() and _relative(file)]
-    where = f"Executed notebooks: {', '.join(links)}.\n\n" if links else ""
-    return f"### {TITLES[item]}\n\n{where}{markdown(['claim', 'the paper says', 'its numbers', *heads], rows, '|<')}\n"
-
-
-def _relative(folder: Path) -> str | None:
-    return folder.relative_to(paths.root()).as_posix() if folder.is_relative_to(paths.root()) else None
+    there = {p: f for p, f in notebooks.items() if f.is_file() and f.is_relative_to(paths.root())}
+    links = ", ".join(f"[{p}]({file.relative_to(paths.root()).as_posix()})" for p, file in there.items())
+    return links, markdown(
+        ["claim", "the paper says", "its numbers", *([f"`{p}`" for p in presets] or ["ours"])], rows, "|<"
+    )
 
 
 def _shown(claims: pd.DataFrame, claim: str) -> str:
@@ -130,27 +98,24 @@ def _shown(claims: pd.DataFrame, claim: str) -> str:
     return f"**{verdict}** {ours} ({interval.group() + ', ' if interval else ''}n = {n})" if n != "0" else verdict
 
 
-def _notes(file: Path) -> str:
-    """Notes written by hand beside the results, under their own title; what items write is shown above."""
-    if file.name.partition(".")[0].removesuffix("-claims") in ITEMS:
-        return ""
+def _by_hand(file: Path) -> bool:
+    """Whether these are notes written by hand: what items write is shown above."""
+    return file.name.partition(".")[0].removesuffix("-claims") not in ITEMS
+
+
+def _note(file: Path) -> tuple[str, str]:
     title, _, text = file.read_text(encoding="utf-8").strip().partition("\n")
-    return f"## {title.lstrip('# ')}\n{text}\n"
+    return title.lstrip("# "), text
 
 
-def _not_run(found: Mapping[tuple[str, str], pd.DataFrame]) -> str:
-    parts = []
-    for preset in PRESETS:
-        absent = [item for item in ITEMS if not len(found[item, preset])]
-        lines = [f"- `{item}`: the whole item." for item in absent]
-        for (_, of), claims in found.items():
-            if of == preset and len(claims):
-                partly = claims[claims["reason"].str.contains("not run:") | (claims["verdict"] == NOT_RUN)]
-                lines += [f"- `{name}`: {escape(row['reason'], '|<')}" for name, row in partly.iterrows()]
-        everything = len(absent) == len(ITEMS)
-        text = "Nothing was run." if everything else "\n".join(lines) or "Everything was run."
-        parts.append(f"### `{preset}`\n\n{text}\n")
-    return "\n".join(parts)
+def _not_run(claims: pd.DataFrame) -> str:
+    absent = [item for item in ITEMS if item not in set(claims["item"])]
+    if len(absent) == len(ITEMS):
+        return "Nothing was run."
+    partly = claims[claims["reason"].str.contains("not run:") | (claims["verdict"] == NOT_RUN)]
+    lines = [f"- `{item}`: the whole item." for item in absent]
+    lines += [f"- `{name}`: {escape(reason, '|<')}" for name, reason in partly["reason"].items()]
+    return "\n".join(lines) or "Everything was run."
 
 
 def _count(things: Sized, noun: str) -> str:

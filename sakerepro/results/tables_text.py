@@ -1,13 +1,15 @@
-"""Tables as text: what tables and verdicts share, Markdown, CSV, and the one escaping helper behind them."""
+"""What is shown, as text: what tables and verdicts share, templates, CSV, Markdown and its escapes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
 import pandas as pd
 
 from ..files import write_text
+from ..paths import package_data
 from .paper import file_name
 
 
@@ -41,6 +43,16 @@ class Shown:
 
     def _repr_html_(self) -> str:
         return self.to_html()
+
+
+def filled(template: str, **facts: Any) -> str:
+    """A template of ``sakerepro/tables`` with these facts; its filter ``text`` escapes for Markdown."""
+    import jinja2
+
+    settings: dict[str, Any] = dict(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = jinja2.Environment(keep_trailing_newline=True, **settings)  # Markdown: its escapes are `text`
+    environment.filters["text"] = escape
+    return environment.from_string(package_data(template).read_text(encoding="utf-8")).render(facts)
 
 
 def csv(label: Iterable[str], frame: pd.DataFrame) -> str:
