@@ -27,8 +27,9 @@ from .metrics import RetrievalMetrics, retrieval_metrics
 from .model import Student, build_student, factorise
 from .networks.backbones import build_classifier
 from .provenance import about
-from .results.items import experiments, item_rows, item_runs, query_precision, run_rows, save_rows
+from .results.items import experiments, item_rows, item_runs
 from .results.measures import class_gains
+from .results.runrows import query_precision, run_rows, save_rows
 from .results.tuning import tune
 from .retrieval import search
 from .runs import Run, all_runs, find, open_run, run

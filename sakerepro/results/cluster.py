@@ -15,7 +15,7 @@ from .. import paths
 from ..errors import ConfigError, RunError
 from ..experiment import Experiment
 from ..runs import base, find
-from . import team
+from . import jobs
 
 RETRIES = 3  # of a task whose worker or machine died; a run that is refused is not tried again
 
@@ -62,15 +62,15 @@ def make_runs(experiments: Sequence[Experiment], traced: Collection[Experiment] 
     said = {e for e, *_ in failed}
     lost = [e for e in order if e not in said and not find(e)]
     failed += [(e, RunError, f"{paths.shown(paths.runs())} is not the folder that its machine wrote to") for e in lost]
-    team.report(order, failed)
+    jobs.report(order, failed)
 
 
 def _make_run(
     experiments: Sequence[Experiment], number: int, traced: Collection[Experiment], folder: str, after: object
-) -> list[team.Failure]:
+) -> list[jobs.Failure]:
     """On a machine of the cluster: make one run as the local engine does, in a process of its own."""
     os.chdir(folder)
-    workers = team.Team(experiments, traced)
+    workers = jobs.Team(experiments, traced)
     workers.waiting = [experiments[number]]
     workers.work(0)
     return workers.failed

@@ -14,26 +14,16 @@ from ..experiment import Experiment
 from ..experiment import preset as check_preset
 from ..methods import label
 from ..networks.architectures import teacher_architecture
-from ..runs import Run, busy, check_settings, find, prepare, run
+from ..runs import Run, check_settings, find, prepare, run
 from .committed import CommittedRun, committed_runs
 from .cost import cost_rows, measured_cost
-from .jobs import ENGINES, default_jobs, make_runs
+from .jobs import ENGINES, default_jobs, make_runs, unbusy
 from .linear_probe import probe_rows
 from .measures import cluster_rows, code_rows, domain_rows, group_rows, length_rows, top_rows
-from .paper import BITS, GRIDS, TITLES, grids_of
+from .paper import BITS, GRIDS, grids_of
 from .rows import Row, rows_frame
-from .runrows import query_precision, run_rows, save_rows
+from .runrows import run_rows
 
-__all__ = [
-    "ITEMS",
-    "TITLES",
-    "experiments",
-    "item_rows",
-    "item_runs",
-    "query_precision",
-    "run_rows",
-    "save_rows",
-]
 ITEMS = tuple(GRIDS)
 MORE: dict[str, Callable[[Sequence[Run]], Iterable[Row]]] = {  # what an item measures beside retrieval
     "table2": lambda runs: code_rows(runs, BITS),
@@ -107,27 +97,23 @@ def item_runs(
         inputs.whole(jobs, "jobs", 1)
     inputs.one_of(engine, ENGINES, "engine")
     seeds = inputs.wholes(seeds, "seeds", 0)
-    wanted = experiments(item, preset_name, seeds)
-    curves = traced(preset_name, seeds)
+    wanted, curves = experiments(item, preset_name, seeds), traced(preset_name, seeds)
     missing = [e for e in wanted if find(e) is None]
-    known = committed_runs(item, missing, curves)
-    if known:
+    if known := committed_runs(item, missing, curves):
         text = f"{item}, {preset_name}: {len(known)} of {len(wanted)} runs as committed rows; RERUN=1 trains them."
         print(text, file=sys.stderr, flush=True)
     missing = [e for e in missing if e not in known]
-    count = len(missing)
     for experiment in missing:  # one that cannot work is found before the others are trained
         check_settings(experiment)
-    if missing:
+    if count := len(missing):
         print(f"{item}, {preset_name}: {len(wanted) - count} of {len(wanted)} runs are there.", flush=True)
         jobs = jobs or default_jobs()
-    if missing and (engine == "ray" or (jobs and jobs > 1 and count > 1)):
-        prepare(missing[0])
-        make_runs(missing, curves, jobs or 1, engine, address)
-        missing = []
+        if engine == "ray" or min(jobs, count) > 1:
+            prepare(missing[0])
+            make_runs(missing, curves, jobs, engine, address)
+            missing = []
     while missing:
-        experiment = next((e for e in missing if not busy(e)), missing[0])  # what another process makes can wait
-        missing.remove(experiment)
+        missing.remove(experiment := unbusy(missing))
         print(f"  run {count - len(missing)} of {count}: {experiment.id}", flush=True)
         run(experiment, trace=experiment in curves)
     runs = [known.get(experiment) or run(experiment) for experiment in wanted]

@@ -2,14 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
+import json
 import os
+import re
+import subprocess
+import sys
+import threading
+import time
 from collections.abc import Collection, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from typing import Any
 
+from .. import paths
+from ..display import bar
+from ..errors import ConfigError, DataError, RunError, SakeError
 from ..experiment import Experiment
-from .team import Team, report
+from ..runs import busy, run
 
 ENGINES = ("local", "ray")
+EVERY = 60.0  # seconds between two lines of progress where there is no terminal to rewrite one
+_CODES: dict[int, type[SakeError]] = {2: ConfigError, 3: DataError, 4: RunError}  # exit codes of a run that was refused
+Failure = tuple[Experiment, type[SakeError], str]  # what could not be made, the kind of error, what was said
+_PROGRESS = re.compile(r"(\d+)%.*\[[^<]*<([\d:]+)")  # of tqdm: how far, and the time left
 
 
 def default_jobs() -> int:
@@ -54,3 +69,118 @@ def make_runs(
         finally:
             team.stop()
     report(experiments, team.failed)
+
+
+def report(experiments: Sequence[Experiment], failed: Sequence[Failure]) -> None:
+    """Raise an error of the kind of the first that failed, which names all of them."""
+    if failed:
+        made = len(experiments) - len(failed)
+        head = f"{len(failed)} of {len(experiments)} runs could not be made; the others ({made}) are finished."
+        raise failed[0][1]("\n  ".join([head, *(f"{e.id}: {text}" for e, _, text in failed)]))
+
+
+def unbusy(experiments: Sequence[Experiment]) -> Experiment:
+    """The first that no other process is making, which can wait; the first of all if there is none."""
+    return next((e for e in experiments if not busy(e)), experiments[0])
+
+
+class Team:
+    """Workers that take experiments from one list, and what they say."""
+
+    def __init__(self, experiments: Sequence[Experiment], traced: Collection[Experiment]) -> None:
+        self.waiting, self.number = list(experiments), {e: i + 1 for i, e in enumerate(experiments)}
+        self.traced = traced
+        self.failed: list[Failure] = []
+        self.children: set[subprocess.Popen[str]] = set()
+        self.lock, self.stopped = threading.Lock(), False
+
+    def work(self, slot: int) -> None:
+        """Make one run after the other until none is left; its progress is shown in a line of its own."""
+        while (e := self._next()) is not None:
+            name, started = f"  run {self.number[e]} of {len(self.number)}", time.monotonic()
+            with bar(bar_format="{desc}", position=slot, leave=False) as line:
+                _say(f"{name}: {e.id}")
+                code, text = self._child(e, name, line)
+                if code and code not in _CODES and not self.stopped:
+                    _say(f"{name}: died ({_last(text)}); it goes on from its checkpoint")
+                    code, text = self._child(e, name, line)
+            if code:
+                self.failed.append((e, _CODES.get(code, RunError), text or f"ended with code {code}"))
+            _say(f"{name}: failed: {_last(text)}" if code else f"{name}: done in {time.monotonic() - started:.0f} s")
+
+    def _next(self) -> Experiment | None:
+        with self.lock:
+            if self.stopped or not self.waiting:
+                return None
+            self.waiting.remove(e := unbusy(self.waiting))
+            return e
+
+    def _child(self, e: Experiment, name: str, line: Any) -> tuple[int, str]:
+        """Make a run in a process of its own; its exit code and what it said beside its progress."""
+        said: list[str] = []
+        with self.lock:
+            if self.stopped:
+                return 0, ""
+            child = subprocess.Popen(
+                [sys.executable, "-m", __name__],
+                text=True,
+                stdin=subprocess.PIPE,
+                stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE,
+                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths.search_path()},
+            )
+            self.children.add(child)
+        assert child.stdin and child.stderr
+        with child:
+            with contextlib.suppress(BrokenPipeError):  # one that died at once says so by its code
+                child.stdin.write(json.dumps({"experiment": e.to_dict(), "trace": e in self.traced}) + "\n")
+                child.stdin.flush()
+            shown = time.monotonic()
+            for text in child.stderr:
+                if found := _PROGRESS.search(text):
+                    progress = f"{name}: {text.partition(':')[0]} {found[1]} %, {found[2]} left"
+                    line.set_description_str(progress)
+                    if line.disable and time.monotonic() - shown >= EVERY:
+                        print(progress, file=sys.stderr, flush=True)
+                        shown = time.monotonic()
+                elif text.strip() and "%|" not in text:
+                    said = [*said[-19:], text.rstrip()]
+            code = child.wait()
+        self.children.discard(child)
+        return code, "\n".join(said)
+
+    def stop(self) -> None:
+        """End what still runs; its checkpoints stay."""
+        with self.lock:
+            self.stopped = True
+            for child in [*self.children]:
+                child.terminate()
+
+
+def _say(text: str) -> None:
+    from tqdm import tqdm
+
+    tqdm.write(text, file=sys.stdout)  # above the lines of progress
+    sys.stdout.flush()
+
+
+def _last(text: str) -> str:
+    return text.rpartition("\n")[2] or "killed"
+
+
+def _child() -> int:
+    """Make the run that standard input names; end with whoever started this process."""
+    asked = json.loads(sys.stdin.readline())
+    threading.Thread(target=lambda: (os.read(0, 1), os._exit(130)), daemon=True).start()  # the pipe closes
+    try:
+        run(Experiment.from_dict(asked["experiment"]), trace=asked["trace"])
+    except SakeError as error:
+        print(error, file=sys.stderr)
+        return next((code for code, kind in _CODES.items() if isinstance(error, kind)), 4)
+    except KeyboardInterrupt:
+        return 130
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_child())

@@ -13,7 +13,8 @@ import pandas as pd
 
 from .. import paths
 from ..files import read_json, write_text
-from .items import ITEMS, TITLES
+from .items import ITEMS
+from .paper import TITLES
 from .paper_claims import all_claims
 from .rows import records, rows_frame
 from .status import MISSING, PRESETS, record_file, status

@@ -38,15 +38,16 @@ def trial_experiments(method: str, preset: str = "small", trials: int = 6, seed:
     own = own.but(pseudo_unseen=stand_ins(preset).data["tuberlin/long"]["pseudo_unseen"])
     axes = {name: s.search for name, s in cls.settings.items() if s.search and name not in fixed}
     rates = RATES if own.epochs and "features" not in cls.needs else (1.0,)
-    grid, found = [*itertools.product(*axes.values(), rates)], [own]
+    grid, found = [*itertools.product(*axes.values(), rates)], {own: None}
     for i in np.random.default_rng(seed).permutation(len(grid)):
+        if len(found) == inputs.whole(trials, "trials", 1):
+            break
         *values, rate = grid[i]
         lr = {name: float(f"{getattr(own, name) * rate:g}") for name in ("lr", "lr_end")}
-        found.append(methods.change(own, **dict(zip(axes, values, strict=True)), **lr))
-    found = list(dict.fromkeys(found))
-    if inputs.whole(trials, "trials", 1) > len(found):
+        found[methods.change(own, **dict(zip(axes, values, strict=True)), **lr)] = None
+    if trials > len(found):
         raise ConfigError(f"trials = {trials}: {method} has {len(found)} different ones. Ask for 1 ... {len(found)}.")
-    return found[:trials]
+    return [*found][:trials]
 
 
 def tune(

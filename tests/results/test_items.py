@@ -25,7 +25,8 @@ from sakerepro.methods import baseline, change, preset, setting
 from sakerepro.original import outside_original
 from sakerepro.results import items, kept, measures
 from sakerepro.results.grids import OTHER_SYSTEMS
-from sakerepro.results.items import ITEMS, MORE, TITLES, experiments
+from sakerepro.results.items import ITEMS, MORE, experiments
+from sakerepro.results.paper import TITLES
 from sakerepro.results.paper_claims import all_claims
 from sakerepro.results.rows import rows_frame
 from sakerepro.results.runrows import run_row

@@ -16,7 +16,7 @@ from sakerepro.errors import ConfigError, DataError, RunError
 from sakerepro.experiment import Experiment
 from sakerepro.methods import change
 from sakerepro.networks.weights import read_weights
-from sakerepro.results import jobs, team
+from sakerepro.results import jobs
 from sakerepro.results.items import item_runs
 from sakerepro.runs import find, run
 from sakerepro.threads import one_thread
@@ -89,7 +89,7 @@ def children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
         def __init__(self, command: list[str], **more: Any) -> None:
             super().__init__([sys.executable, "-c", CHILD], **more)
 
-    monkeypatch.setattr(team.subprocess, "Popen", Popen)
+    monkeypatch.setattr(jobs.subprocess, "Popen", Popen)
     monkeypatch.setenv("MADE", str(tmp_path))
     monkeypatch.setenv("ALWAYS", "")
     return tmp_path
@@ -120,7 +120,7 @@ def test_a_run_that_is_refused_is_not_tried_again(children: Path) -> None:
 def test_progress_is_said_now_and_then(
     children: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    monkeypatch.setattr(team, "EVERY", 0.0)
+    monkeypatch.setattr(jobs, "EVERY", 0.0)
     jobs.make_runs([Experiment(seed=3)])
     assert "run 1 of 1: SAKE 50 %, 00:05 left" in capsys.readouterr().err
 
