@@ -18,7 +18,7 @@ from .. import methods
 from ..errors import ConfigError, SakeError, near_misses
 from ..methods import preset as preset_experiment
 from ..plots.labels import about
-from ..plots.style import PAGE, Picture, fitted, headline, new_figure, style
+from ..plots.style import PAGE, Picture, finish, fitted, new_figure, style
 from ..runs import Run, find, named_run
 from ..runs import run as find_or_make
 from .drawing import Stroke, example_strokes, render
@@ -206,7 +206,7 @@ class DrawAndRetrieve(SketchPad):
                 line[0].set_title(title, loc="left").set_in_layout(False)  # it may be wider than its column
                 for axis, photo in zip(line[1:], frame.to_dict("records"), strict=False):
                     _tile(axis, photo, retriever.photos.take([photo["photo"]])[0] if images else None, width)
-            headline(figure, "A drawing and its nearest photos", about([r.run for r in self.retrievers]))
+            finish(figure, "A drawing and its nearest photos", about([r.run for r in self.retrievers]))
         return figure
 
     def __repr__(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -16,7 +16,7 @@ from ..errors import ConfigError
 from ..retrieval import search
 from .data import pick_queries, query_ap
 from .labels import about, data_title, is_generated
-from .style import COLUMN, PAGE, Picture, fitted, headline, new_figure, styled
+from .style import COLUMN, PAGE, Picture, finish, fitted, new_figure, styled
 
 if TYPE_CHECKING:
     from ..runs import Run
@@ -76,12 +76,8 @@ def retrieval_grid(
     legend = f"{_TICK}, solid frame: right class. {_CROSS}, dashed frame: wrong class, {below}. 1 to {k}: rank"
     figure.supxlabel(legend, x=0.01, ha="left", fontsize=6.5, wrap=True)
     rule = {"bad": "the lowest AP", "good": "the highest AP", "mixed": "even steps from best to worst AP"}[cases]
-    headline(
-        figure,
-        "Figure 3. The paper's claim: in most cases the nearest photos show the sketch's class",
-        f"{about([run])}; queries: {rule}",
-    )
-    return figure
+    claim = "Figure 3. The paper's claim: in most cases the nearest photos show the sketch's class"
+    return finish(figure, claim, f"{about([run])}; queries: {rule}")
 
 
 @styled
@@ -131,8 +127,7 @@ def world_sheet(world: Dataset | World, n: int = 12, images: bool | None = None)
                     _caption(axis, names[label], side)
             for axis in row[len(classes) :]:
                 axis.remove()
-    headline(figure, "Classes by role, the first image of each", data_title(dataset.name, dataset.split))
-    return figure
+    return finish(figure, "Classes by role, the first image of each", data_title(dataset.name, dataset.split))
 
 
 def _names_of(wnids: Sequence[str]) -> list[str]:
@@ -175,15 +170,5 @@ def _mark(axis: Axes, right: bool) -> None:
     color = "C2" if right else "C1"
     axis.spines[:].set(color=color, linewidth=1.5, linestyle="-" if right else (0, (2.2, 1.4)))
     badge = {"boxstyle": "circle,pad=0.12", "facecolor": "white", "edgecolor": "#d9d9d9", "linewidth": 0.4}
-    axis.text(
-        0.05,
-        0.95,
-        _TICK if right else _CROSS,
-        transform=axis.transAxes,
-        ha="left",
-        va="top",
-        fontsize=6.5,
-        color=color,
-        weight="bold",
-        bbox=badge,
-    )
+    place: dict[str, Any] = {"transform": axis.transAxes, "ha": "left", "va": "top"}
+    axis.text(0.05, 0.95, _TICK if right else _CROSS, fontsize=6.5, color=color, weight="bold", bbox=badge, **place)

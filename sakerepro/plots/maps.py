@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import seaborn
@@ -14,7 +14,7 @@ from matplotlib.patheffects import withStroke
 from .. import methods
 from ..errors import ConfigError
 from .labels import about
-from .style import PAGE, fitted, headline, new_figure, paler, styled
+from .style import PAGE, Look, finish, fitted, marks, new_figure, paler, styled
 
 if TYPE_CHECKING:
     from ..runs import Run
@@ -43,7 +43,7 @@ def tsne_map(*runs: Run, seed: int = 0, max_points: int = 2000) -> Figure:
         raise ConfigError("There is no run to draw. Give one or more finished runs, as from sr.run or sr.item_runs.")
     figure, axes = new_figure(PAGE, 3.2 * len(runs) + 0.45, len(runs), 2)
     claim = "Figure 4. The paper's claim: SAKE's classes are more compact and better apart, sketches among photos"
-    headline(figure, claim, about(runs))
+    finish(figure, claim, about(runs))
     named = []
     for row, run in enumerate(runs):
         arrays, names = run.embeddings(), run.dataset().unseen
@@ -55,15 +55,9 @@ def tsne_map(*runs: Run, seed: int = 0, max_points: int = 2000) -> Figure:
         _scatter(right, sketches, s_labels)
         every = np.concatenate([photos, sketches])
         edge = 0.06 * np.ptp(every, axis=0)
+        x, y = zip(every.min(axis=0) - edge, every.max(axis=0) + edge, strict=True)
         for axis, what in ((left, "photos"), (right, "sketches (photos pale)")):
-            axis.set(
-                xlim=(every[:, 0].min() - edge[0], every[:, 0].max() + edge[0]),
-                xticks=[],
-                yticks=[],
-                ylim=(every[:, 1].min() - edge[1], every[:, 1].max() + edge[1]),
-                xlabel="t-SNE 1 (no unit)",
-                ylabel="t-SNE 2 (no unit)",
-            )
+            axis.set(xlim=x, ylim=y, xticks=[], yticks=[], xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)")
             axis.spines[["top", "right"]].set_visible(True)
             axis.set_title(f"{methods.label(run.experiment)}: {what}")
         named += [(left, photos, p_labels, names), (right, sketches, s_labels, names)]
@@ -103,46 +97,28 @@ def joint_tsne(
     return places[: len(which[0])], places[len(which[0]) :], which[0], which[1]
 
 
-def class_look(label: int) -> tuple[str, str]:
-    """Colour and marker of a class: neighbours differ in both, and the first 49 classes in one of them."""
-    return f"C{label % 7}", "os^DvPX"[(label + label // 7) % 7]
+def class_look(label: int) -> Look:
+    """The look of a class: neighbours differ in colour and marker, and the first 49 classes in one of them."""
+    return Look(f"C{label % 7}", "", "os^DvPX"[(label + label // 7) % 7])
 
 
 def _scatter(axis: Axes, places: np.ndarray, labels: np.ndarray, pale: float = 0.0) -> None:
-    looks = {int(label): class_look(int(label)) for label in np.unique(labels)}
-    seaborn.scatterplot(
-        x=places[:, 0],
-        y=places[:, 1],
-        hue=labels,
-        style=labels,
-        s=8,
-        linewidth=0,
-        legend=False,
-        ax=axis,
-        palette={k: paler(color, pale) for k, (color, _) in looks.items()},
-        markers={k: marker for k, (_, marker) in looks.items()},
-    )
+    looks = marks({label: class_look(label) for label in np.unique(labels).tolist()})
+    looks["palette"] = {label: paler(color, pale) for label, color in looks["palette"].items()}
+    x, y = places.T
+    seaborn.scatterplot(x=x, y=y, hue=labels, style=labels, s=8, linewidth=0, legend=False, ax=axis, **looks)
 
 
 def _names(axis: Axes, places: np.ndarray, labels: np.ndarray, names: tuple[str, ...]) -> None:
     """Write each class's name just above its medoid; where it has to give way, a line leads back."""
-    classes = [int(label) for label in np.unique(labels)]
+    classes = np.unique(labels).tolist()
     homes = np.array([_medoid(places[labels == label]) for label in classes])
-    texts = [
-        axis.text(
-            0,
-            0,
-            fitted(names[c], 0.9, LABEL_SIZE)[0],
-            fontsize=LABEL_SIZE,
-            ha="center",
-            va="center",
-            zorder=6,
-            color=tuple(0.7 * np.array(to_rgb(class_look(c)[0]))),
-            in_layout=False,
-            path_effects=[withStroke(linewidth=1.6, foreground="white")],
-        )
-        for c in classes
-    ]
+    texts = []
+    for c in classes:
+        color = tuple(0.7 * np.array(to_rgb(class_look(c).color)))
+        edge: dict[str, Any] = {"color": color, "path_effects": [withStroke(linewidth=1.6, foreground="white")]}
+        middle: dict[str, Any] = {"ha": "center", "va": "center", "zorder": 6, "in_layout": False}
+        texts.append(axis.text(0, 0, fitted(names[c], 0.9, LABEL_SIZE)[0], fontsize=LABEL_SIZE, **edge, **middle))
     size = np.array([text.get_window_extent().size for text in texts])
     above = axis.transData.transform(homes) + size * (0, 0.8)  # not on the points
     frame = axis.get_window_extent()

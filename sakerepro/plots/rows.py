@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -12,9 +13,9 @@ from scipy import stats
 
 from ..errors import ConfigError, near_misses
 from ..results.grids import shown
-from ..results.paper import ABLATION, DATA_NAMES
-from ..results.rows import records
-from ..results.tables import Table, metric_cells
+from ..results.paper import ABLATION, DATA_NAMES, LEVELS
+from ..results.rows import gain_groups, records
+from ..results.tables import Table, comparison
 from .labels import LAMBDA_NAMES, data_title
 from .style import (
     COLUMN,
@@ -22,13 +23,15 @@ from .style import (
     INK,
     PAGE,
     SPARE,
-    Look,
+    WIDTHS,
+    draw_bars,
     draw_lines,
-    headline,
-    legend_below,
+    finish,
     look_of,
+    marks,
+    name_axes,
+    name_rows,
     new_figure,
-    reading_axes,
     styled,
 )
 
@@ -40,6 +43,7 @@ _CLAIMS = {
     "original domain for longer",
     "splits": "Section 4.2. The paper's claim: SAKE's gain is no matter of the split",
 }
+_SIMILARITIES = {"confidence": "teacher's confidence (top probability)", "LCH": "Leacock-Chodorow similarity (nats)"}
 
 
 @styled
@@ -66,70 +70,50 @@ def comparison_bars(
     Raises:
         ConfigError: for an unknown metric, mixed presets or ambiguous rows.
     """
-    cells = metric_cells(item, metric, frame, convention)
+    cells = _cells(item, metric, frame, convention)
     cells = cells[cells["n"].gt(0) | cells["paper"].notna()]
     panels = _panels(cells)
     shown = pd.concat(panels.values())
     run = set(shown["method"][shown["n"] > 0]) | set(ABLATION)
     lines = _bar_lines(shown, others, run)
     labels = [f"{method}, {representation}" for method, representation in lines]
-    width = COLUMN if len(panels) == 1 else PAGE
-    figure, axes = new_figure(width, max(1.9, 1.15 + 0.15 * len(lines)), 1, len(panels), sharex=True, sharey=True)
+    parts = [representation if method in run else "other systems" for method, representation in lines]
+    size = COLUMN if len(panels) == 1 else PAGE, max(1.9, 1.15 + 0.15 * len(lines))
+    figure, axes = new_figure(*size, 1, len(panels), sharex=True, sharey=True)
     for axis, (title, panel) in zip(axes, panels.items(), strict=True):
         panel = panel.assign(label=panel["method"] + ", " + panel["representation"])
         panel = panel[panel["label"].isin(labels)]
         panel["place"] = panel["label"].map(labels.index)
         ours = panel[panel["n"].gt(0)]
-        methods = sorted(set(ours["method"]), key=_place)
-        if methods:
-            seaborn.barplot(
-                ours,
-                x="ours",
-                y="label",
-                order=labels,
-                hue="method",
-                hue_order=methods,
-                dodge=False,
-                width=0.72,
-                palette={m: look_of(m).color for m in methods},
-                errorbar=None,
-                saturation=1,
-                legend=False,
-                ax=axis,
-                edgecolor="white",
-                linewidth=0,
-            )
+        if methods := sorted(set(ours["method"]), key=_place):
+            palette = {m: look_of(m).color for m in methods}
+            hue = {"hue": "method", "hue_order": methods, "palette": palette, "dodge": False}
+            draw_bars(axis, ours, "ours", "label", order=labels, edgecolor="white", linewidth=0, **hue)
         for method, bars in zip(methods, axis.containers, strict=False):
             for bar in bars:
                 bar.set_hatch(look_of(method).hatch)
         if ours["n"].gt(1).any():
             seeds = " or ".join(map(str, sorted(ours["n"][ours["n"] > 1].unique())))
-            axis.errorbar(
-                ours["ours"],
-                ours["place"],
-                xerr=ours["std"],
-                color=INK,
-                fmt="none",
-                elinewidth=0.9,
-                label=f"ours, mean ± s.d. of {seeds} seeds",
-            )
+            spread: dict[str, Any] = {"xerr": ours["std"], "label": f"ours, mean ± s.d. of {seeds} seeds"}
+            axis.errorbar(ours["ours"], ours["place"], color=INK, fmt="none", elinewidth=0.9, **spread)
         axis.plot(panel["paper"], panel["place"], "D", color=INK, **HOLLOW, zorder=4, label="the paper's number")
         for i in range(1, len(lines)):
-            if _part(lines[i], run) != _part(lines[i - 1], run):
+            if parts[i] != parts[i - 1]:
                 axis.axhline(i - 0.5, color="#bbbbbb", linewidth=0.5)
-        reading_axes(axis, metric, "method, features" if axis is axes[0] else "", grid="x")
+        name_axes(axis, metric, "method, features" if axis is axes[0] else "", grid="x")
         axis.set_title(title if panel["paper"].notna().any() else f"{title} (none for {metric})")
-        axis.set_yticks(range(len(lines)), labels)
-        axis.set_ylim(len(lines) - 0.4, -0.6)
-        axis.tick_params(axis="y", length=0)
+        name_rows(axis, labels)
     axes[0].set_xlim(left=0)
-    legend_below(figure)
-    headline(figure, _CLAIMS[item], _measured(frame, f"ZS-SBIR {metric}", "bars"))
-    return figure
+    return finish(figure, _CLAIMS[item], _measured(frame, f"ZS-SBIR {metric}", "bars"))
 
 
-def _part(line: tuple[str, str], run: set[str]) -> str:
-    return line[1] if line[0] in run else "other systems"
+def _cells(item: str, metric: str, frame: pd.DataFrame, convention: str) -> pd.DataFrame:
+    """The cells of one of the paper's tables in one metric."""
+    cells = comparison(item, frame, convention=convention).cells
+    if metric not in set(cells["metric"]):
+        name = f"Table {item.removeprefix('table')}"
+        raise ConfigError(f"{name} has no {metric!r}. {near_misses(metric, tuple(cells['metric'].unique()))}")
+    return cells[cells["metric"] == metric]
 
 
 def _place(method: str) -> int:
@@ -149,13 +133,10 @@ def _panels(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
     """Title to the cells of each data set that was measured; of all, if none was. Other data are told apart."""
     panels = {}
     for (dataset, split), panel in cells.groupby(["dataset", "split"], sort=False):
-        dataset, split = str(dataset), str(split)
-        run = panel[panel["n"] > 0]
-        if len(run) or not cells["n"].gt(0).any():
-            paper = DATA_NAMES.get(f"{dataset}/{split}") or data_title(dataset, split)
-            own = _ours_on(run)
-            same = own in ("", data_title(dataset, split))
-            panels[paper if same else f"ours: {own}\npaper: {paper}"] = panel
+        if panel["n"].gt(0).any() or not cells["n"].gt(0).any():
+            own, name = _ours_on(panel), data_title(str(dataset), str(split))
+            paper = DATA_NAMES.get(f"{dataset}/{split}", name)
+            panels[paper if own in ("", name) else f"ours: {own}\npaper: {paper}"] = panel
     return panels
 
 
@@ -183,26 +164,20 @@ def bits_curve(frame: pd.DataFrame, metric: str = "mAP@all", *, convention: str 
     Raises:
         ConfigError: for mixed presets or ambiguous rows, or if Table 2 has no such metric.
     """
-    cells = metric_cells("table2", metric, frame, convention)
+    cells = _cells("table2", metric, frame, convention)
     cells = cells[cells["representation"].str.endswith("-bit")]
     cells = cells.assign(bits=cells["representation"].str.removesuffix("-bit").astype(int))
     panels = _panels(cells)
-    figure, axes = new_figure(COLUMN if len(panels) == 1 else PAGE * 0.75, 3.0, 1, len(panels), sharey=True)
-    methods = list(dict.fromkeys(cells["method"]))
-    looks = {m: look_of(m, i) for i, m in enumerate(methods)}
+    figure, axes = new_figure(WIDTHS[len(panels) - 1], 3.0, 1, len(panels), sharey=True)
+    looks = {m: look_of(m, i) for i, m in enumerate(dict.fromkeys(cells["method"]))}
     for axis, (title, panel) in zip(axes, panels.items(), strict=True):
         lengths = panel[panel["n"] > 0].groupby("method")["bits"].nunique()
         level = panel[panel["method"].map(lengths).eq(1) & panel["n"].gt(0)]
+        styles: dict[str, dict[str, Any]] = {"ours": {"std": "std"}, "paper": {"linewidth": 0.7, **HOLLOW}}
         for kind, part in (("ours", panel.drop(level.index)), ("paper", panel)):
-            part = part.assign(line=part["method"] + f", {kind}")
+            names = {f"{m}, {kind}": look for m, look in looks.items()}
             draw_lines(
-                axis,
-                part,
-                "bits",
-                kind,
-                "line",
-                {f"{m}, {kind}": look for m, look in looks.items()},
-                **({"std": "std"} if kind == "ours" else {"linewidth": 0.7, **HOLLOW}),
+                axis, part.assign(line=part["method"] + f", {kind}"), "bits", kind, "line", names, **styles[kind]
             )
         for cell in records(level):
             look, name = looks[cell["method"]], f"{cell['method']}, ours ({cell['bits']} bits)"
@@ -213,19 +188,13 @@ def bits_curve(frame: pd.DataFrame, metric: str = "mAP@all", *, convention: str 
         axis.minorticks_off()
         axis.set_ylim(bottom=0)
         axis.set_title(title)
-        reading_axes(axis, "code length (bits)", f"ZS-SBIR {metric}" if axis is axes[0] else "")
-    legend_below(figure)
-    headline(figure, _CLAIMS["table2"], _measured(frame, f"ZS-SBIR {metric}", "filled marks"))
-    return figure
+        name_axes(axis, "code length (bits)", f"ZS-SBIR {metric}" if axis is axes[0] else "")
+    return finish(figure, _CLAIMS["table2"], _measured(frame, f"ZS-SBIR {metric}", "filled marks"))
 
 
 @styled
 def lambda_curves(
-    frame: pd.DataFrame,
-    x: str = "lambda_sake",
-    metric: str = "mAP@all",
-    *,
-    convention: str = "standard",
+    frame: pd.DataFrame, x: str = "lambda_sake", metric: str = "mAP@all", *, convention: str = "standard"
 ) -> Figure:
     """Table 5 (``x="lambda_sake"``) or Table 3 (``x="lambda2"``) as curves, the paper's and ours side by side.
 
@@ -240,12 +209,12 @@ def lambda_curves(
     items = {"lambda_sake": "table5", "lambda2": "table3"}
     if x not in items:
         raise ConfigError(f"There is no curve over {x!r}. {near_misses(x, tuple(items))}")
-    cells = metric_cells(items[x], metric, frame, convention)
+    cells = _cells(items[x], metric, frame, convention)
     cells["line"] = [_series(x, cell) for cell in records(cells)]
     looks = dict(zip(dict.fromkeys(cells["line"]), SPARE, strict=False))
     titles = {"paper": f"paper: {DATA_NAMES['tuberlin/zeroshot']}", "ours": f"ours: {_ours_on(cells)}"}
-    sides = ["paper", "ours"] if cells["n"].gt(0).any() else ["paper"]
-    figure, axes = new_figure(PAGE * 0.75 if len(sides) > 1 else COLUMN, 2.8, 1, len(sides))
+    sides = [*titles] if cells["n"].gt(0).any() else ["paper"]
+    figure, axes = new_figure(WIDTHS[len(sides) - 1], 2.8, 1, len(sides))
     for axis, side in zip(axes, sides, strict=True):
         draw_lines(axis, cells, x, side, "line", looks, **({"std": "std"} if side == "ours" else HOLLOW))
         axis.set_xscale("symlog", linthresh=0.1, linscale=0.5)
@@ -254,17 +223,15 @@ def lambda_curves(
         axis.minorticks_off()
         axis.set_xlim(-0.02, 1.4 * values[-1])
         axis.set_title(titles[side])
-        reading_axes(axis, f"{LAMBDA_NAMES[x]} (symmetric log scale)", metric)
-    legend_below(figure)
-    headline(figure, _CLAIMS[items[x]], _measured(frame, metric, "filled marks"))
-    return figure
+        name_axes(axis, f"{LAMBDA_NAMES[x]} (symmetric log scale)", metric)
+    return finish(figure, _CLAIMS[items[x]], _measured(frame, metric, "filled marks"))
 
 
 def _series(x: str, cell: Mapping[str, object]) -> str:
     if x == "lambda2":
         return f"{LAMBDA_NAMES['lambda1']} = {cell['lambda1']:g}"
     where = {"all": "", "IN": ", classes inside the original domain", "non-IN": ", classes outside it"}
-    return f"{cell['task']}{where.get(str(cell['classes']), ', ' + str(cell['classes']))}"
+    return f"{cell['task']}{where[str(cell['classes'])]}"
 
 
 @styled
@@ -287,19 +254,16 @@ def table_curves(table: Table) -> Figure:
     others = [k for k in dict.fromkeys(names) if k != x and cells[k].nunique() > 1]
     lines = [", ".join(shown(k, cell[k]) for k in others) or table.item for cell in records(cells)]
     looks = {line: look_of(line, i) for i, line in enumerate(dict.fromkeys(lines))}
-    metrics = list(dict.fromkeys(cells["metric"]))
-    figure, axes = new_figure(COLUMN if len(metrics) == 1 else PAGE * 0.75, 2.8, 1, len(metrics))
-    for axis, metric in zip(axes, metrics, strict=True):
-        panel = cells.assign(line=lines)[cells["metric"] == metric]
+    panels = cells.assign(line=lines).groupby("metric", sort=False)
+    figure, axes = new_figure(WIDTHS[min(len(panels), 2) - 1], 2.8, 1, len(panels))
+    for axis, (metric, panel) in zip(axes, panels, strict=True):
         draw_lines(axis, panel, x, "ours", "line", looks, std="std")
-        reading_axes(axis, x, metric)
-    legend_below(figure)
-    headline(figure, table.title, ", ".join(cells["ours_on"].unique()))
-    return figure
+        name_axes(axis, x, str(metric))
+    return finish(figure, table.title, ", ".join(cells["ours_on"].unique()))
 
 
 @styled
-def gain_by_similarity(frame: pd.DataFrame, *, groups: tuple[str, ...] = ("low", "medium", "high")) -> Figure:
+def gain_by_similarity(frame: pd.DataFrame, *, groups: tuple[str, ...] = LEVELS) -> Figure:
     """Figure 5: do classes that gain more from SAKE lie closer to the original domain?
 
     As in appendix A.1, the classes of each held-out set are sorted by gain and divided into equal groups (the first
@@ -315,69 +279,30 @@ def gain_by_similarity(frame: pd.DataFrame, *, groups: tuple[str, ...] = ("low",
     Raises:
         ConfigError: if a column is missing, or a held-out set has fewer classes than there are groups.
     """
-    kinds = {"confidence": "teacher's confidence (top probability)", "LCH": "Leacock-Chodorow similarity (nats)"}
-    shown = [k for k in kinds if k in frame.columns]
+    kinds = [k for k in _SIMILARITIES if k in frame.columns]
     if missing := [c for c in ("split", "class", "gain") if c not in frame.columns]:
         raise ConfigError(f"The frame has no column {missing[0]!r}; split, class and gain are needed.")
-    if not shown:
+    if not kinds:
         raise ConfigError("The frame has neither a column 'confidence' nor 'LCH'; give at least one of them.")
     grouped = gain_groups(frame, len(groups))
     codes, splits = pd.factorize(grouped["split"])
     grouped["set"] = [f"classes of set {code + 1}" for code in codes]
     grouped["place"] = grouped["group"] + 0.34 * (codes + 0.5) / len(splits) - 0.05  # right of the mean, a lane a set
-    looks: dict[str, Look] = dict(zip(grouped["set"].unique(), SPARE, strict=False))
+    looks = dict(zip(grouped["set"].unique(), SPARE, strict=False))
     mean = f"mean and its 95 % interval over {len(splits)} sets" if len(splits) > 1 else "mean"
-    figure, axes = new_figure(COLUMN if len(shown) == 1 else PAGE * 0.75, 2.9, 1, len(shown))
-    for letter, axis, kind in zip("ab", axes, shown, strict=False):
-        seaborn.scatterplot(
-            grouped,
-            x="place",
-            y=kind,
-            hue="set",
-            style="set",
-            ax=axis,
-            s=14,
-            linewidth=0.3,
-            legend="full",
-            palette={k: look.color for k, look in looks.items()},
-            markers={k: look.marker for k, look in looks.items()},
-        )
+    figure, axes = new_figure(WIDTHS[len(kinds) - 1], 2.9, 1, len(kinds))
+    for letter, axis, kind in zip("ab", axes, kinds, strict=False):
+        dots = {"s": 14, "linewidth": 0.3, "legend": "full", **marks(looks)}
+        seaborn.scatterplot(grouped, x="place", y=kind, hue="set", style="set", ax=axis, **dots)
         axis.legend().remove()
         means = grouped.groupby(["group", "split"])[kind].mean().unstack()
         half = means.sem(axis=1) * stats.t.ppf(0.975, len(splits) - 1) if len(splits) > 1 else None
-        axis.errorbar(
-            np.arange(len(groups)) - 0.16,
-            means.mean(axis=1),
-            yerr=half,
-            color=INK,
-            fmt="o",
-            markersize=5,
-            capsize=3,
-            elinewidth=1,
-            zorder=5,
-            label=mean,
-        )
+        bars: dict[str, Any] = {"markersize": 5, "capsize": 3, "elinewidth": 1, "zorder": 5, "label": mean}
+        axis.errorbar(np.arange(len(groups)) - 0.16, means.mean(axis=1), yerr=half, color=INK, fmt="o", **bars)
         axis.set_xlim(-0.5, len(groups) - 0.5)
         axis.set_xticks(range(len(groups)), groups)
-        axis.set_title(f"({letter})" if len(shown) > 1 else "")
-        reading_axes(axis, "classes by gain of SAKE over L_B in mAP@all", kinds[kind])
-    legend_below(figure)
+        axis.set_title(f"({letter})" if len(kinds) > 1 else "")
+        name_axes(axis, "classes by gain of SAKE over L_B in mAP@all", _SIMILARITIES[kind])
     names = dict.fromkeys(data_title(name, "zeroshot") for name in frame["dataset"]) if "dataset" in frame else ()
-    headline(
-        figure,
-        "Figure 5. The paper's claim: classes gain more that lie closer to the original domain",
-        ". ".join([*names, "SAKE against L_B, classes outside the original domain"]),
-    )
-    return figure
-
-
-def gain_groups(frame: pd.DataFrame, n: int = 3) -> pd.DataFrame:
-    """The frame with a column ``group``: 0 (lowest gain) ... n - 1, equal parts of each ``split``."""
-    parts = []
-    for split, part in frame.groupby("split", sort=False):
-        if len(part) < n:
-            raise ConfigError(f"The held-out set {split!r} has {len(part)} classes; {n} groups need at least {n}.")
-        part = part.sort_values(["gain", "class"], ignore_index=True)
-        sizes = [len(chunk) for chunk in np.array_split(np.arange(len(part)), n)]
-        parts.append(part.assign(group=np.repeat(np.arange(n), sizes)))
-    return pd.concat(parts, ignore_index=True)
+    claim = "Figure 5. The paper's claim: classes gain more that lie closer to the original domain"
+    return finish(figure, claim, ". ".join([*names, "SAKE against L_B, classes outside the original domain"]))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
@@ -22,13 +22,14 @@ from .style import (
     HOLLOW,
     INK,
     PAGE,
+    draw_bars,
     draw_lines,
-    headline,
-    legend_below,
+    finish,
     look_of,
+    name_axes,
+    name_rows,
     new_figure,
     paler,
-    reading_axes,
     styled,
     text_width,
 )
@@ -95,50 +96,31 @@ def _over_epochs(runs: Sequence[Run], wanted: Mapping[str, str], claim: str, ref
     for axis, name in zip(axes, names, strict=False):
         lines = table.dropna(subset=[name])
         if reference:
+            _best_epochs(axis, lines, name)
             starts = {group: _start(groups, group, name) for group in lines["group"].unique()}
             begin = pd.DataFrame([{"group": g, "epoch": 0, name: v} for g, v in starts.items() if v is not None])
             lines = pd.concat([begin, lines], ignore_index=True)
-            _best_epochs(axis, lines[lines["epoch"] > 0], name)
-        draw_lines(
-            axis,
-            lines,
-            "epoch",
-            name,
-            "group",
-            looks,
-            errorbar=("pi", 100),
-            err_kws={"linewidth": 0},
-            markevery=max(1, int(lines["epoch"].max()) // 10),
-        )
+        band: dict[str, Any] = {"errorbar": ("pi", 100), "err_kws": {"linewidth": 0}}
+        every = max(1, int(lines["epoch"].max()) // 10)
+        draw_lines(axis, lines, "epoch", name, "group", looks, markevery=every, **band)
         for group, members in groups.items():
             untrained = methods.label(members[0].experiment) == "pretrained" and name in _TRACED
             if untrained and (value := _measured(members, name)) is not None:
                 axis.axhline(value, color=looks[group].color, linestyle=looks[group].line, label=group)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
-        reading_axes(axis, "epoch", wanted[name])
+        name_axes(axis, "epoch", wanted[name])
         if name == "val_top1":
             trained = {g for g, members in groups.items() if members[0].experiment.epochs}
             _without_validation(axis, [r for g in trained - {*lines["group"]} for r in groups[g]])
-    legend_below(figure)
-    headline(figure, claim, about(runs))
-    return figure
+    return finish(figure, claim, about(runs))
 
 
 def _best_epochs(axis: Axes, lines: pd.DataFrame, name: str) -> None:
     """A ring around the best epoch of training of each group."""
     means = lines.groupby(["group", "epoch"])[name].mean()
     best = means.loc[means.groupby("group").idxmax()].reset_index()
-    axis.plot(
-        best["epoch"],
-        best[name],
-        "o",
-        color=INK,
-        markersize=7.5,
-        markerfacecolor="none",
-        markeredgewidth=0.8,
-        clip_on=False,
-        label="best epoch",
-    )
+    ring: dict[str, Any] = {"color": INK, "markersize": 7.5, "markerfacecolor": "none", "markeredgewidth": 0.8}
+    axis.plot(best["epoch"], best[name], "o", clip_on=False, label="best epoch", **ring)
 
 
 def _without_validation(axis: Axes, runs: Sequence[Run]) -> None:
@@ -163,13 +145,13 @@ def _measured(members: Sequence[Run], task: str) -> float | None:
 def _start(groups: Groups, label: str, name: str) -> float | None:
     """The pretrained network's value for the same data, backbone and dimension, where the curve of a group starts."""
 
-    def same(e: Experiment) -> object:
+    def start(e: Experiment) -> object:
         return e.group("data"), e.backbone, e.dim, e.size
 
     e = groups[label][0].experiment
     for members in groups.values():
         o = members[0].experiment
-        if methods.label(o) == "pretrained" and same(o) == same(e):
+        if methods.label(o) == "pretrained" and start(o) == start(e):
             return _measured(members, name)
     return None
 
@@ -202,13 +184,9 @@ def precision_recall(runs: Sequence[Run]) -> Figure:
     for axis, kind in zip(axes, ("plain", "interpolated"), strict=True):
         draw_lines(axis, pd.concat(curves), "recall", kind, "group", looks, markevery=(5, 20))
         axis.axhline(float(np.mean(chance)), color=INK, linewidth=0.5, label="random order")
-        axis.set_title(kind)
-        axis.set_xlim(0, 1)
-        axis.set_ylim(0, 1)
-        reading_axes(axis, "recall", "mean precision" if axis is axes[0] else "")
-    legend_below(figure)
-    headline(figure, "Precision by recall in ZS-SBIR: the higher, the better", about(runs))
-    return figure
+        axis.set(title=kind, xlim=(0, 1), ylim=(0, 1))
+        name_axes(axis, "recall", "mean precision" if axis is axes[0] else "")
+    return finish(figure, "Precision by recall in ZS-SBIR: the higher, the better", about(runs))
 
 
 @styled
@@ -233,34 +211,21 @@ def per_class_bars(run: Run, other: Run | None = None, *, k: int = 10) -> tuple[
     taken = [f"{wrong}, {share:.0%}" if wrong else "-" for wrong, share in shares]
     room = sum(max(text_width(name, 6.5) for name in names) for names in (frame["class"], taken))
     figure, (axis,) = new_figure(max(COLUMN, room + 2.0), max(3.2, 1.05 + 0.135 * len(frame)))  # a name is 2 in long
-    seaborn.barplot(
-        frame,
-        x="ap",
-        y="class",
-        color=paler(look_of(mine).color, 0.45),
-        width=0.72,
-        errorbar=None,
-        saturation=1,
-        ax=axis,
-        label=f"{mine}, mean",
-        legend=False,
-    )
+    color = paler(look_of(mine).color, 0.45)
+    draw_bars(axis, frame, "ap", "class", color=color, label=f"{mine}, mean")
     axis.hlines(frame.index, frame["low"], frame["high"], color=INK, linewidth=0.8, label="quartiles of its queries")
     if other:
         theirs = f"{methods.label(other.experiment)}, mean"
         axis.plot(frame["other_ap"], frame.index, "D", color=INK, markersize=3.5, label=theirs, **HOLLOW)
-    axis.set_ylim(len(frame) - 0.4, -0.6)
+    name_rows(axis, [*frame["class"]])
     axis.set_xlim(left=0)
-    axis.tick_params(axis="y", length=0)
-    reading_axes(axis, "average precision (ZS-SBIR)", "unseen class", grid="x")
+    name_axes(axis, "average precision (ZS-SBIR)", "unseen class", grid="x")
     right = axis.secondary_yaxis("right")
     right.set_yticks(frame.index, taken)
     right.tick_params(axis="y", length=0)
     right.spines["right"].set_visible(False)
     right.set_ylabel(f"most frequent wrong class, share of top {k}")
-    legend_below(figure)
-    headline(figure, "How well each unseen class is found", about([run, other] if other else [run]))
-    return figure, frame
+    return finish(figure, "How well each unseen class is found", about([run, other] if other else [run])), frame
 
 
 @styled
@@ -304,25 +269,12 @@ def semantic_heatmap(
     width, height = max(COLUMN, 1.3 + left + cell * len(columns)), 0.9 + below + cell * len(rows)
     figure, (axis,) = new_figure(width, height, layout="compressed")
     bar = {"label": label, "shrink": min(1.0, 12 / len(rows)), "aspect": 12, "pad": 0.02}
-    seaborn.heatmap(
-        shown,
-        cmap="Blues",
-        vmin=0,
-        vmax=max(1e-9, similarity.max()),
-        square=True,
-        xticklabels=True,
-        yticklabels=True,
-        ax=axis,
-        cbar_kws=bar,
-    )
+    colors = {"cmap": "Blues", "vmin": 0, "vmax": max(1e-9, similarity.max()), "cbar_kws": bar}
+    seaborn.heatmap(shown, square=True, xticklabels=True, yticklabels=True, ax=axis, **colors)
     axis.tick_params(axis="x", length=0, rotation=90)
     axis.tick_params(axis="y", length=0, rotation=0)
-    headline(
-        figure,
-        "Semantic matrix A: seen classes and their relatives in the original domain",
-        data_title(data, "zeroshot") if data else f"{len(seen)} seen classes",
-    )
-    return figure
+    claim = "Semantic matrix A: seen classes and their relatives in the original domain"
+    return finish(figure, claim, data_title(data, "zeroshot") if data else f"{len(seen)} seen classes")
 
 
 def _clustered(similarity: np.ndarray, rows: np.ndarray) -> np.ndarray:

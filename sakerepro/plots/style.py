@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
@@ -32,8 +32,12 @@ from ..files import write_whole
 
 STYLE = paths.package_data("sakerepro.mplstyle")
 _FIXED = {"text.parse_math": False, "svg.hashsalt": "sakerepro"}  # names may hold dollars; the same bytes twice
+_FORMATS: dict[str, dict[str, Any]] = {
+    "png": {"dpi": 200, "metadata": {"Software": None}},
+    "svg": {"dpi": 120, "metadata": {"Date": None, "Creator": None}},  # dpi: of pictures inside
+}
 COLUMN, PAGE = 3.3, 7.0  # inches
-DPI = 200
+WIDTHS = (COLUMN, 0.75 * PAGE, PAGE)  # of one panel, two, three
 INK = "#222222"
 HOLLOW: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 0.9}
 
@@ -151,19 +155,12 @@ def save(figure: Figure, path: Path | str) -> list[Path]:
         ConfigError: if images of a real data set would go below ``results/`` or ``notebooks/``.
         RunError: if the folder cannot be written.
     """
-    path = Path(path)
-    refuse_images(figure, path)
-    formats: dict[str, dict[str, Any]] = {
-        "png": {"dpi": DPI, "metadata": {"Software": None}},
-        "svg": {"dpi": 120, "metadata": {"Date": None, "Creator": None}},  # dpi: of pictures inside
-    }
-    kept = []
-    for suffix, options in formats.items():
-        target = path.with_name(f"{path.name}.{suffix}")
+    refuse_images(figure, path := Path(path))
+    targets = {path.with_name(f"{path.name}.{suffix}"): suffix for suffix in _FORMATS}
+    for target, suffix in targets.items():
         with write_whole(target) as temporary, style():
-            figure.savefig(temporary, format=suffix, **options)
-        kept.append(target)
-    return kept
+            figure.savefig(temporary, format=suffix, **_FORMATS[suffix])
+    return [*targets]
 
 
 def new_figure(
@@ -174,20 +171,32 @@ def new_figure(
     return figure, list(figure.subplots(rows, columns, squeeze=False, **kwargs).flat)
 
 
-def headline(figure: Figure, claim: str, about: str) -> None:
-    """The title: what the figure shows or what is claimed, and below it the data and the method."""
-    figure.suptitle(f"{claim}\n{about}", x=0.01, ha="left", wrap=True)
+def finish(figure: Picture, claim: str, about: str) -> Picture:
+    """Give a figure its title and, if anything is labelled in its axes, a legend below them.
 
-
-def legend_below(figure: Figure) -> None:
-    """A legend under the axes of all that is labelled in them, each label once, in as many columns as fit."""
+    Args:
+        claim: what the figure shows or what is claimed: the first line.
+        about: data and method: the second line.
+    """
     pairs = [pair for axis in figure.axes for pair in zip(*axis.get_legend_handles_labels(), strict=True)]
-    handles = {label: handle for handle, label in reversed(pairs)}
-    labels = list(dict.fromkeys(label for _, label in pairs))
-    size = FontProperties(size=matplotlib.rcParams["legend.fontsize"]).get_size_in_points()
-    entry = max(text_width(label, size) for label in labels) + 5.4 * size / 72  # the handle and two gaps
-    columns = max(1, int((figure.get_figwidth() + size / 72) / entry))
-    figure.legend([handles[k] for k in labels], labels, loc="outside lower left", ncols=min(len(labels), columns))
+    if handles := {label: handle for handle, label in reversed(pairs)}:  # each label once
+        labels = list(dict.fromkeys(label for _, label in pairs))
+        size = FontProperties(size=matplotlib.rcParams["legend.fontsize"]).get_size_in_points()
+        entry = max(text_width(label, size) for label in labels) + 5.4 * size / 72  # the handle and two gaps
+        columns = min(len(labels), max(1, int((figure.get_figwidth() + size / 72) / entry)))
+        figure.legend([handles[k] for k in labels], labels, loc="outside lower left", ncols=columns)
+    figure.suptitle(f"{claim}\n{about}", x=0.01, ha="left", wrap=True)
+    return figure
+
+
+def marks(looks: Mapping[Any, Look]) -> dict[str, Any]:
+    """Arguments of seaborn that give each of some groups its colour and its marker."""
+    return {
+        "hue_order": [*looks],
+        "style_order": [*looks],
+        "palette": {k: look.color for k, look in looks.items()},
+        "markers": {k: look.marker for k, look in looks.items()},
+    }
 
 
 def draw_lines(
@@ -211,30 +220,25 @@ def draw_lines(
         errorbar, kwargs: as in ``seaborn.lineplot``.
     """
     data = data[data[y].notna()]
-    looks = {label: look for label, look in looks.items() if (data[by] == label).any()}
-    if not (order := list(looks)):
+    if not (looks := {label: look for label, look in looks.items() if (data[by] == label).any()}):
         return
-    seaborn.lineplot(
-        data,
-        x=x,
-        y=y,
-        hue=by,
-        style=by,
-        hue_order=order,
-        style_order=order,
-        ax=axis,
-        errorbar=errorbar,
-        legend=False,
-        palette={k: look.color for k, look in looks.items()},
-        markers={k: look.marker for k, look in looks.items()},
-        dashes={k: look.dashes for k, look in looks.items()},
-        **{"markeredgecolor": None, **kwargs},
-    )
-    for label, line in zip(order, axis.lines[-len(order) :], strict=True):
+    kwargs = {
+        "markeredgecolor": None,
+        "dashes": {k: look.dashes for k, look in looks.items()},
+        **marks(looks),
+        **kwargs,
+    }
+    seaborn.lineplot(data, x=x, y=y, hue=by, style=by, ax=axis, errorbar=errorbar, legend=False, **kwargs)
+    for label, line in zip(looks, axis.lines[-len(looks) :], strict=True):
         line.set_label(label)
         if std:
             mine = data[data[by] == label]
             axis.errorbar(mine[x], mine[y], mine[std], color=looks[label].color, fmt="none", elinewidth=0.8)
+
+
+def draw_bars(axis: Axes, data: pd.DataFrame, x: str, y: str, **kwargs: Any) -> None:
+    """Bars to the right, one for each name in the column ``y``; ``kwargs`` as in ``seaborn.barplot``."""
+    seaborn.barplot(data, x=x, y=y, width=0.72, errorbar=None, saturation=1, legend=False, ax=axis, **kwargs)
 
 
 def text_width(text: str, size: float) -> float:
@@ -259,9 +263,14 @@ def paler(color: str, share: float) -> tuple[float, float, float]:
     return float(red), float(green), float(blue)
 
 
-def reading_axes(axes: Axes, x: str = "", y: str = "", grid: str = "y") -> None:
-    """Name the axes and draw a light grid along ``grid`` (empty for none)."""
-    axes.set_xlabel(x)
-    axes.set_ylabel(y)
-    if grid:
-        axes.grid(axis=grid)  # type: ignore[arg-type]
+def name_axes(axis: Axes, x: str, y: str = "", grid: Any = "y") -> None:
+    """Name the axes and draw a light grid along one of them."""
+    axis.set(xlabel=x, ylabel=y)
+    axis.grid(axis=grid)
+
+
+def name_rows(axis: Axes, names: Sequence[Hashable]) -> None:
+    """Let the vertical axis be rows with names, the first on top."""
+    axis.set_yticks(range(len(names)), [str(name) for name in names])
+    axis.set_ylim(len(names) - 0.4, -0.6)
+    axis.tick_params(axis="y", length=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import pandas as pd
 from matplotlib.figure import Figure
 
@@ -12,7 +14,7 @@ from ..results.rows import records
 from ..results.tables import Measured, ours_on
 from ..results.verdicts import PerQuery, judge_contrast
 from .labels import data_title
-from .style import COLUMN, HOLLOW, PAGE, headline, legend_below, look_of, new_figure, reading_axes, styled
+from .style import COLUMN, HOLLOW, PAGE, finish, look_of, name_axes, name_rows, new_figure, styled
 
 _FAMILIES = {
     "baselines": "#8a8a8a",
@@ -20,7 +22,10 @@ _FAMILIES = {
     "on frozen features": "C2",
     "SAKE": look_of("SAKE").color,
 }
-_KINDS = {"real": "real-valued", "64-bit": "64-bit codes"}
+_KINDS: dict[str, dict[str, Any]] = {  # of features: their name, place beside the system's line, and mark
+    "real": {"name": "real-valued", "shift": -0.15, "mark": {"fmt": "o", "markersize": 4}},
+    "64-bit": {"name": "64-bit codes", "shift": 0.2, "mark": {"fmt": "s", "markersize": 3, **HOLLOW}},
+}
 
 
 def family(method: str) -> str:
@@ -52,35 +57,21 @@ def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None, metric
     height = 1.3 + 0.17 * points["method"].nunique()
     figure, axes = new_figure(COLUMN * 1.35 if len(panels) == 1 else PAGE, height, 1, len(panels))
     for axis, (title, panel) in zip(axes, panels.items(), strict=True):
-        best = panel.groupby("method")["mean"].first().sort_values(ascending=False)
+        best = [*panel.groupby("method")["mean"].first().sort_values(ascending=False).index]
         for one in records(panel):
-            color, real = _FAMILIES[one["family"]], one["kind"] == "real"
-            place = list(best.index).index(one["method"]) + (-0.15 if real else 0.2)
-            width = [[one["mean"] - one["low"]], [one["high"] - one["mean"]]]
-            axis.errorbar(
-                one["mean"],
-                place,
-                xerr=width,
-                color=color,
-                fmt="o" if real else "s",
-                elinewidth=0.9,
-                markersize=4 if real else 3,
-                **({} if real else HOLLOW),
-                label=f"{one['family']}, {_KINDS[one['kind']]}",
-            )
-        for one in records(panel[panel["method"].eq("L_B") & panel["kind"].eq("real")]):
-            axis.axvline(one["mean"], color="#999999", linewidth=0.7, linestyle=(0, (4, 2)), zorder=0)
+            kind, mean, group = _KINDS[one["kind"]], one["mean"], family(one["method"])
+            look = {"color": _FAMILIES[group], "label": f"{group}, {kind['name']}", "elinewidth": 0.9, **kind["mark"]}
+            width = [[mean - one["low"]], [one["high"] - mean]]
+            axis.errorbar(mean, best.index(one["method"]) + kind["shift"], xerr=width, **look)
+            if (one["method"], one["kind"]) == ("L_B", "real"):
+                axis.axvline(mean, color="#999999", linewidth=0.7, linestyle=(0, (4, 2)), zorder=0)
         axis.set_title(str(title))
-        axis.set_yticks(range(len(best)), list(best.index))
-        axis.set_ylim(len(best) - 0.4, -0.6)
-        axis.tick_params(axis="y", length=0)
-        reading_axes(axis, f"ZS-SBIR {metric}", grid="x")
-    legend_below(figure)
-    seeds = sorted(points["n"].unique())
-    how = "over seeds" if min(seeds) > 1 else "over classes, one seed" if metric == "mAP@all" else "by a margin"
+        name_rows(axis, best)
+        name_axes(axis, f"ZS-SBIR {metric}", grid="x")
+    how = "over classes, one seed" if metric == "mAP@all" else "by a margin"
     networks = ", ".join(dict.fromkeys(frame["backbone"]))
-    headline(figure, SYSTEMS.title, f"{networks}; 90 % intervals {how}; dashed: L_B")
-    return figure
+    about = f"{networks}; 90 % intervals {'over seeds' if points['n'].min() > 1 else how}; dashed: L_B"
+    return finish(figure, SYSTEMS.title, about)
 
 
 def _measured(ask: Measured, per_query: PerQuery, metric: str) -> pd.DataFrame:
@@ -90,17 +81,7 @@ def _measured(ask: Measured, per_query: PerQuery, metric: str) -> pd.DataFrame:
         where = {k: point[k] for k in ("data", "method", "representation")}
         judged = judge_contrast(SYSTEMS.at(**where, metric=metric) > 0.0, ask, per_query)
         if judged.n:
-            e = ask.numbers(point)[0].experiment
-            found.append(
-                {
-                    "data": data_title(*ours_on(e).rsplit("/", 1)),
-                    "method": point["method"],
-                    "family": family(point["method"]),
-                    "kind": point["representation"],
-                    "mean": judged.mean,
-                    "low": judged.low,
-                    "high": judged.high,
-                    "n": judged.n,
-                }
-            )
+            data = data_title(*ours_on(ask.numbers(point)[0].experiment).rsplit("/", 1))
+            interval = {"mean": judged.mean, "low": judged.low, "high": judged.high, "n": judged.n}
+            found.append({"data": data, "method": point["method"], "kind": point["representation"], **interval})
     return pd.DataFrame(found)

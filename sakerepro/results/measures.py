@@ -22,13 +22,13 @@ from ..runs import Run
 from ..semantics import leacock_chodorow
 from ..teachers import load_teacher
 from .kept import kept
-from .rows import Row, code_variant
+from .paper import LEVELS
+from .rows import Row, code_variant, gain_groups
 from .runrows import run_row
 
 TOP = 10  # photos of Figure 3
 MOSTLY_WRONG = 5  # of them: a negative case, of which Figure 3 shows two
 MOST_POINTS = 5000  # of a silhouette; more are drawn from at random
-GROUPS = ("low", "medium", "high")  # of Figure 5, by SAKE's gain
 
 
 def code_rows(runs: Iterable[Run], bits: Sequence[int]) -> Iterator[Row]:
@@ -223,11 +223,10 @@ def _confidence(run: Run) -> list[float]:
 def group_rows(runs: Iterable[Run]) -> Iterator[Row]:
     """Figure 5 as numbers: the classes of each held-out set in three equal groups by SAKE's gain (appendix A.1)."""
     for pair in pairs(runs):
-        frame = _gains(pair).sort_values(["gain", "class"], ignore_index=True)
-        for group, members in zip(GROUPS, np.array_split(np.arange(len(frame)), len(GROUPS)), strict=True):
+        for level, (_, members) in zip(LEVELS, gain_groups(_gains(pair), len(LEVELS)).groupby("group"), strict=True):
             for metric in ("gain", "confidence", "LCH"):
-                value = frame[metric].to_numpy()[members].mean()
-                yield run_row(pair.sake, metric, value, task="groups", classes=group)
+                value = members[metric].to_numpy().mean()
+                yield run_row(pair.sake, metric, value, task="groups", classes=level)
 
 
 def _sha(run: Run, file: str) -> str:

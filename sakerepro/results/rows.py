@@ -135,3 +135,26 @@ def one_preset(frame: pd.DataFrame) -> str:
             "share a table. Select one: frame[frame['preset'] == 'mini']."
         )
     return presets[0] if presets else ""
+
+
+def gain_groups(frame: pd.DataFrame, n: int = 3) -> pd.DataFrame:
+    """Divide classes by gain (appendix A.1).
+
+    Args:
+        frame: one row a class, with ``split``, ``class`` and ``gain``.
+        n: groups.
+
+    Returns:
+        The frame with a column ``group``: 0 (lowest gain) ... n - 1, equal parts of each ``split``.
+
+    Raises:
+        ConfigError: if a split has fewer classes than groups.
+    """
+    parts = []
+    for split, part in frame.groupby("split", sort=False):
+        if len(part) < n:
+            raise ConfigError(f"The held-out set {split!r} has {len(part)} classes; {n} groups need at least {n}.")
+        sizes = [len(chunk) for chunk in np.array_split(np.arange(len(part)), n)]
+        part = part.sort_values(["gain", "class"], ignore_index=True)
+        parts.append(part.assign(group=np.repeat(np.arange(n), sizes)))
+    return pd.concat(parts, ignore_index=True)

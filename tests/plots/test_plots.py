@@ -23,9 +23,9 @@ from sakerepro.methods import preset
 from sakerepro.plots.data import class_frame, pick_queries, precision_by_recall
 from sakerepro.plots.labels import looks_of, run_groups
 from sakerepro.plots.maps import class_look, joint_tsne
-from sakerepro.plots.rows import gain_groups
 from sakerepro.plots.style import fitted, text_width
 from sakerepro.results import paper_values, rows_frame
+from sakerepro.results.rows import gain_groups
 from sakerepro.runs import Run
 
 SETS = ("train_sketch", "val_sketch", "train_photo", "query", "gallery")
@@ -79,6 +79,7 @@ def make_run(tmp_path):
         for key, images in (("query", data.query), ("gallery", data.gallery)):
             noise = rng.normal(size=(len(images), 6))
             arrays |= {key: (level * centre[images.labels] + noise).astype(np.float32), f"{key}_labels": images.labels}
+        arrays[f"ap/ZS-SBIR/{e.dim}-d"] = naive_ap(arrays)[0]
         np.savez(folder / "embeddings.npz", **arrays)
         metrics = [
             {"task": t, "metric": "mAP@all", "convention": "standard", "representation": f"{e.dim}-d", "value": v}
@@ -117,8 +118,7 @@ def epochs(*maps, sake=False):
     ]
 
 
-def naive_ap(run):
-    a = run.embeddings()
+def naive_ap(a):
     unit = {k: a[k] / np.linalg.norm(a[k], axis=1, keepdims=True) for k in ("query", "gallery")}
     scores = unit["query"].astype(float) @ unit["gallery"].astype(float).T
     ap = np.array(
@@ -172,14 +172,14 @@ def test_an_unknown_rule_or_no_query_is_an_error(n, cases):
 
 def test_class_frame_equals_a_count_by_hand(make_run):
     run, other = make_run(lambda_sake=0.5), make_run(lambda_sake=0.0, seed=3)
-    ap, scores, labels, gallery = naive_ap(run)
+    ap, scores, labels, gallery = naive_ap(run.embeddings())
     frame = class_frame(run, other, k=4)
     assert sorted(frame["class"]) == sorted(UNSEEN)
     assert (np.diff(frame["ap"]) <= 0).all()
     for row in frame.to_dict("records"):
         mine = np.flatnonzero(labels == UNSEEN.index(row["class"]))
         assert row["ap"] == pytest.approx(ap[mine].mean(), abs=1e-6)
-        assert row["other_ap"] == pytest.approx(naive_ap(other)[0][mine].mean(), abs=1e-6)
+        assert row["other_ap"] == pytest.approx(naive_ap(other.embeddings())[0][mine].mean(), abs=1e-6)
         assert row["worst_query"] == mine[ap[mine].argmin()]
         top = gallery[np.argsort(-scores[mine], axis=1)[:, :4]].ravel().tolist()
         wrong = [g for g in top if UNSEEN[g] != row["class"]]
@@ -200,7 +200,7 @@ def test_precision_by_recall_equals_scikit_learn(make_run):
     recall, plain, interpolated = precision_by_recall(
         a["query"], a["gallery"], a["query_labels"], a["gallery_labels"], points=36
     )
-    _, scores, labels, gallery = naive_ap(run)
+    _, scores, labels, gallery = naive_ap(run.embeddings())
     want_plain, want_best = [], []
     for c, s in zip(labels, scores, strict=True):
         p, r, _ = precision_recall_curve(gallery == c, s)  # falling recall; no ties here
@@ -214,7 +214,7 @@ def test_precision_at_the_levels_of_relevant_photos_averages_to_ap(make_run):
     run = make_run()
     a = run.embeddings()
     steps = precision_by_recall(a["query"], a["gallery"], a["query_labels"], a["gallery_labels"], points=8)[1][1:]
-    assert steps.mean() == pytest.approx(naive_ap(run)[0].mean(), abs=1e-6)  # 7 relevant photos a query
+    assert steps.mean() == pytest.approx(naive_ap(run.embeddings())[0].mean(), abs=1e-6)  # 7 relevant photos a query
 
 
 def test_queries_without_a_relevant_photo_are_an_error():
@@ -276,7 +276,7 @@ def test_fitted_text_fits():
 @pytest.mark.parametrize("cases", ["good", "bad", "mixed"])
 def test_the_marks_of_the_grid_match_the_ranks(make_run, cases):
     run = make_run()
-    ap, scores, labels, gallery = naive_ap(run)
+    ap, scores, labels, gallery = naive_ap(run.embeddings())
     figure = plots.retrieval_grid(run, n_queries=4, k=5, cases=cases)
     tiles = [a for a in figure.axes if "rank" in a.get_gid()]
     assert len(tiles) == 4 * 5
