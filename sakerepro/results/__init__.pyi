@@ -3,15 +3,4 @@ from .paper import paper_values
 from .rows import Row, code_variant, read_rows, rows_frame, write_rows
 from .tables import Table, comparison
 from .verdicts import Verdicts, claims
-from .views import (
-    beside,
-    forgetting,
-    render,
-    splits,
-    systems,
-    table1,
-    table2,
-    table3,
-    table4,
-    table5,
-)
+from .views import beside, forgetting, render, splits, systems, table1, table2, table3, table4, table5

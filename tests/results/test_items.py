@@ -198,8 +198,7 @@ def test_what_another_process_makes_comes_last(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    "more, said",
-    [({"data": "other"}, "on other images"), ({"teacher": {"sha256": "other"}}, "with another teacher")],
+    "more, said", [({"data": "other"}, "on other images"), ({"teacher": {"sha256": "other"}}, "with another teacher")]
 )
 def test_runs_of_other_images_or_teachers_are_not_compared(
     monkeypatch: pytest.MonkeyPatch, more: dict, said: str
@@ -341,10 +340,7 @@ def test_inside_and_outside_share_the_queries(rng: np.random.Generator, monkeypa
     inside = [v for v, c in zip(ap, asks, strict=True) if c in (0, 2) and not math.isnan(v)]
     outside = [v for v, c in zip(ap, asks, strict=True) if c in (1, 3) and not math.isnan(v)]
     assert values(measures.domain_rows([run])) == pytest.approx(
-        {
-            ("mAP@all", "ZS-PBIR", "IN"): np.mean(inside),
-            ("mAP@all", "ZS-PBIR", "non-IN"): np.mean(outside),
-        }
+        {("mAP@all", "ZS-PBIR", "IN"): np.mean(inside), ("mAP@all", "ZS-PBIR", "non-IN"): np.mean(outside)}
     )
 
 
