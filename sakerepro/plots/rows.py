@@ -85,7 +85,7 @@ def comparison_bars(
         panel = panel[panel["label"].isin(labels)]
         panel["place"] = panel["label"].map(labels.index)
         ours = panel[panel["n"].gt(0)]
-        if methods := sorted(set(ours["method"]), key=_place):
+        if methods := sorted(ours["method"].unique(), key=_place):
             palette = {m: look_of(m).color for m in methods}
             hue = {"hue": "method", "hue_order": methods, "palette": palette, "dodge": False}
             draw_bars(axis, ours, "ours", "label", order=labels, edgecolor="white", linewidth=0, **hue)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -22,7 +22,7 @@ from ..runs import Run
 from ..semantics import leacock_chodorow
 from ..teachers import load_teacher
 from .kept import kept
-from .paper import LEVELS
+from .paper import BEST, BEST_EPOCH, BOTH_TASKS, FIRST, LATER, LEVELS
 from .rows import Row, code_variant, gain_groups
 from .runrows import run_row
 
@@ -63,8 +63,7 @@ def domain_rows(runs: Iterable[Run]) -> Iterator[Row]:
         is_outside = np.array([name in outside for name in data.unseen])
         ap = run.embeddings()[f"ap/ZS-PBIR/{e.dim}-d"]
         asks_outside = is_outside[photo_queries(data, e.photo_queries)[0].labels]
-        values = {"non-IN": ap[asks_outside], "IN": ap[~asks_outside]}
-        for classes, of_kind in values.items():
+        for classes, of_kind in {"non-IN": ap[asks_outside], "IN": ap[~asks_outside]}.items():
             if len(of_kind):
                 yield run_row(run, "mAP@all", float(np.nanmean(of_kind)), task="ZS-PBIR", classes=classes)
         if is_outside.all():
@@ -110,15 +109,14 @@ def length_rows(runs: Iterable[Run]) -> Iterator[Row]:
     """
     for run in runs:
         history = run.history()
-        for task in ("ZS-SBIR", "ZS-PBIR"):
-            if task in history:
-                values = history[task].to_numpy()
-                best = int(values.argmax())
-                yield run_row(run, "mAP@all after epoch 1", values[0], task=task)
-                if len(values) > 1:
-                    yield run_row(run, "mAP@all, mean of the later epochs", values[1:].mean(), task=task)
-                yield run_row(run, "mAP@all at the best epoch", values[best], task=task)
-                yield run_row(run, "best epoch", history["epoch"].iloc[best], task=task)
+        for task in (t for t in BOTH_TASKS if t in history):
+            values = history[task].to_numpy()
+            best = int(values.argmax())
+            yield run_row(run, FIRST, values[0], task=task)
+            if len(values) > 1:
+                yield run_row(run, LATER, values[1:].mean(), task=task)
+            yield run_row(run, BEST, values[best], task=task)
+            yield run_row(run, BEST_EPOCH, history["epoch"].iloc[best], task=task)
 
 
 def cluster_rows(runs: Iterable[Run]) -> Iterator[Row]:
@@ -146,8 +144,7 @@ def cluster_rows(runs: Iterable[Run]) -> Iterator[Row]:
             yield run_row(run, "domain silhouette", float(np.mean(gaps)), task="clusters")
 
 
-@dataclass(frozen=True)
-class Pair:
+class Pair(NamedTuple):
     """SAKE and L_B on one held-out set, of one seed."""
 
     sake: Run

@@ -20,21 +20,8 @@ from .committed import CommittedRun, rows_file, runs_file
 from .rows import Queries, Row, code_variant, one_preset, rows_frame, write_rows
 
 _SHOWN = {  # fields that a row has a column for, or that its split names
-    "preset",
-    "method",
-    "method_version",
-    "dataset",
-    "split",
-    "backbone",
-    "dim",
-    "bits",
-    "seed",
-    "random_unseen",
-    "pseudo_unseen",
-    "class_seed",
-    "min_photos",
-    "outside_original",
-    "teacher_data",
+    *("preset", "method", "method_version", "dataset", "split", "backbone", "dim", "bits", "seed", "teacher_data"),
+    *("random_unseen", "pseudo_unseen", "class_seed", "min_photos", "outside_original"),
 }
 
 
@@ -74,11 +61,9 @@ def run_rows(runs: Iterable[Run]) -> pd.DataFrame:
             r,
             m["metric"],
             m["value"],
-            representation=m["representation"],
-            task=m["task"],
             classes=m.get("classes", "all"),
-            convention=m["convention"],
             variant=m.get("variant", code_variant(m["representation"], r.experiment.dim)),
+            **{name: m[name] for name in ("representation", "task", "convention")},
         )
         for r in inputs.names(runs, "runs", object)
         for m in r.metrics()

@@ -75,12 +75,15 @@ class Verdict:
     """A claim, what decides it here, and what the same rule says of the paper's own numbers."""
 
     claim: Claim
-    verdict: str
     decides: Judged  # the weakest contrast that was run
     judged: tuple[Judged, ...]
     paper: Judged
-    paper_verdict: str
     reason: str
+
+    @property
+    def verdict(self) -> str:
+        """``"holds"``, ``"does not hold"``, ``"too close to call"`` or ``"not run"``."""
+        return self.decides.verdict
 
     @property
     def row(self) -> dict[str, Any]:
@@ -90,7 +93,7 @@ class Verdict:
             "claim": self.claim.id,
             "section": self.claim.section,
             "the paper says": self.claim.says,
-            "its numbers": f"{theirs}; by the same rule: {self.paper_verdict}" if theirs else "",
+            "its numbers": f"{theirs}; by the same rule: {self.paper.verdict}" if theirs else "",
             "ours": ours,
             "n": self.decides.n,
             "verdict": self.verdict,
@@ -171,21 +174,21 @@ def claims(
 
 def _cells(weight: float, selection: Selection, ask: Measured | None) -> Cells:
     """The values of a term: measured, or of the paper where ``ask`` is ``None`` or it alone has the system's."""
-    values: dict[Unit, float] = {}
     numbers: dict[Unit, Number] = {}
+    printed: dict[Unit, float] = {}
     papers = ask is None or stand_ins(ask.preset).papers
     for unit, point in selection.points():
         found = ask.numbers(point) if ask else []
-        values |= {(*unit, n.seed): n.value for n in found}
         numbers |= {(*unit, n.seed): n for n in found}
         theirs = all_printed().get(identity(point)) if papers and not found else None
         if theirs is not None and (ask is None or point["method"] in OTHER_SYSTEMS):
-            values[(*unit, 0)] = theirs
+            printed[(*unit, 0)] = theirs
+    values = printed | {unit: n.value for unit, n in numbers.items()}
     once = len(values) == 1 and all(n.experiment.epochs == 0 for n in numbers.values())
     return Cells(weight, selection, values, numbers, once)
 
 
-def judge_contrast(contrast: Contrast, ask: Measured | None, per_query: PerQuery, over_seeds: bool = False) -> Judged:
+def judge_contrast(contrast: Contrast, ask: Measured | None, per_query: PerQuery, by_set: bool = False) -> Judged:
     """Apply the rule to one contrast.
 
     Args:
@@ -193,12 +196,12 @@ def judge_contrast(contrast: Contrast, ask: Measured | None, per_query: PerQuery
         ask: the rows that answer; ``None`` for the paper's own numbers. On the paper's data, its numbers answer for the
             other systems.
         per_query: average precision per query, for one seed.
-        over_seeds: the pairs are the data sets, each with its mean over the seeds.
+        by_set: the pairs are the data sets, each with its mean over the seeds.
     """
     cells = [_cells(weight, selection, ask) for weight, selection in contrast.sum.terms]
     if missing := tuple(_name(c.selection.key) for c in cells if not c.values):
         return Judged(contrast.name, NOT_RUN, missing=missing)
-    values = _paired(cells, over_seeds)
+    values = _paired(cells, by_set)
     if not len(values):
         return Judged(contrast.name, NOT_RUN, how="no split and seed in common")
     total = values @ [c.weight for c in cells] - contrast.sum.minus
@@ -208,15 +211,13 @@ def judge_contrast(contrast: Contrast, ask: Measured | None, per_query: PerQuery
     return Judged(contrast.name, verdict, mean, low, high, std, n, sides, how, tuple(cells))
 
 
-def _paired(cells: list[Cells], over_seeds: bool) -> np.ndarray:
+def _paired(cells: list[Cells], by_set: bool) -> np.ndarray:
     """(pairs, terms): the value of each term for each unit that all terms have."""
     free = [c.values for c in cells if not c.once] or [cells[0].values]
     units = [u for u in free[0] if all(u in v for v in free)]
     rows = [[next(iter(c.values.values())) if c.once else c.values[u] for c in cells] for u in units]
     paired = pd.DataFrame(rows, columns=range(len(cells)), dtype=float)
-    if over_seeds and units:
-        paired = paired.groupby(pd.Series([str(u[:-1]) for u in units]), sort=False).mean()
-    return paired.to_numpy()
+    return (paired.groupby([str(u[:-1]) for u in units], sort=False).mean() if by_set and units else paired).to_numpy()
 
 
 def _interval(
@@ -227,8 +228,7 @@ def _interval(
 
     mean, n, minus = float(total.mean()), len(total), contrast.sum.minus
     if n > 1:
-        half = float(t.ppf((1 + CONFIDENCE) / 2, n - 1) * total.std(ddof=1) / math.sqrt(n))
-        half = max(half, ROUNDING)
+        half = max(ROUNDING, float(t.ppf((1 + CONFIDENCE) / 2, n - 1) * total.std(ddof=1) / math.sqrt(n)))
         return mean - half, mean + half, f"90 % t-interval {mean - half:+.3f} ... {mean + half:+.3f}, n = {n}"
     if drawn := _by_query(cells, per_query):
         low, high = bootstrap(*drawn)
@@ -247,12 +247,11 @@ def _by_query(cells: list[Cells], per_query: PerQuery) -> list[Queries]:
         if number is None or point["metric"] != "mAP@all" or point["classes"] != "all":
             return []
         found = per_query.get((number.experiment.id, task, number.representation))
-        if found is None:
+        before = sums.get(task, found)
+        if found is None or before is None or not np.array_equal(before.labels, found.labels):
             return []
-        before = sums.setdefault(task, Queries(np.zeros(len(found.ap)), found.labels))
-        if not np.array_equal(before.labels, found.labels):
-            return []
-        sums[task] = Queries(before.ap + c.weight * found.ap, found.labels)
+        ap = c.weight * found.ap
+        sums[task] = Queries(before.ap + ap if task in sums else ap, found.labels)
     return list(sums.values())
 
 
@@ -277,17 +276,10 @@ def bootstrap(*tasks: Queries, level: float = CONFIDENCE) -> tuple[float, float]
 
     if len(classes) == 1:  # scipy asks for two
         return float(mean(*columns)), float(mean(*columns))
-    drawn = stats.bootstrap(
-        columns,
-        mean,
-        paired=True,
-        vectorized=True,
-        confidence_level=level,
-        method="percentile",
-        batch=max(1, 1_000_000 // len(classes)),
-        rng=np.random.default_rng(0),
-    )
-    return float(drawn.confidence_interval.low), float(drawn.confidence_interval.high)
+    how: dict[str, Any] = {"paired": True, "vectorized": True, "method": "percentile", "confidence_level": level}
+    batch, rng = max(1, 1_000_000 // len(classes)), np.random.default_rng(0)
+    found = stats.bootstrap(columns, mean, batch=batch, rng=rng, **how).confidence_interval
+    return float(found.low), float(found.high)
 
 
 def _verdict(low: float, high: float, bound: float | None) -> str:
@@ -317,38 +309,25 @@ def _name(words: Point) -> str:
 
 def judge(claim: Claim, ask: Measured, per_query: PerQuery) -> Verdict:
     """Apply the rule to one claim, on our numbers and on the paper's own."""
-    as_printed, by_set = claim.judged == "as printed", claim.judged == "by set"
+    as_printed, by_set, bound = claim.judged == "as printed", claim.judged == "by set", claim.contrasts[0].bound
     if as_printed and not stand_ins(ask.preset).papers:
         judged = tuple(Judged(c.name, NOT_RUN, how="the paper's figures are of other data") for c in claim.contrasts)
     else:
         judged = tuple(judge_contrast(c, ask, per_query, by_set) for c in claim.contrasts)
-    known_to_paper = () if as_printed else claim.contrasts
-    theirs = tuple(judge_contrast(c, None, {}, by_set) for c in known_to_paper)
-    bound = claim.contrasts[0].bound
-    run, verdict = [j for j in judged if j.n], _together(judged)
-    decides = _weakest(run, bound) if run else judged[0]
-    reasons = [decides.how] if run else list(dict.fromkeys(j.how for j in judged if j.how))
-    if len(run) > 1:
-        reasons.insert(0, f"the weakest of {len(run)}")
-    if run and bound is not None:
-        reasons.append(f"bound {bound:g}")
+    theirs = () if as_printed else tuple(judge_contrast(c, None, {}, by_set) for c in claim.contrasts)
+    decides = _weakest(judged, bound)
+    run = [j for j in judged if j.n]
+    reasons = [f"the weakest of {len(run)}"] if len(run) > 1 else []
+    reasons += [decides.how] if run else dict.fromkeys(j.how for j in judged if j.how)
+    reasons += [f"bound {bound:g}"] if run and bound is not None else []
     if missing := list(dict.fromkeys(name for j in judged for name in j.missing)):
-        reasons.append(f"not run: {_few(missing)}")
-    known = [j for j in theirs if j.n]
-    shown = _weakest(known, bound) if known else Judged("", NOT_RUN)
-    return Verdict(claim, verdict, decides, judged, shown, _together(theirs), "; ".join(reasons))
+        more = f" and {len(missing) - 6} more" if len(missing) > 6 else ""
+        reasons.append(f"not run: {', '.join(missing[:6])}{more}")
+    paper = _weakest(theirs, bound)
+    return Verdict(claim, decides, judged, paper, "; ".join(reasons))
 
 
-def _few(names: list[str], most: int = 6) -> str:
-    return ", ".join(names[:most]) + (f" and {len(names) - most} more" if len(names) > most else "")
-
-
-def _together(judged: tuple[Judged, ...]) -> str:
-    found = {j.verdict for j in judged if j.n}
-    return next((v for v in (FAILS, CLOSE, HOLDS) if v in found), NOT_RUN)
-
-
-def _weakest(judged: list[Judged], bound: float | None) -> Judged:
-    """The contrast that speaks least for the claim, of the worst verdict."""
-    worst = [j for j in judged if j.verdict == _together(tuple(judged))]
-    return min(worst, key=lambda j: j.low if bound is None else -abs(j.mean))
+def _weakest(judged: tuple[Judged, ...], bound: float | None) -> Judged:
+    """The contrast that speaks least for the claim, of the worst verdict; a claim's verdict is this one's."""
+    worst = next((w for v in (FAILS, CLOSE, HOLDS) if (w := [j for j in judged if j.verdict == v])), [])
+    return min(worst, key=lambda j: j.low if bound is None else -abs(j.mean), default=Judged("", NOT_RUN))

@@ -297,7 +297,7 @@ def test_small_runs_answer_in_the_place_of_the_papers():
     ],
 )
 def test_the_same_rule_on_the_papers_own_numbers(id_, wanted):
-    assert verdict(id_).paper_verdict == wanted
+    assert verdict(id_).paper.verdict == wanted
 
 
 def test_every_item_has_claims_and_every_claim_can_be_shown():
