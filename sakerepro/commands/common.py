@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import json
 import math
 import sys
@@ -27,6 +29,14 @@ def add_engine(command: Any) -> None:
     )
     command.add_argument("--address", default="auto", help="address of the Ray cluster [auto: the one of this machine]")
     command.add_argument("--precision", choices=("float32", "bfloat16"), help="precision in place of the preset's")
+
+
+def precision(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
+    """A block in which presets have the precision of :func:`add_engine`; other processes have it too."""
+    from .. import paths
+    from ..experiment import PRECISION
+
+    return paths.variable(PRECISION, arguments.precision) if arguments.precision else contextlib.nullcontext()
 
 
 def numbers(text: str, name: str) -> list[int]:

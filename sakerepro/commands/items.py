@@ -8,7 +8,7 @@ import time
 from typing import Any
 
 from ..errors import ConfigError
-from .common import add_engine, literal, numbers, print_json, print_table, say_slow_precision
+from .common import add_engine, literal, numbers, precision, print_json, print_table, say_slow_precision
 
 
 def add(commands: Any) -> None:
@@ -49,14 +49,10 @@ def add(commands: Any) -> None:
 
 def _item(arguments: argparse.Namespace) -> None:
     from .. import paths
-    from ..experiment import PRECISION
     from ..results.committed import RERUN
 
-    with contextlib.ExitStack() as stack:  # a notebook is another process: a variable reaches it
-        if arguments.precision:
-            stack.enter_context(paths.variable(PRECISION, arguments.precision))
-        if arguments.rerun:
-            stack.enter_context(paths.variable(RERUN, "1"))
+    rerun = paths.variable(RERUN, "1") if arguments.rerun else contextlib.nullcontext()
+    with precision(arguments), rerun:  # a notebook is another process: a variable reaches it
         seeds, more = numbers(arguments.seeds, "seeds"), dict(map(_pair, arguments.p))
         where = (arguments.jobs, arguments.engine, arguments.address)
         _make(arguments.name, arguments.preset, seeds, more, where)

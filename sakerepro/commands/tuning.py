@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import argparse
-import contextlib
 import shlex
 from typing import Any
 
-from .common import add_engine, print_table, say_slow_precision
+from .common import add_engine, precision, print_table, say_slow_precision
 from .runs import shown
 
 
@@ -34,11 +33,10 @@ def add(commands: Any) -> None:
 
 def _tune(arguments: argparse.Namespace) -> None:
     from .. import methods, paths
-    from ..experiment import PRECISION
     from ..results.tuning import NUMBERS, trial_experiments, tune, tuning_file
 
     method, preset = arguments.method, arguments.preset
-    with paths.variable(PRECISION, arguments.precision) if arguments.precision else contextlib.nullcontext():
+    with precision(arguments):
         wanted = trial_experiments(method, preset, arguments.trials, arguments.seed)
         say_slow_precision(wanted)
         where = (arguments.jobs, arguments.engine, arguments.address)

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 from html import escape
-from pathlib import Path
 from typing import Any
 
 import pandas as pd
@@ -16,7 +15,7 @@ from ..experiment import Experiment
 from ..files import read_json
 from .items import ITEMS
 from .status import MISSING, PRESETS, STALE, status
-from .verdicts import CLOSE, FAILS, HOLDS, NOT_RUN
+from .verdicts import VERDICTS
 
 INDEX = "00_index"
 
@@ -39,9 +38,8 @@ def _link(target: str, text: str) -> str:
 
 
 def _title(name: str) -> str:
-    """The first heading."""
-    first = "".join(read_json(paths.notebooks() / f"{name}.ipynb")["cells"][0]["source"])
-    return first.partition("\n")[0].lstrip("# ").strip()
+    """The first heading of a notebook."""
+    return read_json(paths.notebooks() / f"{name}.ipynb")["cells"][0]["source"][0].lstrip("# ").strip()
 
 
 def _cell(name: str, preset: str) -> str:
@@ -51,11 +49,6 @@ def _cell(name: str, preset: str) -> str:
     if state.state == MISSING:
         return f"not made: make {name}{'' if preset == Experiment.preset else f' PRESET={preset}'}"
     old = f" (stale: {state.why})" if state.state == STALE else ""
-    verdicts = _verdicts(paths.results(preset) / f"{name}-claims.csv")
+    count = Counter(pd.read_csv(paths.results(preset) / f"{name}-claims.csv", comment="#")["verdict"])
+    verdicts = ", ".join(f"{verdict}: {count[verdict]}" for verdict in VERDICTS if count[verdict])
     return f"{_link(f'../results/{preset}/{name}.ipynb', 'executed')}: {escape(verdicts + old)}"
-
-
-def _verdicts(file: Path) -> str:
-    """How many of an item's claims have which verdict."""
-    count = Counter(pd.read_csv(file, comment="#", keep_default_na=False)["verdict"])
-    return ", ".join(f"{verdict}: {count[verdict]}" for verdict in (HOLDS, FAILS, CLOSE, NOT_RUN) if count[verdict])

@@ -29,10 +29,11 @@ _PROGRESS = re.compile(r"(\d+)%.*\[[^<]*<([\d:]+)")  # of tqdm: how far, and the
 
 def default_jobs() -> int:
     """Runs at a time: as many as there are cores, two at most; one where an accelerator does the work."""
+    from joblib import cpu_count
+
     from ..devices import device
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return 1 if device().type != "cpu" else min(2, cores)
+    return 1 if device().type != "cpu" else min(2, cpu_count())
 
 
 def make_runs(

@@ -16,13 +16,10 @@ from .paper import file_name
 _QUIET = ("--log-level=CRITICAL",)
 
 
-SKELETON = "skeleton"
-
-
 def source(item: str) -> Path:
     """The notebook of an item, which need not be there; a grid of one's own has one of its name, or the skeleton."""
     path = paths.notebooks() / f"{file_name(item)}.ipynb"
-    return path if path.is_file() or ":" not in item else path.with_name(f"{SKELETON}.ipynb")
+    return path if path.is_file() or ":" not in item else path.with_name("skeleton.ipynb")
 
 
 def notebook_path(name: str) -> Path:

@@ -19,10 +19,9 @@ from .paper_claims import all_claims
 from .rows import records, rows_frame
 from .status import MISSING, PRESETS, record_file, status
 from .tables_text import escape, filled, markdown
-from .verdicts import CLOSE, FAILS, HOLDS, NOT_RUN, RULE
+from .verdicts import NOT_RUN, RULE, VERDICTS
 from .verdicts import claims as judged
 
-VERDICTS = (HOLDS, FAILS, CLOSE, NOT_RUN)
 Found = dict[str, pd.DataFrame]  # by preset: the verdicts of every claim of the items that were made, by claim
 
 

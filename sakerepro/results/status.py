@@ -58,8 +58,8 @@ def record_file(item: str, preset: str) -> Path:
 
 def number_files(item: str, preset: str) -> dict[str, bytes]:
     """The files of an item's rows, table and claims, to tell whether making it again changed a number."""
-    name = file_name(item)
-    found = [*paths.results(preset).glob(f"{name}*.csv"), *paths.results(preset).glob(f"{name}-runs.json")]
+    name, folder = file_name(item), paths.results(preset)
+    found = [*folder.glob(f"{name}*.csv"), *folder.glob(f"{name}-runs.json")]
     return {file.name: file.read_bytes() for file in sorted(found)}
 
 
@@ -83,23 +83,20 @@ def write_record(
     file = record_file(item, preset)
     earlier = read_json(file).get("runs", {}) if file.is_file() else {}
     took = {r.id: earlier.get(r.id, {}) if isinstance(r, CommittedRun) else _took(r) for r in runs}
-    write_json(
-        file,
-        {
-            "item": item,
-            "preset": preset,
-            "seeds": list(seeds),
-            "parameters": dict(parameters),
-            "precision": os.environ.get(PRECISION, ""),
-            "versions": versions(),
-            "notebook": _notebook_digest(item),
-            "runs": took,
-            "seconds_notebook": round(seconds, 1),
-            "memory_gib": memory_gib(),
-            "made": provenance(finished=time.time()),
-            **more,
-        },
-    )
+    record = {
+        "item": item,
+        "preset": preset,
+        "seeds": list(seeds),
+        "parameters": dict(parameters),
+        "precision": os.environ.get(PRECISION, ""),
+        "versions": versions(),
+        "notebook": _notebook_digest(item),
+        "runs": took,
+        "seconds_notebook": round(seconds, 1),
+        "memory_gib": memory_gib(),
+        "made": provenance(finished=time.time()),
+    }
+    write_json(file, record | more)
 
 
 def status(item: str, preset: str) -> Status:
@@ -134,10 +131,8 @@ def _changes(record: Mapping[str, Any]) -> list[str]:
             now = {e.id for e in experiments(record["item"], record["preset"], record["seeds"])}
     except SakeError:
         return ["settings are refused now"]
-    found = [f"{other} other runs"] if (other := len(now ^ set(record["runs"]))) else []
-    found += [
-        f"{n} version {record['versions'][n]}, now {v}" for n, v in versions().items() if record["versions"][n] != v
-    ]
+    found, then = [f"{other} other runs"] if (other := len(now ^ set(record["runs"]))) else [], record["versions"]
+    found += [f"{n} version {then[n]}, now {v}" for n, v in versions().items() if then[n] != v]
     return found + (["notebook changed"] if record["notebook"] != _notebook_digest(record["item"]) else [])
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from html import escape as html
@@ -140,14 +140,13 @@ class Table(Shown):
         columns: dict[str, None] = {}
         for metric, cells in block.groupby("metric", sort=False):
             ours_only = cells["paper"].isna().all() and not cells["lost"].any()
-            columns |= dict.fromkeys(
-                f"{metric} {kind}" for kind in (("ours",) if ours_only else ("paper", "ours", diff))
-            )
+            columns |= {f"{metric} {kind}": None for kind in (["ours"] if ours_only else ["paper", "ours", diff])}
         lines: dict[tuple[str, ...], dict[str, str]] = {}
         for cell in records(block):
             line = lines.setdefault(tuple(_plain(k, cell[k]) for k in self.lines_by), {})
             line[f"{cell['metric']} paper"] = _number(cell["paper"], digits, "lost" if cell["lost"] else "-")
-            line[f"{cell['metric']} ours"] = _spread(cell, digits)
+            spread = f" ± {cell['std']:.{digits}f} ({cell['n']})" if cell["n"] > 1 else ""
+            line[f"{cell['metric']} ours"] = _number(cell["ours"], digits, cell["status"]) + spread
             line[f"{cell['metric']} {diff}"] = _number(cell["difference"], digits, "-", sign="+")
         index = pd.DataFrame(list(lines), columns=[_HEADS.get(k, k) for k in self.lines_by])
         return pd.concat([index, pd.DataFrame(list(lines.values()))[list(columns)].fillna("-")], axis=1)
@@ -218,7 +217,7 @@ def comparison(item: str, frame: pd.DataFrame, *, convention: str = "standard") 
         ConfigError: for an unknown item, mixed presets, or two values for one cell.
     """
     grids, paper, ask = grids_of(item), printed(item), Measured(frame, convention)
-    if item not in paper_tables() and ":" not in item:
+    if not has_table(item):
         raise ConfigError(f"There is no table {item!r}. {near_misses(item, paper_tables())}")
     points = {identity(p): (p, g) for g in grids for p in g.points() if p["metric"]}
     order = points if paper.keys() <= points.keys() else {k: (p, grids[0]) for k, (p, _, _) in paper.items()} | points
@@ -301,29 +300,9 @@ def _number(value: float, digits: int, missing: str, sign: str = "") -> str:
     return missing if math.isnan(value) else f"{value:{sign}.{digits}f}"
 
 
-def _spread(cell: Mapping[str, Any], digits: int) -> str:
-    if cell["n"] == 0:
-        return str(cell["status"])
-    spread = f" ± {cell['std']:.{digits}f} ({cell['n']})" if cell["n"] > 1 else ""
-    return f"{cell['ours']:.{digits}f}{spread}"
-
-
 _TEX = {"\\": r"\textbackslash{}", "~": r"\textasciitilde{}", "^": r"\textasciicircum{}", "±": r"$\pm$"}
 _TEX |= {c: "\\" + c for c in "&%$#_{}"}
 
 
 def _latex(text: object) -> str:
     return "".join(_TEX.get(c, c) for c in str(text))
-
-
-def metric_cells(item: str, metric: str, frame: pd.DataFrame, convention: str) -> pd.DataFrame:
-    """The cells of one of the paper's tables in one metric.
-
-    Raises:
-        ConfigError: if the table has no such metric.
-    """
-    cells = comparison(item, frame, convention=convention).cells
-    if metric not in set(cells["metric"]):
-        name = f"Table {item.removeprefix('table')}"
-        raise ConfigError(f"{name} has no {metric!r}. {near_misses(metric, tuple(cells['metric'].unique()))}")
-    return cells[cells["metric"] == metric]

@@ -21,7 +21,7 @@ from .tables import Measured, Number
 from .tables_text import Shown, csv, markdown
 
 COLUMNS = ["claim", "section", "the paper says", "its numbers", "ours", "n", "verdict", "reason"]
-HOLDS, FAILS, CLOSE, NOT_RUN = "holds", "does not hold", "too close to call", "not run"
+VERDICTS = HOLDS, FAILS, CLOSE, NOT_RUN = "holds", "does not hold", "too close to call", "not run"
 MARGIN = 0.02  # of one seed without per-query values: what another seed or another rounding may well move
 PRINTED = 0.005  # of the paper's own single numbers, which are all there is
 ROUNDING = 0.0005  # half of the last digit that the paper prints: no smaller difference counts
