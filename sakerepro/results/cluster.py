@@ -21,16 +21,13 @@ RETRIES = 3  # of a task whose worker or machine died; a run that is refused is 
 
 
 def make_runs(experiments: Sequence[Experiment], traced: Collection[Experiment] = (), address: str = "auto") -> None:
-    """Make the runs of experiments that have none yet, as many at a time as the cluster has room for.
+    """As :func:`sakerepro.results.jobs.make_runs`, as many runs at a time as the cluster has room for.
 
     Args:
-        experiments, traced: as in :func:`sakerepro.results.jobs.make_runs`, which also says what becomes of runs that
-            fail.
         address: of the cluster, as ``ray.init`` takes it: ``"auto"`` is the one that this machine belongs to.
 
     Raises:
         ConfigError: if Ray is not installed or no cluster answers.
-        SakeError: of the kind of the first run that failed, naming all that failed and why.
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
     os.environ.setdefault("RAY_DEDUP_LOGS", "0")  # lines of two runs may differ in nothing but a number

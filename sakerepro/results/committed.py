@@ -70,17 +70,14 @@ def committed_runs(item: str, experiments: list[Experiment], traced: set[Experim
     None for a preset that shows that everything can be made (``mini``), and none where ``RERUN`` is set.
 
     Args:
-        item: whose rows are looked at.
         experiments: of one preset.
         traced: those that are measured after every epoch if they are trained after all.
 
     Raises:
         DataError: if the rows are damaged.
     """
-    if not experiments or os.environ.get(RERUN):
-        return {}
-    preset = experiments[0].preset
-    if not stand_ins(preset).from_rows:
+    preset = experiments[0].preset if experiments else ""
+    if not experiments or os.environ.get(RERUN) or not stand_ins(preset).from_rows:
         return {}
     record = paths.results(preset) / f"{file_name(item)}.json"
     if record.is_file() and read_json(record).get("parameters", {}).get("original"):

@@ -101,9 +101,8 @@ class Grid:
 
     def points(self, where: Mapping[str, Any] | None = None) -> Iterator[Point]:
         """Every combination of values, or those at some values; without metrics, the metric is empty."""
-        wanted = {k: (where[k],) if where and k in where else v or ("",) for k, v in self.axes.items()}
-        for values in itertools.product(*wanted.values()):
-            yield dict(zip(wanted, values, strict=True))
+        wanted = ((where[k],) if where and k in where else v or ("",) for k, v in self.axes.items())
+        return (dict(zip(self.axes, values, strict=True)) for values in itertools.product(*wanted))
 
     def cells(self, preset: str, seeds: Sequence[int] = (0,)) -> Iterator[tuple[Point, Experiment]]:
         """Key in the paper's words and experiment of every cell that the preset runs, seed by seed.
@@ -168,13 +167,11 @@ def unrunnable(point: Point, preset: str) -> str:
 
 
 def _experiment(point: Point, preset: str, seed: int, precision: str) -> Experiment | None:
-    there, method = stand_ins(preset), point["method"]
-    data, backbone, features = point["data"], point["backbone"], point["representation"]
-    lacks_data, lacks_network = (
-        data and data not in there.data,
-        backbone in NETWORKS and backbone not in there.backbones,
-    )
-    if not known(method) or lacks_data or lacks_network or features in there.lacks:
+    there = stand_ins(preset)
+    method, data, backbone, features = (point[name] for name in ("method", "data", "backbone", "representation"))
+    if not known(method) or features in there.lacks or (data and data not in there.data):
+        return None
+    if backbone in NETWORKS and backbone not in there.backbones:
         return None
     changes = dict(there.data[data]) if data else {}
     if backbone:
@@ -207,9 +204,8 @@ def _papers(axes: tuple[tuple[str, Any], ...]) -> Experiment | None:
 def key(point: Point, grid: Grid | None = None) -> Point:
     """A point in the paper's words: the columns ``KEY``, and the settings that the grid varies."""
     e = papers(point)
-    dataset, _, split = (point["data"] or MAIN_DATA).partition("/")
-    if "dataset" in point and e:
-        dataset, split = Path(e.dataset).name, split_name(e)
+    place = f"{Path(e.dataset).name}/{split_name(e)}" if "dataset" in point and e else point["data"] or MAIN_DATA
+    dataset, _, split = place.rpartition("/")
     representation = point["representation"]
     if representation == "real":
         representation = OTHER_SYSTEMS.get(point["method"]) or None
@@ -242,8 +238,8 @@ class Selection:
 
     def points(self) -> Iterator[tuple[Unit, Point]]:
         """Each cell with the values of the axes that are open."""
-        for point in self.grid.points(self.where):
-            yield tuple(point[k] for k in self.grid.varies if k not in self.where), point
+        free = [k for k in self.grid.varies if k not in self.where]
+        return ((tuple(point[k] for k in free), point) for point in self.grid.points(self.where))
 
     @property
     def key(self) -> Point:

@@ -126,12 +126,10 @@ def _check_comparable(runs: Iterable[Run]) -> None:
     first: dict[tuple[object, ...], tuple[str, Run]] = {}
     for one in runs:
         e, origin = one.experiment, one.provenance()
-        data = (*e.group("data").values(), e.size)
-        teacher = (teacher_architecture(e.backbone), e.weights, e.size, *e.group("teacher").values())
-        for what, key, digest in (
-            ("on other images", data, origin["data"]),
-            ("with another teacher", teacher, origin["teacher"]["sha256"]),
-        ):
+        data = ("on other images", e.size, *e.group("data").values())
+        network = (teacher_architecture(e.backbone), e.weights, e.size)
+        teacher = ("with another teacher", *network, *e.group("teacher").values())
+        for (what, *key), digest in ((data, origin["data"]), (teacher, origin["teacher"]["sha256"])):
             known, other = first.setdefault((what, *key), (digest, one))
             if known != digest:
                 raise RunError(

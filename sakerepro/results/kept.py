@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -32,9 +31,9 @@ def kept(what: str, of: str, inputs: dict[str, Any], compute: Callable[[], Any])
     """
     measure = joblib.Memory(folder(), verbose=0).cache(_measure, ignore=["of", "compute"])
     call = (what, of, inputs, (TRAINING, MEASURING), compute)
-    waiting = f"Another process measures {what} of {of}; waiting for it."
-    there = measure.check_call_in_cache(*call)
-    with contextlib.nullcontext() if there else lock(folder() / f".{what}-{of}.lock", waiting):
+    if measure.check_call_in_cache(*call):
+        return measure(*call)
+    with lock(folder() / f".{what}-{of}.lock", f"Another process measures {what} of {of}; waiting for it."):
         return measure(*call)
 
 

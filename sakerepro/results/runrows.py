@@ -124,11 +124,11 @@ def save_rows(item: str, runs: Iterable[Run], rows: pd.DataFrame) -> list[Path]:
         ConfigError: if rows of several presets are mixed.
         RunError: if the folder cannot be written.
     """
-    where = one_preset(rows)
-    write_rows(rows_file(item, where), rows)
+    files = [kind(item, one_preset(rows)) for kind in (rows_file, runs_file)]
+    write_rows(files[0], rows)
     lines = [f"{json.dumps(r.id)}: {json.dumps(_line(r))}" for r in runs]
-    write_text(runs_file(item, where), "{\n" + ",\n".join(lines) + "\n}\n")
-    return [rows_file(item, where), runs_file(item, where)]
+    write_text(files[1], "{\n" + ",\n".join(lines) + "\n}\n")
+    return files
 
 
 def _line(run: Run) -> dict[str, Any]:

@@ -192,10 +192,8 @@ def judge_contrast(contrast: Contrast, ask: Measured | None, per_query: PerQuery
     """Apply the rule to one contrast.
 
     Args:
-        contrast: what is compared.
         ask: the rows that answer; ``None`` for the paper's own numbers. On the paper's data, its numbers answer for the
             other systems.
-        per_query: average precision per query, for one seed.
         by_set: the pairs are the data sets, each with its mean over the seeds.
     """
     cells = [_cells(weight, selection, ask) for weight, selection in contrast.sum.terms]
