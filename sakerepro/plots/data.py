@@ -36,9 +36,6 @@ def pick_queries(ap: np.ndarray, labels: np.ndarray, n: int, cases: str = "mixed
 
     Returns:
         Positions of the queries, in the order of the rule.
-
-    Raises:
-        ConfigError: for an unknown rule or ``n`` below 1.
     """
     if cases not in CASES:
         raise ConfigError(f"cases = {cases!r} is unknown. {near_misses(str(cases), CASES)}")
@@ -129,9 +126,6 @@ def precision_by_recall(
     Returns:
         Recall (points,), plain and interpolated precision (points,), means over the queries whose class is in the
         gallery.
-
-    Raises:
-        ConfigError: if the class of no query is in the gallery.
     """
     recall = np.linspace(0, 1, points)
     sums = np.zeros((2, points))

@@ -19,11 +19,7 @@ LAMBDA_NAMES = {"lambda_sake": "λ_SAKE", "lambda1": "λ₁", "lambda2": "λ₂"
 
 
 def run_groups(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Runs that differ in nothing but their seed, under the method's name; what else sets groups apart is added.
-
-    Raises:
-        ConfigError: if there is no run.
-    """
+    """Runs that differ in nothing but their seed, under the method's name; what else sets groups apart is added."""
     if not runs:
         raise ConfigError("There is no run to draw. Give one or more finished runs, as from sr.run or sr.item_runs.")
     groups: dict[Any, list[Run]] = {}

@@ -172,12 +172,7 @@ def new_figure(
 
 
 def finish(figure: Picture, claim: str, about: str) -> Picture:
-    """Give a figure its title and, if anything is labelled in its axes, a legend below them.
-
-    Args:
-        claim: what the figure shows or what is claimed: the first line.
-        about: data and method: the second line.
-    """
+    """Give a figure its title, claim above data and method, and a legend below its axes of what is labelled there."""
     pairs = [pair for axis in figure.axes for pair in zip(*axis.get_legend_handles_labels(), strict=True)]
     if handles := {label: handle for handle, label in reversed(pairs)}:  # each label once
         labels = list(dict.fromkeys(label for _, label in pairs))
@@ -211,13 +206,10 @@ def draw_lines(
     errorbar: Any = None,
     **kwargs: Any,
 ) -> None:
-    """One line for each value of a column, means over rows of one ``x``.
+    """One line for each value of the column ``by``, the keys of ``looks``: means over rows of one ``x``.
 
-    Args:
-        data: the rows; those without ``y`` are left out.
-        by: the column that tells lines apart, the keys of ``looks``; a line's legend is its value.
-        std: the column that holds half the length of an error bar; empty for none.
-        errorbar, kwargs: as in ``seaborn.lineplot``.
+    Rows without ``y`` are left out. A column ``std`` holds half the length of error bars; ``errorbar`` and ``kwargs``
+    are as in ``seaborn.lineplot``.
     """
     data = data[data[y].notna()]
     if not (looks := {label: look for label, look in looks.items() if (data[by] == label).any()}):

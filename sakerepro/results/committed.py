@@ -65,16 +65,10 @@ class CommittedRun(Run):
 
 
 def committed_runs(item: str, experiments: list[Experiment], traced: set[Experiment]) -> dict[Experiment, CommittedRun]:
-    """Those of the experiments whose rows were committed by the versions of now, for the images of now.
+    """Those experiments of a preset whose rows the versions of now have committed, for the images of now.
 
-    None for a preset that shows that everything can be made (``mini``), and none where ``RERUN`` is set.
-
-    Args:
-        experiments: of one preset.
-        traced: those that are measured after every epoch if they are trained after all.
-
-    Raises:
-        DataError: if the rows are damaged.
+    None for a preset that shows that everything can be made (``mini``), and none where ``RERUN`` is set. Of ``traced``,
+    retrieval is measured after every epoch if they are trained after all.
     """
     preset = experiments[0].preset if experiments else ""
     if not experiments or os.environ.get(RERUN) or not stand_ins(preset).from_rows:
@@ -92,11 +86,7 @@ def committed_runs(item: str, experiments: list[Experiment], traced: set[Experim
 
 
 def saved_rows(item: str, preset: str) -> pd.DataFrame:
-    """The rows of ``<item>-rows.csv`` that the versions of now made; none without the file.
-
-    Raises:
-        DataError: if the rows are damaged.
-    """
+    """The rows of ``<item>-rows.csv`` that the versions of now made; none without the file."""
     file = rows_file(item, preset)
     frame = read_rows(file) if file.is_file() else rows_frame([])
     return frame[(frame[list(versions())] == list(versions().values())).all(axis=1)]

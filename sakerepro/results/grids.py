@@ -14,7 +14,9 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from .. import methods
+import pandas as pd
+
+from .. import methods, paths
 from ..errors import ConfigError, near_misses
 from ..experiment import Experiment, split_name, stand_ins
 
@@ -28,16 +30,11 @@ NETWORKS = {
     "se_resnet50": "SE-ResNet-50",
     "cse_resnet50": "CSE-ResNet-50",
 }
-OTHER_SYSTEMS = {  # of Table 1, with the length of their published real-valued features, where there are any
-    "GN-Triplet": "1024-d",
-    "DSH": "",
-    "SAE": "300-d",
-    "ZSH": "",
-    "ZSIH": "",
-    "EMS": "512-d",
-    "CAAE": "4096-d",
-    "CVAE": "4096-d",
-    "SEM-PCYC": "64-d",
+PRINTED = pd.read_csv(paths.package_data("paper.csv"), dtype=str, keep_default_na=False)  # the paper's numbers
+OTHER_SYSTEMS: dict[str, str] = {  # of Table 1, with the length of their published real-valued features, or ""
+    str(method): "".join(r for r in features.unique() if r.endswith("-d"))
+    for method, features in PRINTED.query("item == 'table1'").groupby("method", sort=False)["representation"]
+    if method != "SAKE"
 }
 WORDS: Point = {"data": None, "method": "SAKE", "backbone": None, "representation": None}  # in the paper's words
 MEASURING: Point = {"task": "ZS-SBIR", "classes": "all", "variant": "", "convention": None, "metric": "mAP@all"}
@@ -116,11 +113,7 @@ class Grid:
                     yield key(point, self), e
 
     def at(self, **where: Any) -> Sum:
-        """The cells at some values of the axes, as a term of a claim; the axes left open are paired one by one.
-
-        Raises:
-            ConfigError: for a value that the axis does not have.
-        """
+        """The cells at some values of the axes, as a term of a claim; the axes left open are paired one by one."""
         for name, value in where.items():
             if value not in self.axes.get(name, ()):
                 raise ConfigError(f"{self.title}: there is no {name} = {value!r}. Known: {self.axes.get(name)}")
@@ -133,11 +126,7 @@ class Grid:
 
 
 def known(method: str) -> bool:
-    """Whether a method can be trained here; an other system of Table 1 may have no more than the paper's numbers.
-
-    Raises:
-        ConfigError: if it is neither.
-    """
+    """Whether a method can be trained here; an other system of Table 1 may have no more than the paper's numbers."""
     if method in methods.METHODS or method in methods.ALIASES or ":" in method:
         return True
     if method not in OTHER_SYSTEMS:
@@ -147,14 +136,9 @@ def known(method: str) -> bool:
 
 
 def experiment_of(point: Point, preset: str, seed: int, precision: str = "") -> Experiment | None:
-    """The run that measures a point of a grid; None where the preset has nothing that stands for the paper's, or the
-    data lack what the method needs.
+    """The run that measures a point of a grid, in a precision of its own or the preset's.
 
-    Args:
-        precision: in place of the preset's.
-
-    Raises:
-        ConfigError: for a value that a setting cannot have.
+    None where the preset has nothing that stands for the paper's, or the data lack what the method needs.
     """
     e = _experiment(point, preset, seed, precision)
     return None if e is None or methods.lacks(e) else e

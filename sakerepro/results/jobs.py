@@ -48,11 +48,8 @@ def make_runs(
     A run that dies is resumed once from its checkpoint. One that fails again, or that is refused (missing data, a loss
     that is not finite), is reported at the end; the others are made.
 
-    Args:
-        experiments: each once.
-        traced: those whose retrieval is measured after every epoch, too.
-        jobs: processes at a time, each with one thread.
-        engine, address: ``"ray"`` makes them on the cluster at that address (``cluster.py``), ``"local"`` here.
+    Retrieval of ``traced`` is measured after every epoch, too. The engine ``"ray"`` makes runs on the cluster at that
+    address (``cluster.py``).
 
     Raises:
         SakeError: of the kind of the first run that failed, naming all that failed and why.

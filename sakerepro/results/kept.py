@@ -20,14 +20,10 @@ def folder() -> Path:
 
 
 def kept(what: str, of: str, inputs: dict[str, Any], compute: Callable[[], Any]) -> Any:
-    """Find a measurement, or make it and keep it; says so when it is made.
+    """Find a measurement, or compute it, say so, and keep it.
 
-    Args:
-        what: is measured, such as ``"probe"``.
-        of: what it is measured on, a run's name or the like; for people.
-        inputs: all that the value depends on: checksums of weights and data, settings. Equal inputs and equal
-            versions (``versions.py``) find the same value.
-        compute: gives the value.
+    Equal ``what`` (such as ``"probe"``), ``inputs`` (all that the value depends on: checksums of weights and data,
+    settings) and versions (``versions.py``) find the same value; ``of`` names for people what it is measured on.
     """
     measure = joblib.Memory(folder(), verbose=0).cache(_measure, ignore=["of", "compute"])
     call = (what, of, inputs, (TRAINING, MEASURING), compute)

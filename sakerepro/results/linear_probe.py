@@ -30,15 +30,10 @@ VARIANT = "probe of the embedding"
 def linear_probe(
     train: np.ndarray, train_labels: np.ndarray, val: np.ndarray, val_labels: np.ndarray, seed: int = 0
 ) -> dict[str, float]:
-    """Top-1 of a linear classifier on frozen features; its penalty is chosen on training photos alone.
+    """A linear classifier on (N, F) frozen features; its penalty is chosen on photos held out of the training ones.
 
-    Args:
-        train, val: (N, F) and (M, F) float32 features.
-        seed: of the training photos that are held out for the choice.
-
-    Returns:
-        ``top-1`` in [0, 1] on ``val``, the ``strength`` that was chosen, ``gradient``: near 0 if the solver arrived,
-        and ``width``: F.
+    Gives ``top-1`` in [0, 1] on the (M, F) features ``val``, the ``strength`` that was chosen, ``gradient``: near 0 if
+    the solver arrived, and ``width``: F.
     """
     classes = int(max(train_labels.max(), val_labels.max())) + 1
     final, _ = choose_probe(train, train_labels, classes, seed)
@@ -48,10 +43,7 @@ def linear_probe(
 
 @one_thread()
 def probe(run: Run, original: OriginalDomain) -> dict[str, dict[str, float]]:
-    """Probe a run's network on the original domain: its ``features`` and, beside them, its ``embedding``.
-
-    Kept beside the runs; computed once for the same weights and photos.
-    """
+    """Probe a run's network on the original domain, once: its ``features`` and, beside them, its ``embedding``."""
 
     def compute() -> dict[str, dict[str, float]]:
         method, size = place(run.network()), run.experiment.size
@@ -71,11 +63,7 @@ def probe(run: Run, original: OriginalDomain) -> dict[str, dict[str, float]]:
 
 
 def probe_rows(runs: Iterable[Run], original: str = "") -> Iterator[Row]:
-    """Top-1 of the probe of every run as rows.
-
-    Args:
-        original: a folder with ``train/<wnid>/*`` and ``val/<wnid>/*``; empty for the preset's own original domain.
-    """
+    """Top-1 of the probe of every run as rows; ``original`` may be a folder of ``train/<wnid>/*``, ``val/<wnid>/*``."""
     for run in runs:
         photos = original_photos(run.experiment, original)
         found = probe(run, photos)

@@ -152,11 +152,7 @@ class Pair(NamedTuple):
 
 
 def pairs(runs: Iterable[Run]) -> list[Pair]:
-    """Runs of SAKE with the L_B run that differs in nothing but the loss.
-
-    Raises:
-        ConfigError: if one has no partner.
-    """
+    """Runs of SAKE with the L_B run that differs in nothing but the loss; one without a partner is a ConfigError."""
     runs = inputs.names(runs, "runs", object)
     baselines = {r.experiment: r for r in runs if methods.label(r.experiment) == "L_B"}
     found = []

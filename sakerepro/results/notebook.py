@@ -23,11 +23,7 @@ def source(item: str) -> Path:
 
 
 def notebook_path(name: str) -> Path:
-    """The committed notebook of an item.
-
-    Raises:
-        ConfigError: if there is none, with the closest names.
-    """
+    """The committed notebook of an item; a ConfigError names the closest ones if there is none."""
     path = source(name)
     if not path.is_file():
         known = sorted(p.stem for p in paths.notebooks().glob("*.ipynb"))
@@ -36,11 +32,7 @@ def notebook_path(name: str) -> Path:
 
 
 def check_parameters(path: Path, parameters: dict[str, Any]) -> None:
-    """Papermill only warns of a parameter that the notebook does not have: refuse it.
-
-    Raises:
-        ConfigError: names the parameter and the closest known one.
-    """
+    """Refuse a parameter that the notebook does not have: papermill only warns."""
     import papermill
 
     known = list(papermill.inspect_notebook(str(path)))
@@ -50,18 +42,9 @@ def check_parameters(path: Path, parameters: dict[str, Any]) -> None:
 
 
 def execute(name: str, preset: str, **parameters: Any) -> Path:
-    """Run ``notebooks/<name>.ipynb`` to ``results/<preset>/<name>.ipynb``.
+    """Run ``notebooks/<name>.ipynb`` with these parameters, and return ``results/<preset>/<name>.ipynb``.
 
-    Args:
-        name: of the notebook, such as ``table1``, or ``module:NAME`` of a grid of one's own.
-        preset: mini, small or paper.
-        parameters: of the notebook's parameters cell.
-
-    Returns:
-        The executed notebook; a failed one is kept in the cache folder and named in the error.
-
-    Raises:
-        ConfigError: for an unknown notebook, preset or parameter. RunError: if a cell fails.
+    A notebook that fails is kept in the cache folder and named in the RunError.
     """
     import papermill
     from jupyter_client.kernelspec import NoSuchKernel

@@ -9,9 +9,9 @@ from typing import Any
 
 import pandas as pd
 
-from .. import methods, paths
+from .. import methods
 from ..errors import ConfigError, near_misses
-from .grids import MEASURING, OTHER_SYSTEMS, WORDS, Grid, Point, identity
+from .grids import MEASURING, OTHER_SYSTEMS, PRINTED, WORDS, Grid, Point, identity
 
 COMPARED = ("pretrained", "L_B", "SAKE")
 ABLATION = ("pretrained", "L_B", "L_B + L_T", "SAKE")
@@ -118,11 +118,7 @@ TITLES = {item: grids[0].title for item, grids in GRIDS.items()}
 
 
 def grids_of(item: str) -> tuple[Grid, ...]:
-    """The grids of an item: one of ``GRIDS``, or ``module:NAME`` of a grid of one's own, or of a tuple of them.
-
-    Raises:
-        ConfigError: if there is none, with the closest names or what went wrong.
-    """
+    """The grids of an item: one of ``GRIDS``, or ``module:NAME`` of a grid of one's own, or of a tuple of them."""
     if item in GRIDS:
         return GRIDS[item]
     if ":" not in item:
@@ -148,7 +144,7 @@ def paper_values(item: str | None = None) -> pd.DataFrame:
     Raises:
         ConfigError: for an unknown item.
     """
-    frame = pd.read_csv(paths.package_data("paper.csv"), dtype=str, keep_default_na=False)
+    frame = PRINTED.copy()
     numbers = ["lambda_sake", "lambda1", "lambda2", "value"]
     frame[numbers] = frame[numbers].replace("", "nan").astype(float)
     if item is None:

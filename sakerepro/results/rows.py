@@ -123,11 +123,7 @@ def records(frame: pd.DataFrame) -> list[dict[str, Any]]:
 
 
 def one_preset(frame: pd.DataFrame) -> str:
-    """The preset of all rows; ``""`` without rows.
-
-    Raises:
-        ConfigError: if rows of several presets are mixed.
-    """
+    """The preset of all rows, ``""`` without rows; rows of several presets are a ConfigError."""
     presets = sorted(frame["preset"].unique())
     if len(presets) > 1:
         raise ConfigError(
@@ -138,17 +134,9 @@ def one_preset(frame: pd.DataFrame) -> str:
 
 
 def gain_groups(frame: pd.DataFrame, n: int = 3) -> pd.DataFrame:
-    """Divide classes by gain (appendix A.1).
+    """Divide classes by gain (appendix A.1), a row each with ``split``, ``class`` and ``gain``.
 
-    Args:
-        frame: one row a class, with ``split``, ``class`` and ``gain``.
-        n: groups.
-
-    Returns:
-        The frame with a column ``group``: 0 (lowest gain) ... n - 1, equal parts of each ``split``.
-
-    Raises:
-        ConfigError: if a split has fewer classes than groups.
+    The column ``group`` is added: 0 (lowest gain) ... n - 1, equal parts of each ``split``.
     """
     parts = []
     for split, part in frame.groupby("split", sort=False):

@@ -74,11 +74,8 @@ def write_record(
 ) -> None:
     """Note what an item was made from and what it took: all that may differ where the numbers do not.
 
-    Args:
-        parameters: of the notebook, beside preset and seeds.
-        runs: of one that is known by its committed rows, what the earlier record says of it stays.
-        seconds: of the notebook itself; those of the runs are in the runs.
-        more: for people, such as the seconds of single steps.
+    ``seconds`` are those of the notebook itself. Of a run that is known by its committed rows, what the earlier record
+    says stays.
     """
     file = record_file(item, preset)
     earlier = read_json(file).get("runs", {}) if file.is_file() else {}

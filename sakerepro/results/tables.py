@@ -36,13 +36,8 @@ class Number(NamedTuple):
 class Measured:
     """The rows of one preset, asked by the points of a grid: a row is of a cell if it is of the cell's run.
 
-    Args:
-        frame: rows of one preset.
-        convention: of the metrics, where a grid names none; see ``metrics.py``.
-        other: what is taken of a number that has no such convention.
-
-    Raises:
-        ConfigError: if presets or precisions are mixed, or a run has two values for one cell.
+    ``convention`` is that of the metrics where a grid names none, ``other`` of numbers that have no such convention.
+    Mixed presets or precisions, and two values for one cell, are a ConfigError.
     """
 
     def __init__(self, frame: pd.DataFrame, convention: str = "standard", other: str = "") -> None:
@@ -74,9 +69,7 @@ class Measured:
     def label(self, cells: Iterable[tuple[Point, Point, list[Number]]], *more: str) -> tuple[str, ...]:
         """Lines that say what numbers are, which seeds and runs they come from, and what stands in for the paper's.
 
-        Args:
-            cells: each as a point, in the paper's words, and with its numbers.
-            more: lines to stand below the first.
+        ``cells`` are points with their key and numbers; the lines ``more`` stand below the first.
         """
         if not self.preset:
             return ("No runs: the paper's numbers alone",)

@@ -27,11 +27,7 @@ NUMBERS = ("ZS-SBIR", "ZS-SBIR 64-bit", "ZS-PBIR")  # mAP@all of the features, o
 
 
 def trial_experiments(method: str, preset: str = "small", trials: int = 6, seed: int = 0) -> list[Experiment]:
-    """The experiments of a search, no two equal; one of more trials begins with the same.
-
-    Raises:
-        ConfigError: for an unknown method or preset, or more trials than the method has different settings.
-    """
+    """The experiments of a search, no two equal; one of more trials begins with the same."""
     name, fixed = methods.resolved(method)
     cls = methods.class_of(name)
     own = methods.preset(preset, method=method, seed=seed)

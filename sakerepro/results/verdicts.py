@@ -189,12 +189,10 @@ def _cells(weight: float, selection: Selection, ask: Measured | None) -> Cells:
 
 
 def judge_contrast(contrast: Contrast, ask: Measured | None, per_query: PerQuery, by_set: bool = False) -> Judged:
-    """Apply the rule to one contrast.
+    """Apply the rule to one contrast, by the rows of ``ask``, or by the paper's own numbers if it is ``None``.
 
-    Args:
-        ask: the rows that answer; ``None`` for the paper's own numbers. On the paper's data, its numbers answer for the
-            other systems.
-        by_set: the pairs are the data sets, each with its mean over the seeds.
+    On the paper's data, its numbers answer for the other systems. With ``by_set`` the pairs are the data sets, each
+    with its mean over the seeds.
     """
     cells = [_cells(weight, selection, ask) for weight, selection in contrast.sum.terms]
     if missing := tuple(_name(c.selection.key) for c in cells if not c.values):

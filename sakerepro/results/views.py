@@ -27,12 +27,10 @@ systems, splits, forgetting = _table("systems"), _table("splits"), _table("forge
 
 
 def beside(item: str, rows: pd.DataFrame) -> pd.DataFrame:
-    """Rows, and below them those that another item has committed for the same preset: of other runs, and made by the
-    versions of now.
+    """The rows of one preset, and below them those that another item has committed for it, of other runs.
 
     Args:
-        item: such as ``"systems"``, whose rows Table 1 shows where there are some.
-        rows: of one preset.
+        item: such as ``"systems"``, whose rows Table 1 shows where the versions of now have made some.
     """
     more = saved_rows(item, one_preset(rows)) if len(rows) else rows
     return pd.concat([rows, more[~more["run"].isin(rows["run"])]], ignore_index=True) if len(more) else rows
