@@ -26,7 +26,7 @@ from sakerepro.original import outside_original
 from sakerepro.results import items, kept, measures
 from sakerepro.results.grids import OTHER_SYSTEMS
 from sakerepro.results.items import ITEMS, MORE, experiments
-from sakerepro.results.paper import TITLES
+from sakerepro.results.paper import LEVELS, TITLES
 from sakerepro.results.paper_claims import all_claims
 from sakerepro.results.rows import rows_frame
 from sakerepro.results.runrows import run_row
@@ -364,8 +364,8 @@ def test_three_groups_by_gain(rng: np.random.Generator, monkeypatch: pytest.Monk
     rows = list(measures.group_rows(runs))
     first = {(r.metric, r.classes): r.value for r in rows if r.split == "outside0"}
     # low: classes 6, 1, 4; medium: 7, 2, 0; high: 5, 3, 8
-    assert [first["gain", g] for g in measures.GROUPS] == pytest.approx([-0.1, 0.2, 0.5])
-    assert [first["confidence", g] for g in measures.GROUPS] == pytest.approx([11 / 30, 9 / 30, 16 / 30])
+    assert [first["gain", g] for g in LEVELS] == pytest.approx([-0.1, 0.2, 0.5])
+    assert [first["confidence", g] for g in LEVELS] == pytest.approx([11 / 30, 9 / 30, 16 / 30])
     assert {r.split for r in rows} == {"outside0", "outside1"} and {r.method for r in rows} == {"SAKE"}
     frame = measures.class_gains(runs)
     assert len(frame) == 18 and frame["gain"].to_numpy()[9:] == pytest.approx(-gains)
