@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 import pandas as pd
@@ -71,7 +71,6 @@ def class_frame(run: Run, other: Run | None = None, k: int = 10) -> pd.DataFrame
     labels, gallery_labels, ap = arrays["query_labels"], arrays["gallery_labels"], query_ap(run)
     k = min(k, len(gallery_labels))
     top = gallery_labels[search(arrays["query"], arrays["gallery"], k, run.distance)[0]]
-    other_ap = _same_queries(run, other) if other else None
     worst = {int(labels[q]): int(q) for q in pick_queries(ap, labels, len(data.unseen), "bad")}
     rows = []
     for label, query in worst.items():
@@ -79,30 +78,32 @@ def class_frame(run: Run, other: Run | None = None, k: int = 10) -> pd.DataFrame
         wrong = np.bincount(top[mine].ravel(), minlength=len(data.unseen))
         wrong[label] = 0
         low, high = np.nanquantile(ap[mine], [0.25, 0.75])
-        row: dict[str, Any] = {
-            "class": data.unseen[label],
-            "queries": int(mine.sum()),
-            "ap": float(np.nanmean(ap[mine])),
-            "low": float(low),
-            "high": float(high),
-            "worst_query": query,
-            "worst_file": data.query.names[query],
-            "worst_ap": float(ap[query]),
-            "taken_for": data.unseen[int(wrong.argmax())] if wrong.any() else "",
-            "taken_share": float(wrong.max() / (mine.sum() * k)),
-        }
-        if other_ap is not None:
-            row["other_ap"] = float(np.nanmean(other_ap[mine]))
-            row["gain"] = row["ap"] - row["other_ap"]
-        rows.append(row)
-    return pd.DataFrame(rows).sort_values(["ap", "class"], ascending=[False, True], ignore_index=True)
+        rows.append(
+            {
+                "class": data.unseen[label],
+                "queries": mine.sum(),
+                "ap": np.nanmean(ap[mine]),
+                "low": low,
+                "high": high,
+                "worst_query": query,
+                "worst_file": data.query.names[query],
+                "worst_ap": ap[query],
+                "taken_for": data.unseen[wrong.argmax()] if wrong.any() else "",
+                "taken_share": wrong.max() / (mine.sum() * k),
+            }
+        )
+    frame = pd.DataFrame(rows)
+    if other:
+        theirs = _same_queries(run, other)
+        frame["other_ap"] = [np.nanmean(theirs[labels == label]) for label in worst]
+        frame["gain"] = frame["ap"] - frame["other_ap"]
+    return frame.sort_values(["ap", "class"], ascending=[False, True], ignore_index=True)
 
 
 def _same_queries(run: Run, other: Run) -> np.ndarray:
-    mine, theirs = run.embeddings()["query_labels"], other.embeddings()["query_labels"]
-    a, b = run.experiment, other.experiment
-    differ = [name for name, value in a.group("data").items() if value != getattr(b, name)]
-    if differ or not np.array_equal(mine, theirs):
+    """The average precisions of the other run."""
+    differ = [k for k, value in run.experiment.group("data").items() if value != getattr(other.experiment, k)]
+    if differ or not np.array_equal(run.embeddings()["query_labels"], other.embeddings()["query_labels"]):
         raise ConfigError(
             f"{run.id} and {other.id} were measured on different queries ({', '.join(differ) or 'labels'} differ). "
             "Compare runs of one data set and split."
@@ -110,31 +111,24 @@ def _same_queries(run: Run, other: Run) -> np.ndarray:
     return query_ap(other)
 
 
-def precision_by_recall(
-    query: np.ndarray,
-    gallery: np.ndarray,
-    query_labels: np.ndarray,
-    gallery_labels: np.ndarray,
-    points: int = 101,
-    distance: str = "cosine",
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def precision_by_recall(run: Run, points: int = 101) -> pd.DataFrame:
     """Mean precision at evenly spaced levels of recall, ties in the order of the gallery.
 
     At recall r a query of R relevant photos stands at its ceil(r R)-th relevant photo (the first for r = 0). Plain
     precision is the precision there; interpolated is the best precision there or at any later relevant photo.
 
     Returns:
-        Recall (points,), plain and interpolated precision (points,), means over the queries whose class is in the
-        gallery.
+        Columns ``recall``, ``plain`` and ``interpolated``, means over the queries whose class is in the gallery.
+
+    Raises:
+        ConfigError: if the class of no query is in the gallery.
     """
-    recall = np.linspace(0, 1, points)
-    sums = np.zeros((2, points))
-    counted = 0
-    for start in range(0, len(query), _CHUNK):
+    a, recall = run.embeddings(), np.linspace(0, 1, points)
+    sums, counted = np.zeros((2, points)), 0
+    for start in range(0, len(a["query"]), _CHUNK):
         part = slice(start, start + _CHUNK)
-        order = search(query[part], gallery, len(gallery), distance)[0]
-        relevant = gallery_labels[order] == query_labels[part][:, None]
-        for row in relevant:
+        order = search(a["query"][part], a["gallery"], len(a["gallery"]), run.distance)[0]
+        for row in a["gallery_labels"][order] == a["query_labels"][part][:, None]:
             ranks = np.flatnonzero(row) + 1
             if not len(ranks):
                 continue
@@ -145,4 +139,5 @@ def precision_by_recall(
             counted += 1
     if not counted:
         raise ConfigError("The gallery holds no photo of any query's class. Are the labels of one split?")
-    return recall, sums[0] / counted, sums[1] / counted
+    plain, interpolated = sums / counted
+    return pd.DataFrame({"recall": recall, "plain": plain, "interpolated": interpolated})

@@ -48,21 +48,19 @@ def retrieval_grid(
         ConfigError: for an unknown rule, ``n_queries`` below 1, or ``k`` not in 1 ... gallery.
     """
     arrays, data = run.embeddings(), run.dataset()
-    generated = is_generated(data)
-    images = generated if images is None else images
+    images, private = _pictures(data, images)
     ap, labels = query_ap(run), arrays["query_labels"]
     chosen = pick_queries(ap, labels, n_queries, cases)
     top = search(arrays["query"][chosen], arrays["gallery"], k, run.distance)[0]
     figure, tiles, side = _grid(len(chosen), k + 1, 0.13 * len(chosen) + 0.65)
-    figure.images_of = data.name if images and not generated else ""
-    for row, query in enumerate(chosen):
+    figure.images_of = private
+    for query, found, (axis, *photos) in zip(chosen, top, tiles, strict=True):
         name = data.unseen[labels[query]]
-        axis, *photos = tiles[row]
         axis.set_gid(f"query {query}")
         _fill(axis, data.query, int(query), name if not images else "", side)
         score = f"AP {ap[query]:.2f}"
         _caption(axis, f"{name}, {score}" if images else score, side)
-        for rank, (axis, photo) in enumerate(zip(photos, top[row], strict=True), start=1):
+        for rank, (axis, photo) in enumerate(zip(photos, found, strict=True), start=1):
             taken_for = data.unseen[arrays["gallery_labels"][photo]]
             right = bool(arrays["gallery_labels"][photo] == labels[query])
             axis.set_gid(f"query {query} rank {rank} photo {photo} {'right' if right else 'wrong'}")
@@ -96,8 +94,7 @@ def world_sheet(world: Dataset | World, n: int = 12, images: bool | None = None)
     if n < 1:
         raise ConfigError(f"n = {n} classes has to be at least 1.")
     dataset, original = (world, None) if isinstance(world, Dataset) else (world.dataset, world.original)
-    generated = is_generated(dataset)
-    images = generated if images is None else images
+    images, private = _pictures(dataset, images)
     blocks: list[tuple[str, Sequence[str], list[ImageSet]]] = [
         ("seen classes (photos and sketches)", dataset.seen, [dataset.train_photo, dataset.train_sketch]),
         ("unseen classes (photos and sketches)", dataset.unseen, [dataset.gallery, dataset.query]),
@@ -107,17 +104,15 @@ def world_sheet(world: Dataset | World, n: int = 12, images: bool | None = None)
         blocks.insert(0, ("original domain (photos only; the teacher knows these)", known, [original.train]))
     columns = max(min(n, len(names)) for _, names, _ in blocks)
     figure, tiles, side = _grid(sum(len(sets) for *_, sets in blocks), columns, 0.32 * len(blocks) + 0.32)
-    figure.images_of = dataset.name if images and not generated else ""
+    figure.images_of = private
     rows = iter(tiles)
     for title, names, sets in blocks:
         classes = np.unique(np.linspace(0, len(names) - 1, min(n, len(names))).round().astype(int))
-        for images_of in sets:
-            row = next(rows)
+        for images_of, row in zip(sets, rows, strict=False):
             if images_of is sets[0]:
                 row[0].set_title(" ")  # the room for a line that is wider than its column
-                row[0].text(
-                    0, 1.06, f"{title}: {len(classes)} of {len(names)}", transform=row[0].transAxes, in_layout=False
-                )
+                title = f"{title}: {len(classes)} of {len(names)}"
+                row[0].text(0, 1.06, title, transform=row[0].transAxes, in_layout=False)
             for axis, label in zip(row, classes, strict=False):
                 axis.set_gid(f"class {names[label]}")
                 found = np.flatnonzero(images_of.labels == label)
@@ -128,6 +123,13 @@ def world_sheet(world: Dataset | World, n: int = 12, images: bool | None = None)
             for axis in row[len(classes) :]:
                 axis.remove()
     return finish(figure, "Classes by role, the first image of each", data_title(dataset.name, dataset.split))
+
+
+def _pictures(data: Dataset, images: bool | None) -> tuple[bool, str]:
+    """Whether pictures are shown, by default those of the generated world, and whose images may not be published."""
+    generated = is_generated(data)
+    shown = generated if images is None else images
+    return shown, data.name if shown and not generated else ""
 
 
 def _names_of(wnids: Sequence[str]) -> list[str]:

@@ -175,10 +175,7 @@ def precision_recall(runs: Sequence[Run]) -> Figure:
     for group, members in groups.items():
         for run in members:
             a = run.embeddings()
-            inputs = a["query"], a["gallery"], a["query_labels"], a["gallery_labels"]
-            curve = precision_by_recall(*inputs, distance=run.distance)
-            both = dict(zip(("recall", "plain", "interpolated"), curve, strict=True))
-            curves.append(pd.DataFrame({"group": group, **both}))
+            curves.append(precision_by_recall(run).assign(group=group))
             chance.append(np.mean([(a["gallery_labels"] == c).mean() for c in a["query_labels"]]))
     figure, axes = new_figure(5.0, 2.8, 1, 2, sharey=True)
     for axis, kind in zip(axes, ("plain", "interpolated"), strict=True):

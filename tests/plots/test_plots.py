@@ -196,10 +196,7 @@ def test_runs_of_different_splits_are_not_compared(make_run):
 
 def test_precision_by_recall_equals_scikit_learn(make_run):
     run = make_run(level=0.7)
-    a = run.embeddings()
-    recall, plain, interpolated = precision_by_recall(
-        a["query"], a["gallery"], a["query_labels"], a["gallery_labels"], points=36
-    )
+    recall, plain, interpolated = precision_by_recall(run, points=36).to_numpy().T
     _, scores, labels, gallery = naive_ap(run.embeddings())
     want_plain, want_best = [], []
     for c, s in zip(labels, scores, strict=True):
@@ -212,14 +209,16 @@ def test_precision_by_recall_equals_scikit_learn(make_run):
 
 def test_precision_at_the_levels_of_relevant_photos_averages_to_ap(make_run):
     run = make_run()
-    a = run.embeddings()
-    steps = precision_by_recall(a["query"], a["gallery"], a["query_labels"], a["gallery_labels"], points=8)[1][1:]
+    steps = precision_by_recall(run, points=8)["plain"][1:]
     assert steps.mean() == pytest.approx(naive_ap(run.embeddings())[0].mean(), abs=1e-6)  # 7 relevant photos a query
 
 
-def test_queries_without_a_relevant_photo_are_an_error():
+def test_queries_without_a_relevant_photo_are_an_error(make_run, monkeypatch):
+    run = make_run()
+    arrays = {**run.embeddings(), "gallery_labels": np.full(35, 9)}
+    monkeypatch.setattr(FakeRun, "embeddings", lambda self: arrays)
     with pytest.raises(ConfigError, match="no photo of any query"):
-        precision_by_recall(np.eye(2), np.eye(2), np.array([0, 1]), np.array([2, 3]))
+        precision_by_recall(run)
 
 
 def test_gain_groups_are_equal_parts_of_each_held_out_set():
@@ -446,11 +445,10 @@ def test_a_split_without_validation_sketches_is_named_where_its_line_is_missing(
 def test_precision_recall_draws_both_curves_and_chance(make_run):
     run = make_run()
     plain, interpolated = named(plots.precision_recall([run, make_run(lambda_sake=0.0)]))
-    a = run.embeddings()
-    want = precision_by_recall(a["query"], a["gallery"], a["query_labels"], a["gallery_labels"])
-    for axis, precision in ((plain, want[1]), (interpolated, want[2])):
+    want = precision_by_recall(run)
+    for axis, precision in ((plain, want["plain"]), (interpolated, want["interpolated"])):
         lines = {line.get_label(): line for line in axis.lines}
-        np.testing.assert_allclose(lines["SAKE"].get_xydata().T, [want[0], precision])
+        np.testing.assert_allclose(lines["SAKE"].get_xydata().T, [want["recall"], precision])
         np.testing.assert_allclose(lines["random order"].get_ydata(), 0.2)  # 7 of 35
 
 
