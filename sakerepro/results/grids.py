@@ -135,22 +135,14 @@ def known(method: str) -> bool:
     return False
 
 
-def experiment_of(point: Point, preset: str, seed: int, precision: str = "") -> Experiment | None:
+def experiment_of(
+    point: Point, preset: str, seed: int, precision: str = "", lacking: bool = False
+) -> Experiment | None:
     """The run that measures a point of a grid, in a precision of its own or the preset's.
 
-    None where the preset has nothing that stands for the paper's, or the data lack what the method needs.
+    None where the preset has nothing that stands for the paper's, or, unless it may be ``lacking``, where the data lack
+    what the method needs.
     """
-    e = _experiment(point, preset, seed, precision)
-    return None if e is None or methods.lacks(e) else e
-
-
-def unrunnable(point: Point, preset: str) -> str:
-    """What the data lack that the method of a point needs, in words; empty for nothing."""
-    e = _experiment(point, preset, 0, "")
-    return methods.lacks(e) if e else ""
-
-
-def _experiment(point: Point, preset: str, seed: int, precision: str) -> Experiment | None:
     there = stand_ins(preset)
     method, data, backbone, features = (point[name] for name in ("method", "data", "backbone", "representation"))
     if not known(method) or features in there.lacks or (data and data not in there.data):
@@ -167,7 +159,8 @@ def _experiment(point: Point, preset: str, seed: int, precision: str) -> Experim
         changes["precision"] = precision
     changes |= {k: v for k, v in point.items() if k not in WORDS and k not in MEASURING}
     _, alias = methods.resolved(method)  # last: an epochs axis does not train what is pretrained
-    return methods.preset(preset, **{**changes, **alias, "method": method, "seed": seed})
+    e = methods.preset(preset, **{**changes, **alias, "method": method, "seed": seed})
+    return e if lacking or not methods.lacks(e) else None
 
 
 def run_axes(point: Point) -> tuple[tuple[str, Any], ...]:

@@ -16,7 +16,7 @@ from .. import methods
 from ..display import table_lines
 from ..errors import ConfigError, near_misses
 from ..experiment import PRESETS, Experiment, split_name, stand_ins
-from .grids import KEY, NETWORKS, OTHER_SYSTEMS, Grid, Point, experiment_of, identity, key, papers, run_axes, unrunnable
+from .grids import KEY, NETWORKS, OTHER_SYSTEMS, Grid, Point, experiment_of, identity, key, papers, run_axes
 from .paper import DATA_NAMES, GRIDS, file_name, grids_of, printed
 from .rows import one_preset, records
 from .tables_text import Shown, csv, escape, markdown
@@ -217,7 +217,8 @@ def comparison(item: str, frame: pd.DataFrame, *, convention: str = "standard") 
     cells, measured = [], []
     for name, (point, grid) in order.items():
         numbers, words = ask.numbers(point), key(point, grid)
-        lacks = unrunnable(point, ask.preset) if ask.preset and not numbers else ""
+        e = experiment_of(point, ask.preset, 0, lacking=True) if ask.preset and not numbers else None
+        lacks = methods.lacks(e) if e else ""
         if name in paper or numbers or lacks or not paper:
             value = paper[name][1] if name in paper else math.nan
             cells.append(_cell(words, value, numbers, name in paper and math.isnan(value), lacks))
