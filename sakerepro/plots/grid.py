@@ -16,7 +16,7 @@ from ..errors import ConfigError
 from ..retrieval import search
 from .data import pick_queries, query_ap
 from .labels import about, data_title, is_generated
-from .style import COLUMN, PAGE, Picture, finish, fitted, new_figure, styled
+from .style import COLUMN, PAGE, Picture, finish, fitted, new_figure, style
 
 if TYPE_CHECKING:
     from ..runs import Run
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 _TICK, _CROSS = "✓", "✗"
 
 
-@styled
+@style()
 def retrieval_grid(
     run: Run, n_queries: int = 6, k: int = 10, cases: str = "mixed", images: bool | None = None
 ) -> Figure:
@@ -78,7 +78,7 @@ def retrieval_grid(
     return finish(figure, claim, f"{about([run])}; queries: {rule}")
 
 
-@styled
+@style()
 def world_sheet(world: Dataset | World, n: int = 12, images: bool | None = None) -> Figure:
     """A contact sheet: ``n`` classes of each role, a photo and a sketch of each (photos only of the original domain).
 

@@ -14,7 +14,7 @@ from matplotlib.patheffects import withStroke
 from .. import methods
 from ..errors import ConfigError
 from .labels import about
-from .style import PAGE, Look, finish, fitted, marks, new_figure, paler, styled
+from .style import PAGE, Look, finish, fitted, marks, new_figure, paler, style
 
 if TYPE_CHECKING:
     from ..runs import Run
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 LABEL_SIZE = 6.0  # points
 
 
-@styled
+@style()
 def tsne_map(*runs: Run, seed: int = 0, max_points: int = 2000) -> Figure:
     """Figure 4, a row a run: features of unseen photos (left) and sketches (right, over the photos made pale).
 

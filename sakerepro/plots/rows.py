@@ -32,7 +32,7 @@ from .style import (
     name_axes,
     name_rows,
     new_figure,
-    styled,
+    style,
 )
 
 _CLAIMS = {
@@ -46,7 +46,7 @@ _CLAIMS = {
 _SIMILARITIES = {"confidence": "teacher's confidence (top probability)", "LCH": "Leacock-Chodorow similarity (nats)"}
 
 
-@styled
+@style()
 def comparison_bars(
     frame: pd.DataFrame,
     metric: str = "mAP@all",
@@ -152,7 +152,7 @@ def _measured(frame: pd.DataFrame, what: str, marks: str) -> str:
     return f"{what}. {f'Ours ({networks}): {marks}' if networks else 'Nothing run: the numbers of the paper alone'}"
 
 
-@styled
+@style()
 def bits_curve(frame: pd.DataFrame, metric: str = "mAP@all", *, convention: str = "standard") -> Figure:
     """Table 2 as curves: accuracy over the length of the binary code, ours filled, the paper's hollow.
 
@@ -192,7 +192,7 @@ def bits_curve(frame: pd.DataFrame, metric: str = "mAP@all", *, convention: str 
     return finish(figure, _CLAIMS["table2"], _measured(frame, f"ZS-SBIR {metric}", "filled marks"))
 
 
-@styled
+@style()
 def lambda_curves(
     frame: pd.DataFrame, x: str = "lambda_sake", metric: str = "mAP@all", *, convention: str = "standard"
 ) -> Figure:
@@ -234,7 +234,7 @@ def _series(x: str, cell: Mapping[str, object]) -> str:
     return f"{cell['task']}{where[str(cell['classes'])]}"
 
 
-@styled
+@style()
 def table_curves(table: Table) -> Figure:
     """Any table, such as that of a grid of one's own: a panel a metric, over the first setting in numbers.
 
@@ -262,7 +262,7 @@ def table_curves(table: Table) -> Figure:
     return finish(figure, table.title, ", ".join(cells["ours_on"].unique()))
 
 
-@styled
+@style()
 def gain_by_similarity(frame: pd.DataFrame, *, groups: tuple[str, ...] = LEVELS) -> Figure:
     """Figure 5: do classes that gain more from SAKE lie closer to the original domain?
 

@@ -30,7 +30,7 @@ from .style import (
     name_rows,
     new_figure,
     paler,
-    styled,
+    style,
     text_width,
 )
 
@@ -46,7 +46,7 @@ _TRACED = {"ZS-SBIR": "ZS-SBIR mAP@all", "ZS-PBIR": "ZS-PBIR mAP@all", "probe": 
 Groups = Mapping[str, list["Run"]]
 
 
-@styled
+@style()
 def training_curves(runs: Sequence[Run]) -> Figure:
     """What the history holds over the epochs: loss terms, validation top-1, and mAP@all where it was traced.
 
@@ -63,7 +63,7 @@ def training_curves(runs: Sequence[Run]) -> Figure:
     return _over_epochs(runs, {**_LOSSES, **_TRACED}, claim)
 
 
-@styled
+@style()
 def forgetting_curves(runs: Sequence[Run]) -> Figure:
     """Retrieval over the epochs, from the pretrained network (epoch 0, if its run is given): who forgets, and when.
 
@@ -156,7 +156,7 @@ def _start(groups: Groups, label: str, name: str) -> float | None:
     return None
 
 
-@styled
+@style()
 def precision_recall(runs: Sequence[Run]) -> Figure:
     """Mean precision over recall of ZS-SBIR (real-valued): plain at the left, interpolated at the right.
 
@@ -186,7 +186,7 @@ def precision_recall(runs: Sequence[Run]) -> Figure:
     return finish(figure, "Precision by recall in ZS-SBIR: the higher, the better", about(runs))
 
 
-@styled
+@style()
 def per_class_bars(run: Run, other: Run | None = None, *, k: int = 10) -> tuple[Figure, pd.DataFrame]:
     """AP of every unseen class, best first: mean and quartiles over its queries, and what the class is taken for.
 
@@ -225,7 +225,7 @@ def per_class_bars(run: Run, other: Run | None = None, *, k: int = 10) -> tuple[
     return finish(figure, "How well each unseen class is found", about([run, other] if other else [run])), frame
 
 
-@styled
+@style()
 def semantic_heatmap(
     similarity: np.ndarray,
     seen: Sequence[str],

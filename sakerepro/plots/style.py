@@ -9,11 +9,10 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Callable, Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import wraps
 from pathlib import Path
-from typing import Any, ParamSpec, TypeVar
+from typing import Any
 
 import matplotlib
 import matplotlib.colors
@@ -40,9 +39,6 @@ COLUMN, PAGE = 3.3, 7.0  # inches
 WIDTHS = (COLUMN, 0.75 * PAGE, PAGE)  # of one panel, two, three
 INK = "#222222"
 HOLLOW: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 0.9}
-
-P = ParamSpec("P")
-T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -84,20 +80,9 @@ def look_of(method: str, number: int = 0) -> Look:
 
 @contextlib.contextmanager
 def style() -> Iterator[None]:
-    """The project's matplotlib settings, whatever the user's own are; restored afterwards."""
+    """The project's matplotlib settings, whatever the user's own are; restored afterwards. Decorates figures too."""
     with matplotlib.style.context(["default", STYLE, _FIXED]):
         yield
-
-
-def styled(function: Callable[P, T]) -> Callable[P, T]:
-    """Run a figure function inside :func:`style`."""
-
-    @wraps(function)
-    def inside(*args: P.args, **kwargs: P.kwargs) -> T:
-        with style():
-            return function(*args, **kwargs)
-
-    return inside
 
 
 class Picture(Figure):

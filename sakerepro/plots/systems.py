@@ -14,7 +14,7 @@ from ..results.rows import records
 from ..results.tables import Measured, ours_on
 from ..results.verdicts import PerQuery, judge_contrast
 from .labels import data_title
-from .style import COLUMN, HOLLOW, PAGE, finish, look_of, name_axes, name_rows, new_figure, styled
+from .style import COLUMN, HOLLOW, PAGE, finish, look_of, name_axes, name_rows, new_figure, style
 
 _FAMILIES = {
     "baselines": "#8a8a8a",
@@ -37,7 +37,7 @@ def family(method: str) -> str:
     return "on frozen features" if "features" in methods.class_of(method).needs else "trains the network"
 
 
-@styled
+@style()
 def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None, metric: str = "mAP@all") -> Figure:
     """All that was measured of ``systems``: means and 90 % intervals, best on top, one panel per data set.
 
