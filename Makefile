@@ -45,7 +45,7 @@ else
 endif
 
 .DEFAULT_GOAL := help
-.PHONY: help setup all status tables teacher $(ITEMS) test unit replay lint bench gpu lock lab page docs clean
+.PHONY: help setup all status tables teacher model $(ITEMS) test unit replay lint bench gpu lock lab page docs clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9%$$() -]+:.*## ' $(MAKEFILE_LIST) | sed 's/:.*## /\t/' | awk -F'\t' '{printf "  %-10s %s\n", $$1, $$2}'
@@ -86,6 +86,11 @@ $(ITEMS): $(READY)
 
 teacher: $(READY) ## train anew the small teachers of mini that ship with the package
 	@$(PY) -m sakerepro teacher
+
+model: $(READY) $(if $(PYTHON),,.venv/small) ## train anew the network that ships with the package: SAKE of small, in half precision (15 minutes)
+	@$(PY) -m sakerepro train --preset small
+	@rm -rf sakerepro/models/sake-sketchy
+	@$(PY) -m sakerepro export $$($(PY) -c 'import sakerepro as sr; print(sr.preset("small").id)') --half sakerepro/models/sake-sketchy
 
 status: $(READY) ## which items are done, stale (versions, settings or notebook changed) or missing, with commit and age
 	@$(PY) -m sakerepro status

@@ -86,6 +86,11 @@ def package_data(name: str) -> Path:
     return Path(__file__).resolve().parent / "tables" / name
 
 
+def models() -> Path:
+    """The trained networks that ship inside the package."""
+    return Path(__file__).resolve().parent / "models"
+
+
 def shown(path: Path) -> str:
     """The path as people read it: relative to the current folder where it lies below it."""
     try:

@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .networks.backbones import Backbone, Classifier
 
 FILES = ("experiment.json", "history.csv", "metrics.json", "embeddings.npz", "weights.safetensors")
+SHIPPED = "sake-sketchy"  # the network that ships with the package
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ class Run:
         path = self.file("embeddings.npz")
         try:
             with np.load(path, allow_pickle=False) as file:
-                return dict(file)
+                return {k: v.astype(np.float32) if v.dtype == np.float16 else v for k, v in file.items()}
         except Exception as error:  # numpy and zipfile raise many types for a damaged file
             raise RunError(
                 f"{path}: is damaged ({error}). Remove the folder {self.id}; the same command makes the run again."
@@ -271,7 +272,10 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
         history = train(method, data, e, work / "checkpoint.pt", tracer, aligned, methods.label(e))
     trained = time.time()
     metrics, arrays = evaluate(method, data, e)
-    seconds = {"seconds": round(time.time() - started, 1), "seconds_training": round(trained - started, 1)}
+    seconds: dict[str, Any] = {
+        "seconds": round(time.time() - started, 1),
+        "seconds_training": round(trained - started, 1),
+    }
     made = write_run(e, method, history, metrics, arrays, data=data.fingerprint, **seconds, **origin)
     shutil.rmtree(work, ignore_errors=True)
     return made
@@ -355,13 +359,18 @@ def write_run(
     history: list[dict[str, float]],
     metrics: list[dict[str, Any]],
     arrays: dict[str, np.ndarray],
+    folder: Path | None = None,
     **origin: Any,
 ) -> Run:
-    """Write a finished run, whole or not at all; ``origin`` goes into its provenance."""
+    """Write a finished run, whole or not at all; ``origin`` goes into its provenance.
+
+    Args:
+        folder: where; by default below :func:`sakerepro.paths.runs`, where :func:`find` looks.
+    """
     import pandas as pd
     from safetensors.torch import save_file
 
-    folder = paths.runs() / e.id
+    folder = folder or paths.runs() / e.id
     with write_folder_whole(folder) as new:
         write_json(new / "experiment.json", e.to_dict())
         write_text(new / "history.csv", pd.DataFrame(history).to_csv(index=False))
@@ -369,7 +378,7 @@ def write_run(
         np.savez(new / "embeddings.npz", **arrays)  # type: ignore[arg-type]
         save_file({k: v.contiguous().cpu() for k, v in method.state_dict().items()}, new / "weights.safetensors")
         files = {n: {"bytes": (new / n).stat().st_size, "sha256": sha256(new / n)} for n in FILES}
-        origin |= {"seed": e.seed, "command": " ".join(sys.argv), "finished": time.time(), "files": files}
+        origin = {"seed": e.seed, "command": " ".join(sys.argv), "finished": time.time(), "files": files, **origin}
         write_json(new / "provenance.json", provenance(**origin))
     return open_run(folder)
 
@@ -385,17 +394,22 @@ def all_runs() -> list[Run]:
     return [open_run(folder) for folder in run_folders()]
 
 
-def named_run(name: str) -> Run:
-    """The finished run with this id, with this part in its id, or in this folder.
+def named_run(name: str = "") -> Run:
+    """The finished run with this id, with this part in its id, or in this folder; without a name, the package's own.
+
+    The package ships with one trained network: SAKE on the 100 seen classes of preset ``small``, in half precision. Its
+    name is that of its folder in ``sakerepro/models``.
 
     Raises:
         ConfigError: if no run fits, or more than one.
         RunError: if it is damaged.
     """
+    if name in ("", SHIPPED):
+        return open_run(paths.models() / SHIPPED)
     if (Path(name) / "experiment.json").is_file():
         return open_run(Path(name).resolve())
     known = sorted(folder.name for folder in run_folders())
-    found = [k for k in known if k == name] or [k for k in known if name and name in k]
+    found = [k for k in known if k == name] or [k for k in known if name in k]
     if len(found) == 1:
         return open_run(paths.runs() / found[0])
     if found:

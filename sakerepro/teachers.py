@@ -77,7 +77,7 @@ def _spec(name: str, e: Experiment) -> dict[str, Any]:
 
 def shipped_file(name: str) -> Path:
     """The file of weights of a small teacher in the package; a JSON file about it lies beside it."""
-    return Path(__file__).parent / "models" / "mini" / f"{name}.safetensors"
+    return paths.models() / "mini" / f"{name}.safetensors"
 
 
 def _shipped(name: str, e: Experiment) -> Teacher | None:

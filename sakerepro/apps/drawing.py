@@ -27,6 +27,9 @@ class Pen:
     ink: int  # grey value of a line, 0 is black
 
 
+SKETCHY_PEN = Pen(0.013, 0)  # what :func:`pen_of` gives for them
+
+
 def pen_of(sketches: ImageSet, sample: int = 200) -> Pen:
     """The pen with which a drawing looks like a set of sketches: as thick and as dark as their median.
 
@@ -36,7 +39,7 @@ def pen_of(sketches: ImageSet, sample: int = 200) -> Pen:
     index = np.unique(np.linspace(0, len(sketches) - 1, min(sample, len(sketches))).round().astype(int))
     greys = [grey for grey in sketches.take(index).mean(axis=3) if grey.min() < 255]
     if not greys:
-        return Pen(0.015, 0)
+        return SKETCHY_PEN
     ink, size = int(np.median([grey.min() for grey in greys])), len(greys[0])
     wanted = np.median([_look(grey) for grey in greys], axis=0)
     example = example_strokes()

@@ -102,12 +102,12 @@ class Embedder:
         return np.concatenate(parts) if many else parts[0][0]
 
 
-def load(source: Run | Student | Path | str) -> Embedder:
+def load(source: Run | Student | Path | str = "") -> Embedder:
     """A trained network, ready to embed images of one's own.
 
     Args:
         source: a finished run, its id or a part of it, or its folder; or a student that is for images of 224 px, such
-            as :func:`sakerepro.load_official_checkpoint` gives.
+            as :func:`sakerepro.load_official_checkpoint` gives. By default the network that ships with the package.
 
     Raises:
         ConfigError: if no run or several are meant. RunError: if its files are damaged.

@@ -1,4 +1,4 @@
-"""A network as an ONNX file: pixels to embeddings, for programs that have neither this package nor PyTorch."""
+"""A network for others: a run in half precision, or ONNX for programs without this package and PyTorch."""
 
 from __future__ import annotations
 
@@ -12,12 +12,53 @@ from torch import Tensor, nn
 
 from .. import files, inputs
 from ..data.dataset import PHOTO, SKETCH
+from ..embedding import place
 from ..errors import ConfigError, RunError
+from ..evaluation import evaluate
+from ..runs import Run, require_images, write_run
+from .card import write_card
 from .embedder import Embedder, embed_images
 
 DOMAINS = {"photo": PHOTO, "sketch": SKETCH}
+_KEPT = ("data", "teacher", "class_vectors", "seconds", "seconds_training")  # of a run's provenance, when it is copied
 OPSET = 20
 CLOSE = 1e-4  # of the largest value: how far onnxruntime may be from PyTorch
+
+
+def export_half(run: Run, folder: Path | str) -> Run:
+    """Write a run to a folder of its own, with weights and embeddings in half precision: half as large, to be shared.
+
+    It is measured anew with these weights; its card is the folder's README.md. The folder goes wherever the id of a run
+    does.
+
+    Args:
+        run: a finished run whose data is at hand.
+        folder: a new or empty one.
+
+    Raises:
+        ConfigError: if the folder holds something. DataError: if the run's data is not here.
+        RunError: if the data has changed since, or the run is damaged.
+    """
+    folder = inputs.path(folder, "folder").expanduser().resolve()
+    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        raise ConfigError(f"{folder}: is there already. Name a new folder.")
+    data, e, origin = run.dataset(), run.experiment, run.provenance()
+    require_images(run, data.fingerprint)
+    method = place(run.network().half().float())
+    metrics, arrays = evaluate(method, data, e)
+    half = write_run(
+        e,
+        method.half(),
+        run.history().to_dict("records"),  # type: ignore[arg-type]
+        metrics,
+        {name: x.astype(np.float16) if x.dtype == np.float32 else x for name, x in arrays.items()},
+        folder,
+        command=f"sakerepro export {run.id} --half",
+        trained={name: origin[name] for name in ("commit", "processor", "finished")},
+        **{name: origin[name] for name in _KEPT if name in origin},
+    )
+    write_card(half, half.file("README.md"))
+    return half
 
 
 def export_onnx(network: Embedder, domain: str, file: Path | str) -> Path:

@@ -248,7 +248,7 @@ def named_collection(name: str | None) -> Collection:
     elif len(known) == 1:
         return open_collection(known[0])
     what = f"{name}: is no index." if name else f"{len(known)} indexes are in {paths.shown(paths.collections())}."
-    there = f"Known: {', '.join(f.name for f in known)}" if known else "`sakerepro index PHOTOS --run RUN` makes one"
+    there = f"Known: {', '.join(f.name for f in known)}" if known else "`sakerepro index PHOTOS` makes one"
     raise ConfigError(f"{what} Name one with --index. {there}.")
 
 

@@ -9,16 +9,15 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from ..data.dataset import PHOTO, SKETCH, ImageSet
-from ..data.images import pixels
-from ..embedding import embed, place
-from ..errors import ConfigError, near_misses
+from ..embedding import embed
+from ..errors import ConfigError, SakeError, near_misses
 from ..evaluation import Coder, coders
 from ..plots.labels import is_generated, run_data
 from ..retrieval import search
 from ..runs import require_images
 from .contact_sheet import picture
-from .drawing import pen_of
-from .embedder import embed_images
+from .drawing import SKETCHY_PEN, pen_of
+from .embedder import load
 from .photos import Collection, require_run
 
 if TYPE_CHECKING:
@@ -51,16 +50,18 @@ class Retriever:
         features: (N, dim) embeddings of ``photos`` by this run, if they are at hand.
 
     Attributes:
-        run, data: the run and its data set.
+        run: the run.
         photos, classes: what is searched, and the names of its labels: of an index, the photos' folders, or their
             names where they lie in none.
         about: what is searched, in words.
         generated: whether the photos are drawn by the package, so that anyone may publish them.
         size: side of the network's input.
-        pen: what the run's training sketches were drawn with (:func:`sakerepro.apps.drawing.pen_of`).
+        pen: what the run's training sketches were drawn with (:func:`sakerepro.apps.drawing.pen_of`); where they are
+            not at hand, that of Sketchy.
         representations: ``"real"``, then ``"32-bit"`` and so on as far as the embedding is long enough.
 
     Raises:
+        DataError: if the run's gallery is to be searched, and its data is not here.
         RunError: if the run's data has changed since it was measured, or the index is of another run.
     """
 
@@ -72,18 +73,25 @@ class Retriever:
         classes: Sequence[str] | None = None,
         features: np.ndarray | None = None,
     ) -> None:
-        data, arrays, e = run.dataset(), run.embeddings(), run.experiment
-        require_images(run, data.fingerprint)
-        self.run, self.data, self.size, self.pen = run, data, e.size, pen_of(data.train_sketch)
-        self.photos = photos if isinstance(photos, ImageSet) else data.gallery
-        self.classes = tuple(data.unseen if classes is None else classes)
-        self.about, self.generated = run_data(run), is_generated(data)
-        self._network = place(run.network())
-        self._coders: dict[int, Coder] = coders(arrays, e.but(bits=BITS), self._network)
+        arrays, e = run.embeddings(), run.experiment
+        self.run, self.size, self.pen = run, e.size, SKETCHY_PEN
+        self._embedder = load(run)
+        self._coders: dict[int, Coder] = coders(arrays, e.but(bits=BITS), self._embedder.network)
+        try:
+            data = run.dataset()
+            require_images(run, data.fingerprint)
+            self.pen = pen_of(data.train_sketch)
+        except SakeError:
+            if not isinstance(photos, Collection):
+                raise
         if isinstance(photos, Collection):
             features = self._open(photos)
+        else:
+            self.photos = data.gallery if photos is None else photos
+            self.classes = tuple(data.unseen if classes is None else classes)
+            self.about, self.generated = run_data(run), is_generated(data)
         if features is None:
-            features = arrays["gallery"] if photos is None else embed(self._network, self.photos, self.size)
+            features = arrays["gallery"] if photos is None else embed(self._embedder.network, self.photos, self.size)
         if len(features) != len(self.photos):
             raise ConfigError(f"{len(features)} features do not fit {len(self.photos)} photos. Give one row a photo.")
         self.representations = (REAL, *(f"{bits}-bit" for bits in self._coders))
@@ -108,7 +116,7 @@ class Retriever:
         sketch = np.asarray(sketch)
         if sketch.ndim != 2 or sketch.dtype != np.uint8:
             raise ConfigError(f"a sketch has shape {sketch.shape} and type {sketch.dtype}; give (H, W) uint8 greys.")
-        return embed_images(self._network, [pixels(sketch, self.size, "the sketch")], SKETCH, self.size)
+        return self._embedder.embed_sketch(sketch)[None]
 
     def search(self, sketch: np.ndarray, k: int = 10, representation: str = REAL) -> pd.DataFrame:
         """The ``k`` photos nearest to a sketch.
@@ -132,7 +140,7 @@ class Retriever:
         query = self.embed(sketch)
         if representation != REAL:
             query = self._coders[_bits(representation)](query, SKETCH)
-        distance = self._network.distance if representation == REAL else "hamming"
+        distance = self._embedder.distance if representation == REAL else "hamming"
         index, distances = (a[0] for a in search(query, gallery, min(k, len(gallery)), distance))
         return pd.DataFrame(
             {

@@ -1,4 +1,4 @@
-"""``import``, ``export``: read the authors' checkpoint, write a network for other programs."""
+"""``import``, ``export``: read the authors' checkpoint, write a network for others."""
 
 from __future__ import annotations
 
@@ -25,15 +25,18 @@ def add(commands: Any) -> None:
 
     export = commands.add_parser(
         "export",
-        help="write the network of a run as ONNX, for photos or for sketches",
-        description="Write the network of a finished run as an ONNX file: images (N, S, S, 3), uint8 RGB, to "
-        "embeddings (N, d), for photos or for sketches. The file is kept only if onnxruntime gives PyTorch's "
-        "embeddings with it. Needs `pip install 'sakerepro[onnx]'`.",
+        help="write a run for others: its network as ONNX, or itself in half precision",
+        description="With --onnx, write the network of a finished run as an ONNX file: images (N, S, S, 3), uint8 RGB, "
+        "to embeddings (N, d), for photos or for sketches. The file is kept only if onnxruntime gives PyTorch's "
+        "embeddings with it. Needs `pip install 'sakerepro[onnx]'`. With --half, write the run to a folder of its own, "
+        "in half precision and measured anew; the folder goes wherever a run's id does.",
         epilog="example: sakerepro export RUN --onnx sketch sketch.onnx",
     )
     export.add_argument("run", metavar="RUN", help="id of a run (a part of it is enough), or its folder")
-    export.add_argument("--onnx", required=True, choices=("photo", "sketch"), help="whose images the file embeds")
-    export.add_argument("file", metavar="FILE", help="file to write, such as sketch.onnx")
+    kind = export.add_mutually_exclusive_group(required=True)
+    kind.add_argument("--onnx", choices=("photo", "sketch"), help="whose images the file embeds")
+    kind.add_argument("--half", action="store_true", help="the run itself, in half precision")
+    export.add_argument("to", metavar="TO", help="file to write, such as sketch.onnx, or a new folder")
     export.set_defaults(function=_export)
 
 
@@ -51,10 +54,17 @@ def _import(arguments: argparse.Namespace) -> None:
 
 
 def _export(arguments: argparse.Namespace) -> None:
+    from .. import paths
     from ..apps.embedder import load
-    from ..apps.export import export_onnx
+    from ..apps.export import export_half, export_onnx
+    from ..runs import named_run
 
+    if arguments.half:
+        half = export_half(named_run(arguments.run), arguments.to)
+        size = sum(f.stat().st_size for f in half.folder.iterdir())
+        print(f"{paths.shown(half.folder)}: {size / 1e6:.1f} MB; index, query and the others take it as --run")
+        return
     network = load(arguments.run)
-    made = export_onnx(network, arguments.onnx, arguments.file)
+    made = export_onnx(network, arguments.onnx, arguments.to)
     shape = f"(N, {network.size}, {network.size}, 3)"
     print(f"{made}: {made.stat().st_size / 1e6:.1f} MB, images {shape} uint8 to embeddings")

@@ -24,13 +24,16 @@ def add(commands: Any) -> None:
     """Register the commands of this module."""
     index = commands.add_parser(
         "index",
-        help="embed a folder of photos with a finished run, to search it with sketches",
-        description="Embed every photo below a folder. A second call embeds new and changed files only and drops "
-        "removed ones; an interrupted one goes on. The index is a folder of plain files that can be copied.",
-        epilog="example: sakerepro index my-photos --run RUN",
+        help="embed a folder of photos, to search it with sketches",
+        description="Embed every photo below a folder, with the network that ships with the package or that of a "
+        "finished run. A second call embeds new and changed files only and drops removed ones; an interrupted one goes "
+        "on. The index is a folder of plain files that can be copied.",
+        epilog="example: sakerepro index my-photos",
     )
     index.add_argument("photos", metavar="PHOTOS", help="folder; sub-folders are searched too")
-    index.add_argument("--run", required=True, help="id of a run (a part of it is enough), or its folder")
+    index.add_argument(
+        "--run", default="", help="id of a run (a part of it is enough), or its folder [the package's own network]"
+    )
     index.add_argument("--to", help="the index's folder; by default collections/<PHOTOS>-<run>")
     index.add_argument(
         "--dtype", choices=("float16", "float32"), default="float16", help="type of the embeddings [float16]"
@@ -98,7 +101,7 @@ def _index(arguments: argparse.Namespace) -> None:
         f"{len(made):,} photos: {changes.added:,} embedded now, {changes.kept:,} kept, {changes.removed:,} removed, "
         f"{changes.bad:,} bad ones skipped."
     )
-    print(f"{paths.shown(made.folder)}: {size / 1e6:.1f} MB")
+    print(f"{paths.shown(made.folder)}: {size / 1e6:.1f} MB, embedded by {made.run}")
 
 
 def _query(arguments: argparse.Namespace) -> None:

@@ -175,8 +175,8 @@ def test_codes_are_fitted_to_training_features_and_compared_bit_by_bit(retriever
     [
         (np.zeros((4, 4, 3), np.uint8), 3, "real", "a sketch has shape"),
         (np.zeros((4, 4), np.float32), 3, "real", "a sketch has shape"),
-        (np.zeros((4, 4), np.uint8), 0, "real", "k=0"),
-        (np.zeros((4, 4), np.uint8), 3, "64-bit", "Did you mean '32-bit'"),
+        (np.eye(4, dtype=np.uint8), 0, "real", "k=0"),
+        (np.eye(4, dtype=np.uint8), 3, "64-bit", "Did you mean '32-bit'"),
     ],
 )
 def test_what_cannot_be_searched_is_said(
