@@ -41,7 +41,7 @@ def add(commands: Any) -> None:
 
     tables = commands.add_parser(
         "tables",
-        help="render all tables, claims and REPRODUCING.md from the committed rows",
+        help="render all tables, claims, REPRODUCING.md and docs/findings.md from the committed rows",
         epilog="example: sakerepro tables",
     )
     tables.set_defaults(function=_tables)
@@ -138,6 +138,7 @@ def _short(why: str) -> str:
 def _tables(arguments: argparse.Namespace) -> None:
     from .. import paths
     from ..results.committed import rows_file, runs_file
+    from ..results.findings import write_findings
     from ..results.items import ITEMS
     from ..results.report import write_report
     from ..results.status import PRESETS, own_items
@@ -152,7 +153,8 @@ def _tables(arguments: argparse.Namespace) -> None:
             if table:
                 table.save(paths.results(preset))
         print(f"{preset}: {', '.join(there) or 'no item has left its rows'}")
-    print(paths.shown(write_report()))
+    for file in (write_report(), *write_findings()):
+        print(paths.shown(file))
 
 
 def _pair(text: str) -> tuple[str, object]:

@@ -1,0 +1,72 @@
+"""Findings and the README's real numbers: what is written is what the committed rows say, or `tables` fails."""
+
+from __future__ import annotations
+
+import csv
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+import sakerepro as sr
+from sakerepro import paths
+from sakerepro.errors import DataError
+from sakerepro.results.findings import write_findings
+
+ROOT = Path(__file__).parents[2]
+
+
+def mean(method: str, task: str = "ZS-SBIR", split: str = "zeroshot1") -> str:
+    """Mean over seeds of mAP@all, real-valued, from the file alone."""
+    with (ROOT / "results/small/systems-rows.csv").open() as file:
+        values = [
+            float(row["value"])
+            for row in csv.DictReader(file)
+            if (row["method"], row["task"], row["split"]) == (method, task, split)
+            and (row["metric"], row["convention"]) == ("mAP@all", "standard")
+            and row["representation"].endswith("-d")
+        ]
+    return f"{sum(values) / len(values):.3f}"
+
+
+def place(folder: Path) -> Path:
+    (folder / "docs").mkdir()
+    shutil.copy(ROOT / "README.md", folder)
+    return folder
+
+
+def test_they_are_what_the_rows_say(tmp_path: Path) -> None:
+    for made in write_findings(place(tmp_path)):
+        assert made.read_text(encoding="utf-8") == (ROOT / made.relative_to(tmp_path)).read_text(encoding="utf-8")
+
+
+def test_the_numbers_are_means_of_rows() -> None:
+    text = (ROOT / "docs/findings.md").read_text(encoding="utf-8")
+    assert f"from photo to photo SAKE has\n{mean('SAKE', 'ZS-PBIR')}, L_B {mean('L_B', 'ZS-PBIR')}" in text
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert f"| {', '.join(mean(m, split='zeroshot2') for m in ('pretrained', 'L_B', 'SAKE'))} |" in readme
+    assert f"GN-Triplet reaches {mean('GN-Triplet')}" in readme
+
+
+def test_a_sentence_that_no_longer_holds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    rows = tmp_path / "results/small/systems-rows.csv"
+    rows.parent.mkdir(parents=True)
+    text = (ROOT / "results/small/systems-rows.csv").read_text()
+    rows.write_text(re.sub(r"^(.*,SAKE,mAP@all,)[^,]*", r"\g<1>0.9", text, flags=re.M))
+    monkeypatch.setattr(paths, "results", lambda preset=None: tmp_path / "results" / (preset or ""))
+    with pytest.raises(DataError, match="no longer holds"):
+        write_findings(place(tmp_path))
+    assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text()
+
+
+def test_bars_of_conventions_are_their_metrics() -> None:
+    run = sr.load().run
+    assert run is not None
+    x = run.embeddings()
+    arrays = (x["query"], x["gallery"], x["query_labels"], x["gallery_labels"])
+    axis = sr.plots.conventions_chart(run).axes[0]
+    names = [label.get_text() for label in axis.get_xticklabels()]
+    for bars, convention in zip(axis.containers, ("standard", "sake", "sem-pcyc"), strict=True):
+        metrics = sr.retrieval_metrics(*arrays, ks=(100, 200), convention=convention).summary()
+        assert [bar.get_height() for bar in bars] == pytest.approx([metrics[name] for name in names])  # type: ignore[attr-defined]
