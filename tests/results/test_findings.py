@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 import sakerepro as sr
-from sakerepro import paths
 from sakerepro.errors import DataError
 from sakerepro.results.findings import write_findings
 
@@ -36,7 +35,8 @@ def place(folder: Path) -> Path:
     return folder
 
 
-def test_they_are_what_the_rows_say(tmp_path: Path) -> None:
+def test_they_are_what_the_rows_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAKEREPRO_RESULTS", str(ROOT / "results"))
     for made in write_findings(place(tmp_path)):
         assert made.read_text(encoding="utf-8") == (ROOT / made.relative_to(tmp_path)).read_text(encoding="utf-8")
 
@@ -50,11 +50,10 @@ def test_the_numbers_are_means_of_rows() -> None:
 
 
 def test_a_sentence_that_no_longer_holds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.copytree(ROOT / "results/small", tmp_path / "results/small")
     rows = tmp_path / "results/small/systems-rows.csv"
-    rows.parent.mkdir(parents=True)
-    text = (ROOT / "results/small/systems-rows.csv").read_text()
-    rows.write_text(re.sub(r"^(.*,SAKE,mAP@all,)[^,]*", r"\g<1>0.9", text, flags=re.M))
-    monkeypatch.setattr(paths, "results", lambda preset=None: tmp_path / "results" / (preset or ""))
+    rows.write_text(re.sub(r"^(.*,SAKE,mAP@all,)[^,]*", r"\g<1>0.9", rows.read_text(), flags=re.M))
+    monkeypatch.setenv("SAKEREPRO_RESULTS", str(tmp_path / "results"))
     with pytest.raises(DataError, match="no longer holds"):
         write_findings(place(tmp_path))
     assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text()
