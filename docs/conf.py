@@ -22,7 +22,7 @@ extensions = ["sphinx.ext.autodoc", "sphinx.ext.napoleon", "myst_nb", "sphinx_ar
 
 # The source is the checkout, so that a link that works on the repository's pages works here.
 root_doc = "docs/index"
-include_patterns = ["*.md", "docs/*", "results/*/*.ipynb"]
+include_patterns = ["*.md", "docs/*", "results/*/*.ipynb", "sakerepro/models/*/README.md"]
 ROOT = Path(__file__).resolve().parent.parent
 tables = [file for file in ROOT.glob("results/*/*.md") if not file.with_suffix(".ipynb").is_file()]
 include_patterns += [str(file.relative_to(ROOT)) for file in tables]  # the others stand in their notebooks

@@ -8,10 +8,10 @@ from matplotlib.figure import Figure
 from ..results.findings import conventions
 from ..runs import Run
 from .labels import about
-from .style import COLUMN, headline, legend_below, new_figure, reading_axes, styled
+from .style import COLUMN, finish, name_axes, new_figure, style
 
 
-@styled
+@style()
 def conventions_chart(run: Run) -> Figure:
     """The metrics of a run from sketch to photo, each by the conventions of :func:`sakerepro.retrieval_metrics`."""
     frame = conventions(run)
@@ -21,7 +21,5 @@ def conventions_chart(run: Run) -> Figure:
         bars = axis.bar(places + (i - 1) * width, frame.loc[name], width, label=f'convention="{name}"', hatch=hatch)
         axis.bar_label(bars, fmt="%.3f", fontsize=5, padding=1)
     axis.set_xticks(places, list(frame.columns))
-    reading_axes(axis, "", "ZS-SBIR", grid="y")
-    legend_below(figure)
-    headline(figure, "One ranking, three conventions", about([run]))
-    return figure
+    name_axes(axis, "", "ZS-SBIR")
+    return finish(figure, "One ranking, three conventions", about([run]))
