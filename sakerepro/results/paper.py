@@ -136,7 +136,7 @@ def file_name(item: str) -> str:
 
 
 def paper_values(item: str | None = None) -> pd.DataFrame:
-    """The numbers of the paper (``sakerepro/tables/paper.csv``), of one item if named; a lost number is NaN.
+    """The numbers of the paper (``sakerepro/tables/paper.csv``), of one item if named.
 
     Args:
         item: ``"table1"`` ... ``"table5"``, ``"splits"``, ``"forgetting"`` or ``"text"``; ``None`` for all.
@@ -154,10 +154,13 @@ def paper_values(item: str | None = None) -> pd.DataFrame:
     return frame[frame["item"] == item].reset_index(drop=True)
 
 
+QUOTED = "quoted"  # how the source of a number begins that our text of the paper has lost and others quote
+
+
 @cache
 def printed(item: str) -> dict[tuple[Any, ...], tuple[Point, float, str]]:
-    """The numbers that an item of the paper prints by :func:`~sakerepro.results.grids.identity`: point, value
-    (NaN where it is lost), and where it stands. Empty for an item that the paper does not have as a table."""
+    """The numbers that an item of the paper prints by :func:`~sakerepro.results.grids.identity`: point, value, and
+    where it stands (``QUOTED`` first, if not there). Empty for an item that the paper does not have as a table."""
     rows = paper_values().query("item == @item").to_dict("records")
     if item == "systems":  # measures Table 1 but for SAKE's 512-d features
         both = {"method": "SAKE", "representation": "512-d"}.items()
@@ -179,8 +182,8 @@ def printed(item: str) -> dict[tuple[Any, ...], tuple[Point, float, str]]:
 
 @cache
 def all_printed() -> dict[tuple[Any, ...], float]:
-    """Every number of the paper's tables that is not lost, by :func:`~sakerepro.results.grids.identity`."""
-    return {k: v for item in GRIDS for k, (_, v, _) in printed(item).items() if not math.isnan(v)}
+    """Every number of the paper's tables by :func:`~sakerepro.results.grids.identity`."""
+    return {k: v for item in GRIDS for k, (_, v, _) in printed(item).items()}
 
 
 def systems() -> Iterator[Point]:

@@ -17,7 +17,7 @@ from ..display import table_lines
 from ..errors import ConfigError, near_misses
 from ..experiment import PRESETS, Experiment, split_name, stand_ins
 from .grids import KEY, NETWORKS, OTHER_SYSTEMS, Grid, Point, experiment_of, identity, key, papers, run_axes
-from .paper import DATA_NAMES, GRIDS, file_name, grids_of, printed
+from .paper import DATA_NAMES, GRIDS, QUOTED, file_name, grids_of, printed
 from .rows import one_preset, records
 from .tables_text import Shown, csv, escape, markdown
 
@@ -115,8 +115,8 @@ class Table(Shown):
 
     item: str
     title: str
-    #: one line a cell with its key, NUMBERS, status ("measured", "paper only", "not run", or what the data lack), lost,
-    #: ours_on, ours_used
+    #: one line a cell with its key, NUMBERS, status ("measured", "paper only", "not run", or what the data lack),
+    #: quoted, ours_on, ours_used
     cells: pd.DataFrame
     label: tuple[str, ...]  #: what the numbers are, with preset and data, seeds and runs, stand-ins; on every rendering
     blocks_by: tuple[str, ...]  #: columns that have a block for each value, and those that tell its lines apart
@@ -132,12 +132,12 @@ class Table(Shown):
         digits, diff = 4 if "top-1" in set(block["metric"]) else 3, f"diff{self.star}"
         columns: dict[str, None] = {}
         for metric, cells in block.groupby("metric", sort=False):
-            ours_only = cells["paper"].isna().all() and not cells["lost"].any()
+            ours_only = cells["paper"].isna().all()
             columns |= {f"{metric} {kind}": None for kind in (["ours"] if ours_only else ["paper", "ours", diff])}
         lines: dict[tuple[str, ...], dict[str, str]] = {}
         for cell in records(block):
             line = lines.setdefault(tuple(_plain(k, cell[k]) for k in self.lines_by), {})
-            line[f"{cell['metric']} paper"] = _number(cell["paper"], digits, "lost" if cell["lost"] else "-")
+            line[f"{cell['metric']} paper"] = _number(cell["paper"], digits, "-") + " (quoted)" * cell["quoted"]
             spread = f" ± {cell['std']:.{digits}f} ({cell['n']})" if cell["n"] > 1 else ""
             line[f"{cell['metric']} ours"] = _number(cell["ours"], digits, cell["status"]) + spread
             line[f"{cell['metric']} {diff}"] = _number(cell["difference"], digits, "-", sign="+")
@@ -220,15 +220,16 @@ def comparison(item: str, frame: pd.DataFrame, *, convention: str = "standard") 
         e = experiment_of(point, ask.preset, 0, lacking=True) if ask.preset and not numbers else None
         lacks = methods.lacks(e) if e else ""
         if name in paper or numbers or lacks or not paper:
-            value = paper[name][1] if name in paper else math.nan
-            cells.append(_cell(words, value, numbers, name in paper and math.isnan(value), lacks))
+            _, value, source = paper.get(name, (point, math.nan, ""))
+            cells.append(_cell(words, value, numbers, source.startswith(QUOTED), lacks))
         measured.append((point, words, numbers))
     settings = dict.fromkeys(k for g in grids for k in g.settings)
-    table = pd.DataFrame(cells)[["status", *KEY[:6], *settings, *KEY[6:], *NUMBERS, "lost", "ours_on", "ours_used"]]
+    table = pd.DataFrame(cells)[["status", *KEY[:6], *settings, *KEY[6:], *NUMBERS, "quoted", "ours_on", "ours_used"]]
     other = bool(paper) and not stand_ins(ask.preset).papers and ask.preset != ""
     more = ["diff*: ours minus the paper's, which are on other data: it is no error of either"] if other else []
     if convention == "standard" and any(k[-1].startswith("mAP") for k in paper):
         more += ['The paper\'s mAP is interpolated, higher on the same ranking: convention="sake" shows ours so']
+    more += ["quoted: by a later repository; our text of the paper lost it"] if table["quoted"].any() else []
     more += ["Ours: mean ± standard deviation over seeds (how many)"] if (table["n"] > 1).any() else []
     blocks, lines = _layout(grids, tuple(settings))
     if (table["method"].isin(OTHER_SYSTEMS) & table["n"].gt(0)).any():
@@ -247,7 +248,7 @@ def has_table(item: str) -> bool:
     return item in paper_tables() or ":" in item
 
 
-def _cell(words: Point, value: float, numbers: list[Number], lost: bool, lacks: str) -> dict[str, Any]:
+def _cell(words: Point, value: float, numbers: list[Number], quoted: bool, lacks: str) -> dict[str, Any]:
     ours = pd.Series([number.value for number in numbers], dtype=float)
     first = numbers[0] if numbers else None
     return {
@@ -257,7 +258,7 @@ def _cell(words: Point, value: float, numbers: list[Number], lost: bool, lacks: 
         "std": ours.std(),
         "n": len(ours),
         "difference": ours.mean() - value,
-        "lost": lost,
+        "quoted": quoted,
         "ours_on": ours_on(first.experiment) if first else "",
         "ours_used": _used(first) if first else "",
         "status": "measured" if first else lacks or ("paper only" if words["method"] in OTHER_SYSTEMS else "not run"),

@@ -293,7 +293,7 @@ def test_small_runs_answer_in_the_place_of_the_papers():
         ("table5.sbir-peak", CLOSE),  # 0.434 against 0.429 is on the margin
         ("table2.longer-is-better.tuberlin", HOLDS),
         ("forgetting.sake-alleviates.alexnet", HOLDS),
-        ("table1.beats-others-binary.split16", NOT_RUN),  # the lost cells
+        ("table1.beats-others-binary.split16", HOLDS),  # as quoted: mAP@200 0.356 against 0.059
     ],
 )
 def test_the_same_rule_on_the_papers_own_numbers(id_, wanted):

@@ -96,10 +96,10 @@ def test_table1_without_runs_is_the_paper_alone():
     table = results.table1(rows_frame([]))
     assert table.label == ("No runs: the paper's numbers alone",)
     assert table.cells["status"].value_counts().to_dict() == {"paper only": 44, "not run": 12}
-    assert table.cells["lost"].sum() == 3
+    assert table.cells["quoted"].sum() == 3
     text = str(table)
     assert "SEM-PCYC    64-d        0.297  paper only" in text
-    assert "lost" in text
+    assert "0.487 (quoted)" in text
 
 
 def test_what_only_we_measure_stands_below_with_p25():
