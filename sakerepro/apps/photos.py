@@ -26,6 +26,7 @@ from ..display import Brief
 from ..errors import ConfigError, DataError, RunError
 from ..retrieval import search
 from ..runs import Run
+from .approximate import nearest
 from .embedder import load
 from .photo_files import embedded
 
@@ -268,6 +269,7 @@ def query(
     k: int = 10,
     *,
     codes: bool = False,
+    approximate: bool = False,
     domain: int = SKETCH,
 ) -> tuple[np.ndarray, np.ndarray]:
     """The ``k`` photos nearest to each sketch.
@@ -278,6 +280,7 @@ def query(
         images: files of sketches (or photos, with ``domain=PHOTO``), or what ``read_image`` made of them.
         k: from 1 on, at most the number of photos; more is cut to it.
         codes: compare binary codes, those that the run was measured with, instead of embeddings.
+        approximate: by LanceDB, which misses some (:func:`sakerepro.apps.approximate.recall`), for millions of photos.
 
     Returns:
         (Q, k) rows of the collection and (Q, k) distances: 1 - cosine or Euclidean, as the run's method has it, or
@@ -285,13 +288,17 @@ def query(
 
     Raises:
         RunError: if the run is another one than the index's. DataError: if an image cannot be read, or a sketch is
-            blank. ConfigError: if the run has no codes.
+            blank. ConfigError: if the run has no codes, for ``approximate`` codes, or if LanceDB is not installed.
     """
+    if codes and approximate:
+        raise ConfigError("codes are compared exactly, which is fast. Leave out `codes` or `approximate`.")
     images, k = inputs.names(images, "images", (str, Path, np.ndarray)), inputs.whole(k, "k", 1)
     require_run(collection, run)
     network = load(run)
     vectors = network.embed_sketch(images) if domain == SKETCH else network.embed_photo(images)
     k = min(k, len(collection))
+    if approximate:
+        return nearest(collection.folder, vectors, k, network.distance)
     gallery = np.asarray(collection.embeddings, np.float32)
     if codes:
         code = network.coder()

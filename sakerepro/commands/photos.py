@@ -56,6 +56,9 @@ def add(commands: Any) -> None:
     query.add_argument("--run", help="the run, if it is not found by the id in the index")
     query.add_argument("-k", type=int, default=10, help="number of photos for each sketch [10]")
     query.add_argument("--codes", action="store_true", help="compare binary codes instead of embeddings")
+    query.add_argument(
+        "--approximate", action="store_true", help="for millions of photos: misses some of the nearest, says what share"
+    )
     query.add_argument("--photo", action="store_true", help="the queries are photos, not sketches")
     query.add_argument("--sheet", metavar="PNG", help="also write a contact sheet")
     query.add_argument("--csv", metavar="FILE", help="also write a table: sketch, rank, photo, path, distance")
@@ -108,6 +111,7 @@ def _query(arguments: argparse.Namespace) -> None:
     import dataclasses
 
     from .. import paths
+    from ..apps.approximate import recall
     from ..apps.photos import named_collection, query
     from ..data.dataset import PHOTO, SKETCH
 
@@ -118,14 +122,25 @@ def _query(arguments: argparse.Namespace) -> None:
         found = dataclasses.replace(found, root=Path(arguments.photos).expanduser().resolve())
     domain = PHOTO if arguments.photo else SKETCH
     asked = _images(arguments.sketch, found.size, domain)
+    run = _run_of(found, arguments.run)
     rows, distances = query(
         found,
-        _run_of(found, arguments.run),
+        run,
         list(asked.values()),
         arguments.k,
         codes=arguments.codes,
+        approximate=arguments.approximate,
         domain=domain,
     )
+    share = {}
+    if arguments.approximate:
+        k = min(arguments.k, len(found))
+        share["recall"], n = recall(found.folder, run, k, domain)
+        kind = "photos" if arguments.photo else "sketches"
+        text = (
+            f"approximate: finds {100 * share['recall']:.1f} % of the exact {k} nearest ({n} unseen {kind} of the run)"
+        )
+        print(text, file=sys.stderr)
     hits = [
         [(found.names[r], float(d)) for r, d in zip(*pair, strict=True)] for pair in zip(rows, distances, strict=True)
     ]
@@ -147,6 +162,7 @@ def _query(arguments: argparse.Namespace) -> None:
             [
                 {
                     "sketch": s,
+                    **share,
                     "found": [
                         {"rank": i, "photo": n, "path": str(found.root / n), "distance": d}
                         for i, (n, d) in enumerate(h, 1)

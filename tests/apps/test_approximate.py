@@ -1,0 +1,190 @@
+"""Approximate search of an index: what it finds, the recall that it says, and when its table is made."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from tiny import shape
+
+from sakerepro import paths
+from sakerepro.__main__ import main
+from sakerepro.apps import approximate
+from sakerepro.apps.approximate import nearest, recall
+from sakerepro.apps.photos import index_photos, query
+from sakerepro.data.dataset import PHOTO, SKETCH
+from sakerepro.errors import ConfigError, RunError
+from sakerepro.runs import Run
+
+DISTANCES = ("cosine", "euclidean")
+
+
+@pytest.fixture
+def groups(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A hundred groups of 50 of 5,000 photos, as if there were many more; skips where LanceDB is not installed."""
+    lancedb = pytest.importorskip("lancedb", reason="needs `pip install 'sakerepro[lance]'`")
+    monkeypatch.setattr(lancedb.index, "IvfFlat", partial(lancedb.index.IvfFlat, num_partitions=100))
+
+
+def clustered(rng: np.random.Generator, n: int, dim: int) -> np.ndarray:
+    """(n, dim) float16 around 50 centres, the first one zero."""
+    x = rng.normal(size=(50, dim))[rng.integers(0, 50, n)] + 0.5 * rng.normal(size=(n, dim))
+    x[0] = 0
+    return x.astype(np.float16)
+
+
+def write(folder: Path, x: np.ndarray) -> Path:
+    folder.mkdir(exist_ok=True)
+    np.save(folder / "embeddings.npy", x)
+    return folder
+
+
+def naive(q: np.ndarray, x: np.ndarray, k: int, distance: str) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and distances by the definition, in double precision."""
+    q, x = q.astype(np.float64), x.astype(np.float64)
+    if distance == "cosine":
+        lengths = np.linalg.norm(q, axis=1)[:, None] * np.linalg.norm(x, axis=1)
+        all_pairs = 1 - np.divide(q @ x.T, lengths, out=np.zeros_like(lengths), where=lengths > 0)
+    else:
+        all_pairs = np.stack([np.linalg.norm(x - one, axis=1) for one in q])
+    rows = np.argsort(all_pairs, axis=1, kind="stable")[:, :k]
+    return rows, np.take_along_axis(all_pairs, rows, 1)
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_with_all_groups_it_is_exact(
+    distance: str, groups: None, rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(approximate, "PROBES", 100)
+    x, q = clustered(rng, 5_000, 8), rng.normal(size=(6, 8)).astype(np.float32)
+    rows, distances = nearest(write(tmp_path / "an #index?", x), q, 9, distance)
+    want = naive(q, x, 9, distance)
+    np.testing.assert_array_equal(rows, want[0])
+    np.testing.assert_allclose(distances, want[1], rtol=1e-4, atol=1e-6)
+
+
+@pytest.mark.parametrize("distance", DISTANCES)
+def test_k_may_be_all_photos(
+    distance: str, groups: None, rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Also a zero, and although the groups that are searched hold fewer."""
+    monkeypatch.setattr(approximate, "PROBES", 1)
+    x, q = clustered(rng, 500, 8), rng.normal(size=(2, 8)).astype(np.float32)
+    assert np.sort(nearest(write(tmp_path / "few", x), q, 500, distance)[0]).tolist() == [list(range(500))] * 2
+
+
+@pytest.mark.parametrize("domain", [SKETCH, PHOTO])
+def test_the_recall_is_a_count_by_hand(
+    domain: int,
+    groups: None,
+    tiny_run: Run,
+    rng: np.random.Generator,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(approximate, "PROBES", 1)
+    asked = tiny_run.embeddings()["query" if domain == SKETCH else "gallery"]
+    x = rng.normal(asked.mean(axis=0), 2 * asked.std(), (5_000, asked.shape[1])).astype(np.float16)
+    share, n = recall(write(tmp_path / "index", x), tiny_run, 10, domain)
+    assert n == len(asked)  # all, as there are few
+    found, exact = nearest(tmp_path / "index", asked, 10, "cosine")[0], naive(asked, x, 10, "cosine")[0]
+    by_hand = sum(len(set(a) & set(b)) for a, b in zip(found.tolist(), exact.tolist(), strict=True)) / (10 * n)
+    assert share == pytest.approx(by_hand) and 0.1 < share < 1
+    monkeypatch.setattr(approximate, "search", lambda *_: pytest.fail("measured again"))
+    assert recall(tmp_path / "index", tiny_run, 10, domain) == (share, n)
+
+
+def test_the_table_is_made_anew_when_the_embeddings_change(
+    groups: None, rng: np.random.Generator, tiny_run: Run, tmp_path: Path
+) -> None:
+    dim = tiny_run.embeddings()["query"].shape[1]
+    x, y = clustered(rng, 300, dim), clustered(rng, 300, dim)
+    q = x[[5]].astype(np.float32)
+    assert nearest(write(tmp_path / "index", x), q, 1, "cosine")[0].tolist() == [[5]]
+    recall(tmp_path / "index", tiny_run, 3)
+    (first,) = (tmp_path / "index/lance").glob("*.lance")
+    nearest(tmp_path / "index", q, 1, "cosine")
+    assert list((tmp_path / "index/lance").glob("*.lance")) == [first]
+    write(tmp_path / "index", y)
+    np.testing.assert_array_equal(nearest(tmp_path / "index", q, 5, "cosine")[0], naive(q, y, 5, "cosine")[0])
+    (second,) = (tmp_path / "index/lance").iterdir()  # the recall of the first went with it
+    assert second != first
+
+
+def test_a_table_is_whole_or_not_there(
+    groups: None, rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = write(tmp_path / "index", clustered(rng, 300, 8))
+    q = rng.normal(size=(1, 8)).astype(np.float32)
+    with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
+        patch.setattr(
+            "lancedb.table.LanceTable.create_index", lambda *_, **__: (_ for _ in ()).throw(KeyboardInterrupt)
+        )
+        nearest(folder, q, 3, "cosine")
+    assert [f.name for f in folder.iterdir() if not f.name.endswith(".lock")] == ["embeddings.npy"]
+    nearest(folder, q, 3, "cosine")
+    for file in (folder / "lance").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"damaged")
+    with pytest.raises(RunError, match="lance: is damaged .* Remove it"):
+        nearest(folder, q, 3, "cosine")
+
+
+@pytest.fixture
+def photos(tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An index of five photos, and a sketch beside it."""
+    monkeypatch.setenv("SAKEREPRO_COLLECTIONS", str(tmp_path / "collections"))
+    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
+    (tmp_path / "photos").mkdir()
+    for i in range(5):
+        Image.fromarray(shape(i, PHOTO, i)).save(tmp_path / f"photos/{i}.png")
+    Image.fromarray(shape(1, SKETCH, 1).squeeze()).save(tmp_path / "sketch.png")
+    index_photos(tmp_path / "photos", tiny_run, progress=False)
+    return tmp_path
+
+
+def test_on_the_command_line(
+    tiny_run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pytest.importorskip("lancedb")
+    images = tiny_run.embeddings()
+    monkeypatch.setenv("HOME", str(photos / "home"))
+    before = set(photos.rglob("*"))
+    ask = ["query", str(photos / "sketch.png"), "-k", "3", "--json"]
+    assert main(ask) == 0
+    (exact,) = json.loads(capsys.readouterr().out)
+    assert main([*ask, "--approximate"]) == 0
+    out, err = capsys.readouterr()
+    assert json.loads(out) == [{"recall": 1.0, **exact}]  # one group holds all five
+    assert (
+        err
+        == f"approximate: finds 100.0 % of the exact 3 nearest ({len(images['query'])} unseen sketches of the run)\n"
+    )
+    (index,) = (photos / "collections").glob("[!.]*")
+    assert all(index in new.parents for new in set(photos.rglob("*")) - before)
+    assert main(["query", str(photos / "photos/0.png"), "--photo", "--approximate"]) == 0
+    out, err = capsys.readouterr()
+    assert (
+        f"100.0 % of the exact 5 nearest ({len(images['gallery'])} unseen photos of the run)" in err
+        and "0.png" in out.splitlines()[2]
+    )
+
+
+def test_codes_are_refused(photos: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["query", str(photos / "sketch.png"), "--codes", "--approximate"]) == 2
+    assert "codes are compared exactly" in capsys.readouterr().err
+
+
+def test_without_lancedb_the_error_says_how_to_install_it(
+    tiny_run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made, _ = index_photos(photos / "photos", tiny_run, progress=False)
+    monkeypatch.setitem(sys.modules, "lancedb", None)
+    with pytest.raises(ConfigError, match=r"pip install 'sakerepro\[lance\]'"):
+        query(made, tiny_run, [photos / "sketch.png"], approximate=True)
