@@ -1,7 +1,9 @@
-"""Approximate search of an index of millions of photos: LanceDB finds most of the k nearest without reading all.
+"""Approximate search of an index: LanceDB finds most of the k nearest of millions of photos without reading them all.
 
-Its table lies in the index's folder and goes with it when the index is replaced. The vectors are grouped by k-means,
-and a query reads the ``PROBES`` groups nearest to it (IVF_FLAT).
+LanceDB keeps its table in the index's folder; when the index is replaced, the table is gone. It divides the vectors
+into groups of some thousand by k-means, and a query reads the ``PROBES`` nearest groups (IVF_FLAT). On 200,000
+generated rows, PQ, SQ and RQ were no faster at the same recall; HNSW found 1 % more in the same time, and took 160 s of
+processor time to build instead of 0.7.
 """
 
 from __future__ import annotations
@@ -17,12 +19,14 @@ from ..errors import ConfigError, RunError
 from ..retrieval import search
 from ..runs import Run
 
-PROBES = 40  # groups, of some thousand photos each
-SAMPLE = 100  # queries that recall is measured on
+PROBES = 40  # groups that a query reads
+SAMPLE = 100  # queries on which recall is measured
 
 
 def nearest(folder: Path, query: np.ndarray, k: int, distance: str) -> tuple[np.ndarray, np.ndarray]:
-    """Like :func:`sakerepro.search` over the embeddings of an index, but misses some photos. Makes the table once.
+    """Like :func:`sakerepro.search` over the embeddings of an index, but some photos are missed.
+
+    Makes the table if needed.
 
     Args:
         folder: of the index.
@@ -54,10 +58,10 @@ def nearest(folder: Path, query: np.ndarray, k: int, distance: str) -> tuple[np.
 
 
 def recall(folder: Path, run: Run, k: int, domain: int = SKETCH) -> tuple[float, int]:
-    """The share of the exact k nearest that :func:`nearest` finds, and the number of queries that it was measured on.
+    """The share of the exact k nearest that :func:`nearest` finds, and the number of queries that show it.
 
-    An exact search takes as long as approximate search saves, so it is done once for each table, k and domain, with
-    queries that are always at hand: images of the run's unseen classes.
+    The queries are images of the run's unseen classes, not the user's own: these would need an exact search each time,
+    which approximate search is to avoid. The share is measured once for each table, k and domain.
 
     Args:
         folder: of the index.
@@ -87,7 +91,7 @@ def _lancedb() -> Any:
 
 
 def _made(folder: Path, distance: str) -> Path:
-    """The table of an index; made if there is none, or if it is of other embeddings."""
+    """The folder of the table of the embeddings that are there now; makes it if needed."""
     lancedb, place, file = _lancedb(), folder / "lance", folder / "embeddings.npy"
     made = place / f"{file.stat().st_size}-{file.stat().st_mtime_ns}.lance"
     if made.is_dir():
@@ -97,7 +101,7 @@ def _made(folder: Path, distance: str) -> Path:
     with files.lock(files.hidden(place, ".lock"), f"Another process makes {place}; waiting for it."):
         files.sweep(place)
         if not made.is_dir():
-            x = np.load(file).astype(np.float32)
+            x = np.load(file).astype(np.float32, copy=False)
             if distance == "cosine":  # at length 1, Euclidean distance orders them the same
                 x /= np.maximum(np.linalg.norm(x, axis=1, keepdims=True), np.finfo(np.float32).tiny)
             vectors = pa.FixedSizeListArray.from_arrays(x.ravel(), x.shape[1])
