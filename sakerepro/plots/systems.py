@@ -68,9 +68,12 @@ def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None, metric
         axis.set_title(str(title))
         name_rows(axis, best)
         name_axes(axis, f"ZS-SBIR {metric}", grid="x")
-    how = "over classes, one seed" if metric == "mAP@all" else "by a margin"
+    how = "over classes" if metric == "mAP@all" else "by a margin"
+    seeds = points["n"]
+    if seeds.max() > 1:
+        how = "over seeds" if seeds.min() > 1 else f"over {seeds.max()} seeds, or {how} where there is one"
     networks = ", ".join(dict.fromkeys(frame["backbone"]))
-    about = f"{networks}; 90 % intervals {'over seeds' if points['n'].min() > 1 else how}; dashed: L_B"
+    about = f"{networks}; 90 % intervals {how}{', one seed' * bool(seeds.max() == 1)}; dashed: L_B"
     return finish(figure, SYSTEMS.title, about)
 
 
