@@ -57,38 +57,29 @@ class Killed(Exception):
     """What stops a training here."""
 
 
-def trained(method: Method, data: Dataset, checkpoint: Path, kill_at: int = -1) -> list[dict[str, float]]:
-    """Train through :func:`training.train`, with a checkpoint after every step, and stop before step ``kill_at``."""
-    steps, own = [0], method.step
+def trained(
+    method: Method, data: Dataset, checkpoint: Path, kill_at: int = -1, aligned: np.ndarray | None = None
+) -> tuple[list[dict[str, float]], int]:
+    """Train; the history and the number of steps. Stops before step ``kill_at``, with a checkpoint after every step."""
+    steps, own, save = [0], method.step, training.Progress._save
 
     def step(*arguments: Any) -> dict[str, Tensor]:
-        steps[0] += 1
-        if steps[0] - 1 == kill_at:
+        if steps[0] == kill_at:
             raise Killed
+        steps[0] += 1
         return own(*arguments)
 
-    class Eager(training.Progress):
-        def _save(self) -> None:
-            super()._save()
-            self.cost = 0.0
+    def at_once(progress: training.Progress) -> None:
+        save(progress)
+        progress.cost = 0.0
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(training, "Progress", Eager)
-        patch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
+        if kill_at >= 0:
+            patch.setattr(training.Progress, "_save", at_once)
+            patch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
         patch.setattr(method, "step", step)
-        history = training.train(method, data, method.e, checkpoint)
-    return [{k: v for k, v in row.items() if k != "seconds"} for row in history]
-
-
-def check_kill_and_resume(name: str, data: Dataset, folder: Path, kill_at: int, **settings: Any) -> None:
-    """A training that is killed ends with the weights and the history of one that is not."""
-    whole, killed, resumed = (make(name, **settings) for _ in range(3))
-    history = trained(whole, data, folder / "whole.pt")
-    with pytest.raises(Killed):
-        trained(killed, data, folder / "killed.pt", kill_at)
-    assert trained(resumed, data, folder / "killed.pt") == history
-    assert tiny.same(whole.state_dict(), resumed.state_dict())
-    assert not tiny.same(whole.state_dict(), killed.state_dict())
+        history = training.train(method, data, method.e, checkpoint, aligned=aligned)
+    return [{k: v for k, v in row.items() if k != "seconds"} for row in history], steps[0]
 
 
 def check_embed(method: Method, width: int, size: int = tiny.SIDE) -> None:

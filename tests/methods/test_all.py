@@ -5,7 +5,9 @@ from __future__ import annotations
 import json
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
+import frozen
 import numpy as np
 import pytest
 import tiny
@@ -18,16 +20,14 @@ from sakerepro.data.dataset import Dataset, ImageSet
 from sakerepro.embedding import embed
 from sakerepro.evaluation import evaluate, measure
 from sakerepro.experiment import Experiment
-from sakerepro.methods import Method
 from sakerepro.metrics import retrieval_metrics
 from sakerepro.runs import experiment_data, run, start
-from sakerepro.training import Progress, train
 
 pytestmark = pytest.mark.parametrize("name", methods.METHODS)
 
 
-class Stop(Exception):
-    """What stops a training here."""
+# seconds in place of minutes; test_full_size.py has the sizes of each
+SMALL = {"rounds": 3, "batch_pairs": 16, "pretraining": 5, "fusion_first": 5, "width": 8, "hidden": 32}
 
 
 @pytest.fixture(scope="module")
@@ -46,66 +46,56 @@ def e(name: str, shared: Path, own_places: Path, monkeypatch: pytest.MonkeyPatch
     """The method on the tiny task; its runs, and the L_B run below frozen features, are made once for all tests."""
     for place in ("RUNS", "CACHE"):
         monkeypatch.setenv(f"SAKEREPRO_{place}", str(shared / place.lower()))
-    return methods.change(tiny.experiment(shared / "data", shared / "se_resnet_mini.safetensors"), method=name)
+    own = {k: v for k, v in SMALL.items() if k in methods.class_of(name).settings}
+    return methods.change(tiny.experiment(shared / "data", shared / "se_resnet_mini.safetensors"), method=name, **own)
 
 
-def trained(e: Experiment, data: Dataset, checkpoint: Path) -> tuple[Method, list[dict[str, float]]]:
-    """A method that was trained on the data, and its history."""
-    method, aligned, _ = start(e, data)
-    return method, train(method, data, e, checkpoint, aligned=aligned)
+@pytest.fixture
+def data(e: Experiment) -> Dataset:
+    return experiment_data(e)
 
 
-def weights(method: Method) -> dict[str, Tensor]:
-    return {k: v.clone() for k, v in method.state_dict().items()}
+@pytest.fixture(scope="module")
+def finished() -> dict[str, tuple[dict[str, Tensor], list[dict[str, float]], int]]:
+    """What :func:`whole` trained, by method."""
+    return {}
 
 
-def test_steps_are_finite_and_record_the_loss(e: Experiment, tmp_path: Path) -> None:
-    method, history = trained(e, experiment_data(e), tmp_path / "checkpoint.pt")
-    assert len(history) == method.epochs
+@pytest.fixture
+def whole(name: str, e: Experiment, data: Dataset, finished: dict[str, Any], tmp_path: Path) -> Any:
+    """Weights, history and number of steps of a training that nothing stopped; made once for all tests."""
+    if name not in finished:
+        method, aligned, _ = start(e, data)
+        history, steps = frozen.trained(method, data, tmp_path / "whole.pt", aligned=aligned)
+        assert len(history) == method.epochs
+        finished[name] = method.state_dict(), history, steps
+    return finished[name]
+
+
+def test_steps_are_finite_and_record_the_loss(whole: Any) -> None:
+    state, history, _ = whole
     for row in history:
         assert "loss" in row and np.isfinite(list(row.values())).all()
-    assert all(torch.isfinite(v).all() for v in method.state_dict().values() if v.is_floating_point())
+    assert all(torch.isfinite(v).all() for v in state.values() if v.is_floating_point())
 
 
 @pytest.mark.parametrize("share", [0.2, 0.5, 0.9])
 def test_a_killed_training_goes_on_to_the_same_bits(
-    e: Experiment, share: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    e: Experiment, data: Dataset, share: float, whole: Any, tmp_path: Path
 ) -> None:
-    class Eager(Progress):
-        def _save(self) -> None:
-            super()._save()
-            self.cost = 0.0
+    state, history, steps = whole
+    stop_at, made = int(share * steps), []
 
-    steps: list[int] = []
-    stop_at = None
-    own = methods.class_of(e.method).step
+    def again(stop: int = -1) -> tuple[list[dict[str, float]], int]:
+        method, aligned, _ = start(e, data)
+        made.append(method)
+        return frozen.trained(method, data, tmp_path / "killed.pt", stop, aligned)
 
-    def step(self: Method, *arguments: object) -> dict[str, Tensor]:
-        steps.append(len(steps))
-        if len(steps) - 1 == stop_at:
-            raise Stop
-        return own(self, *arguments)  # type: ignore[arg-type]
-
-    monkeypatch.setattr(training, "Progress", Eager)
-    monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
-    monkeypatch.setattr(methods.class_of(e.method), "step", step)
-    data = experiment_data(e)
-    whole, history = trained(e, data, tmp_path / "whole.pt")
-    if not steps:  # a closed form has no step to be killed in
-        again, _ = trained(e, data, tmp_path / "again.pt")
-        assert tiny.same(whole.state_dict(), again.state_dict())
-        return
-    stop_at = int(share * len(steps))
-    count = len(steps)
-    steps.clear()
-    with pytest.raises(Stop):
-        trained(e, data, tmp_path / "killed.pt")
-    assert len(steps) == stop_at + 1 <= count
-    stop_at = None
-    resumed, rows = trained(e, data, tmp_path / "killed.pt")
-    assert len(steps) == count + 1  # the step that was stopped, once more; those before it not
-    assert tiny.same(whole.state_dict(), resumed.state_dict())
-    assert [{**r, "seconds": 0} for r in rows] == [{**r, "seconds": 0} for r in history]
+    if steps:  # a closed form has no step to be killed in
+        with pytest.raises(frozen.Killed):
+            again(stop_at)
+    assert again() == (history, steps - stop_at)  # those before the kill are not made again
+    assert tiny.same(made[-1].state_dict(), state)
 
 
 def unread(images: ImageSet, rng: np.random.Generator) -> ImageSet:
@@ -115,18 +105,17 @@ def unread(images: ImageSet, rng: np.random.Generator) -> ImageSet:
 
 
 def test_training_never_reads_unseen_images_labels_or_names(
-    e: Experiment, tmp_path: Path, rng: np.random.Generator
+    e: Experiment, data: Dataset, whole: Any, tmp_path: Path, rng: np.random.Generator
 ) -> None:
-    data = experiment_data(e)
     blind = replace(
         data,
         query=unread(data.query, rng),
         gallery=unread(data.gallery, rng),
         unseen=tuple(f"no such word {i}" for i in range(len(data.unseen))),
     )
-    one, _ = trained(e, data, tmp_path / "one.pt")
-    other, _ = trained(e, blind, tmp_path / "other.pt")
-    assert tiny.same(one.state_dict(), other.state_dict())
+    method, aligned, _ = start(e, blind)
+    frozen.trained(method, blind, tmp_path / "blind.pt", aligned=aligned)
+    assert tiny.same(method.state_dict(), whole[0])
 
 
 def test_a_run_embeds_measures_and_opens_again(e: Experiment) -> None:
@@ -134,12 +123,10 @@ def test_a_run_embeds_measures_and_opens_again(e: Experiment) -> None:
     data, arrays, network = done.dataset(), done.embeddings(), done.network()
     assert network.distance in ("cosine", "euclidean")
     width = arrays["gallery"].shape[1]
-    for domain, key, images in ((0, "gallery", data.gallery), (1, "query", data.query)):
+    frozen.check_embed(network, width, e.size)
+    for key, images in (("gallery", data.gallery), ("query", data.query)):
         assert arrays[key].shape == (len(images), width)
         np.testing.assert_allclose(embed(network, images, e.size), arrays[key], rtol=1e-4, atol=1e-5)
-        with torch.no_grad():
-            assert network.embed(torch.zeros(2, 3, e.size, e.size), domain).shape == (2, width)
-            assert network.embed(torch.zeros(0, 3, e.size, e.size), domain).shape == (0, width)
     kinds = {m["representation"] for m in done.metrics()}
     assert f"{width}-d" in kinds and (width < min(e.bits) or any(k.endswith("-bit") for k in kinds))
     assert run(methods.checked(Experiment.from_dict(e.to_dict()))).id == done.id
@@ -168,9 +155,8 @@ def test_relabelled_classes_measure_the_same(e: Experiment) -> None:
     assert [m["value"] for m in after] == pytest.approx([m["value"] for m in before])
 
 
-def test_random_weights_are_near_chance(e: Experiment, tmp_path: Path) -> None:
+def test_random_weights_are_near_chance(e: Experiment, data: Dataset) -> None:
     """Backbone and all; what is not learned by steps is fitted to random features."""
-    data = experiment_data(e)
     method, aligned, _ = start(e, data)
     with torch.no_grad():
         for p in method.student.parameters():

@@ -135,12 +135,3 @@ def test_only_the_own_networks_are_trained(tiny_data: Dataset, tmp_path: Path) -
     changed = {k for k, v in method.state_dict().items() if not torch.equal(v, before[k])}
     own = {k for k, _ in method.named_parameters() if not k.startswith("student.")}
     assert own <= changed and not any(k.startswith(("student.", "noise")) for k in changed)
-
-
-@pytest.mark.parametrize("kill_at", [1, 6])
-def test_killed_and_resumed_it_ends_the_same(kill_at: int, tiny_data: Dataset, tmp_path: Path) -> None:
-    frozen.check_kill_and_resume("CVAE", tiny_data, tmp_path, kill_at, **SMALL)
-
-
-def test_embed() -> None:
-    frozen.check_embed(make(), frozen.WIDTH)

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -14,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sakerepro import methods
-from sakerepro.data import load_dataset
 from sakerepro.data.batches import aligned_photos, pair_batches, require_aligned, triplet_batches
 from sakerepro.data.dataset import Dataset
 from sakerepro.errors import ConfigError, DataError
@@ -115,16 +112,6 @@ def test_data_without_aligned_pairs_is_refused(tiny_experiment: Experiment) -> N
     e = methods.change(tiny_experiment, method="GN-Triplet", pairs="aligned")
     with pytest.raises(DataError, match="pairs=class"):
         start(e, experiment_data(e))
-
-
-def test_every_sketch_of_the_real_subset_has_its_photo(real_data: Callable[[str], Path]) -> None:
-    data = load_dataset("sketchy-125x25", "zeroshot1", size=8, root=real_data("sketchy-125x25"), progress=False)
-    found = aligned_photos(data)
-    assert (found >= 0).all()
-    for sketch, row in list(zip(data.train_sketch.names, found, strict=True))[::97]:
-        photo = data.train_photo.names[row]
-        assert Path(photo).stem == Path(sketch).stem.split("-")[0]
-        assert Path(photo).parent.name == Path(sketch).parent.name
 
 
 @pytest.mark.parametrize("steps", [0, 3])

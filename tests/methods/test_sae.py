@@ -8,13 +8,11 @@ import frozen
 import numpy as np
 import pytest
 import scipy.linalg
-import tiny
 import torch
 from torch import Tensor
 
 from sakerepro.data.dataset import Dataset
 from sakerepro.methods.sae import SAE, sylvester
-from sakerepro.training import train
 
 VECTORS = torch.from_numpy(np.random.default_rng(4).normal(size=(4, 3)).astype(np.float32))
 
@@ -81,14 +79,3 @@ def test_a_sketch_enters_by_a_map_of_its_own(tiny_data: Dataset, tmp_path: Path)
     embedded = two.embed_features(3 * found.sketch, 1)  # of length 1, whatever came
     unit = found.sketch / found.sketch.norm(dim=1, keepdim=True)
     torch.testing.assert_close(embedded, unit @ two.w[1].T)
-
-
-def test_trained_twice_it_is_the_same_and_embeds(tiny_data: Dataset, tmp_path: Path) -> None:
-    one, other = frozen.make("SAE", VECTORS), frozen.make("SAE", VECTORS)
-    for number, method in enumerate((one, other)):
-        assert train(method, tiny_data, method.e, tmp_path / f"{number}.pt") == []
-    assert tiny.same(one.state_dict(), other.state_dict()) and one.w.abs().sum() > 0
-    frozen.check_embed(one, 3)
-    again = frozen.make("SAE", VECTORS)
-    again.load_state_dict(one.state_dict())
-    assert torch.equal(again.w, one.w)

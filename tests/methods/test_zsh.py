@@ -14,7 +14,6 @@ from sklearn.neighbors import kneighbors_graph
 from torch import Tensor
 
 from sakerepro.data.dataset import Dataset
-from sakerepro.methods import Method
 from sakerepro.methods.zsh import ZSH, b_step, p_step, r_step, smoothness, w_step
 
 K, BITS, SAMPLES, ANCHORS = 3, 8, 60, 20
@@ -167,25 +166,10 @@ def test_half_of_the_samples_are_sketches() -> None:
     assert len(frozen.make("ZSH", VECTORS).rows(30, 500)[1]) == 500  # type: ignore[operator]
 
 
-def test_training_lowers_the_loss_and_embeds(tiny_data: Dataset, tmp_path: Path) -> None:
+def test_training_lowers_the_loss_and_codes_are_signs(tiny_data: Dataset, tmp_path: Path) -> None:
     method = frozen.make("ZSH", VECTORS, **SMALL)
-    losses = [row["loss"] for row in frozen.trained(method, tiny_data, tmp_path / "checkpoint.pt")]
+    losses = [row["loss"] for row in frozen.trained(method, tiny_data, tmp_path / "checkpoint.pt")[0]]
     assert len(losses) == 5 and (np.diff(losses) <= 1e-9).all()
-    frozen.check_embed(method, 8)
     x = torch.tensor([[0.5, -0.1, 2.0]])
     code = method.code(x, 1)
     assert code is not None and code.tolist() == [[1, 0, 1]]
-
-
-@pytest.mark.parametrize("kill_at", [1, 4])
-def test_killed_and_resumed_it_ends_the_same(kill_at: int, tiny_data: Dataset, tmp_path: Path) -> None:
-    frozen.check_kill_and_resume("ZSH", tiny_data, tmp_path, kill_at, vectors=VECTORS, **SMALL)
-
-
-def test_a_finished_one_opens_with_its_own_sizes(tiny_data: Dataset, tmp_path: Path) -> None:
-    method = frozen.make("ZSH", VECTORS, **SMALL)
-    frozen.trained(method, tiny_data, tmp_path / "checkpoint.pt")
-    again: Method = frozen.make("ZSH", VECTORS, **SMALL)
-    again.load_state_dict(method.state_dict())
-    f = frozen.features(frozen.WIDTH).photo
-    assert torch.equal(again.embed_features(f, 0), method.embed_features(f, 0))
