@@ -19,7 +19,7 @@ import sakerepro as sr
 from sakerepro.__main__ import main
 
 assert Path(sr.__file__).is_relative_to(sys.argv[1]), sr.__file__
-assert [getattr(sr, name) for name in sr.__all__]
+assert [getattr(sr, name) for name in sr.__all__] and set(sr.__all__) <= set(dir(sr))
 data = sr.example_folder()
 for command in (
     f"train --dataset {data} --epochs 1 --steps 2",

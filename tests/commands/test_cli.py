@@ -7,8 +7,6 @@ import dataclasses
 import json
 import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -61,33 +59,6 @@ def test_every_setting_is_a_flag_of_train(capsys: pytest.CaptureFixture[str]) ->
 def test_importing_the_package_loads_nothing_heavy_either() -> None:
     done = tiny.python("-c", "import sys, sakerepro; print(*sys.modules)")
     assert done.returncode == 0 and not set(HEAVY) & set(done.stdout.split())
-
-
-@pytest.mark.slow
-def test_an_installed_wheel_imports(tmp_path: Path) -> None:
-    """Every file of the package is in the wheel, the stub with the public names as well; nothing else is needed."""
-    shutil.copytree(paths.root() / "sakerepro", tmp_path / "source" / "sakerepro")
-    for name in ("pyproject.toml", "README.md", "LICENSE"):
-        shutil.copy(paths.root() / name, tmp_path / "source")
-    command = [sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "-w", str(tmp_path), str(tmp_path / "source")]
-    built = subprocess.run(command, capture_output=True, text=True)
-    if "setuptools" in built.stderr and not list(tmp_path.glob("*.whl")):
-        pytest.skip("the package index, which has setuptools to build with, cannot be reached")
-    assert built.returncode == 0, built.stderr
-    (wheel,) = tmp_path.glob("*.whl")
-    shutil.unpack_archive(wheel, tmp_path / "site", "zip")
-    code = "import sakerepro as sr; print(sr.__file__); sr.preset('mini'); sr.semantic_similarity; print(*dir(sr))"
-    there = os.environ | {"PYTHONPATH": str(tmp_path / "site")}
-    done = subprocess.run([sys.executable, "-c", code], cwd=tmp_path, env=there, capture_output=True, text=True)
-    assert done.returncode == 0, done.stderr
-    file, _, names = done.stdout.partition("\n")
-    assert file.startswith(str(tmp_path)) and {"ITQ", "run", "plots", "search"} <= set(names.split())
-    shipped = {
-        f.relative_to(paths.root())
-        for f in (paths.root() / "sakerepro").rglob("*")
-        if f.is_file() and "__pycache__" not in f.parts
-    }
-    assert not [f for f in shipped if not (tmp_path / "site" / f).is_file()]
 
 
 def test_a_search_by_embeddings_needs_no_scikit_learn() -> None:

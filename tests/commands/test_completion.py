@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
+import io
 import os
 import shutil
 import subprocess
 import sys
 from pathlib import Path
 
+import argcomplete
 import pytest
 
 from sakerepro import paths
@@ -19,20 +22,18 @@ from sakerepro.results.items import ITEMS
 
 
 def completed(*words: str) -> set[str]:
-    """What is offered for the last of the words, by argcomplete's protocol."""
-    answer = paths.runs().parent / "answer"
-    line = " ".join(words)
-    asks = {
-        "_ARGCOMPLETE": "1",
-        "_ARGCOMPLETE_STDOUT_FILENAME": str(answer),
-        "_ARGCOMPLETE_IFS": "\n",
-        "_ARGCOMPLETE_SUPPRESS_SPACE": "1",
-        "COMP_LINE": line,
-        "COMP_POINT": str(len(line)),
-    }
-    done = subprocess.run([sys.executable, "-m", "sakerepro"], env=os.environ | asks, capture_output=True, text=True)
-    assert done.returncode == 0 and not done.stdout, done.stderr
-    return {word.strip() for word in answer.read_text().splitlines()}
+    """What is offered for the last of the words, by argcomplete's protocol; in this process, which has all imported."""
+    line, answer = " ".join(words), io.StringIO()
+    asks = {"_ARGCOMPLETE": "1", "_ARGCOMPLETE_IFS": "\n", "_ARGCOMPLETE_SUPPRESS_SPACE": "1"}
+    here = functools.partial(argcomplete.autocomplete, exit_method=sys.exit, output_stream=answer)
+    with pytest.MonkeyPatch.context() as patch, pytest.raises(SystemExit) as end:
+        for name, value in {**asks, "COMP_LINE": line, "COMP_POINT": str(len(line))}.items():
+            patch.setenv(name, value)
+        patch.setattr(argcomplete, "autocomplete", here)
+        patch.setattr(argcomplete.CompletionFinder, "_init_debug_stream", lambda self: None)  # takes descriptor 9
+        main([])
+    assert not end.value.code
+    return {word.strip() for word in answer.getvalue().splitlines()}
 
 
 def test_commands_flags_and_values() -> None:
@@ -55,7 +56,6 @@ def test_items_presets_runs_and_files(tmp_path: Path, monkeypatch: pytest.Monkey
     for name in ("mini-a1", "mini-b2", ".mini-unfinished"):
         (paths.runs() / name).mkdir(parents=True)
         (paths.runs() / name / "experiment.json").touch()
-    monkeypatch.setenv("PYTHONPATH", str(paths.root()))
     (tmp_path / "here").mkdir()
     monkeypatch.chdir(tmp_path / "here")
     Path("sketch.png").touch()

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 import tiny
@@ -11,9 +14,8 @@ import tiny
 from sakerepro.commands import warm
 
 COUNT = """
-import json, os
-from sakerepro.commands.warm import compile_all
-compile_all()
+import json, runpy
+runpy.run_module("sakerepro.commands.warm", run_name="__main__")
 from sakerepro.ranking import counting, itq_step, kernels, ranks, ties
 from numba.core.dispatcher import Dispatcher
 stats = {}
@@ -25,12 +27,20 @@ print(json.dumps(stats))
 """
 
 
-@pytest.mark.slow
-def test_what_is_compiled_once_is_found_by_the_next_process(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_process_is_begun_where_nothing_is_compiled(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    begun: list[Any] = []
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path))
-    process = warm.warm_up()
-    assert process is not None and process.wait(timeout=300) == 0
-    assert warm.warm_up() is None
-    found = json.loads(tiny.python("-c", COUNT, NUMBA_CACHE_DIR=str(tmp_path)).stdout)
+    monkeypatch.setattr(subprocess, "Popen", lambda command, **_: begun.append(command) or command)
+    assert warm.warm_up() == begun[0] == [sys.executable, "-m", "sakerepro.commands.warm"]
+    (tmp_path / "ranking").mkdir()
+    (tmp_path / "ranking" / "counting.count_block-1.py311.nbi").touch()
+    assert warm.warm_up() is None and len(begun) == 1
+
+
+@pytest.mark.slow
+def test_what_is_compiled_once_is_found_by_the_next_process() -> None:
+    """In the cache of all tests of this session, which began empty."""
+    warm.compile_all()
+    found = json.loads(tiny.python("-c", COUNT).stdout)
     assert {"count_block", "turn_signs"} <= set(found)
     assert all(hits and not misses for hits, misses in found.values()), found

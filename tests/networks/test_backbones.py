@@ -304,6 +304,7 @@ def test_missing_weights_say_where_they_were_looked_for(tmp_path: Path, monkeypa
     for place in places.data_places():
         assert str(place / "weights" / "se_resnet50.safetensors") in str(error.value)
     assert len(places.data_places()) == 3 and str(tmp_path / "real") in str(error.value)
+    assert "weights of se_resnet50 are missing" in str(error.value)
     assert "sakerepro weights fetch se_resnet50" in str(error.value)
     with pytest.raises(DataError, match="no known source"):
         weights_file("se_resnet_mini")

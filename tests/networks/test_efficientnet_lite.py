@@ -91,18 +91,18 @@ def test_without_the_package_the_error_says_how_to_install_it(monkeypatch: pytes
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("name", "published"), [(LITE[0], 0.749), (LITE[1], 0.767), (LITE[2], 0.774)])
+@pytest.mark.parametrize(("name", "published"), [(LITE[0], 0.749), (LITE[2], 0.774)])
 def test_the_real_network_recognises_photos(name: str, published: float, real_data) -> None:  # type: ignore[no-untyped-def]
     """Top-1 on Sketchy photos that carry an ImageNet id in their name; easier than ImageNet's own validation set."""
     if package_file(name) is None:
         pytest.skip(f"{name} is not installed: pip install 'sakerepro[small]'")
     root, wnids = real_data("sketchy-125x25/256x256/photo/tx_000000000000_ready"), imagenet_wnids()
     labelled = [f for f in sorted(root.glob("*/n*_*.jpg")) if f.name.split("_")[0] in wnids]
-    files = labelled[:: len(labelled) // 150][:150]
+    files = labelled[:: len(labelled) // 75][:75]
     labels = np.array([wnids.index(f.name.split("_")[0]) for f in files])
     teacher = build_classifier(name, 1000, read_pretrained(name, weights_file(name))).eval()
     pixels = np.stack([read_image(f, 224) for f in files])
     images = augment(pixels, None, 224, mean=teacher.backbone.mean, std=teacher.backbone.std)
     logits = torch.cat([teacher(batch) for batch in images.split(50)])
     top1 = float(np.mean(logits.argmax(1).numpy() == labels))
-    assert len({*labels}) > 50 and published < top1 < 0.97  # 0.87 to 0.89 were measured; standard error 0.03
+    assert len({*labels}) > 50 and published < top1 < 0.97  # 0.87 to 0.89 were measured; standard error 0.04
