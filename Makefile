@@ -98,10 +98,10 @@ status: $(READY) ## which items are done, stale (versions, settings or notebook 
 tables: $(READY) ## every table, claim and REPRODUCING.md anew from the committed rows, in seconds
 	@$(PY) -m sakerepro tables
 
-test: unit replay ## all tests: unit, end to end, real data where it is at hand, and the replay of the mini notebooks
+test: $(if $(PYTHON),,docs) unit replay ## all tests: unit, end to end, real data where it is at hand, the pages of `docs`, and the replay of the mini notebooks
 
 unit: $(READY) ## the tests below tests/
-	@OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(or $(JOBS),2) --dist loadfile tests
+	@OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(or $(JOBS),2) --dist worksteal tests
 
 replay: $(READY) ## train the mini runs afresh, execute the committed mini notebooks, compare rows and verdicts
 	@$(PY) tests/replay.py --jobs $(or $(JOBS),2)

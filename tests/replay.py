@@ -33,25 +33,9 @@ NO_KEY = ("value", "commit", "dirty", "training", "measuring")
 
 def replay(folder: Path, results: Path, workers: int, limit: float = LIMIT, **environment: str) -> int:
     """Execute the notebooks of a folder by nbval, with their results going to another one; the exit code of pytest."""
-    command = [
-        sys.executable,
-        "-m",
-        "pytest",
-        "-q",
-        "--nbval-lax",
-        "--nbval-cell-timeout=86400",
-        "-o",
-        "filterwarnings=",
-        "-o",
-        "addopts=",
-        "-p",
-        "no:cacheprovider",
-        "-n",
-        str(workers),
-        "--dist",
-        "loadscope",
-        str(folder),
-    ]
+    options = "-q --nbval-lax --nbval-cell-timeout=86400 -o filterwarnings= -o addopts= -p no:cacheprovider".split()
+    spread = ["-n", str(workers), "--dist", "loadscope"]
+    command = [sys.executable, "-m", "pytest", *options, *spread, str(folder)]
     variables = {
         **os.environ,
         "OMP_NUM_THREADS": "1",

@@ -141,18 +141,8 @@ def test_bars_are_judged_by_what_was_measured():
 @pytest.fixture(scope="module")
 def setup():
     training = importlib.import_module("benchmarks.training")
-    e = Experiment(
-        dataset="mini",
-        backbone="cse_resnet_mini",
-        dim=16,
-        size=32,
-        epochs=1,
-        steps=2,
-        batch_photo=3,
-        batch_sketch=2,
-        teacher_epochs=1,
-        select="last",
-    )
+    short = dict(epochs=1, steps=2, batch_photo=3, batch_sketch=2, teacher_epochs=1, select="last")
+    e = Experiment(dataset="mini", backbone="cse_resnet_mini", dim=16, size=32, **short)
     return training.set_up(e, seen=4, photos=6, sketches=4)
 
 

@@ -2,42 +2,51 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import io
 import json
+import resource
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import tiny
 
 from sakerepro import files, paths
 from sakerepro.__main__ import main
 
-LIMITED = """
-import resource, sys
-resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000))  # no file can become longer: what a full disk does
-from sakerepro import files, paths
-from sakerepro.__main__ import main
-sys.exit(main(sys.argv[1:]))
-"""
 SETTINGS = (
     "--teacher-epochs=0 --size=32 --epochs=1 --steps=2 --batch-sketch=4 --batch-photo=4 --dim=16 --bits=8 "
     "--photo-queries=3 --split=unseen.txt"
 )
 
 
+@contextlib.contextmanager
+def full_disk() -> Iterator[None]:
+    """No file of this process can become longer than 50,000 bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_full_disk_is_a_sentence(tiny_place: Path, tmp_path: Path, packed: bool) -> None:
+def test_a_full_disk_is_a_sentence(
+    tiny_place: Path, tmp_path: Path, packed: bool, capsys: pytest.CaptureFixture[str]
+) -> None:
     """While images are packed (NumPy and Python write), and while a checkpoint is saved (PyTorch writes)."""
     data, weights = tiny_place / "data", tiny_place / "se_resnet_mini.safetensors"
     if packed:
         main(["data", "pack", str(data), "--size", "32", "--min-photos", "1"])
     arguments = ["train", *SETTINGS.split(), f"--dataset={data}", f"--weights={weights}"]
-    done = tiny.python("-c", LIMITED, *arguments, SAKEREPRO_CACHE=str(tmp_path / "cache"))
-    assert done.returncode == 1 and "Traceback" not in done.stderr
-    assert done.stderr.splitlines()[-1].startswith("sakerepro: ") and "name another place" in done.stderr
-    assert ("could not be written" in done.stderr) == packed
+    with full_disk():
+        assert main(arguments) == 1
+    said = capsys.readouterr().err
+    assert "Traceback" not in said and "name another place" in said
+    assert said.splitlines()[-1].startswith("sakerepro: ") and ("could not be written" in said) == packed
     assert not list((tmp_path / "runs").glob("[!.]*"))  # no run that looks finished
 
 

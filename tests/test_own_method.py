@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
 import json
 import os
 import signal
@@ -15,6 +17,7 @@ import pytest
 import tiny
 
 import sakerepro
+from sakerepro.__main__ import main
 
 METHOD = ["--method", "toy_triplet:ToyTriplet"]
 NETWORK = ["--backbone", "cse_resnet_mini", "--size", "32", "--dim", "16", "--bits", "8"]
@@ -29,23 +32,21 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+def says(place: Path, *arguments: str, runs: str = "runs") -> str:
+    """What ``sakerepro`` prints in this folder, where it has its runs and results; it has to succeed."""
+    with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
+        for variable, value in variables(place, runs).items():
+            patch.setenv(variable, value)
+        patch.chdir(place)
+        patch.syspath_prepend(str(place))  # as `python -m sakerepro` has it
+        assert main(arguments) == 0
+    return out.getvalue()
+
+
 def variables(place: Path, runs: str = "runs") -> dict[str, str]:
     here = [str(Path(sakerepro.__file__).parent.parent), str(Path(__file__).parent)]
     places = {f"SAKEREPRO_{name.upper()}": str(place / name) for name in ("results", "cache", "collections")}
-    return {
-        **os.environ,
-        **places,
-        "SAKEREPRO_RUNS": str(place / runs),
-        "PYTHONPATH": os.pathsep.join(here),
-        "OMP_NUM_THREADS": "1",
-    }
-
-
-def sakerepro_says(place: Path, *arguments: str, runs: str = "runs") -> str:
-    command = [sys.executable, "-m", "sakerepro", *arguments]
-    done = subprocess.run(command, capture_output=True, text=True, env=variables(place, runs), cwd=place, timeout=300)
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    return {**places, "SAKEREPRO_RUNS": str(place / runs), "PYTHONPATH": os.pathsep.join(here), "OMP_NUM_THREADS": "1"}
 
 
 def training(place: Path, *more: str) -> list[str]:
@@ -55,12 +56,12 @@ def training(place: Path, *more: str) -> list[str]:
 
 @pytest.fixture(scope="module")
 def run_id(place: Path) -> str:
-    return json.loads(sakerepro_says(place, *training(place), "--json"))["id"]
+    return json.loads(says(place, *training(place), "--json"))["id"]
 
 
 def test_it_trains_and_its_settings_are_flags_that_stand_in_the_id(place: Path, run_id: str) -> None:
     assert "-toytriplet-" in run_id
-    other = json.loads(sakerepro_says(place, *training(place, "--margin", "0.5", "--epochs", "1"), "--json"))
+    other = json.loads(says(place, *training(place, "--margin", "0.5", "--epochs", "1"), "--json"))
     assert "-toytriplet-margin=0.5-" in other["id"] and other["experiment"]["settings"] == {"margin": 0.5}
     history = (place / "runs" / run_id / "history.csv").read_text().splitlines()
     assert "triplet" in history[0] and "val_top1" in history[0] and len(history) == 7
@@ -69,13 +70,13 @@ def test_it_trains_and_its_settings_are_flags_that_stand_in_the_id(place: Path, 
 def test_killed_and_resumed_it_ends_the_same(place: Path, run_id: str) -> None:
     """Killed after its first checkpoint: the weights and the embeddings are those of the run that was not."""
     command = [sys.executable, "-m", "sakerepro", *training(place)]
-    child = subprocess.Popen(command, env=variables(place, "killed"), cwd=place, stdout=subprocess.DEVNULL)
+    child = subprocess.Popen(command, env=os.environ | variables(place, "killed"), cwd=place, stdout=subprocess.DEVNULL)
     work = place / "killed" / f".work-{run_id}" / "checkpoint.pt"
     while not work.exists() and child.poll() is None:
         time.sleep(0.02)
     child.send_signal(signal.SIGKILL)
     assert child.wait() == -signal.SIGKILL and not (place / "killed" / run_id).exists()
-    sakerepro_says(place, *training(place), runs="killed")
+    says(place, *training(place), runs="killed")
     one, other = (place / name / run_id for name in ("runs", "killed"))
     assert (one / "weights.safetensors").read_bytes() == (other / "weights.safetensors").read_bytes()
     with np.load(one / "embeddings.npz") as a, np.load(other / "embeddings.npz") as b:
@@ -83,41 +84,30 @@ def test_killed_and_resumed_it_ends_the_same(place: Path, run_id: str) -> None:
 
 
 def test_it_is_measured_searched_compared_and_described(place: Path, run_id: str) -> None:
-    assert "wrote the same numbers" in sakerepro_says(place, "evaluate", run_id)
-    sakerepro_says(place, "index", str(place / "data" / "photo"), "--run", run_id, "--to", str(place / "index"))
+    assert "wrote the same numbers" in says(place, "evaluate", run_id)
+    says(place, "index", str(place / "data" / "photo"), "--run", run_id, "--to", str(place / "index"))
     sketch = next((place / "data" / "sketch").rglob("*.png"))
     query = ["query", str(sketch), "--index", str(place / "index"), "-k", "3", "--json"]
-    (answer,) = json.loads(sakerepro_says(place, *query))
+    (answer,) = json.loads(says(place, *query))
     assert len(answer["found"]) == 3
     plain = [a for a in training(place) if a not in METHOD] + ["--method", "L_B"]
-    baseline = json.loads(sakerepro_says(place, *plain, "--json"))["id"]
-    compared = json.loads(sakerepro_says(place, "compare", run_id, baseline, "--json"))
+    baseline = json.loads(says(place, *plain, "--json"))["id"]
+    compared = json.loads(says(place, "compare", run_id, baseline, "--json"))
     assert compared["settings"]["method"] == ["toy_triplet:ToyTriplet", "SAKE"] and compared["tests"]
-    sakerepro_says(place, "card", run_id, "--to", str(place / "card.md"))
+    says(place, "card", run_id, "--to", str(place / "card.md"))
     assert "the method ToyTriplet" in (place / "card.md").read_text()
 
 
 def test_it_stands_in_a_table_and_in_status_through_a_grid(place: Path) -> None:
     """The grid names the method and the tiny task; its notebook is the skeleton."""
-    settings = dict(
-        dataset=str(place / "data"),
-        split="unseen.txt",
-        weights=str(place / "se_resnet_mini.safetensors"),
-        backbone="cse_resnet_mini",
-        size=32,
-        dim=16,
-        epochs=1,
-        steps=2,
-        batch_sketch=5,
-        batch_photo=7,
-        select="last",
-    )
+    settings = tiny.settings(place / "data", place / "se_resnet_mini.safetensors", epochs=1, steps=2, select="last")
+    del settings["bits"]  # a tuple is an axis
     grid = f'TOY = Grid("A method of my own", method=("L_B", "toy_triplet:ToyTriplet"), bits=((8,),), **{settings!r})'
     (place / "toy_grids.py").write_text(f"from sakerepro.results import Grid\n\n{grid}\n")
     item = ["toy_grids:TOY", "--preset", "paper", "--precision", "float32"]
-    said = sakerepro_says(place, "item", *item)
+    said = says(place, "item", *item)
     assert "ToyTriplet" in said and "A method of my own" in said
     assert "ToyTriplet" in (place / "results" / "paper" / "toy.md").read_text()
-    found = json.loads(sakerepro_says(place, "status", "--preset", "paper", "--json"))
+    found = json.loads(says(place, "status", "--preset", "paper", "--json"))
     (own,) = (one for one in found if one["item"] == "toy_grids:TOY")
     assert own["state"] == "done" and len(own["record"]["runs"]) == 2

@@ -401,16 +401,8 @@ def train(method: SAKE, data: Any, folder: Path) -> list[dict[str, float]]:
     return training.train(method, data, method.e, folder / "c.pt")
 
 
-SETTINGS: dict[str, Any] = {
-    "dataset": "sketchy",
-    "epochs": 2,
-    "steps": 2,
-    "batch_sketch": 3,
-    "batch_photo": 4,
-    "size": 32,
-    "lr": 1e-3,
-    "lr_end": 1e-5,
-}
+SETTINGS: dict[str, Any] = dict(dataset="sketchy", epochs=2, steps=2, batch_sketch=3, batch_photo=4, size=32)
+SETTINGS |= dict(lr=1e-3, lr_end=1e-5)
 
 
 def test_a_batch_is_its_augmented_images_side_by_side() -> None:

@@ -6,6 +6,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -116,25 +117,15 @@ def randomise(network: torch.nn.Module) -> torch.nn.Module:
     return network.eval()
 
 
+def settings(folder: Path, weights: Path, **changes: object) -> dict[str, Any]:
+    """Two epochs of three steps on the folder of :func:`write_folder`, as a preset has them."""
+    task = dict(split="unseen.txt", backbone="cse_resnet_mini", size=SIDE, dim=16, bits=(8,))
+    length = dict(epochs=2, steps=3, batch_sketch=5, batch_photo=7, lr=1e-3, lr_end=1e-4)
+    return {"dataset": str(folder), "weights": str(weights), **task, **length, **changes}
+
+
 def experiment(folder: Path, weights: Path, **changes: object) -> Experiment:
-    """Two epochs of three steps on the folder of :func:`write_folder`."""
-    settings = dict(
-        preset="tiny",
-        dataset=str(folder),
-        split="unseen.txt",
-        weights=str(weights),
-        backbone="cse_resnet_mini",
-        dim=16,
-        size=SIDE,
-        epochs=2,
-        steps=3,
-        batch_sketch=5,
-        batch_photo=7,
-        lr=1e-3,
-        lr_end=1e-4,
-        bits=(8,),
-    )
-    return Experiment.from_dict(settings | changes)
+    return Experiment.from_dict({"preset": "tiny", **settings(folder, weights, **changes)})
 
 
 def python(*arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:

@@ -258,27 +258,8 @@ def test_a_folder_without_layout_is_told_what_it_should_look_like(tmp_path: Path
         check(str(tmp_path))
 
 
-TRAIN = [
-    "train",
-    "--preset",
-    "mini",
-    "--teacher-epochs",
-    "0",
-    "--epochs",
-    "1",
-    "--steps",
-    "2",
-    "--batch-sketch",
-    "3",
-    "--batch-photo",
-    "4",
-    "--size",
-    "32",
-    "--dim",
-    "16",
-    "--bits",
-    "8",
-]
+TRAIN = "train --preset mini --teacher-epochs 0 --epochs 1 --steps 2 --batch-sketch 3 --batch-photo 4".split()
+TRAIN += "--size 32 --dim 16 --bits 8".split()
 
 
 def test_from_a_folder_to_numbers_with_a_gated_network_of_timm(
@@ -312,23 +293,8 @@ def test_from_a_folder_to_numbers_with_a_gated_network_of_timm(
 def test_any_network_of_timm_without_gates_and_without_photo_queries(
     own: Path, timm_weights: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert (
-        main(
-            [
-                *TRAIN,
-                "--backbone",
-                "test_resnet",
-                "--dataset",
-                str(own),
-                "--weights",
-                str(timm_weights),
-                "--photo-queries",
-                "0",
-                "--json",
-            ]
-        )
-        == 0
-    )
+    asked = [*TRAIN, "--backbone", "test_resnet", "--dataset", str(own), "--weights", str(timm_weights)]
+    assert main([*asked, "--photo-queries", "0", "--json"]) == 0
     assert {m["task"] for m in json.loads(capsys.readouterr().out)["metrics"]} == {"ZS-SBIR"}
     assert main([*TRAIN, "--backbone", "test_resnett", "--dataset", str(own), "--photo-queries", "0"]) == 2
     assert "Did you mean 'test_resnet'" in capsys.readouterr().err

@@ -10,6 +10,7 @@ from data_room import plain_folder, real_data, sketchy_like, write_image
 
 from sakerepro import paths
 from sakerepro.data import Dataset, load_dataset, load_original, places, pseudo_unseen
+from sakerepro.data.batches import aligned_photos
 from sakerepro.data.images import read_image
 from sakerepro.errors import ConfigError, DataError
 
@@ -97,7 +98,7 @@ def test_a_missing_data_set_says_what_to_get_and_where_to_put_it(elsewhere: Path
     says = str(error.value)
     assert says.startswith(f"data set {name!r} is not here.")
     assert all(str(place) in says for place in places.data_places())
-    assert "zeroshot" in says and "SAKEREPRO_REAL_DATA" in says and "SAKEREPRO_DATA" in says
+    assert "Get the" in says and "zeroshot" in says and "SAKEREPRO_REAL_DATA" in says and "SAKEREPRO_DATA" in says
 
 
 def test_unknown_names_offer_the_closest(elsewhere: Path) -> None:
@@ -169,26 +170,29 @@ def test_what_is_wrong_with_an_image_folder(elsewhere: Path) -> None:
 # real data
 
 
-@pytest.mark.parametrize(
-    ("split", "want"),
-    [
-        ("zeroshot1", (100, 25, 2_303, 197, 625, 2_500, 625)),
-        ("zeroshot2", (104, 21, 2_384, 0, 525, 2_600, 525)),
-    ],
-)
-def test_the_real_subset(split: str, want: tuple[int, ...], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_real_subset(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its 6,250 images are decoded once for both splits."""
     root = real_data("sketchy-125x25")
     monkeypatch.setenv("SAKEREPRO_CACHE", str(tmp_path))
-    data = load_dataset("sketchy-125x25", split, size=24, progress=False)
-    assert (len(data.seen), len(data.unseen), *(len(getattr(data, s)) for s in SETS)) == want
-    assert data.query.pixels.shape == (3_125, 24, 24, 1) and data.gallery.pixels.shape == (3_125, 24, 24, 3)
-    for s in SETS:
-        images = getattr(data, s)
-        for i in range(0, len(images), 97):
-            want_pixels = read_image(root / images.names[i], 24)
-            assert np.array_equal(np.broadcast_to(images.take([i])[0], want_pixels.shape), want_pixels)
-    held = pseudo_unseen(data, 10, 0)
-    assert len(held.unseen) == 10 and len(held.gallery) == 250
+    for split, want in (
+        ("zeroshot1", (100, 25, 2_303, 197, 625, 2_500, 625)),
+        ("zeroshot2", (104, 21, 2_384, 0, 525, 2_600, 525)),
+    ):
+        data = load_dataset("sketchy-125x25", split, size=24, progress=False)
+        assert (len(data.seen), len(data.unseen), *(len(getattr(data, s)) for s in SETS)) == want
+        assert data.query.pixels.shape == (3_125, 24, 24, 1) and data.gallery.pixels.shape == (3_125, 24, 24, 3)
+        for s in SETS:
+            images = getattr(data, s)
+            for i in range(0, len(images), 97):
+                want_pixels = read_image(root / images.names[i], 24)
+                assert np.array_equal(np.broadcast_to(images.take([i])[0], want_pixels.shape), want_pixels)
+        held = pseudo_unseen(data, 10, 0)
+        assert len(held.unseen) == 10 and len(held.gallery) == 250
+        found = aligned_photos(data)
+        assert (found >= 0).all()  # every sketch has its photo
+        for sketch, row in list(zip(data.train_sketch.names, found, strict=True))[::97]:
+            photo = Path(data.train_photo.names[row])
+            assert photo.stem == Path(sketch).stem.split("-")[0] and photo.parent.name == Path(sketch).parent.name
 
 
 def test_the_real_original_domain(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

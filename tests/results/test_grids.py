@@ -119,7 +119,7 @@ def ablation(tmp_path: Path, tiny_place: Path, monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_an_ablation_is_a_grid_and_a_notebook_from_the_skeleton(ablation: str) -> None:
-    runs = sr.item_runs(ablation, "tiny", [0])
+    runs = sr.item_runs(ablation, "tiny", [0], jobs=1)
     assert [(r.experiment.batch_photo, "lambda_sake" in dict(r.experiment.settings)) for r in runs] == [
         (b, m == "L_B") for b in (3, 5, 7) for m in ("L_B", "SAKE")
     ]
