@@ -33,6 +33,7 @@ def full_disk() -> Iterator[None]:
         resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
+@pytest.mark.usefixtures("tiny_run")  # has compiled what a training compiles, which is kept on disk too
 @pytest.mark.parametrize("packed", [False, True])
 def test_a_full_disk_is_a_sentence(
     tiny_place: Path, tmp_path: Path, packed: bool, capsys: pytest.CaptureFixture[str]
