@@ -11,7 +11,7 @@ SEEDS ?= 0
 JOBS ?=
 LAB_ARGS ?=
 SYSTEM_PYTHON ?= python3
-ITEMS := table1 systems table2 table3 table4 table5 splits forgetting figure3 figure4 figure5 cost length
+ITEMS := table1 systems table2 table3 table4 table5 splits forgetting figure3 figure4 figure5 cost length quickdraw
 
 ifdef PYTHON
   PY := $(PYTHON)
@@ -80,6 +80,7 @@ figure4: ## Figure 4: t-SNE maps of the unseen classes
 figure5: ## Figure 5: SAKE's gain by similarity to the original domain
 cost: ## section 1: what L_SAKE costs in training
 length: ## section 1: forgetting over the epochs, on classes held out of the seen ones
+quickdraw: ## not in the paper: doodles of Quick, Draw! search photos of seen and of unseen classes
 
 $(ITEMS): $(READY)
 	@$(PY) -m sakerepro item $@ --preset $(PRESET) --seeds $(SEEDS) $(if $(JOBS),--jobs $(JOBS))

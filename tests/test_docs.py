@@ -45,13 +45,14 @@ DOCUMENTS = documents.written()
 
 @pytest.fixture
 def place(tmp_path: Path, tiny_place: Path, hub: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """What the documents speak of: my-folder, my-photos, two sketches, TUBerlin.zip; presets of the tiny size."""
+    """What the documents speak of: my-folder, my-photos, two sketches, doodles, TUBerlin.zip; presets of the tiny size."""
     here, data = tmp_path / "here", tmp_path / "data"
     shutil.copytree(tiny_place / "data", here / "my-folder")
     shutil.copytree(tiny_place / "data" / "photo", here / "my-photos")
     shutil.copytree(tiny_place / "original", here / "my-imagenet")
     for name, sketch in (("sketch.png", "bear/0.png"), ("another.png", "airplane/1.png")):
         shutil.copy(tiny_place / "data" / "sketch" / sketch, here / name)
+    (here / "cat.ndjson").write_text('{"word": "cat", "drawing": [[[0, 90], [20, 0]]]}\n' * 17)
     shutil.make_archive(str(here / "TUBerlin"), "zip", tmp_path / "made" / "dataset")
     (data / "weights").mkdir(parents=True)
     shutil.copy(tiny_place / "se_resnet_mini.safetensors", data / "weights")

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import os
 import shlex
 from collections import Counter
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,8 @@ from ..data.dataset import SKETCH
 from ..data.images import decode, read_bytes
 from ..data.known import COUNTS, datasets, shipped
 from ..data.listing import DOMAIN_OF, SETS, Listing, Problem
-from ..data.packing import stat_files
+from ..data.packing import on_all_cores, stat_files
+from ..data.quickdraw import contents, place_of
 from ..data.registry import find_folder
 from ..data.splits import MIN_PHOTOS
 from ..display import bar
@@ -250,19 +249,19 @@ def _read_all(report: Report, listings: Sequence[Listing], progress: bool) -> in
     sketches = {n for listing in listings for n in listing.names_of(SKETCH)}
     digests: dict[str, bytes] = {}
 
-    def one(name: str) -> Problem | None:
+    def one(job: tuple[int, bytes | None]) -> Problem | None:
+        name, line = names[job[0]], job[1]
         try:
-            data = read_bytes(report.root / name)
+            data = line or read_bytes(report.root / name)
             decode(data, 8, name, drawn=name in sketches)
         except DataError as error:
-            return Problem(name, 0, str(error).partition(f"{name}: ")[2])
+            where = Problem(*place_of(name), "")
+            return replace(where, text=str(error).partition(str(where))[2])
         digests[name] = digest(data)
         return None
 
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    shown = bar(None, "Reading images", progress=progress, total=len(names), unit=" images")
-    with shown, ThreadPoolExecutor(cores) as pool:
-        for bad in pool.map(one, names):
+    with bar(None, "Reading images", progress=progress, total=len(names), unit=" images") as shown:
+        for bad in on_all_cores(one, contents(report.root, names)):
             shown.update()
             if bad:
                 report.problems.append(bad)

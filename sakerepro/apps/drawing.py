@@ -12,10 +12,10 @@ import numpy as np
 from .. import paths
 from ..data.dataset import ImageSet
 from ..data.images import decode
+from ..data.quickdraw import stroke_mask
 from ..errors import DataError
 
 Stroke = Mapping[str, Any]  # {"width": share of the side, "points": [[x, y], ...]}: shares of the side from top left
-_FINE = 768  # pixels a side, at least: lines are drawn so fine and then averaged, as the antialiased lines of sketches
 _WIDTHS = [round(0.004 + 0.001 * i, 3) for i in range(40)]  # that a pen may have when it is measured
 
 
@@ -77,7 +77,7 @@ def render(strokes: Sequence[Stroke], size: int, *, ink: int = 0, bitmap: bytes 
     Raises:
         DataError: if a stroke is not as above, by its number; if the bytes are no image.
     """
-    from PIL import Image, ImageDraw
+    from PIL import Image
 
     paper = Image.new("L", (size, size), 255)
     if bitmap:
@@ -85,26 +85,9 @@ def render(strokes: Sequence[Stroke], size: int, *, ink: int = 0, bitmap: bytes 
         paper = Image.fromarray(pixels[..., 0] if pixels.shape[2] == 1 else pixels).convert("L")
     if not strokes:
         return np.asarray(paper)
-    times = max(3, -(-_FINE // size))
-    fine = times * size
-    ink_mask = Image.new("L", (fine, fine), 0)
-    draw = ImageDraw.Draw(ink_mask)
-    for number, stroke in enumerate(strokes, start=1):
-        width, points = _checked(stroke, number)
-        _line(draw, points * fine, max(1, round(width * fine)))
-    paper.paste(ink, mask=ink_mask.reduce(times))
+    checked = (_checked(stroke, number) for number, stroke in enumerate(strokes, start=1))
+    paper.paste(ink, mask=stroke_mask([(points, width) for width, points in checked], size))
     return np.asarray(paper)
-
-
-def _line(draw: Any, points: np.ndarray, width: int) -> None:
-    """A polyline with round joints and ends; PIL's own ``joint="curve"`` leaves the ends square."""
-    draw.line([tuple(p) for p in points.tolist()], fill=255, width=width)
-    if width > 2:
-        low, high = (points - width / 2).tolist(), (points + width / 2 - 1).tolist()
-        for (left, top), (right, bottom) in zip(low, high, strict=True):
-            draw.ellipse((left, top, right, bottom), fill=255)
-    elif len(points) == 1:
-        draw.point(tuple(points[0].tolist()), fill=255)
 
 
 def _checked(stroke: Stroke, number: int) -> tuple[float, np.ndarray]:

@@ -7,10 +7,11 @@ of change and SHA-256 of each photo by row, the bad files, and the run that embe
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 import sqlite3
 import unicodedata
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from ..errors import ConfigError, DataError, RunError
 from ..retrieval import search
 from ..runs import Run
 from .approximate import nearest
-from .embedder import load
+from .embedder import CHUNK, load
 from .photo_files import embedded
 
 VERSION = 3  # of the format
@@ -265,7 +266,7 @@ def require_run(collection: Collection, run: Run) -> None:
 def query(
     collection: Collection,
     run: Run,
-    images: Sequence[Path | str | np.ndarray],
+    images: Iterable[Path | str | np.ndarray],
     k: int = 10,
     *,
     codes: bool = False,
@@ -277,7 +278,8 @@ def query(
     Args:
         collection: an index.
         run: the one that the index was made with.
-        images: files of sketches (or photos, with ``domain=PHOTO``), or what ``read_image`` made of them.
+        images: files of sketches (or photos, with ``domain=PHOTO``), or what ``decode`` made of them; of an iterator, a
+            few hundred are in memory at a time.
         k: from 1 on, at most the number of photos; more is cut to it.
         codes: compare binary codes, those that the run was measured with, instead of embeddings.
         approximate: by LanceDB, which misses some (:func:`sakerepro.apps.approximate.recall`), for millions of photos.
@@ -292,10 +294,16 @@ def query(
     """
     if codes and approximate:
         raise ConfigError("codes are compared exactly, which is fast. Leave out `codes` or `approximate`.")
-    images, k = inputs.names(images, "images", (str, Path, np.ndarray)), inputs.whole(k, "k", 1)
+    if not isinstance(images, Iterator):
+        images = iter(inputs.names(images, "images", (str, Path, np.ndarray)))
+    k = inputs.whole(k, "k", 1)
     require_run(collection, run)
     network = load(run)
-    vectors = network.embed_sketch(images) if domain == SKETCH else network.embed_photo(images)
+    embed = network.embed_sketch if domain == SKETCH else network.embed_photo
+    parts = [embed(list(itertools.islice(images, CHUNK)))]
+    while chunk := list(itertools.islice(images, CHUNK)):
+        parts.append(embed(chunk))
+    vectors = np.concatenate(parts)
     k = min(k, len(collection))
     if approximate:
         return nearest(collection.folder, vectors, k, network.distance)

@@ -20,7 +20,8 @@ def add(commands: Any) -> None:
     )
     item.add_argument(
         "name",
-        help="table1 ... table5, splits, forgetting, figure3, figure4, figure5, cost, length; "
+        help="table1 ... table5, splits, forgetting, figure3, figure4, figure5, cost, length, "
+        "quickdraw; "
         "or MODULE:NAME of a grid of your own",
     )
     item.add_argument("--preset", default="mini", help="mini (generated, default), small (real subset) or paper")
@@ -62,6 +63,7 @@ def _make(
     name: str, preset: str, seeds: list[int], more: dict[str, object], where: tuple[int | None, str, str]
 ) -> None:
     from .. import paths
+    from ..data.registry import find_drawings
     from ..original import original_photos
     from ..results.committed import committed_runs
     from ..results.items import experiments, item_rows, item_runs, times
@@ -78,6 +80,8 @@ def _make(
     wanted = experiments(name, preset, seeds)
     if original := str(parameters.get("original", "")):
         original_photos(wanted[0], original)  # looked for before anything is trained
+    if name == "quickdraw":
+        find_drawings(wanted[0].dataset)
     known = committed_runs(name, wanted, set())
     if not (new := [e for e in wanted if e not in known and find(e) is None]):
         print(f"{name}, {preset}: {len(wanted)} runs found, nothing trained.", flush=True)

@@ -6,7 +6,7 @@ import argparse
 import csv
 import io
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -50,7 +50,9 @@ def add(commands: Any) -> None:
         description="Find the photos nearest to each sketch. Files that are no readable sketch are named and skipped.",
         epilog="example: sakerepro query sketch.png more-sketches -k 3 --sheet found.png",
     )
-    query.add_argument("sketch", nargs="+", metavar="SKETCH", help="image files, or folders of them")
+    query.add_argument(
+        "sketch", nargs="+", metavar="SKETCH", help="image files, Quick, Draw! files (.ndjson), or folders of them"
+    )
     query.add_argument("--index", help="the index's folder, or any part of its name; by default the only one there is")
     query.add_argument("--photos", help="where the photos are now, if they have moved since they were indexed")
     query.add_argument("--run", help="the run, if it is not found by the id in the index")
@@ -121,12 +123,12 @@ def _query(arguments: argparse.Namespace) -> None:
     if arguments.photos:
         found = dataclasses.replace(found, root=Path(arguments.photos).expanduser().resolve())
     domain = PHOTO if arguments.photo else SKETCH
-    asked = _images(arguments.sketch, found.size, domain)
+    asked: list[str] = []
     run = _run_of(found, arguments.run)
     rows, distances = query(
         found,
         run,
-        list(asked.values()),
+        _images(arguments.sketch, found.size, domain, asked),
         arguments.k,
         codes=arguments.codes,
         approximate=arguments.approximate,
@@ -185,39 +187,47 @@ def _query(arguments: argparse.Namespace) -> None:
         print(f"Table: {arguments.csv}")
 
 
-def _images(names: Sequence[str], size: int, domain: int) -> dict[str, np.ndarray]:
-    """The images in files and folders, (size, size, C) each, by path; bad files are named on stderr and skipped.
+def _images(names: Sequence[str], size: int, domain: int, asked: list[str]) -> Iterator[np.ndarray]:
+    """The images in files and folders, (size, size, C) each, and each drawing in a file of drawings.
+
+    The path of each goes into ``asked``; bad files and lines are named on stderr and skipped.
 
     Raises:
         DataError: if no image can be read; the error of the first file.
     """
     from ..data.dataset import SKETCH
     from ..data.folders import left_out_text, walk
-    from ..data.images import read_image
+    from ..data.images import decode, read_bytes
+    from ..data.quickdraw import contents, is_drawings, lines
 
-    files: list[str] = []
+    files: dict[str, None] = {}
     notices: list[str] = []
-    images: dict[str, np.ndarray] = {}
-    first: DataError | None = None
+    errors: list[DataError] = []
     for name in names:
-        if not Path(name).is_dir():
-            files.append(name)
+        if Path(name).is_dir():
+            inside = walk(Path(name), drawings=True)
+            files |= dict.fromkeys(str(Path(name, n)) for n in inside.images)
+            notices += [f"Skipped {name}/{n}: {why}" for n, why in inside.refused.items()]
+            notices += filter(None, [left_out_text(inside.left_out)])
             continue
-        inside = walk(Path(name))
-        files += [str(Path(name, n)) for n in inside.images]
-        notices += [f"Skipped {name}/{n}: {why}" for n, why in inside.refused.items()]
-        notices += filter(None, [left_out_text(inside.left_out)])
-    for file in dict.fromkeys(files):
         try:
-            images[file] = read_image(file, size, drawn=domain == SKETCH)
+            files |= dict.fromkeys([f"{name}:{n}" for n, _ in lines(Path(name))] if is_drawings(name) else [name])
         except DataError as error:
-            first = first or error
-            notices.append(f"Skipped {error}")
-    if not images:
-        raise first or DataError(f"{', '.join(names)}: holds no image. {' '.join(notices)}".rstrip())
+            errors.append(error)
+    listed = list(files)
+    for i, line in contents(Path(), listed):
+        try:
+            image = decode(line or read_bytes(listed[i]), size, listed[i], drawn=domain == SKETCH)
+        except DataError as error:
+            errors.append(error)
+            continue
+        asked.append(listed[i])
+        yield image
+    notices += [f"Skipped {error}" for error in errors]
+    if not asked:
+        raise errors[0] if errors else DataError(f"{', '.join(names)}: holds no image. {' '.join(notices)}".rstrip())
     for notice in notices:
         print(f"sakerepro: {notice}", file=sys.stderr)
-    return images
 
 
 def _write_csv(file: Path, root: Path, asked: Iterable[str], hits: Sequence[Sequence[tuple[str, float]]]) -> None:

@@ -1,4 +1,7 @@
-"""A plain folder as a data set: ``photo/<class>/*`` and ``sketch/<class>/*``, and perhaps ``unseen.txt``."""
+"""A plain folder as a data set: ``photo/<class>/*`` and ``sketch/<class>/*``, and perhaps ``unseen.txt``.
+
+Sketches may also be drawings of Quick, Draw!: ``sketch/<class>.ndjson`` or ``sketch/<class>/*.ndjson``.
+"""
 
 from __future__ import annotations
 
@@ -17,6 +20,7 @@ from ..files import printable
 from .images import READABLE, is_image_name
 from .known import ClassRow, class_key, read_classes
 from .listing import Listed, Listing, Problem
+from .quickdraw import class_of, is_drawings, lines, place_of
 from .splits import MIN_PHOTOS, held_out, random_unseen
 
 SPLITS = ("unseen.txt", "random")
@@ -29,9 +33,9 @@ LeftOut = defaultdict[str, list[str]]  # kind, such as ".heic" or "linked folder
 class Walk:
     """What lies below a folder; all paths are relative to that or a higher one."""
 
-    images: list[str] = field(default_factory=list)  # sorted; only their names were looked at
+    images: list[str] = field(default_factory=list)  # sorted; only names were looked at, and lines counted
     left_out: LeftOut = field(default_factory=lambda: defaultdict(list))
-    refused: dict[str, str] = field(default_factory=dict)  # folders that cannot be listed -> why
+    refused: dict[str, str] = field(default_factory=dict)  # folders that cannot be listed, drawings not read -> why
 
 
 def is_plain(root: Path) -> bool:
@@ -44,7 +48,8 @@ def read_folder(
 ) -> Listing:
     """List a plain folder and divide its classes into seen and unseen ones.
 
-    Images may lie in sub-folders of a class; :func:`walk` says what is left out. Class names are compared as Unicode
+    Images may lie in sub-folders of a class; :func:`walk` says what is left out. A file ``sketch/<class>.ndjson`` is
+    the sketches of a class, one a line (:mod:`.quickdraw`). Class names are compared as Unicode
     NFC. An eighth of each seen class's sketches (as on TU-Berlin) is held out for validation.
 
     Args:
@@ -132,10 +137,14 @@ def _by_hand(file: Path) -> list[ClassRow]:
         return []
 
 
-def walk(root: Path, below: str = "", left_out: LeftOut | None = None) -> Walk:
-    """List ``root/below`` with its sub-folders, relative to ``root``; a given ``left_out`` is extended.
+def walk(root: Path, below: str = "", left_out: LeftOut | None = None, drawings: bool = False) -> Walk:
+    """List ``root/below`` with its sub-folders, or as one file, relative to ``root``.
 
-    No file is opened and no linked folder is entered: a link may lead anywhere, also back.
+    No image is opened and no linked folder is entered: a link may lead anywhere, also back.
+
+    Args:
+        left_out: is extended.
+        drawings: also list each drawing in a file of drawings (:mod:`.quickdraw`), whose lines are counted.
     """
     found = Walk() if left_out is None else Walk(left_out=left_out)
 
@@ -143,6 +152,20 @@ def walk(root: Path, below: str = "", left_out: LeftOut | None = None) -> Walk:
         place = Path(error.filename).relative_to(root).as_posix()
         found.refused[place] = f"is a folder that cannot be read ({error.strerror}). Change its rights, or remove it."
 
+    def take(name: str) -> None:
+        if drawings and is_drawings(name):
+            try:
+                found.images.extend([f"{name}:{number}" for number, _ in lines(root / name)])
+            except DataError as error:
+                found.refused[name] = str(error).removeprefix(f"{root / name}: ")
+        elif kind := left_out_as(Path(name), False):
+            found.left_out[kind].append(name)
+        else:
+            found.images.append(name)
+
+    if (root / below).is_file():
+        take(below)
+        return found
     for place, folders, names in os.walk(root / below, onerror=refuse):
         within, entered = Path(place).relative_to(root), []
         for name in sorted(folders):
@@ -151,12 +174,9 @@ def walk(root: Path, below: str = "", left_out: LeftOut | None = None) -> Walk:
             else:
                 entered.append(name)
         for name in sorted(names):
-            if kind := left_out_as(Path(name), False):
-                found.left_out[kind].append((within / name).as_posix())
-            else:
-                found.images.append((within / name).as_posix())
+            take((within / name).as_posix())
         folders[:] = entered
-    found.images.sort()
+    found.images.sort(key=place_of)
     return found
 
 
@@ -189,20 +209,24 @@ def _classes(root: Path, domain: str, problems: list[Problem], left_out: LeftOut
         except PermissionError:
             what = "cannot be read; change its rights"
     for entry in entries:
-        name, kind = unicodedata.normalize("NFC", entry.name), left_out_as(entry, entry.is_dir())
+        drawings = domain == "sketch" and entry.is_file() and is_drawings(entry.name)
+        name = unicodedata.normalize("NFC", class_of(entry.name) if drawings else entry.name)
+        kind = "" if drawings else left_out_as(entry, entry.is_dir())
         if kind and kind != LINKED:  # a class folder may be a link
             left_out[kind].append(f"{domain}/{entry.name}")
-        elif not entry.is_dir():
+        elif not entry.is_dir() and not drawings:
             problems.append(Problem(str(entry), 0, f"lies in no class folder. Move it to {domain}/<class>/."))
         elif name in found:
-            problems.append(Problem(str(entry), 0, "is there twice, in different Unicode. Merge the two folders."))
+            how = "as a folder or file" if drawings else "in different Unicode"
+            problems.append(Problem(str(entry), 0, f"is class {name!r}, which is there {how} too. Merge the two."))
         else:
-            inside = walk(root, f"{domain}/{entry.name}", left_out)
+            inside = walk(root, f"{domain}/{entry.name}", left_out, drawings=domain == "sketch")
             found[name] = [n for n in inside.images if printable(n) == n]
             wrong = {n: "its name is not valid UTF-8; rename it." for n in inside.images if printable(n) != n}
             problems += [Problem(f"{root}/{printable(n)}", 0, why) for n, why in (wrong | inside.refused).items()]
             if not inside.images and not inside.refused:
-                problems.append(Problem(str(entry), 0, "holds no image. Add some, or remove the folder."))
+                what = "drawing. Add some, or remove the file" if drawings else "image. Add some, or remove the folder"
+                problems.append(Problem(str(entry), 0, f"holds no {what}."))
     if not found:
         text = f"{what}. A plain data set is photo/<class>/* and sketch/<class>/*."
         problems.append(Problem(str(folder), 0, text))

@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import inputs
 from ..errors import DataError
+from .quickdraw import SIDE, lines, parse, picture, place_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -32,7 +33,7 @@ def is_image_name(name: str) -> bool:
 
 
 def read_image(path: Path | str, size: int, *, drawn: bool = False) -> np.ndarray:
-    """(size, size, 3) uint8 RGB pixels of an image file; see :func:`decode`.
+    """(size, size, 3) uint8 RGB pixels of an image file, or of a drawing ``FILE.ndjson:LINE``; see :func:`decode`.
 
     Raises:
         DataError: if the file is missing, empty, truncated, no image, too large to be one, or a blank drawing.
@@ -41,7 +42,16 @@ def read_image(path: Path | str, size: int, *, drawn: bool = False) -> np.ndarra
 
 
 def read_bytes(path: Path | str) -> bytes:
-    """The bytes of a file; a missing, unreadable or empty one is a :class:`DataError`, and so is a pipe or device."""
+    """The bytes of a file, or the line of a drawing ``FILE.ndjson:LINE``.
+
+    A missing, unreadable or empty one is a :class:`DataError`, and so is a pipe or device.
+    """
+    file, number = place_of(str(path))
+    if number:
+        found = next((line for n, line in lines(Path(file)) if n == number), b"")
+        if not found:
+            raise DataError(f"{file}, line {number}: is blank, or not there. Name a line that holds a drawing.")
+        return found
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
             raise DataError(f"{path}: cannot be read (a folder, pipe or device, not a file). Remove or rename it.")
@@ -92,6 +102,8 @@ def _of_array(image: Any, name: str) -> Image.Image:
 def decode(data: bytes | Image.Image, size: int, name: str, *, drawn: bool = False) -> np.ndarray:
     """(size, size, 1 or 3) uint8 pixels of the bytes of a file, or of a PIL image; one channel if all three are equal.
 
+    A name such as ``cat.ndjson:17`` says that the bytes are a drawing; it is drawn with ``SIDE`` pixels or more.
+
     EXIF rotation is applied, transparency is laid on white (the paper of a sketch), 16-bit grey is scaled to 8 bits,
     CMYK and palettes become RGB; of an animation, the first frame. Colour profiles are ignored.
     The image is stretched to a square, as in the official code. The filter is bilinear with antialiasing; the official
@@ -104,6 +116,8 @@ def decode(data: bytes | Image.Image, size: int, name: str, *, drawn: bool = Fal
     from PIL import Image, UnidentifiedImageError
 
     _register_formats()
+    if isinstance(data, bytes) and place_of(name)[1]:
+        data = picture(parse(data, name).strokes, max(size, SIDE))
     try:
         opened: contextlib.AbstractContextManager[Image.Image] = (
             Image.open(io.BytesIO(data), formats=_FORMATS) if isinstance(data, bytes) else contextlib.nullcontext(data)

@@ -50,6 +50,7 @@ class Known:
     reader: str = ""  # "module:function": called with (size, seed, progress=), returns the Dataset
     original_reader: str = ""  # the same for its own original domain, if a teacher is trained on it
     original_key: str = ""  # "module:function": side -> text that identifies the domain without reading it
+    drawings_reader: str = ""  # the same, called with (): lines of Quick, Draw! of its classes by another hand
     original_wnids: str = ""  # "module:tuple": its classes, if they are known without reading it
     aligned: bool = False  # its sketches name the photo that they were drawn from
     generated: bool = False  # its images are drawn by the package: no evidence, and free to publish
@@ -61,7 +62,7 @@ class Known:
     doubles: tuple[str, ...] = ()  # two folders that hold the same photos: `dedupe` drops those of the second
     classes: str = ""  # its class table: a CSV file (class,wnid,...) beside the record, or "module:mapping"
     original: tuple[str, ...] = ()  # original domains for the measure of forgetting, the first that is there
-    per_class: int = 0  # for an original domain: most training photos of a class; 0: all
+    per_class: int = 0  # most training photos of a class of an original domain, most drawings of a class; 0: all
     file: Path = Path()  # where the record stands
 
     def class_rows(self) -> list[ClassRow]:
@@ -87,6 +88,11 @@ def datasets() -> dict[str, Known]:
 def originals() -> dict[str, Known]:
     """The original domains by name, as :func:`datasets`."""
     return _records("originals")
+
+
+def drawings() -> dict[str, Known]:
+    """The sketches without photos by name, as :func:`datasets`."""
+    return _records("drawings")
 
 
 def shipped() -> dict[str, Known]:
@@ -115,9 +121,11 @@ def _read(file: Path, changed: int) -> dict[str, dict[str, Known]]:
         content = tomllib.loads(file.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise DataError(f"{file}: cannot be read as TOML ({error}).") from error
-    kinds = ("datasets", "originals")
+    kinds = ("datasets", "originals", "drawings")
     if odd := [k for k in content if k not in kinds]:
-        raise DataError(f"{file}: [{odd[0]}] is unknown. Records are [datasets.<name>] or [originals.<name>].")
+        raise DataError(
+            f"{file}: [{odd[0]}] is unknown. Records are [datasets.<name>], [originals.<name>] or [drawings.<name>]."
+        )
     return {k: {name: _known(file, name, values) for name, values in content.get(k, {}).items()} for k in kinds}
 
 

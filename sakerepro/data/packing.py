@@ -8,15 +8,16 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 import json
 import os
 import shutil
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -24,10 +25,14 @@ from .. import files, paths
 from ..display import bar
 from ..errors import DataError, RunError
 from .images import decode, read_bytes
+from .quickdraw import contents, place_of
 
 VERSION = 1  # of the format and of how images are read: raise it to have all packs made again
-_BLOCK = 1024  # images between two checks for bad files
+_BLOCK = 1024  # images that are read ahead, and between two checks for bad files
 _ENOUGH_BAD = 100
+
+Job = TypeVar("Job")
+Result = TypeVar("Result")
 
 
 @dataclass(frozen=True)
@@ -46,12 +51,14 @@ class _Coloured(Exception):
 def stat_files(root: Path, names: Sequence[str]) -> np.ndarray:
     """(n, 3) int64: length, time of change of content and of entry [ns] of each file; -1 for a missing file.
 
+    Of a drawing they are those of its file.
+
     The time of the entry also changes with name or rights. It reveals that files of one length and date were swapped.
     """
     stats, prefix = np.full((len(names), 3), -1, np.int64), f"{root}/"
     for i, name in enumerate(names):
         try:
-            found = os.stat(prefix + name)
+            found = os.stat(prefix + place_of(name)[0])
         except (OSError, ValueError):  # ValueError: a name with a null byte
             continue
         stats[i] = found.st_size, found.st_mtime_ns, found.st_ctime_ns
@@ -138,8 +145,9 @@ def _open(
         if not whole or (folder / "pixels.npy").stat().st_size != pixels.offset + pixels.size:
             raise ValueError("not of the shape in its index")
         touched = stats[:, 2] != [entry for _, _, _, entry in index["files"]]
-        for row in np.flatnonzero(touched | verify):
-            if files.digest(read_bytes(root / names[row])) != digests[row].tobytes():
+        rows = np.flatnonzero(touched | verify)
+        for i, line in contents(root, [names[row] for row in rows]):
+            if files.digest(line or read_bytes(root / names[rows[i]])) != digests[rows[i]].tobytes():
                 return None
         if touched.any():  # so that it is not read again next time, if the cache can be written
             with contextlib.suppress(RunError, OSError):
@@ -205,10 +213,11 @@ def _decode_all(
     size, channels = pixels.shape[1], pixels.shape[3]
     bad: list[str] = []
 
-    def one(i: int) -> None:
+    def one(job: tuple[int, bytes | None]) -> None:
+        i, line = job
         path = root / names[i]
         try:
-            data = read_bytes(path)
+            data = line or read_bytes(path)
             image = decode(data, size, str(path))
         except DataError as error:
             bad.append(str(error))
@@ -218,16 +227,23 @@ def _decode_all(
         pixels[i] = image
         digests[i] = np.frombuffer(files.digest(data), np.uint8)
 
-    shown = bar(None, f"Packing {label}", progress=progress, log=True, total=len(names), unit=" images")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with shown, ThreadPoolExecutor(cores) as pool:  # threads: Pillow decodes and resizes without the interpreter's lock
-        for start in range(0, len(names), _BLOCK):
-            block = range(start, min(start + _BLOCK, len(names)))
-            for _ in pool.map(one, block):
-                shown.update()
-            if len(bad) >= _ENOUGH_BAD:
+    with bar(None, f"Packing {label}", progress=progress, log=True, total=len(names), unit=" images") as shown:
+        for number, _ in enumerate(on_all_cores(one, contents(root, names)), 1):
+            shown.update()
+            if number % _BLOCK == 0 and len(bad) >= _ENOUGH_BAD:
                 break
     if bad:
-        shown = "\n  ".join(sorted(bad)[:5])
+        first = "\n  ".join(sorted(bad)[:5])
         more = f"\n  ... and {len(bad) - 5:,} more files like these." if len(bad) > 5 else ""
-        raise DataError(f"{shown}{more}")
+        raise DataError(f"{first}{more}")
+
+
+def on_all_cores(function: Callable[[Job], Result], jobs: Iterator[Job]) -> Iterator[Result]:
+    """Call a function on every job, on all cores, and yield its results in order.
+
+    No more than 1,024 jobs are made ahead. Threads do: Pillow decodes and resizes without the interpreter's lock.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with ThreadPoolExecutor(cores) as pool:
+        while block := list(itertools.islice(jobs, _BLOCK)):
+            yield from pool.map(function, block)

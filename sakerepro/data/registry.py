@@ -4,18 +4,23 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
+from functools import lru_cache
 from pathlib import Path
 
 import numpy as np
 
 from .. import inputs, paths
 from ..errors import ConfigError, DataError, near_misses
+from ..files import read_json
 from . import folders, lists, places
-from .dataset import PHOTO, Dataset, OriginalDomain
-from .known import Known, datasets, named, originals
+from .dataset import PHOTO, SKETCH, Dataset, ImageSet, OriginalDomain
+from .images import decode
+from .known import Known, class_key, datasets, drawings, named, originals
 from .listing import Listed, assemble, fingerprint_of, image_set, unread
 from .packing import pack_images
+from .quickdraw import is_drawings, parse
+from .quickdraw import lines as lines_of
 from .splits import MIN_PHOTOS
 
 
@@ -114,6 +119,66 @@ def load_original(
     sets = [image_set(pack, part, PHOTO) for part in (train, val)]
     fingerprint = fingerprint_of(size, [wnids], sets, [pack.sha256[s.rows] for s in sets])
     return OriginalDomain(label, wnids, sets[0], sets[1], fingerprint)
+
+
+def load_drawings(dataset: str, classes: Sequence[str], size: int) -> ImageSet:
+    """Sketches of another data set: drawings of those of a task's classes that Quick, Draw! has too, 25 a class.
+
+    Where ``<data set>_classes.json`` lies beside the drawings (``sketchy_classes.json`` for ``sketchy-125x25`` too), it
+    says what they call a class, and classes that it lacks have none; else equal names are one class. The first drawings
+    of each are taken, recognised by the game or not. The generated world has drawings of its own.
+
+    Args:
+        dataset: name of the task's data set.
+        classes: of the task; labels index them.
+        size: side in pixels.
+
+    Raises:
+        DataError: if the drawings are not here (what to get, and where to put it), or not what they have to be.
+    """
+    return _drawings(find_drawings(dataset), dataset, tuple(classes), size)
+
+
+@lru_cache(maxsize=4)  # the runs of an item ask with the same drawings
+def _drawings(folder: Path | None, dataset: str, classes: tuple[str, ...], size: int) -> ImageSet:
+    quickdraw = drawings()["quickdraw"]
+    if folder is None:
+        words = {c: c for c in classes}
+        found: Iterable[tuple[str, bytes]] = named(datasets()[dataset].drawings_reader)()
+    else:
+        words = _words(folder / f"{Path(dataset).name.partition('-')[0]}_classes.json", classes)
+        files = sorted(f for f in folder.iterdir() if is_drawings(f.name))
+        found = ((f"{f}:{number}", line) for f in files for number, line in lines_of(f))
+    label_of = {class_key(word): label for label, word in enumerate(map(words.get, classes)) if word}
+    taken: dict[int, list[tuple[str, np.ndarray]]] = {label: [] for label in label_of.values()}
+    for name, line in found:
+        drawing = parse(line, name)
+        label = label_of.get(class_key(drawing.word))
+        if label is not None and len(taken[label]) < quickdraw.per_class:
+            taken[label].append((name, decode(line, size, name)))
+    if not any(taken.values()):
+        raise DataError(
+            f"{quickdraw.title} has none of the {len(classes)} classes of {dataset}, such as {classes[0]!r}."
+        )
+    names, images = zip(*(one for many in taken.values() for one in many), strict=True)
+    labels = np.repeat(list(taken), [len(many) for many in taken.values()])
+    return ImageSet(np.stack(images), np.arange(len(images)), labels, names, SKETCH)
+
+
+def find_drawings(dataset: str) -> Path | None:
+    """The folder of Quick, Draw!; ``None`` for a data set with drawings of its own. Raises as :func:`load_drawings`."""
+    task = datasets().get(dataset)
+    return None if task and task.drawings_reader else _locate("quickdraw", None, drawings())
+
+
+def _words(file: Path, classes: Sequence[str]) -> dict[str, str]:
+    """Class of the task -> its name in Quick, Draw!."""
+    if not file.is_file():
+        return {c: c for c in classes}
+    words = read_json(file)
+    if not isinstance(words, dict) or not all(isinstance(word, str) for word in words.values()):
+        raise DataError(f'{file}: has to be one JSON object of names, such as {{"songbird": "bird"}}.')
+    return words
 
 
 def find_folder(name: str) -> Path:

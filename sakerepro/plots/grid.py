@@ -27,7 +27,12 @@ _TICK, _CROSS = "✓", "✗"
 
 @style()
 def retrieval_grid(
-    run: Run, n_queries: int = 6, k: int = 10, cases: str = "mixed", images: bool | None = None
+    run: Run,
+    n_queries: int = 6,
+    k: int = 10,
+    cases: str = "mixed",
+    images: bool | None = None,
+    claim: str = "Figure 3. The paper's claim: in most cases the nearest photos show the sketch's class",
 ) -> Figure:
     """Figure 3: a query sketch a row and its ``k`` nearest photos (real-valued features).
 
@@ -43,6 +48,7 @@ def retrieval_grid(
         cases: ``"mixed"``, ``"bad"`` or ``"good"``, see above.
         images: show the pictures, or tiles with class names instead. ``None``: pictures of the generated world only.
             Pictures of a real data set are for your own eyes: ``save`` refuses to put them below ``results/``.
+        claim: the title.
 
     Raises:
         ConfigError: for an unknown rule, ``n_queries`` below 1, or ``k`` not in 1 ... gallery.
@@ -74,7 +80,6 @@ def retrieval_grid(
     legend = f"{_TICK}, solid frame: right class. {_CROSS}, dashed frame: wrong class, {below}. 1 to {k}: rank"
     figure.supxlabel(legend, x=0.01, ha="left", fontsize=6.5, wrap=True)
     rule = {"bad": "the lowest AP", "good": "the highest AP", "mixed": "even steps from best to worst AP"}[cases]
-    claim = "Figure 3. The paper's claim: in most cases the nearest photos show the sketch's class"
     return finish(figure, claim, f"{about([run])}; queries: {rule}")
 
 

@@ -12,6 +12,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from ..errors import ConfigError, near_misses
+from ..results.doodles import doodle_frame
 from ..results.grids import shown
 from ..results.paper import ABLATION, DATA_NAMES, LEVELS
 from ..results.rows import gain_groups, records
@@ -32,6 +33,7 @@ from .style import (
     name_axes,
     name_rows,
     new_figure,
+    paler,
     style,
 )
 
@@ -306,3 +308,41 @@ def gain_by_similarity(frame: pd.DataFrame, *, groups: tuple[str, ...] = LEVELS)
     names = dict.fromkeys(data_title(name, "zeroshot") for name in frame["dataset"]) if "dataset" in frame else ()
     claim = "Figure 5. The paper's claim: classes gain more that lie closer to the original domain"
     return finish(figure, claim, ". ".join([*names, "SAKE against L_B, classes outside the original domain"]))
+
+
+@style()
+def doodle_bars(frame: pd.DataFrame, metric: str = "mAP@all") -> Figure:
+    """How well doodles of another data set find photos, beside the data set's own sketches of the same classes.
+
+    A panel for unseen and one for seen classes, a pair of bars a method, with 90 % intervals.
+
+    Args:
+        frame: rows, as from ``item_rows("quickdraw", runs)``.
+        metric: ``"mAP@all"`` or ``"P@100"``.
+
+    Raises:
+        ConfigError: if no row is of a doodle.
+    """
+    shown = doodle_frame(frame).query("metric == @metric")
+    shown = shown.assign(data=list(map(data_title, shown["dataset"], shown["split"])))
+    panels = list(shown.groupby(["data", "side"], sort=False))
+    methods = sorted(set(shown["method"]), key=_place)
+    size = COLUMN * min(2, len(panels)), 1.05 + 0.42 * len(methods)
+    figure, axes = new_figure(*size, 1, len(panels), sharey=True)
+    kinds = {"doodles": ("doodles of another data set", 0.0), "sketches": ("the data set's own sketches", 0.55)}
+    for axis, ((data, side), panel) in zip(axes, panels, strict=True):
+        for (kind, (label, pale)), shift in zip(kinds.items(), (-0.19, 0.19), strict=True):
+            mine = panel[panel["kind"] == kind].set_index("method").reindex(methods)
+            place, value = np.arange(len(methods)) + shift, mine["value"].to_numpy()
+            axis.barh(place, value, 0.36, color=[paler(look_of(m).color, pale) for m in methods])
+            axis.barh(0, 0, color=paler(look_of("SAKE").color, pale), label=label)  # for the legend
+            ends: dict[str, Any] = {"xerr": np.abs(mine[["low", "high"]].to_numpy().T - value)}
+            axis.errorbar(
+                value, place, color=INK, fmt="none", elinewidth=0.8, label="90 % interval over classes", **ends
+            )
+        axis.set_title(f"{side} classes" if len(panels) <= 2 else f"{data}, {side} classes")
+        name_axes(axis, metric, grid="x")
+        name_rows(axis, methods)
+        axis.set_xlim(left=0)
+    about = ". ".join(", ".join(names) for names in (shown["data"].unique(), frame["backbone"].unique()))
+    return finish(figure, "How well doodles of another data set find photos, beside the data set's own sketches", about)

@@ -1,3 +1,4 @@
+from .doodles import doodle_frame, doodle_table, with_doodles
 from .grids import Grid
 from .paper import paper_values
 from .rows import Row, code_variant, read_rows, rows_frame, write_rows

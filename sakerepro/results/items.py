@@ -19,7 +19,7 @@ from .committed import CommittedRun, committed_runs
 from .cost import cost_rows, measured_cost
 from .jobs import ENGINES, default_jobs, make_runs, unbusy
 from .linear_probe import probe_rows
-from .measures import cluster_rows, code_rows, domain_rows, group_rows, length_rows, top_rows
+from .measures import cluster_rows, code_rows, domain_rows, doodle_rows, group_rows, length_rows, top_rows
 from .paper import BITS, GRIDS, grids_of
 from .rows import Row, rows_frame
 from .runrows import run_rows
@@ -33,6 +33,7 @@ MORE: dict[str, Callable[[Sequence[Run]], Iterable[Row]]] = {  # what an item me
     "figure5": group_rows,
     "cost": cost_rows,
     "length": length_rows,
+    "quickdraw": doodle_rows,
 }
 PAIRED = ("figure5", "cost")  # rows of a SAKE run that are measured on its L_B run as well
 
@@ -42,8 +43,8 @@ def experiments(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,
 
     Args:
         item: ``"table1"`` ... ``"table5"``, ``"splits"``, ``"forgetting"``, ``"figure3"`` ... ``"figure5"``,
-            ``"cost"`` or ``"length"``; or ``module:NAME`` of a grid of one's own, from the current folder or the Python
-            path.
+            ``"cost"``, ``"length"`` or ``"quickdraw"``; or ``module:NAME`` of a grid of one's own, from the current
+            folder or the Python path.
         preset_name: ``"mini"``, ``"small"`` or ``"paper"``.
         seeds: of the trained runs; the pretrained network is taken with one seed only.
 

@@ -1,4 +1,4 @@
-"""What single items measure on finished runs beside retrieval: Tables 2 and 5, Figures 3, 4 and 5."""
+"""What single items measure on finished runs beside retrieval: Tables 2 and 5, Figures 3, 4 and 5, doodles."""
 
 from __future__ import annotations
 
@@ -21,8 +21,9 @@ from ..retrieval import search
 from ..runs import Run
 from ..semantics import leacock_chodorow
 from ..teachers import load_teacher
+from .doodles import ENDS, measured_doodles
 from .kept import kept
-from .paper import BEST, BEST_EPOCH, BOTH_TASKS, FIRST, LATER, LEVELS
+from .paper import BEST, BEST_EPOCH, BOTH_TASKS, DOODLE_METRICS, FIRST, LATER, LEVELS
 from .rows import Row, code_variant, gain_groups
 from .runrows import run_row
 
@@ -220,6 +221,15 @@ def group_rows(runs: Iterable[Run]) -> Iterator[Row]:
             for metric in ("gain", "confidence", "LCH"):
                 value = members[metric].to_numpy().mean()
                 yield run_row(pair.sake, metric, value, task="groups", classes=level)
+
+
+def doodle_rows(runs: Iterable[Run]) -> Iterator[Row]:
+    """Doodles of another data set, the data set's own sketches beside them: metrics, and the ends of intervals."""
+    for run in runs:
+        for task, values in measured_doodles(run).items():
+            for metric in DOODLE_METRICS:
+                for name, value in zip((metric, *(f"{metric}, {end}" for end in ENDS)), values[metric], strict=True):
+                    yield run_row(run, name, value, task=task)
 
 
 def _sha(run: Run, file: str) -> str:

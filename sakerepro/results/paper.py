@@ -27,6 +27,8 @@ NETS = ("alexnet", "resnet50", "cse_resnet50")
 LEVELS = ("low", "medium", "high")  # of the gain, in Figure 5
 LAST, FIRST, LATER = "mAP@all", "mAP@all after epoch 1", "mAP@all, mean of the later epochs"  # of section 1's length
 BEST, BEST_EPOCH = "mAP@all at the best epoch", "best epoch"
+DOODLE_METRICS = ("mAP@all", "P@100")
+DOODLE_TASKS = tuple(f"{kind}, {side}" for side in ("unseen", "seen") for kind in ("doodles", "sketches"))
 
 TABLE1 = Grid(
     "Table 1: ZS-SBIR, SAKE and nine other systems",
@@ -99,6 +101,13 @@ LENGTH = Grid(
     task=BOTH_TASKS,
     method=("L_B", "SAKE", "pretrained"),
 )
+QUICKDRAW = Grid(
+    "Beyond its own data set: doodles of Quick, Draw! search photos of seen and of unseen classes",
+    DOODLE_METRICS,
+    data=DATA[:2],
+    task=DOODLE_TASKS,
+    method=COMPARED,
+)
 GRIDS: dict[str, tuple[Grid, ...]] = {
     "table1": (TABLE1,),
     "systems": (SYSTEMS,),
@@ -113,6 +122,7 @@ GRIDS: dict[str, tuple[Grid, ...]] = {
     "figure5": (FIGURE5,),
     "cost": (COST,),
     "length": (LENGTH,),
+    "quickdraw": (QUICKDRAW,),
 }
 TITLES = {item: grids[0].title for item, grids in GRIDS.items()}
 

@@ -233,11 +233,24 @@ def _length() -> Judged:
     yield "length.sake-lasts", lasts
 
 
+def _quickdraw() -> Judged:
+    for data in paper.QUICKDRAW.axes["data"]:
+        name, cell = data.partition("/")[0], {}
+        for method, kind in product(paper.COMPARED, ("doodles", "sketches")):
+            where = {"method": method, "task": f"{kind}, unseen", "data": data, "metric": "mAP@all"}
+            cell[method, kind] = paper.QUICKDRAW.at(**where)
+        lead = {kind: cell["SAKE", kind] - cell["L_B", kind] for kind in ("doodles", "sketches")}
+        wider = (lead["doodles"] > lead["sketches"]).named("SAKE's lead over L_B: on doodles > on own sketches")
+        yield f"quickdraw.lead-grows.{name}", [wider]
+        yield f"quickdraw.sake-beats-lb.{name}", [cell["SAKE", "doodles"] > cell["L_B", "doodles"]]
+        yield f"quickdraw.transfers.{name}", [cell["SAKE", "doodles"] > cell["pretrained", "doodles"]]
+
+
 @cache
 def all_claims() -> dict[str, Claim]:
     """Every claim by its id, in the order of the items."""
     tables = (_table1, _systems, _table2, _table3, _table4, _table5, _splits, _forgetting)
-    every = (found for item in (*tables, _figure3, _figure4, _figure5, _cost, _length) for found in item())
+    every = (found for item in (*tables, _figure3, _figure4, _figure5, _cost, _length, _quickdraw) for found in item())
     frame = pd.read_csv(paths.package_data("claims.csv"), dtype=str, keep_default_na=False)
     sentences = {row.pop("claim"): row for row in records(frame)}
     return {

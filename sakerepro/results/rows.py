@@ -45,6 +45,15 @@ class Queries(NamedTuple):
     labels: np.ndarray  # (Q,) its class
 
 
+def class_means(queries: Queries) -> dict[str, list[float]]:
+    """By class: ``mean`` average precision and number of ``queries``. One without a relevant photo counts nowhere."""
+    there = np.isfinite(queries.ap)
+    ap, labels = queries.ap[there], queries.labels[there]
+    count = np.bincount(labels, minlength=int(queries.labels.max(initial=-1)) + 1)
+    total = np.bincount(labels, ap, minlength=len(count))
+    return {"mean": (total / np.maximum(count, 1)).tolist(), "queries": count.tolist()}
+
+
 COLUMNS = tuple(field.name for field in fields(Row))
 WHOLE = ("seed", "training", "measuring")
 

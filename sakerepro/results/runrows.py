@@ -17,7 +17,8 @@ from ..files import write_text
 from ..methods import ALIASES, flat, label, preset
 from ..runs import Run
 from .committed import CommittedRun, rows_file, runs_file
-from .rows import Queries, Row, code_variant, one_preset, rows_frame, write_rows
+from .doodles import measured_doodles
+from .rows import Queries, Row, class_means, code_variant, one_preset, rows_frame, write_rows
 
 _SHOWN = {  # fields that a row has a column for, or that its split names
     *("preset", "method", "method_version", "dataset", "split", "backbone", "dim", "bits", "seed", "teacher_data"),
@@ -70,10 +71,10 @@ def run_rows(runs: Iterable[Run]) -> pd.DataFrame:
     )
 
 
-def class_precision(run: Run) -> dict[str, dict[str, list[float]]]:
-    """``task/representation`` to lists by unseen class: ``mean`` average precision and number of ``queries``.
+def class_precision(run: Run, item: str = "") -> dict[str, dict[str, list[float]]]:
+    """``task/representation`` to lists by class: ``mean`` average precision and number of ``queries``.
 
-    A query without a relevant photo counts nowhere. Nothing is measured again.
+    Nothing is measured again.
     """
     if isinstance(run, CommittedRun):
         return run.known["precision"]
@@ -81,23 +82,23 @@ def class_precision(run: Run) -> dict[str, dict[str, list[float]]]:
     for name in (n for n in arrays if n.startswith("ap/")):
         task = name.split("/")[1]
         labels = arrays["query_labels"] if task == "ZS-SBIR" else _asking(arrays, run.experiment.photo_queries)
-        there = np.isfinite(arrays[name])
-        count = np.bincount(labels[there], minlength=int(labels.max(initial=-1)) + 1)
-        total = np.bincount(labels[there], arrays[name][there], minlength=len(count))
-        mean = total / np.maximum(count, 1)
-        found[name.removeprefix("ap/")] = {"mean": mean.tolist(), "queries": count.tolist()}
+        found[name.removeprefix("ap/")] = class_means(Queries(arrays[name], labels))
+    if item == "quickdraw":
+        real = f"{run.experiment.dim}-d"
+        found |= {f"{task}/{real}": known["by class"] for task, known in measured_doodles(run).items()}
     return found
 
 
-def query_precision(runs: Iterable[Run]) -> dict[tuple[str, str, str], Queries]:
+def query_precision(runs: Iterable[Run], item: str = "") -> dict[tuple[str, str, str], Queries]:
     """(run id, task, representation) to average precision and class of queries: what verdicts on one seed rest on.
 
     Every query has the mean of its class, which is all that an interval over classes looks at.
 
     Args:
         runs: finished runs; nothing is measured again.
+        item: ``"quickdraw"`` for its doodles as well.
     """
-    return precision_of({r.id: class_precision(r) for r in inputs.names(runs, "runs", object)})
+    return precision_of({r.id: class_precision(r, item) for r in inputs.names(runs, "runs", object)})
 
 
 def precision_of(by_run: dict[str, dict[str, dict[str, list[float]]]]) -> dict[tuple[str, str, str], Queries]:
@@ -126,19 +127,19 @@ def save_rows(item: str, runs: Iterable[Run], rows: pd.DataFrame) -> list[Path]:
     """
     files = [kind(item, one_preset(rows)) for kind in (rows_file, runs_file)]
     write_rows(files[0], rows)
-    lines = [f"{json.dumps(r.id)}: {json.dumps(_line(r))}" for r in runs]
+    lines = [f"{json.dumps(r.id)}: {json.dumps(_line(r, item))}" for r in runs]
     write_text(files[1], "{\n" + ",\n".join(lines) + "\n}\n")
     return files
 
 
-def _line(run: Run) -> dict[str, Any]:
+def _line(run: Run, item: str) -> dict[str, Any]:
     """What of a run is kept beside its rows; a run that is not here keeps what is known of it."""
     origin, history = run.provenance(), run.history().drop(columns="seconds", errors="ignore")
     return {
         "data": origin["data"],
         "teacher": origin["teacher"]["sha256"],
         "history": history.to_dict("list"),
-        "precision": class_precision(run),
+        "precision": class_precision(run, item),
     }
 
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import csv
+import gzip
 import json
 import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
+from PIL import Image
 
 from sakerepro.__main__ import main
 from sakerepro.apps.photos import index_photos
+from sakerepro.data.quickdraw import parse, picture
 from sakerepro.runs import Run
 
 
@@ -38,6 +42,48 @@ def test_folders_are_entered_and_bad_files_skipped(here: Path, capsys: pytest.Ca
     assert "asks/bad.png: is not a" in capsys.readouterr().err
     (here / "empty").mkdir()
     assert main(["query", "empty", "--index", "bear"]) == 3 and "empty: holds no image" in capsys.readouterr().err
+
+
+def drawn(stroke: list) -> str:
+    return json.dumps({"word": "bear", "key_id": "1", "drawing": [stroke]}) + "\n"
+
+
+def answers(found: list) -> list:
+    """The photos found by each query with their distances, which depend on the batch in the last digits."""
+    return [[(hit["photo"], pytest.approx(hit["distance"], abs=1e-5)) for hit in query["found"]] for query in found]
+
+
+def test_each_drawing_of_a_file_is_a_query(
+    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Answers are those to the same drawings as image files; a bad line is skipped by number; chunks do not matter."""
+    strokes = [[[0, 9 * n], [n, 50]] for n in range(5)]
+    text = [drawn(s) for s in strokes]
+    (here / "bear.ndjson").write_text("".join([*text[:2], "no drawing\n", *text[2:]]))
+    (here / "more").mkdir()
+    (here / "more" / "x.ndjson.gz").write_bytes(gzip.compress(text[0].encode()))
+    for n, line in enumerate(text):
+        picture(parse(line.encode(), "x.ndjson:1").strokes, 224).save(here / f"{n}.png")
+    monkeypatch.setattr("sakerepro.apps.photos.CHUNK", 2)
+    arguments = ["--index", "bear", "-k", "3"]
+    assert main(["query", "bear.ndjson", "more", *arguments, "--json", "--csv", "a.csv", "--sheet", "s.png"]) == 0
+    said = capsys.readouterr()
+    found = json.loads(said.out)
+    assert [q["sketch"] for q in found] == [*(f"bear.ndjson:{n}" for n in (1, 2, 4, 5, 6)), "more/x.ndjson.gz:1"]
+    assert "Skipped bear.ndjson, line 3: 'no drawing' is no drawing." in said.err
+    assert answers(found)[0] == answers(found)[-1]
+    assert main(["query", *(f"{n}.png" for n in range(5)), *arguments, "--json"]) == 0
+    assert answers(json.loads(capsys.readouterr().out)) == answers(found)[:5]
+    with open("a.csv", newline="", encoding="utf-8") as file:
+        assert [line["sketch"] for line in csv.DictReader(file)][::3] == [q["sketch"] for q in found]
+    sheet = np.asarray(Image.open("s.png").convert("L"))
+    assert [sheet[10 + 164 * row : 130 + 164 * row, 10:130].min() < 100 for row in range(6)] == [
+        True
+    ] * 6  # it is drawn
+    assert main(["query", "bear.ndjson:4", *arguments, "--json"]) == 0
+    assert answers(json.loads(capsys.readouterr().out)) == answers(found)[2:3]
+    assert main(["query", "bear.ndjson:3", *arguments]) == 3 and "bear.ndjson, line 3" in capsys.readouterr().err
+    assert main(["query", "gone.ndjson", *arguments]) == 3 and "gone.ndjson: cannot be read" in capsys.readouterr().err
 
 
 def test_a_table_has_a_line_for_each_photo_found(here: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -305,7 +305,7 @@ def test_every_item_has_claims_and_every_claim_can_be_shown():
     for id_, claim in all_claims().items():
         assert id_ == claim.id and claim.contrasts and claim.says
         by_item.setdefault(claim.item, []).append(claim)
-    assert set(by_item) == {*paper_tables(), "figure3", "figure4", "figure5", "cost", "length"}
+    assert set(by_item) == {*paper_tables(), "figure3", "figure4", "figure5", "cost", "length", "quickdraw"}
     for item, wanted in by_item.items():
         found = results.claims(item, rows_frame([]))
         assert found.lines == [f"{c.id}: not run" for c in wanted]

@@ -471,7 +471,7 @@ def test_two_processes_at_once_measure_once(tmp_path: Path) -> None:
 
 
 def test_items_measure_more_only_where_they_say() -> None:
-    assert set(MORE) == {"table2", "table5", "figure3", "figure4", "figure5", "cost", "length"}
+    assert set(MORE) == {"table2", "table5", "figure3", "figure4", "figure5", "cost", "length", "quickdraw"}
 
 
 def test_cost_of_a_step(tiny_run, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]

@@ -1,0 +1,171 @@
+"""Drawings as strokes: files of Quick, Draw! (``.ndjson``, also gzipped), one drawing a line.
+
+A drawing is named ``FILE:LINE``, such as ``cat.ndjson:17``; from then on it is an image like any other. The format is
+Google's simplified one (github.com/googlecreativelab/quickdraw-dataset): ``{"word": "cat", "drawing": [[[x, ...],
+[y, ...]], ...], ...}``; of its raw one the times are left out.
+"""
+
+from __future__ import annotations
+
+import gzip
+import json
+import zlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..errors import DataError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+SUFFIXES = (".ndjson", ".ndjson.gz")
+SIDE, MARGIN, WIDTH = 224, 12, 3  # of a drawing, in pixels: as large and as thin as Sketchy's sketches
+_FINE = 768  # pixels a side, at least: lines are drawn so fine and then averaged
+_FAR = 1e6  # no coordinate is as large
+
+
+class Drawing(NamedTuple):
+    """One line of a file."""
+
+    word: str  # what was asked for; empty if the line does not say
+    strokes: list[np.ndarray]  # (n, 2) float64 each, n from 1: x to the right and y down, in any unit
+
+
+def is_drawings(name: str) -> bool:
+    """Whether a file name ends like a file of drawings and is not hidden."""
+    return name.lower().endswith(SUFFIXES) and not name.rpartition("/")[2].startswith(".")
+
+
+def class_of(name: str) -> str:
+    """``"cat"`` of ``"cat.ndjson.gz"``: Google's files are one a class."""
+    return name[: -len(next(s for s in SUFFIXES if name.lower().endswith(s)))]
+
+
+def place_of(name: str) -> tuple[str, int]:
+    """File and line of a drawing; any other image is its file, with line 0."""
+    file, _, line = name.rpartition(":")
+    return (file, int(line)) if line.isdecimal() and is_drawings(file) else (name, 0)
+
+
+def lines(file: Path) -> Iterator[tuple[int, bytes]]:
+    """Number, from 1, and content of each line that is not blank; one line is in memory at a time.
+
+    Raises:
+        DataError: if the file cannot be read, or is no whole gzip file.
+    """
+    try:
+        with gzip.open(file) if file.suffix.lower() == ".gz" else open(file, "rb") as stream:
+            for number, line in enumerate(stream, 1):
+                if line := line.strip():
+                    yield number, line
+    except (OSError, EOFError, zlib.error) as error:
+        why = getattr(error, "strerror", None) or error
+        raise DataError(f"{file}: cannot be read ({why}). Replace it by a whole copy, or remove it.") from error
+
+
+def contents(root: Path, names: Sequence[str]) -> Iterator[tuple[int, bytes | None]]:
+    """The position of each image in ``names`` and, of a drawing, its line.
+
+    A file of drawings is read once, as a stream. Image files come first and are left to the caller, who may read
+    several at a time.
+
+    Raises:
+        DataError: as :func:`lines`, and if a line is gone.
+    """
+    files: dict[str, dict[int, int]] = {}
+    for i, name in enumerate(names):
+        file, number = place_of(name)
+        if number:
+            files.setdefault(file, {})[number] = i
+        else:
+            yield i, None
+    for file, wanted in files.items():
+        for number, line in lines(root / file):
+            if number in wanted:
+                yield wanted.pop(number), line
+        if wanted:
+            raise DataError(f"{root / file}, line {min(wanted)}: is not there any more. Run the command again.")
+
+
+def parse(line: bytes, name: str) -> Drawing:
+    """The drawing in a line.
+
+    Args:
+        name: of the drawing, ``FILE:LINE``, for errors.
+
+    Raises:
+        DataError: names file, line and value if the line is no JSON or a stroke is no list of coordinates.
+    """
+    where, strokes = "{}, line {}".format(*place_of(name)), []
+    try:
+        value = json.loads(line)
+        word, drawing = str(value.get("word", "")), list(value["drawing"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        raise DataError(f"{where}: {_short(line.decode(errors='replace'))!r} is no drawing. {_MEND}") from None
+    for number, stroke in enumerate(drawing, 1):
+        try:
+            points = np.array([stroke[0], stroke[1]], np.float64).T
+        except (ValueError, TypeError, LookupError, OverflowError):
+            points = np.zeros(0)
+        if points.ndim != 2 or not len(points) or not np.abs(points).max() < _FAR:
+            raise DataError(f"{where}: stroke {number} is {_short(str(stroke))}, no line. {_MEND}")
+        strokes.append(points)
+    if not strokes:
+        raise DataError(f"{where}: the drawing has no stroke. {_MEND}")
+    return Drawing(word, strokes)
+
+
+_MEND = 'Write {"word": "cat", "drawing": [[[x, ...], [y, ...]], ...]} with numbers, or remove the line.'
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= 60 else f"{text[:57]}..."
+
+
+def picture(strokes: Sequence[np.ndarray], size: int) -> Image.Image:
+    """A grey image of a drawing, black on white, centred, with the proportions that it has.
+
+    Its longer side reaches to the margin, and lines are antialiased; both scale with the side.
+
+    Args:
+        strokes: of :class:`Drawing`.
+        size: side in pixels.
+    """
+    from PIL import ImageOps
+
+    points = np.concatenate(strokes)
+    low, high = points.min(axis=0), points.max(axis=0)
+    room = (1 - 2 * MARGIN / SIDE) / max(float((high - low).max()), 1e-9)  # of a dot, nothing is stretched
+    placed = [((s - (low + high) / 2) * room + 0.5, WIDTH / SIDE) for s in strokes]
+    return ImageOps.invert(stroke_mask(placed, size))
+
+
+def stroke_mask(strokes: Sequence[tuple[np.ndarray, float]], size: int) -> Image.Image:
+    """A grey image of lines with round ends, 255 where there is ink, antialiased.
+
+    Args:
+        strokes: points (n, 2) from the top left and width of each, in shares of the side; parts beyond it are cut off.
+        size: side in pixels.
+    """
+    from PIL import Image, ImageDraw
+
+    times = max(3, -(-_FINE // size))
+    mask = Image.new("L", (times * size, times * size), 0)
+    draw = ImageDraw.Draw(mask)
+    for points, width in strokes:
+        _line(draw, points * (times * size), max(1, round(width * times * size)))
+    return mask.reduce(times)
+
+
+def _line(draw: Any, points: np.ndarray, width: int) -> None:
+    """A polyline with round joints and ends; PIL's own ``joint="curve"`` leaves the ends square."""
+    draw.line([tuple(p) for p in points.tolist()], fill=255, width=width)
+    if width > 2:
+        low, high = (points - width / 2).tolist(), (points + width / 2 - 1).tolist()
+        for (left, top), (right, bottom) in zip(low, high, strict=True):
+            draw.ellipse((left, top, right, bottom), fill=255)
+    elif len(points) == 1:
+        draw.point(tuple(points[0].tolist()), fill=255)

@@ -1,0 +1,121 @@
+"""Beyond its own data set: doodles of Quick, Draw! search a run's photos, seen and unseen classes apart.
+
+Beside them, the data set's own sketches of the same classes do: the query sketches of unseen classes; of seen ones the
+validation sketches, which no network was trained on. Unseen classes are searched for among the gallery photos of all
+unseen classes, seen ones among the training photos of all seen classes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..data.dataset import Dataset, ImageSet
+from ..data.registry import load_drawings
+from ..embedding import embed, place
+from ..errors import ConfigError
+from ..files import digest
+from ..metrics import retrieval_metrics
+from ..runs import Run
+from .kept import kept
+from .paper import DOODLE_METRICS, DOODLE_TASKS
+from .rows import Queries, class_means
+from .verdicts import bootstrap
+
+ENDS = ("low end", "high end")  # of a 90 % bootstrap interval over classes: rows such as "mAP@all, low end"
+
+
+def doodle_queries(run: Run, side: str) -> dict[str, ImageSet]:
+    """Doodles and sketches of the classes of one side that have both; labels index ``unseen`` or ``seen``."""
+    e, data = run.experiment, run.dataset()
+    classes, own = (data.unseen, data.query) if side == "unseen" else (data.seen, data.val_sketch)
+    doodles = load_drawings(e.dataset, classes, e.size)
+    both = np.intersect1d(doodles.labels, own.labels)
+    return {k: s.select(np.isin(s.labels, both)) for k, s in (("doodles", doodles), ("sketches", own))}
+
+
+def measured_doodles(run: Run) -> dict[str, dict[str, Any]]:
+    """By task (``"doodles, unseen"`` ...): each metric with the ends of its interval, and average precision by class.
+
+    Kept beside the runs; measured once for the same weights and drawings. A task without queries is left out.
+
+    Raises:
+        DataError: if the drawings are not here.
+    """
+    sets = {f"{kind}, {side}": s for side in ("unseen", "seen") for kind, s in doodle_queries(run, side).items()}
+    sets = {task: images for task, images in sets.items() if len(images)}
+    inputs = {
+        "weights": run.provenance()["files"]["weights.safetensors"]["sha256"],
+        "queries": {
+            task: digest(s.take(range(len(s))).tobytes() + s.labels.tobytes()).hex() for task, s in sets.items()
+        },
+    }
+
+    def compute() -> dict[str, dict[str, Any]]:
+        network, arrays = place(run.network()), run.embeddings()
+        found: dict[str, dict[str, Any]] = {}
+        for task, images in sets.items():
+            x, photos = embed(network, images, run.experiment.size), "gallery" if "unseen" in task else "train_photo"
+            labels = images.labels, arrays[f"{photos}_labels"]
+            m = retrieval_metrics(x, arrays[photos], *labels, ks=(100,), distance=run.distance)
+            values = dict(zip(DOODLE_METRICS, (m.ap, m.precision_at[100]), strict=True))
+            found[task] = {k: [float(v.mean()), *bootstrap(Queries(v, images.labels))] for k, v in values.items()}
+            found[task]["by class"] = class_means(Queries(m.ap, images.labels))
+        return found
+
+    measured: dict[str, dict[str, Any]] = kept("doodles", run.id, inputs, compute)
+    return measured
+
+
+def doodle_frame(rows: pd.DataFrame) -> pd.DataFrame:
+    """One line a number: dataset, split, side, kind, method, metric, value, low, high; means over the seeds.
+
+    Args:
+        rows: as from ``item_rows("quickdraw", runs)``.
+
+    Raises:
+        ConfigError: if no row is of a doodle.
+    """
+    mine = rows[rows["task"].isin(DOODLE_TASKS)]
+    if mine.empty:
+        raise ConfigError('None of the rows is of doodles. `sr.item_rows("quickdraw", runs)` gives some.')
+    keys = ["dataset", "split", "task", "method"]
+    means = mine.groupby([*keys, "metric"], sort=False)["value"].mean().unstack("metric", sort=False).reset_index()
+    parts = []
+    for metric in DOODLE_METRICS:
+        numbers = {"value": metric, **{k: f"{metric}, {end}" for k, end in zip(("low", "high"), ENDS, strict=True)}}
+        parts.append(means[keys].assign(metric=metric, **{k: means[name] for k, name in numbers.items()}))
+    found = pd.concat(parts, ignore_index=True)
+    return found.assign(kind=found["task"].str.split(", ").str[0], side=found["task"].str.split(", ").str[1])
+
+
+def doodle_table(rows: pd.DataFrame) -> pd.DataFrame:
+    """The numbers with their 90 % intervals as text, a column a method; raises what :func:`doodle_frame` raises."""
+    frame = doodle_frame(rows)
+    text = [f"{v:.3f} ({low:.3f} ... {high:.3f})" for v, low, high in frame[["value", "low", "high"]].to_numpy()]
+    index = ["dataset", "split", "side", "metric", "kind"]
+    return frame.assign(text=text).pivot_table("text", index, "method", aggfunc="first", sort=False)
+
+
+@dataclass(frozen=True)
+class DoodleRun(Run):
+    """A run with doodles of its unseen classes in place of its queries, for figures."""
+
+    of: Run
+
+    def dataset(self) -> Dataset:
+        return replace(self.of.dataset(), query=doodle_queries(self.of, "unseen")["doodles"])
+
+    def embeddings(self) -> dict[str, np.ndarray]:
+        query, known = self.dataset().query, self.of.embeddings()
+        x = embed(place(self.of.network()), query, self.experiment.size)
+        photos = {name: known[name] for name in ("gallery", "gallery_labels")}
+        return {**photos, "query": x, "query_labels": query.labels}
+
+
+def with_doodles(run: Run) -> Run:
+    """The run as figures take it, asked with doodles of its unseen classes."""
+    return DoodleRun(run.folder, run.experiment, run)
