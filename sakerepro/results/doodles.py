@@ -112,8 +112,10 @@ class DoodleRun(Run):
     def embeddings(self) -> dict[str, np.ndarray]:
         query, known = self.dataset().query, self.of.embeddings()
         x = embed(place(self.of.network()), query, self.experiment.size)
-        photos = {name: known[name] for name in ("gallery", "gallery_labels")}
-        return {**photos, "query": x, "query_labels": query.labels}
+        photos, classes = known["gallery"], known["gallery_labels"]
+        ap = retrieval_metrics(x, photos, query.labels, classes, (), distance=self.distance).ap
+        found = {"query": x, "query_labels": query.labels, "gallery": photos, "gallery_labels": classes}
+        return {**found, f"ap/ZS-SBIR/{self.experiment.dim}-d": ap}
 
 
 def with_doodles(run: Run) -> Run:
