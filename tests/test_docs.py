@@ -45,7 +45,7 @@ DOCUMENTS = documents.written()
 
 @pytest.fixture
 def place(tmp_path: Path, tiny_place: Path, hub: Server, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
-    """What the documents speak of: my-folder, my-photos, two sketches, doodles, TUBerlin.zip; presets of the tiny size."""
+    """What the documents speak of: my-folder, my-photos, two sketches, doodles, TUBerlin.zip; tiny presets."""
     here, data = tmp_path / "here", tmp_path / "data"
     shutil.copytree(tiny_place / "data", here / "my-folder")
     shutil.copytree(tiny_place / "data" / "photo", here / "my-photos")
