@@ -25,15 +25,18 @@ METRICS = ("mAP@all", "mAP@100", "mAP@200", "P@100")
 
 
 def write_findings(root: Path | None = None) -> list[Path]:
-    """Write ``docs/findings.md`` and the README's section anew; return both.
+    """Write ``docs/findings.md`` and the README's section anew; return both. Outside a checkout, neither is there.
 
     Raises:
         DataError: if a row that a sentence speaks of is missing, or a sentence no longer holds.
     """
     root = root or paths.root()
     findings, readme = root / "docs" / "findings.md", root / "README.md"
-    text = SECTION.sub(lambda _: filled("real_data.md", **_facts()), readme.read_text(encoding="utf-8"))
-    write_text(findings, filled("findings.md", **_facts()))
+    if not readme.is_file():
+        return []
+    facts = _facts()
+    text = SECTION.sub(lambda _: filled("real_data.md", **facts), readme.read_text(encoding="utf-8"))
+    write_text(findings, filled("findings.md", **facts))
     write_text(readme, text)
     return [findings, readme]
 
@@ -50,7 +53,7 @@ def conventions(run: Run) -> pd.DataFrame:
 
 
 def _facts() -> dict[str, Any]:
-    rows = saved_rows("systems", "small")
+    rows = pd.concat([saved_rows(item, "small") for item in ("systems", "quickdraw")]).drop_duplicates()
     shipped = conventions(named_run())
 
     def value(method: str, codes: bool = False, task: str = "ZS-SBIR", split: str = "zeroshot1") -> float:
@@ -59,7 +62,9 @@ def _facts() -> dict[str, Any]:
         of = of[of["metric"].eq("mAP@all") & of["convention"].eq("standard")]
         of = of[of["representation"].str.endswith("-bit") == codes]
         if of.empty:
-            raise DataError(f"results/small/systems-rows.csv: has no row of {method}, {task}, {split}.")
+            raise DataError(
+                f"results/small/systems-rows.csv: has no row of {method}, {task}, {split}, nor has quickdraw-rows.csv."
+            )
         return float(of["value"].mean())
 
     def holds(premise: bool, sentence: str) -> str:
@@ -67,7 +72,8 @@ def _facts() -> dict[str, Any]:
             raise DataError(f"tables/*.md: {sentence!r} no longer holds by the rows. Write it anew.")
         return ""
 
-    verdicts = pd.read_csv(paths.results("small") / "table1-claims.csv", comment="#").set_index("claim")["verdict"]
+    claims = [paths.results("small") / f"{item}-claims.csv" for item in ("table1", "quickdraw")]
+    verdicts = pd.concat(pd.read_csv(file, comment="#").set_index("claim")["verdict"] for file in claims)
     return {
         "v": value,
         "verdict": verdicts.to_dict().__getitem__,
