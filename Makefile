@@ -90,8 +90,9 @@ teacher: $(READY) ## train anew the small teachers of mini that ship with the pa
 
 model: $(READY) $(if $(PYTHON),,.venv/small) ## train anew the network that ships with the package: SAKE of small, in half precision (15 minutes)
 	@$(PY) -m sakerepro train --preset small
-	@rm -rf sakerepro/models/sake-sketchy
-	@$(PY) -m sakerepro export $$($(PY) -c 'import sakerepro as sr; print(sr.preset("small").id)') --half sakerepro/models/sake-sketchy
+	@rm -rf build/sake-sketchy
+	@$(PY) -m sakerepro export $$($(PY) -c 'import sakerepro as sr; print(sr.preset("small").id)') --half build/sake-sketchy
+	@rm -rf sakerepro/models/sake-sketchy && mv build/sake-sketchy sakerepro/models
 
 status: $(READY) ## which items are done, stale (versions, settings or notebook changed) or missing, with commit and age
 	@$(PY) -m sakerepro status
