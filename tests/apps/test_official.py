@@ -269,7 +269,7 @@ def test_an_imported_run_is_measured_indexed_asked_and_described(
     assert "The run wrote the same numbers" in capsys.readouterr().out
     assert main(["index", str(data / "photo" / "cat"), "--run", run.id]) == 0
     assert main(["query", str(data / "sketch" / "cat" / "0.png"), "-k", "2", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out.partition("MB\n")[2])
+    found = json.loads(capsys.readouterr().out.partition(f"embedded by {run.id}\n")[2])
     assert len(found[0]["found"]) == 2
     assert main(["card", run.id, "--to", "-"]) == 0
     card = capsys.readouterr().out
