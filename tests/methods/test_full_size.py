@@ -17,10 +17,6 @@ from sakerepro.world.files import write_world
 
 SEEN, UNSEEN = ("airplane", "hedgehog", "door"), ("bat",)
 TASKS = {"tuberlin": ("tuberlin", "zeroshot"), **{split: ("sketchy", split) for split in ("zeroshot1", "zeroshot2")}}
-# The methods differ and the readers of the lists differ; each is trained once, but those that need aligned pairs twice.
-# test_paper_preset.py trains SAKE on TU-Berlin.
-CASES = [(name, "tuberlin") for name in methods.METHODS if name != "SAKE"]
-CASES += [("CVAE", "zeroshot1"), ("CAAE", "zeroshot1"), ("SAKE", "zeroshot2")]
 SHORT = {"rounds": 2, "fusion_first": 5, "pretraining": 5}  # their sizes stay
 
 
@@ -36,7 +32,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.mark.parametrize("name,task", CASES)
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("name", methods.METHODS)
 def test_two_steps_at_full_size(
     name: str, task: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -52,7 +49,7 @@ def test_two_steps_at_full_size(
     if task == "tuberlin" and methods.lacks(e):
         with pytest.raises(DataError, match="tuberlin/zeroshot: aligned pairs need the photo that each sketch"):
             start(e, data)
-        e = methods.change(e, pairs="class")
+        return
     method, aligned, _ = start(e, data)
     assert method.backbone.num_features == 2048
     history = train(method, data, e, tmp_path / "checkpoint.pt", aligned=aligned)
