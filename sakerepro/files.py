@@ -92,6 +92,11 @@ def write_folder_whole(path: Path) -> Iterator[Path]:
         shutil.rmtree(temporary, ignore_errors=True)
 
 
+def taken(path: Path) -> bool:
+    """Whether something is there that is no empty folder."""
+    return path.exists() and not (path.is_dir() and not any(path.iterdir()))
+
+
 def sweep(path: Path) -> None:
     """Remove what killed processes left of writing ``path``. The caller must hold the lock."""
     path = Path(path)

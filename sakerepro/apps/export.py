@@ -40,7 +40,7 @@ def export_half(run: Run, folder: Path | str) -> Run:
         RunError: if the data has changed since, or the run is damaged.
     """
     folder = inputs.path(folder, "folder").expanduser().resolve()
-    if folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+    if files.taken(folder):
         raise ConfigError(f"{folder}: is there already. Name a new folder.")
     data, e, origin = run.dataset(), run.experiment, run.provenance()
     require_images(run, data.fingerprint)

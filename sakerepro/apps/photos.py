@@ -102,7 +102,7 @@ def index_photos(
         raise ConfigError(f"{folder}: lies among the photos. Keep the index outside of them, with --to.")
     with files.lock(files.hidden(folder, ".lock"), f"Another process indexes {photos}; waiting for it."):
         files.sweep(folder)
-        if not is_index(folder) and folder.exists() and not (folder.is_dir() and not any(folder.iterdir())):
+        if not is_index(folder) and files.taken(folder):
             raise ConfigError(f"{folder}: is there and holds no index. Name another place with --to.")
         return _update(photos, run, folder, dtype, verify, progress)
 

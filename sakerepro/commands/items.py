@@ -20,8 +20,7 @@ def add(commands: Any) -> None:
     )
     item.add_argument(
         "name",
-        help="table1 ... table5, splits, forgetting, figure3, figure4, figure5, cost, length, "
-        "quickdraw; "
+        help="table1 ... table5, systems, splits, forgetting, figure3, figure4, figure5, cost, length, quickdraw; "
         "or MODULE:NAME of a grid of your own",
     )
     item.add_argument("--preset", default="mini", help="mini (generated, default), small (real subset) or paper")

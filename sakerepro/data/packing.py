@@ -243,7 +243,8 @@ def on_all_cores(function: Callable[[Job], Result], jobs: Iterator[Job]) -> Iter
 
     No more than 1,024 jobs are made ahead. Threads do: Pillow decodes and resizes without the interpreter's lock.
     """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    with ThreadPoolExecutor(cores) as pool:
+    from joblib import cpu_count
+
+    with ThreadPoolExecutor(cpu_count()) as pool:
         while block := list(itertools.islice(jobs, _BLOCK)):
             yield from pool.map(function, block)

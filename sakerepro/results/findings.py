@@ -67,6 +67,10 @@ def _facts() -> dict[str, Any]:
             )
         return float(of["value"].mean())
 
+    def seeds(method: str, split: str = "zeroshot1") -> int:
+        """Number of seeds."""
+        return int(rows.loc[rows["method"].eq(method) & rows["split"].eq(split), "seed"].nunique())
+
     def holds(premise: bool, sentence: str) -> str:
         if not premise:
             raise DataError(f"tables/*.md: {sentence!r} no longer holds by the rows. Write it anew.")
@@ -78,9 +82,7 @@ def _facts() -> dict[str, Any]:
         "v": value,
         "verdict": verdicts.to_dict().__getitem__,
         "holds": holds,
-        "n": lambda method, split="zeroshot1": rows[rows["method"].eq(method) & rows["split"].eq(split)][
-            "seed"
-        ].nunique(),
+        "n": seeds,
         "conventions": shipped,
         "conventions_table": markdown(
             ["convention", *METRICS], [[f"`{c}`", *(f"{x:.3f}" for x in line)] for c, line in shipped.iterrows()], "|<"

@@ -67,7 +67,7 @@ def _check(folder: Path, names: Sequence[str], per_class: int) -> None:
             raise ConfigError(f"class name {name!r} cannot be a folder's name. Leave out slashes and leading dots.")
         if names.count(name) > 1:
             raise ConfigError(f"class name {name!r} is there {names.count(name)} times. Name every class once.")
-    if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
+    if files.taken(folder):
         raise DataError(f"{folder}: already holds something. Name a new or an empty folder for the generated files.")
 
 
