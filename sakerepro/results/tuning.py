@@ -1,13 +1,15 @@
 """Choose a method's settings on seen classes that are held out as if unseen; unseen classes play no part.
 
-Every method has the same number of trials: first the preset's own settings, then draws from a grid that belongs to the
-method (``search`` of its settings) and, where it trains a backbone, the learning rate. A trial is an ordinary run.
+Every method has the same number of trials: first the preset's own settings, then points of a grid that belongs to the
+method (``search`` of its settings) and, where it trains a backbone, the learning rate and the length: what fine-tuning
+forgets, and so what preserving knowledge is worth, depends on how long it takes. A trial is an ordinary run.
 """
 
 from __future__ import annotations
 
 import itertools
 import sys
+from collections import Counter
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from .jobs import ENGINES, default_jobs, make_runs
 from .runrows import settings_text
 
 RATES = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0)  # times the preset's lr and lr_end; few above 1, where training can diverge
+LENGTHS = (0.5, 1.0, 2.0)  # times the preset's epochs
 NUMBERS = ("ZS-SBIR", "ZS-SBIR 64-bit", "ZS-PBIR")  # mAP@all of the features, of their codes, from photo to photo
 
 
@@ -33,14 +36,19 @@ def trial_experiments(method: str, preset: str = "small", trials: int = 6, seed:
     own = methods.preset(preset, method=method, seed=seed)
     own = own.but(pseudo_unseen=stand_ins(preset).data["tuberlin/long"]["pseudo_unseen"])
     axes = {name: s.search for name, s in cls.settings.items() if s.search and name not in fixed}
-    rates = RATES if own.epochs and "features" not in cls.needs else (1.0,)
-    grid, found = [*itertools.product(*axes.values(), rates)], {own: None}
-    for i in np.random.default_rng(seed).permutation(len(grid)):
-        if len(found) == inputs.whole(trials, "trials", 1):
-            break
-        *values, rate = grid[i]
-        lr = {name: float(f"{getattr(own, name) * rate:g}") for name in ("lr", "lr_end")}
-        found[methods.change(own, **dict(zip(axes, values, strict=True)), **lr)] = None
+    if own.epochs and "features" not in cls.needs:
+        axes["lr"] = tuple(float(f"{own.lr * k:g}") for k in RATES)
+        axes["epochs"] = tuple(max(1, round(own.epochs * k)) for k in LENGTHS)
+    grid, found = [*itertools.product(*axes.values())], {own: None}
+    left = [grid[i] for i in np.random.default_rng(seed).permutation(len(grid))]
+    used = Counter((name, methods.flat(own)[name]) for name in axes)
+    while left and len(found) < inputs.whole(trials, "trials", 1):
+        drawn = min(left, key=lambda values: sum(used[pair] for pair in zip(axes, values, strict=True)))  # spread out
+        left.remove(drawn)
+        used.update(zip(axes, drawn, strict=True))
+        changes = dict(zip(axes, drawn, strict=True))
+        lr_end = float(f"{own.lr_end * changes.get('lr', own.lr) / own.lr:g}")
+        found[methods.change(own, **changes, lr_end=lr_end)] = None
     if trials > len(found):
         raise ConfigError(f"trials = {trials}: {method} has {len(found)} different ones. Ask for 1 ... {len(found)}.")
     return [*found][:trials]

@@ -70,7 +70,7 @@ def test_every_method_has_its_trials_the_preset_first_and_only_its_own_settings_
     assert len(set(found)) == 6 == len({e.id for e in found})
     assert found[0] == own.but(pseudo_unseen=found[0].pseudo_unseen) and found[0].pseudo_unseen > 0
     tried = {k for k, s in methods.class_of(own.method).settings.items() if s.search}
-    rates = set() if "features" in methods.class_of(own.method).needs else {"lr", "lr_end"}
+    rates = set() if "features" in methods.class_of(own.method).needs else {"lr", "lr_end", "epochs"}
     for e in found[1:]:
         changed = {k for k, v in methods.flat(e).items() if v != methods.flat(found[0])[k]}
         assert changed and changed <= tried | rates
