@@ -2,12 +2,14 @@
 
 Every method has the same number of trials: first the preset's own settings, then points of a grid that belongs to the
 method (``search`` of its settings) and, where it trains a backbone, the learning rate and the length: what fine-tuning
-forgets, and so what preserving knowledge is worth, depends on how long it takes. A trial is an ordinary run.
+forgets, and so what preserving knowledge is worth, depends on how long it takes. A trial is an ordinary run; its line
+replaces it where it is gone.
 """
 
 from __future__ import annotations
 
 import itertools
+import os
 import sys
 from collections import Counter
 from pathlib import Path
@@ -21,6 +23,7 @@ from ..errors import ConfigError, DataError, RunError
 from ..experiment import Experiment, stand_ins
 from ..provenance import versions
 from ..runs import Run, find, prepare, run
+from .committed import RERUN
 from .jobs import ENGINES, default_jobs, make_runs
 from .runrows import settings_text
 
@@ -84,17 +87,18 @@ def tune(
     wanted = trial_experiments(method, preset, trials, seed)
     jobs = default_jobs() if jobs is None else inputs.whole(jobs, "jobs", 1)
     inputs.one_of(engine, ENGINES, "engine")
-    if missing := [e for e in wanted if find(e) is None]:
+    kept = _kept(preset)
+    if missing := [e for e in wanted if find(e) is None and e.id not in kept]:
         print(f"{method}, {preset}: {len(wanted) - len(missing)} of {len(wanted)} trials are there.", flush=True)
         prepare(missing[0])
         try:
             make_runs(missing, (), jobs, engine, address)
         except RunError as error:  # such as a loss that is not finite: a trial all the same, without numbers
-            if not any(map(find, wanted)):
+            if not any(find(e) or e.id in kept for e in wanted):
                 raise
             print(error, file=sys.stderr, flush=True)
-    made = [run(e) if find(e) else None for e in wanted]  # refused if the images changed since
-    frame = pd.DataFrame(map(_line, range(len(wanted)), wanted, made)).astype(dict.fromkeys(NUMBERS, float))
+    measured = [_measured(run(e)) if find(e) else kept.get(e.id, {}) for e in wanted]  # run: refused if images changed
+    frame = pd.DataFrame(map(_line, range(len(wanted)), wanted, measured)).astype(dict.fromkeys(NUMBERS, float))
     _save(tuning_file(preset), frame)
     return frame.sort_values(NUMBERS[0], ascending=False, kind="stable", ignore_index=True)
 
@@ -104,31 +108,49 @@ def tuning_file(preset: str) -> Path:
     return paths.results(preset) / "tuning.csv"
 
 
-def _line(trial: int, e: Experiment, made: Run | None) -> dict[str, Any]:
+def _measured(made: Run) -> dict[str, float]:
     found = {
         m["task"] + f" {m['representation']}" * m["representation"].endswith("-bit"): m["value"]
-        for m in (made.metrics() if made else ())
+        for m in made.metrics()
         if (m["metric"], m["convention"]) == ("mAP@all", "standard")
     }
+    return {name: found[name] for name in NUMBERS if name in found}
+
+
+def _line(trial: int, e: Experiment, measured: dict[str, float]) -> dict[str, Any]:
     return {
         "method": methods.label(e),
         "trial": trial,
         "settings": settings_text(e),
-        **{name: found.get(name) for name in NUMBERS},
+        **{name: measured.get(name) for name in NUMBERS},
         "seed": e.seed,
         "run": e.id,
         **versions(),
     }
 
 
-def _save(file: Path, frame: pd.DataFrame) -> None:
-    """Write the lines among those that are there; a run has one."""
-    try:  # numbers stay the texts that they are
-        there = [pd.read_csv(file, dtype=str, keep_default_na=False)[[*frame]].astype({"trial": int, "seed": int})]
+def _kept(preset: str) -> dict[str, dict[str, float]]:
+    """What the committed lines of a preset say that the versions of now measured: run id to numbers."""
+    if os.environ.get(RERUN) or not stand_ins(preset).from_rows:
+        return {}
+    lines = _read(tuning_file(preset))
+    lines = lines[(lines[[*versions()]] == [*map(str, versions().values())]).all(axis=1) & (lines[NUMBERS[0]] != "")]
+    return {line["run"]: {n: float(line[n]) for n in NUMBERS if line[n]} for line in lines.to_dict("records")}
+
+
+def _read(file: Path) -> pd.DataFrame:
+    """The lines of a file, numbers as the texts that they are; none without the file."""
+    columns = ["method", "trial", "settings", *NUMBERS, "seed", "run", *versions()]
+    try:
+        return pd.read_csv(file, dtype=str, keep_default_na=False)[columns].astype({"trial": int, "seed": int})
     except FileNotFoundError:
-        there = []
+        return pd.DataFrame(columns=columns)
     except (ValueError, KeyError) as error:
         raise DataError(f"{paths.shown(file)}: these are not trials ({error}). Remove it, then tune again.") from error
-    every = pd.concat([*there, frame]).drop_duplicates("run", keep="last")
-    every = every.sort_values(["method", "seed", "trial"], kind="stable")
+
+
+def _save(file: Path, frame: pd.DataFrame) -> None:
+    """Write the lines among those that are there; a run has one."""
+    every = pd.concat([_read(file), frame]) if file.is_file() else frame
+    every = every.drop_duplicates("run", keep="last").sort_values(["method", "seed", "trial"], kind="stable")
     files.write_text(file, every.to_csv(index=False, lineterminator="\n"))

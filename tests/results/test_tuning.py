@@ -172,7 +172,9 @@ def test_the_lines_of_methods_and_seeds_stand_beside_each_other(data: Path, here
 
 
 @pytest.mark.parametrize("method", ["SAKE", "SAE"])
-def test_no_trial_depends_on_an_unseen_class(method: str, data: Path, here: list[Experiment], tmp_path: Path) -> None:
+def test_no_trial_depends_on_an_unseen_class(
+    method: str, data: Path, here: list[Experiment], monkeypatch: pytest.MonkeyPatch
+) -> None:
     """Held out are seen classes, also for the run below frozen features; other images of unseen ones change nothing."""
     split = load_dataset(str(data), "unseen.txt", size=32)
     found = tune(method, "tiny", 2)
@@ -188,6 +190,7 @@ def test_no_trial_depends_on_an_unseen_class(method: str, data: Path, here: list
         for file in data.glob(f"*/{name}/*.png"):
             Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(file)
     shutil.rmtree(sr.paths.runs())
+    monkeypatch.setenv("SAKEREPRO_RERUN", "1")
     pd.testing.assert_frame_equal(tune(method, "tiny", 2), found)
     assert experiment_data(made[0]).fingerprint != held.fingerprint  # the images are others indeed
 
@@ -210,6 +213,28 @@ def test_a_trial_that_fails_has_no_numbers_and_comes_last(
     assert "loss is nan" in said.err and "Best is trial 1 of 2" in said.out
     lines = pd.read_csv(tuning_file("tiny"))
     assert np.isnan(lines["ZS-SBIR"][0]) and np.isfinite(lines["ZS-SBIR"][1])
+
+
+def test_a_trial_that_is_gone_is_known_by_its_line(
+    data: Path, here: list[Experiment], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    found = tune("SAE", "tiny", 2)
+    here.clear()
+    before = tuning_file("tiny").read_bytes()
+    shutil.rmtree(sr.paths.runs())
+    pd.testing.assert_frame_equal(tune("SAE", "tiny", 2), found)
+    assert not here and tuning_file("tiny").read_bytes() == before
+    tune("SAE", "tiny", 3)
+    assert here == trial_experiments("SAE", "tiny", 3)[2:]  # the line that is missing is trained
+    here.clear()
+    tuning_file("tiny").write_text(tuning_file("tiny").read_text().replace(",1,", ",0,"))  # of another version
+    tune("SAE", "tiny", 2)
+    assert len(here) == 2
+    here.clear()
+    shutil.rmtree(sr.paths.runs())
+    monkeypatch.setenv("SAKEREPRO_RERUN", "1")
+    tune("SAE", "tiny", 1)
+    assert len(here) == 1
 
 
 @pytest.mark.slow
