@@ -16,9 +16,9 @@ def add(commands: Any) -> None:
         "tune",
         help="choose a method's settings on seen classes held out as if unseen, never on unseen ones",
         description="Train a method with the preset's own settings and with others that are drawn from its grid "
-        "(`sakerepro methods` shows it) and, if it trains a backbone, with other learning rates and lengths. "
-        "Measure on seen classes that are held out as if unseen. Trials are runs: finished ones are found, interrupted ones continue. "
-        "For a fair comparison, give every method the same number of trials.",
+        "(`sakerepro methods` shows it) and, if it trains a backbone, with other learning rates and lengths. Measure "
+        "on seen classes that are held out as if unseen. Trials are runs: finished ones are found, interrupted ones "
+        "continue. For a fair comparison, give every method the same number of trials.",
         epilog="example: sakerepro tune --method GN-Triplet --preset small --trials 6",
     )
     tune.add_argument("--method", required=True, help="a system of Table 1, L_B, or MODULE:CLASS of your own")
