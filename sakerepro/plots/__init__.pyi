@@ -1,4 +1,5 @@
 from .conventions import conventions_chart
+from .gain import gain_chart
 from .grid import retrieval_grid, world_sheet
 from .maps import tsne_map
 from .rows import bits_curve, comparison_bars, doodle_bars, gain_by_similarity, lambda_curves, table_curves

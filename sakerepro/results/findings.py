@@ -52,6 +52,17 @@ def conventions(run: Run) -> pd.DataFrame:
     return pd.DataFrame(found).T[list(METRICS)].rename_axis("convention")
 
 
+def holds(premise: bool, sentence: str) -> str:
+    """Nothing, in a template: what its sentences rest on.
+
+    Raises:
+        DataError: if the rows say otherwise.
+    """
+    if not premise:
+        raise DataError(f"tables/*.md: {sentence!r} no longer holds by the rows. Write it anew.")
+    return ""
+
+
 def _facts() -> dict[str, Any]:
     rows = pd.concat([saved_rows(item, "small") for item in ("systems", "quickdraw")]).drop_duplicates()
     shipped = conventions(named_run())
@@ -70,11 +81,6 @@ def _facts() -> dict[str, Any]:
     def seeds(method: str, split: str = "zeroshot1") -> int:
         """Number of seeds."""
         return int(rows.loc[rows["method"].eq(method) & rows["split"].eq(split), "seed"].nunique())
-
-    def holds(premise: bool, sentence: str) -> str:
-        if not premise:
-            raise DataError(f"tables/*.md: {sentence!r} no longer holds by the rows. Write it anew.")
-        return ""
 
     claims = [paths.results("small") / f"{item}-claims.csv" for item in ("table1", "quickdraw")]
     verdicts = pd.concat(pd.read_csv(file, comment="#").set_index("claim")["verdict"] for file in claims)

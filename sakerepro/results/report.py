@@ -16,6 +16,7 @@ from ..files import read_json, write_text
 from .items import ITEMS
 from .paper import TITLES
 from .paper_claims import all_claims
+from .preserving import preserving_text
 from .rows import records, rows_frame
 from .status import MISSING, PRESETS, record_file, status
 from .tables_text import escape, filled, markdown
@@ -45,6 +46,7 @@ def report() -> str:
         notes=[
             _note(file) for preset in PRESETS for file in sorted(paths.results(preset).glob("*.md")) if _by_hand(file)
         ],
+        preserving=preserving_text(),
         not_run=[(preset, _not_run(found[preset])) for preset in PRESETS],
     )
 

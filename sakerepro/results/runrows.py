@@ -138,6 +138,7 @@ def _line(run: Run, item: str) -> dict[str, Any]:
     return {
         "data": origin["data"],
         "teacher": origin["teacher"]["sha256"],
+        "classes": run.known["classes"] if isinstance(run, CommittedRun) else [*run.dataset().unseen],
         "history": history.to_dict("list"),
         "precision": class_precision(run, item),
     }

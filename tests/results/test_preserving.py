@@ -1,0 +1,65 @@
+"""SAKE's gain by class: means of what the files hold, groups and intervals on frames that can be counted by hand."""
+
+from __future__ import annotations
+
+import csv
+import json
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import sakerepro as sr
+from sakerepro.results.preserving import preserving_text
+
+SMALL = Path(__file__).parents[2] / "results" / "small"
+
+
+@pytest.fixture
+def committed(monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
+    monkeypatch.setenv("SAKEREPRO_RESULTS", str(SMALL.parent))
+    return sr.results.by_class()
+
+
+def test_a_class_has_the_mean_over_the_seeds_of_its_file(committed: pd.DataFrame) -> None:
+    known = json.loads((SMALL / "systems-runs.json").read_text())
+    with (SMALL / "systems-rows.csv").open() as file:
+        runs = {row["run"]: (row["method"], row["split"]) for row in csv.DictReader(file)}
+    assert len(committed) == 2 * (25 + 21) and not committed.isna().any(axis=None)
+    for row in committed.sample(12, random_state=0).to_dict("records"):
+        for method in ("pretrained", "L_B", "SAKE"):
+            mine = [known[run] for run, of in runs.items() if of == (method, row["split"])]
+            values = [
+                run["precision"][f"{row['task']}/64-d"]["mean"][run["classes"].index(row["class"])] for run in mine
+            ]
+            assert row[method] == pytest.approx(sum(values) / len(values))
+        assert row["gain"] == pytest.approx(row["SAKE"] - row["L_B"])
+    package = Path(sr.__file__).parent
+    wnids = pd.read_csv(package / "data/sketchy.csv").set_index("class")["wnid"]
+    itself = wnids[committed["class"]].isin(pd.read_csv(package / "tables/imagenet1k.csv")["wnid"]).tolist()
+    assert any(itself) and committed["similarity"].eq(1).tolist() == itself
+
+
+def test_groups_are_thirds_and_intervals_hold_their_means() -> None:
+    frame = pd.DataFrame({"task": "ZS-SBIR", "pretrained": [0.5, 0.1, 0.9, 0.2, 0.6, 0.8, 0.3], "L_B": 0.5})
+    frame["gain"] = frame["pretrained"].gt(0.4) * 0.1
+    frame["SAKE"] = frame["L_B"] + frame["gain"]
+    groups = sr.results.gain_by(frame, "pretrained", "ZS-SBIR")
+    assert groups["classes"].tolist() == [3, 2, 2] and groups["group"].tolist() == ["low", "middle", "high"]
+    assert groups["first"].tolist() == [0.1, 0.5, 0.8] and groups["last"].tolist() == [0.3, 0.6, 0.9]
+    np.testing.assert_allclose(groups[["gain", "low", "high"]], [[0.0] * 3, [0.1] * 3, [0.1] * 3])
+
+
+def test_without_rows_there_is_no_text(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("SAKEREPRO_RESULTS", str(tmp_path))
+    assert sr.results.by_class().empty and not preserving_text()
+    with pytest.raises(sr.ConfigError, match="No class was measured"):
+        sr.plots.gain_chart(sr.results.by_class())
+
+
+def test_the_chart_has_a_mark_for_every_class(committed: pd.DataFrame) -> None:
+    for axis, task in zip(sr.plots.gain_chart(committed).axes, ("ZS-SBIR", "ZS-PBIR"), strict=True):
+        drawn = np.concatenate([np.asarray(c.get_offsets()) for c in axis.collections if len(c.get_offsets()) > 3])
+        part = committed[committed["task"] == task]
+        np.testing.assert_allclose(sorted(drawn[:, 1]), sorted(part["gain"]))
