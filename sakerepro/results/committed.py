@@ -77,12 +77,9 @@ def committed_runs(item: str, experiments: list[Experiment], traced: set[Experim
     if record.is_file() and read_json(record).get("parameters", {}).get("original"):
         return {}  # measured on an original domain of the reader's own
     known, rows = saved_runs(item, preset), dict(iter(saved_rows(item, preset).groupby("run", sort=False)))
-    found = {
-        e: CommittedRun(paths.runs() / e.id, e, rows[e.id], known[e.id], e in traced)
-        for e in experiments
-        if e.id in rows and e.id in known
-    }
-    return {e: r for e, r in found.items() if _same_images(r)}
+    there = (e for e in experiments if e.id in rows and e.id in known)
+    found = (CommittedRun(paths.runs() / e.id, e, rows[e.id], known[e.id], e in traced) for e in there)
+    return {r.experiment: r for r in found if _same_images(r)}
 
 
 def saved_rows(item: str, preset: str) -> pd.DataFrame:

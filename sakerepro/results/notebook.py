@@ -36,9 +36,8 @@ def check_parameters(path: Path, parameters: dict[str, Any]) -> None:
     import papermill
 
     known = list(papermill.inspect_notebook(str(path)))
-    for name in parameters:
-        if name not in known:
-            raise ConfigError(f"{path.name} has no parameter {name!r}. {near_misses(name, known)}")
+    if unknown := [name for name in parameters if name not in known]:
+        raise ConfigError(f"{path.name} has no parameter {unknown[0]!r}. {near_misses(unknown[0], known)}")
 
 
 def execute(name: str, preset: str, **parameters: Any) -> Path:

@@ -118,7 +118,7 @@ def all_status(presets: Iterable[str] = PRESETS) -> list[Status]:
 def own_items(preset: str) -> list[str]:
     """The grids of one's own, as ``module:NAME``, that have left a record."""
     records = (read_json(file) for file in sorted(paths.results(preset).glob("*.json")) if "-" not in file.stem)
-    return [name for r in records if isinstance(r, dict) and ":" in (name := str(r.get("item", "")))]
+    return [r["item"] for r in records if isinstance(r, dict) and ":" in str(r.get("item", ""))]
 
 
 def _changes(record: Mapping[str, Any]) -> list[str]:
