@@ -7,7 +7,6 @@ fresh results folder; then the rows that the replay wrote are compared with the 
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import shutil
 import subprocess
@@ -85,22 +84,14 @@ def same_kind(record: dict[str, Any]) -> bool:
     return made["processor"] == processor() and made["packages"]["torch"] == version("torch")
 
 
-def _claims(file: Path) -> pd.DataFrame:
-    lines = [line for line in file.read_text(encoding="utf-8").splitlines(keepends=True) if not line.startswith("#")]
-    return pd.read_csv(io.StringIO("".join(lines)), dtype=str, keep_default_na=False).set_index("claim")
-
-
 def verdict_changes(committed: Path, replayed: Path) -> list[str]:
     """Claims whose verdict is another one now."""
     if not replayed.is_file():
         return [f"{committed.name}: the replay wrote none"]
-    want, got = map(_claims, (committed, replayed))
-    changed = [c for c in want.index if c not in got.index or want.loc[c, "verdict"] != got.loc[c, "verdict"]]
-    return [
-        f"{committed.name}: {c}: {want.loc[c, 'verdict']} committed, "
-        f"{got.loc[c, 'verdict'] if c in got.index else 'nothing'} now"
-        for c in changed
-    ]
+    want, got = (pd.read_csv(f, comment="#", index_col="claim")["verdict"] for f in (committed, replayed))
+    now = got.reindex(want.index, fill_value="nothing")
+    changed = want.index[want != now]
+    return [f"{committed.name}: {c}: {want[c]} committed, {now[c]} now" for c in changed]
 
 
 def main() -> int:

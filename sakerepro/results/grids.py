@@ -69,9 +69,8 @@ class Grid:
         self.title = title
         self.axes: Point = {**given, **usual, "metric": tuple(metrics)}
         names = {*_FIELDS, *WORDS, *MEASURING}
-        settings = {
-            k for m in self.axes["method"] if known(m) for k in methods.class_of(methods.resolved(m)[0]).settings
-        }
+        classes = [methods.class_of(methods.resolved(m)[0]) for m in self.axes["method"] if known(m)]
+        settings = {name for cls in classes for name in cls.settings}
         for name in self.axes:
             if name in settings & names:
                 raise ConfigError(f"{title}: {name!r} is a setting of the method and something else; rename it.")
@@ -167,10 +166,15 @@ def run_axes(point: Point) -> tuple[tuple[str, Any], ...]:
     return tuple((k, v) for k, v in point.items() if k not in MEASURING)
 
 
+def ours_on(e: Experiment) -> str:
+    """The data that a run is measured on, such as ``mini/zeroshot``."""
+    return f"{Path(e.dataset).name}/{split_name(e)}"
+
+
 def key(point: Point, grid: Grid | None = None) -> Point:
     """A point in the paper's words: the columns ``KEY``, and the settings that the grid varies."""
     e = papers(point)
-    place = f"{Path(e.dataset).name}/{split_name(e)}" if "dataset" in point and e else point["data"] or MAIN_DATA
+    place = ours_on(e) if "dataset" in point and e else point["data"] or MAIN_DATA
     dataset, _, split = place.rpartition("/")
     representation = point["representation"]
     if representation == "real":

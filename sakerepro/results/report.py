@@ -12,12 +12,13 @@ from pathlib import Path
 import pandas as pd
 
 from .. import paths
-from ..files import read_json, write_text
+from ..files import write_text
+from .committed import saved_claims, saved_record
 from .items import ITEMS
 from .paper import TITLES
 from .paper_claims import all_claims
 from .rows import records, rows_frame
-from .status import MISSING, PRESETS, record_file, status
+from .status import MISSING, PRESETS, status
 from .tables_text import escape, filled, markdown
 from .verdicts import NOT_RUN, RULE, VERDICTS
 from .verdicts import claims as judged
@@ -52,15 +53,12 @@ def report() -> str:
 def _made_from(item: str, preset: str) -> str:
     if status(item, preset).state == MISSING:
         return NOT_RUN
-    record = read_json(record_file(item, preset))
+    record = saved_record(item, preset)
     return f"{_count(record['runs'], 'run')}, {_count(record['seeds'], 'seed')}"
 
 
 def _claims(preset: str) -> pd.DataFrame:
-    files = {item: paths.results(preset) / f"{item}-claims.csv" for item in ITEMS}
-    none = pd.DataFrame(columns=["claim", "ours", "n", "verdict", "reason", "item"])
-    there = [pd.read_csv(f, comment="#", keep_default_na=False).assign(item=i) for i, f in files.items() if f.is_file()]
-    return pd.concat([none, *there]).set_index("claim")
+    return pd.concat([saved_claims(item, preset).assign(item=item) for item in ITEMS])
 
 
 def _counts(claims: pd.DataFrame) -> list[str]:

@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from html import escape as html
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -15,8 +14,8 @@ import pandas as pd
 from .. import methods
 from ..display import table_lines
 from ..errors import ConfigError, near_misses
-from ..experiment import PRESETS, Experiment, split_name, stand_ins
-from .grids import KEY, NETWORKS, OTHER_SYSTEMS, Grid, Point, experiment_of, identity, key, papers, run_axes
+from ..experiment import PRESETS, Experiment, stand_ins
+from .grids import KEY, NETWORKS, OTHER_SYSTEMS, Grid, Point, experiment_of, identity, key, ours_on, papers, run_axes
 from .paper import DATA_NAMES, GRIDS, QUOTED, file_name, grids_of, printed
 from .rows import one_preset, records
 from .tables_text import Saved, csv, escape, markdown
@@ -102,11 +101,6 @@ def _notes(point: Point, words: Point, e: Experiment) -> Iterator[str]:
     for name in dict.fromkeys(k for x in (e, paper) if x for k, _ in x.settings):
         if paper and name not in point and methods.setting(e, name) != methods.setting(paper, name):
             yield f"{name} = {methods.setting(e, name)} (paper: {methods.setting(paper, name)})"
-
-
-def ours_on(e: Experiment) -> str:
-    """The data that a run was measured on, such as ``mini/zeroshot``."""
-    return f"{Path(e.dataset).name}/{split_name(e)}"
 
 
 @dataclass(frozen=True, repr=False)

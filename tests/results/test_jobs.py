@@ -128,7 +128,8 @@ def test_progress_is_said_now_and_then(
 def test_an_item_makes_what_is_missing_two_at_a_time(
     tiny_experiment: Experiment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wanted, asked = [tiny_experiment.but(epochs=0), tiny_experiment.but(epochs=0, dim=8)], []
+    wanted: list[Experiment] = [tiny_experiment.but(epochs=0), tiny_experiment.but(epochs=0, dim=8)]
+    asked = []
 
     def make(experiments: list[Experiment], traced: set[Experiment], at_a_time: int, *where: str) -> None:
         asked.append((experiments, at_a_time))
