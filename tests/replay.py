@@ -30,20 +30,14 @@ NO_FRACTIONS = ("best epoch",)  # what 0.03 says nothing about
 NO_KEY = ("value", "commit", "dirty", "training", "measuring")
 
 
-def replay(folder: Path, results: Path, workers: int, limit: float = LIMIT, **environment: str) -> int:
+def replay(folder: Path, results: Path, workers: int, limit: float = LIMIT) -> int:
     """Execute the notebooks of a folder by nbval, with their results going to another one; the exit code of pytest."""
     options = "-q --nbval-lax --nbval-cell-timeout=86400 -o filterwarnings= -o addopts= -p no:cacheprovider".split()
     spread = ["-n", str(workers), "--dist", "loadscope"]
     command = [sys.executable, "-m", "pytest", *options, *spread, str(folder)]
-    variables = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "TQDM_DISABLE": "1",
-        "SAKEREPRO_RESULTS": str(results),
-        **environment,
-    }
+    variables = {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "SAKEREPRO_RESULTS": str(results)}
     try:
-        return subprocess.run(command, env=variables, timeout=limit).returncode
+        return subprocess.run(command, env=os.environ | variables, timeout=limit).returncode
     except subprocess.TimeoutExpired:
         print(f"The replay took longer than {limit:.0f} s.")
         return 1

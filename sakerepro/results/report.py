@@ -13,7 +13,7 @@ import pandas as pd
 
 from .. import paths
 from ..files import write_text
-from .committed import saved_claims, saved_record
+from .committed import item_file, saved_claims, saved_record
 from .items import ITEMS
 from .paper import TITLES
 from .paper_claims import all_claims
@@ -35,7 +35,7 @@ def write_report(path: Path | None = None) -> Path:
 
 def report() -> str:
     """The report as Markdown; the same results give the same text."""
-    found = {preset: _claims(preset) for preset in PRESETS}
+    found = {p: pd.concat([saved_claims(item, p).assign(item=item) for item in ITEMS]) for p in PRESETS}
     items = [[f"`{i}`", TITLES[i], f"`make {i}`", *(_made_from(i, p) for p in PRESETS)] for i in ITEMS]
     return filled(
         "reproducing.md",
@@ -57,10 +57,6 @@ def _made_from(item: str, preset: str) -> str:
     return f"{_count(record['runs'], 'run')}, {_count(record['seeds'], 'seed')}"
 
 
-def _claims(preset: str) -> pd.DataFrame:
-    return pd.concat([saved_claims(item, preset).assign(item=item) for item in ITEMS])
-
-
 def _counts(claims: pd.DataFrame) -> list[str]:
     """How many claims have which verdict, and of how many pairs some."""
     every = claims.reindex(list(all_claims())).fillna({"verdict": NOT_RUN, "n": 0})
@@ -80,12 +76,11 @@ def _judged(item: str, found: Found) -> tuple[str, str]:
         ]
         for row in records(judged(item, rows_frame([])).frame())
     ]
-    notebooks = {p: paths.results(p) / f"{item}.ipynb" for p in presets}
+    notebooks = {p: item_file(item, p, ".ipynb") for p in presets}
     there = {p: f for p, f in notebooks.items() if f.is_file() and f.is_relative_to(paths.root())}
     links = ", ".join(f"[{p}]({file.relative_to(paths.root()).as_posix()})" for p, file in there.items())
-    return links, markdown(
-        ["claim", "the paper says", "its numbers", *([f"`{p}`" for p in presets] or ["ours"])], rows, "|<"
-    )
+    head = ["claim", "the paper says", "its numbers", *([f"`{p}`" for p in presets] or ["ours"])]
+    return links, markdown(head, rows, "|<")
 
 
 def _shown(claims: pd.DataFrame, claim: str) -> str:
