@@ -25,6 +25,7 @@ class FakeRun:
     data: Dataset | None = None
     more: dict[str, Any] = field(default_factory=dict)  # of the provenance
     epochs: pd.DataFrame = field(default_factory=pd.DataFrame)  # what was measured after each epoch
+    measured: list[dict[str, Any]] = field(default_factory=list)
 
     @property
     def id(self) -> str:
@@ -39,6 +40,9 @@ class FakeRun:
 
     def history(self) -> pd.DataFrame:
         return self.epochs
+
+    def metrics(self) -> list[dict[str, Any]]:
+        return self.measured
 
     def dataset(self) -> Dataset:
         assert self.data is not None
@@ -62,28 +66,26 @@ class FakeRun:
         return {**common, **self.more}
 
 
-def images(labels: np.ndarray, domain: int) -> ImageSet:
-    """Black images with these labels."""
-    n = len(labels)
-    pixels = np.zeros((n, 8, 8, 3), np.uint8)
-    return ImageSet(pixels, np.arange(n), np.asarray(labels), tuple(f"{i}.png" for i in range(n)), domain)
+def images(labels: np.ndarray, domain: int, rng: np.random.Generator | None = None) -> ImageSet:
+    """Images of 8 px with these labels, black or at random; sketches have one channel."""
+    shape = (len(labels), 8, 8, 1 if domain == SKETCH else 3)
+    pixels = np.zeros(shape, np.uint8) if rng is None else rng.integers(0, 256, shape, dtype=np.uint8)
+    names = tuple(f"{i}.png" for i in range(len(labels)))
+    return ImageSet(pixels, np.arange(len(labels)), np.asarray(labels, dtype=np.int64), names, domain)
 
 
-def task(unseen: tuple[str, ...], query_labels: np.ndarray, gallery_labels: np.ndarray) -> Dataset:
-    """A task whose unseen part is given; one seen class."""
-    one = np.zeros(1, np.int64)
-    return Dataset(
-        "mini",
-        "zeroshot",
-        ("dog",),
-        unseen,
-        images(one, SKETCH),
-        images(one[:0], SKETCH),
-        images(one, PHOTO),
-        images(query_labels, SKETCH),
-        images(gallery_labels, PHOTO),
-        "0" * 64,
-    )
+def task(
+    unseen: tuple[str, ...],
+    query_labels: np.ndarray,
+    gallery_labels: np.ndarray,
+    seen: tuple[str, ...] = ("dog",),
+    name: str = "mini",
+    rng: np.random.Generator | None = None,
+) -> Dataset:
+    """A task whose unseen part is given; of seen classes it has one image each."""
+    each = np.arange(len(seen))
+    sets = ((each, SKETCH), (each[:0], SKETCH), (each, PHOTO), (query_labels, SKETCH), (gallery_labels, PHOTO))
+    return Dataset(name, "zeroshot", seen, unseen, *(images(*s, rng) for s in sets), "0" * 64)
 
 
 def number(value: float, preset: str = "paper", seed: int = 0, convention: str = "standard", **where: Any) -> Row:

@@ -7,7 +7,6 @@ fresh results folder; then the rows that the replay wrote are compared with the 
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import shutil
 import subprocess
@@ -31,20 +30,14 @@ NO_FRACTIONS = ("best epoch",)  # what 0.03 says nothing about
 NO_KEY = ("value", "commit", "dirty", "training", "measuring")
 
 
-def replay(folder: Path, results: Path, workers: int, limit: float = LIMIT, **environment: str) -> int:
+def replay(folder: Path, results: Path, workers: int, limit: float = LIMIT) -> int:
     """Execute the notebooks of a folder by nbval, with their results going to another one; the exit code of pytest."""
     options = "-q --nbval-lax --nbval-cell-timeout=86400 -o filterwarnings= -o addopts= -p no:cacheprovider".split()
     spread = ["-n", str(workers), "--dist", "loadscope"]
     command = [sys.executable, "-m", "pytest", *options, *spread, str(folder)]
-    variables = {
-        **os.environ,
-        "OMP_NUM_THREADS": "1",
-        "TQDM_DISABLE": "1",
-        "SAKEREPRO_RESULTS": str(results),
-        **environment,
-    }
+    variables = {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "SAKEREPRO_RESULTS": str(results)}
     try:
-        return subprocess.run(command, env=variables, timeout=limit).returncode
+        return subprocess.run(command, env=os.environ | variables, timeout=limit).returncode
     except subprocess.TimeoutExpired:
         print(f"The replay took longer than {limit:.0f} s.")
         return 1
@@ -85,22 +78,14 @@ def same_kind(record: dict[str, Any]) -> bool:
     return made["processor"] == processor() and made["packages"]["torch"] == version("torch")
 
 
-def _claims(file: Path) -> pd.DataFrame:
-    lines = [line for line in file.read_text(encoding="utf-8").splitlines(keepends=True) if not line.startswith("#")]
-    return pd.read_csv(io.StringIO("".join(lines)), dtype=str, keep_default_na=False).set_index("claim")
-
-
 def verdict_changes(committed: Path, replayed: Path) -> list[str]:
     """Claims whose verdict is another one now."""
     if not replayed.is_file():
         return [f"{committed.name}: the replay wrote none"]
-    want, got = map(_claims, (committed, replayed))
-    changed = [c for c in want.index if c not in got.index or want.loc[c, "verdict"] != got.loc[c, "verdict"]]
-    return [
-        f"{committed.name}: {c}: {want.loc[c, 'verdict']} committed, "
-        f"{got.loc[c, 'verdict'] if c in got.index else 'nothing'} now"
-        for c in changed
-    ]
+    want, got = (pd.read_csv(f, comment="#", index_col="claim")["verdict"] for f in (committed, replayed))
+    now = got.reindex(want.index, fill_value="nothing")
+    changed = want.index[want != now]
+    return [f"{committed.name}: {c}: {want[c]} committed, {now[c]} now" for c in changed]
 
 
 def main() -> int:

@@ -32,6 +32,7 @@ from .style import (
     marks,
     name_axes,
     name_rows,
+    name_values,
     new_figure,
     paler,
     style,
@@ -158,10 +159,8 @@ def _measured(frame: pd.DataFrame, what: str, marks: str) -> str:
 def bits_curve(frame: pd.DataFrame, metric: str = "mAP@all", *, convention: str = "standard") -> Figure:
     """Table 2 as curves: accuracy over the length of the binary code, ours filled, the paper's hollow.
 
-    What was measured at one length alone, as the baselines, is a level line.
-
-    Args:
-        frame, metric, convention: as in :func:`comparison_bars`; Table 2 has ``"mAP@all"`` alone.
+    What was measured at one length alone, as the baselines, is a level line. Arguments are as in
+    :func:`comparison_bars`; Table 2 has ``"mAP@all"`` alone.
 
     Raises:
         ConfigError: for mixed presets or ambiguous rows, or if Table 2 has no such metric.
@@ -178,16 +177,13 @@ def bits_curve(frame: pd.DataFrame, metric: str = "mAP@all", *, convention: str 
         styles: dict[str, dict[str, Any]] = {"ours": {"std": "std"}, "paper": {"linewidth": 0.7, **HOLLOW}}
         for kind, part in (("ours", panel.drop(level.index)), ("paper", panel)):
             names = {f"{m}, {kind}": look for m, look in looks.items()}
-            draw_lines(
-                axis, part.assign(line=part["method"] + f", {kind}"), "bits", kind, "line", names, **styles[kind]
-            )
+            part = part.assign(line=part["method"] + f", {kind}")
+            draw_lines(axis, part, "bits", kind, "line", names, **styles[kind])
         for cell in records(level):
             look, name = looks[cell["method"]], f"{cell['method']}, ours ({cell['bits']} bits)"
             axis.axhline(cell["ours"], color=look.color, linestyle=look.line, label=name)
         axis.set_xscale("log", base=2)
-        bits = sorted(panel["bits"].unique())
-        axis.set_xticks(bits, [str(b) for b in bits])
-        axis.minorticks_off()
+        name_values(axis, panel["bits"].unique())
         axis.set_ylim(bottom=0)
         axis.set_title(title)
         name_axes(axis, "code length (bits)", f"ZS-SBIR {metric}" if axis is axes[0] else "")
@@ -200,10 +196,8 @@ def lambda_curves(
 ) -> Figure:
     """Table 5 (``x="lambda_sake"``) or Table 3 (``x="lambda2"``) as curves, the paper's and ours side by side.
 
-    The two panels have scales of their own: they are measured on different data unless the preset is ``paper``.
-
-    Args:
-        frame, metric, convention: as in :func:`comparison_bars`; Tables 3 and 5 have ``"mAP@all"`` alone.
+    The two panels have scales of their own: they are measured on different data unless the preset is ``paper``. Other
+    arguments are as in :func:`comparison_bars`; Tables 3 and 5 have ``"mAP@all"`` alone.
 
     Raises:
         ConfigError: for another ``x``, an unknown metric, mixed presets or ambiguous rows.
@@ -220,10 +214,8 @@ def lambda_curves(
     for axis, side in zip(axes, sides, strict=True):
         draw_lines(axis, cells, x, side, "line", looks, **({"std": "std"} if side == "ours" else HOLLOW))
         axis.set_xscale("symlog", linthresh=0.1, linscale=0.5)
-        values = sorted(cells[x].unique())
-        axis.set_xticks(values, [f"{v:g}" for v in values])
-        axis.minorticks_off()
-        axis.set_xlim(-0.02, 1.4 * values[-1])
+        name_values(axis, cells[x].unique())
+        axis.set_xlim(-0.02, 1.4 * cells[x].max())
         axis.set_title(titles[side])
         name_axes(axis, f"{LAMBDA_NAMES[x]} (symmetric log scale)", metric)
     return finish(figure, _CLAIMS[items[x]], _measured(frame, metric, "filled marks"))
@@ -241,9 +233,6 @@ def table_curves(table: Table) -> Figure:
     """Any table, such as that of a grid of one's own: a panel a metric, over the first setting in numbers.
 
     Without a setting in numbers, the marks stand over the first thing that varies.
-
-    Args:
-        table: as from :func:`sakerepro.results.comparison`.
 
     Raises:
         ConfigError: if nothing of it was measured.
@@ -336,10 +325,9 @@ def doodle_bars(frame: pd.DataFrame, metric: str = "mAP@all") -> Figure:
             place, value = np.arange(len(methods)) + shift, mine["value"].to_numpy()
             axis.barh(place, value, 0.36, color=[paler(look_of(m).color, pale) for m in methods])
             axis.barh(0, 0, color=paler(look_of("SAKE").color, pale), label=label)  # for the legend
-            ends: dict[str, Any] = {"xerr": np.abs(mine[["low", "high"]].to_numpy().T - value)}
-            axis.errorbar(
-                value, place, color=INK, fmt="none", elinewidth=0.8, label="90 % interval over classes", **ends
-            )
+            ends = np.abs(mine[["low", "high"]].to_numpy().T - value)
+            look: Any = {"color": INK, "fmt": "none", "elinewidth": 0.8, "label": "90 % interval over classes"}
+            axis.errorbar(value, place, xerr=ends, **look)
         axis.set_title(f"{side} classes" if len(panels) <= 2 else f"{data}, {side} classes")
         name_axes(axis, metric, grid="x")
         name_rows(axis, methods)

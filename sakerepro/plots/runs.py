@@ -14,7 +14,7 @@ from matplotlib.ticker import MaxNLocator
 
 from .. import methods
 from ..errors import ConfigError, DataError
-from ..experiment import Experiment
+from ..results.findings import conventions
 from .data import class_frame, precision_by_recall
 from .labels import about, data_title, looks_of, run_groups
 from .style import (
@@ -145,15 +145,12 @@ def _measured(members: Sequence[Run], task: str) -> float | None:
 def _start(groups: Groups, label: str, name: str) -> float | None:
     """The pretrained network's value for the same data, backbone and dimension, where the curve of a group starts."""
 
-    def start(e: Experiment) -> object:
+    def start(members: Sequence[Run]) -> object:
+        e = members[0].experiment
         return e.group("data"), e.backbone, e.dim, e.size
 
-    e = groups[label][0].experiment
-    for members in groups.values():
-        o = members[0].experiment
-        if methods.label(o) == "pretrained" and start(o) == start(e):
-            return _measured(members, name)
-    return None
+    untrained = (members for members in groups.values() if methods.label(members[0].experiment) == "pretrained")
+    return next((_measured(m, name) for m in untrained if start(m) == start(groups[label])), None)
 
 
 @style()
@@ -282,3 +279,17 @@ def _clustered(similarity: np.ndarray, rows: np.ndarray) -> np.ndarray:
         return rows
     points = similarity[rows] + 1e-6  # a row of zeros has no direction
     return rows[leaves_list(linkage(points, "average", metric="cosine", optimal_ordering=True))]
+
+
+@style()
+def conventions_chart(run: Run) -> Figure:
+    """The metrics of a run from sketch to photo, each by the conventions of :func:`sakerepro.retrieval_metrics`."""
+    frame = conventions(run)
+    figure, (axis,) = new_figure(COLUMN * 1.35, 2.4)
+    places, width = np.arange(frame.shape[1]), 0.26
+    for i, (name, hatch) in enumerate(zip(frame.index, ("", "////", "...."), strict=True)):
+        bars = axis.bar(places + (i - 1) * width, frame.loc[name], width, label=f'convention="{name}"', hatch=hatch)
+        axis.bar_label(bars, fmt="%.3f", fontsize=5, padding=1)
+    axis.set_xticks(places, list(frame.columns))
+    name_axes(axis, "", "ZS-SBIR")
+    return finish(figure, "One ranking, three conventions", about([run]))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -244,6 +244,12 @@ def name_axes(axis: Axes, x: str, y: str = "", grid: Any = "y") -> None:
     """Name the axes and draw a light grid along one of them."""
     axis.set(xlabel=x, ylabel=y)
     axis.grid(axis=grid)
+
+
+def name_values(axis: Axes, values: Iterable[float]) -> None:
+    """Let the horizontal axis name these values and no other."""
+    axis.set_xticks(ticks := sorted(values), [f"{value:g}" for value in ticks])
+    axis.minorticks_off()
 
 
 def name_rows(axis: Axes, names: Sequence[Hashable]) -> None:

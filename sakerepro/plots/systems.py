@@ -9,9 +9,10 @@ from matplotlib.figure import Figure
 
 from .. import methods
 from ..errors import ConfigError
+from ..results.grids import ours_on
 from ..results.paper import SYSTEMS
 from ..results.rows import records
-from ..results.tables import Measured, ours_on
+from ..results.tables import Measured
 from ..results.verdicts import PerQuery, judge_contrast
 from .labels import data_title
 from .style import COLUMN, HOLLOW, PAGE, finish, look_of, name_axes, name_rows, new_figure, style

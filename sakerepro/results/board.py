@@ -13,6 +13,7 @@ from pandas.io.formats.style import Styler
 from .. import paths
 from ..experiment import Experiment
 from ..files import read_json
+from .committed import saved_claims
 from .items import ITEMS
 from .status import MISSING, PRESETS, STALE, status
 from .verdicts import VERDICTS
@@ -49,6 +50,6 @@ def _cell(name: str, preset: str) -> str:
     if state.state == MISSING:
         return f"not made: make {name}{'' if preset == Experiment.preset else f' PRESET={preset}'}"
     old = f" (stale: {state.why})" if state.state == STALE else ""
-    count = Counter(pd.read_csv(paths.results(preset) / f"{name}-claims.csv", comment="#")["verdict"])
+    count = Counter(saved_claims(name, preset)["verdict"])
     verdicts = ", ".join(f"{verdict}: {count[verdict]}" for verdict in VERDICTS if count[verdict])
     return f"{_link(f'../results/{preset}/{name}.ipynb', 'executed')}: {escape(verdicts + old)}"

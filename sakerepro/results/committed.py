@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 import sys
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,18 +23,18 @@ from ..provenance import versions
 from ..runs import Run, find, run
 from .paper import file_name
 from .rows import read_rows, records, rows_frame
+from .verdicts import COLUMNS
 
 RERUN = "SAKEREPRO_RERUN"  # set to anything: train runs that are not here although their rows are committed
 
 
-def rows_file(item: str, preset: str) -> Path:
-    """``results/<preset>/<item>-rows.csv``."""
-    return paths.results(preset) / f"{file_name(item)}-rows.csv"
+def item_file(item: str, preset: str, ending: str) -> Path:
+    """``results/<preset>/<item><ending>``."""
+    return paths.results(preset) / f"{file_name(item)}{ending}"
 
 
-def runs_file(item: str, preset: str) -> Path:
-    """``results/<preset>/<item>-runs.json``."""
-    return paths.results(preset) / f"{file_name(item)}-runs.json"
+rows_file, runs_file = partial(item_file, ending="-rows.csv"), partial(item_file, ending="-runs.json")
+claims_file, record_file = partial(item_file, ending="-claims.csv"), partial(item_file, ending=".json")
 
 
 @dataclass(frozen=True)
@@ -73,16 +74,12 @@ def committed_runs(item: str, experiments: list[Experiment], traced: set[Experim
     preset = experiments[0].preset if experiments else ""
     if not experiments or os.environ.get(RERUN) or not stand_ins(preset).from_rows:
         return {}
-    record = paths.results(preset) / f"{file_name(item)}.json"
-    if record.is_file() and read_json(record).get("parameters", {}).get("original"):
+    if saved_record(item, preset).get("parameters", {}).get("original"):
         return {}  # measured on an original domain of the reader's own
     known, rows = saved_runs(item, preset), dict(iter(saved_rows(item, preset).groupby("run", sort=False)))
-    found = {
-        e: CommittedRun(paths.runs() / e.id, e, rows[e.id], known[e.id], e in traced)
-        for e in experiments
-        if e.id in rows and e.id in known
-    }
-    return {e: r for e, r in found.items() if _same_images(r)}
+    there = (e for e in experiments if e.id in rows and e.id in known)
+    found = (CommittedRun(paths.runs() / e.id, e, rows[e.id], known[e.id], e in traced) for e in there)
+    return {r.experiment: r for r in found if _same_images(r)}
 
 
 def saved_rows(item: str, preset: str) -> pd.DataFrame:
@@ -94,7 +91,22 @@ def saved_rows(item: str, preset: str) -> pd.DataFrame:
 
 def saved_runs(item: str, preset: str) -> dict[str, Any]:
     """The content of ``<item>-runs.json``: run id to its line; empty without the file."""
-    file = runs_file(item, preset)
+    return _read(runs_file(item, preset))
+
+
+def saved_record(item: str, preset: str) -> dict[str, Any]:
+    """What an item was made from (:func:`sakerepro.results.status.write_record`); empty if it was not made."""
+    return _read(record_file(item, preset))
+
+
+def saved_claims(item: str, preset: str) -> pd.DataFrame:
+    """The verdicts of an item by claim, as :meth:`sakerepro.results.Verdicts.frame` has them; none without the file."""
+    file = claims_file(item, preset)
+    found = pd.read_csv(file, comment="#", keep_default_na=False) if file.is_file() else pd.DataFrame(columns=COLUMNS)
+    return found.set_index("claim")
+
+
+def _read(file: Path) -> dict[str, Any]:
     return read_json(file) if file.is_file() else {}
 
 

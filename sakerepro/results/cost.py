@@ -20,10 +20,8 @@ from ..data.batching import Batch, make_batch
 from ..devices import accelerator, device
 from ..embedding import place
 from ..experiment import Experiment
-from ..model import build_student
 from ..provenance import processor
-from ..runs import Run, experiment_data
-from ..teachers import load_teacher
+from ..runs import Run, experiment_data, start
 from ..threads import one_thread
 from ..training import speed_up
 from .kept import kept
@@ -69,14 +67,12 @@ class Side:
 
 def sides(e: Experiment) -> dict[str, Side]:
     """``"SAKE"`` and ``"L_B"``: both losses on networks of the same kind and on the same batch."""
-    data, (teacher, wnids, _) = experiment_data(e), load_teacher(e)
+    data, rng = experiment_data(e), generator(e.seed)
     sets = [(data.train_photo, e.batch_photo), (data.train_sketch, e.batch_sketch)]
-    rng = generator(e.seed)
     drawn = [(images, rng.integers(len(images), size=n)) for images, n in sets]
     found = {}
     for name, one in {"SAKE": e, "L_B": methods.baseline(e)}.items():
-        student = build_student(e.backbone, dim=e.dim, num_seen=len(data.seen), teacher=teacher, freeze=e.freeze)
-        method = place(methods.class_of(one.method)(one, student, methods.Side(data.seen, teacher, wnids))).train()
+        method = place(start(one, data)[0]).train()
         speed_up(method, e)
         batch = make_batch(drawn, e.size, e.augmentation, method.backbone, generator(e.seed, 1)).to(device())
         found[name] = Side(method, batch, method.optimisers())

@@ -20,7 +20,7 @@ from ..errors import ConfigError
 from ..files import digest
 from ..metrics import retrieval_metrics
 from ..runs import Run
-from .kept import kept
+from .kept import checksum, kept
 from .paper import DOODLE_METRICS, DOODLE_TASKS
 from .rows import Queries, class_means
 from .verdicts import bootstrap
@@ -47,12 +47,8 @@ def measured_doodles(run: Run) -> dict[str, dict[str, Any]]:
     """
     sets = {f"{kind}, {side}": s for side in ("unseen", "seen") for kind, s in doodle_queries(run, side).items()}
     sets = {task: images for task, images in sets.items() if len(images)}
-    inputs = {
-        "weights": run.provenance()["files"]["weights.safetensors"]["sha256"],
-        "queries": {
-            task: digest(s.take(range(len(s))).tobytes() + s.labels.tobytes()).hex() for task, s in sets.items()
-        },
-    }
+    digests = {task: digest(s.take(range(len(s))).tobytes() + s.labels.tobytes()).hex() for task, s in sets.items()}
+    inputs = {"weights": checksum(run), "queries": digests}
 
     def compute() -> dict[str, dict[str, Any]]:
         network, arrays = place(run.network()), run.embeddings()

@@ -14,13 +14,12 @@ import pandas as pd
 from .. import paths
 from ..errors import DataError
 from ..files import write_text
-from ..metrics import retrieval_metrics
+from ..metrics import CONVENTIONS, retrieval_metrics
 from ..runs import Run, named_run
-from .committed import saved_rows
+from .committed import saved_claims, saved_rows
 from .tables_text import filled, markdown
 
 SECTION = re.compile(r"(?<=<!-- from rows -->\n).*?(?=<!-- to here -->)", re.DOTALL)
-CONVENTIONS = ("standard", "sake", "sem-pcyc")
 METRICS = ("mAP@all", "mAP@100", "mAP@200", "P@100")
 
 
@@ -82,8 +81,7 @@ def _facts() -> dict[str, Any]:
         """Number of seeds."""
         return int(rows.loc[rows["method"].eq(method) & rows["split"].eq(split), "seed"].nunique())
 
-    claims = [paths.results("small") / f"{item}-claims.csv" for item in ("table1", "quickdraw")]
-    verdicts = pd.concat(pd.read_csv(file, comment="#").set_index("claim")["verdict"] for file in claims)
+    verdicts = pd.concat(saved_claims(item, "small")["verdict"] for item in ("table1", "quickdraw"))
     return {
         "v": value,
         "verdict": verdicts.to_dict().__getitem__,

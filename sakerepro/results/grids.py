@@ -42,7 +42,6 @@ _FIELDS = {f.name for f in dataclasses.fields(Experiment)} - {"preset", "method"
 KEY = ("dataset", "split", "task", "classes", "method", "backbone", "representation", "metric")
 
 
-@dataclass(frozen=True, init=False, eq=False)
 class Grid:
     """The product of some axes; an axis that is left out has one value, the preset's own.
 
@@ -64,27 +63,19 @@ class Grid:
         ConfigError: for an axis that is unknown or could be two things, or an unknown method.
     """
 
-    title: str
-    axes: Mapping[str, tuple[Any, ...]]
-
     def __init__(self, title: str, metrics: Sequence[str] = ("mAP@all",), **axes: Any) -> None:
         given = {k: tuple(v) if isinstance(v, (tuple, list)) else (v,) for k, v in axes.items()}
         usual = {k: (v,) for k, v in {**WORDS, **MEASURING}.items() if k not in given}
-        object.__setattr__(self, "title", title)
-        object.__setattr__(self, "axes", {**given, **usual, "metric": tuple(metrics)})
-        self._check()
-
-    def _check(self) -> None:
-        systems = [m for m in self.axes["method"] if known(m)]
-        settings = [methods.class_of(methods.resolved(m)[0]).settings for m in systems]
+        self.title = title
+        self.axes: Point = {**given, **usual, "metric": tuple(metrics)}
         names = {*_FIELDS, *WORDS, *MEASURING}
+        classes = [methods.class_of(methods.resolved(m)[0]) for m in self.axes["method"] if known(m)]
+        settings = {name for cls in classes for name in cls.settings}
         for name in self.axes:
-            own = any(name in s for s in settings)
-            if own and name in names:
-                raise ConfigError(f"{self.title}: {name!r} is a setting of the method and something else; rename it.")
-            if not own and name not in names:
-                hint = near_misses(name, [*names, *(k for s in settings for k in s)])
-                raise ConfigError(f"{self.title}: there is no axis {name!r}. {hint}")
+            if name in settings & names:
+                raise ConfigError(f"{title}: {name!r} is a setting of the method and something else; rename it.")
+            if name not in settings | names:
+                raise ConfigError(f"{title}: there is no axis {name!r}. {near_misses(name, sorted(names | settings))}")
 
     @property
     def settings(self) -> tuple[str, ...]:
@@ -102,10 +93,7 @@ class Grid:
         return (dict(zip(self.axes, values, strict=True)) for values in itertools.product(*wanted))
 
     def cells(self, preset: str, seeds: Sequence[int] = (0,)) -> Iterator[tuple[Point, Experiment]]:
-        """Key in the paper's words and experiment of every cell that the preset runs, seed by seed.
-
-        What is not trained depends on no seed but the first.
-        """
+        """Key and experiment of every cell that the preset runs, by seed; of what is not trained, of the first seed."""
         for point in self.points():
             for seed in seeds:
                 e = experiment_of(point, preset, seed)
@@ -163,11 +151,6 @@ def experiment_of(
     return e if lacking or not methods.lacks(e) else None
 
 
-def run_axes(point: Point) -> tuple[tuple[str, Any], ...]:
-    """The point without what is looked at: what its run is told by."""
-    return tuple((k, v) for k, v in point.items() if k not in MEASURING)
-
-
 def papers(point: Point) -> Experiment | None:
     """The paper's own experiment, in one precision whatever the environment says: what two cells are compared by."""
     return _papers(run_axes(point))
@@ -178,10 +161,20 @@ def _papers(axes: tuple[tuple[str, Any], ...]) -> Experiment | None:
     return experiment_of(dict(axes), "paper", 0, "float32")
 
 
+def run_axes(point: Point) -> tuple[tuple[str, Any], ...]:
+    """The point without what is looked at: what its run is told by."""
+    return tuple((k, v) for k, v in point.items() if k not in MEASURING)
+
+
+def ours_on(e: Experiment) -> str:
+    """The data that a run is measured on, such as ``mini/zeroshot``."""
+    return f"{Path(e.dataset).name}/{split_name(e)}"
+
+
 def key(point: Point, grid: Grid | None = None) -> Point:
     """A point in the paper's words: the columns ``KEY``, and the settings that the grid varies."""
     e = papers(point)
-    place = f"{Path(e.dataset).name}/{split_name(e)}" if "dataset" in point and e else point["data"] or MAIN_DATA
+    place = ours_on(e) if "dataset" in point and e else point["data"] or MAIN_DATA
     dataset, _, split = place.rpartition("/")
     representation = point["representation"]
     if representation == "real":

@@ -42,10 +42,8 @@ def experiments(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,
     """The experiments behind a table or figure, each once.
 
     Args:
-        item: ``"table1"`` ... ``"table5"``, ``"splits"``, ``"forgetting"``, ``"figure3"`` ... ``"figure5"``,
-            ``"cost"``, ``"length"`` or ``"quickdraw"``; or ``module:NAME`` of a grid of one's own, from the current
+        item: one of ``ITEMS``, such as ``"table1"``; or ``module:NAME`` of a grid of one's own, from the current
             folder or the Python path.
-        preset_name: ``"mini"``, ``"small"`` or ``"paper"``.
         seeds: of the trained runs; the pretrained network is taken with one seed only.
 
     Raises:
@@ -53,9 +51,9 @@ def experiments(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,
     """
     grids = grids_of(item)
     check_preset(preset_name)
-    seeds = list(inputs.wholes(seeds, "seeds", 0))
+    seeds = inputs.wholes(seeds, "seeds", 0)
     if not seeds or len(set(seeds)) < len(seeds):
-        raise ConfigError(f"seeds = {seeds} have to be distinct whole numbers from 0 on, at least one.")
+        raise ConfigError(f"seeds = {[*seeds]} have to be distinct whole numbers from 0 on, at least one.")
     return list(dict.fromkeys(e for grid in grids for _, e in grid.cells(preset_name, seeds)))
 
 
@@ -94,8 +92,7 @@ def item_runs(
         RunError: if runs that are to be compared were made on different images or with different teachers.
         SakeError: if a run could not be made.
     """
-    if jobs is not None:
-        inputs.whole(jobs, "jobs", 1)
+    jobs = default_jobs() if jobs is None else inputs.whole(jobs, "jobs", 1)
     inputs.one_of(engine, ENGINES, "engine")
     seeds = inputs.wholes(seeds, "seeds", 0)
     wanted, curves = experiments(item, preset_name, seeds), traced(preset_name, seeds)
@@ -108,7 +105,6 @@ def item_runs(
         check_settings(experiment)
     if count := len(missing):
         print(f"{item}, {preset_name}: {len(wanted) - count} of {len(wanted)} runs are there.", flush=True)
-        jobs = jobs or default_jobs()
         if engine == "ray" or min(jobs, count) > 1:
             prepare(missing[0])
             make_runs(missing, curves, jobs, engine, address)
@@ -155,7 +151,7 @@ def item_rows(item: str, runs: Sequence[Run], original: str = "") -> pd.DataFram
     if original:  # committed rows are of the preset's own original domain
         runs = [run(r.experiment) if isinstance(r, CommittedRun) else r for r in runs]
     known = [r for r in runs if isinstance(r, CommittedRun)]
-    fresh = [r for r in runs if r not in known]
+    fresh = [r for r in runs if not isinstance(r, CommittedRun)]
     asked = [r for r in runs if r in fresh or (item in PAIRED and label(r.experiment) == "L_B")]
     more = probe_rows(fresh, original) if item == "forgetting" else MORE[item](asked) if item in MORE else ()
     rows = pd.concat([run_rows(fresh), rows_frame(more), *(r.rows for r in known)], ignore_index=True)

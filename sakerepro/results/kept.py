@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import joblib
 
@@ -13,10 +13,18 @@ from .. import paths
 from ..files import lock
 from ..versions import MEASURING, TRAINING
 
+if TYPE_CHECKING:
+    from ..runs import Run
+
 
 def folder() -> Path:
     """Where the results lie: ``measured`` among the runs."""
     return paths.runs() / "measured"
+
+
+def checksum(run: Run, file: str = "weights.safetensors") -> str:
+    """The SHA-256 of a run's file, in hexadecimal digits."""
+    return str(run.provenance()["files"][file]["sha256"])
 
 
 def kept(what: str, of: str, inputs: dict[str, Any], compute: Callable[[], Any]) -> Any:

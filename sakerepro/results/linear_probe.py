@@ -20,7 +20,7 @@ from ..networks.probing import STRENGTHS, choose_probe
 from ..original import original_photos
 from ..runs import Run
 from ..threads import one_thread
-from .kept import kept
+from .kept import checksum, kept
 from .rows import Row
 from .runrows import run_row
 
@@ -57,8 +57,7 @@ def probe(run: Run, original: OriginalDomain) -> dict[str, dict[str, float]]:
             "embedding": linear_probe(short[0], labels[0], short[1], labels[1]),
         }
 
-    weights = run.provenance()["files"]["weights.safetensors"]["sha256"]
-    inputs: dict[str, Any] = {"weights": weights, "photos": original.fingerprint, "strengths": STRENGTHS}
+    inputs: dict[str, Any] = {"weights": checksum(run), "photos": original.fingerprint, "strengths": STRENGTHS}
     return kept("probe", run.id, inputs, compute)
 
 

@@ -22,7 +22,7 @@ from ..runs import Run
 from ..semantics import leacock_chodorow
 from ..teachers import load_teacher
 from .doodles import ENDS, measured_doodles
-from .kept import kept
+from .kept import checksum, kept
 from .paper import BEST, BEST_EPOCH, BOTH_TASKS, DOODLE_METRICS, FIRST, LATER, LEVELS
 from .rows import Row, code_variant, gain_groups
 from .runrows import run_row
@@ -40,7 +40,7 @@ def code_rows(runs: Iterable[Run], bits: Sequence[int]) -> Iterator[Row]:
     for run in runs:
         e = run.experiment
         for length in (b for b in bits if e.dim > max(bits) and b not in e.bits):
-            name, inputs = f"{length}-bit", {"features": _sha(run, "embeddings.npz"), "seed": e.seed}
+            name, inputs = f"{length}-bit", {"features": checksum(run, "embeddings.npz"), "seed": e.seed}
             value = kept(name, run.id, inputs, partial(_code_map, run, length))
             yield run_row(run, "mAP@all", value, representation=name, variant=code_variant(name, e.dim))
 
@@ -66,21 +66,21 @@ def domain_rows(runs: Iterable[Run]) -> Iterator[Row]:
         asks_outside = is_outside[photo_queries(data, e.photo_queries)[0].labels]
         for classes, of_kind in {"non-IN": ap[asks_outside], "IN": ap[~asks_outside]}.items():
             if len(of_kind):
-                yield run_row(run, "mAP@all", float(np.nanmean(of_kind)), task="ZS-PBIR", classes=classes)
+                yield run_row(run, "mAP@all", np.nanmean(of_kind), task="ZS-PBIR", classes=classes)
         if is_outside.all():
             yield run_row(run, "mAP@all", _original_map(run), task="ZS-PBIR", classes="IN")
 
 
 def _original_map(run: Run) -> float:
-    photos = original_photos(run.experiment).val
-    inputs = {"weights": _sha(run, "weights.safetensors"), "photos": original_photos(run.experiment).fingerprint}
+    original = original_photos(run.experiment)
 
     def compute() -> float:
-        x, labels = embed(place(run.network()), photos, run.experiment.size), photos.labels
-        place_in_class = np.array([np.sum(labels[:i] == label) for i, label in enumerate(labels)])
+        x, labels = embed(place(run.network()), original.val, run.experiment.size), original.val.labels
+        place_in_class = pd.Series(labels).groupby(labels).cumcount().to_numpy()
         asks = place_in_class < min(10, np.bincount(labels).min() // 2)
         return retrieval_metrics(x[asks], x[~asks], labels[asks], labels[~asks], ks=()).map_all
 
+    inputs = {"weights": checksum(run), "photos": original.fingerprint}
     return float(kept("original-pbir", run.id, inputs, compute))
 
 
@@ -95,11 +95,11 @@ def top_rows(runs: Iterable[Run]) -> Iterator[Row]:
         k = min(TOP, len(a["gallery_labels"]))
         found = a["gallery_labels"][search(a["query"], a["gallery"], k, run.distance)[0]]
         wrong = found != a["query_labels"][:, None]
-        yield run_row(run, f"P@{TOP}", float(np.mean(~wrong)))
+        yield run_row(run, f"P@{TOP}", np.mean(~wrong))
         bad = wrong.sum(axis=1) >= MOSTLY_WRONG
         shares = [np.bincount(f[w]).max() / w.sum() for f, w in zip(found[bad], wrong[bad], strict=True)]
         if shares:
-            yield run_row(run, f"top wrong class@{TOP}", float(np.mean(shares)))
+            yield run_row(run, f"top wrong class@{TOP}", np.mean(shares))
 
 
 def length_rows(runs: Iterable[Run]) -> Iterator[Row]:
@@ -134,15 +134,15 @@ def cluster_rows(runs: Iterable[Run]) -> Iterator[Row]:
         labels = np.concatenate([a["gallery_labels"], a["query_labels"]])
         is_sketch = np.repeat([0, 1], [len(a["gallery"]), len(a["query"])])
         drawn = np.random.default_rng(0).permutation(len(x))[:MOST_POINTS]
-        clusters = float(silhouette_score(x[drawn], labels[drawn], metric="cosine"))
+        clusters = silhouette_score(x[drawn], labels[drawn], metric="cosine")
         yield run_row(run, "silhouette", clusters, task="clusters")
-        gaps = []
-        for label in np.unique(labels):
-            mine = np.flatnonzero(labels == label)
-            if min(np.bincount(is_sketch[mine], minlength=2)) > 1:
-                gaps.append(float(silhouette_score(x[mine], is_sketch[mine], metric="cosine")))
+        gaps = [
+            silhouette_score(x[mine], is_sketch[mine], metric="cosine")
+            for mine in (labels == label for label in np.unique(labels))
+            if min(np.bincount(is_sketch[mine], minlength=2)) > 1
+        ]
         if gaps:
-            yield run_row(run, "domain silhouette", float(np.mean(gaps)), task="clusters")
+            yield run_row(run, "domain silhouette", np.mean(gaps), task="clusters")
 
 
 class Pair(NamedTuple):
@@ -172,16 +172,15 @@ def class_gains(runs: Iterable[Run]) -> pd.DataFrame:
     nearest original class, in nats).
 
     Args:
-        runs: finished runs, as from ``item_runs("figure5")``: one or more of SAKE, each with the L_B run that differs
-            in ``lambda_sake`` alone. All others are left out.
+        runs: one or more of SAKE, each with the L_B run that differs in ``lambda_sake`` alone; others are left out.
 
     Raises:
         ConfigError: if a run of SAKE has no such partner, or there is none.
     """
     if not (found := pairs(runs)):
         raise ConfigError("None of these runs is one of SAKE, whose gain over L_B is asked for. Give some, with L_B's.")
-    frames = pd.concat([_gains(pair) for pair in found])
-    return frames.groupby(["dataset", "split", "class"], sort=False).mean(numeric_only=True).reset_index()
+    frames = pd.concat(map(_gains, found))
+    return frames.groupby(["dataset", "split", "class"], sort=False, as_index=False).mean()
 
 
 def _gains(pair: Pair) -> pd.DataFrame:
@@ -230,7 +229,3 @@ def doodle_rows(runs: Iterable[Run]) -> Iterator[Row]:
             for metric in DOODLE_METRICS:
                 for name, value in zip((metric, *(f"{metric}, {end}" for end in ENDS)), values[metric], strict=True):
                     yield run_row(run, name, value, task=task)
-
-
-def _sha(run: Run, file: str) -> str:
-    return str(run.provenance()["files"][file]["sha256"])

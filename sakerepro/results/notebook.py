@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 from .. import paths
 from ..errors import ConfigError, RunError, near_misses
 from ..files import write_whole
+from .committed import item_file
 from .paper import file_name
 
 # A kernel is interrupted when it is shut down, and one that is busy just then logs that as an error of its own.
@@ -36,13 +35,12 @@ def check_parameters(path: Path, parameters: dict[str, Any]) -> None:
     import papermill
 
     known = list(papermill.inspect_notebook(str(path)))
-    for name in parameters:
-        if name not in known:
-            raise ConfigError(f"{path.name} has no parameter {name!r}. {near_misses(name, known)}")
+    if unknown := [name for name in parameters if name not in known]:
+        raise ConfigError(f"{path.name} has no parameter {unknown[0]!r}. {near_misses(unknown[0], known)}")
 
 
 def execute(name: str, preset: str, **parameters: Any) -> Path:
-    """Run ``notebooks/<name>.ipynb`` with these parameters, and return ``results/<preset>/<name>.ipynb``.
+    """Run ``notebooks/<name>.ipynb`` with parameters that it has, and return ``results/<preset>/<name>.ipynb``.
 
     A notebook that fails is kept in the cache folder and named in the RunError.
     """
@@ -51,13 +49,11 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
     from nbclient.exceptions import DeadKernelError
     from papermill.exceptions import PapermillExecutionError
 
-    from ..experiment import preset as check_preset
-
-    check_preset(preset)
-    path, target = notebook_path(name), paths.results(preset) / f"{file_name(name)}.ipynb"
+    path, target = notebook_path(name), item_file(name, preset, ".ipynb")
     parameters |= {"preset": preset, **({"item": name} if ":" in name else {})}
-    check_parameters(path, parameters)
-    with write_whole(target) as temporary, _same_package():
+    # the kernel, a process of its own, imports the package that this process runs, and shows no bars to nobody
+    package, bars = paths.variable("PYTHONPATH", paths.search_path()), paths.variable("TQDM_DISABLE", "1")
+    with write_whole(target) as temporary, package, bars:
         try:
             papermill.execute_notebook(
                 str(path),
@@ -87,13 +83,6 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
             ) from error
         _strip(temporary)
     return target
-
-
-@contextlib.contextmanager
-def _same_package() -> Iterator[None]:
-    """The kernel, a process of its own, imports the package that this process runs, and shows no bars to nobody."""
-    with paths.variable("PYTHONPATH", paths.search_path()), paths.variable("TQDM_DISABLE", "1"):
-        yield
 
 
 def _encrypted() -> dict[str, Any]:

@@ -148,15 +148,11 @@ def file_name(item: str) -> str:
 def paper_values(item: str | None = None) -> pd.DataFrame:
     """The numbers of the paper (``sakerepro/tables/paper.csv``), of one item if named.
 
-    Args:
-        item: ``"table1"`` ... ``"table5"``, ``"splits"``, ``"forgetting"`` or ``"text"``; ``None`` for all.
-
     Raises:
         ConfigError: for an unknown item.
     """
-    frame = PRINTED.copy()
     numbers = ["lambda_sake", "lambda1", "lambda2", "value"]
-    frame[numbers] = frame[numbers].replace("", "nan").astype(float)
+    frame = PRINTED.assign(**PRINTED[numbers].replace("", "nan").astype(float))
     if item is None:
         return frame
     if item not in set(frame["item"]):

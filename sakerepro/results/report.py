@@ -12,13 +12,14 @@ from pathlib import Path
 import pandas as pd
 
 from .. import paths
-from ..files import read_json, write_text
+from ..files import write_text
+from .committed import item_file, saved_claims, saved_record
 from .items import ITEMS
 from .paper import TITLES
 from .paper_claims import all_claims
 from .preserving import preserving_text
 from .rows import records, rows_frame
-from .status import MISSING, PRESETS, record_file, status
+from .status import MISSING, PRESETS, status
 from .tables_text import escape, filled, markdown
 from .verdicts import NOT_RUN, RULE, VERDICTS
 from .verdicts import claims as judged
@@ -35,7 +36,7 @@ def write_report(path: Path | None = None) -> Path:
 
 def report() -> str:
     """The report as Markdown; the same results give the same text."""
-    found = {preset: _claims(preset) for preset in PRESETS}
+    found = {p: pd.concat([saved_claims(item, p).assign(item=item) for item in ITEMS]) for p in PRESETS}
     items = [[f"`{i}`", TITLES[i], f"`make {i}`", *(_made_from(i, p) for p in PRESETS)] for i in ITEMS]
     return filled(
         "reproducing.md",
@@ -54,15 +55,8 @@ def report() -> str:
 def _made_from(item: str, preset: str) -> str:
     if status(item, preset).state == MISSING:
         return NOT_RUN
-    record = read_json(record_file(item, preset))
+    record = saved_record(item, preset)
     return f"{_count(record['runs'], 'run')}, {_count(record['seeds'], 'seed')}"
-
-
-def _claims(preset: str) -> pd.DataFrame:
-    files = {item: paths.results(preset) / f"{item}-claims.csv" for item in ITEMS}
-    none = pd.DataFrame(columns=["claim", "ours", "n", "verdict", "reason", "item"])
-    there = [pd.read_csv(f, comment="#", keep_default_na=False).assign(item=i) for i, f in files.items() if f.is_file()]
-    return pd.concat([none, *there]).set_index("claim")
 
 
 def _counts(claims: pd.DataFrame) -> list[str]:
@@ -84,12 +78,11 @@ def _judged(item: str, found: Found) -> tuple[str, str]:
         ]
         for row in records(judged(item, rows_frame([])).frame())
     ]
-    notebooks = {p: paths.results(p) / f"{item}.ipynb" for p in presets}
+    notebooks = {p: item_file(item, p, ".ipynb") for p in presets}
     there = {p: f for p, f in notebooks.items() if f.is_file() and f.is_relative_to(paths.root())}
     links = ", ".join(f"[{p}]({file.relative_to(paths.root()).as_posix()})" for p, file in there.items())
-    return links, markdown(
-        ["claim", "the paper says", "its numbers", *([f"`{p}`" for p in presets] or ["ours"])], rows, "|<"
-    )
+    head = ["claim", "the paper says", "its numbers", *([f"`{p}`" for p in presets] or ["ours"])]
+    return links, markdown(head, rows, "|<")
 
 
 def _shown(claims: pd.DataFrame, claim: str) -> str:

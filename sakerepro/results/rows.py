@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -62,20 +61,12 @@ def code_variant(representation: str, dim: int) -> str:
     """The variant of a row: "" for features, and for codes as long as their features, else "512-d to bits".
 
     The paper does not say which features its codes come from; equal lengths are the default here.
-
-    Args:
-        representation: of the row, such as ``"64-d"`` or ``"64-bit"``.
-        dim: length of the run's embedding.
     """
     return f"{dim}-d to bits" if representation.endswith("-bit") and representation != f"{dim}-bit" else ""
 
 
 def rows_frame(rows: Iterable[Row]) -> pd.DataFrame:
-    """Rows as a data frame with the columns ``COLUMNS``, each number once.
-
-    Args:
-        rows: in any number and order; of equal ones the first is kept.
-    """
+    """Rows as a data frame with the columns ``COLUMNS``; of equal rows the first is kept."""
     frame = pd.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS))
     return _typed(frame).drop_duplicates(ignore_index=True)
 
@@ -88,12 +79,8 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
 def write_rows(path: Path, rows: Iterable[Row] | pd.DataFrame) -> None:
     """Write rows as CSV, whole or not at all; numbers keep every digit.
 
-    Args:
-        path: of the file; folders that are missing are made.
-        rows: a frame with the columns ``COLUMNS`` is written as it is, other rows as :func:`rows_frame` gives them.
-
-    Raises:
-        RunError: if the folder cannot be written.
+    A frame is written as it is, other rows as :func:`rows_frame` gives them. A folder that cannot be written is a
+    RunError.
     """
     frame = rows if isinstance(rows, pd.DataFrame) else rows_frame(rows)
     with files.write_whole(Path(path)) as temporary:
@@ -101,13 +88,7 @@ def write_rows(path: Path, rows: Iterable[Row] | pd.DataFrame) -> None:
 
 
 def read_rows(path: Path) -> pd.DataFrame:
-    """Read what :func:`write_rows` wrote.
-
-    Args:
-        path: of the CSV file.
-
-    Returns:
-        A frame as of :func:`rows_frame`.
+    """Read what :func:`write_rows` wrote, as a frame of :func:`rows_frame`.
 
     Raises:
         DataError: if the file is missing, is no such CSV, or holds a value that is not a finite number.
@@ -120,9 +101,9 @@ def read_rows(path: Path) -> pd.DataFrame:
             f"{paths.shown(path)}: these are not result rows ({error}). The columns have to be {', '.join(COLUMNS)}; "
             "run the item's `make` target again to write them."
         ) from error
-    for line, value in enumerate(frame["value"], start=2):
-        if not math.isfinite(value):
-            raise DataError(f"{paths.shown(path)}, line {line}: the value is not a finite number. Repeat its run.")
+    if not (finite := np.isfinite(frame["value"])).all():
+        line = finite.argmin() + 2
+        raise DataError(f"{paths.shown(path)}, line {line}: the value is not a finite number. Repeat its run.")
     return frame
 
 
@@ -143,15 +124,14 @@ def one_preset(frame: pd.DataFrame) -> str:
 
 
 def gain_groups(frame: pd.DataFrame, n: int = 3) -> pd.DataFrame:
-    """Divide classes by gain (appendix A.1), a row each with ``split``, ``class`` and ``gain``.
+    """Divide the classes of each ``split`` by ``gain`` (appendix A.1): column ``group``, 0 (lowest gain) ... n - 1.
 
-    The column ``group`` is added: 0 (lowest gain) ... n - 1, equal parts of each ``split``.
+    The groups of a split are equally large; the first get what does not divide.
     """
     parts = []
     for split, part in frame.groupby("split", sort=False):
         if len(part) < n:
             raise ConfigError(f"The held-out set {split!r} has {len(part)} classes; {n} groups need at least {n}.")
-        sizes = [len(chunk) for chunk in np.array_split(np.arange(len(part)), n)]
-        part = part.sort_values(["gain", "class"], ignore_index=True)
-        parts.append(part.assign(group=np.repeat(np.arange(n), sizes)))
+        sizes = [len(members) for members in np.array_split(part.index, n)]
+        parts.append(part.sort_values(["gain", "class"]).assign(group=np.repeat(range(n), sizes)))
     return pd.concat(parts, ignore_index=True)

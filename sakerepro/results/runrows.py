@@ -72,31 +72,25 @@ def run_rows(runs: Iterable[Run]) -> pd.DataFrame:
 
 
 def class_precision(run: Run, item: str = "") -> dict[str, dict[str, list[float]]]:
-    """``task/representation`` to lists by class: ``mean`` average precision and number of ``queries``.
-
-    Nothing is measured again.
-    """
+    """``task/representation`` to lists by class: ``mean`` average precision and number of ``queries``."""
     if isinstance(run, CommittedRun):
         return run.known["precision"]
-    arrays, found = run.embeddings(), {}
+    arrays, e, found = run.embeddings(), run.experiment, {}
+    photos = arrays["gallery_labels"]
+    asking = photos[pd.Series(photos).groupby(photos).cumcount() < e.photo_queries]  # the first of each class
     for name in (n for n in arrays if n.startswith("ap/")):
-        task = name.split("/")[1]
-        labels = arrays["query_labels"] if task == "ZS-SBIR" else _asking(arrays, run.experiment.photo_queries)
+        labels = arrays["query_labels"] if name.startswith("ap/ZS-SBIR/") else asking
         found[name.removeprefix("ap/")] = class_means(Queries(arrays[name], labels))
     if item == "quickdraw":
-        real = f"{run.experiment.dim}-d"
-        found |= {f"{task}/{real}": known["by class"] for task, known in measured_doodles(run).items()}
+        found |= {f"{task}/{e.dim}-d": known["by class"] for task, known in measured_doodles(run).items()}
     return found
 
 
 def query_precision(runs: Iterable[Run], item: str = "") -> dict[tuple[str, str, str], Queries]:
     """(run id, task, representation) to average precision and class of queries: what verdicts on one seed rest on.
 
-    Every query has the mean of its class, which is all that an interval over classes looks at.
-
-    Args:
-        runs: finished runs; nothing is measured again.
-        item: ``"quickdraw"`` for its doodles as well.
+    Every query has the mean of its class, which is all that an interval over classes looks at. With the item
+    ``"quickdraw"``, those of its doodles as well.
     """
     return precision_of({r.id: class_precision(r, item) for r in inputs.names(runs, "runs", object)})
 
@@ -114,12 +108,10 @@ def precision_of(by_run: dict[str, dict[str, dict[str, list[float]]]]) -> dict[t
 
 
 def save_rows(item: str, runs: Iterable[Run], rows: pd.DataFrame) -> list[Path]:
-    """Write an item's rows, and what else of its runs has to outlive them; return the two files.
+    """Write an item's rows (of :func:`sakerepro.item_rows`), and what else of its runs has to outlive them.
 
-    Args:
-        item: such as ``"table1"``.
-        runs: all runs of the item.
-        rows: theirs, as from :func:`sakerepro.item_rows`.
+    Returns:
+        The two files.
 
     Raises:
         ConfigError: if rows of several presets are mixed.
@@ -142,10 +134,3 @@ def _line(run: Run, item: str) -> dict[str, Any]:
         "history": history.to_dict("list"),
         "precision": class_precision(run, item),
     }
-
-
-def _asking(arrays: dict[str, np.ndarray], per_class: int) -> np.ndarray:
-    """The classes of the photos used as queries in ZS-PBIR: the first of each class, in the gallery's order."""
-    labels = arrays["gallery_labels"]
-    first = [np.flatnonzero(labels == c)[:per_class] for c in np.unique(labels)]
-    return labels[np.sort(np.concatenate(first))]

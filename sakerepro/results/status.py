@@ -10,7 +10,6 @@ import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from pathlib import Path
 from typing import Any
 
 from .. import paths
@@ -20,7 +19,7 @@ from ..experiment import PRESETS as SIZES
 from ..files import read_json, short_hash, write_json
 from ..provenance import memory_gib, provenance, versions
 from ..runs import Run
-from .committed import CommittedRun
+from .committed import CommittedRun, claims_file, record_file, saved_record
 from .items import ITEMS, experiments
 from .notebook import source
 from .paper import file_name
@@ -51,11 +50,6 @@ class Status:
         return f"{max(seconds, 0):.0f} s"
 
 
-def record_file(item: str, preset: str) -> Path:
-    """``results/<preset>/<item>.json``."""
-    return paths.results(preset) / f"{file_name(item)}.json"
-
-
 def number_files(item: str, preset: str) -> dict[str, bytes]:
     """The files of an item's rows, table and claims, to tell whether making it again changed a number."""
     name, folder = file_name(item), paths.results(preset)
@@ -77,8 +71,7 @@ def write_record(
     ``seconds`` are those of the notebook itself. Of a run that is known by its committed rows, what the earlier record
     says stays.
     """
-    file = record_file(item, preset)
-    earlier = read_json(file).get("runs", {}) if file.is_file() else {}
+    earlier = saved_record(item, preset).get("runs", {})
     took = {r.id: earlier.get(r.id, {}) if isinstance(r, CommittedRun) else _took(r) for r in runs}
     record = {
         "item": item,
@@ -93,14 +86,13 @@ def write_record(
         "memory_gib": memory_gib(),
         "made": provenance(finished=time.time()),
     }
-    write_json(file, record | more)
+    write_json(record_file(item, preset), record | more)
 
 
 def status(item: str, preset: str) -> Status:
     """Whether an item is done, and if it is stale why."""
     file = record_file(item, preset)
-    wanted = [file, file.with_suffix(".ipynb"), file.with_name(f"{file_name(item)}-claims.csv")]
-    if not all(f.is_file() for f in wanted):
+    if not all(f.is_file() for f in (file, file.with_suffix(".ipynb"), claims_file(item, preset))):
         return Status(item, preset, MISSING, "", "", False, 0.0)
     record = read_json(file)
     try:
@@ -118,7 +110,7 @@ def all_status(presets: Iterable[str] = PRESETS) -> list[Status]:
 def own_items(preset: str) -> list[str]:
     """The grids of one's own, as ``module:NAME``, that have left a record."""
     records = (read_json(file) for file in sorted(paths.results(preset).glob("*.json")) if "-" not in file.stem)
-    return [name for r in records if isinstance(r, dict) and ":" in (name := str(r.get("item", "")))]
+    return [r["item"] for r in records if isinstance(r, dict) and ":" in str(r.get("item", ""))]
 
 
 def _changes(record: Mapping[str, Any]) -> list[str]:

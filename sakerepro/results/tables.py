@@ -7,7 +7,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from html import escape as html
-from pathlib import Path
 from typing import Any, NamedTuple
 
 import pandas as pd
@@ -15,11 +14,11 @@ import pandas as pd
 from .. import methods
 from ..display import table_lines
 from ..errors import ConfigError, near_misses
-from ..experiment import PRESETS, Experiment, split_name, stand_ins
-from .grids import KEY, NETWORKS, OTHER_SYSTEMS, Grid, Point, experiment_of, identity, key, papers, run_axes
+from ..experiment import PRESETS, Experiment, stand_ins
+from .grids import KEY, NETWORKS, OTHER_SYSTEMS, Grid, Point, experiment_of, identity, key, ours_on, papers, run_axes
 from .paper import DATA_NAMES, GRIDS, QUOTED, file_name, grids_of, printed
 from .rows import one_preset, records
-from .tables_text import Shown, csv, escape, markdown
+from .tables_text import Saved, csv, escape, markdown
 
 NUMBERS = ("paper", "ours", "std", "n", "difference")
 
@@ -104,13 +103,8 @@ def _notes(point: Point, words: Point, e: Experiment) -> Iterator[str]:
             yield f"{name} = {methods.setting(e, name)} (paper: {methods.setting(paper, name)})"
 
 
-def ours_on(e: Experiment) -> str:
-    """The data that a run was measured on, such as ``mini/zeroshot``."""
-    return f"{Path(e.dataset).name}/{split_name(e)}"
-
-
 @dataclass(frozen=True, repr=False)
-class Table(Shown):
+class Table(Saved):
     """One table of the paper beside our numbers. Shows itself as text, in a notebook, and as the files of ``save``."""
 
     item: str
@@ -153,7 +147,7 @@ class Table(Shown):
         ours = [o for o in block["ours_on"].unique() if o not in (theirs, "")]
         return f"{' '.join(names)} (ours: {', '.join(ours)})" if ours else " ".join(names)
 
-    def to_text(self) -> str:
+    def __repr__(self) -> str:
         """Aligned columns for a terminal."""
         parts = [self.title, *self.label]
         for title, block in self.blocks().items():
@@ -181,12 +175,8 @@ class Table(Shown):
         parts += [rf"\caption{{{caption}}}", rf"\label{{tab:{file_name(self.item)}}}", r"\end{table}", ""]
         return "\n".join(parts)
 
-    def to_csv(self) -> str:
-        """One line a cell with every digit; the label stands above as lines that start with ``#``."""
-        return csv((self.title, *self.label), self.cells)
-
-    def to_html(self) -> str:
-        """HTML that is the same on every machine: fixed ids, one table per block."""
+    def _repr_html_(self) -> str:
+        """For a notebook, the same on every machine: fixed ids, one table per block."""
         parts = [f"<h4>{html(self.title)}</h4>", *(f"<p><em>{html(line)}</em></p>" for line in self.label)]
         for number, (title, block) in enumerate(self.blocks().items()):
             style = block.style.set_uuid(f"{file_name(self.item)}-{number}").hide(axis="index").set_caption(html(title))
@@ -195,16 +185,18 @@ class Table(Shown):
 
     def texts(self) -> dict[str, str]:
         """The content of ``<item>.csv``, ``.md`` and ``.tex``."""
-        return {"csv": self.to_csv(), "md": self.to_markdown(), "tex": self.to_latex()}
+        return {
+            "csv": csv((self.title, *self.label), self.cells),
+            "md": self.to_markdown(),
+            "tex": self.to_latex(),
+        }
 
 
 def comparison(item: str, frame: pd.DataFrame, *, convention: str = "standard") -> Table:
-    """Set our numbers beside the paper's.
+    """Set our numbers, rows of one preset, beside the paper's; rows of other items do no harm.
 
     Args:
         item: such as ``"table1"``, or ``module:NAME`` of a grid of one's own.
-        frame: rows of one preset; rows of other items do no harm.
-        convention: of the metrics.
 
     Raises:
         ConfigError: for an unknown item, mixed presets, or two values for one cell.

@@ -13,19 +13,11 @@ from ..paths import package_data
 from .paper import file_name
 
 
-class Shown:
-    """Shows itself as text on a terminal, as HTML in a notebook, and as the files of :meth:`save`."""
+class Saved:
+    """What of an item is kept as files, the same text in several formats."""
 
     item: str
     ending = ""  # of the files' names, after the item's
-
-    def to_text(self) -> str:
-        """For a terminal."""
-        raise NotImplementedError
-
-    def to_html(self) -> str:
-        """For a notebook."""
-        raise NotImplementedError
 
     def texts(self) -> dict[str, str]:
         """The content of each file by its suffix."""
@@ -37,12 +29,6 @@ class Shown:
         for path, text in texts.items():
             write_text(path, text)
         return [*texts]
-
-    def __repr__(self) -> str:
-        return self.to_text()
-
-    def _repr_html_(self) -> str:
-        return self.to_html()
 
 
 def filled(template: str, **facts: Any) -> str:

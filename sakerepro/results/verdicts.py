@@ -11,14 +11,14 @@ from typing import Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from ..errors import ConfigError, near_misses
 from ..experiment import stand_ins
+from ..paths import package_data
 from .grids import NETWORKS, OTHER_SYSTEMS, Contrast, Point, Selection, Unit, identity
 from .paper import all_printed, grids_of
 from .paper_claims import Claim, all_claims
 from .rows import Queries
 from .tables import Measured, Number
-from .tables_text import Shown, csv, markdown
+from .tables_text import Saved, csv, markdown
 
 COLUMNS = ["claim", "section", "the paper says", "its numbers", "ours", "n", "verdict", "reason"]
 VERDICTS = HOLDS, FAILS, CLOSE, NOT_RUN = "holds", "does not hold", "too close to call", "not run"
@@ -26,15 +26,7 @@ MARGIN = 0.02  # of one seed without per-query values: what another seed or anot
 PRINTED = 0.005  # of the paper's own single numbers, which are all there is
 ROUNDING = 0.0005  # half of the last digit that the paper prints: no smaller difference counts
 CONFIDENCE = 0.90
-RULE = (
-    "Rule: every difference is paired by split and seed. With n >= 2 its 90 % t-interval has to lie above 0 (within "
-    "the bound, where one is named) to hold, below 0 (outside) to fail; with n = 1 the same of a 90 % bootstrap "
-    "interval over the classes of the queries, or, where there is none, of a margin of 0.02 (0.005 for the paper's own "
-    "numbers). Anything else, and any difference below 0.0005, is too close to call. A claim of several differences "
-    "holds if all that were run hold, and fails if one fails. A network that was never trained and a printed number of "
-    "another system are one number, which stands beside every seed. A verdict with n = 1 speaks of this one training: "
-    "another seed may say otherwise. ± is the standard deviation over the pairs."
-)
+RULE = " ".join(package_data("verdict_rule.txt").read_text(encoding="utf-8").split())
 PerQuery = Mapping[tuple[str, str, str], Queries]  # by run, task and representation
 
 
@@ -82,7 +74,7 @@ class Verdict:
 
     @property
     def verdict(self) -> str:
-        """``"holds"``, ``"does not hold"``, ``"too close to call"`` or ``"not run"``."""
+        """One of ``VERDICTS``."""
         return self.decides.verdict
 
     @property
@@ -102,7 +94,7 @@ class Verdict:
 
 
 @dataclass(frozen=True, repr=False)
-class Verdicts(Shown):
+class Verdicts(Saved):
     """The claims of one item with their verdicts, as text, Markdown, HTML and data frame."""
 
     item: str
@@ -110,16 +102,11 @@ class Verdicts(Shown):
     label: tuple[str, ...]
     ending = "-claims"
 
-    @property
-    def lines(self) -> list[str]:
-        """``table4.cse: holds`` of every claim; the same text on every machine that finds the same verdict."""
-        return [f"{v.claim.id}: {v.verdict}" for v in self.verdicts]
-
     def frame(self) -> pd.DataFrame:
         """One row a claim: id, section, what the paper says, its numbers, ours, n, verdict, reason."""
         return pd.DataFrame([v.row for v in self.verdicts], columns=COLUMNS)
 
-    def to_text(self) -> str:
+    def __repr__(self) -> str:
         """A short paragraph per claim, for a terminal."""
         parts = [f"Claims of {self.item}", *self.label]
         for v in self.verdicts:
@@ -129,12 +116,7 @@ class Verdicts(Shown):
             parts += [f"  ours: {row['ours']} ({v.reason})" if row["ours"] else f"  {v.reason}"]
         return "\n".join([*parts, "", RULE])
 
-    def to_markdown(self) -> str:
-        """A table in GitHub's Markdown."""
-        table = markdown(COLUMNS, (v.row.values() for v in self.verdicts), "|<")
-        return "\n\n".join([*self.label, table, RULE]) + "\n"
-
-    def to_html(self) -> str:
+    def _repr_html_(self) -> str:
         """An HTML table without ids, the same on every machine."""
         label = "".join(f"<p><em>{escape(line)}</em></p>\n" for line in self.label)
         table = self.frame().to_html(index=False, border=0, justify="left")
@@ -143,7 +125,8 @@ class Verdicts(Shown):
 
     def texts(self) -> dict[str, str]:
         """The content of ``<item>-claims.csv`` and ``.md``."""
-        return {"csv": csv(self.label, self.frame()), "md": self.to_markdown()}
+        table = markdown(COLUMNS, (v.row.values() for v in self.verdicts), "|<")
+        return {"csv": csv(self.label, self.frame()), "md": "\n\n".join([*self.label, table, RULE]) + "\n"}
 
 
 def claims(
@@ -152,21 +135,18 @@ def claims(
     """Judge every claim of an item by the rows of one preset; a grid of one's own has none.
 
     Args:
-        item: such as ``"table1"`` or ``"figure3"``.
-        frame: rows, as from :func:`sakerepro.results.read_rows`.
         per_query: average precision per query of runs, for the case of one seed; see ``RULE``.
-        convention: of the metrics.
 
     Raises:
         ConfigError: for an unknown item, mixed presets, or two values for one cell.
     """
-    chosen = [c for c in all_claims().values() if c.item == item]
-    if not chosen and ":" not in item:
-        items = tuple(dict.fromkeys(c.item for c in all_claims().values()))
-        raise ConfigError(f"There are no claims of {item!r}. {near_misses(item, items)}")
-    grids_of(item)
+    grids_of(item)  # refuses an unknown one
     ask, as_printed = Measured(frame, convention), Measured(frame, "sake", "standard")
-    verdicts = tuple(judge(c, as_printed if c.judged == "as printed" else ask, per_query or {}) for c in chosen)
+    verdicts = tuple(
+        judge(c, as_printed if c.judged == "as printed" else ask, per_query or {})
+        for c in all_claims().values()
+        if c.item == item
+    )
     terms = (c for v in verdicts for j in v.judged for c in j.cells)
     used = ((next(c.selection.points())[1], c.selection.key, [*c.numbers.values()]) for c in terms)
     return Verdicts(item, verdicts, ask.label(used))
@@ -176,13 +156,12 @@ def _cells(weight: float, selection: Selection, ask: Measured | None) -> Cells:
     """The values of a term: measured, or of the paper where ``ask`` is ``None`` or it alone has the system's."""
     numbers: dict[Unit, Number] = {}
     printed: dict[Unit, float] = {}
-    papers = ask is None or stand_ins(ask.preset).papers
     for unit, point in selection.points():
         found = ask.numbers(point) if ask else []
         numbers |= {(*unit, n.seed): n for n in found}
-        theirs = all_printed().get(identity(point)) if papers and not found else None
-        if theirs is not None and (ask is None or point["method"] in OTHER_SYSTEMS):
-            printed[(*unit, 0)] = theirs
+        alone = ask is None or (stand_ins(ask.preset).papers and point["method"] in OTHER_SYSTEMS)
+        if alone and not found and identity(point) in all_printed():
+            printed[(*unit, 0)] = all_printed()[identity(point)]
     values = printed | {unit: n.value for unit, n in numbers.items()}
     once = len(values) == 1 and all(n.experiment.epochs == 0 for n in numbers.values())
     return Cells(weight, selection, values, numbers, once)
@@ -201,10 +180,10 @@ def judge_contrast(contrast: Contrast, ask: Measured | None, per_query: PerQuery
     if not len(values):
         return Judged(contrast.name, NOT_RUN, how="no split and seed in common")
     total = values @ [c.weight for c in cells] - contrast.sum.minus
-    mean, n, std = float(total.mean()), len(total), float(total.std(ddof=1)) if len(total) > 1 else math.nan
+    std = float(total.std(ddof=1)) if len(total) > 1 else math.nan
     low, high, how = _interval(contrast, cells, total, per_query)
     verdict, sides = _verdict(low, high, contrast.bound), _sides(values, contrast)
-    return Judged(contrast.name, verdict, mean, low, high, std, n, sides, how, tuple(cells))
+    return Judged(contrast.name, verdict, float(total.mean()), low, high, std, len(total), sides, how, tuple(cells))
 
 
 def _paired(cells: list[Cells], by_set: bool) -> np.ndarray:

@@ -12,15 +12,6 @@ from sakerepro.results.items import ITEMS
 from sakerepro.results.status import DONE, MISSING, STALE, Status
 
 
-def made(item: str, preset: str, verdicts: list[str]) -> None:
-    """Results as an item leaves them, as far as the board reads them."""
-    folder = paths.results(preset)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / f"{item}.ipynb").write_text("{}")
-    lines = [f"{item}.claim{i},{v}" for i, v in enumerate(verdicts)]
-    (folder / f"{item}-claims.csv").write_text("\n".join(["# Preset: x", "claim,verdict", *lines]) + "\n")
-
-
 def test_every_notebook_but_the_index_has_a_row_with_its_title_items_first() -> None:
     frame = board.status_board(["mini"]).data
     there = {file.stem for file in paths.notebooks().glob("*.ipynb")} - {"00_index"}
@@ -37,31 +28,33 @@ def test_what_is_missing_says_how_to_make_it() -> None:
     assert row["paper"] == "not made: make table1 PRESET=paper"
 
 
-@pytest.mark.parametrize("state,why,tail", [(DONE, "", ""), (STALE, "notebook changed", " (stale: notebook changed)")])
-def test_verdicts_are_counted(state: str, why: str, tail: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    made("table1", "small", ["holds", "not run", "does not hold", "holds"])
-    monkeypatch.setattr(
-        board,
-        "status",
-        lambda item, preset: Status(
-            item, preset, *((state, why) if item == "table1" else (MISSING, "")), "", False, 1.0
-        ),
-    )
+def make_table1(monkeypatch: pytest.MonkeyPatch, why: str = "") -> None:
+    """Results of Table 1 in ``small`` as far as the board reads them, stale for a reason or done."""
+    folder = paths.results("small")
+    folder.mkdir(parents=True)
+    (folder / "table1.ipynb").write_text("{}")
+    verdicts = enumerate(["holds", "not run", "does not hold", "holds"])
+    lines = ["# Preset: x", "claim,verdict", *(f"table1.claim{i},{v}" for i, v in verdicts)]
+    (folder / "table1-claims.csv").write_text("\n".join(lines))
+
+    def status(item: str, preset: str) -> Status:
+        state = (STALE if why else DONE) if (item, preset) == ("table1", "small") else MISSING
+        return Status(item, preset, state, why, "", False, 1.0)
+
+    monkeypatch.setattr(board, "status", status)
+
+
+@pytest.mark.parametrize("why, tail", [("", ""), ("notebook changed", " (stale: notebook changed)")])
+def test_verdicts_are_counted(why: str, tail: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    make_table1(monkeypatch, why)
     cell = board.status_board(["small"]).data.loc["table1", "small"]
     assert cell == f"<a href='../results/small/table1.ipynb'>executed</a>: holds: 2, does not hold: 1, not run: 1{tail}"
 
 
 def test_links_lead_to_notebooks_and_to_executed_ones_where_there_are(monkeypatch: pytest.MonkeyPatch) -> None:
-    made("table1", "mini", ["holds"])
-    monkeypatch.setattr(
-        board,
-        "status",
-        lambda item, preset: Status(
-            item, preset, DONE if (item, preset) == ("table1", "mini") else MISSING, "", "", False, 1.0
-        ),
-    )
+    make_table1(monkeypatch)
     html = board.status_board().to_html()
     assert html == board.status_board().to_html()
     links = re.findall(r"href='([^']+)'", html)
-    assert "../results/mini/table1.ipynb" in links and "../results/small/table1.ipynb" not in links
+    assert "../results/small/table1.ipynb" in links and "../results/mini/table1.ipynb" not in links
     assert all((paths.notebooks() / link).is_file() for link in links if not link.startswith(".."))

@@ -107,8 +107,8 @@ def test_commands_say_where(command: list[str], monkeypatch: pytest.MonkeyPatch)
         raise DataError("enough")
 
     monkeypatch.setattr(cluster, "make_runs", make_runs)
-    for module in ("items", "tuning"):
-        monkeypatch.setattr(f"sakerepro.results.{module}.prepare", lambda e: None)
+    for name in ("items.prepare", "items.check_settings", "tuning.prepare"):
+        monkeypatch.setattr(f"sakerepro.results.{name}", lambda e: None)
     monkeypatch.setattr("sakerepro.commands.warm.warm_up", lambda: None)
     assert main([*command, "--engine", "ray", "--address", "here:1"]) == 3
     assert asked == [(6, "here:1")]

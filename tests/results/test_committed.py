@@ -24,20 +24,31 @@ from sakerepro.results.runrows import class_precision
 from sakerepro.runs import Run, find, run
 
 
-@pytest.fixture
-def pair(tiny_run: Run) -> list[Run]:
-    """SAKE and L_B of one seed, finished, below this test's own folder of runs."""
-    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
-    return [run(tiny_run.experiment), run(change(tiny_run.experiment, lambda_sake=0.0, epochs=1))]
+@pytest.fixture(scope="module")
+def trained(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The folders of SAKE and L_B of one seed."""
+    with pytest.MonkeyPatch.context() as patch:
+        for place in ("RUNS", "CACHE"):
+            patch.setenv(f"SAKEREPRO_{place}", str(tmp_path_factory.mktemp("pair")))
+        return [tiny_run.folder, run(change(tiny_run.experiment, lambda_sake=0.0, epochs=1)).folder]
 
 
 @pytest.fixture
-def as_item(pair: list[Run], monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Run]]:
-    """``item_runs`` of an item ("table4") that wants these two runs."""
-    wanted = [r.experiment for r in pair]
+def as_item(trained: list[Path], monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Run]]:
+    """``item_runs`` of an item ("table4") that wants these two runs, which lie in this test's own folder."""
+    copies = [shutil.copytree(folder, paths.runs() / folder.name) for folder in trained]
+    wanted = [runs.open_run(copy).experiment for copy in copies]
     monkeypatch.setattr(items, "experiments", lambda item, preset, seeds: wanted)
     monkeypatch.setattr(items, "traced", lambda preset, seeds: {wanted[0]})
     return lambda: sr.item_runs("table4", "tiny")
+
+
+@pytest.fixture
+def made(as_item: Callable[[], list[Run]]) -> list[Run]:
+    """The runs of the item, whose rows are saved."""
+    found = as_item()
+    sr.save_rows("table4", found, sr.item_rows("table4", found))
+    return found
 
 
 def forget(one: Run) -> None:
@@ -59,16 +70,15 @@ def test_rows_take_the_place_of_runs_that_are_gone(
         assert [type(r) for r in known] == [CommittedRun] * len(gone) + [Run] * (2 - len(gone))
         again = sr.item_rows("table4", known)
         pd.testing.assert_frame_equal(again, rows)
-        assert sr.query_precision(known).keys() == sr.query_precision(known).keys() != set()
         assert {f: f.read_bytes() for f in sr.save_rows("table4", known, again)} == written
         assert known[0].history()["epoch"].tolist() == [1, 2] and "seconds" not in known[0].history()
         assert plots.training_curves(known) and plots.forgetting_curves(known)
     assert not any(paths.runs().glob("*/weights.safetensors"))
 
 
-def test_a_run_is_trained_when_its_embeddings_are_asked_for(as_item: Callable[[], list[Run]], tiny_run: Run) -> None:
-    made = as_item()
-    sr.save_rows("table4", made, sr.item_rows("table4", made))
+def test_a_run_is_trained_when_its_embeddings_are_asked_for(
+    made: list[Run], as_item: Callable[[], list[Run]], tiny_run: Run
+) -> None:
     forget(made[0])
     known = as_item()[0]
     assert find(known.experiment) is None and "files" not in known.provenance()
@@ -82,10 +92,8 @@ def test_a_run_is_trained_when_its_embeddings_are_asked_for(as_item: Callable[[]
     "why", ["RERUN", "mini", "another training", "another measuring", "no line", "other images", "own original"]
 )
 def test_rows_that_do_not_speak_for_the_run_are_not_taken(
-    as_item: Callable[[], list[Run]], why: str, monkeypatch: pytest.MonkeyPatch
+    made: list[Run], why: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made = as_item()
-    sr.save_rows("table4", made, sr.item_rows("table4", made))
     wanted = [r.experiment for r in made]
     assert len(committed.committed_runs("table4", wanted, set())) == 2
     if why == "RERUN":
@@ -104,13 +112,13 @@ def test_rows_that_do_not_speak_for_the_run_are_not_taken(
     assert committed.committed_runs("table4", wanted, set()) == {}
 
 
-def test_verdicts_follow_from_the_files_alone(pair: list[Run]) -> None:
-    rows = sr.item_rows("table4", pair).assign(preset="small", settings="")  # as if they were the runs of small
-    ids = {one.id: preset("small", method=label(one.experiment)).id for one in pair}
+def test_verdicts_follow_from_the_files_alone(made: list[Run]) -> None:
+    rows = sr.item_rows("table4", made).assign(preset="small", settings="")  # as if they were the runs of small
+    ids = {one.id: preset("small", method=label(one.experiment)).id for one in made}
     rows["run"] = rows["run"].map(ids)
     rows["representation"] = rows["representation"].replace("16-d", "64-d")
-    sr.save_rows("table4", pair, rows)
-    precision = {(ids[r], t, n.replace("16-d", "64-d")): q for (r, t, n), q in sr.query_precision(pair).items()}
+    sr.save_rows("table4", made, rows)
+    precision = {(ids[r], t, n.replace("16-d", "64-d")): q for (r, t, n), q in sr.query_precision(made).items()}
     text = committed.runs_file("table4", "small").read_text().replace("/16-d", "/64-d")
     for old, new in ids.items():
         text = text.replace(old, new)
@@ -131,22 +139,17 @@ def test_every_class_has_its_mean_and_count(tiny_run: Run) -> None:
             assert by_class["mean"][kind] == pytest.approx(np.mean(mine))
 
 
-def test_no_commit_time_or_machine_in_what_is_committed(as_item: Callable[[], list[Run]]) -> None:
-    made = as_item()
+def test_no_commit_time_or_machine_in_what_is_committed(made: list[Run]) -> None:
     origin = made[0].provenance()
-    for file in sr.save_rows("table4", made, sr.item_rows("table4", made)):
-        text = file.read_text()
+    for kind in (committed.rows_file, committed.runs_file):
+        text = kind("table4", "tiny").read_text()
         for secret in (origin["commit"] or "-" * 9, origin["processor"], "seconds", str(origin["finished"])):
             assert secret not in text
 
 
 def test_tables_are_rendered_for_every_preset(
-    as_item: Callable[[], list[Run]],
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-    tmp_path: Path,
+    made: list[Run], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
 ) -> None:
-    made = as_item()
     rows = sr.item_rows("table4", made)
     for name in ("mini", "small"):
         monkeypatch.setattr("sakerepro.results.runrows.one_preset", lambda frame, name=name: name)
@@ -161,9 +164,9 @@ def test_tables_are_rendered_for_every_preset(
 
 
 def test_only_what_was_measured_by_another_version_is_measured_anew(
-    pair: list[Run], monkeypatch: pytest.MonkeyPatch
+    made: list[Run], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    one, before, history = pair[0], pair[0].metrics(), pair[0].history()
+    one, before, history = made[0], made[0].metrics(), made[0].history()
     kept = (one.folder / "weights.safetensors").read_bytes()
     for module in (versions, provenance):
         monkeypatch.setattr(module, "MEASURING", 99)
@@ -176,11 +179,10 @@ def test_only_what_was_measured_by_another_version_is_measured_anew(
 
 
 def test_what_a_pair_measures_is_measured_for_the_sake_run_that_is_here(
-    as_item: Callable[[], list[Run]], monkeypatch: pytest.MonkeyPatch
+    made: list[Run], as_item: Callable[[], list[Run]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Figure 5 and cost compare SAKE with L_B: rows of the pair are those of its SAKE run."""
-    made, asked = as_item(), []
-    sr.save_rows("table4", made, sr.item_rows("table4", made))
+    asked: list[list[str]] = []
     monkeypatch.setitem(items.MORE, "cost", lambda runs: asked.append([label(r.experiment) for r in runs]) or [])
     for gone, wanted in ((made[1], ["SAKE", "L_B"]), (made[0], ["L_B"])):  # then both are gone
         forget(gone)
@@ -189,10 +191,9 @@ def test_what_a_pair_measures_is_measured_for_the_sake_run_that_is_here(
 
 
 def test_an_original_domain_of_ones_own_is_measured_on_runs(
-    as_item: Callable[[], list[Run]], monkeypatch: pytest.MonkeyPatch
+    made: list[Run], as_item: Callable[[], list[Run]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    made, asked = as_item(), []
-    sr.save_rows("table4", made, sr.item_rows("table4", made))
+    asked: list[Run] = []
     forget(made[1])
     known = as_item()
     monkeypatch.setattr(items, "probe_rows", lambda runs, original: asked.extend(runs) or [])

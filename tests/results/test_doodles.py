@@ -12,6 +12,7 @@ from fakes import numbers
 
 import sakerepro as sr
 from sakerepro import plots, results
+from sakerepro.__main__ import main
 from sakerepro.data import registry
 from sakerepro.errors import ConfigError
 from sakerepro.results import kept, rows_frame
@@ -109,11 +110,10 @@ def test_the_table_and_the_bars_show_value_and_interval() -> None:
     }
     figure = plots.doodle_bars(frame)
     unseen, seen = figure.axes
-    assert (unseen.get_title(loc="left") or unseen.get_title()) == "unseen classes"
+    assert unseen.get_title(loc="left") == "unseen classes"
     bars = {round(b.get_y() + b.get_height() / 2, 2): b.get_width() for b in seen.patches if b.get_width()}
-    assert bars == pytest.approx(
-        {-0.19: 0.3, 0.19: 0.7, 0.81: 0.4, 1.19: 0.7}
-    )  # L_B above SAKE, doodles above sketches
+    wanted = {-0.19: 0.3, 0.19: 0.7, 0.81: 0.4, 1.19: 0.7}  # L_B above SAKE, doodles above sketches
+    assert bars == pytest.approx(wanted)
     with pytest.raises(ConfigError, match="None of the rows is of doodles"):
         results.doodle_frame(rows_frame(numbers(0.1)))
 
@@ -137,8 +137,6 @@ def test_one_seed_is_judged_by_classes_of_doodles() -> None:
 def test_drawings_that_are_not_here_are_said_before_anything_is_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    from sakerepro.__main__ import main
-
     monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(tmp_path))
     monkeypatch.setattr("sakerepro.data.places.data_places", lambda: [tmp_path])
     monkeypatch.setattr("sakerepro.commands.warm.warm_up", lambda: None)

@@ -18,45 +18,38 @@ from sakerepro.methods import change
 from sakerepro.networks.weights import read_weights
 from sakerepro.results import jobs
 from sakerepro.results.items import item_runs
-from sakerepro.runs import find, run
+from sakerepro.runs import Run, find, run
 from sakerepro.threads import one_thread
 
 
-def numbers(e: Experiment) -> tuple[dict[str, torch.Tensor], list[float]]:
-    made = find(e)
-    assert made is not None
-    return read_weights(made.folder / "weights.safetensors"), [m["value"] for m in made.metrics()]
+def alike(one: Run | None, other: Run) -> bool:
+    """Whether two runs have the same weights and measurements, to the last bit."""
+    assert one is not None
+    weights = (read_weights(r.folder / "weights.safetensors") for r in (one, other))
+    return same(*weights) and one.metrics() == other.metrics()
 
 
 def test_two_at_a_time_make_the_numbers_of_one_after_the_other(
-    tiny_experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wanted = [tiny_experiment, change(tiny_experiment, method="L_B", epochs=1)]
-    for e in wanted:  # first, so that the processes find everything compiled
-        run(e)
-    alone = [numbers(e) for e in wanted]
+    alone = [tiny_run, run(change(tiny_run.experiment, method="L_B", epochs=1))]
+    wanted = [one.experiment for one in alone]
     monkeypatch.setenv("SAKEREPRO_RUNS", str(tmp_path / "together"))
     jobs.make_runs(wanted, traced=wanted[:1], jobs=2)
     said = capsys.readouterr().out
     assert all(f"run {i + 1} of 2: {e.id}" in said for i, e in enumerate(wanted)) and said.count("done in") == 2
-    for e, (weights, values) in zip(wanted, alone, strict=True):
-        assert same(numbers(e)[0], weights) and numbers(e)[1] == values
+    assert all(alike(find(one.experiment), one) for one in alone)
     assert [("ZS-SBIR" in r.history()) for e in wanted if (r := find(e))] == [True, False]
 
 
-def test_two_threads_change_no_number(tiny_experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
-    found = []
-    for threads in (1, 2):
-        monkeypatch.setenv("SAKEREPRO_RUNS", str(tmp_path / str(threads)))
-        before = torch.get_num_threads()
-        torch.set_num_threads(threads)
-        try:
-            run(tiny_experiment)
-            assert torch.get_num_threads() == threads  # a run gives the threads back
-        finally:
-            torch.set_num_threads(before)
-        found.append(numbers(tiny_experiment))
-    assert same(found[0][0], found[1][0]) and found[0][1] == found[1][1]
+def test_two_threads_change_no_number(tiny_run: Run) -> None:
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        assert alike(run(tiny_run.experiment), tiny_run)
+        assert torch.get_num_threads() == 2  # a run gives the threads back
+    finally:
+        torch.set_num_threads(before)
 
 
 def test_one_thread_is_given_back_after_an_error() -> None:
@@ -128,7 +121,8 @@ def test_progress_is_said_now_and_then(
 def test_an_item_makes_what_is_missing_two_at_a_time(
     tiny_experiment: Experiment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wanted, asked = [tiny_experiment.but(epochs=0), tiny_experiment.but(epochs=0, dim=8)], []
+    wanted: list[Experiment] = [tiny_experiment.but(epochs=0), tiny_experiment.but(epochs=0, dim=8)]
+    asked = []
 
     def make(experiments: list[Experiment], traced: set[Experiment], at_a_time: int, *where: str) -> None:
         asked.append((experiments, at_a_time))

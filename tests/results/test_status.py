@@ -16,6 +16,7 @@ from sakerepro import paths, results
 from sakerepro.__main__ import main
 from sakerepro.files import read_json, write_json
 from sakerepro.methods import label
+from sakerepro.provenance import versions
 from sakerepro.results.items import ITEMS, experiments
 from sakerepro.results.paper_claims import all_claims
 from sakerepro.results.report import report, write_report
@@ -34,13 +35,8 @@ def make(item: str, preset: str = "mini", seeds: tuple[int, ...] = (0,)) -> Path
     return record_file(item, preset)
 
 
-def edit(file: Path, *keys: str, value: Any) -> None:
-    record = read_json(file)
-    inner = record
-    for key in keys[:-1]:
-        inner = inner[key]
-    inner[keys[-1]] = value
-    write_json(file, record)
+def edit(file: Path, **changes: Any) -> None:
+    write_json(file, read_json(file) | changes)
 
 
 def test_seconds_of_all_sittings_count() -> None:
@@ -69,43 +65,36 @@ def test_missing_then_done_then_missing_again() -> None:
 
 
 @pytest.mark.parametrize(
-    "keys, value, said",
+    "changes, said",
     [
-        (("seeds",), [1], "4 other runs"),  # SAKE and L_B of seed 0, and of seed 1
-        (("versions", "training"), 0, "training version 0, now "),
-        (("versions", "measuring"), 0, "measuring version 0, now "),
-        (("notebook",), "0", "notebook changed"),
-        (("seeds",), [0, 0], "refused"),
-        (("made",), 3, "another version"),
+        ({"seeds": [1]}, "4 other runs"),  # SAKE and L_B of seed 0, and of seed 1
+        ({"versions": versions() | {"training": 0}}, "training version 0, now "),
+        ({"versions": versions() | {"measuring": 0}}, "measuring version 0, now "),
+        ({"notebook": "0"}, "notebook changed"),
+        ({"seeds": [0, 0]}, "refused"),
+        ({"made": 3}, "another version"),
     ],
 )
-def test_stale_says_what_changed(keys: tuple[str, ...], value: Any, said: str) -> None:
-    edit(make("figure3"), *keys, value=value)
+def test_stale_says_what_changed(changes: dict[str, Any], said: str) -> None:
+    edit(make("figure3"), **changes)
     found = status("figure3", "mini")
     assert found.state == "stale" and said in found.why
 
 
 def test_only_code_cells_of_the_notebook_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    notebook = json.loads((paths.notebooks() / "cost.ipynb").read_text(encoding="utf-8"))
-    file = tmp_path / "cost.ipynb"
-    file.write_text(json.dumps(notebook))
+    notebook = read_json(paths.notebooks() / "cost.ipynb")
     monkeypatch.setattr(paths, "notebooks", lambda: tmp_path)
+    write_json(tmp_path / "cost.ipynb", notebook)
     make("cost")
-    words = next(c for c in notebook["cells"] if c["cell_type"] == "markdown")
-    words["source"] = ["# Other words"]
-    file.write_text(json.dumps(notebook))
-    assert status("cost", "mini").state == "done"
-    code = next(c for c in notebook["cells"] if c["cell_type"] == "code")
-    code["source"] = [*code["source"], "\n1 + 1"]
-    file.write_text(json.dumps(notebook))
-    assert status("cost", "mini").why == "notebook changed"
+    for kind, why in (("markdown", ""), ("code", "notebook changed")):
+        next(c for c in notebook["cells"] if c["cell_type"] == kind)["source"] = ["1 + 1"]
+        write_json(tmp_path / "cost.ipynb", notebook)
+        assert status("cost", "mini").why == why
 
 
 def test_the_command_shows_every_item_on_one_screen(capsys: pytest.CaptureFixture[str]) -> None:
-    edit(make("cost"), "made", "finished", value=time.time() - 3 * 86400)
-    edit(make("table3", "small"), "versions", value={"training": 0, "measuring": 0})
-    edit(record_file("table3", "small"), "notebook", value="0")
-    edit(record_file("table3", "small"), "seeds", value=[5])
+    edit(make("cost"), made=read_json(record_file("cost", "mini"))["made"] | {"finished": time.time() - 3 * 86400})
+    edit(make("table3", "small"), versions={"training": 0, "measuring": 0}, notebook="0", seeds=[5])
     assert main(["status"]) == 0
     lines = capsys.readouterr().out.splitlines()
     assert len(lines) <= 3 * len(ITEMS) + 2 and max(map(len, lines)) <= 100
@@ -149,9 +138,7 @@ def test_report_shows_what_was_measured(tmp_path: Path) -> None:
     assert peak.row["its numbers"] in text.replace("\\<", "<")
     assert "- `figure3.mostly-right`: not run: " in text and "- `table1`: the whole item." in text
     counted = re.search(r"\| `mini` \| (\d+) \| (\d+) \| (\d+) \| (\d+) \|", text)
-    assert (
-        counted and sum(map(int, counted.groups())) == len(all_claims()) and int(counted.group(4)) < len(all_claims())
-    )
+    assert counted and sum(counts := [*map(int, counted.groups())]) == len(all_claims()) > counts[3]
     (paths.results("mini") / "choices.md").write_text("# What was tried\n\nNothing.\n")
     assert report().count("## What was tried\n\nNothing.") == 1 and "> Preset mini" not in report()
     assert write_report(tmp_path / "R.md").read_text(encoding="utf-8") == report()
@@ -166,7 +153,7 @@ def test_an_item_is_judged_in_the_precision_that_it_was_made_in(monkeypatch: pyt
     make("length", "small")
     monkeypatch.setenv("SAKEREPRO_PRECISION", "float32")
     assert status("length", "small").state == "done"
-    edit(record_file("cost", "small"), "precision", value="")
+    edit(record_file("cost", "small"), precision="")
     runs = len(experiments("cost", "small", (0,)))
     assert f"{2 * runs} other runs" in status("cost", "small").why  # those and these
 
