@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import shutil
 import time
 import urllib.error
 import urllib.request
@@ -12,7 +11,7 @@ from typing import Any
 
 from .. import files
 from ..display import bar
-from ..errors import ConfigError, DataError, RunError
+from ..errors import ConfigError, DataError
 
 
 def agreed(question: str) -> bool:
@@ -21,16 +20,6 @@ def agreed(question: str) -> bool:
         return input(question).strip().lower() in ("y", "yes")
     except EOFError:
         return False
-
-
-def need_space(folder: Path, need: int, what: str) -> None:
-    """Raise a RunError if fewer than ``need`` bytes are free; it says how many are needed and how many are free."""
-    free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
-    if free < need:
-        raise RunError(
-            f"{folder}: {what} needs {need / 1e9:.2f} GB and only {free / 1e9:.2f} GB are free. Free some "
-            "space, or name another place with SAKEREPRO_DATA."
-        )
 
 
 def open_url(url: str, timeout: float = 30.0, **headers: str) -> Any:
@@ -120,7 +109,7 @@ def _rest(url: str, part: Path, timeout: float, progress: bool) -> str:
             have = have if response.status == 206 else 0  # 200: another file, or a server that cannot resume
             left = response.headers.get("Content-Length")
             total = have + int(left) if left else None
-            need_space(part.parent, (total or 0) - have, "this download")
+            files.need_space(part.parent, (total or 0) - have, "this download")
             tag = response.headers.get("ETag", "W/")
             mark.write_text(response.headers.get("Last-Modified", "") if tag.startswith("W/") else tag)
             shown = bar(None, part.name[1:-5], progress=progress, total=total, initial=have, unit="B", unit_scale=True)

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -18,6 +16,7 @@ from . import lists
 from .dataset import PHOTO, SKETCH
 from .images import read_image
 from .known import ClassRow, datasets, read_classes
+from .packing import on_all_cores
 
 
 def first_of_each(names: set[str], per_class: int) -> set[str]:
@@ -67,7 +66,7 @@ def write_subset(root: Path, to: Path, per_class: int, size: int = 224, progress
     keep = {domain: first_of_each(found, per_class) for domain, found in names.items()}
     if not keep[PHOTO] or not keep[SKETCH]:
         raise DataError(f"{root}: its lists name no photos or no sketches. Run `sakerepro check {root}`.")
-    with files.write_folder_whole(to) as new, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with files.write_folder_whole(to) as new:
         for path, text in filtered_lists(root, keep[PHOTO] | keep[SKETCH]).items():
             (new / path).parent.mkdir(exist_ok=True)
             files.write_text(new / path, text)
@@ -76,7 +75,7 @@ def write_subset(root: Path, to: Path, per_class: int, size: int = 224, progress
             csv.writer(table, lineterminator="\n").writerows([("class", "wnid"), *(row[1:3] for row in rows)])
             files.write_text(new / "synsets.csv", table.getvalue())
         jobs = [(name, domain) for domain in keep for name in sorted(keep[domain])]
-        made = pool.map(lambda job: _resized(root, new, job[0], job[1], size), jobs)
+        made = on_all_cores(lambda job: _resized(root, new, *job, size), jobs)
         for _ in bar(made, "Resizing", progress=progress, total=len(jobs), unit=" images"):
             pass
     return to

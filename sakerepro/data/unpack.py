@@ -13,8 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from ..display import bar
 from ..errors import DataError, RunError
-from ..files import beside, sweep
-from .download import need_space
+from ..files import beside, need_space, sweep
 
 # RuntimeError: zipfile raises it for an encrypted file, or a compression that it lacks
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError)

@@ -32,32 +32,37 @@ def left(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if not p.name.endswith(".lock"))
 
 
-def test_a_whole_file_arrives(server: Server, tmp_path: Path) -> None:
-    assert download(server.url, tmp_path / "x.zip", sha256=SHA, **FAST).read_bytes() == BODY
-    assert left(tmp_path) == ["x.zip"]
+RESUMED = [None, "bytes=100000-", "bytes=200000-", "bytes=300000-"]
 
 
-@pytest.mark.parametrize("way", ["cuts", "stalls"])
-def test_cut_and_stalled_connections_are_gone_on_with(server: Server, tmp_path: Path, way: str) -> None:
-    server.way = way
-    fast = {**FAST, "timeout": 1.0}
-    assert download(server.url, tmp_path / "x.zip", sha256=SHA, **fast).read_bytes() == BODY
-    assert server.requests == [None, "bytes=100000-", "bytes=200000-", "bytes=300000-"]
+@pytest.mark.parametrize(
+    ("way", "then", "timeout", "body", "requests"),
+    [
+        ("well", "", 20.0, BODY, [None]),
+        ("cuts", "", 20.0, BODY, RESUMED),
+        ("stalls", "", 1.0, BODY, RESUMED),
+        ("cuts", "no ranges", 20.0, BODY, RESUMED[:2]),  # everything is sent anew
+        ("cuts", "other file", 20.0, OTHER, RESUMED[:2]),  # changed meanwhile: the parts are not put together
+    ],
+)
+def test_a_whole_file_arrives(
+    server: Server, tmp_path: Path, way: str, then: str, timeout: float, body: bytes, requests: list[str | None]
+) -> None:
+    server.way, server.then = way, then
+    sha = hashlib.sha256(body).hexdigest()
+    assert download(server.url, tmp_path / "x.zip", sha256=sha, **{**FAST, "timeout": timeout}).read_bytes() == body
+    assert server.requests == requests and left(tmp_path) == ["x.zip"]
 
 
-def test_a_later_call_goes_on_where_an_earlier_one_gave_up(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", [BODY[:100_000], BODY])  # BODY: as if killed right before the end
+def test_a_later_call_goes_on_where_an_earlier_one_gave_up(server: Server, tmp_path: Path, part: bytes) -> None:
     server.way, server.then = "cuts", "broken"
     with pytest.raises(DataError, match="100,000 bytes are here. The same command goes on"):
         download(server.url, tmp_path / "x.zip", **FAST)
+    (tmp_path / ".x.zip.part").write_bytes(part)
     server.way = server.then = "well"
     assert download(server.url, tmp_path / "x.zip", sha256=SHA, **FAST).read_bytes() == BODY
-    assert server.requests[-1] == "bytes=100000-"
-
-
-def test_a_server_without_ranges_sends_everything_anew(server: Server, tmp_path: Path) -> None:
-    server.way, server.then = "cuts", "no ranges"
-    assert download(server.url, tmp_path / "x.zip", sha256=SHA, **FAST).read_bytes() == BODY
-    assert server.requests == [None, "bytes=100000-"]
+    assert server.requests[-1] == f"bytes={len(part)}-"
 
 
 def test_bytes_that_nobody_knows_are_not_gone_on_with(server: Server, tmp_path: Path) -> None:
@@ -66,52 +71,25 @@ def test_bytes_that_nobody_knows_are_not_gone_on_with(server: Server, tmp_path: 
     assert server.requests == [None]
 
 
-def test_a_file_that_changed_meanwhile_is_not_glued_together(server: Server, tmp_path: Path) -> None:
-    server.way, server.then = "cuts", "other file"
-    assert download(server.url, tmp_path / "x.zip", **FAST).read_bytes() == OTHER
-    assert server.requests == [None, "bytes=100000-"]
-
-
-def test_a_server_that_claims_more_than_it_has_is_given_up(server: Server, tmp_path: Path) -> None:
-    server.way = "claims more"
-    with pytest.raises(DataError, match="cannot be downloaded now"):
-        download(server.url, tmp_path / "x.zip", **FAST)
-    assert not (tmp_path / "x.zip").exists()
-
-
-def test_a_server_that_claims_less_is_found_out_by_the_checksum(server: Server, tmp_path: Path) -> None:
-    server.way = "claims less"
-    with pytest.raises(DataError, match="another file than expected"):
+@pytest.mark.parametrize(
+    ("way", "kind", "says", "tries"),
+    [
+        ("claims more", "application/zip", "cannot be downloaded now", 5),
+        ("claims less", "application/zip", "another file than expected", 1),  # its checksum tells
+        ("well", "text/html; charset=utf-8", "is a web page, not the file.*moved, or wants a click", 1),
+        ("gone", "application/zip", r"is gone \(HTTP 404\)", 1),
+        ("broken", "application/zip", "HTTP 503", 4),
+    ],
+)
+def test_what_cannot_be_had_is_told(server: Server, tmp_path: Path, way: str, kind: str, says: str, tries: int) -> None:
+    server.way, server.kind = way, kind
+    with pytest.raises(DataError, match=says):
         download(server.url, tmp_path / "x.zip", sha256=SHA, **FAST)
-    assert not left(tmp_path)
+    assert len(server.requests) == tries
+    assert left(tmp_path) == ([".x.zip.part", ".x.zip.part.mark"] if way == "claims more" else [])
 
 
-def test_a_web_page_in_place_of_the_archive_is_refused(server: Server, tmp_path: Path) -> None:
-    server.body, server.kind = b"<!DOCTYPE html><p>This file is too large to be scanned", "text/html; charset=utf-8"
-    with pytest.raises(DataError, match="is a web page, not the file.*moved, or wants a click"):
-        download(server.url, tmp_path / "x.zip", **FAST)
-    assert not left(tmp_path)
-
-
-def test_a_whole_part_that_was_not_renamed_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
-    server.way, server.then = "cuts", "broken"
-    with pytest.raises(DataError):
-        download(server.url, tmp_path / "x.zip", **FAST)
-    (tmp_path / ".x.zip.part").write_bytes(BODY)  # as if killed right before the end
-    server.way = server.then = "well"
-    assert download(server.url, tmp_path / "x.zip", sha256=SHA, **FAST).read_bytes() == BODY
-    assert server.requests[-1] == f"bytes={len(BODY)}-"
-
-
-def test_gone_and_unreachable_sources_are_told_apart(server: Server, tmp_path: Path) -> None:
-    server.way = "gone"
-    with pytest.raises(DataError, match=r"is gone \(HTTP 404\)"):
-        download(server.url, tmp_path / "x.zip", **FAST)
-    assert len(server.requests) == 1  # not tried again
-    server.way = "broken"
-    with pytest.raises(DataError, match="HTTP 503"):
-        download(server.url, tmp_path / "x.zip", **FAST)
-    assert len(server.requests) == 5
+def test_unreachable_sources_and_other_addresses_are_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be downloaded now.*refused"):
         download("http://127.0.0.1:9/x", tmp_path / "x", **FAST)
     with pytest.raises(ConfigError, match="only http"):

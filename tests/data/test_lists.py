@@ -227,7 +227,7 @@ def test_a_broken_gzip_is_named(root: Path) -> None:
     broken = gzip.compress(file.read_bytes())[:-12]
     file.unlink()
     file.with_suffix(".txt.gz").write_bytes(broken)
-    with pytest.raises(DataError, match=r"all_photo_filelist_train\.txt\.gz: is not a list"):
+    with pytest.raises(DataError, match=r"all_photo_filelist_train\.txt\.gz: cannot be read"):
         read_split(root)
 
 

@@ -20,6 +20,7 @@ from sakerepro.data.known import class_key
 from sakerepro.data.quickdraw import contents, lines, parse, picture, place_of
 from sakerepro.data.registry import load_drawings
 from sakerepro.errors import DataError, SakeError
+from sakerepro.world.load import load_world
 
 LINE = [[[0, 255], [7, 7]]]
 
@@ -266,7 +267,7 @@ def test_doodles_that_are_missing_or_damaged_are_said(quickdraw: Path, monkeypat
 
 
 def test_doodles_of_the_generated_world_have_its_classes() -> None:
-    data = load_dataset("mini", size=48, progress=False)
+    data = load_world(48, train_photo=1, train_sketch=1, val_sketch=0, gallery=1)
     for classes in (data.seen, data.unseen):
         found = load_drawings("mini", classes, 48)
         assert np.bincount(found.labels).tolist() == [15] * len(classes)
