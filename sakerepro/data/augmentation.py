@@ -13,8 +13,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from .. import inputs
 from ..devices import send
-from ..errors import ConfigError, near_misses
 from .dataset import SKETCH
 
 STYLES = ("official", "centred", "none")
@@ -22,15 +22,9 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SHIFT = 10 / 256  # the official +-10 px, of Sketchy's 256 px images
 
 
-def check_style(style: str) -> None:
-    """Raise :class:`ConfigError` unless ``style`` is one of ``STYLES``."""
-    if style not in STYLES:
-        raise ConfigError(f"augmentation {style!r} is unknown. {near_misses(style, STYLES)}")
-
-
 def fill_value(style: str, domain: int) -> int:
     """The grey value beyond the image's edge: black in the official code, white for sketches in style ``"centred"``."""
-    check_style(style)
+    inputs.one_of(style, STYLES, "augmentation")
     return 255 if style == "centred" and domain == SKETCH else 0
 
 
@@ -44,7 +38,7 @@ def draw_transforms(n: int, style: str, rng: np.random.Generator) -> np.ndarray:
         style: ``"official"``: scale and rotation about the top-left corner; ``"centred"``: about the centre;
             ``"none"``: identities, and ``rng`` is left alone.
     """
-    check_style(style)
+    inputs.one_of(style, STYLES, "augmentation")
     matrices = np.tile(np.eye(3), (n, 1, 1))
     if style == "none":
         return matrices[:, :2]

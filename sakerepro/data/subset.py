@@ -93,13 +93,12 @@ def _resized(root: Path, to: Path, name: str, domain: int, size: int) -> None:
 
     picture = Image.fromarray(read_image(root / name, size))
     (to / name).parent.mkdir(parents=True, exist_ok=True)
-    if domain == PHOTO:
+    if domain == SKETCH:
+        picture = picture.convert("L")
+    if domain == PHOTO or PurePosixPath(name).suffix.lower() != ".png":  # JPEG has no palette
         picture.save(to / name, quality=90)
         return
-    if PurePosixPath(name).suffix.lower() != ".png":  # JPEG has no palette
-        picture.convert("L").save(to / name, quality=90)
-        return
-    grey = np.asarray(picture.convert("L"))
+    grey = np.asarray(picture)
     indexed = Image.fromarray(((grey.astype(np.uint16) * 15 + 127) // 255).astype(np.uint8), "P")
     indexed.putpalette([17 * level for level in range(16) for _ in range(3)])
     indexed.save(to / name, bits=4, optimize=True)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,6 @@ import pytest
 from data_room import plain_folder, real_data
 from PIL import Image
 
-from sakerepro.__main__ import main
 from sakerepro.apps.check import check
 from sakerepro.data import load_dataset, read_image
 from sakerepro.data.known import class_key
@@ -34,9 +34,10 @@ def darkness(strokes: Sequence[Sequence[Sequence[float]]], size: int = 224) -> n
 
 def write(file: Path, *drawings: list, word: str = "cat") -> Path:
     """One drawing a line."""
-    text = "".join(json.dumps({"word": word, "key_id": str(i), "drawing": d}) + "\n" for i, d in enumerate(drawings))
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(gzip.compress(text.encode()) if file.suffix == ".gz" else text.encode())
+    with gzip.open(file, "wt") if file.suffix == ".gz" else open(file, "w") as out:
+        for i, drawing in enumerate(drawings):
+            out.write(json.dumps({"word": word, "key_id": str(i), "drawing": drawing}) + "\n")
     return file
 
 
@@ -169,9 +170,7 @@ def test_a_large_file_is_read_as_a_stream_and_once(tmp_path: Path, monkeypatch: 
 def root(tmp_path: Path) -> Path:
     """Five classes; the sketches of ``bee`` are a file, those of ``cow`` a file in its folder beside images."""
     root = plain_folder(tmp_path / "mine")
-    for file in (root / "sketch" / "bee").iterdir():
-        file.unlink()
-    (root / "sketch" / "bee").rmdir()
+    shutil.rmtree(root / "sketch" / "bee")
     drawings = [[[[0, 10 * n], [0, 255]]] for n in range(12)]
     write(root / "sketch" / "bee.ndjson", *drawings)
     write(root / "sketch" / "cow" / "more" / "google.ndjson.gz", *drawings[:2])
@@ -198,7 +197,7 @@ def test_a_folder_with_drawings_is_a_data_set(root: Path) -> None:
     assert (changed.query.take([3]) == data.query.take([4])).all()
 
 
-def test_check_counts_drawings_and_names_bad_lines(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_counts_drawings_and_names_bad_lines(root: Path) -> None:
     report = check(str(root), progress=False)
     assert report.problems == [] and report.splits[0].counts["query"] == 23 and report.decoded == 20 + 3 * 9 + 9 + 14
     assert any(note.startswith("50 sketches in 5 classes, 9 to 12 a class") for note in report.notes)
@@ -207,8 +206,6 @@ def test_check_counts_drawings_and_names_bad_lines(root: Path, capsys: pytest.Ca
     (problem,) = check(str(root), progress=False).problems
     assert (problem.file, problem.line) == ("sketch/bee.ndjson", 14)
     assert problem.text.startswith("stroke 1 is [[1, 2], [3]], no line.")
-    assert main(["check", str(root)]) == 3
-    assert "sketch/bee.ndjson, line 14: stroke 1 is" in capsys.readouterr().out
     with pytest.raises(DataError, match=r"sketch/bee.ndjson, line 14: stroke 1"):
         load_dataset(root, size=40, progress=False)
 

@@ -116,16 +116,6 @@ def test_unknown_names_offer_the_closest(elsewhere: Path) -> None:
         load(elsewhere / "empty")
 
 
-def test_bad_images_of_a_data_set_are_named(elsewhere: Path) -> None:
-    root = plain_folder(elsewhere / "set")
-    (root / "unseen.txt").write_text("elk\n")
-    bad = root / "photo" / "cow" / "p 1.png"
-    bad.write_text("no image")
-    with pytest.raises(DataError) as error:
-        load(root)
-    assert str(error.value).startswith(f"{bad}: is not a ")
-
-
 # the original domain
 
 
