@@ -265,14 +265,11 @@ def class_synset(name: str) -> Resolution:
         return _resolution(name, wnid, "wordnet", "its first noun sense")
     near = get_close_matches(forms[0], known, n=3, cutoff=0.7) if forms else ()
     offers = ", ".join(f"{known[n]} ({wordnet.table()[known[n]].synset})" for n in near)
-    return Resolution(
-        name,
-        "",
-        "",
-        "unresolved",
-        "not among the nouns that come with the package, and NLTK has no "
-        f"WordNet (`python -m nltk.downloader wordnet`). Near: {offers or 'none'}.",
+    note = (
+        "not among the nouns that come with the package, and NLTK has no WordNet "
+        f"(`python -m nltk.downloader wordnet`). Near: {offers or 'none'}."
     )
+    return Resolution(name, "", "", "unresolved", note)
 
 
 def _through_nltk(corpus: Any, name: str, forms: list[str], hint: str) -> Resolution:

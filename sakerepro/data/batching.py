@@ -60,13 +60,15 @@ def batch_maker(
     pixels = resident(sets)
 
     def make(index: Sequence[np.ndarray], rng: np.random.Generator) -> Batch:
-        chosen, images = list(zip(sets, index, strict=True)), []
+        chosen = list(zip(sets, index, strict=True))
+        images = []
         for number, (image_set, rows) in enumerate(chosen):
             if pixels:
                 packed = pixels[number][devices.send(torch.from_numpy(rows))]
             else:
                 packed = devices.send(torch.from_numpy(image_set.take(rows)))
-            transforms, fill = draw_transforms(len(rows), style, rng), fill_value(style, image_set.domain)
+            transforms = draw_transforms(len(rows), style, rng)
+            fill = fill_value(style, image_set.domain)
             images.append(augment_on_device(packed, transforms, size, backbone.mean, backbone.std, fill=fill))
         return _batch(torch.cat(images), chosen).to(devices.device())
 
@@ -91,7 +93,8 @@ def make_batch(sets: Sets, size: int, style: str, backbone: Backbone, rng: np.ra
     """Augmented images of one step, made on the CPU."""
     images, done = np.empty((sum(len(index) for _, index in sets), size, size, 3), np.float32), 0
     for image_set, index in sets:
-        transforms, fill = draw_transforms(len(index), style, rng), fill_value(style, image_set.domain)
+        transforms = draw_transforms(len(index), style, rng)
+        fill = fill_value(style, image_set.domain)
         part = images[done : done + len(index)]
         augment(image_set.take(index), transforms, size, backbone.mean, backbone.std, fill=fill, out=part)
         done += len(index)

@@ -46,14 +46,7 @@ def open_url(url: str, timeout: float = 30.0, **headers: str) -> Any:
 
 
 def download(
-    url: str,
-    to: Path,
-    *,
-    sha256: str = "",
-    timeout: float = 30.0,
-    tries: int = 4,
-    pause: float = 1.0,
-    progress: bool = True,
+    url: str, to: Path, *, sha256: str = "", timeout: float = 30.0, tries: int = 4, pause: float = 1.0
 ) -> Path:
     """Fetch a file. An unfinished download is continued if the server still has the same file.
 
@@ -71,7 +64,7 @@ def download(
     to.parent.mkdir(parents=True, exist_ok=True)
     part, stuck, most = files.hidden(to, ".part"), 0, 0
     with files.lock(files.hidden(to, ".lock"), f"Another process downloads {to.name}; waiting for it."):
-        while why := _rest(url, part, timeout, progress):
+        while why := _rest(url, part, timeout):
             size = part.stat().st_size if part.exists() else 0
             stuck, most = (0, size) if size > most else (stuck + 1, most)
             if stuck >= tries:
@@ -97,7 +90,7 @@ def _mark(part: Path) -> Path:
     return part.with_name(f"{part.name}.mark")
 
 
-def _rest(url: str, part: Path, timeout: float, progress: bool) -> str:
+def _rest(url: str, part: Path, timeout: float) -> str:
     """Fetch what ``part`` lacks; return why it is not whole, or an empty string if it is."""
     mark = _mark(part)
     have = part.stat().st_size if part.exists() and mark.exists() else 0
@@ -112,7 +105,7 @@ def _rest(url: str, part: Path, timeout: float, progress: bool) -> str:
             files.need_space(part.parent, (total or 0) - have, "this download")
             tag = response.headers.get("ETag", "W/")
             mark.write_text(response.headers.get("Last-Modified", "") if tag.startswith("W/") else tag)
-            shown = bar(None, part.name[1:-5], progress=progress, total=total, initial=have, unit="B", unit_scale=True)
+            shown = bar(None, part.name[1:-5], total=total, initial=have, unit="B", unit_scale=True)
             with shown, open(part, "ab" if have else "wb") as file:
                 while block := response.read1(1 << 18):  # what has arrived, so that a stall loses nothing
                     shown.update(file.write(block))

@@ -112,7 +112,8 @@ def load_original(
     train, val = (_image_folder(folder / part, left_out) for part in ("train", "val"))
     if odd := sorted(train.keys() ^ val.keys()):
         raise DataError(f"{folder}: class {odd[0]} is in only one of train/ and val/ ({len(odd)} such). Both need it.")
-    wnids, label = tuple(train), record.name if record else folder.resolve().name
+    label = record.name if record else folder.resolve().name
+    wnids = tuple(train)
     parts = [listed({c: train[c][:per_class] for c in wnids}, wnids), listed(val, wnids)]
     names = [name for part in parts for name in part.names]
     pack = pack_images(folder, names, size, progress=progress, note=folders.left_out_text(left_out))
@@ -185,7 +186,8 @@ def find_folder(name: str | Path, root: Path | str | None = None, known: Mapping
         ConfigError, DataError: as :func:`load_dataset`.
     """
     inputs.path(name, "name")
-    name, known = str(name), datasets() if known is None else known
+    name = str(name)
+    known = datasets() if known is None else known
     record = known.get(name)
     if root is not None:
         root = Path(root).expanduser()
@@ -223,7 +225,8 @@ def _image_folder(folder: Path, left_out: folders.LeftOut) -> dict[str, list[str
         raise DataError(f"{folder}: is not there. The original domain is train/<wnid>/* and val/<wnid>/*.")
     files = {}
     for entry in sorted(folder.iterdir()):
-        place, kind = f"{folder.name}/{entry.name}", folders.left_out_as(entry, entry.is_dir())
+        place = f"{folder.name}/{entry.name}"
+        kind = folders.left_out_as(entry, entry.is_dir())
         if not entry.is_dir() or kind not in ("", folders.LINKED):
             left_out[kind or "image in no class"].append(place)
             continue

@@ -44,7 +44,7 @@ def filtered_lists(root: Path, keep: set[str]) -> dict[str, str]:
     return texts
 
 
-def write_subset(root: Path, to: Path, per_class: int, size: int = 224, progress: bool = True) -> Path:
+def write_subset(root: Path, to: Path, per_class: int, size: int = 224) -> Path:
     """Write the first ``per_class`` photos and sketches of every class, resized, with the lists filtered to them.
 
     The synsets of the classes go into ``synsets.csv``. Images become squares of ``size`` pixels and keep their names:
@@ -76,7 +76,7 @@ def write_subset(root: Path, to: Path, per_class: int, size: int = 224, progress
             files.write_text(new / "synsets.csv", table.getvalue())
         jobs = [(name, domain) for domain in keep for name in sorted(keep[domain])]
         made = on_all_cores(lambda job: _resized(root, new, *job, size), jobs)
-        for _ in bar(made, "Resizing", progress=progress, total=len(jobs), unit=" images"):
+        for _ in bar(made, "Resizing", total=len(jobs), unit=" images"):
             pass
     return to
 

@@ -41,7 +41,8 @@ def table_bytes() -> bytes:
 
 def build() -> Path:
     """Write the shipped table again (after a change of a class or of the world) and return where it is."""
-    path, content = paths.package_data("wordnet.csv.gz"), table_bytes()
+    path = paths.package_data("wordnet.csv.gz")
+    content = table_bytes()
     with write_whole(path) as temporary:
         temporary.write_bytes(content)
     return path

@@ -48,8 +48,8 @@ def official(folder: str, split: str) -> tuple[Listing, list[Problem]]:
 
 @pytest.mark.parametrize(("folder", "split"), OFFICIAL)
 def test_full_official_lists_have_the_published_counts(folder: str, split: str) -> None:
-    (listing, problems), name = official(folder, split), folder.lower()
-    published = datasets()[name].published[split]
+    listing, problems = official(folder, split)
+    published = datasets()[folder.lower()].published[split]
     want = tuple(published[what] for what in COUNTS)
     assert (
         want
@@ -60,8 +60,8 @@ def test_full_official_lists_have_the_published_counts(folder: str, split: str) 
         }[split]
     )
     missing = "zeroshot/ImageResized_ready_filelist_train.txt: is not there: the list of train_photo."
-    assert [str(p) for p in problems] == [missing] * (name == "tuberlin")
-    assert counts(listing) == ((*want[:5], 0, want[6]) if name == "tuberlin" else want)
+    assert [str(p) for p in problems] == [missing] * (folder == "TUBerlin")
+    assert counts(listing) == ((*want[:5], 0, want[6]) if folder == "TUBerlin" else want)
 
 
 def test_sketchy_s_double_photos_can_be_dropped() -> None:

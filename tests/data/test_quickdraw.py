@@ -149,15 +149,15 @@ def test_a_broken_archive_and_a_missing_file_are_named(tmp_path: Path) -> None:
 
 def test_a_large_file_is_read_as_a_stream_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     long = [[list(range(250)), list(range(250))]]
-    file = write(tmp_path / "cat.ndjson", *[long] * 4000)
-    assert file.stat().st_size > 8_000_000
-    names = [f"cat.ndjson:{n}" for n in range(4000, 0, -1)]
+    file = write(tmp_path / "cat.ndjson", *[long] * 1000)
+    assert file.stat().st_size > 2_000_000
+    names = [f"cat.ndjson:{n}" for n in range(1000, 0, -1)]
     tracemalloc.start()
     found = {i: json.loads(line)["key_id"] for i, line in contents(tmp_path, names) if line}
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert found == {i: str(3999 - i) for i in range(4000)}  # each under its own name, whatever the order
-    assert peak < 4_000_000
+    assert found == {i: str(999 - i) for i in range(1000)}  # each under its own name, whatever the order
+    assert peak < 1_000_000
     write(file, LINE)
     with pytest.raises(DataError, match=r"cat.ndjson, line 2: is not there any more"):
         list(contents(tmp_path, ["cat.ndjson:1", "cat.ndjson:2"]))
@@ -278,5 +278,5 @@ def test_the_real_doodles_are_there() -> None:
     words = json.loads((folder / "sketchy_classes.json").read_text())
     found = load_drawings("sketchy", tuple(words), 32)
     assert (np.bincount(found.labels) == 25).all() and len(found) == 25 * 100
-    every = [parse(line, f"s.ndjson:{n}").word for n, line in lines(folder / "strokes.ndjson.gz")]
+    every = [json.loads(line)["word"] for _, line in lines(folder / "strokes.ndjson.gz")]
     assert len(every) == 8600 and {class_key(w) for w in words.values()} <= {class_key(w) for w in every}
