@@ -23,24 +23,11 @@ EXIT_CODES = """exit codes:
 
 
 # Failures of the machine, not errors of the code: a sentence helps more than a traceback.
-MACHINE = {
-    errno.ENOSPC,
-    errno.EDQUOT,
-    errno.EFBIG,
-    errno.EROFS,
-    errno.EACCES,
-    errno.EPERM,
-    errno.EISDIR,
-    errno.ENOTDIR,
-    errno.ENAMETOOLONG,
-    errno.ELOOP,
-    errno.EIO,
-    errno.ESTALE,
-    errno.EMFILE,
-    errno.ENOMEM,
-    errno.ENOLCK,
-    errno.EOPNOTSUPP,
-}
+_NAMES = (
+    "ENOSPC EDQUOT EFBIG EROFS EACCES EPERM EISDIR ENOTDIR ENAMETOOLONG ELOOP EIO ESTALE EMFILE ENOMEM ENOLCK "
+    "EOPNOTSUPP"
+)
+MACHINE = {getattr(errno, name) for name in _NAMES.split() if hasattr(errno, name)}
 # safetensors, SQLite and PyTorch wrap a full disk in errors of their own, PyTorch without saying so
 WRITING = ("No space left", "disk is full", "StorageFull", "PytorchStreamWriter", "inline_container", "iostream error")
 

@@ -66,9 +66,8 @@ def table_lines(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 
     """Aligned columns: the first ``left`` flush left, the others flush right."""
     lines = [list(head), *map(list, rows)]
     widths = [max(map(len, column)) for column in zip(*lines, strict=True)]
-    return [
-        "  ".join(
-            f"{t:<{w}}" if i < left else f"{t:>{w}}" for i, (t, w) in enumerate(zip(line, widths, strict=True))
-        ).rstrip()
+    padded = (
+        [t.ljust(w) if i < left else t.rjust(w) for i, (t, w) in enumerate(zip(line, widths, strict=True))]
         for line in lines
-    ]
+    )
+    return ["  ".join(line).rstrip() for line in padded]

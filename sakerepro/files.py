@@ -10,11 +10,13 @@ import os
 import secrets
 import shutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from .errors import RunError
+
+Found = TypeVar("Found")
 
 
 def _writable(folder: Path) -> None:
@@ -90,6 +92,43 @@ def write_folder_whole(path: Path) -> Iterator[Path]:
             temporary.replace(path)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def find_or_make(
+    folder: Path, find: Callable[[], Found | None], make: Callable[[Path], object], waiting: str = ""
+) -> Found:
+    """What ``find`` finds in a folder of the cache; if it finds nothing, the folder is made, once for all processes.
+
+    Args:
+        folder: is replaced whole.
+        find: returns ``None`` if the folder is not there, damaged or out of date.
+        make: writes the files into the empty folder that it is given.
+        waiting: printed if another process is at it.
+
+    Raises:
+        RunError: if the folder cannot be written, or nothing is found after that.
+    """
+    if (found := find()) is not None:
+        return found
+    with lock(folder.parent / f"{folder.name}.lock", waiting):
+        if (found := find()) is None:
+            sweep(folder)
+            with write_folder_whole(folder) as new:
+                make(new)
+            found = find()
+    if found is None:
+        raise RunError(f"{folder}: cannot be read back after writing. Check the disk, or set SAKEREPRO_CACHE.")
+    return found
+
+
+def need_space(folder: Path, need: int, what: str, variable: str = "SAKEREPRO_DATA") -> None:
+    """Raise a RunError if fewer than ``need`` bytes are free; ``variable`` can name another place for the files."""
+    free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
+    if free < need:
+        raise RunError(
+            f"{folder}: {what} needs {need / 1e9:.2f} GB and only {free / 1e9:.2f} GB are free. Free some "
+            f"space, or name another place with {variable}."
+        )
 
 
 def taken(path: Path) -> bool:

@@ -26,6 +26,8 @@ from .errors import DataError
 RULES = ("path", "thresholded")
 Synsets = Mapping[str, str] | str | Path | None  # class name -> wnid, or a CSV file or data folder with it
 Table = Mapping[str, ClassRow]  # by normalised class name
+Kind = Literal["same", "wider", "narrower", "none"]  # a class is an ImageNet synset, contains some, is in one, none
+_KINDS: dict[int, Kind] = {2: "same", 1: "wider", -1: "narrower"}  # by the codes of wordnet.contains
 
 
 @dataclass(frozen=True)
@@ -48,7 +50,7 @@ class Overlap:
 
     name: str
     wnid: str
-    kind: Literal["same", "wider", "narrower", "none"]  # the class is an ImageNet synset, contains some, is in one
+    kind: Kind
     imagenet: tuple[str, ...]  # the ImageNet-1k wnids meant
     inside: bool  # whether it counts as overlap under the relation that was asked for
 
@@ -144,17 +146,14 @@ def imagenet_overlap(
     """
     inputs.one_of(relation, ("synset", "related"), "relation")
     rows, imagenet, graph = _classes(names, imagenet_wnids(), synsets, dataset)
+    counted = ("same",) if relation == "synset" else ("same", "wider", "narrower")
     result = []
     for name, wnid, row in zip(names, rows, wordnet.contains(graph, rows, imagenet), strict=True):
-        kind: Literal["same", "wider", "narrower", "none"] = "none"
-        if 2 in row:  # no synset of ImageNet-1k lies below another one, so a row has one kind only
-            kind, code = "same", 2
-        elif 1 in row:
-            kind, code = "wider", 1
-        elif -1 in row:
-            kind, code = "narrower", -1
-        meant = () if kind == "none" else tuple(imagenet[j] for j in np.flatnonzero(row == code))
-        result.append(Overlap(name, wnid, kind, meant, kind == "same" or (relation == "related" and kind != "none")))
+        # no synset of ImageNet-1k lies below another one, so a row has one kind only
+        code = next((code for code in _KINDS if code in row), 0)
+        meant = tuple(imagenet[j] for j in np.flatnonzero(row == code)) if code else ()
+        kind = _KINDS.get(code, "none")
+        result.append(Overlap(name, wnid, kind, meant, inside=kind in counted))
     return result
 
 
@@ -198,9 +197,10 @@ def resolve_classes(names: Sequence[str], dataset: str | None = None, synsets: S
     dataset = None if dataset is None else str(inputs.path(dataset, "dataset"))
     folder = dataset is not None and dataset not in known and (Path(dataset) / "synsets.csv").is_file()
     by_hand = {**(_read_synsets(dataset) if folder else {}), **_read_synsets(synsets)}
-    own = dataset is not None and dataset in known and known[dataset].classes != ""
-    records = [known[dataset]] if own and dataset else known.values()
-    tables = {"" if own else f"as in {record.name}": _by_key(record.class_rows()) for record in records}
+    if dataset in known and known[dataset].classes:
+        tables = {"": _by_key(known[dataset].class_rows())}
+    else:
+        tables = {f"as in {record.name}": _by_key(record.class_rows()) for record in known.values()}
     return [_resolve(name, tables, by_hand) for name in names]
 
 
@@ -265,14 +265,11 @@ def class_synset(name: str) -> Resolution:
         return _resolution(name, wnid, "wordnet", "its first noun sense")
     near = get_close_matches(forms[0], known, n=3, cutoff=0.7) if forms else ()
     offers = ", ".join(f"{known[n]} ({wordnet.table()[known[n]].synset})" for n in near)
-    return Resolution(
-        name,
-        "",
-        "",
-        "unresolved",
-        "not among the nouns that come with the package, and NLTK has no "
-        f"WordNet (`python -m nltk.downloader wordnet`). Near: {offers or 'none'}.",
+    note = (
+        "not among the nouns that come with the package, and NLTK has no WordNet "
+        f"(`python -m nltk.downloader wordnet`). Near: {offers or 'none'}."
     )
+    return Resolution(name, "", "", "unresolved", note)
 
 
 def _through_nltk(corpus: Any, name: str, forms: list[str], hint: str) -> Resolution:

@@ -14,13 +14,13 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # a used cache does not see edits i
     os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="sakerepro-numba-")  # workers share it
     atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 
+import data_room  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import tiny  # noqa: E402
 import web  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
-from sakerepro.data import places  # noqa: E402
 from sakerepro.data.dataset import Dataset  # noqa: E402
 from sakerepro.experiment import Experiment  # noqa: E402
 from sakerepro.runs import Run, run  # noqa: E402
@@ -48,13 +48,7 @@ def rng() -> np.random.Generator:
 @pytest.fixture
 def real_data() -> Callable[[str], Path]:
     """``real_data("weights/x.safetensors")``: its path, or the test is skipped."""
-
-    def find(name: str) -> Path:
-        if (found := places.find_data(name)) is None:
-            pytest.skip(f"{name} is not in any of {', '.join(map(str, places.data_places()))}")
-        return found
-
-    return find
+    return data_room.real_data
 
 
 @pytest.fixture

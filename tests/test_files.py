@@ -12,7 +12,6 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-import tiny
 import torch
 from safetensors.torch import save_file
 
@@ -153,15 +152,6 @@ def test_data_is_found_in_the_order_of_the_places(tmp_path: Path, monkeypatch: p
     assert places.find_data("B", "A") == tmp_path / "real" / "A"
     (tmp_path / "real" / "B").mkdir()
     assert places.find_data("B", "A") == tmp_path / "real" / "B"
-
-
-def test_the_tiny_task_is_what_it_says() -> None:
-    """The tests' own data: shapes, labels and disjoint images."""
-    data = tiny.dataset()
-    assert data.train_photo.take([0, 5]).shape == (2, 32, 32, 3) and data.query.take([1]).shape == (1, 32, 32, 1)
-    assert len(data.gallery) == 2 * tiny.PHOTOS and data.gallery.labels.max() == 1
-    images = [s.take(range(len(s))) for s in (data.train_photo, data.gallery)]
-    assert len({i.tobytes() for part in images for i in part}) == 6 * tiny.PHOTOS
 
 
 @pytest.mark.parametrize("mask", [0o002, 0o022, 0o077])

@@ -140,7 +140,7 @@ def check(name: str, split: str | None = None, *, images: bool = True, progress:
 def _plain(report: Report, split: str | None) -> list[Listing]:
     """The listing of ``photo/<class>/*`` and ``sketch/<class>/*``, unless something is wrong with it."""
     root = report.root
-    photos, sketches, problems, left_out = folders.examine_folder(root)
+    photos, sketches, problems, notes = folders.examine_folder(root)
     names = [n for side in (photos, sketches) for found in side.values() for n in found]
     links = [n for n, (size, *_) in zip(names, stat_files(root, names), strict=True) if size < 0]
     text = "is a link to nothing, or may not be read. Mend or remove it."
@@ -150,7 +150,7 @@ def _plain(report: Report, split: str | None) -> list[Listing]:
         if counts:
             total = f"{sum(counts):,} {what} in {len(counts)} classes"
             report.notes.append(f"{total}, {counts[0]} to {counts[-1]} a class (median {float(np.median(counts)):g}).")
-    report.notes.extend(filter(None, [folders.left_out_text(left_out), *folders.idle_lines(root, photos)]))
+    report.notes.extend(notes)
     if problems:
         return []
     if split != "random" and ((root / "unseen.txt").is_file() or split is not None):

@@ -8,14 +8,13 @@ size, on the CPU (:func:`augment`) and on a device (:func:`augment_on_device`).
 from __future__ import annotations
 
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from .. import inputs
 from ..devices import send
-from ..errors import ConfigError, near_misses
 from .dataset import SKETCH
 
 STYLES = ("official", "centred", "none")
@@ -23,15 +22,9 @@ IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 SHIFT = 10 / 256  # the official +-10 px, of Sketchy's 256 px images
 
 
-def check_style(style: str) -> None:
-    """Raise :class:`ConfigError` unless ``style`` is one of ``STYLES``."""
-    if style not in STYLES:
-        raise ConfigError(f"augmentation {style!r} is unknown. {near_misses(style, STYLES)}")
-
-
 def fill_value(style: str, domain: int) -> int:
     """The grey value beyond the image's edge: black in the official code, white for sketches in style ``"centred"``."""
-    check_style(style)
+    inputs.one_of(style, STYLES, "augmentation")
     return 255 if style == "centred" and domain == SKETCH else 0
 
 
@@ -45,7 +38,7 @@ def draw_transforms(n: int, style: str, rng: np.random.Generator) -> np.ndarray:
         style: ``"official"``: scale and rotation about the top-left corner; ``"centred"``: about the centre;
             ``"none"``: identities, and ``rng`` is left alone.
     """
-    check_style(style)
+    inputs.one_of(style, STYLES, "augmentation")
     matrices = np.tile(np.eye(3), (n, 1, 1))
     if style == "none":
         return matrices[:, :2]
@@ -72,7 +65,6 @@ def augment(
     std: Sequence[float] = IMAGENET_STD,
     *,
     fill: int = 0,
-    threads: int = 1,
     out: np.ndarray | None = None,
 ) -> Tensor:
     """Sample, widen grey to three channels and normalise, in one compiled pass on the CPU.
@@ -83,7 +75,6 @@ def augment(
         size: side of the output. Sampling is bilinear without antialiasing, so pack images at about this size.
         mean, std: per channel, of values scaled to [0, 1].
         fill: 0 ... 255, the grey value beyond the edges (see :func:`fill_value`).
-        threads: images are shared among this many; the result does not depend on it.
         out: (N, size, size, 3) float32 to write to, such as a part of a batch; ``None`` for a new array.
 
     Returns:
@@ -91,22 +82,13 @@ def augment(
     """
     from .warp import warp
 
-    n, height, width, channels = _checked(pixels.shape, transforms)
-    out = np.empty((n, size, size, 3), np.float32) if out is None else out
+    transforms = _checked(pixels.shape, transforms)
+    out = np.empty((len(pixels), size, size, 3), np.float32) if out is None else out
     gain = (1 / (255 * np.asarray(std, np.float64))).astype(np.float32)
     bias = (-np.asarray(mean, np.float64) / np.asarray(std, np.float64)).astype(np.float32)
-    matrices = _on_pixels(transforms, n, height, width, size)
-    pixels = np.ascontiguousarray(pixels)
-
-    def work(part: slice) -> None:
-        warp(pixels[part], matrices[part], gain, bias, np.float32(fill), out[part])
-
-    if threads > 1 and n > 1:
-        edges = np.linspace(0, n, min(threads, n) + 1).astype(int)
-        with ThreadPoolExecutor(threads) as pool:
-            list(pool.map(work, [slice(a, b) for a, b in zip(edges[:-1], edges[1:], strict=True)]))
-    else:
-        work(slice(None))
+    height, width = pixels.shape[1:3]
+    matrices = _on_pixels(transforms, height, width, size)
+    warp(np.ascontiguousarray(pixels), matrices, gain, bias, np.float32(fill), out)
     return torch.from_numpy(out).permute(0, 3, 1, 2)
 
 
@@ -120,34 +102,33 @@ def augment_on_device(
     fill: int = 0,
 ) -> Tensor:
     """Like :func:`augment`, on the device of the pixels: (N, H, W, C) uint8 on any torch device."""
-    n, _, _, _ = _checked(tuple(pixels.shape), transforms)
-    if transforms is None:
-        transforms = np.tile(np.eye(3)[:2], (n, 1, 1))
+    transforms = _checked(tuple(pixels.shape), transforms)
     theta = transforms.copy()  # torch's grid runs from -1 to 1: u = 2x - 1
     theta[:, :, 2] = transforms[:, :, :2].sum(axis=2) + 2 * transforms[:, :, 2] - 1
     values = pixels.permute(0, 3, 1, 2).float() - fill  # outside, grid_sample sees zeros
     at = send(torch.from_numpy(theta).float(), pixels.device)
-    grid = torch.nn.functional.affine_grid(at, [n, 1, size, size], align_corners=False)
+    grid = torch.nn.functional.affine_grid(at, [len(pixels), 1, size, size], align_corners=False)
     sampled = torch.nn.functional.grid_sample(values, grid, align_corners=False)
     scale = 255 * send(torch.tensor(std), pixels.device).view(1, 3, 1, 1)
     shift = 255 * send(torch.tensor(mean), pixels.device).view(1, 3, 1, 1) - fill
     return ((sampled - shift) / scale).contiguous(memory_format=torch.channels_last)
 
 
-def _checked(shape: tuple[int, ...], transforms: np.ndarray | None) -> tuple[int, int, int, int]:
+def _checked(shape: tuple[int, ...], transforms: np.ndarray | None) -> np.ndarray:
+    """The transforms, identities for ``None``, if they and the shape of the pixels are what the kernel can read."""
     if len(shape) != 4 or shape[3] not in (1, 3):
         raise ValueError(f"pixels have shape {shape}, not (N, H, W, 1 or 3)")
-    if transforms is not None and transforms.shape != (shape[0], 2, 3):
-        raise ValueError(f"transforms have shape {transforms.shape}, not ({shape[0]}, 2, 3)")
-    return shape[0], shape[1], shape[2], shape[3]
-
-
-def _on_pixels(transforms: np.ndarray | None, n: int, height: int, width: int, size: int) -> np.ndarray:
-    """(n, 2, 3) matrices from output pixel indices to input pixel indices; pixel i has its centre at i + 0.5."""
     if transforms is None:
-        transforms = np.tile(np.eye(3)[:2], (n, 1, 1))
+        return np.tile(np.eye(3)[:2], (shape[0], 1, 1))
+    if transforms.shape != (shape[0], 2, 3):
+        raise ValueError(f"transforms have shape {transforms.shape}, not ({shape[0]}, 2, 3)")
+    return transforms
+
+
+def _on_pixels(transforms: np.ndarray, height: int, width: int, size: int) -> np.ndarray:
+    """(n, 2, 3) matrices from output pixel indices to input pixel indices; pixel i has its centre at i + 0.5."""
     side = np.array([width, height], np.float64)[:, None]
-    matrices = np.empty((n, 2, 3))
+    matrices = np.empty(transforms.shape)
     matrices[:, :, :2] = transforms[:, :, :2] * side / size
     matrices[:, :, 2] = (transforms[:, :, 2] + transforms[:, :, :2].sum(axis=2) * 0.5 / size) * side[:, 0] - 0.5
     return matrices

@@ -12,7 +12,7 @@ from .dataset import Dataset
 
 def generator(*seed: int) -> np.random.Generator:
     """Independent random numbers for a tuple of seeds such as (seed, epoch, step)."""
-    return np.random.default_rng(np.random.SeedSequence(seed))
+    return np.random.default_rng(seed)
 
 
 def epoch_batches(
@@ -79,16 +79,15 @@ def pair_batches(
     """
     if pairs < 1 or steps < 1:
         raise ConfigError(f"{steps} steps of {pairs} pairs do not work. Give 1 or more of both.")
-    sketches, labels = np.arange(len(data.train_sketch)), data.train_sketch.labels
-    partner = require_aligned(data) if aligned else np.zeros(0, np.int64)
-    if aligned:
-        sketches = np.flatnonzero(partner >= 0)
+    labels = data.train_sketch.labels
+    partner = require_aligned(data) if aligned else np.zeros(len(labels), np.int64)
+    sketches = np.flatnonzero(partner >= 0)
     streams = np.random.default_rng([seed, epoch, 2]).spawn(2)
     draw = _balanced if balanced else _shuffled
     chosen = sketches[draw(labels[sketches], pairs * steps, streams[0])].reshape(steps, pairs)
     if aligned:
         return [(rows, partner[rows]) for rows in chosen]
-    photos = _ByClass(data)
+    photos = _photos(data)
     return [(rows, photos.same(labels[rows], streams[1])) for rows in chosen]
 
 
@@ -108,36 +107,41 @@ def triplet_batches(
     Raises:
         ConfigError, DataError: as :func:`pair_batches`; also if all photos are of one class.
     """
-    photos = _ByClass(data)
+    photos = _photos(data)
     rng = np.random.default_rng([seed, epoch, 3])
     plan = pair_batches(data, triplets, steps, seed, epoch, aligned=aligned)
     return [(s, np.concatenate([p, photos.other(data.train_sketch.labels[s], rng)])) for s, p in plan]
 
 
 class _ByClass:
-    """The training photos, class by class."""
+    """Positions of labels, class by class."""
 
-    def __init__(self, data: Dataset) -> None:
-        labels = data.train_photo.labels
-        self.counts = np.bincount(labels, minlength=len(data.seen))
+    def __init__(self, labels: np.ndarray, classes: int) -> None:
+        self.counts = np.bincount(labels, minlength=classes)
         self.order, self.first = np.argsort(labels, kind="stable"), np.cumsum(self.counts) - self.counts
-        if (bare := np.setdiff1d(data.train_sketch.labels, labels)).size:
-            raise DataError(
-                f"{data.name}/{data.split}: class {data.seen[bare[0]]!r} has training sketches and no "
-                f"training photo ({bare.size} such classes). Pairs need both; add photos."
-            )
 
     def same(self, classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """A photo of each class."""
+        """A position of each class."""
         return self.order[self.first[classes] + rng.integers(self.counts[classes])]
 
     def other(self, classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-        """A photo outside each class."""
+        """A position outside each class."""
         left = len(self.order) - self.counts[classes]
         if not left.all():
             raise DataError("all training photos are of one class, so a triplet has no negative. Use more classes.")
         place = rng.integers(left)
         return self.order[place + np.where(place >= self.first[classes], self.counts[classes], 0)]
+
+
+def _photos(data: Dataset) -> _ByClass:
+    """The training photos."""
+    labels = data.train_photo.labels
+    if (bare := np.setdiff1d(data.train_sketch.labels, labels)).size:
+        raise DataError(
+            f"{data.name}/{data.split}: class {data.seen[bare[0]]!r} has training sketches and no "
+            f"training photo ({bare.size} such classes). Pairs need both; add photos."
+        )
+    return _ByClass(labels, len(data.seen))
 
 
 def _shuffled(labels: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
@@ -148,33 +152,25 @@ def _shuffled(labels: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarra
 
 def _balanced(labels: np.ndarray, n: int, rng: np.random.Generator) -> np.ndarray:
     """(n,) positions: a class uniformly, then one of its members."""
-    order, counts = np.argsort(labels, kind="stable"), np.bincount(labels)
-    present, first = np.flatnonzero(counts), np.cumsum(counts) - counts
-    classes = present[rng.integers(len(present), size=n)]
-    return order[first[classes] + rng.integers(counts[classes])]
+    present = np.unique(labels)
+    return _ByClass(labels, 0).same(present[rng.integers(len(present), size=n)], rng)
 
 
-def aligned_photos(data: Dataset) -> np.ndarray:
+def require_aligned(data: Dataset) -> np.ndarray:
     """(M,) int64: the row of the training photo that each training sketch was drawn from, -1 if unknown.
 
     File names tell: in Sketchy the sketches ``n02691156_58-1.png``, ``n02691156_58-2.png`` ... of a class are drawn
     from its photo ``n02691156_58.jpg``.
+
+    Raises:
+        DataError: if no sketch names the photo it was drawn from.
     """
     photos: dict[tuple[int, str], int] = {}
     for row, (label, name) in enumerate(zip(data.train_photo.labels.tolist(), data.train_photo.names, strict=True)):
         photos.setdefault((label, PurePosixPath(name).stem), row)
     sketches = zip(data.train_sketch.labels.tolist(), data.train_sketch.names, strict=True)
     found = (photos.get((label, PurePosixPath(name).stem.rpartition("-")[0]), -1) for label, name in sketches)
-    return np.fromiter(found, np.int64, len(data.train_sketch))
-
-
-def require_aligned(data: Dataset) -> np.ndarray:
-    """Like :func:`aligned_photos`, but data without aligned photos is an error.
-
-    Raises:
-        DataError: if no sketch names the photo it was drawn from.
-    """
-    aligned = aligned_photos(data)
+    aligned = np.fromiter(found, np.int64, len(data.train_sketch))
     if not (aligned >= 0).any():
         raise DataError(
             f"{data.name}/{data.split}: aligned pairs need the photo that each sketch was drawn from, and "

@@ -60,20 +60,17 @@ def batch_maker(
     pixels = resident(sets)
 
     def make(index: Sequence[np.ndarray], rng: np.random.Generator) -> Batch:
+        chosen = list(zip(sets, index, strict=True))
         images = []
-        for number, (image_set, rows) in enumerate(zip(sets, index, strict=True)):
+        for number, (image_set, rows) in enumerate(chosen):
+            if pixels:
+                packed = pixels[number][devices.send(torch.from_numpy(rows))]
+            else:
+                packed = devices.send(torch.from_numpy(image_set.take(rows)))
             transforms = draw_transforms(len(rows), style, rng)
-            packed = (
-                pixels[number][devices.send(torch.from_numpy(rows))]
-                if pixels
-                else devices.send(torch.from_numpy(image_set.take(rows)))
-            )
-            images.append(
-                augment_on_device(
-                    packed, transforms, size, backbone.mean, backbone.std, fill=fill_value(style, image_set.domain)
-                )
-            )
-        return _batch(torch.cat(images), list(zip(sets, index, strict=True))).to(devices.device())
+            fill = fill_value(style, image_set.domain)
+            images.append(augment_on_device(packed, transforms, size, backbone.mean, backbone.std, fill=fill))
+        return _batch(torch.cat(images), chosen).to(devices.device())
 
     return make
 
@@ -97,15 +94,9 @@ def make_batch(sets: Sets, size: int, style: str, backbone: Backbone, rng: np.ra
     images, done = np.empty((sum(len(index) for _, index in sets), size, size, 3), np.float32), 0
     for image_set, index in sets:
         transforms = draw_transforms(len(index), style, rng)
-        augment(
-            image_set.take(index),
-            transforms,
-            size,
-            mean=backbone.mean,
-            std=backbone.std,
-            fill=fill_value(style, image_set.domain),
-            out=images[done : done + len(index)],
-        )
+        fill = fill_value(style, image_set.domain)
+        part = images[done : done + len(index)]
+        augment(image_set.take(index), transforms, size, backbone.mean, backbone.std, fill=fill, out=part)
         done += len(index)
     return _batch(torch.from_numpy(images).permute(0, 3, 1, 2), sets)  # channels last
 

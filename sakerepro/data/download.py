@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import http.client
-import shutil
 import time
 import urllib.error
 import urllib.request
@@ -12,7 +11,7 @@ from typing import Any
 
 from .. import files
 from ..display import bar
-from ..errors import ConfigError, DataError, RunError
+from ..errors import ConfigError, DataError
 
 
 def agreed(question: str) -> bool:
@@ -21,16 +20,6 @@ def agreed(question: str) -> bool:
         return input(question).strip().lower() in ("y", "yes")
     except EOFError:
         return False
-
-
-def need_space(folder: Path, need: int, what: str) -> None:
-    """Raise a RunError if fewer than ``need`` bytes are free; it says how many are needed and how many are free."""
-    free = shutil.disk_usage(next(p for p in (folder, *folder.parents) if p.exists())).free
-    if free < need:
-        raise RunError(
-            f"{folder}: {what} needs {need / 1e9:.2f} GB and only {free / 1e9:.2f} GB are free. Free some "
-            "space, or name another place with SAKEREPRO_DATA."
-        )
 
 
 def open_url(url: str, timeout: float = 30.0, **headers: str) -> Any:
@@ -57,14 +46,7 @@ def open_url(url: str, timeout: float = 30.0, **headers: str) -> Any:
 
 
 def download(
-    url: str,
-    to: Path,
-    *,
-    sha256: str = "",
-    timeout: float = 30.0,
-    tries: int = 4,
-    pause: float = 1.0,
-    progress: bool = True,
+    url: str, to: Path, *, sha256: str = "", timeout: float = 30.0, tries: int = 4, pause: float = 1.0
 ) -> Path:
     """Fetch a file. An unfinished download is continued if the server still has the same file.
 
@@ -82,7 +64,7 @@ def download(
     to.parent.mkdir(parents=True, exist_ok=True)
     part, stuck, most = files.hidden(to, ".part"), 0, 0
     with files.lock(files.hidden(to, ".lock"), f"Another process downloads {to.name}; waiting for it."):
-        while why := _rest(url, part, timeout, progress):
+        while why := _rest(url, part, timeout):
             size = part.stat().st_size if part.exists() else 0
             stuck, most = (0, size) if size > most else (stuck + 1, most)
             if stuck >= tries:
@@ -108,7 +90,7 @@ def _mark(part: Path) -> Path:
     return part.with_name(f"{part.name}.mark")
 
 
-def _rest(url: str, part: Path, timeout: float, progress: bool) -> str:
+def _rest(url: str, part: Path, timeout: float) -> str:
     """Fetch what ``part`` lacks; return why it is not whole, or an empty string if it is."""
     mark = _mark(part)
     have = part.stat().st_size if part.exists() and mark.exists() else 0
@@ -120,10 +102,10 @@ def _rest(url: str, part: Path, timeout: float, progress: bool) -> str:
             have = have if response.status == 206 else 0  # 200: another file, or a server that cannot resume
             left = response.headers.get("Content-Length")
             total = have + int(left) if left else None
-            need_space(part.parent, (total or 0) - have, "this download")
+            files.need_space(part.parent, (total or 0) - have, "this download")
             tag = response.headers.get("ETag", "W/")
             mark.write_text(response.headers.get("Last-Modified", "") if tag.startswith("W/") else tag)
-            shown = bar(None, part.name[1:-5], progress=progress, total=total, initial=have, unit="B", unit_scale=True)
+            shown = bar(None, part.name[1:-5], total=total, initial=have, unit="B", unit_scale=True)
             with shown, open(part, "ab" if have else "wb") as file:
                 while block := response.read1(1 << 18):  # what has arrived, so that a stall loses nothing
                     shown.update(file.write(block))

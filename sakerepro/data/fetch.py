@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import textwrap
 import time
-from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
 from .. import files, paths
 from ..errors import ConfigError, DataError, SakeError, near_misses
 from . import lists
-from .download import agreed, download, need_space, open_url
+from .download import agreed, download, open_url
 from .known import Known, Source, datasets
 from .unpack import unpack
 
@@ -26,9 +25,6 @@ def fetch_dataset(
     url: str = "",
     archive: Path | str | None = None,
     yes: bool = False,
-    progress: bool = True,
-    say: Callable[[str], None] = print,
-    **network: float,
 ) -> Path:
     """Bring a data set to ``paths.data()``: ask, download, unpack safely, and check that it is complete.
 
@@ -37,8 +33,6 @@ def fetch_dataset(
         url: another address of the official archive.
         archive: a local copy of it; nothing is downloaded then.
         yes: do not ask.
-        say: called with each message.
-        network: ``timeout``, ``tries`` and ``pause`` of :func:`~sakerepro.data.download.download`.
 
     Returns:
         The data set's folder.
@@ -54,7 +48,7 @@ def fetch_dataset(
     record = known[name]
     root = paths.data() / record.folders[0]
     if not (url or archive) and not _missing(name, root):
-        say(f"{root}: is there and complete; nothing to do.")
+        print(f"{root}: is there and complete; nothing to do.")
         return root
     sources = record.sources
     if archive or url:
@@ -63,13 +57,13 @@ def fetch_dataset(
     problems = []
     for source in sources:
         try:
-            found = Path(archive).expanduser() if archive else _fetched(source, yes, progress, say, network)
-            count = unpack(found, root, source.take, source.into, progress=progress)
+            found = Path(archive).expanduser() if archive else _fetched(source, yes)
+            count = unpack(found, root, source.take, source.into)
         except DataError as error:
             problems.append(str(error))
-            say(str(error))
+            print(error)
             continue
-        say(f"{count:,} files of {found.name} are below {root}." + ("" if archive else f" {found} can be removed."))
+        print(f"{count:,} files of {found.name} are below {root}." + ("" if archive else f" {found} can be removed."))
         if not (missing := _missing(name, root)):
             return root
         problems.append(missing)
@@ -88,40 +82,39 @@ def _by_hand(record: Known, root: Path) -> list[str]:
     ]
 
 
-def _fetched(source: Source, yes: bool, progress: bool, say: Callable[[str], None], network: dict[str, float]) -> Path:
+def _fetched(source: Source, yes: bool) -> Path:
     """The archive of a source, downloaded unless it is here."""
     file = paths.data() / "downloads" / (Path(urlsplit(source.url).path).name or "archive.zip")
     if file.is_file():
-        say(f"{file}: is here already.")
+        print(f"{file}: is here already.")
         return file
     try:
-        with open_url(source.url, network.get("timeout", 30.0)) as response:  # for its size alone
+        with open_url(source.url) as response:  # for its size alone
             size = int(response.headers.get("Content-Length") or 0)
     except OSError as error:
         raise DataError(f"{source.url}: cannot be reached ({error}). Check the network.") from error
-    need_space(file.parent, 2 * size, "the archive with what it holds")
+    files.need_space(file.parent, 2 * size, "the archive with what it holds")
     shown = f"{size / 1e9:.2f} GB" if size else "an unknown number of bytes"
     if not yes and not agreed(f"Download {shown} from {source.url} ({source.holds}) to {file}? [y/N] "):
         raise ConfigError("Nothing was downloaded. Answer y, or give --yes.")
-    download(source.url, file, sha256=source.sha256, progress=progress, **network)  # type: ignore[arg-type]
-    _remember(source, file, say)
+    download(source.url, file, sha256=source.sha256)
+    _remember(source, file)
     return file
 
 
-def _remember(source: Source, file: Path, say: Callable[[str], None]) -> None:
+def _remember(source: Source, file: Path) -> None:
     """Keep the checksum of the first download of an address; say so if a later one differs."""
     note = paths.data() / "downloads.json"
     known = files.read_json(note) if note.is_file() else {}
     found = files.sha256(file)
-    before = known.get(source.url)
-    if before and before["sha256"] != found:
-        say(
+    if source.url not in known:
+        known[source.url] = {"sha256": found, "bytes": file.stat().st_size, "date": time.strftime("%Y-%m-%d")}
+        files.write_json(note, known)
+    elif (before := known[source.url])["sha256"] != found:
+        print(
             f"{file}: differs from what {source.url} gave on {before['date']} "
             f"(SHA-256 {found}, then {before['sha256']})."
         )
-    if not before:
-        known[source.url] = {"sha256": found, "bytes": file.stat().st_size, "date": time.strftime("%Y-%m-%d")}
-        files.write_json(note, known)
 
 
 def _missing(name: str, root: Path) -> str:

@@ -18,8 +18,9 @@ import numpy as np
 from ..errors import ConfigError, DataError, near_misses
 from ..files import printable
 from .images import READABLE, is_image_name
-from .known import ClassRow, class_key, read_classes
-from .listing import Listed, Listing, Problem
+from .known import class_key, read_classes
+from .listing import Listing, Problem, listed
+from .lists import lines_of
 from .quickdraw import class_of, is_drawings, lines, place_of
 from .splits import MIN_PHOTOS, held_out, random_unseen
 
@@ -49,13 +50,12 @@ def read_folder(
     """List a plain folder and divide its classes into seen and unseen ones.
 
     Images may lie in sub-folders of a class; :func:`walk` says what is left out. A file ``sketch/<class>.ndjson`` is
-    the sketches of a class, one a line (:mod:`.quickdraw`). Class names are compared as Unicode
-    NFC. An eighth of each seen class's sketches (as on TU-Berlin) is held out for validation.
+    the sketches of a class, one a line (:mod:`.quickdraw`). Class names are compared as Unicode NFC. An eighth of each
+    seen class's sketches (as on TU-Berlin) is held out for validation.
 
     Args:
-        split: ``"unseen.txt"``: the test classes are named there, one a line (all of them, for a folder that finished
-            runs are measured on); ``"random"``: they are drawn;
-            ``None``: as the file says if it is there, else drawn.
+        split: ``"unseen.txt"`` names the test classes, one a line (all of them, for a folder that finished runs are
+            measured on); with ``"random"`` they are drawn; ``None``: as the file says if it is there, else drawn.
         seed: seed for drawing the classes and the validation sketches.
         n_unseen: how many classes to draw; by default a fifth of them.
         min_photos: fewest photos of a drawn class.
@@ -67,7 +67,7 @@ def read_folder(
     """
     if split is not None and split not in SPLITS:
         raise ConfigError(f"{root} has no split {split!r}. {near_misses(split, SPLITS)}")
-    photos, sketches, problems, left_out = examine_folder(root)
+    photos, sketches, problems, notes = examine_folder(root)
     if problems:
         more = f"\n  And {len(problems) - 1:,} more. Run `sakerepro check {root}` for the full list."
         raise DataError(str(problems[0]) + (more if len(problems) > 1 else ""))
@@ -79,7 +79,7 @@ def read_folder(
         unseen = random_unseen({c: len(photos[c]) for c in classes}, n_unseen, seed, min_photos)
         split = f"random{n_unseen}-{seed}"
     seen = tuple(c for c in classes if c not in set(unseen))
-    training = _listed(seen, sketches)
+    training = listed(sketches, seen)
     mask = held_out(training.labels, np.array([len(sketches[c]) // 8 for c in seen]), seed)
     return Listing(
         root.resolve().name,
@@ -89,15 +89,15 @@ def read_folder(
         unseen,
         train_sketch=training.keep(~mask),
         val_sketch=training.keep(mask),
-        train_photo=_listed(seen, photos),
-        query=_listed(unseen, sketches),
-        gallery=_listed(unseen, photos),
-        note=" ".join(filter(None, [left_out_text(left_out), *idle_lines(root, photos)])),
+        train_photo=listed(photos, seen),
+        query=listed(sketches, unseen),
+        gallery=listed(photos, unseen),
+        note=" ".join(notes),
     )
 
 
-def examine_folder(root: Path) -> tuple[dict[str, list[str]], dict[str, list[str]], list[Problem], LeftOut]:
-    """Photos and sketches of each class (paths relative to ``root``), what is wrong with them, what is left out."""
+def examine_folder(root: Path) -> tuple[dict[str, list[str]], dict[str, list[str]], list[Problem], list[str]]:
+    """Photos and sketches of each class (paths relative to ``root``), what is wrong with them, notes on the rest."""
     problems: list[Problem] = []
     left_out: LeftOut = defaultdict(list)
     photos, sketches = (_classes(root, domain, problems, left_out) for domain in ("photo", "sketch"))
@@ -108,33 +108,26 @@ def examine_folder(root: Path) -> tuple[dict[str, list[str]], dict[str, list[str
     if len(photos) < 2 and not problems:
         text = f"has {len(photos)} class. Zero-shot retrieval trains on some classes and tests on others: add some."
         problems.append(Problem(str(root), 0, text))
-    for where, name, typing_error in _idle(root, photos.keys() | sketches.keys()):
+    notes = [left_out_text(left_out)] if left_out else []
+    for where, name, typing_error in _idle(root / "synsets.csv", photos.keys() | sketches.keys()):
         if typing_error:
             problems.append(Problem(where, 0, f"class {name!r} is not there. {near_misses(name, sorted(photos))}"))
-    return photos, sketches, problems, left_out
+        else:
+            notes.append(f"{where}: there is no class {name!r}; the line does nothing.")
+    return photos, sketches, problems, notes
 
 
-def idle_lines(root: Path, classes: Iterable[str]) -> list[str]:
-    """Notes on the lines of ``synsets.csv`` for classes that are gone."""
-    idle = [(where, name) for where, name, typing_error in _idle(root, classes) if not typing_error]
-    return [f"{where}: there is no class {name!r}; the line does nothing." for where, name in idle]
-
-
-def _idle(root: Path, classes: Iterable[str]) -> Iterator[tuple[str, str, bool]]:
+def _idle(file: Path, classes: Iterable[str]) -> Iterator[tuple[str, str, bool]]:
     """Lines of ``synsets.csv`` without a class: place, name, and whether it looks like a typing error for a class."""
-    lines = _by_hand(root / "synsets.csv")
+    try:
+        rows = read_classes(file) if file.is_file() else []
+    except DataError:  # is raised when synsets are looked up
+        return
     known = {class_key(name) for name in classes}
-    unset = known - {class_key(name) for _, name, _, _ in lines}
-    for where, name, _, _ in lines:
+    unset = known - {class_key(name) for _, name, _, _ in rows}
+    for where, name, _, _ in rows:
         if class_key(name) not in known:
             yield where, name, bool(get_close_matches(class_key(name), unset, cutoff=0.6))
-
-
-def _by_hand(file: Path) -> list[ClassRow]:
-    try:
-        return read_classes(file) if file.is_file() else []
-    except DataError:  # the error is raised when synsets are looked up
-        return []
 
 
 def walk(root: Path, below: str = "", left_out: LeftOut | None = None, drawings: bool = False) -> Walk:
@@ -233,22 +226,11 @@ def _classes(root: Path, domain: str, problems: list[Problem], left_out: LeftOut
     return found
 
 
-def _listed(classes: tuple[str, ...], files: dict[str, list[str]]) -> Listed:
-    names = tuple(n for c in classes for n in files[c])
-    return Listed(names, np.repeat(np.arange(len(classes)), np.array([len(files[c]) for c in classes], np.int64)))
-
-
 def _named(file: Path, classes: list[str]) -> tuple[str, ...]:
     """The classes that ``unseen.txt`` names, in its order."""
-    try:
-        lines = file.read_text(encoding="utf-8-sig").split("\n")
-    except (OSError, UnicodeDecodeError) as error:
-        raise DataError(f"{file}: cannot be read as UTF-8 ({error}). Write one class name a line.") from error
     names: list[str] = []
-    for number, line in enumerate(lines, 1):
+    for number, line in lines_of(file):
         name = unicodedata.normalize("NFC", line.strip())
-        if not name:
-            continue
         if name not in classes:
             raise DataError(f"{file}, line {number}: class {name!r} is not there. {near_misses(name, classes)}")
         if name in names:

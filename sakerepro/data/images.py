@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import functools
 import io
 import os
@@ -119,13 +118,10 @@ def decode(data: bytes | Image.Image, size: int, name: str, *, drawn: bool = Fal
     if isinstance(data, bytes) and place_of(name)[1]:
         data = picture(parse(data, name).strokes, max(size, SIDE))
     try:
-        opened: contextlib.AbstractContextManager[Image.Image] = (
-            Image.open(io.BytesIO(data), formats=_FORMATS) if isinstance(data, bytes) else contextlib.nullcontext(data)
-        )
-        with opened as image:
-            if (pixels := image.width * image.height) > MAX_PIXELS:
-                raise DataError(f"{name}: has {pixels:,} pixels, more than {MAX_PIXELS:,}. Shrink it first.")
-            plain = _flatten(image, name)
+        image = Image.open(io.BytesIO(data), formats=_FORMATS) if isinstance(data, bytes) else data
+        if (pixels := image.width * image.height) > MAX_PIXELS:
+            raise DataError(f"{name}: has {pixels:,} pixels, more than {MAX_PIXELS:,}. Shrink it first.")
+        plain = _flatten(image, name)
         if drawn and np.ptp(np.reshape(plain.getextrema(), (-1, 2)), axis=1).max() == 0:
             raise DataError(
                 f"{name}: is blank, one colour all over. A transparent ground becomes white, so that white "

@@ -181,14 +181,10 @@ def read_classes(path: Path) -> list[ClassRow]:
         reader = csv.DictReader(io.StringIO(path.read_text(encoding="utf-8-sig")))
         if not {"class", "wnid"} <= set(reader.fieldnames or ()):
             raise DataError(f"{path}, line 1: the columns are {reader.fieldnames}; class,wnid are needed.")
-        return [
-            (
-                f"{path}, line {reader.line_num}",
-                (r["class"] or "").strip(),
-                (r["wnid"] or "").strip(),
-                r.get("note") or "",
-            )
-            for r in reader
-        ]
+        rows = []
+        for row in reader:
+            name, wnid = ((row[column] or "").strip() for column in ("class", "wnid"))
+            rows.append((f"{path}, line {reader.line_num}", name, wnid, row.get("note") or ""))
+        return rows
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path}: cannot be read as UTF-8 ({error}). Save it as a CSV file in UTF-8.") from error

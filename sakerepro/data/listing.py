@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -67,19 +68,20 @@ class Problem:
         return f"{self.file}, line {self.line}: {self.text}" if self.line else f"{self.file}: {self.text}"
 
 
+def listed(files: Mapping[str, Sequence[str]], classes: Sequence[str]) -> Listed:
+    """The files of these classes, labelled 0, 1, ... in the order of the classes."""
+    counts = np.array([len(files[c]) for c in classes], np.int64)
+    return Listed(tuple(name for c in classes for name in files[c]), np.repeat(np.arange(len(classes)), counts))
+
+
 def assemble(listing: Listing, size: int, progress: bool = True, verify: bool = False) -> Dataset:
     """Find or make the packs of a listing, one for each domain, and return its data set.
 
     With ``verify``, packs are compared with the checksums of all files, not only with their lengths and times.
     """
-    photos, sketches = listing.names_of(PHOTO), listing.names_of(SKETCH)
-    packs = {
-        PHOTO: pack_images(
-            listing.root, photos, size, what="photos", progress=progress, note=listing.note, verify=verify
-        ),
-        SKETCH: pack_images(listing.root, sketches, size, what="sketches", grey=True, progress=progress, verify=verify),
-    }
-    return _dataset(listing, size, packs)
+    pack = partial(pack_images, listing.root, size=size, progress=progress, verify=verify)
+    photos = pack(listing.names_of(PHOTO), note=listing.note)
+    return _dataset(listing, size, {PHOTO: photos, SKETCH: pack(listing.names_of(SKETCH), grey=True)})
 
 
 def unread(listing: Listing, size: int) -> Dataset:

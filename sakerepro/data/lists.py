@@ -6,12 +6,11 @@ gzipped (``.txt.gz``). Seen and unseen labels both start at 0.
 
 from __future__ import annotations
 
-import gzip
-import zlib
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 import numpy as np
 
@@ -21,6 +20,7 @@ from .dataset import PHOTO, SKETCH
 from .known import datasets
 from .listing import DOMAIN_OF, Listed, Listing, Problem
 from .packing import stat_files
+from .quickdraw import lines
 
 PLAIN = {"sketch": "sketch", "photo": "photo"}  # the lists' names in data of one's own
 ENDINGS = {"train_sketch": "train", "val_sketch": "test", "train_photo": "train", "query": "zero", "gallery": "zero"}
@@ -71,15 +71,17 @@ def examine_split(
         text = f"{both[0]!r} is a seen class too ({len(both)} such). Remove one of the two: they have to be disjoint."
         problems.append(Problem(f"{split}/cname_cid_zero.txt", 0, text))
     where: dict[str, tuple[str, int]] = {}  # each listed file -> the list and line that named it
-    sets = {}
+    sets: dict[str, Any] = {}
     for key in DOMAIN_OF:
         classes = unseen if ENDINGS[key] == "zero" else seen
         sets[key] = _read_set(root / split, key, classes, where, problems)
-    also = _all_splits(root) if images else (frozenset[str](), frozenset[str]())
-    for path, (file, line) in where.items() if images else ():
-        if path not in also[PHOTO] and path not in also[SKETCH]:
-            problems.append(Problem(file, line, f"{path!r} is listed but not there.", missing=True))
-    return Listing(name or root.resolve().name, split, root, seen, unseen, **sets, also=also, note=""), problems
+    listing = Listing(name or root.resolve().name, split, root, seen, unseen, **sets)
+    if images:
+        listing = replace(listing, also=_all_splits(root))
+        for path, (file, line) in where.items():
+            if path not in listing.also[PHOTO] and path not in listing.also[SKETCH]:
+                problems.append(Problem(file, line, f"{path!r} is listed but not there.", missing=True))
+    return listing, problems
 
 
 def drop_doubles(photos: Listed) -> Listed:
@@ -88,8 +90,8 @@ def drop_doubles(photos: Listed) -> Listed:
     Both copies have the same class folder and file name: 12,499 photos of Sketchy and of its extension.
     """
     for own, extension in doubles():
-        kept = {_class_and_name(n) for n in photos.names if n.startswith(own)}
-        double = [n.startswith(extension) and _class_and_name(n) in kept for n in photos.names]
+        kept = {PurePosixPath(n).parts[-2:] for n in photos.names if n.startswith(own)}
+        double = [n.startswith(extension) and PurePosixPath(n).parts[-2:] in kept for n in photos.names]
         photos = photos.keep(~np.array(double, dtype=bool))
     return photos
 
@@ -97,10 +99,6 @@ def drop_doubles(photos: Listed) -> Listed:
 def doubles() -> list[tuple[str, ...]]:
     """(folder, folder with copies of its photos) of each data set that has them."""
     return [record.doubles for record in datasets().values() if record.doubles]
-
-
-def _class_and_name(path: str) -> tuple[str, ...]:
-    return PurePosixPath(path).parts[-2:]
 
 
 def _choose(root: Path, split: str | None) -> str:
@@ -124,13 +122,9 @@ def _find(folder: Path, name: str) -> Path | None:
 def lines_of(path: Path) -> list[tuple[int, str]]:
     """(line number, text) of the lines that are not blank."""
     try:
-        data = gzip.decompress(path.read_bytes()) if path.suffix == ".gz" else path.read_bytes()
-        text = data.decode("utf-8-sig")
-    except (OSError, EOFError, zlib.error, UnicodeDecodeError) as error:
+        return [(number, line.decode("utf-8-sig")) for number, line in lines(path)]
+    except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not a list in UTF-8 ({error}). Get a fresh copy.") from error
-    # not splitlines(): a name may hold one of the rarer separators of Unicode
-    lines = ((i, line.rstrip("\r")) for i, line in enumerate(text.split("\n"), 1))
-    return [(i, line) for i, line in lines if line.strip()]
 
 
 def _parse(path: Path, shown: str, what: str, problems: list[Problem]) -> list[tuple[int, str, int]]:

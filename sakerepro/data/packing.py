@@ -11,7 +11,6 @@ import hashlib
 import itertools
 import json
 import os
-import shutil
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -28,7 +27,7 @@ from .images import decode, read_bytes
 from .quickdraw import contents, place_of
 
 VERSION = 1  # of the format and of how images are read: raise it to have all packs made again
-_BLOCK = 1024  # images that are read ahead, and between two checks for bad files
+_BLOCK = 1024  # jobs that are made ahead
 _ENOUGH_BAD = 100
 
 Job = TypeVar("Job")
@@ -44,6 +43,16 @@ class Pack:
     row_of: dict[str, int]  # relative path -> row
 
 
+@dataclass(frozen=True)
+class _Sources:
+    """The files of a pack."""
+
+    root: Path
+    names: list[str]  # sorted
+    stats: np.ndarray  # (M, 3) int64, see stat_files
+    listing: str  # SHA-256 of the size, names, lengths and times: with another one the pack is made again
+
+
 class _Coloured(Exception):
     """An image is not grey, so the pack needs three channels."""
 
@@ -51,17 +60,14 @@ class _Coloured(Exception):
 def stat_files(root: Path, names: Sequence[str]) -> np.ndarray:
     """(n, 3) int64: length, time of change of content and of entry [ns] of each file; -1 for a missing file.
 
-    Of a drawing they are those of its file.
-
-    The time of the entry also changes with name or rights. It reveals that files of one length and date were swapped.
+    Those of a drawing are those of its file. The time of the entry also changes with name or rights: it reveals that
+    files of one length and date were swapped.
     """
     stats, prefix = np.full((len(names), 3), -1, np.int64), f"{root}/"
     for i, name in enumerate(names):
-        try:
+        with contextlib.suppress(OSError, ValueError):  # ValueError: a name with a null byte
             found = os.stat(prefix + place_of(name)[0])
-        except (OSError, ValueError):  # ValueError: a name with a null byte
-            continue
-        stats[i] = found.st_size, found.st_mtime_ns, found.st_ctime_ns
+            stats[i] = found.st_size, found.st_mtime_ns, found.st_ctime_ns
     return stats
 
 
@@ -70,7 +76,6 @@ def pack_images(
     names: Iterable[str],
     size: int,
     *,
-    what: str = "photos",
     grey: bool = False,
     progress: bool = True,
     note: str = "",
@@ -82,8 +87,7 @@ def pack_images(
         root: the folder that ``names`` are relative to.
         names: relative paths, in any order. Another set of names below the same root replaces the pack.
         size: side in pixels.
-        what: ``"photos"`` or ``"sketches"``, for messages and the name of the pack.
-        grey: keep one channel if every image is grey (for sketches).
+        grey: these are sketches: keep one channel if every image is grey.
         progress: show a bar with the time left on stderr while packing.
         note: a sentence for stderr, printed with ``progress`` when the images are packed.
         verify: compare the checksums of all files, not only of those whose entry has changed.
@@ -98,45 +102,35 @@ def pack_images(
         first = root / names[missing[0]]
         raise DataError(f"{first}: is not there, nor are {missing.size - 1:,} more of {len(names):,} files.")
     listing = hashlib.sha256(json.dumps([VERSION, size, names, stats[:, :2].tolist()]).encode()).hexdigest()
-    folder = (
-        paths.cache()
-        / "packs"
-        / f"{files.short_name(root.name)}-{what}-{size}-{files.short_hash([VERSION, str(root), grey])}"
-    )
-    if (pack := _open(folder, root, names, stats, listing, verify)) is not None:
-        return pack
-    label = f"{root.name} {what}"
-    waiting = f"Another process packs the {label}; waiting for it."
-    with files.lock(folder.parent / f"{folder.name}.lock", waiting):
-        if (pack := _open(folder, root, names, stats, listing, verify)) is not None:
-            return pack
+    sources = _Sources(root, names, stats, listing)
+    what = "sketches" if grey else "photos"
+    key = files.short_hash([VERSION, str(root), grey])
+    folder = paths.cache() / "packs" / f"{files.short_name(root.name)}-{what}-{size}-{key}"
+
+    def make(new: Path) -> None:
         if note and progress:
             print(note, file=sys.stderr)
-        for left in folder.parent.glob(f".{folder.name}-*"):  # gigabytes of a process that was killed
-            shutil.rmtree(left, ignore_errors=True)
-        with files.write_folder_whole(folder) as temporary:
-            try:
-                _make(temporary, root, names, stats, size, 1 if grey else 3, label, listing, progress)
-            except _Coloured:
-                _make(temporary, root, names, stats, size, 3, label, listing, progress)
-    pack = _open(folder, root, names, stats, listing)
-    if pack is None:
-        raise RunError(f"{folder}: cannot be read back after writing. Check the disk, or set SAKEREPRO_CACHE.")
-    return pack
+        label = f"Packing {root.name} {what}"
+        try:
+            _make(new, sources, size, 1 if grey else 3, label, progress)
+        except _Coloured:
+            _make(new, sources, size, 3, label, progress)
+
+    waiting = f"Another process packs the {root.name} {what}; waiting for it."
+    return files.find_or_make(folder, lambda: _open(folder, sources, verify), make, waiting)
 
 
-def _open(
-    folder: Path, root: Path, names: list[str], stats: np.ndarray, listing: str, verify: bool = False
-) -> Pack | None:
+def _open(folder: Path, sources: _Sources, verify: bool) -> Pack | None:
     """The pack, or ``None`` if it is not there, made from other files, or damaged.
 
     Files whose entry has changed are compared by checksum; with ``verify``, all files are.
     """
     if not (folder / "index.json").is_file():
         return None
+    names = sources.names
     try:
         index = files.read_json(folder / "index.json")
-        if index["listing"] != listing:
+        if index["listing"] != sources.listing:
             return None
         pixels = np.load(folder / "pixels.npy", mmap_mode="r", allow_pickle=False)
         digests = np.load(folder / "sha256.npy", allow_pickle=False)
@@ -144,72 +138,51 @@ def _open(
         whole = pixels.shape == shape and pixels.dtype == np.uint8 and digests.shape == (len(names), 32)
         if not whole or (folder / "pixels.npy").stat().st_size != pixels.offset + pixels.size:
             raise ValueError("not of the shape in its index")
-        touched = stats[:, 2] != [entry for _, _, _, entry in index["files"]]
+        touched = sources.stats[:, 2] != [entry for _, _, _, entry in index["files"]]
         rows = np.flatnonzero(touched | verify)
-        for i, line in contents(root, [names[row] for row in rows]):
-            if files.digest(line or read_bytes(root / names[rows[i]])) != digests[rows[i]].tobytes():
+        for i, line in contents(sources.root, [names[row] for row in rows]):
+            data = line or read_bytes(sources.root / names[rows[i]])
+            if files.digest(data) != digests[rows[i]].tobytes():
                 return None
         if touched.any():  # so that it is not read again next time, if the cache can be written
             with contextlib.suppress(RunError, OSError):
-                _write_index(folder, {**index, "files": _sources(names, stats)})
+                _write_index(folder, sources, shape)
     except (OSError, ValueError, KeyError, TypeError, RunError) as error:
         print(f"{paths.shown(folder)}: is damaged ({error}); made again.", file=sys.stderr)
         return None
     return Pack(pixels, digests, {name: i for i, name in enumerate(names)})
 
 
-def _make(
-    folder: Path,
-    root: Path,
-    names: list[str],
-    stats: np.ndarray,
-    size: int,
-    channels: int,
-    label: str,
-    listing: str,
-    progress: bool,
-) -> None:
-    shape = (len(names), size, size, channels)
+def _make(folder: Path, sources: _Sources, size: int, channels: int, label: str, progress: bool) -> None:
+    shape = (len(sources.names), size, size, channels)
     pixels = _reserve(folder / "pixels.npy", shape)
-    digests = np.zeros((len(names), 32), np.uint8)
-    _decode_all(root, names, pixels, digests, label, progress)
+    digests = np.zeros((len(sources.names), 32), np.uint8)
+    _decode_all(sources, pixels, digests, label, progress)
     pixels.flush()
     np.save(folder / "sha256.npy", digests, allow_pickle=False)
-    index = {"version": VERSION, "root": str(root), "shape": shape, "listing": listing, "files": _sources(names, stats)}
-    _write_index(folder, index)
+    _write_index(folder, sources, shape)
 
 
-def _sources(names: list[str], stats: np.ndarray) -> list[list[str | int]]:
-    return [[name, *stat] for name, stat in zip(names, stats.tolist(), strict=True)]
-
-
-def _write_index(folder: Path, index: dict[str, Any]) -> None:
+def _write_index(folder: Path, sources: _Sources, shape: tuple[int, ...]) -> None:
+    stats = zip(sources.names, sources.stats.tolist(), strict=True)
+    index: dict[str, Any] = {"version": VERSION, "root": str(sources.root), "shape": shape, "listing": sources.listing}
+    index["files"] = [[name, *stat] for name, stat in stats]
     files.write_text(folder / "index.json", json.dumps(index, ensure_ascii=False))
 
 
 def _reserve(path: Path, shape: tuple[int, ...]) -> np.memmap:
     """An empty array with its space allocated: writing to a memory map on a full disk would kill the process."""
-    need = int(np.prod(shape, dtype=np.int64)) + 2**20
-    free = shutil.disk_usage(path.parent).free
-    advice = "Free some space, or name another place with SAKEREPRO_CACHE."
-    if free < need:
-        text = f"{path.parent.parent}: packing needs {need / 1e9:.2f} GB and only {free / 1e9:.2f} GB are free."
-        raise RunError(f"{text} {advice}")
+    files.need_space(path.parent.parent, int(np.prod(shape, dtype=np.int64)) + 2**20, "packing", "SAKEREPRO_CACHE")
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     if hasattr(os, "posix_fallocate") and array.size:
-        try:
-            with open(path, "r+b") as file:
-                os.posix_fallocate(file.fileno(), 0, array.offset + array.size)
-        except OSError as error:
-            text = f"{path.parent.parent}: {need / 1e9:.2f} GB cannot be allocated ({error.strerror})."
-            raise RunError(f"{text} {advice}") from None
+        with open(path, "r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, array.offset + array.size)
     return array
 
 
-def _decode_all(
-    root: Path, names: list[str], pixels: np.ndarray, digests: np.ndarray, label: str, progress: bool
-) -> None:
+def _decode_all(sources: _Sources, pixels: np.ndarray, digests: np.ndarray, label: str, progress: bool) -> None:
     """Fill both arrays on all cores; bad files are collected, so that one error shows them together."""
+    root, names = sources.root, sources.names
     size, channels = pixels.shape[1], pixels.shape[3]
     bad: list[str] = []
 
@@ -227,10 +200,10 @@ def _decode_all(
         pixels[i] = image
         digests[i] = np.frombuffer(files.digest(data), np.uint8)
 
-    with bar(None, f"Packing {label}", progress=progress, log=True, total=len(names), unit=" images") as shown:
-        for number, _ in enumerate(on_all_cores(one, contents(root, names)), 1):
+    with bar(None, label, progress=progress, log=True, total=len(names), unit=" images") as shown:
+        for _ in on_all_cores(one, contents(root, names)):
             shown.update()
-            if number % _BLOCK == 0 and len(bad) >= _ENOUGH_BAD:
+            if len(bad) >= _ENOUGH_BAD:
                 break
     if bad:
         first = "\n  ".join(sorted(bad)[:5])
@@ -238,13 +211,14 @@ def _decode_all(
         raise DataError(f"{first}{more}")
 
 
-def on_all_cores(function: Callable[[Job], Result], jobs: Iterator[Job]) -> Iterator[Result]:
+def on_all_cores(function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
     """Call a function on every job, on all cores, and yield its results in order.
 
     No more than 1,024 jobs are made ahead. Threads do: Pillow decodes and resizes without the interpreter's lock.
     """
     from joblib import cpu_count
 
+    jobs = iter(jobs)
     with ThreadPoolExecutor(cpu_count()) as pool:
         while block := list(itertools.islice(jobs, _BLOCK)):
             yield from pool.map(function, block)

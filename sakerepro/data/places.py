@@ -6,7 +6,7 @@ import os
 from pathlib import Path
 
 from .. import paths
-from ..files import lock, short_hash, short_name, write_folder_whole
+from ..files import find_or_make, short_hash, short_name
 from .unpack import unpack
 
 INSIDE = "data"  # the folder in a file of `sakerepro data pack --to`
@@ -38,9 +38,8 @@ def opened(file: Path) -> Path:
     stat = file.stat()
     mark = short_hash([str(file), stat.st_size, stat.st_mtime_ns])
     folder = paths.cache() / "carried" / f"{short_name(file.stem)}-{mark}"
-    if not folder.is_dir():
-        with lock(folder.parent / f"{folder.name}.lock"):
-            if not folder.is_dir():
-                with write_folder_whole(folder) as new:
-                    unpack(file, new, INSIDE, progress=False)
-    return folder
+    return find_or_make(
+        folder,
+        find=lambda: folder if folder.is_dir() else None,
+        make=lambda new: unpack(file, new, INSIDE),
+    )

@@ -17,7 +17,7 @@ from . import folders, lists, places
 from .dataset import PHOTO, SKETCH, Dataset, ImageSet, OriginalDomain
 from .images import decode
 from .known import Known, class_key, datasets, drawings, named, originals
-from .listing import Listed, assemble, fingerprint_of, image_set, unread
+from .listing import assemble, fingerprint_of, image_set, listed, unread
 from .packing import pack_images
 from .quickdraw import is_drawings, parse
 from .quickdraw import lines as lines_of
@@ -68,7 +68,7 @@ def load_dataset(
         if split not in (None, *record.splits):
             raise ConfigError(f"{record.title} has no split {split!r}. {near_misses(str(split), record.splits)}")
         return named(record.reader)(size, seed, progress=progress)
-    folder = _locate(str(name), root, datasets())
+    folder = find_folder(name, root)
     label = record.name if record else folder.resolve().name
     split = record.splits[0] if split is None and record and record.splits else split
     if lists.split_names(folder) or not folders.is_plain(folder):
@@ -105,18 +105,19 @@ def load_original(
     tasks, known = datasets(), originals()
     if (record := tasks.get(str(name))) and record.original_reader:
         return named(record.original_reader)(size, seed, progress=progress)
-    folder = _locate(str(name), root, known)
+    folder = find_folder(name, root, known)
     record = known.get(str(name))
     per_class = per_class or (record.per_class if record else 0) or None
     left_out: folders.LeftOut = defaultdict(list)
-    train, wnids = _image_folder(folder / "train", per_class, left_out)
-    val, val_wnids = _image_folder(folder / "val", None, left_out)
-    if odd := sorted(set(wnids) ^ set(val_wnids)):
+    train, val = (_image_folder(folder / part, left_out) for part in ("train", "val"))
+    if odd := sorted(train.keys() ^ val.keys()):
         raise DataError(f"{folder}: class {odd[0]} is in only one of train/ and val/ ({len(odd)} such). Both need it.")
     label = record.name if record else folder.resolve().name
-    note = folders.left_out_text(left_out)
-    pack = pack_images(folder, [*train.names, *val.names], size, progress=progress, note=note)
-    sets = [image_set(pack, part, PHOTO) for part in (train, val)]
+    wnids = tuple(train)
+    parts = [listed({c: train[c][:per_class] for c in wnids}, wnids), listed(val, wnids)]
+    names = [name for part in parts for name in part.names]
+    pack = pack_images(folder, names, size, progress=progress, note=folders.left_out_text(left_out))
+    sets = [image_set(pack, part, PHOTO) for part in parts]
     fingerprint = fingerprint_of(size, [wnids], sets, [pack.sha256[s.rows] for s in sets])
     return OriginalDomain(label, wnids, sets[0], sets[1], fingerprint)
 
@@ -146,7 +147,10 @@ def _drawings(folder: Path | None, dataset: str, classes: tuple[str, ...], size:
         words = {c: c for c in classes}
         found: Iterable[tuple[str, bytes]] = named(datasets()[dataset].drawings_reader)()
     else:
-        words = _words(folder / f"{Path(dataset).name.partition('-')[0]}_classes.json", classes)
+        table = folder / f"{Path(dataset).name.partition('-')[0]}_classes.json"
+        words = read_json(table) if table.is_file() else {c: c for c in classes}
+        if not isinstance(words, dict) or not all(isinstance(word, str) for word in words.values()):
+            raise DataError(f'{table}: has to be one JSON object of names, such as {{"songbird": "bird"}}.')
         files = sorted(f for f in folder.iterdir() if is_drawings(f.name))
         found = ((f"{f}:{number}", line) for f in files for number, line in lines_of(f))
     label_of = {class_key(word): label for label, word in enumerate(map(words.get, classes)) if word}
@@ -168,30 +172,22 @@ def _drawings(folder: Path | None, dataset: str, classes: tuple[str, ...], size:
 def find_drawings(dataset: str) -> Path | None:
     """The folder of Quick, Draw!; ``None`` for a data set with drawings of its own. Raises as :func:`load_drawings`."""
     task = datasets().get(dataset)
-    return None if task and task.drawings_reader else _locate("quickdraw", None, drawings())
+    return None if task and task.drawings_reader else find_folder("quickdraw", known=drawings())
 
 
-def _words(file: Path, classes: Sequence[str]) -> dict[str, str]:
-    """Class of the task -> its name in Quick, Draw!."""
-    if not file.is_file():
-        return {c: c for c in classes}
-    words = read_json(file)
-    if not isinstance(words, dict) or not all(isinstance(word, str) for word in words.values()):
-        raise DataError(f'{file}: has to be one JSON object of names, such as {{"songbird": "bird"}}.')
-    return words
-
-
-def find_folder(name: str) -> Path:
+def find_folder(name: str | Path, root: Path | str | None = None, known: Mapping[str, Known] | None = None) -> Path:
     """The folder of a data set with a record, or the named folder itself.
+
+    Args:
+        name, root: as in :func:`load_dataset`.
+        known: the records by name; ``None`` for those of the tasks.
 
     Raises:
         ConfigError, DataError: as :func:`load_dataset`.
     """
-    return _locate(str(inputs.path(name, "name")), None, datasets())
-
-
-def _locate(name: str, root: Path | str | None, known: Mapping[str, Known]) -> Path:
-    """The folder of a named data set, or the named folder itself."""
+    inputs.path(name, "name")
+    name = str(name)
+    known = datasets() if known is None else known
     record = known.get(name)
     if root is not None:
         root = Path(root).expanduser()
@@ -202,7 +198,9 @@ def _locate(name: str, root: Path | str | None, known: Mapping[str, Known]) -> P
     if record and record.reader:
         raise ConfigError(f"{name} is no folder of files but the {record.title}. Name another data set, or a folder.")
     if record:
-        return places.find_data(*record.folders) or _not_here(record)
+        if found := places.find_data(*record.folders):
+            return found
+        raise DataError(_not_here(record))
     if Path(name).expanduser().is_dir():
         return Path(name).expanduser()
     if "/" in name or "\\" in name:
@@ -210,9 +208,9 @@ def _locate(name: str, root: Path | str | None, known: Mapping[str, Known]) -> P
     raise ConfigError(f"data set {name!r} is unknown, and no folder. {near_misses(name, list(known))}")
 
 
-def _not_here(record: Known) -> Path:
+def _not_here(record: Known) -> str:
     searched = "\n".join(f"    {place / f}" for place in places.data_places() for f in record.folders)
-    raise DataError(
+    return (
         f"data set {record.name!r} is not here. Looked for\n{searched}\n"
         f"  Get {record.get or 'it'}, and put it at {paths.shown(paths.data() / record.folders[0])}"
         f"{': ' * bool(record.layout)}{record.layout}.\n"
@@ -221,30 +219,25 @@ def _not_here(record: Known) -> Path:
     )
 
 
-def _image_folder(folder: Path, per_class: int | None, left_out: folders.LeftOut) -> tuple[Listed, tuple[str, ...]]:
-    """The files of ``folder/<wnid>/**``, relative to the folder's parent, and the wnids in order."""
+def _image_folder(folder: Path, left_out: folders.LeftOut) -> dict[str, list[str]]:
+    """The files of ``folder/<wnid>/**`` by wnid, relative to the folder's parent; both sorted."""
     if not folder.is_dir():
         raise DataError(f"{folder}: is not there. The original domain is train/<wnid>/* and val/<wnid>/*.")
-    classes = []
+    files = {}
     for entry in sorted(folder.iterdir()):
+        place = f"{folder.name}/{entry.name}"
         kind = folders.left_out_as(entry, entry.is_dir())
-        if entry.is_dir() and kind in ("", folders.LINKED):
-            classes.append(entry.name)
-        else:
-            left_out[kind or "image in no class"].append(f"{folder.name}/{entry.name}")
-    if odd := [c for c in classes if not re.fullmatch(r"n\d{8}", c)]:
-        raise DataError(f"{folder / odd[0]}: is not named by a WordNet id such as n02084071 ({len(odd)} such folders).")
-    names: list[str] = []
-    labels: list[int] = []
-    for label, wnid in enumerate(classes):
-        found = folders.walk(folder.parent, f"{folder.name}/{wnid}", left_out)
-        for place, why in found.refused.items():
-            raise DataError(f"{folder.parent / place}: {why}")
-        inside = found.images[:per_class]
-        if not inside:
-            raise DataError(f"{folder / wnid}: holds no image. Add some, or remove the class from train/ and val/.")
-        names += inside
-        labels += [label] * len(inside)
-    if not names:
+        if not entry.is_dir() or kind not in ("", folders.LINKED):
+            left_out[kind or "image in no class"].append(place)
+            continue
+        if not re.fullmatch(r"n\d{8}", entry.name):
+            raise DataError(f"{entry}: is not named by a WordNet id such as n02084071. Rename or remove it.")
+        found = folders.walk(folder.parent, place, left_out)
+        for refused, why in found.refused.items():
+            raise DataError(f"{folder.parent / refused}: {why}")
+        if not found.images:
+            raise DataError(f"{entry}: holds no image. Add some, or remove the class from train/ and val/.")
+        files[entry.name] = found.images
+    if not files:
         raise DataError(f"{folder}: holds no class folder. The original domain is train/<wnid>/* and val/<wnid>/*.")
-    return Listed(tuple(names), np.array(labels, np.int64)), tuple(classes)
+    return files

@@ -112,11 +112,6 @@ def random_split(
     sketches = concatenate(dataset.train_sketch, dataset.val_sketch, _shifted(dataset.query, before))
     counts = np.bincount(photos.labels, minlength=len(classes)).tolist()
     able = {name: n for name, n in zip(classes, counts, strict=True) if among is None or name in among}
-    if among is not None and len(able) <= n_unseen:
-        raise ConfigError(
-            f"{dataset.name}/{dataset.split}: {n_unseen} unseen classes were asked for, to be drawn among {len(able)} "
-            "that are allowed. Ask for fewer."
-        )
     names = random_unseen(able, n_unseen, seed, min_photos)
     limits = () if among is None else tuple(sorted(able))
     unseen = [i for i, name in enumerate(classes) if name in set(names)]

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import csv
 import io
-import os
 from collections import defaultdict
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path, PurePosixPath
 
 import numpy as np
@@ -18,6 +16,7 @@ from . import lists
 from .dataset import PHOTO, SKETCH
 from .images import read_image
 from .known import ClassRow, datasets, read_classes
+from .packing import on_all_cores
 
 
 def first_of_each(names: set[str], per_class: int) -> set[str]:
@@ -45,7 +44,7 @@ def filtered_lists(root: Path, keep: set[str]) -> dict[str, str]:
     return texts
 
 
-def write_subset(root: Path, to: Path, per_class: int, size: int = 224, progress: bool = True) -> Path:
+def write_subset(root: Path, to: Path, per_class: int, size: int = 224) -> Path:
     """Write the first ``per_class`` photos and sketches of every class, resized, with the lists filtered to them.
 
     The synsets of the classes go into ``synsets.csv``. Images become squares of ``size`` pixels and keep their names:
@@ -67,7 +66,7 @@ def write_subset(root: Path, to: Path, per_class: int, size: int = 224, progress
     keep = {domain: first_of_each(found, per_class) for domain, found in names.items()}
     if not keep[PHOTO] or not keep[SKETCH]:
         raise DataError(f"{root}: its lists name no photos or no sketches. Run `sakerepro check {root}`.")
-    with files.write_folder_whole(to) as new, ThreadPoolExecutor(os.cpu_count() or 1) as pool:
+    with files.write_folder_whole(to) as new:
         for path, text in filtered_lists(root, keep[PHOTO] | keep[SKETCH]).items():
             (new / path).parent.mkdir(exist_ok=True)
             files.write_text(new / path, text)
@@ -76,8 +75,8 @@ def write_subset(root: Path, to: Path, per_class: int, size: int = 224, progress
             csv.writer(table, lineterminator="\n").writerows([("class", "wnid"), *(row[1:3] for row in rows)])
             files.write_text(new / "synsets.csv", table.getvalue())
         jobs = [(name, domain) for domain in keep for name in sorted(keep[domain])]
-        made = pool.map(lambda job: _resized(root, new, job[0], job[1], size), jobs)
-        for _ in bar(made, "Resizing", progress=progress, total=len(jobs), unit=" images"):
+        made = on_all_cores(lambda job: _resized(root, new, *job, size), jobs)
+        for _ in bar(made, "Resizing", total=len(jobs), unit=" images"):
             pass
     return to
 
@@ -94,13 +93,12 @@ def _resized(root: Path, to: Path, name: str, domain: int, size: int) -> None:
 
     picture = Image.fromarray(read_image(root / name, size))
     (to / name).parent.mkdir(parents=True, exist_ok=True)
-    if domain == PHOTO:
+    if domain == SKETCH:
+        picture = picture.convert("L")
+    if domain == PHOTO or PurePosixPath(name).suffix.lower() != ".png":  # JPEG has no palette
         picture.save(to / name, quality=90)
         return
-    if PurePosixPath(name).suffix.lower() != ".png":  # JPEG has no palette
-        picture.convert("L").save(to / name, quality=90)
-        return
-    grey = np.asarray(picture.convert("L"))
+    grey = np.asarray(picture)
     indexed = Image.fromarray(((grey.astype(np.uint16) * 15 + 127) // 255).astype(np.uint8), "P")
     indexed.putpalette([17 * level for level in range(16) for _ in range(3)])
     indexed.save(to / name, bits=4, optimize=True)

@@ -13,14 +13,13 @@ from pathlib import Path, PurePosixPath
 
 from ..display import bar
 from ..errors import DataError, RunError
-from ..files import beside, sweep
-from .download import need_space
+from ..files import beside, need_space, sweep
 
 # RuntimeError: zipfile raises it for an encrypted file, or a compression that it lacks
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 
 
-def unpack(archive: Path, to: Path, take: str, into: str = "", progress: bool = True) -> int:
+def unpack(archive: Path, to: Path, take: str, into: str = "") -> int:
     """Unpack the files below a folder of a zip or tar archive; what else is in the target folder stays.
 
     Everything is unpacked beside the target first, and moved in only when the whole archive was read.
@@ -43,7 +42,7 @@ def unpack(archive: Path, to: Path, take: str, into: str = "", progress: bool = 
     room = beside(to)
     try:
         extract = _unzip if zipfile.is_zipfile(archive) else _untar
-        count = extract(archive, room, lambda name: _place(name, archive, take, into), progress)
+        count = extract(archive, room, lambda name: _place(name, archive, take, into))
         if not count:
             raise DataError(f"{archive}: holds nothing that belongs to {to.name}. Look into it, and unpack it by hand.")
         for path in [p.relative_to(room) for p in room.rglob("*") if p.is_file()]:
@@ -71,20 +70,20 @@ def _place(name: str, archive: Path, take: str, into: str) -> str | None:
     return str(PurePosixPath(into, *parts[parts.index(take) + 1 :]))
 
 
-def _unzip(archive: Path, room: Path, place: Callable[[str], str | None], progress: bool) -> int:
+def _unzip(archive: Path, room: Path, place: Callable[[str], str | None]) -> int:
     with zipfile.ZipFile(archive) as file:
         wanted = [(m, path) for m in file.infolist() if (path := place(m.filename)) and not m.is_dir()]
         need_space(room.parent, sum(m.file_size for m, _ in wanted), "unpacking")
-        for member, path in bar(wanted, f"Unpacking {archive.name}", progress=progress, unit=" files"):
+        for member, path in bar(wanted, f"Unpacking {archive.name}", unit=" files"):
             member.filename = path
             file.extract(member, room)
     return len(wanted)
 
 
-def _untar(archive: Path, room: Path, place: Callable[[str], str | None], progress: bool) -> int:
+def _untar(archive: Path, room: Path, place: Callable[[str], str | None]) -> int:
     count = 0
     with tarfile.open(archive) as file:
-        for member in bar(file, f"Unpacking {archive.name}", progress=progress, unit=" files"):
+        for member in bar(file, f"Unpacking {archive.name}", unit=" files"):
             if (path := place(member.name)) and not member.isdir():
                 need_space(room.parent, member.size, "unpacking")
                 file.extract(member.replace(name=path), room, filter="data")

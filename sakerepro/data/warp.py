@@ -5,11 +5,12 @@ from __future__ import annotations
 import numba
 import numpy as np
 
+Array = np.ndarray
+Line = tuple[float, float, float, float]  # where a row of the output starts in the input, and a step: x, y, dx, dy
+
 
 @numba.njit(nogil=True, cache=True)
-def warp(
-    pixels: np.ndarray, matrices: np.ndarray, gain: np.ndarray, bias: np.ndarray, fill: np.float32, out: np.ndarray
-) -> None:
+def warp(pixels: Array, matrices: Array, gain: Array, bias: Array, fill: np.float32, out: Array) -> None:
     """Fill ``out`` (N, S, S, 3) float32 from ``pixels`` (N, H, W, C) uint8, C = 1 or 3, contiguous.
 
     ``matrices`` (N, 2, 3) float64 map output pixel indices to input pixel indices. Each value is ``v * gain + bias``.
@@ -28,23 +29,24 @@ def warp(
             first, last = max(first_x, first_y), min(last_x, last_y)
             if first >= last:
                 first, last = side, side
+            line = (xs, ys, m[0, 0], m[1, 0])
             if channels == 3:
-                _inner_rgb(image, out[n, y], first, last, xs, ys, m[0, 0], m[1, 0], gain, bias)
+                _inner_rgb(image, out[n, y], first, last, line, gain, bias)
             else:
-                _inner_grey(image, out[n, y], first, last, xs, ys, m[0, 0], m[1, 0], gain, bias)
-            _edge(image, out[n, y], 0, first, xs, ys, m[0, 0], m[1, 0], gain, bias, fill)
-            _edge(image, out[n, y], last, side, xs, ys, m[0, 0], m[1, 0], gain, bias, fill)
+                _inner_grey(image, out[n, y], first, last, line, gain, bias)
+            _edge(image, out[n, y], 0, first, line, gain, bias, fill)
+            _edge(image, out[n, y], last, side, line, gain, bias, fill)
 
 
 @numba.njit(nogil=True, cache=True)
-def _is_identity(m: np.ndarray) -> bool:
+def _is_identity(m: Array) -> bool:
     return (
         abs(m[0, 0] - 1) + abs(m[0, 1]) + abs(m[1, 0]) + abs(m[1, 1] - 1) < 1e-9 and abs(m[0, 2]) + abs(m[1, 2]) < 1e-6
     )
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
-def _copy(image: np.ndarray, gain: np.ndarray, bias: np.ndarray, out: np.ndarray) -> None:
+def _copy(image: Array, gain: Array, bias: Array, out: Array) -> None:
     height, width, channels = image.shape
     step = 1 if channels == 3 else 0
     for y in range(height):
@@ -66,19 +68,9 @@ def _span(start: float, step: float, limit: int, length: int) -> tuple[int, int]
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
-def _inner_rgb(
-    image: np.ndarray,
-    row: np.ndarray,
-    first: int,
-    last: int,
-    xs: float,
-    ys: float,
-    step_x: float,
-    step_y: float,
-    gain: np.ndarray,
-    bias: np.ndarray,
-) -> None:
+def _inner_rgb(image: Array, row: Array, first: int, last: int, line: Line, gain: Array, bias: Array) -> None:
     """The part of a row whose four neighbours all lie inside: no bounds to check."""
+    xs, ys, step_x, step_y = line
     flat, width = image.reshape(-1), image.shape[1]
     r_gain, g_gain, b_gain, r_bias, g_bias, b_bias = gain[0], gain[1], gain[2], bias[0], bias[1], bias[2]
     for x in range(first, last):
@@ -96,19 +88,9 @@ def _inner_rgb(
 
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
-def _inner_grey(
-    image: np.ndarray,
-    row: np.ndarray,
-    first: int,
-    last: int,
-    xs: float,
-    ys: float,
-    step_x: float,
-    step_y: float,
-    gain: np.ndarray,
-    bias: np.ndarray,
-) -> None:
+def _inner_grey(image: Array, row: Array, first: int, last: int, line: Line, gain: Array, bias: Array) -> None:
     """The same for one channel, widened to three."""
+    xs, ys, step_x, step_y = line
     flat, width = image.reshape(-1), image.shape[1]
     for x in range(first, last):
         ix, iy = np.float32(xs + step_x * x), np.float32(ys + step_y * x)
@@ -125,19 +107,10 @@ def _inner_grey(
 
 @numba.njit(nogil=True, cache=True)
 def _edge(
-    image: np.ndarray,
-    row: np.ndarray,
-    first: int,
-    last: int,
-    xs: float,
-    ys: float,
-    step_x: float,
-    step_y: float,
-    gain: np.ndarray,
-    bias: np.ndarray,
-    fill: np.float32,
+    image: Array, row: Array, first: int, last: int, line: Line, gain: Array, bias: Array, fill: np.float32
 ) -> None:
     """The part of a row that is partly or wholly outside of the image, where everything has the value ``fill``."""
+    xs, ys, step_x, step_y = line
     height, width, channels = image.shape
     for x in range(first, last):
         ix, iy = xs + step_x * x, ys + step_y * x
@@ -148,7 +121,7 @@ def _edge(
 
 
 @numba.njit(nogil=True, cache=True)
-def _mixed(image: np.ndarray, c: int, ix: float, iy: float, fill: np.float32) -> np.float32:
+def _mixed(image: Array, c: int, ix: float, iy: float, fill: np.float32) -> np.float32:
     """Bilinear value at (ix, iy), near the edge."""
     height, width, _ = image.shape
     x0, y0 = int(np.floor(ix)), int(np.floor(iy))

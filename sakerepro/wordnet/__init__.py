@@ -186,16 +186,10 @@ def distances(graph: Graph, rows: Iterable[str], columns: Iterable[str]) -> np.n
 
 def contains(graph: Graph, rows: Iterable[str], columns: Iterable[str]) -> np.ndarray:
     """(R, C) int8: 2 where the synsets are equal, 1 where the column is a kind of the row, -1 the reverse, else 0."""
-    rows, columns = list(rows), list(columns)
-    above_rows = [ancestors(graph, w) for w in rows]
-    above_columns = [ancestors(graph, w) for w in columns]
-    result = np.zeros((len(rows), len(columns)), dtype=np.int8)
-    for i, row in enumerate(rows):
-        for j, column in enumerate(columns):
-            if row == column:
-                result[i, j] = 2
-            elif row in above_columns[j]:
-                result[i, j] = 1
-            elif column in above_rows[i]:
-                result[i, j] = -1
+    above_rows = [(w, ancestors(graph, w)) for w in rows]
+    above_columns = [(w, ancestors(graph, w)) for w in columns]
+    result = np.zeros((len(above_rows), len(above_columns)), dtype=np.int8)
+    for i, (row, above_row) in enumerate(above_rows):
+        for j, (column, above_column) in enumerate(above_columns):
+            result[i, j] = 2 if row == column else (row in above_column) - (column in above_row)
     return result

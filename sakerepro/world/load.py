@@ -100,23 +100,17 @@ def _load(part: str, size: int, seed: int, progress: bool, counts: dict[str, int
     check_size(size, seed)
     key = files.short_hash([VERSION, size, seed, asdict(amount), [c.name for c in _classes()]])
     folder = paths.cache() / f"world-{part}-{key}"
-    if (found := _open(folder, part, amount, size)) is not None:
-        return found
-    waiting = "Another process draws the miniature world; waiting for it."
-    with files.lock(folder.parent / f"{folder.name}.lock", waiting):
-        if (found := _open(folder, part, amount, size)) is not None:
-            return found
+
+    def make(new: Path) -> None:
         packs = {name: _drawn(_plan(amount)[name], size, seed, name, progress) for name in _PARTS[part]}
         fingerprint = _fingerprint(part, amount, size, packs)
-        with files.write_folder_whole(folder) as temporary:
-            for name, pack in packs.items():
-                np.save(temporary / f"{name}.npy", pack, allow_pickle=False)
-            marks = {"size": size, "seed": seed, "version": VERSION, "fingerprint": fingerprint}
-            files.write_json(temporary / "index.json", marks)
-    found = _open(folder, part, amount, size)
-    if found is None:
-        raise RunError(f"{folder}: cannot be read back after writing. Check the disk, or set SAKEREPRO_CACHE.")
-    return found
+        for name, pack in packs.items():
+            np.save(new / f"{name}.npy", pack, allow_pickle=False)
+        marks = {"size": size, "seed": seed, "version": VERSION, "fingerprint": fingerprint}
+        files.write_json(new / "index.json", marks)
+
+    waiting = "Another process draws the miniature world; waiting for it."
+    return files.find_or_make(folder, lambda: _open(folder, part, amount, size), make, waiting)
 
 
 def _counts(counts: dict[str, Any]) -> Counts:

@@ -25,39 +25,44 @@ from sakerepro.errors import ConfigError, DataError, RunError
 from sakerepro.world.files import write_world
 
 SHA = hashlib.sha256(BODY).hexdigest()
-FAST = {"timeout": 20.0, "pause": 0.0, "progress": False}  # a busy machine is no stalling server
+FAST = {"timeout": 20.0, "pause": 0.0}  # a busy machine is no stalling server
 
 
 def left(folder: Path) -> list[str]:
     return sorted(p.name for p in folder.iterdir() if not p.name.endswith(".lock"))
 
 
-def test_a_whole_file_arrives(server: Server, tmp_path: Path) -> None:
-    assert download(server.url, tmp_path / "x.zip", sha256=SHA, **FAST).read_bytes() == BODY
-    assert left(tmp_path) == ["x.zip"]
+RESUMED = [None, "bytes=100000-", "bytes=200000-", "bytes=300000-"]
 
 
-@pytest.mark.parametrize("way", ["cuts", "stalls"])
-def test_cut_and_stalled_connections_are_gone_on_with(server: Server, tmp_path: Path, way: str) -> None:
-    server.way = way
-    fast = {**FAST, "timeout": 1.0}
-    assert download(server.url, tmp_path / "x.zip", sha256=SHA, **fast).read_bytes() == BODY
-    assert server.requests == [None, "bytes=100000-", "bytes=200000-", "bytes=300000-"]
+@pytest.mark.parametrize(
+    ("way", "then", "timeout", "body", "requests"),
+    [
+        ("well", "", 20.0, BODY, [None]),
+        ("cuts", "", 20.0, BODY, RESUMED),
+        ("stalls", "", 1.0, BODY, RESUMED),
+        ("cuts", "no ranges", 20.0, BODY, RESUMED[:2]),  # everything is sent anew
+        ("cuts", "other file", 20.0, OTHER, RESUMED[:2]),  # changed meanwhile: the parts are not put together
+    ],
+)
+def test_a_whole_file_arrives(
+    server: Server, tmp_path: Path, way: str, then: str, timeout: float, body: bytes, requests: list[str | None]
+) -> None:
+    server.way, server.then = way, then
+    sha = hashlib.sha256(body).hexdigest()
+    assert download(server.url, tmp_path / "x.zip", sha256=sha, **{**FAST, "timeout": timeout}).read_bytes() == body
+    assert server.requests == requests and left(tmp_path) == ["x.zip"]
 
 
-def test_a_later_call_goes_on_where_an_earlier_one_gave_up(server: Server, tmp_path: Path) -> None:
+@pytest.mark.parametrize("part", [BODY[:100_000], BODY])  # BODY: as if killed right before the end
+def test_a_later_call_goes_on_where_an_earlier_one_gave_up(server: Server, tmp_path: Path, part: bytes) -> None:
     server.way, server.then = "cuts", "broken"
     with pytest.raises(DataError, match="100,000 bytes are here. The same command goes on"):
         download(server.url, tmp_path / "x.zip", **FAST)
+    (tmp_path / ".x.zip.part").write_bytes(part)
     server.way = server.then = "well"
     assert download(server.url, tmp_path / "x.zip", sha256=SHA, **FAST).read_bytes() == BODY
-    assert server.requests[-1] == "bytes=100000-"
-
-
-def test_a_server_without_ranges_sends_everything_anew(server: Server, tmp_path: Path) -> None:
-    server.way, server.then = "cuts", "no ranges"
-    assert download(server.url, tmp_path / "x.zip", sha256=SHA, **FAST).read_bytes() == BODY
-    assert server.requests == [None, "bytes=100000-"]
+    assert server.requests[-1] == f"bytes={len(part)}-"
 
 
 def test_bytes_that_nobody_knows_are_not_gone_on_with(server: Server, tmp_path: Path) -> None:
@@ -66,52 +71,25 @@ def test_bytes_that_nobody_knows_are_not_gone_on_with(server: Server, tmp_path: 
     assert server.requests == [None]
 
 
-def test_a_file_that_changed_meanwhile_is_not_glued_together(server: Server, tmp_path: Path) -> None:
-    server.way, server.then = "cuts", "other file"
-    assert download(server.url, tmp_path / "x.zip", **FAST).read_bytes() == OTHER
-    assert server.requests == [None, "bytes=100000-"]
-
-
-def test_a_server_that_claims_more_than_it_has_is_given_up(server: Server, tmp_path: Path) -> None:
-    server.way = "claims more"
-    with pytest.raises(DataError, match="cannot be downloaded now"):
-        download(server.url, tmp_path / "x.zip", **FAST)
-    assert not (tmp_path / "x.zip").exists()
-
-
-def test_a_server_that_claims_less_is_found_out_by_the_checksum(server: Server, tmp_path: Path) -> None:
-    server.way = "claims less"
-    with pytest.raises(DataError, match="another file than expected"):
+@pytest.mark.parametrize(
+    ("way", "kind", "says", "tries"),
+    [
+        ("claims more", "application/zip", "cannot be downloaded now", 5),
+        ("claims less", "application/zip", "another file than expected", 1),  # its checksum tells
+        ("well", "text/html; charset=utf-8", "is a web page, not the file.*moved, or wants a click", 1),
+        ("gone", "application/zip", r"is gone \(HTTP 404\)", 1),
+        ("broken", "application/zip", "HTTP 503", 4),
+    ],
+)
+def test_what_cannot_be_had_is_told(server: Server, tmp_path: Path, way: str, kind: str, says: str, tries: int) -> None:
+    server.way, server.kind = way, kind
+    with pytest.raises(DataError, match=says):
         download(server.url, tmp_path / "x.zip", sha256=SHA, **FAST)
-    assert not left(tmp_path)
+    assert len(server.requests) == tries
+    assert left(tmp_path) == ([".x.zip.part", ".x.zip.part.mark"] if way == "claims more" else [])
 
 
-def test_a_web_page_in_place_of_the_archive_is_refused(server: Server, tmp_path: Path) -> None:
-    server.body, server.kind = b"<!DOCTYPE html><p>This file is too large to be scanned", "text/html; charset=utf-8"
-    with pytest.raises(DataError, match="is a web page, not the file.*moved, or wants a click"):
-        download(server.url, tmp_path / "x.zip", **FAST)
-    assert not left(tmp_path)
-
-
-def test_a_whole_part_that_was_not_renamed_is_not_fetched_again(server: Server, tmp_path: Path) -> None:
-    server.way, server.then = "cuts", "broken"
-    with pytest.raises(DataError):
-        download(server.url, tmp_path / "x.zip", **FAST)
-    (tmp_path / ".x.zip.part").write_bytes(BODY)  # as if killed right before the end
-    server.way = server.then = "well"
-    assert download(server.url, tmp_path / "x.zip", sha256=SHA, **FAST).read_bytes() == BODY
-    assert server.requests[-1] == f"bytes={len(BODY)}-"
-
-
-def test_gone_and_unreachable_sources_are_told_apart(server: Server, tmp_path: Path) -> None:
-    server.way = "gone"
-    with pytest.raises(DataError, match=r"is gone \(HTTP 404\)"):
-        download(server.url, tmp_path / "x.zip", **FAST)
-    assert len(server.requests) == 1  # not tried again
-    server.way = "broken"
-    with pytest.raises(DataError, match="HTTP 503"):
-        download(server.url, tmp_path / "x.zip", **FAST)
-    assert len(server.requests) == 5
+def test_unreachable_sources_and_other_addresses_are_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="cannot be downloaded now.*refused"):
         download("http://127.0.0.1:9/x", tmp_path / "x", **FAST)
     with pytest.raises(ConfigError, match="only http"):
@@ -124,7 +102,7 @@ def test_disk_space_is_looked_at_first(server: Server, tmp_path: Path, monkeypat
     with pytest.raises(RunError, match="0.00 GB and only 0.00 GB are free"):
         download(server.url, tmp_path / "x.zip", **FAST)
     with pytest.raises(RunError, match="unpacking needs"):
-        unpack(archive(tmp_path, {"a/b.txt": b"x" * 5000}), tmp_path / "out", "a", progress=False)
+        unpack(archive(tmp_path, {"a/b.txt": b"x" * 5000}), tmp_path / "out", "a")
 
 
 def archive(folder: Path, members: dict[str, bytes], change: Callable[[zipfile.ZipInfo], None] | None = None) -> Path:
@@ -155,22 +133,22 @@ def test_wanted_files_are_unpacked_and_what_was_there_stays(tmp_path: Path) -> N
     (out / "mine.txt").write_text("mine")
     members = {"d/Sketchy/a b/1.png": b"one", "d/Other/2.png": b"two", "d/Sketchy/.hidden": b"", "d/": b""}
     path = archive(tmp_path, members)
-    assert unpack(path, out, "Sketchy", progress=False) == 1
+    assert unpack(path, out, "Sketchy") == 1
     assert (out / "a b/1.png").read_bytes() == b"one" and (out / "mine.txt").read_text() == "mine"
     assert sorted(p.name for p in out.rglob("*")) == ["1.png", "a b", "mine.txt"]
     entry = tarfile.TarInfo("Sketchy/x/2.png")
-    assert unpack(tar(tmp_path, (entry, b"two")), out, "Sketchy", progress=False) == 1
+    assert unpack(tar(tmp_path, (entry, b"two")), out, "Sketchy") == 1
     assert (out / "x/2.png").read_bytes() == b"two"
 
 
 @pytest.mark.parametrize("name", ["../d/evil", "/d/evil", "d/../../evil", "d\\..\\evil", "C:/d/evil", "d/\x07b"])
 def test_paths_that_leave_the_folder_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="outside of its folder"):
-        unpack(archive(tmp_path, {"d/good": b"1", name: b"2"}), tmp_path / "out", "d", progress=False)
+        unpack(archive(tmp_path, {"d/good": b"1", name: b"2"}), tmp_path / "out", "d")
     entry = tarfile.TarInfo(name)
     with pytest.raises(DataError, match="outside of its folder"):
         bad = tar(tmp_path, (tarfile.TarInfo("d/good"), b"1"), (entry, b"2"))
-        unpack(bad, tmp_path / "out", "d", progress=False)
+        unpack(bad, tmp_path / "out", "d")
     assert not list((tmp_path / "out").iterdir()) and not (tmp_path / "evil").exists()
 
 
@@ -189,7 +167,7 @@ def test_links_out_of_the_folder_and_devices_are_refused(tmp_path: Path, kind: b
     entry.type, entry.linkname = kind, to
     with pytest.raises(DataError, match="is damaged"):
         bad = tar(tmp_path, (tarfile.TarInfo("d/good"), b"1"), (entry, b""))
-        unpack(bad, tmp_path / "out", "d", progress=False)
+        unpack(bad, tmp_path / "out", "d")
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -197,14 +175,14 @@ def test_a_link_in_a_zip_becomes_a_plain_file(tmp_path: Path) -> None:
     def link(info: zipfile.ZipInfo) -> None:
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
 
-    unpack(archive(tmp_path, {"d/link": b"/etc/passwd"}, link), tmp_path / "out", "d", progress=False)
+    unpack(archive(tmp_path, {"d/link": b"/etc/passwd"}, link), tmp_path / "out", "d")
     assert not (tmp_path / "out" / "link").is_symlink() and (tmp_path / "out" / "link").read_bytes() == b"/etc/passwd"
 
 
 def test_damage_and_the_wrong_archive_change_nothing(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(DataError, match="holds nothing that belongs to out"):
-        unpack(archive(tmp_path, {"a": b"1"}), out, "d", progress=False)
+        unpack(archive(tmp_path, {"a": b"1"}), out, "d")
     whole = archive(tmp_path, {"d/a": BODY, "d/b": BODY}).read_bytes()
     encrypted = whole.replace(b"PK\x03\x04\x14\x00\x00", b"PK\x03\x04\x14\x00\x01").replace(
         b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01"
@@ -213,18 +191,18 @@ def test_damage_and_the_wrong_archive_change_nothing(tmp_path: Path) -> None:
     for damaged in (whole[:-30_000], whole[:1000] + b"\0" * 100 + whole[1100:], b"no archive at all", encrypted):
         (tmp_path / "bad.zip").write_bytes(damaged)
         with pytest.raises(DataError, match="damaged, encrypted or no zip or tar"):
-            unpack(tmp_path / "bad.zip", out, "d", progress=False)
+            unpack(tmp_path / "bad.zip", out, "d")
     with pytest.raises(DataError, match="is not there"):
-        unpack(tmp_path / "none.zip", out, "d", progress=False)
+        unpack(tmp_path / "none.zip", out, "d")
     with pytest.raises(DataError, match="is no file. Name the archive itself"):
-        unpack(tmp_path, out, "d", progress=False)
+        unpack(tmp_path, out, "d")
     assert not list(out.iterdir())
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".out-")]
 
 
 def test_files_of_another_folder_get_the_names_of_the_lists(tmp_path: Path) -> None:
     path = archive(tmp_path, {"png/alarm clock/81.png": b"1", "__MACOSX/png/a/1.png": b"2", "other/3.png": b"3"})
-    assert unpack(path, tmp_path / "out", "png", "png_ready", progress=False) == 1
+    assert unpack(path, tmp_path / "out", "png", "png_ready") == 1
     assert (tmp_path / "out/png_ready/alarm clock/81.png").read_bytes() == b"1"
 
 
@@ -248,13 +226,13 @@ def test_a_tar_archive_with_a_flipped_bit_is_refused(tmp_path: Path, way: str) -
         entry.size = len(noise)
         file.addfile(entry, io.BytesIO(noise))
     whole = path.read_bytes()
-    assert unpack(path, out, "d", progress=False) == 1 and (out / "noise.bin").read_bytes() == noise
+    assert unpack(path, out, "d") == 1 and (out / "noise.bin").read_bytes() == noise
     (out / "noise.bin").write_bytes(b"mine")
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 1
     path.write_bytes(flipped)
     with pytest.raises(DataError, match="is damaged, encrypted or no zip or tar archive"):
-        unpack(path, out, "d", progress=False)
+        unpack(path, out, "d")
     assert [f.read_bytes() for f in out.iterdir()] == [b"mine"]
 
 
@@ -262,7 +240,7 @@ def test_space_is_asked_for_where_the_files_go(tmp_path: Path, monkeypatch: pyte
     path, asked = archive(tmp_path, {"d/a": b"1"}), []
     monkeypatch.setattr("sakerepro.data.unpack.need_space", lambda place, need, what: asked.append((place, need)))
     (tmp_path / "disk").mkdir()
-    unpack(path, tmp_path / "disk" / "out", "d", progress=False)
+    unpack(path, tmp_path / "disk" / "out", "d")
     assert asked == [(tmp_path / "disk", 1)]
 
 

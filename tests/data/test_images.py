@@ -32,76 +32,82 @@ def as_bytes(image: Image.Image, kind: str = "PNG", **options: object) -> bytes:
     return buffer.getvalue()
 
 
+def decoded(image: Image.Image, kind: str = "PNG", **options: object) -> np.ndarray:
+    return decode(as_bytes(image, kind, **options), SIDE, "a")
+
+
+def png(width: int, height: int, depth: int, colour: int, *chunks: tuple[bytes, bytes]) -> bytes:
+    """A PNG file by hand: its header, then these chunks (kind, content)."""
+    header = struct.pack(">IIBBBBB", width, height, depth, colour, 0, 0, 0)
+    data = b"\x89PNG\r\n\x1a\n"
+    for kind, body in ((b"IHDR", header), *chunks, (b"IEND", b"")):
+        data += struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+    return data
+
+
 def on_white(rgb: np.ndarray, alpha: np.ndarray) -> np.ndarray:
     a = alpha[..., None] / 255
     return rgb * a + 255 * (1 - a)
 
 
-def test_rgb_is_read_as_it_is(tmp_path: Path) -> None:
-    pixels = random_pixels(3)
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_file_is_read_as_it_is_in_three_channels(channels: int, tmp_path: Path) -> None:
+    pixels = random_pixels(channels)
     Image.fromarray(pixels).save(tmp_path / "a.png")
-    assert np.array_equal(read_image(tmp_path / "a.png", SIDE), pixels)
-
-
-def test_grey_becomes_three_equal_channels(tmp_path: Path) -> None:
-    pixels = random_pixels(1)
-    Image.fromarray(pixels).save(tmp_path / "a.png")
-    assert np.array_equal(read_image(tmp_path / "a.png", SIDE), np.stack([pixels] * 3, axis=2))
+    assert np.array_equal(read_image(tmp_path / "a.png", SIDE), np.broadcast_to(np.atleast_3d(pixels), (SIDE, SIDE, 3)))
 
 
 def test_grey_is_decoded_to_one_channel_whatever_its_mode() -> None:
     pixels = random_pixels(1)
     for image in (Image.fromarray(pixels), Image.fromarray(np.stack([pixels] * 3, axis=2))):
-        assert np.array_equal(decode(as_bytes(image), SIDE, "a"), pixels[..., None])
+        assert np.array_equal(decoded(image), pixels[..., None])
+    black_and_white = (pixels > 127).astype(np.uint8) * 255
+    assert np.array_equal(decoded(Image.fromarray(black_and_white).convert("1")), black_and_white[..., None])
 
 
-def test_one_bit_image() -> None:
-    pixels = (random_pixels(1) > 127).astype(np.uint8) * 255
-    assert np.array_equal(decode(as_bytes(Image.fromarray(pixels).convert("1")), SIDE, "a"), pixels[..., None])
-
-
-def test_palette() -> None:
+def of_palette() -> tuple[Image.Image, np.ndarray, np.ndarray]:
+    """An image of seven colours, its (SIDE, SIDE) indices and its (7, 3) palette."""
     index, palette = random_pixels(1) % 7, np.random.default_rng(1).integers(0, 256, (7, 3), dtype=np.uint8)
     image = Image.fromarray(index)
     image.putpalette(palette.tobytes())
-    assert np.array_equal(decode(as_bytes(image), SIDE, "a"), palette[index])
+    return image, index, palette
+
+
+def test_palette() -> None:
+    image, index, palette = of_palette()
+    assert np.array_equal(decoded(image), palette[index])
 
 
 @pytest.mark.parametrize("transparency", [3, bytes([0, 255, 128, 0, 255, 7, 64])])
 def test_transparent_palette_lies_on_white(transparency: int | bytes) -> None:
-    index, palette = random_pixels(1) % 7, np.random.default_rng(1).integers(0, 256, (7, 3), dtype=np.uint8)
-    image = Image.fromarray(index)
-    image.putpalette(palette.tobytes())
-    alpha = np.full(7, 255) if isinstance(transparency, int) else np.frombuffer(transparency, np.uint8)
-    alpha = np.where(np.arange(7) == transparency, 0, alpha) if isinstance(transparency, int) else alpha
-    got = decode(as_bytes(image, transparency=transparency), SIDE, "a")
+    image, index, palette = of_palette()
+    if isinstance(transparency, int):
+        alpha = np.where(np.arange(7) == transparency, 0, 255)
+    else:
+        alpha = np.frombuffer(transparency, np.uint8)
+    got = decoded(image, transparency=transparency)
     assert np.abs(got - on_white(palette[index], alpha[index])).max() <= 1
 
 
 def test_rgba_and_grey_with_alpha_lie_on_white() -> None:
     rgba = random_pixels(4)
-    got = decode(as_bytes(Image.fromarray(rgba)), SIDE, "a")
+    got = decoded(Image.fromarray(rgba))
     assert np.abs(got - on_white(rgba[..., :3], rgba[..., 3])).max() <= 1
     la = random_pixels(2)
-    got = decode(as_bytes(Image.merge("LA", [Image.fromarray(la[..., 0]), Image.fromarray(la[..., 1])])), SIDE, "a")
+    got = decoded(Image.merge("LA", [Image.fromarray(la[..., 0]), Image.fromarray(la[..., 1])]))
     assert np.abs(got - on_white(la[..., :1], la[..., 1])).max() <= 1
 
 
-def test_transparent_black_is_white_after_shrinking_too() -> None:
-    assert (decode(as_bytes(Image.new("RGBA", (50, 40), (0, 0, 0, 0))), SIDE, "a") == 255).all()
-
-
-def test_transparent_colour_of_an_rgb_image() -> None:
-    image = Image.new("RGB", (SIDE, SIDE), (10, 20, 30))
-    assert (decode(as_bytes(image, transparency=(10, 20, 30)), SIDE, "a") == 255).all()
+def test_what_is_transparent_all_over_is_white() -> None:
+    assert (decoded(Image.new("RGBA", (50, 40), (0, 0, 0, 0))) == 255).all()
+    assert (decoded(Image.new("RGB", (SIDE, SIDE), (10, 20, 30)), transparency=(10, 20, 30)) == 255).all()
 
 
 def test_sixteen_bit_grey_is_scaled() -> None:
     deep = np.random.default_rng(0).integers(0, 65536, (SIDE, SIDE), dtype=np.uint16)
     deep[0, :2] = 0, 65535
     for kind in ("PNG", "TIFF"):
-        got = decode(as_bytes(Image.fromarray(deep), kind), SIDE, "a")
-        assert np.array_equal(got[..., 0], np.rint(deep / 257))
+        assert np.array_equal(decoded(Image.fromarray(deep), kind)[..., 0], np.rint(deep / 257))
 
 
 def test_pixels_without_a_range_are_refused() -> None:
@@ -114,9 +120,9 @@ def test_cmyk() -> None:
     cmyk = random_pixels(4)
     want = (255 - cmyk[..., :3].astype(float)) * (255 - cmyk[..., 3:].astype(float)) / 255
     image = Image.merge("CMYK", [Image.fromarray(cmyk[..., i]) for i in range(4)])
-    assert np.abs(decode(as_bytes(image, "TIFF"), SIDE, "a") - want).max() <= 1
+    assert np.abs(decoded(image, "TIFF") - want).max() <= 1
     flat = Image.new("CMYK", (16, 16), (0, 255, 255, 0))  # red
-    assert np.abs(decode(as_bytes(flat, "JPEG", quality=95), SIDE, "a") - np.array([255, 0, 0])).max() <= 4
+    assert np.abs(decoded(flat, "JPEG", quality=95) - np.array([255, 0, 0])).max() <= 4
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -134,7 +140,7 @@ def test_exif_orientation(orientation: int) -> None:
         7: stored.transpose(1, 0, 2)[::-1, ::-1],
         8: np.rot90(stored, 1),
     }[orientation]
-    assert np.array_equal(decode(as_bytes(Image.fromarray(stored), exif=exif), SIDE, "a"), upright)
+    assert np.array_equal(decoded(Image.fromarray(stored), exif=exif), upright)
 
 
 def test_one_pixel() -> None:
@@ -153,20 +159,15 @@ def test_stretched_as_by_antialiased_interpolation(height: int, width: int, size
 
 def test_first_frame_of_an_animation() -> None:
     frames = [Image.new("L", (SIDE, SIDE), v) for v in (10, 200)]
-    data = as_bytes(frames[0], "GIF", save_all=True, append_images=frames[1:])
-    assert (decode(data, SIDE, "a") == 10).all()
+    assert (decoded(frames[0], "GIF", save_all=True, append_images=frames[1:]) == 10).all()
 
 
 def test_empty_missing_and_other_files_are_named(tmp_path: Path) -> None:
     (tmp_path / "empty.png").touch()
     (tmp_path / "text.jpg").write_text("no image")
     (tmp_path / "a folder.png").mkdir()
-    for name, what in (
-        ("empty.png", "is empty"),
-        ("text.jpg", "is not a"),
-        ("gone.png", "cannot be read"),
-        ("a folder.png", "cannot be read"),
-    ):
+    said = {"empty.png": "is empty", "text.jpg": "is not a", "gone.png": "cannot be read"}
+    for name, what in (said | {"a folder.png": "cannot be read"}).items():
         with pytest.raises(DataError, match=what) as error:
             read_image(tmp_path / name, SIDE)
         assert str(error.value).startswith(str(tmp_path / name))
@@ -195,13 +196,9 @@ def test_damage_gives_pixels_or_a_sentence(kind: str, where: int, junk: bytes) -
 
 @pytest.mark.parametrize("side", [12_000, 60_000])
 def test_decompression_bomb_is_refused_unread(side: int) -> None:
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
-    header = struct.pack(">IIBBBBB", side, side, 8, 0, 0, 0, 0)
-    bomb = b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", zlib.compress(bytes(1000)))
+    bomb = png(side, side, 8, 0, (b"IDAT", zlib.compress(bytes(1000))))
     with pytest.raises(DataError, match=r"bomb\.png: has more than .* pixels"):
-        decode(bomb + chunk(b"IEND", b""), SIDE, "bomb.png")
+        decode(bomb, SIDE, "bomb.png")
 
 
 def test_image_names() -> None:
@@ -230,15 +227,10 @@ def test_sixteen_bit_tiff_with_white_as_zero() -> None:
 
 def png_of_sixteen_bits(pixels: np.ndarray, clear: tuple[int, ...]) -> bytes:
     """(H, W, 1 or 3) uint16 as a PNG whose colour ``clear`` is transparent; Pillow writes no such files."""
-
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
-
     height, width, channels = pixels.shape
-    header = struct.pack(">IIBBBBB", width, height, 16, 0 if channels == 1 else 2, 0, 0, 0)
     lines = b"".join(b"\0" + line.astype(">u2").tobytes() for line in pixels)
-    chunks = [(b"IHDR", header), (b"tRNS", np.array(clear, ">u2").tobytes()), (b"IDAT", zlib.compress(lines))]
-    return b"\x89PNG\r\n\x1a\n" + b"".join(chunk(*c) for c in [*chunks, (b"IEND", b"")])
+    transparent = (b"tRNS", np.array(clear, ">u2").tobytes())
+    return png(width, height, 16, 0 if channels == 1 else 2, transparent, (b"IDAT", zlib.compress(lines)))
 
 
 @pytest.mark.parametrize("clear", [(4660,), (4660, 22136, 39612)])

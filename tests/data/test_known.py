@@ -16,9 +16,10 @@ from sakerepro.errors import ConfigError, DataError
 from sakerepro.experiment import preset
 from sakerepro.original import original_wnids
 from sakerepro.plots.labels import data_title
-from sakerepro.runs import run
+from sakerepro.runs import experiment_data
 from sakerepro.semantics import resolve_classes
 from sakerepro.world.files import write_world
+from sakerepro.world.load import load_world_original
 
 WNIDS = {"blick": "n02084071", "dax": "n02121620", "fep": "n03147509", "wug": "n02131653", "zorp": "n02691156"}
 RECORD = """
@@ -78,9 +79,8 @@ def test_a_record_and_its_class_table_are_all_that_a_data_set_needs(
     e = preset("mini", dataset="toy")
     assert (e.split, e.batch_sketch, e.batch_photo) == ("second", 3, 5)
     weights = tiny_place / "se_resnet_mini.safetensors"
-    done = run(tiny.experiment(toy, weights, dataset="toy", split="first", epochs=1, photo_queries=1))
-    assert done.experiment.id.startswith("tiny-first-") and done.dataset().seen == data.seen
-    assert {m["task"] for m in done.metrics()} >= {"ZS-SBIR", "ZS-PBIR"}
+    e = tiny.experiment(toy, weights, dataset="toy", split="first")
+    assert e.id.startswith("tiny-first-") and experiment_data(e).seen == data.seen
 
 
 def test_the_original_domain_and_a_local_archive_go_by_the_record(toy: Path) -> None:
@@ -141,4 +141,4 @@ def test_every_record_of_the_package_is_whole() -> None:
 
 
 def test_the_classes_of_the_world_are_known_without_drawing_it() -> None:
-    assert original_wnids(preset("mini")) == load_original("mini", 8, progress=False).wnids
+    assert original_wnids(preset("mini")) == load_world_original(8, original_train=1, original_val=1).wnids

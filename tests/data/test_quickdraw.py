@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import tracemalloc
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,13 +14,13 @@ import pytest
 from data_room import plain_folder, real_data
 from PIL import Image
 
-from sakerepro.__main__ import main
 from sakerepro.apps.check import check
 from sakerepro.data import load_dataset, read_image
 from sakerepro.data.known import class_key
 from sakerepro.data.quickdraw import contents, lines, parse, picture, place_of
 from sakerepro.data.registry import load_drawings
 from sakerepro.errors import DataError, SakeError
+from sakerepro.world.load import load_world
 
 LINE = [[[0, 255], [7, 7]]]
 
@@ -33,9 +34,10 @@ def darkness(strokes: Sequence[Sequence[Sequence[float]]], size: int = 224) -> n
 
 def write(file: Path, *drawings: list, word: str = "cat") -> Path:
     """One drawing a line."""
-    text = "".join(json.dumps({"word": word, "key_id": str(i), "drawing": d}) + "\n" for i, d in enumerate(drawings))
     file.parent.mkdir(parents=True, exist_ok=True)
-    file.write_bytes(gzip.compress(text.encode()) if file.suffix == ".gz" else text.encode())
+    with gzip.open(file, "wt") if file.suffix == ".gz" else open(file, "w") as out:
+        for i, drawing in enumerate(drawings):
+            out.write(json.dumps({"word": word, "key_id": str(i), "drawing": drawing}) + "\n")
     return file
 
 
@@ -147,15 +149,15 @@ def test_a_broken_archive_and_a_missing_file_are_named(tmp_path: Path) -> None:
 
 def test_a_large_file_is_read_as_a_stream_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     long = [[list(range(250)), list(range(250))]]
-    file = write(tmp_path / "cat.ndjson", *[long] * 4000)
-    assert file.stat().st_size > 8_000_000
-    names = [f"cat.ndjson:{n}" for n in range(4000, 0, -1)]
+    file = write(tmp_path / "cat.ndjson", *[long] * 1000)
+    assert file.stat().st_size > 2_000_000
+    names = [f"cat.ndjson:{n}" for n in range(1000, 0, -1)]
     tracemalloc.start()
     found = {i: json.loads(line)["key_id"] for i, line in contents(tmp_path, names) if line}
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert found == {i: str(3999 - i) for i in range(4000)}  # each under its own name, whatever the order
-    assert peak < 4_000_000
+    assert found == {i: str(999 - i) for i in range(1000)}  # each under its own name, whatever the order
+    assert peak < 1_000_000
     write(file, LINE)
     with pytest.raises(DataError, match=r"cat.ndjson, line 2: is not there any more"):
         list(contents(tmp_path, ["cat.ndjson:1", "cat.ndjson:2"]))
@@ -168,9 +170,7 @@ def test_a_large_file_is_read_as_a_stream_and_once(tmp_path: Path, monkeypatch: 
 def root(tmp_path: Path) -> Path:
     """Five classes; the sketches of ``bee`` are a file, those of ``cow`` a file in its folder beside images."""
     root = plain_folder(tmp_path / "mine")
-    for file in (root / "sketch" / "bee").iterdir():
-        file.unlink()
-    (root / "sketch" / "bee").rmdir()
+    shutil.rmtree(root / "sketch" / "bee")
     drawings = [[[[0, 10 * n], [0, 255]]] for n in range(12)]
     write(root / "sketch" / "bee.ndjson", *drawings)
     write(root / "sketch" / "cow" / "more" / "google.ndjson.gz", *drawings[:2])
@@ -197,7 +197,7 @@ def test_a_folder_with_drawings_is_a_data_set(root: Path) -> None:
     assert (changed.query.take([3]) == data.query.take([4])).all()
 
 
-def test_check_counts_drawings_and_names_bad_lines(root: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_check_counts_drawings_and_names_bad_lines(root: Path) -> None:
     report = check(str(root), progress=False)
     assert report.problems == [] and report.splits[0].counts["query"] == 23 and report.decoded == 20 + 3 * 9 + 9 + 14
     assert any(note.startswith("50 sketches in 5 classes, 9 to 12 a class") for note in report.notes)
@@ -206,8 +206,6 @@ def test_check_counts_drawings_and_names_bad_lines(root: Path, capsys: pytest.Ca
     (problem,) = check(str(root), progress=False).problems
     assert (problem.file, problem.line) == ("sketch/bee.ndjson", 14)
     assert problem.text.startswith("stroke 1 is [[1, 2], [3]], no line.")
-    assert main(["check", str(root)]) == 3
-    assert "sketch/bee.ndjson, line 14: stroke 1 is" in capsys.readouterr().out
     with pytest.raises(DataError, match=r"sketch/bee.ndjson, line 14: stroke 1"):
         load_dataset(root, size=40, progress=False)
 
@@ -266,7 +264,7 @@ def test_doodles_that_are_missing_or_damaged_are_said(quickdraw: Path, monkeypat
 
 
 def test_doodles_of_the_generated_world_have_its_classes() -> None:
-    data = load_dataset("mini", size=48, progress=False)
+    data = load_world(48, train_photo=1, train_sketch=1, val_sketch=0, gallery=1)
     for classes in (data.seen, data.unseen):
         found = load_drawings("mini", classes, 48)
         assert np.bincount(found.labels).tolist() == [15] * len(classes)
@@ -280,5 +278,5 @@ def test_the_real_doodles_are_there() -> None:
     words = json.loads((folder / "sketchy_classes.json").read_text())
     found = load_drawings("sketchy", tuple(words), 32)
     assert (np.bincount(found.labels) == 25).all() and len(found) == 25 * 100
-    every = [parse(line, f"s.ndjson:{n}").word for n, line in lines(folder / "strokes.ndjson.gz")]
+    every = [json.loads(line)["word"] for _, line in lines(folder / "strokes.ndjson.gz")]
     assert len(every) == 8600 and {class_key(w) for w in words.values()} <= {class_key(w) for w in every}

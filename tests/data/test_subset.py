@@ -53,7 +53,7 @@ def test_a_subset_is_a_data_set(tmp_path: Path) -> None:
             "sketch_tx_000000000000_ready_filelist_zero": [f"{OFFICIAL_SKETCH}/bee/n0_0-1.png 0"],
         },
     )
-    made = write_subset(root, tmp_path / "part", 2, size=9, progress=False)
+    made = write_subset(root, tmp_path / "part", 2, size=9)
     for split in ("zeroshot1", "zeroshot2"):
         assert not examine_split(made, split)[1]
     data = load_dataset(str(made), "zeroshot1", size=9, progress=False)
@@ -74,14 +74,14 @@ def test_a_subset_is_a_data_set(tmp_path: Path) -> None:
 
 def test_the_synsets_of_the_source_go_with_the_subset(tmp_path: Path) -> None:
     known, other = (sketchy_like(tmp_path / name) for name in ("TUBerlin", "other"))
-    made = write_subset(known, tmp_path / "small", 1, size=8, progress=False)
+    made = write_subset(known, tmp_path / "small", 1, size=8)
     assert resolve_classes(["mouse (animal)"], str(made))[0].source == "by hand"
     assert {r.wnid for r in resolve_classes(["crane (machine)", "ant"], str(made))} == {
         r.wnid for r in resolve_classes(["crane (machine)", "ant"], "tuberlin")
     }
-    assert not (write_subset(other, tmp_path / "none", 1, size=8, progress=False) / "synsets.csv").exists()
+    assert not (write_subset(other, tmp_path / "none", 1, size=8) / "synsets.csv").exists()
     (known / "synsets.csv").write_text("class,wnid\nant,n02121620\n")
-    made = write_subset(known, tmp_path / "by hand", 1, size=8, progress=False)
+    made = write_subset(known, tmp_path / "by hand", 1, size=8)
     assert (made / "synsets.csv").read_text() == "class,wnid\nant,n02121620\n"
 
 
@@ -92,7 +92,7 @@ def test_sketches_that_are_no_png_are_kept_in_their_format(tmp_path: Path) -> No
         file.unlink()
     for file in root.glob("zeroshot*/*sketch*filelist*"):
         file.write_text(file.read_text().replace(".png", ".jpg"))
-    made = write_subset(root, tmp_path / "part", 2, size=9, progress=False)
+    made = write_subset(root, tmp_path / "part", 2, size=9)
     small = next(made.glob(f"{OFFICIAL_SKETCH}/*/*.jpg"))
     with Image.open(small) as picture:
         assert picture.size == (9, 9) and picture.format == "JPEG"
@@ -104,7 +104,7 @@ def test_a_missing_image_leaves_no_half_subset(tmp_path: Path) -> None:
     root = sketchy_like(tmp_path / "Sketchy")
     (root / OFFICIAL_PHOTO / "bee/n0_0.png").unlink()
     with pytest.raises(DataError, match="bee/n0_0.png: cannot be read"):
-        write_subset(root, tmp_path / "part", 2, size=9, progress=False)
+        write_subset(root, tmp_path / "part", 2, size=9)
     assert not (tmp_path / "part").exists()
 
 
