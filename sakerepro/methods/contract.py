@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from ..data.batches import epoch_batches, pair_batches, triplet_batches, zipped_steps
 from ..errors import ConfigError, near_misses
-from ..experiment import Experiment, typed
+from ..experiment import Experiment, valid
 from ..model import Student, freeze_batch_norm
 from ..training import Batch, Features, Optimisers, descend
 from .vectors import identified
@@ -45,11 +45,7 @@ class Setting:
         Raises:
             ConfigError: names the setting, the value and what is possible.
         """
-        value = typed(name, value, type(self.default))
-        if self.low is not None and not value >= self.low:
-            raise ConfigError(f"{name} = {value!r} has to be at least {self.low:g}.")
-        if self.choices and value not in self.choices:
-            raise ConfigError(f"{name} = {value!r} is not known. {near_misses(str(value), self.choices)}")
+        value = valid(name, value, type(self.default), self.low, self.choices)
         return self.parse(name, value) if self.parse else value
 
 
