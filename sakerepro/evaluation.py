@@ -130,9 +130,7 @@ def _tasks(
 def entries(m: RetrievalMetrics, task: str, name: str) -> list[dict[str, Any]]:
     """One dict for each number in ``m``, as in :meth:`Run.metrics`; in ``standard`` the first also holds all APs."""
     common = {"task": task, "representation": name, "convention": m.convention, "ties": m.ties}
-    values = {"mAP@all": m.map_all}
-    values |= {f"mAP@{k}": v for k, v in m.map_at.items()} | {f"P@{k}": v for k, v in m.p_at.items()}
-    rows: list[dict[str, Any]] = [{**common, "metric": k, "value": float(v)} for k, v in values.items()]
+    rows: list[dict[str, Any]] = [{**common, "metric": k, "value": float(v)} for k, v in m.summary().items()]
     if m.convention == "standard":
         rows[0]["ap"] = m.ap
     return rows

@@ -215,6 +215,10 @@ class Experiment:
         return self.from_dict({**self.to_dict(), **changes})
 
 
+# setting -> its values, of those that have a few only
+CHOICES = {f.name: f.metadata["choices"] for f in dataclasses.fields(Experiment) if f.metadata["choices"]}
+
+
 def split_name(e: Experiment) -> str:
     """The split's name in rows of results: that of the data set, ``random0``, ``outside0`` or ``zeroshot1-pseudo0``."""
     if e.random_unseen:

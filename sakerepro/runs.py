@@ -145,13 +145,9 @@ def check_settings(e: Experiment) -> None:
     _require_zero_shot(data, e)
     if e.photo_queries:
         photo_queries(data, e.photo_queries)
-    if _pairs(e) == "aligned":
+    usual = "aligned" if "aligned" in methods.class_of(e.method).needs else "class"
+    if methods.flat(e).get("pairs", usual) == "aligned":
         require_aligned(data)
-
-
-def _pairs(e: Experiment) -> str:
-    aligned = "aligned" in methods.class_of(e.method).needs
-    return str(methods.flat(e).get("pairs", "aligned" if aligned else "class"))
 
 
 def experiment_data(e: Experiment, pack: bool = True) -> Dataset:
@@ -260,7 +256,7 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
     started = time.time()
     check_settings(e)
     data = experiment_data(e)
-    method, aligned, origin = start(e, data)
+    method, origin = start(e, data)
     work = folder.with_name(f".work-{folder.name}")
     _same_inputs(work, {"data": data.fingerprint, "teacher": origin["teacher"]["sha256"], "training": str(TRAINING)})
     sweep(folder)
@@ -269,14 +265,20 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
         method.load_state_dict(earlier.network().state_dict())
         history = [{str(k): v for k, v in row.items()} for row in earlier.history().to_dict("records")]
     else:
-        history = train(method, data, e, work / "checkpoint.pt", tracer, aligned, methods.label(e))
+        history = train(method, data, e, work / "checkpoint.pt", tracer, methods.label(e))
     trained = time.time()
     metrics, arrays = evaluate(method, data, e)
-    seconds: dict[str, Any] = {
-        "seconds": round(time.time() - started, 1),
-        "seconds_training": round(trained - started, 1),
-    }
-    made = write_run(e, method, history, metrics, arrays, data=data.fingerprint, **seconds, **origin)
+    made = write_run(
+        e,
+        method,
+        history,
+        metrics,
+        arrays,
+        data=data.fingerprint,
+        seconds=round(time.time() - started, 1),
+        seconds_training=round(trained - started, 1),
+        **origin,
+    )
     shutil.rmtree(work, ignore_errors=True)
     return made
 
@@ -293,23 +295,18 @@ def _require_zero_shot(data: Dataset, e: Experiment) -> None:
         require_disjoint(data.seen, data.unseen, e.dataset)
 
 
-def start(e: Experiment, data: Dataset) -> tuple[Method, np.ndarray | None, dict[str, Any]]:
-    """The method of an experiment before it is trained.
-
-    Returns:
-        The method; for aligned pairs the (M,) row of the photo that each training sketch was drawn from, else None;
-        and the sources of the teacher and of the class vectors, if there are any.
+def start(e: Experiment, data: Dataset) -> tuple[Method, dict[str, Any]]:
+    """The method of an experiment before it is trained; the sources of its teacher and of class vectors, if it has any.
 
     Raises:
-        DataError: if aligned pairs are needed and the data has none, or a class has no vector.
+        DataError: if a class has no vector.
     """
-    cls, settings = methods.class_of(e.method), methods.flat(e)
-    aligned = require_aligned(data) if _pairs(e) == "aligned" else None
+    cls = methods.class_of(e.method)
     teacher, wnids, source = load_teacher(e)
     student, vectors, origin = _student(e, data, teacher), None, {"teacher": source}
     if "class vectors" in cls.needs:
-        vectors, origin["class_vectors"] = class_vectors(settings["class_vectors"], data, e, student)
-    return cls(e, student, methods.Side(data.seen, teacher, wnids, vectors)), aligned, origin
+        vectors, origin["class_vectors"] = class_vectors(methods.setting(e, "class_vectors"), data, e, student)
+    return cls(e, student, methods.Side(data.seen, teacher, wnids, vectors)), origin
 
 
 def base(e: Experiment) -> Experiment | None:

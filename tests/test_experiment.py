@@ -9,12 +9,10 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 
 from sakerepro.data.augmentation import draw_transforms
 from sakerepro.errors import ConfigError, near_misses
-from sakerepro.experiment import GROUPS, PRESETS, STANDS_FOR, Experiment
+from sakerepro.experiment import CHOICES, GROUPS, PRESETS, STANDS_FOR, Experiment
 from sakerepro.methods import ALIASES, METHODS, change, checked, class_of, flat, label, preset, setting
 from sakerepro.methods.sake import SAKE
 from sakerepro.results.items import experiments
@@ -94,28 +92,20 @@ def test_of_many_known_names_the_first_few_are_shown() -> None:
 
 @pytest.mark.parametrize("make", [Experiment, lambda **v: preset("paper", **v), lambda **v: Experiment().but(**v)])
 @pytest.mark.parametrize(
-    ("name", "value"),
-    [
-        ("dim", "64"),
-        ("dim", 64.0),
-        ("dim", True),
-        ("dim", None),
-        ("lr", "1e-4"),
-        ("lr", False),
-        ("zero_head", 1),
-        ("zero_head", "false"),
-        ("dataset", 3),
-        ("bits", 64),
-        ("bits", "64"),
-        ("bits", (64.5,)),
-        ("bits", ("a",)),
-        ("lr", float("nan")),
-        ("weight_decay", float("inf")),
-    ],
+    ("name", "values"),
+    {
+        "dim": ("64", 64.0, True, None),
+        "lr": ("1e-4", False, float("nan")),
+        "weight_decay": (float("inf"),),
+        "zero_head": (1, "false"),
+        "dataset": (3,),
+        "bits": (64, "64", (64.5,), ("a",)),
+    }.items(),
 )
-def test_values_of_another_type_are_refused(make: Any, name: str, value: object) -> None:
-    with pytest.raises(ConfigError, match=f"{name} = .* has to be of type"):
-        make(**{name: value})
+def test_values_of_another_type_are_refused(make: Any, name: str, values: tuple[object, ...]) -> None:
+    for value in values:
+        with pytest.raises(ConfigError, match=f"{name} = .* has to be of type"):
+            make(**{name: value})
 
 
 @pytest.mark.parametrize(
@@ -149,14 +139,14 @@ def test_a_methods_settings_are_checked(value: Any, words: str) -> None:
 def test_the_choices_are_what_the_rooms_offer() -> None:
     """A choice that is checked here works there."""
     assert SAKE.settings["semantics"].choices == tuple(RULES)
-    for style in ("centred", "official", "none"):
+    for style in CHOICES["augmentation"]:
         assert draw_transforms(2, style, np.random.default_rng(0)).shape == (2, 2, 3)
 
 
 @pytest.mark.parametrize("name", list(PRESETS))
 def test_round_trip_through_json(name: str) -> None:
     e = preset(name, bits=(32, 64), seed=3)
-    again = Experiment.from_dict(json.loads(json.dumps(e.to_dict())))
+    again = Experiment.from_dict(json.loads(json.dumps(dict(reversed(e.to_dict().items())))))  # in any order
     assert again == e and again.id == e.id and hash(again) == hash(e)
 
 
@@ -203,11 +193,6 @@ def test_a_setting_that_is_yet_to_come_changes_no_id(monkeypatch: pytest.MonkeyP
     one_more = ("later", int, dataclasses.field(default=0, metadata=FIELDS[-1].metadata))
     later = dataclasses.make_dataclass("Later", [*fields, one_more], bases=(Experiment,), frozen=True)
     assert later(dim=32).id == Experiment(dim=32).id != later(dim=32, later=1).id
-
-
-@given(st.permutations(list(Experiment().to_dict().items())))
-def test_the_order_of_the_fields_does_not_matter(items: list[tuple[str, Any]]) -> None:
-    assert Experiment.from_dict(dict(items)).id == Experiment().id
 
 
 def another_value(f: dataclasses.Field[Any]) -> Any:
@@ -303,18 +288,10 @@ def test_a_preset_has_settings_of_single_methods_and_a_setting_of_ones_own_wins(
 def test_table1_asks_for_each_run_once() -> None:
     wanted = experiments("table1", "paper", [0, 1])
     assert len(wanted) == len({e.id for e in wanted})
-    assert {(e.dataset, e.split) for e in wanted} == {
-        ("tuberlin", "zeroshot"),
-        ("sketchy", "zeroshot1"),
-        ("sketchy", "zeroshot2"),
-    }
+    tasks = {("tuberlin", "zeroshot"), ("sketchy", "zeroshot1"), ("sketchy", "zeroshot2")}
+    assert {(e.dataset, e.split) for e in wanted} == tasks
     assert {e.dim for e in wanted} == {64, 512}
-    assert sorted({(label(e), e.seed) for e in wanted if e.epochs}) == [
-        ("L_B", 0),
-        ("L_B", 1),
-        ("SAKE", 0),
-        ("SAKE", 1),
-    ]
+    assert {(label(e), e.seed) for e in wanted if e.epochs} == {(name, s) for name in ("L_B", "SAKE") for s in (0, 1)}
     assert {e.seed for e in wanted if not e.epochs} == {0}  # there is nothing random in it
 
 

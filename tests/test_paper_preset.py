@@ -1,4 +1,4 @@
-"""Preset paper is real code: the full network at 224 px, and whole runs over folders in the official layouts."""
+"""Preset paper is real code: its network at 224 px, and whole runs over folders in the official layouts."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ UNSEEN = {"tuberlin": ("zebra", "wine-bottle"), "sketchy": ("bat", "door")}
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Both data sets in their official layouts, four images a class, and random weights of SE-ResNet-50."""
+    """Both data sets in their official layouts, four images a class, and random weights of a small network."""
     place = tmp_path_factory.mktemp("data")
     for name, folder in (("tuberlin", "TUBerlin"), ("sketchy", "Sketchy")):
         layout = f"sake-{name}"
         write_world(place / folder, layout=layout, seen=SEEN[name], unseen=UNSEEN[name], per_class=4, size=64)
-    tiny.write_weights(place / "weights" / "se_resnet50.safetensors", "se_resnet50")
+    tiny.write_weights(place / "weights" / "se_resnet_mini.safetensors")
     return place
 
 
@@ -71,18 +71,13 @@ def test_one_step_of_the_full_network_at_224_px(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["tuberlin", "sketchy"])
 def test_a_whole_run_over_the_official_layout(name: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(place))
-    changes = {"epochs": 1, "steps": 1, "batch_sketch": 2, "batch_photo": 2, "photo_queries": 2, "size": 97}
-    done = run(preset("paper", dataset=name, **changes))
+    changes = {"epochs": 1, "steps": 1, "batch_sketch": 2, "batch_photo": 2, "photo_queries": 2, "size": 32}
+    done = run(preset("paper", dataset=name, backbone="cse_resnet_mini", **changes))
     data = done.dataset()
     assert (data.seen, data.unseen) == (SEEN[name], UNSEEN[name])
-    assert [len(s) for s in (data.train_sketch, data.val_sketch, data.train_photo, data.query, data.gallery)] == [
-        12,
-        6,
-        12,
-        8,
-        8,
-    ]
-    assert done.provenance()["teacher"]["file"] == "se_resnet50.safetensors" and done.experiment.method == "SAKE"
+    sets = data.train_sketch, data.val_sketch, data.train_photo, data.query, data.gallery
+    assert [len(images) for images in sets] == [12, 6, 12, 8, 8]
+    assert done.provenance()["teacher"]["file"] == "se_resnet_mini.safetensors" and done.experiment.method == "SAKE"
     assert {m["task"] for m in done.metrics()} == {"ZS-SBIR", "ZS-PBIR"}
     assert {m["representation"] for m in done.metrics()} == {"64-d", "64-bit"}
     assert all(0 <= m["value"] <= 1 for m in done.metrics())

@@ -72,19 +72,19 @@ def add(commands: Any) -> None:
 
 def add_settings(parser: argparse.ArgumentParser) -> None:
     """Every field of Experiment as a flag; a flag that is not given keeps the preset's value."""
-    from ..experiment import Experiment
+    from ..experiment import CHOICES, Experiment
 
     group = parser.add_argument_group("settings", "a flag that is not given keeps the preset's value")
     for f in dataclasses.fields(Experiment):
         if f.name in ("preset", "settings", "method_version"):
             continue
         kind = str if isinstance(f.default, (bool, tuple)) else type(f.default)
-        choices = ("true", "false") if isinstance(f.default, bool) else f.metadata["choices"]
+        choices = ("true", "false") if isinstance(f.default, bool) else CHOICES.get(f.name)
         group.add_argument(
             f"--{f.name.replace('_', '-')}",
             dest=f"set_{f.name}",
             type=kind,
-            choices=choices or None,
+            choices=choices,
             metavar=None if choices else kind.__name__.upper(),
             help=f"{f.metadata['help']} [{shown(f.default)}]".replace("%", "%%"),
         )

@@ -73,7 +73,7 @@ def batch_maker(
                     packed, transforms, size, backbone.mean, backbone.std, fill=fill_value(style, image_set.domain)
                 )
             )
-        return _batch(torch.cat(images), list(zip(sets, index, strict=True))).to(devices.device())
+        return batch_of(torch.cat(images), list(zip(sets, index, strict=True))).to(devices.device())
 
     return make
 
@@ -107,10 +107,11 @@ def make_batch(sets: Sets, size: int, style: str, backbone: Backbone, rng: np.ra
             out=images[done : done + len(index)],
         )
         done += len(index)
-    return _batch(torch.from_numpy(images).permute(0, 3, 1, 2), sets)  # channels last
+    return batch_of(torch.from_numpy(images).permute(0, 3, 1, 2), sets)  # channels last
 
 
-def _batch(images: Tensor, sets: Sets) -> Batch:
+def batch_of(images: Tensor, sets: Sets) -> Batch:
+    """The batch that holds images, or features, of these positions in these sets."""
     return Batch(
         images,
         torch.from_numpy(np.concatenate([image_set.labels[index] for image_set, index in sets])),

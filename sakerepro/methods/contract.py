@@ -7,7 +7,7 @@ enough to resume with the same numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,7 +17,6 @@ import torch
 from torch import Tensor, nn
 
 from ..data.batches import epoch_batches, pair_batches, triplet_batches, zipped_steps
-from ..errors import ConfigError, near_misses
 from ..experiment import Experiment, valid
 from ..model import Student, freeze_batch_norm
 from ..training import Batch, Features, Optimisers, descend
@@ -201,16 +200,16 @@ class Method(nn.Module):
         return self
 
     def seen_logits(self, images: Tensor, domain: Tensor) -> Tensor:
-        """(N, C_S) logits over seen classes, for the accuracy on held-out sketches; needed if ``classifies``."""
-        raise NotImplementedError
+        """(N, C_S) logits over seen classes, for the accuracy on held-out sketches of a method that ``classifies``."""
+        return self.student.seen_head(self.student.embed(images, domain))
 
     def features(self, images: Tensor, domain: Tensor | int) -> Tensor:
         """(N, F) features of the shared backbone; (N, 3, S, S) images, domain 0 photo, 1 sketch."""
         return self.student.features(images, domain)
 
     def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
-        """(N, d) embeddings of (N, F) features."""
-        raise NotImplementedError
+        """(N, d) embeddings x of (N, F) features, by default from the feature layer (Figure 2)."""
+        return self.student.feature(features)
 
     def embed(self, images: Tensor, domain: Tensor | int) -> Tensor:
         """(N, d) embeddings of (N, 3, S, S) normalised images; domain 0 photo, 1 sketch, or (N,) of them."""
@@ -247,15 +246,3 @@ def regress(layer: nn.Linear, x: Tensor, y: Tensor) -> None:
     w = torch.linalg.solve(covariance, (x - x.mean(dim=0)).T @ y / len(y)).T
     layer.weight.copy_(w)
     layer.bias.copy_(y.mean(dim=0) - w @ x.mean(dim=0))
-
-
-def checked_settings(method: str, settings: dict[str, Setting], given: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Check the given settings of a method and convert them to their types.
-
-    Raises:
-        ConfigError: for an unknown setting, with the closest known one, or a value that it cannot have.
-    """
-    for name, _ in (given := list(given)):
-        if name not in settings:
-            raise ConfigError(f"{method} has no setting {name!r}. {near_misses(name, list(settings))}")
-    return {name: settings[name].check(name, value) for name, value in given}

@@ -78,11 +78,3 @@ class GNTriplet(Method):
         ce = benchmark_loss(torch.cat([z_positive, z_sketch]), torch.cat([y_positive, y_sketch]))
         total = self.s.triplet * t + self.s.classification * ce
         return {"loss": total, "loss_triplet": t.detach(), "loss_benchmark": ce.detach()}
-
-    def seen_logits(self, images: Tensor, domain: Tensor) -> Tensor:
-        """(N, C_S) logits of the benchmark head."""
-        return self.student.seen_head(self.student.embed(images, domain))
-
-    def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
-        """x, the feature layer."""
-        return self.student.feature(features)

@@ -17,7 +17,7 @@ import pytest
 from sakerepro import paths
 from sakerepro.__main__ import main
 from sakerepro.commands.completion import SHELLS
-from sakerepro.experiment import PRESETS, Experiment
+from sakerepro.experiment import CHOICES, PRESETS, Experiment
 from sakerepro.results.items import ITEMS
 
 
@@ -46,7 +46,8 @@ def test_commands_flags_and_values() -> None:
     hidden = {"settings", "method_version"}
     names = {f.name for f in dataclasses.fields(Experiment)} - hidden
     assert {f"--{name.replace('_', '-')}" for name in names} <= flags
-    assert completed("sakerepro", "train", "--batch-norm", "") == {"train", "frozen"}
+    name, values = next(iter(CHOICES.items()))
+    assert completed("sakerepro", "train", f"--{name.replace('_', '-')}", "") == set(values)
     assert completed("sakerepro", "train", "--zero-head", "") == {"true", "false"}
     assert completed("sakerepro", "train", "--dim", "64", "--lambda") == {"--lambda-sake", "--lambda1", "--lambda2"}
 

@@ -62,7 +62,7 @@ def test_descent_moves_a_sample_to_its_centre() -> None:
 
 def test_the_margin_grows_over_the_first_half(tiny_experiment: Experiment) -> None:
     e = methods.change(tiny_experiment, method="EMS", epochs=8)
-    method, _, _ = start(e, experiment_data(e))
+    method, _ = start(e, experiment_data(e))
     seen = []
     for epoch in range(8):
         method.before_epoch(epoch, lambda: None)  # type: ignore[arg-type, return-value]
@@ -73,7 +73,7 @@ def test_the_margin_grows_over_the_first_half(tiny_experiment: Experiment) -> No
 def test_embeddings_begin_as_long_as_the_centres_and_in_the_same_directions(tiny_experiment: Experiment) -> None:
     e = methods.change(tiny_experiment, method="EMS")
     data = experiment_data(e)
-    method, _, _ = start(e, data)
+    method, _ = start(e, data)
     method.eval()
 
     def embedded() -> torch.Tensor:
@@ -91,7 +91,7 @@ def test_embeddings_begin_as_long_as_the_centres_and_in_the_same_directions(tiny
 def test_centres_are_class_means_that_do_not_decay(tiny_experiment: Experiment) -> None:
     e = methods.change(tiny_experiment, method="EMS")
     data = experiment_data(e)
-    method, _, _ = start(e, data)
+    method, _ = start(e, data)
     method.eval()
     method.begin(lambda: training_features(method, data, e.size))
     f = training_features(method, data, e.size)

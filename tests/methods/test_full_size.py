@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import tiny
 
-from sakerepro import methods
+from sakerepro import methods, runs
 from sakerepro.errors import DataError
 from sakerepro.methods import preset
-from sakerepro.runs import experiment_data, start
+from sakerepro.runs import check_settings, experiment_data, start
 from sakerepro.training import train
 from sakerepro.world.files import write_world
 
@@ -32,25 +35,44 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
+@pytest.fixture(scope="module")
+def starts() -> dict[str, Any]:
+    """What :func:`once` made."""
+    return {}
+
+
+def once(make: Callable[..., Any], made: dict[str, Any]) -> Callable[..., Any]:
+    """The function, called once; a copy of what it gave thereafter. All tests have the same networks to start with."""
+
+    def copied(*arguments: Any, **named: Any) -> Any:
+        if make.__name__ not in made:
+            made[make.__name__] = make(*arguments, **named)
+        return copy.deepcopy(made[make.__name__])
+
+    return copied
+
+
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", methods.METHODS)
 def test_two_steps_at_full_size(
-    name: str, task: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, task: str, place: Path, starts: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(place / task))
     for folder in ("RUNS", "CACHE"):  # the L_B run below frozen features is made once a task
         monkeypatch.setenv(f"SAKEREPRO_{folder}", str(place / task / folder.lower()))
+    for make in (runs.load_teacher, runs.build_student):
+        monkeypatch.setattr(runs, make.__name__, once(make, starts))
     settings = methods.class_of(name).settings
     own = {k: v for k, v in SHORT.items() if k in settings}
-    small = dict(epochs=1, steps=2, batch_sketch=2, batch_photo=2, photo_queries=0, precision="float32")
+    small = dict(epochs=1, steps=2, batch_sketch=1, batch_photo=1, photo_queries=0, precision="float32")
     dataset, split = TASKS[task]
     e = preset("paper", dataset=dataset, split=split, method=name, **small, **own)
     data = experiment_data(e)
     if task == "tuberlin" and methods.lacks(e):
         with pytest.raises(DataError, match="tuberlin/zeroshot: aligned pairs need the photo that each sketch"):
-            start(e, data)
+            check_settings(e)
         return
-    method, aligned, _ = start(e, data)
+    method, _ = start(e, data)
     assert method.backbone.num_features == 2048
-    history = train(method, data, e, tmp_path / "checkpoint.pt", aligned=aligned)
+    history = train(method, data, e, tmp_path / "checkpoint.pt")
     assert len(history) == method.epochs and all(np.isfinite(list(row.values())).all() for row in history)

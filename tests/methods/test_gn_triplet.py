@@ -43,7 +43,7 @@ def test_without_triplets_it_is_the_benchmark_loss_on_sake_s_batches(
     for changes in ({"method": "L_B"}, {"method": "GN-Triplet", "triplet": 0.0, "classification": 1.0}):
         e = methods.change(tiny_experiment, **changes)
         data = experiment_data(e)
-        method, _, _ = start(e, data)
+        method, _ = start(e, data)
         history = train(method, data, e, tmp_path / f"{changes['method']}.pt")
         found.append((method.state_dict(), [row["loss"] for row in history]))
     assert tiny.same(found[0][0], found[1][0]) and found[0][1] == found[1][1]
@@ -60,7 +60,7 @@ def test_settings_that_do_nothing_make_no_run_of_their_own(tiny_experiment: Expe
 def test_the_negative_is_not_classified(tiny_experiment: Experiment) -> None:
     """Whatever class the negatives are said to be of, the loss is the same; the positives' class counts."""
     e = methods.change(tiny_experiment, method="GN-Triplet")
-    method, _, _ = start(e, experiment_data(e))
+    method, _ = start(e, experiment_data(e))
     images = torch.randn(9, 3, e.size, e.size, generator=torch.Generator().manual_seed(0))
     domain = torch.tensor([0.0] * 6 + [1.0] * 3)
 

@@ -17,7 +17,7 @@ from sakerepro.data.dataset import Dataset
 from sakerepro.errors import ConfigError, DataError
 from sakerepro.experiment import Experiment
 from sakerepro.methods import Method
-from sakerepro.runs import experiment_data, start
+from sakerepro.runs import check_settings, experiment_data, start
 
 TINY = tiny.dataset()
 COUNTS = st.integers(1, 40)
@@ -111,14 +111,14 @@ def test_data_without_aligned_pairs_is_refused(tiny_experiment: Experiment) -> N
         require_aligned(TINY)
     e = methods.change(tiny_experiment, method="GN-Triplet", pairs="aligned")
     with pytest.raises(DataError, match="pairs=class"):
-        start(e, experiment_data(e))
+        check_settings(e)
 
 
 @pytest.mark.parametrize("steps", [0, 3])
 def test_pairs_and_triplets_cost_as_many_images_as_sake_s_plan(steps: int, tiny_experiment: Experiment) -> None:
     e = methods.checked(tiny_experiment.but(steps=steps, batch_sketch=5, batch_photo=7))
     data = experiment_data(e)
-    method, _, _ = start(e, data)
+    method, _ = start(e, data)
 
     def images(plan: object) -> int:
         return sum(len(s) + len(p) for s, p in plan)  # type: ignore[attr-defined]

@@ -2,31 +2,25 @@
 
 from __future__ import annotations
 
+import frozen
 import pytest
 import torch
 from torch import Tensor, nn
 
-from sakerepro import methods
 from sakerepro.data.dataset import Dataset
-from sakerepro.experiment import Experiment
-from sakerepro.methods.contract import Side
 from sakerepro.methods.sem_pcyc import SEMPCYC, compress, generator, l21, lsgan
-from sakerepro.model import build_student
-from sakerepro.teachers import load_teacher
-from sakerepro.training import Batch, feature_batch, minimise, training_features
+from sakerepro.training import Batch, feature_maker, minimise, training_features
 
 
-def a_method(e: Experiment, **own: object) -> SEMPCYC:
-    e = methods.change(e, method="SEM-PCYC", **own)
-    student = build_student(e.backbone, dim=e.dim, num_seen=4, teacher=load_teacher(e)[0]).requires_grad_(False)
-    found = methods.class_of("SEM-PCYC")(e, student, Side(("",) * 4, vectors=torch.eye(4)))
-    assert isinstance(found, SEMPCYC)
-    return found
+def made(**own: object) -> SEMPCYC:
+    method = frozen.make("SEM-PCYC", torch.eye(4), **own)
+    assert isinstance(method, SEMPCYC)
+    return method
 
 
 @pytest.fixture
-def method(tiny_experiment: Experiment) -> SEMPCYC:
-    return a_method(tiny_experiment)
+def method() -> SEMPCYC:
+    return made()
 
 
 def batch(method: SEMPCYC, n: int = 6) -> Batch:
@@ -113,16 +107,16 @@ def test_a_step_moves_each_side_by_its_own_loss(method: SEMPCYC) -> None:
     """With the discriminators' rate at 0 a step moves the generators by the same bits, and the other way round."""
 
     def weights_after(**rates: float) -> dict[str, Tensor]:
-        fresh = a_method(method.e)
+        fresh = made()
         optimisers = fresh.optimisers()
-        for name, one in optimisers.named.items():
+        for name, one in optimisers.items():
             one.param_groups[0]["lr"] = rates[name]
         fresh.train()
         torch.manual_seed(0)
         fresh.step(batch(fresh), optimisers)
         return {k: p.detach() for k, p in fresh.named_parameters()}
 
-    start = {k: p.detach() for k, p in a_method(method.e).named_parameters()}
+    start = {k: p.detach() for k, p in made().named_parameters()}
     whole = weights_after(generators=0.1, discriminators=0.1)
     generators, judges = (weights_after(generators=g, discriminators=0.1 - g) for g in (0.1, 0.0))
     for k in start:
@@ -143,17 +137,16 @@ def test_what_comes_before_the_generators(method: SEMPCYC, tiny_data: Dataset) -
     hits = method.cls["p"](found.photo / method.scale).argmax(1) == found.photo_labels
     assert hits.float().mean() > 0.6 and not any(p.requires_grad for p in method.cls.parameters())
     torch.manual_seed(2)
-    other = a_method(method.e)
+    other = made()
     other.begin(lambda: found)
     assert all(torch.equal(v, other.state_dict()[k]) for k, v in method.state_dict().items())
-    frozen = a_method(method.e, pretraining=0)
-    before = frozen.cls["p"].weight.clone()
-    frozen.begin(lambda: found)
-    assert torch.equal(frozen.cls["p"].weight, before)
+    untrained = made(pretraining=0)
+    before = untrained.cls["p"].weight.clone()
+    untrained.begin(lambda: found)
+    assert torch.equal(untrained.cls["p"].weight, before)
     rows = torch.arange(5).numpy()
-    frozen.step(
-        feature_batch([(tiny_data.train_photo, rows), (tiny_data.train_sketch, rows)], found), frozen.optimisers()
-    )
+    make = feature_maker((tiny_data.train_photo, tiny_data.train_sketch), found)
+    untrained.step(make((rows, rows), None), untrained.optimisers())
 
 
 def test_codes_of_near_vectors_are_near() -> None:

@@ -83,7 +83,7 @@ def test_random_vectors_are_orthogonal_and_a_function_of_the_seed() -> None:
 
 def test_means_are_those_of_the_seen_photos(tiny_experiment: Experiment) -> None:
     data = experiment_data(tiny_experiment)
-    method, _, _ = start(methods.checked(tiny_experiment), data)
+    method, _ = start(methods.checked(tiny_experiment), data)
     found, _ = class_vectors("means", data, tiny_experiment, method.student)
     features = embed(
         SimpleNamespace(embed=method.student.features, backbone=method.backbone, eval=method.eval),
