@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from . import inputs, paths
+from . import inputs, paths, training
 from .data import OriginalDomain, load_original
 from .data.known import datasets, named
 from .devices import seeded
@@ -138,11 +138,9 @@ def _trained(name: str, e: Experiment) -> Teacher:
 def _train(
     name: str, e: Experiment, original: OriginalDomain, checkpoint: Path
 ) -> tuple[Classifier, list[dict[str, float]]]:
-    from .training import train_teacher
-
     classifier = _blank(name, len(original.wnids), e.size)
     with one_thread():
-        return classifier, train_teacher(
+        return classifier, training.train_teacher(
             classifier, original, size=e.size, epochs=e.teacher_epochs, seed=SEED, checkpoint=checkpoint
         )
 

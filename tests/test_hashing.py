@@ -62,15 +62,6 @@ def test_quantisation_error_never_rises_and_the_rotation_is_orthogonal(features,
     assert itq.quantization_errors_[-1] == pytest.approx(error, rel=1e-4)
 
 
-def test_shapes_are_those_of_the_documentation(features):
-    itq = ITQ(bits=8).fit(features.astype(np.float32))
-    assert (itq.mean_.shape, itq.components_.shape, itq.rotation_.shape) == ((20,), (8, 20), (8, 8))
-    assert itq.n_features_in_ == 20
-    assert itq.project(features[:3]).shape == (3, 8)
-    codes = itq.transform(features[:3])
-    assert codes.shape == (3, 1) and codes.dtype == np.uint8
-
-
 def test_same_seed_same_codes_other_seed_other_codes(features):
     first, second, third = (ITQ(8, seed=s).fit_transform(features) for s in (1, 1, 2))
     assert np.array_equal(first, second) and not np.array_equal(first, third)

@@ -20,7 +20,7 @@ from tqdm import auto
 
 from sakerepro import evaluation, hashing, paths, provenance, teachers, training, versions
 from sakerepro.data import load_dataset, photo_queries
-from sakerepro.embedding import embed, top1
+from sakerepro.embedding import top1
 from sakerepro.errors import DataError, RunError
 from sakerepro.experiment import Experiment
 from sakerepro.files import read_json, sha256
@@ -111,13 +111,6 @@ def test_what_is_measured_is_measured_on_what_is_kept(tiny_run: Run) -> None:
         top = np.argsort(-scores, axis=1)[:, :25]
         hits = (gl[top] == ql[:, None]).sum(axis=1)
         assert rows[task, "16-d", "standard", "P@25"] == pytest.approx(hits.mean() / 25, abs=1e-6)
-
-
-def test_the_kept_network_gives_the_kept_embeddings(tiny_run: Run) -> None:
-    student = tiny_run.network()
-    assert not student.training
-    found = embed(student, tiny_run.dataset().query, tiny.SIDE)
-    np.testing.assert_allclose(found, tiny_run.embeddings()["query"], rtol=1e-4, atol=1e-5)
 
 
 def test_the_network_needs_no_teacher(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ import tiny
 import torch
 from torch import Tensor, nn
 
-from sakerepro import devices, methods, training
+from sakerepro import methods, training
 from sakerepro.data.augmentation import augment, draw_transforms
 from sakerepro.data.batches import generator
 from sakerepro.data.batching import Batch, make_batch
@@ -293,15 +293,6 @@ def test_a_checkpoint_of_another_network_is_refused(checkpoint: Path) -> None:
         fit(toy, checkpoint)
 
 
-def test_what_a_killed_process_left_is_swept_away(checkpoint: Path) -> None:
-    checkpoint.parent.mkdir()
-    left, other = checkpoint.parent / ".checkpoint-abcd1234.tmp.pt", checkpoint.parent / "checkpoint-of-mine.pt"
-    left.write_bytes(b"half")
-    other.write_bytes(b"mine")
-    fit(Toy(), checkpoint)
-    assert not left.exists() and other.exists()
-
-
 def test_an_epoch_begins_once(checkpoint: Path, every_step: None) -> None:
     """What a method does before an epoch is in its checkpoint: going on inside an epoch must not do it again."""
     stopped, resumed = Toy(STEPS + 2), Toy()
@@ -316,7 +307,7 @@ def test_an_epoch_begins_once(checkpoint: Path, every_step: None) -> None:
 
 def test_a_killed_student_ends_the_same(tmp_path: Path) -> None:
     """SIGKILL half-way through a checkpoint's file, before and after its renaming, and at random moments."""
-    moments = [f"{m:.2f}" for m in np.random.default_rng().uniform(0.02, 0.8, 5)]
+    moments = [f"{m:.2f}" for m in np.random.default_rng().uniform(0.02, 0.8, 3)]
     plans = {"whole": ["end"], "killed": ["half:2", "before:1", "after:2", "half:1", *moments, "end"]}
     driver = str(Path(__file__).with_name("kill_driver.py"))
     done = tiny.python(driver, *(f"{tmp_path / name}={','.join(plan)}" for name, plan in plans.items()))
@@ -339,10 +330,8 @@ SETTINGS |= dict(lr=1e-3, lr_end=1e-5)
 
 def sake(**settings: Any) -> tuple[SAKE, Any]:
     """SAKE on a small random network, and its teacher."""
-    torch.manual_seed(0)
-    teacher = tiny.randomise(build_classifier("se_resnet_mini", len(tiny.ORIGINAL)))
-    e = methods.checked(Experiment(**SETTINGS | settings))
-    student = build_student("cse_resnet_mini", dim=8, num_seen=4, teacher=teacher, seed=e.seed)
+    teacher, e = tiny.classifier(), methods.checked(Experiment(**SETTINGS | settings))
+    student = build_student("cse_resnet_mini", dim=8, num_seen=4, teacher=teacher, freeze=e.freeze, seed=e.seed)
     return SAKE(e, student, methods.Side(tiny.SEEN, teacher, tiny.ORIGINAL)), teacher
 
 
@@ -395,14 +384,6 @@ def test_a_core_is_idle_beside_a_device_or_few_threads(
     monkeypatch.setattr(training.joblib, "cpu_count", lambda: cores)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)
     assert training._idle_core() == idle
-
-
-def test_a_seed_is_as_torch_sets_it() -> None:
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(2**61 + 5)
-        want = torch.rand(3), torch.initial_seed()
-        devices.seed(2**61 + 5)
-        assert torch.equal(torch.rand(3), want[0]) and torch.initial_seed() == want[1]
 
 
 def test_the_schedule_is_the_papers(tiny_data: Dataset, tmp_path: Path) -> None:

@@ -57,7 +57,7 @@ ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
     "L_B": ("SAKE", {"lambda_sake": 0.0}),
     "L_B + L_T": ("SAKE", {"lambda1": 1.0, "lambda2": 0.0}),
 }
-_FIELDS = {f.name: f.default for f in dataclasses.fields(Experiment)}
+_FIELDS: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(Experiment)}
 
 
 def resolved(name: str) -> tuple[str, dict[str, Any]]:
@@ -102,7 +102,7 @@ def preset(name: str, **changes: Any) -> Experiment:
     """The experiment that a preset stands for, with some settings changed.
 
     A method has the settings that the preset gives it in place of the paper's
-    (:data:`sakerepro.experiment.STANDS_FOR`).
+    (``tables/presets.toml``).
 
     Args:
         name: ``"mini"``, ``"small"`` or ``"paper"``.

@@ -99,6 +99,8 @@ class Method(nn.Module):
     signs: ClassVar[bool] = False  #: whether codes are the signs of embeddings; else by ITQ, or as :meth:`code` says
     settings: ClassVar[dict[str, Setting]] = {}
 
+    vectors: Tensor  #: (C_S, k), for methods that need class vectors
+
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
         super().__init__()
         self.e, self.student = e, student

@@ -16,20 +16,16 @@ from sakerepro.data.batches import generator
 from sakerepro.data.dataset import Dataset
 from sakerepro.methods import Features, Method, Side
 from sakerepro.model import build_student
-from sakerepro.networks.backbones import build_classifier
 from sakerepro.training import Batch
 
 WIDTH = 512  # F of the mini backbone
 
 
-def make(name: str, vectors: Tensor | None = None, **settings: Any) -> Method:
+def make(name: str, vectors: Tensor | None = None, **settings: Any) -> Any:
     """A method on a network of random weights, frozen if it works on features; the settings are its own."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
-        teacher = tiny.randomise(build_classifier("se_resnet_mini", 5))
     e = methods.change(tiny.experiment(Path("data"), Path("weights")), method=name, **settings)
-    student = build_student(e.backbone, dim=16, num_seen=len(tiny.SEEN), teacher=teacher, seed=0)
-    cls = methods.class_of(name)
+    student = build_student(e.backbone, dim=16, num_seen=len(tiny.SEEN), teacher=tiny.classifier(seed=3))
+    cls = methods.class_of(e.method)
     student.requires_grad_("features" not in cls.needs)
     return cls(e, student, Side(tiny.SEEN, vectors=vectors))
 

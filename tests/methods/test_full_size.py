@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,33 +35,35 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-@pytest.fixture(scope="module")
-def starts() -> dict[str, Any]:
-    """What :func:`once` made."""
-    return {}
-
-
-def once(make: Callable[..., Any], made: dict[str, Any]) -> Callable[..., Any]:
-    """The function, called once; a copy of what it gave thereafter. All tests have the same networks to start with."""
+def once(make: Callable[..., Any]) -> Callable[..., Any]:
+    """A function that is called once; thereafter a copy of what it gave."""
+    made: list[Any] = []
 
     def copied(*arguments: Any, **named: Any) -> Any:
-        if make.__name__ not in made:
-            made[make.__name__] = make(*arguments, **named)
-        return copy.deepcopy(made[make.__name__])
+        if not made:
+            made.append(make(*arguments, **named))
+        return copy.deepcopy(made[0])
 
     return copied
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_start() -> Iterator[None]:
+    """All methods start from the same pretrained network."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(runs, "load_teacher", once(runs.load_teacher))
+        patch.setattr(runs, "build_student", once(runs.build_student))
+        yield
 
 
 @pytest.mark.parametrize("task", TASKS)
 @pytest.mark.parametrize("name", methods.METHODS)
 def test_two_steps_at_full_size(
-    name: str, task: str, place: Path, starts: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    name: str, task: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(place / task))
     for folder in ("RUNS", "CACHE"):  # the L_B run below frozen features is made once a task
         monkeypatch.setenv(f"SAKEREPRO_{folder}", str(place / task / folder.lower()))
-    for make in (runs.load_teacher, runs.build_student):
-        monkeypatch.setattr(runs, make.__name__, once(make, starts))
     settings = methods.class_of(name).settings
     own = {k: v for k, v in SHORT.items() if k in settings}
     small = dict(epochs=1, steps=2, batch_sketch=1, batch_photo=1, photo_queries=0, precision="float32")

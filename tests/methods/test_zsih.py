@@ -108,9 +108,7 @@ def test_permuting_the_batch_permutes_the_fusion() -> None:
 
 @pytest.fixture
 def method() -> ZSIH:
-    found = frozen.make("ZSIH", torch.eye(4), width=4, hidden=8, bandwidth=0).eval()
-    assert isinstance(found, ZSIH)
-    return found
+    return frozen.make("ZSIH", torch.eye(4), width=4, hidden=8, bandwidth=0).eval()
 
 
 def a_batch(n: int = 3) -> Batch:
