@@ -152,24 +152,27 @@ class Method(nn.Module):
         )
 
     def pairs(
-        self, data: Dataset, epoch: int, *, size: int = 0, steps: int = 0, aligned: bool = False, balanced: bool = False
+        self, data: Dataset, epoch: int, *, size: int = 0, balanced: bool = False
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """A plan of pairs, see :func:`~sakerepro.data.batches.pair_batches`.
+        """A plan of :func:`~sakerepro.data.batches.pair_batches`, aligned if the setting ``pairs`` says so.
 
         Args:
             data, epoch: as for :meth:`plan`.
-            size: pairs in a step; 0: as many images as in SAKE's batches.
-            steps: steps in the epoch; 0: one pass through the sketches if ``size`` is set, else as many as SAKE has.
-            aligned, balanced: as for ``pair_batches``.
+            size: pairs in a step, once through the sketches; 0: as many images and steps as SAKE has.
+            balanced: as for ``pair_batches``.
         """
-        steps = steps or (-(-len(data.train_sketch) // size) if size else self._steps(data))
+        steps = -(-len(data.train_sketch) // size) if size else self._steps(data)
         size = size or max(1, (self.e.batch_sketch + self.e.batch_photo) // 2)
-        return pair_batches(data, size, steps, self.e.seed, epoch, aligned=aligned, balanced=balanced)
+        return pair_batches(data, size, steps, self.e.seed, epoch, aligned=self._aligned, balanced=balanced)
 
-    def triplets(self, data: Dataset, epoch: int, *, aligned: bool = False) -> list[tuple[np.ndarray, np.ndarray]]:
+    def triplets(self, data: Dataset, epoch: int) -> list[tuple[np.ndarray, np.ndarray]]:
         """A plan of triplets with as many images and steps as SAKE's; positive photos first, then negative ones."""
         size = max(1, (self.e.batch_sketch + self.e.batch_photo) // 3)
-        return triplet_batches(data, size, self._steps(data), self.e.seed, epoch, aligned=aligned)
+        return triplet_batches(data, size, self._steps(data), self.e.seed, epoch, aligned=self._aligned)
+
+    @property
+    def _aligned(self) -> bool:
+        return getattr(self.s, "pairs", "class") == "aligned"
 
     def _steps(self, data: Dataset) -> int:
         e = self.e

@@ -62,7 +62,7 @@ class GNTriplet(Method):
         """n sketches, n positive and n negative photos a step."""
         if not self.s.triplet:
             return super().plan(data, epoch)
-        return self.triplets(data, epoch, aligned=self.s.pairs == "aligned")
+        return self.triplets(data, epoch)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """T and CE; a batch holds positives, negatives, sketches."""

@@ -58,9 +58,6 @@ class Aligned(Regression):
     needs = Regression.needs | {"aligned"}
     settings = {**Regression.settings, **ALIGNED}
 
-    def plan(self, data: Any, epoch: int) -> Any:
-        return self.pairs(data, epoch, size=8, aligned=self.s.pairs == "aligned")
-
 
 @pytest.fixture
 def e(tiny_experiment: Experiment) -> Experiment:
