@@ -1,19 +1,21 @@
-"""Every method with the network of the paper at 224 px, on toy images in the official list formats."""
+"""Preset paper is real code: every method with its network at 224 px, and runs, on toy images in official layouts."""
 
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pytest
 import tiny
+import torch
 
 from sakerepro import methods, runs
 from sakerepro.errors import DataError
 from sakerepro.methods import preset
+from sakerepro.networks.gates import ConditionalSE
 from sakerepro.runs import check_settings, experiment_data, start
 from sakerepro.training import train
 from sakerepro.world.files import write_world
@@ -25,13 +27,14 @@ SHORT = {"rounds": 2, "fusion_first": 5, "pretraining": 5}  # their sizes stay
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The three tasks in their official layouts, and random weights of SE-ResNet-50."""
+    """The three tasks in their official layouts, and random weights of SE-ResNet-50 and of a small network."""
     place = tmp_path_factory.mktemp("full")
     for task, (name, split) in TASKS.items():
         folder = place / task / {"tuberlin": "TUBerlin", "sketchy": "Sketchy"}[name]
         write_world(folder, f"sake-{name}", seen=SEEN, unseen=UNSEEN, per_class=2, size=64, split=split)
         (place / task / "weights").symlink_to(place / "weights")
-    tiny.write_weights(place / "weights" / "se_resnet50.safetensors", "se_resnet50")
+    for network in ("se_resnet50", "se_resnet_mini"):
+        tiny.write_weights(place / "weights" / f"{network}.safetensors", network)
     return place
 
 
@@ -47,13 +50,7 @@ def once(make: Callable[..., Any]) -> Callable[..., Any]:
     return copied
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_start() -> Iterator[None]:
-    """All methods start from the same pretrained network."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(runs, "load_teacher", once(runs.load_teacher))
-        patch.setattr(runs, "build_student", once(runs.build_student))
-        yield
+LOAD_TEACHER, BUILD_STUDENT = once(runs.load_teacher), once(runs.build_student)  # all methods start from the same
 
 
 @pytest.mark.parametrize("task", TASKS)
@@ -62,6 +59,8 @@ def test_two_steps_at_full_size(
     name: str, task: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(place / task))
+    monkeypatch.setattr(runs, "load_teacher", LOAD_TEACHER)
+    monkeypatch.setattr(runs, "build_student", BUILD_STUDENT)
     for folder in ("RUNS", "CACHE"):  # the L_B run below frozen features is made once a task
         monkeypatch.setenv(f"SAKEREPRO_{folder}", str(place / task / folder.lower()))
     settings = methods.class_of(name).settings
@@ -76,5 +75,27 @@ def test_two_steps_at_full_size(
         return
     method, _ = start(e, data)
     assert method.backbone.num_features == 2048
+    before = {k: v.clone() for k, v in method.student.named_parameters()}
     history = train(method, data, e, tmp_path / "checkpoint.pt")
     assert len(history) == method.epochs and all(np.isfinite(list(row.values())).all() for row in history)
+    if name == "SAKE":
+        gates = [m for m in method.modules() if isinstance(m, ConditionalSE)]
+        assert len(gates) == 16 and all(gate.fc2.weight[:, -1].any() for gate in gates)
+        assert method.student.original_head.weight.shape == (1000, 64)
+        assert not [k for k, v in method.student.named_parameters() if torch.equal(v, before[k])]  # all of it learns
+
+
+@pytest.mark.parametrize("task", ["tuberlin", "zeroshot1"])
+def test_a_whole_run_over_the_official_layout(task: str, place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With a small network."""
+    monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(place / task))
+    small = dict(backbone="cse_resnet_mini", size=32, epochs=1, steps=1, batch_sketch=2, batch_photo=2, photo_queries=1)
+    done = runs.run(preset("paper", dataset=TASKS[task][0], **small))
+    data, kept = done.dataset(), done.embeddings()
+    assert (set(data.seen), set(data.unseen)) == (set(SEEN), set(UNSEEN)) and len(data.val_sketch)
+    assert done.provenance()["teacher"]["file"] == "se_resnet_mini.safetensors" and done.experiment.method == "SAKE"
+    assert {m["task"] for m in done.metrics()} == {"ZS-SBIR", "ZS-PBIR"}
+    assert {m["representation"] for m in done.metrics()} == {"64-d", "64-bit"}
+    assert all(0 <= m["value"] <= 1 for m in done.metrics())
+    assert kept["gallery"].shape == (len(data.gallery), 64) and np.isfinite(kept["gallery"]).all()
+    assert len(done.history()) == 1 and 0 <= done.history()["val_top1"][0] <= 1
