@@ -14,7 +14,6 @@ from hypothesis import strategies as st
 from sklearn.metrics import average_precision_score
 from sklearn.metrics.pairwise import cosine_similarity
 
-from sakerepro import metrics
 from sakerepro.errors import ConfigError, DataError
 from sakerepro.metrics import CONVENTIONS, TIES, retrieval_metrics
 
@@ -272,28 +271,6 @@ def test_chunks_of_queries_change_nothing(rng, monkeypatch):
     assert np.array_equal(whole.ap, retrieval_metrics(query, gallery, ql, gl).ap)
 
 
-@pytest.mark.parametrize(
-    "labels",
-    [
-        np.array([5, -3, 5, 900, -3]),
-        np.array([5, -3, 5, 10**12, -(10**12)]),
-        np.array([250, 0, 250], np.uint8),
-        np.array([-128, 127, 0, -128], np.int8),
-        np.array([True, False, True]),
-        np.array(["b", "a", "b", "A"]),
-        np.array([2**63 + 1, 2**63 + 2, 2**63 + 1], np.uint64),
-        np.array([7]),
-    ],
-    ids=["near", "far", "uint8", "int8", "bool", "names", "uint64", "one"],
-)
-def test_classes_are_numpys_whatever_the_labels(labels: np.ndarray) -> None:
-    """Ids of a small range are numbered without a sort; all others, and all types, come out as by ``np.unique``."""
-    known, place = metrics._unique(labels)
-    want, where = np.unique(labels, return_inverse=True)
-    assert known.dtype == want.dtype and (known == want).all()
-    assert place.dtype == np.int32 and (place == where).all()
-
-
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_counters_that_overflow_are_read_right(kind: type, rng) -> None:
     """200,000 photos of 40 features, of which one is that of half of them: counters have 16 bits."""
@@ -345,11 +322,13 @@ def test_tensors_halves_and_views_are_taken(rng):
     assert np.array_equal(retrieval_metrics(half_q, brain, ql, gl).ap, expected)
 
 
-def test_class_names_serve_as_labels(rng):
+def test_class_names_and_large_ids_serve_as_labels(rng):
     query, gallery, ql, gl = random_retrieval(4, 50, rng)
     names = np.array(["cat", "dog", "a cow"])
     wanted = retrieval_metrics(query, gallery, ql, gl).ap
     assert np.array_equal(retrieval_metrics(query, gallery, names[ql], names[gl].tolist()).ap, wanted)
+    large = np.array([2**63 + 1, 2**63 + 2, 3], np.uint64)  # as floats, the first two would be one
+    assert np.array_equal(retrieval_metrics(query, gallery, large[ql], large[gl]).ap, wanted)
 
 
 def test_lengths_of_features_do_not_matter(rng):
