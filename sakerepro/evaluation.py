@@ -98,16 +98,12 @@ def coders(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any = None) 
     return {bits: lambda x, domain, itq=itq: itq.transform(x) for bits, itq in fitted.items()}  # type: ignore[misc]
 
 
-def trace_function(data: Dataset, e: Experiment) -> Callable[[Any], dict[str, float]]:
-    """The ``trace`` of :func:`sakerepro.run`: a function that measures mAP@all of both tasks after an epoch."""
-
-    def trace(method: Any) -> dict[str, float]:
-        sets = {"query": data.query, "gallery": data.gallery}
-        arrays = {name: embed(method, images, e.size, keep=True) for name, images in sets.items()}
-        rows = _tasks(arrays, data, lambda x, domain: x, method.distance, "", e.photo_queries)
-        return {r["task"]: r["value"] for r in rows if (r["metric"], r["convention"]) == ("mAP@all", "standard")}
-
-    return trace
+def traced(method: Any, data: Dataset, e: Experiment) -> dict[str, float]:
+    """mAP@all of both tasks, by task, with a method as it is after an epoch."""
+    sets = {"query": data.query, "gallery": data.gallery}
+    arrays = {name: embed(method, images, e.size, keep=True) for name, images in sets.items()}
+    rows = _tasks(arrays, data, lambda x, domain: x, method.distance, "", e.photo_queries)
+    return {r["task"]: r["value"] for r in rows if (r["metric"], r["convention"]) == ("mAP@all", "standard")}
 
 
 def _tasks(
@@ -130,9 +126,7 @@ def _tasks(
 def entries(m: RetrievalMetrics, task: str, name: str) -> list[dict[str, Any]]:
     """One dict for each number in ``m``, as in :meth:`Run.metrics`; in ``standard`` the first also holds all APs."""
     common = {"task": task, "representation": name, "convention": m.convention, "ties": m.ties}
-    values = {"mAP@all": m.map_all}
-    values |= {f"mAP@{k}": v for k, v in m.map_at.items()} | {f"P@{k}": v for k, v in m.p_at.items()}
-    rows: list[dict[str, Any]] = [{**common, "metric": k, "value": float(v)} for k, v in values.items()]
+    rows: list[dict[str, Any]] = [{**common, "metric": k, "value": float(v)} for k, v in m.summary().items()]
     if m.convention == "standard":
         rows[0]["ap"] = m.ap
     return rows

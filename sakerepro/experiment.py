@@ -11,6 +11,8 @@ import math
 import numbers
 import os
 import re
+import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import PurePath
@@ -19,18 +21,11 @@ from typing import Any
 from .data.known import datasets
 from .errors import ConfigError, near_misses
 from .files import short_hash, short_name
-
-CHOICES: dict[str, tuple[str, ...]] = {
-    "batch_norm": ("train", "frozen"),
-    "augmentation": ("centred", "official", "none"),
-    "precision": ("float32", "bfloat16"),
-    "select": ("val", "last"),
-    "teacher_head": ("own", "probe"),
-}
+from .paths import package_data
 
 
-def _setting(group: str, default: Any, help: str) -> Any:
-    return dataclasses.field(default=default, metadata={"help": help, "group": group})
+def _setting(group: str, default: Any, help: str, low: float | None = None, choices: tuple[str, ...] = ()) -> Any:
+    return dataclasses.field(default=default, metadata={"help": help, "group": group, "low": low, "choices": choices})
 
 
 GROUPS = ("label", "data", "network", "teacher", "objective", "optimisation", "measuring")
@@ -38,12 +33,25 @@ _label, _data, _network, _teacher, _objective, _optimisation, _measuring = (part
 _PLACES = ("dataset", "weights", "teacher_data")  # settings that can be a folder or a file
 
 
-def typed(name: str, value: Any, want: type) -> Any:
-    """The value in the exact type of its setting, so that equal experiments have equal JSON and equal ids."""
+def valid(name: str, value: Any, want: type, low: float | None, choices: tuple[Any, ...]) -> Any:
+    """The value of a setting in its exact type, so that equal experiments have equal JSON and equal ids.
+
+    Raises:
+        ConfigError: names the setting, the value and what is possible.
+    """
+    value = _typed(name, value, want)
+    if low is not None and not value >= low:
+        raise ConfigError(f"{name} = {value!r} has to be at least {low:g}.")
+    if choices and value not in choices:
+        raise ConfigError(f"{name} = {value!r} is not known. {near_misses(str(value), choices)}")
+    return value
+
+
+def _typed(name: str, value: Any, want: type) -> Any:
     if want is str and isinstance(value, os.PathLike):
         value = os.fspath(value)
     if want is tuple and isinstance(value, (list, tuple)):
-        return tuple(typed(name, v, int) for v in value)
+        return tuple(_typed(name, v, int) for v in value)
     if isinstance(value, bool) == (want is bool):
         if want is int and isinstance(value, numbers.Integral):
             return int(value)
@@ -76,34 +84,40 @@ class Experiment:
         "random (a folder); empty: the usual one of the data set",
     )
     dedupe: bool = _data(False, "drop the second copy of photos that Sketchy's lists hold twice")
-    random_unseen: int = _data(0, "unseen classes to draw at random, in place of the split's own (section 4.2)")
-    pseudo_unseen: int = _data(0, "seen classes to hold out and measure on, to choose settings")
-    class_seed: int = _data(0, "seed for drawing the random or pseudo-unseen classes")
-    min_photos: int = _data(400, "fewest photos of a random unseen class (section 4.1)")
+    random_unseen: int = _data(0, "unseen classes to draw at random, in place of the split's own (section 4.2)", low=0)
+    pseudo_unseen: int = _data(0, "seen classes to hold out and measure on, to choose settings", low=0)
+    class_seed: int = _data(0, "seed for drawing the random or pseudo-unseen classes", low=0)
+    min_photos: int = _data(400, "fewest photos of a random unseen class (section 4.1)", low=0)
     outside_original: bool = _data(False, "draw random unseen classes outside the original domain (appendix A.1)")
     photo_queries: int = _measuring(
-        10, "photos per unseen class used as queries in ZS-PBIR (the first ones); 0: no ZS-PBIR"
+        10, "photos per unseen class used as queries in ZS-PBIR (the first ones); 0: no ZS-PBIR", low=0
     )
 
     backbone: str = _network("cse_resnet50", "network; `cse_` in front adds the domain gates (section 3.3)")
     weights: str = _network("", "file of the pretrained weights; empty: found by the network's name")
-    dim: int = _network(64, "length of the embedding: 64 or 512 in the paper")
+    dim: int = _network(64, "length of the embedding: 64 or 512 in the paper", low=1)
     keep_bias: bool = _network(True, "keep the pretrained classifier's bias (the official code drops it)")
     zero_head: bool = _network(False, "start the benchmark head at zero")
-    freeze: int = _network(0, "number of first stages that are not trained; student and teacher share them")
-    size: int = _network(224, "side of the network's square input, in pixels")
+    freeze: int = _network(0, "number of first stages that are not trained; student and teacher share them", low=0)
+    size: int = _network(224, "side of the network's square input, in pixels", low=8)
 
-    epochs: int = _optimisation(20, "number of epochs; 0: the pretrained network as it is")
-    steps: int = _optimisation(0, "training steps per epoch; 0: until the sketches or the photos are used up")
-    batch_sketch: int = _optimisation(4, "sketches in a batch")
-    batch_photo: int = _optimisation(36, "photos in a batch")
+    epochs: int = _optimisation(20, "number of epochs; 0: the pretrained network as it is", low=0)
+    steps: int = _optimisation(0, "training steps per epoch; 0: until the sketches or the photos are used up", low=0)
+    batch_sketch: int = _optimisation(4, "sketches in a batch", low=1)
+    batch_photo: int = _optimisation(36, "photos in a batch", low=1)
     lr: float = _optimisation(1e-4, "learning rate at the start")
     lr_end: float = _optimisation(1e-7, "learning rate at the end, reached by exponential decay with a step per epoch")
-    head_lr: float = _optimisation(1.0, "learning rate of the benchmark head, as a multiple of lr")
-    weight_decay: float = _optimisation(5e-4, "weight decay of Adam (L2)")
-    batch_norm: str = _optimisation("train", "train, or frozen: keep the pretrained statistics")
-    augmentation: str = _optimisation("official", "centred, official (about the top-left corner, black fill) or none")
-    precision: str = _optimisation("float32", "float32, or bfloat16 autocast")
+    head_lr: float = _optimisation(1.0, "learning rate of the benchmark head, as a multiple of lr", low=0)
+    weight_decay: float = _optimisation(5e-4, "weight decay of Adam (L2)", low=0)
+    batch_norm: str = _optimisation(
+        "train", "train, or frozen: keep the pretrained statistics", choices=("train", "frozen")
+    )
+    augmentation: str = _optimisation(
+        "official",
+        "centred, official (about the top-left corner, black fill) or none",
+        choices=("centred", "official", "none"),
+    )
+    precision: str = _optimisation("float32", "float32, or bfloat16 autocast", choices=("float32", "bfloat16"))
     compile: bool = _optimisation(
         False, "compile the networks with torch.compile: takes minutes, pays off in long runs on a GPU"
     )
@@ -111,10 +125,13 @@ class Experiment:
         "val",
         "epoch whose weights are kept: val, the best on held-out sketches of seen classes (the last if the split "
         "holds none out), or last",
+        choices=("val", "last"),
     )
 
     bits: tuple[int, ...] = _measuring((64,), "lengths of the ITQ codes; lengths above dim are left out")
-    teacher_epochs: int = _teacher(0, "epochs to train a teacher on the world's original domain; 0: pretrained weights")
+    teacher_epochs: int = _teacher(
+        0, "epochs to train a teacher on the world's original domain; 0: pretrained weights", low=0
+    )
     teacher_data: str = _teacher(
         "",
         "data set or folder whose original domain trains the teacher or fits its head; empty: that of the data set",
@@ -123,24 +140,18 @@ class Experiment:
         "own",
         "own: the pretrained classifier; probe: a linear head fitted on labelled photos of the original domain, for "
         "networks without a classifier",
+        choices=("own", "probe"),
     )
-    seed: int = _optimisation(0, "seed for the heads, the batches and the augmentation")
+    seed: int = _optimisation(0, "seed for the heads, the batches and the augmentation", low=0)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "settings", tuple(sorted(dict(self.settings).items())))
         for f in dataclasses.fields(self):
             if f.name == "settings":
                 continue
-            value = typed(f.name, getattr(self, f.name), type(f.default))
+            of = f.metadata
+            value = valid(f.name, getattr(self, f.name), type(f.default), of["low"], of["choices"])
             object.__setattr__(self, f.name, _one_spelling(value) if f.name in _PLACES else value)
-        for name, known in CHOICES.items():
-            if getattr(self, name) not in known:
-                raise ConfigError(
-                    f"{name} = {getattr(self, name)!r} is not known. {near_misses(str(getattr(self, name)), known)}"
-                )
-        for name, low in _LOWEST.items():
-            if not getattr(self, name) >= low:
-                raise ConfigError(f"{name} = {getattr(self, name)!r} has to be at least {low}.")
         if not 0 < self.lr_end <= self.lr:
             raise ConfigError(f"lr_end = {self.lr_end} has to be above 0 and at most lr = {self.lr}.")
         if self.random_unseen and self.pseudo_unseen:
@@ -197,11 +208,15 @@ class Experiment:
         for name in values:
             if name not in known:
                 raise ConfigError(f"Unknown setting {name!r}. {near_misses(name, known)}")
-        return cls(**{**values, "settings": tuple(dict(values.get("settings", ())).items())})
+        return cls(**values)
 
     def but(self, **changes: Any) -> Experiment:
         """A copy with some settings changed, checked like a new one."""
         return self.from_dict({**self.to_dict(), **changes})
+
+
+# setting -> its values, of those that have a few only
+CHOICES = {f.name: f.metadata["choices"] for f in dataclasses.fields(Experiment) if f.metadata["choices"]}
 
 
 def split_name(e: Experiment) -> str:
@@ -214,130 +229,23 @@ def split_name(e: Experiment) -> str:
 GET = 'sr.preset("mini") gives one.'  # hint in errors about what is no Experiment
 PRECISION = "SAKEREPRO_PRECISION"  # environment variable that overrides the preset's precision
 
-_LOWEST = {
-    "dim": 1,
-    "size": 8,
-    "epochs": 0,
-    "steps": 0,
-    "batch_sketch": 1,
-    "batch_photo": 1,
-    "weight_decay": 0.0,
-    "head_lr": 0.0,
-    "teacher_epochs": 0,
-    "class_seed": 0,
-    "random_unseen": 0,
-    "pseudo_unseen": 0,
-    "min_photos": 0,
-    "photo_queries": 0,
-    "seed": 0,
-    "freeze": 0,
-}
-
-PRESETS: dict[str, dict[str, Any]] = {
-    "mini": dict(
-        dataset="mini",
-        split="zeroshot",
-        backbone="cse_resnet_mini",
-        size=48,
-        teacher_epochs=10,
-        epochs=10,
-        batch_sketch=16,
-        batch_photo=32,
-        lr=1e-3,
-        lr_end=1e-5,
-        augmentation="centred",
-        select="last",
-    ),
-    "small": dict(
-        dataset="sketchy-125x25",
-        split="zeroshot1",
-        backbone="cse_efficientnet_lite0",
-        freeze=2,
-        size=128,
-        zero_head=True,
-        head_lr=10.0,
-        epochs=8,
-        steps=100,
-        batch_sketch=32,
-        batch_photo=32,
-        lr=3e-4,
-        lr_end=3e-6,
-        batch_norm="frozen",
-        augmentation="centred",
-        precision="bfloat16",
-        select="last",
-    ),
-    "paper": dict(dataset="tuberlin", split="zeroshot", backbone="cse_resnet50", precision="bfloat16"),
-}
-
 
 @dataclass(frozen=True)
 class StandIns:
-    """What a preset uses in place of the paper's data and networks. A cell without a stand-in is not run."""
+    """What a preset uses in place of the paper's data and networks (``tables/presets.toml``)."""
 
     says: str = "data of one's own; not comparable with the paper's figures"  # what the data are, on every table
     data: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)  # the paper's -> fields of Experiment
     backbones: dict[str, str] = dataclasses.field(default_factory=dict)  # the paper's network -> ours
     settings: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)  # by method
-    lacks: tuple[str, ...] = ()  # lengths of features that are not trained
+    lacks: Sequence[str] = ()  # lengths of features that are not trained
     papers: bool = False  # the data are the paper's own, so that its numbers can be compared with ours
     from_rows: bool = True  # committed rows replace missing runs
 
 
-def _drawn(random: int, outside: int, long: dict[str, Any], **more: Any) -> dict[str, dict[str, Any]]:
-    """Three random splits of the first data set, three outside the original domain, and ``long``."""
-    names = {"random": {"random_unseen": random}, "outside": {"random_unseen": outside, "outside_original": True}}
-    sets = {f"tuberlin/{k}{i}": v | more | {"class_seed": i} for k, v in names.items() for i in range(3)}
-    return sets | {"tuberlin/long": long}
-
-
-# Splits in place of those of TU-Berlin. random: as many unseen classes as the data set's own split (section 4.2).
-# outside: fewer, because few classes lie outside the original domain (20 of the world, 24 of Sketchy, 97 of TU-Berlin;
-# appendix A.1). long: more epochs without decay of the rate, so that a network has the time to forget, measured on seen
-# classes that are held out as if unseen.
-STANDS_FOR: dict[str, StandIns] = {
-    "mini": StandIns(
-        "generated miniature world: shows that the pipeline works, not evidence for the paper",
-        data={
-            "tuberlin/zeroshot": {},
-            **_drawn(12, 9, {"pseudo_unseen": 8, "lr_end": 1e-3, "epochs": 20}, min_photos=20),
-        },
-        backbones={
-            "alexnet": "alexnet_mini",
-            "resnet50": "resnet_mini",
-            "se_resnet50": "se_resnet_mini",
-            "cse_resnet50": "cse_resnet_mini",
-        },
-        settings=dict.fromkeys(("CVAE", "CAAE"), {"pairs": "class"}),  # no sketch of the world is drawn from a photo
-        from_rows=False,
-    ),
-    "small": StandIns(
-        "25 + 25 images a class of Sketchy; not comparable with the paper's absolute figures",
-        data={
-            "sketchy/zeroshot1": {},
-            "sketchy/zeroshot2": {"split": "zeroshot2"},
-            **_drawn(25, 12, {"pseudo_unseen": 20, "lr_end": 3e-4, "epochs": 12}, min_photos=20),
-        },
-        backbones={
-            "resnet50": "efficientnet_lite0",
-            "se_resnet50": "efficientnet_lite0",
-            "cse_resnet50": "cse_efficientnet_lite0",
-        },
-        settings={"EMS": {"margin": 1.5}},  # with 4 all images and centres end in one point
-        lacks=("512-d",),
-    ),
-    "paper": StandIns(
-        "the paper's data sets at full size",
-        data={
-            "tuberlin/zeroshot": {},
-            "sketchy/zeroshot1": {"dataset": "sketchy", "split": "zeroshot1"},
-            "sketchy/zeroshot2": {"dataset": "sketchy", "split": "zeroshot2"},
-            **_drawn(30, 30, {"pseudo_unseen": 30, "lr_end": 1e-4, "epochs": 40, "select": "last"}),
-        },
-        backbones={name: name for name in ("alexnet", "resnet50", "se_resnet50", "cse_resnet50")},
-        papers=True,
-    ),
-}
+_FILE = tomllib.loads(package_data("presets.toml").read_text(encoding="utf-8"))
+PRESETS: dict[str, dict[str, Any]] = {name: values["settings"] for name, values in _FILE.items()}
+STANDS_FOR = {name: StandIns(**values["stands_for"]) for name, values in _FILE.items()}
 
 
 def stand_ins(preset: str) -> StandIns:
@@ -360,7 +268,7 @@ def preset(name: str, **changes: Any) -> Experiment:
     Raises:
         ConfigError: for an unknown preset or setting, or a value that a setting cannot have.
     """
-    if name not in [*PRESETS]:
+    if name not in list(PRESETS):
         raise ConfigError(f"Unknown preset {name!r}. {near_misses(name, list(PRESETS))}")
     values = {"preset": name, **PRESETS[name]}
     if chosen := os.environ.get(PRECISION):

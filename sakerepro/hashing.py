@@ -5,11 +5,12 @@ Gong, Lazebnik, Gordo and Perronnin, "Iterative quantization", TPAMI 35(12), 201
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from sklearn.base import BaseEstimator, ClassNamePrefixFeaturesOutMixin, TransformerMixin
 from sklearn.exceptions import NotFittedError
+from threadpoolctl import threadpool_limits
 
 from . import inputs
 from .errors import ConfigError, DataError
@@ -18,11 +19,11 @@ from .ranking.codes import pack, whole_bytes
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
-    from contextlib import AbstractContextManager
 
     from .inputs import Array
 
-
+# `ranks.each` already spreads rows over threads, and spinning BLAS threads would slow them
+_one_blas_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 _FITTED = ("mean_", "components_", "rotation_", "quantization_errors_")
 
 
@@ -61,6 +62,7 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.seed = seed
         self.iterations = iterations
 
+    @_one_blas_thread
     def fit(self, features: Array, y: None = None) -> ITQ:
         """Learn mean, directions and rotation from (N, d) features, N >= 2.
 
@@ -76,11 +78,6 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             raise ConfigError(f"bits={self.bits} is more than the {x.shape[1]} features. ITQ cannot add dimensions.")
         if len(x) < 2:
             raise DataError("features hold one image. ITQ needs at least two to find a direction.")
-        with _one_blas_thread():
-            self._fit(x)
-        return self
-
-    def _fit(self, x: np.ndarray) -> None:
         # squares of very large or small features would overflow or vanish; scaling by a power of two is exact
         exponent = int(np.frexp(max(x.max(), -x.min()))[1])
         exponent = exponent if abs(exponent) > _FAR else 0
@@ -101,7 +98,9 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         self.mean_, self.components_, self.rotation_ = np.ldexp(mean, exponent), components, rotation
         self.quantization_errors_ = np.asarray(errors)
         self.n_features_in_ = x.shape[1]
+        return self
 
+    @_one_blas_thread
     def project(self, features: Array) -> np.ndarray:
         """Project (N, d) features to (N, bits) real values; their signs are the code.
 
@@ -113,8 +112,7 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         x = inputs.features(features, "features")
         if x.shape[1] != self.n_features_in_:
             raise DataError(f"features have {x.shape[1]} columns; ITQ was fitted on {self.n_features_in_}.")
-        with _one_blas_thread():
-            return _apply(x, self.mean_, self.components_.T @ self.rotation_, np.dtype(np.float64))
+        return _apply(x, self.mean_, self.components_.T @ self.rotation_, np.dtype(np.float64))
 
     def transform(self, features: Array) -> np.ndarray:
         """(N, d) features to (N, bits / 8) packed uint8 codes; raises what :meth:`project` raises."""
@@ -154,13 +152,6 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 _FAR = 32  # features are rescaled if the largest is below 2^-32 or above 2^32
 _ROWS = 4096  # images in a block, which fits into the processor's cache
 _SHARES = 16  # parts of a sum over all images, added in fixed order: the number of threads changes no bit
-
-
-def _one_blas_thread() -> AbstractContextManager[Any]:
-    """One BLAS thread: `ranks.each` already spreads rows over threads, and spinning BLAS threads would slow them."""
-    from threadpoolctl import threadpool_limits
-
-    return threadpool_limits(limits=1, user_api="blas")
 
 
 def _chunks(x: np.ndarray, rows: int = _ROWS) -> Iterator[np.ndarray]:

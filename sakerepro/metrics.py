@@ -148,20 +148,9 @@ def _classes(query: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.nda
         raise DataError(f"query_labels are {query.dtype}, gallery_labels {gallery.dtype}. Give ids or names in both.")
     if np.result_type(query, gallery).kind == "f":  # uint64 and a signed type: as floats, large ids would merge
         query, gallery = query.astype(object), gallery.astype(object)
-    known, class_g = _unique(gallery)
+    known, class_g = np.unique(gallery, return_inverse=True)
     place = np.minimum(np.searchsorted(known, query), len(known) - 1)
-    return np.where(known[place] == query, place, -1), class_g
-
-
-def _unique(labels: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """``np.unique`` with its inverse, (N,) int32; ids in a small range are counted, which is faster than a sort."""
-    if labels.dtype.kind == "i" and int(labels.max()) - int(labels.min()) < max(len(labels), 1 << 16):
-        from_zero = np.subtract(labels, labels.min(), dtype=np.int64)
-        there = np.bincount(from_zero) > 0
-        places = np.cumsum(there, dtype=np.int32) - np.int32(1)
-        return (np.flatnonzero(there) + labels.min()).astype(labels.dtype), places[from_zero]
-    known, place = np.unique(labels, return_inverse=True)
-    return known, place.reshape(-1).astype(np.int32)
+    return np.where(known[place] == query, place, -1), class_g.astype(np.int32)
 
 
 def _measure(

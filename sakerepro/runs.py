@@ -6,22 +6,27 @@ import shutil
 import sys
 import time
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from . import inputs, methods, paths
+from . import inputs, methods, paths, training
 from .data import Dataset, load_dataset, photo_queries, pseudo_unseen, random_split
 from .data.batches import require_aligned
 from .data.known import datasets
+from .devices import seeded
 from .errors import ConfigError, DataError, RunError, near_misses
-from .evaluation import evaluate, trace_function
+from .evaluation import evaluate, traced
 from .experiment import GET, Experiment
 from .files import hidden, lock, locked, read_json, sha256, sweep, write_folder_whole, write_json, write_text
+from .methods import Method
 from .methods.vectors import class_vectors
 from .model import Student, build_student
+from .networks.architectures import teacher_architecture
+from .networks.backbones import Backbone, Classifier, build_classifier
+from .networks.weights import read_weights
 from .original import original_wnids, outside_original
 from .provenance import provenance, versions
 from .semantics import require_disjoint
@@ -32,8 +37,6 @@ from .versions import TRAINING
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .methods import Method
-    from .networks.backbones import Backbone, Classifier
 
 FILES = ("experiment.json", "history.csv", "metrics.json", "embeddings.npz", "weights.safetensors")
 SHIPPED = "sake-sketchy"  # the network that ships with the package
@@ -98,17 +101,12 @@ class Run:
         Raises:
             RunError: if the file of weights was changed after the run wrote it.
         """
-        import torch
-
-        from .model import Student
-        from .networks.weights import read_weights
-
         file = self.file("weights.safetensors")
         if sha256(file) != self.provenance()["files"]["weights.safetensors"]["sha256"]:
             raise RunError(f"{file}: is not what the run wrote. Remove {self.folder}; the same command makes it again.")
         weights, e = read_weights(file), self.experiment
         seen, original = (len(weights[f"student.{head}_head.bias"]) for head in ("seen", "original"))
-        with torch.random.fork_rng(devices=[]):  # only the architecture matters: all weights are overwritten below
+        with seeded(0):  # only the architecture matters: all weights are overwritten below
             backbone = _backbone(e.backbone, e.size, e.freeze, e.teacher_head, original)
             student = Student(backbone, e.dim, seen, original)
             method = methods.class_of(e.method)(e, student, methods.Side(("",) * seen, vectors=weights.get("vectors")))
@@ -118,9 +116,6 @@ class Run:
 
 def _backbone(network: str, size: int, freeze: int, head: str, classes: int) -> Backbone:
     """The student's backbone with random weights."""
-    from .networks.architectures import teacher_architecture
-    from .networks.backbones import build_classifier
-
     backbone = build_classifier(teacher_architecture(network), classes, size=size, head=head).backbone
     backbone = backbone.with_gates(freeze) if network.startswith("cse_") else backbone
     return backbone.freeze(freeze)
@@ -128,9 +123,7 @@ def _backbone(network: str, size: int, freeze: int, head: str, classes: int) -> 
 
 @lru_cache  # many runs of a table share a network
 def _check_network(network: str, size: int, freeze: int, head: str) -> None:
-    import torch
-
-    with torch.random.fork_rng(devices=[]):
+    with seeded(0):
         _backbone(network, size, freeze, head, 1000)
 
 
@@ -145,13 +138,9 @@ def check_settings(e: Experiment) -> None:
     _require_zero_shot(data, e)
     if e.photo_queries:
         photo_queries(data, e.photo_queries)
-    if _pairs(e) == "aligned":
+    usual = "aligned" if "aligned" in methods.class_of(e.method).needs else "class"
+    if methods.flat(e).get("pairs", usual) == "aligned":
         require_aligned(data)
-
-
-def _pairs(e: Experiment) -> str:
-    aligned = "aligned" in methods.class_of(e.method).needs
-    return str(methods.flat(e).get("pairs", "aligned" if aligned else "class"))
 
 
 def experiment_data(e: Experiment, pack: bool = True) -> Dataset:
@@ -255,28 +244,32 @@ def require_images(run: Run, fingerprint: str) -> None:
 
 
 def _make(e: Experiment, folder: Path, trace: bool) -> Run:
-    from .training import train
-
     started = time.time()
     check_settings(e)
     data = experiment_data(e)
-    method, aligned, origin = start(e, data)
+    method, origin = start(e, data)
     work = folder.with_name(f".work-{folder.name}")
     _same_inputs(work, {"data": data.fingerprint, "teacher": origin["teacher"]["sha256"], "training": str(TRAINING)})
     sweep(folder)
-    tracer = trace_function(data, e) if trace else None
     if earlier := _trained(folder, data.fingerprint):
         method.load_state_dict(earlier.network().state_dict())
         history = [{str(k): v for k, v in row.items()} for row in earlier.history().to_dict("records")]
     else:
-        history = train(method, data, e, work / "checkpoint.pt", tracer, aligned, methods.label(e))
+        tracer = partial(traced, data=data, e=e) if trace else None
+        history = training.train(method, data, e, work / "checkpoint.pt", tracer, methods.label(e))
     trained = time.time()
     metrics, arrays = evaluate(method, data, e)
-    seconds: dict[str, Any] = {
-        "seconds": round(time.time() - started, 1),
-        "seconds_training": round(trained - started, 1),
-    }
-    made = write_run(e, method, history, metrics, arrays, data=data.fingerprint, **seconds, **origin)
+    made = write_run(
+        e,
+        method,
+        history,
+        metrics,
+        arrays,
+        data=data.fingerprint,
+        seconds=round(time.time() - started, 1),
+        seconds_training=round(trained - started, 1),
+        **origin,
+    )
     shutil.rmtree(work, ignore_errors=True)
     return made
 
@@ -293,23 +286,18 @@ def _require_zero_shot(data: Dataset, e: Experiment) -> None:
         require_disjoint(data.seen, data.unseen, e.dataset)
 
 
-def start(e: Experiment, data: Dataset) -> tuple[Method, np.ndarray | None, dict[str, Any]]:
-    """The method of an experiment before it is trained.
-
-    Returns:
-        The method; for aligned pairs the (M,) row of the photo that each training sketch was drawn from, else None;
-        and the sources of the teacher and of the class vectors, if there are any.
+def start(e: Experiment, data: Dataset) -> tuple[Method, dict[str, Any]]:
+    """The method of an experiment before it is trained; the sources of its teacher and of class vectors, if it has any.
 
     Raises:
-        DataError: if aligned pairs are needed and the data has none, or a class has no vector.
+        DataError: if a class has no vector.
     """
-    cls, settings = methods.class_of(e.method), methods.flat(e)
-    aligned = require_aligned(data) if _pairs(e) == "aligned" else None
+    cls = methods.class_of(e.method)
     teacher, wnids, source = load_teacher(e)
     student, vectors, origin = _student(e, data, teacher), None, {"teacher": source}
     if "class vectors" in cls.needs:
-        vectors, origin["class_vectors"] = class_vectors(settings["class_vectors"], data, e, student)
-    return cls(e, student, methods.Side(data.seen, teacher, wnids, vectors)), aligned, origin
+        vectors, origin["class_vectors"] = class_vectors(methods.setting(e, "class_vectors"), data, e, student)
+    return cls(e, student, methods.Side(data.seen, teacher, wnids, vectors)), origin
 
 
 def base(e: Experiment) -> Experiment | None:

@@ -11,7 +11,7 @@ from typing import Any
 
 from torch import nn
 
-from . import inputs, paths
+from . import inputs, paths, training
 from .data import OriginalDomain, load_original
 from .data.known import datasets, named
 from .devices import seeded
@@ -28,6 +28,7 @@ from .provenance import provenance
 from .semantics import imagenet_wnids
 from .threads import one_thread
 
+SEED = 0  # for the weights and batches of teachers that are trained here
 Teacher = tuple[Classifier, tuple[str, ...], dict[str, Any]]
 
 
@@ -72,7 +73,7 @@ def _fit_head(classifier: Classifier, photos: OriginalDomain, size: int, source:
 
 
 def _spec(name: str, e: Experiment) -> dict[str, Any]:
-    return {"teacher": name, "size": e.size, "epochs": e.teacher_epochs, "seed": 0}
+    return {"teacher": name, "size": e.size, "epochs": e.teacher_epochs, "seed": SEED}
 
 
 def shipped_file(name: str) -> Path:
@@ -98,9 +99,9 @@ def _shipped(name: str, e: Experiment) -> Teacher | None:
     return classifier.eval(), wnids, {**wanted, "data": record["data"], "sha256": record["sha256"]}
 
 
-def _blank(name: str, classes: int, size: int, seed: int = 0) -> Classifier:
+def _blank(name: str, classes: int, size: int) -> Classifier:
     """An untrained classifier; the caller's random numbers go on as if none had been drawn."""
-    with seeded(seed):
+    with seeded(SEED):
         return build_classifier(name, classes, size=size)
 
 
@@ -137,15 +138,11 @@ def _trained(name: str, e: Experiment) -> Teacher:
 def _train(
     name: str, e: Experiment, original: OriginalDomain, checkpoint: Path
 ) -> tuple[Classifier, list[dict[str, float]]]:
-    from .training import train_teacher
-
-    seed = _spec(name, e)["seed"]
-    classifier = _blank(name, len(original.wnids), e.size, seed)
+    classifier = _blank(name, len(original.wnids), e.size)
     with one_thread():
-        history = train_teacher(
-            classifier, original, size=e.size, epochs=e.teacher_epochs, seed=seed, checkpoint=checkpoint
+        return classifier, training.train_teacher(
+            classifier, original, size=e.size, epochs=e.teacher_epochs, seed=SEED, checkpoint=checkpoint
         )
-    return classifier, history
 
 
 def ship_teacher(name: str) -> Path:

@@ -9,23 +9,24 @@ from __future__ import annotations
 
 import contextlib
 import math
-import os
 import time
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import cache, partial
 from pathlib import Path
 from types import MethodType
 from typing import TYPE_CHECKING, Any
 
+import joblib
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from . import devices
 from .data.batches import generator
-from .data.batching import Batch, batch_maker
+from .data.batching import Batch, batch_maker, batch_of
 from .data.dataset import Dataset, ImageSet, OriginalDomain
 from .devices import device
 from .display import bar
@@ -51,40 +52,33 @@ class Features:
     photo_labels: Tensor  #: (N,) int64
     sketch: Tensor  #: (M, F)
     sketch_labels: Tensor  #: (M,) int64
-    aligned: Tensor | None = None  #: (M,) row of the photo that each sketch was drawn from, -1 if unknown
 
 
-class Optimisers:
-    """One or more named optimisers with the interface of a single one."""
-
-    def __init__(self, **named: torch.optim.Optimizer) -> None:
-        self.named = named
-
-    def __getitem__(self, name: str) -> torch.optim.Optimizer:
-        return self.named[name]
+class Optimisers(dict[str, torch.optim.Optimizer]):
+    """One or more optimisers by name, with the interface of a single one."""
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
         """The groups of all optimisers, in order."""
-        return [group for one in self.named.values() for group in one.param_groups]
+        return [group for one in self.values() for group in one.param_groups]
 
     def zero_grad(self) -> None:
         """Clear all gradients."""
-        for one in self.named.values():
+        for one in self.values():
             one.zero_grad(set_to_none=True)
 
     def step(self) -> None:
         """Let every optimiser take one step."""
-        for one in self.named.values():
+        for one in self.values():
             one.step()
 
     def state_dict(self) -> dict[str, Any]:
         """The state of each optimiser, by its name."""
-        return {name: one.state_dict() for name, one in self.named.items()}
+        return {name: one.state_dict() for name, one in self.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Restore what :meth:`state_dict` gave."""
-        for name, one in self.named.items():
+        for name, one in self.items():
             one.load_state_dict(state[name])
 
 
@@ -116,7 +110,6 @@ def train(
     e: Experiment,
     checkpoint: Path,
     trace: Callable[[Method], dict[str, float]] | None = None,
-    aligned: np.ndarray | None = None,
     label: str = "training",
 ) -> list[dict[str, float]]:
     """Train a method in place, from its checkpoint if there is one; return the history.
@@ -127,7 +120,6 @@ def train(
         e: all settings.
         checkpoint: file to resume from, rewritten during the training. Two processes must not share it.
         trace: more measurements after each epoch, for the history; they never decide which epoch is kept.
-        aligned: (M,) int64 row of the photo that each training sketch was drawn from, -1 if unknown.
         label: text in front of the progress bar.
 
     Returns:
@@ -140,19 +132,12 @@ def train(
     speed_up(method, e)
     validated = method.classifies and len(data.val_sketch) > 0
     sets = data.train_photo, data.train_sketch
-
-    def features() -> Features:
-        return once if "features" in method.needs else training_features(method, data, e.size, aligned)
-
+    features: Callable[[], Features] = partial(training_features, method, data, e.size)
     if "features" in method.needs:  # the backbone is frozen: compute once, before threads make batches
-        once = training_features(method, data, e.size, aligned)
+        features = cache(features)
+        of_positions = feature_maker(sets, features())
     else:
-        of_images = batch_maker(sets, e.size, e.augmentation, method.backbone)
-
-    def make(index: tuple[np.ndarray, np.ndarray], rng: np.random.Generator) -> Batch:
-        if "features" in method.needs:
-            return feature_batch(list(zip(sets, index[::-1], strict=True)), features())
-        return of_images(index[::-1], rng)
+        of_positions = batch_maker(sets, e.size, e.augmentation, method.backbone)
 
     def after_epoch() -> dict[str, float]:
         found = {}
@@ -160,17 +145,16 @@ def train(
             found["val_top1"] = top1(method.seen_logits, method, data.val_sketch, e.size)
         return found | (trace(method) if trace else {})
 
-    score = "val_top1" if e.select == "val" and validated else ""
     history = fit(
         method,
         lambda epoch: method.plan(data, epoch),
-        make,
+        lambda index, rng: of_positions(index[::-1], rng),  # photos first
         after_epoch,
         checkpoint,
         method.epochs,
         e.seed,
         label=label,
-        score=score,
+        score="val_top1" if e.select == "val" and validated else "",
         features=features,
     )
     method.eval()
@@ -381,8 +365,7 @@ def prefetch(make: Callable[[int], Batch], first: int, count: int) -> Iterator[t
 
 def _idle_core() -> bool:
     """Whether a core is idle while the network works. If none is, a thread costs more than it saves."""
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return device().type != "cpu" or cores > torch.get_num_threads()
+    return device().type != "cpu" or joblib.cpu_count() > torch.get_num_threads()
 
 
 def autocast(precision: str) -> contextlib.AbstractContextManager[object]:
@@ -427,7 +410,7 @@ def frozen(teacher: Classifier, e: Experiment) -> Classifier:
     return teacher
 
 
-def training_features(method: Any, data: Dataset, size: int, aligned: np.ndarray | None = None) -> Features:
+def training_features(method: Any, data: Dataset, size: int) -> Features:
     """Backbone features of the training photos and sketches, not augmented, on the device."""
     was = method.training
     method.eval()
@@ -437,19 +420,18 @@ def training_features(method: Any, data: Dataset, size: int, aligned: np.ndarray
     )
     method.train(was)
     labels = (torch.from_numpy(images.labels).to(device()) for images in (data.train_photo, data.train_sketch))
-    rows = None if aligned is None else torch.from_numpy(aligned).to(device())
-    return Features(photo, next(labels), sketch, next(labels), rows)
+    return Features(photo, next(labels), sketch, next(labels))
 
 
-def feature_batch(sets: list[tuple[ImageSet, np.ndarray]], features: Features) -> Batch:
-    """Like :func:`~sakerepro.data.batching.make_batch`, with frozen features instead of images."""
-    (photos, p), (sketches, s) = sets
-    there = [devices.send(torch.from_numpy(index)) for index in (p, s)]
-    rows = torch.cat([features.photo[there[0]], features.sketch[there[1]]])
-    labels = torch.cat([features.photo_labels[there[0]], features.sketch_labels[there[1]]])
-    domain = torch.cat([rows.new_zeros(len(p)), rows.new_ones(len(s))])
-    names = [photos.names[i] for i in p] + [sketches.names[i] for i in s]
-    return Batch(rows, labels, domain, len(p), names, torch.from_numpy(np.concatenate([p, s])))
+def feature_maker(sets: Sequence[ImageSet], features: Features) -> Callable[..., Batch]:
+    """Like :func:`~sakerepro.data.batching.batch_maker`, with frozen features in place of images."""
+
+    def make(index: Sequence[np.ndarray], rng: np.random.Generator) -> Batch:
+        photos, sketches = (devices.send(torch.from_numpy(rows)) for rows in index)
+        both = torch.cat([features.photo[photos], features.sketch[sketches]])
+        return batch_of(both, list(zip(sets, index, strict=True)))
+
+    return make
 
 
 class Pretraining(nn.Module):
@@ -493,12 +475,18 @@ def train_teacher(
         order = generator(seed, epoch, 2**31).permutation(len(original.train))
         return np.array_split(order, max(1, len(order) // 64))
 
-    def make(index: np.ndarray, rng: np.random.Generator) -> Batch:
-        return of_images([index], rng)
-
     def after_epoch() -> dict[str, float]:
         return {"val_top1": top1(lambda x, d: network(x), network, original.val, size)}
 
-    history = fit(Pretraining(network, epochs), plan, make, after_epoch, checkpoint, epochs, seed, label="teacher")
+    history = fit(
+        Pretraining(network, epochs),
+        plan,
+        lambda index, rng: of_images([index], rng),
+        after_epoch,
+        checkpoint,
+        epochs,
+        seed,
+        label="teacher",
+    )
     network.eval()
     return history

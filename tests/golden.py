@@ -20,6 +20,7 @@ if __name__ == "__main__":  # before numba is imported: its cache does not see e
     os.environ["TQDM_DISABLE"] = "1"
 
 import numpy as np  # noqa: E402
+import pytest  # noqa: E402
 import tiny  # noqa: E402
 
 import sakerepro as sr  # noqa: E402
@@ -40,26 +41,15 @@ TOLERANCE = {"loss": 1e-4, "transforms": 1e-12, "pixels": 1e-5, "map": 1e-9, "p"
 
 def compute() -> dict[str, Any]:
     """All golden numbers, by part and name; ``machine`` holds what only one kind of processor repeats."""
-    with tempfile.TemporaryDirectory() as folder, _own_places(Path(folder)):
+    with tempfile.TemporaryDirectory() as folder, pytest.MonkeyPatch.context() as patch:
+        for place in ("RUNS", "CACHE", "RESULTS"):
+            patch.setenv(f"SAKEREPRO_{place}", str(Path(folder) / place.lower()))
         steps, weights = _steps(Path(folder))
     return {
         "training": {**_plan(), **_images(), **steps, **_teachers(), **_similarity()},
         "measuring": _measures(),
         "machine": {"processor": processor(), "torch": version("torch"), "weights": weights},
     }
-
-
-class _own_places:
-    def __init__(self, folder: Path) -> None:
-        self.new = {f"SAKEREPRO_{place}": str(folder / place.lower()) for place in ("RUNS", "CACHE", "RESULTS")}
-
-    def __enter__(self) -> None:
-        self.old = {name: os.environ.get(name) for name in self.new}
-        os.environ.update(self.new)
-
-    def __exit__(self, *_: object) -> None:
-        for name, value in self.old.items():
-            os.environ.pop(name) if value is None else os.environ.update({name: value})
 
 
 def _plan() -> dict[str, Any]:

@@ -8,100 +8,70 @@ One interpreter with everything imported serves all children, so that a kill cos
 
 from __future__ import annotations
 
+import itertools
 import json
 import os
 import signal
 import sys
 import time
+import traceback
 from pathlib import Path
 
 import tiny
 import torch
+from test_training import sake, without_seconds
 
-from sakerepro import files, methods, training
-from sakerepro.experiment import Experiment
-from sakerepro.methods.sake import SAKE
-from sakerepro.model import build_student
-from sakerepro.networks.backbones import Classifier, build_classifier
+from sakerepro import files, training
 
 REAL_SAVE, REAL_REPLACE = torch.save, Path.replace
 
 
-def random_network() -> Classifier:
-    return tiny.randomise(build_classifier("se_resnet_mini", len(tiny.ORIGINAL)))  # type: ignore[return-value]
-
-
 def train(folder: Path) -> None:
     """Three epochs of four steps; the weights and the history go to the folder."""
-    torch.manual_seed(0)
-    teacher = random_network()
-    student = build_student("cse_resnet_mini", dim=8, num_seen=4, teacher=teacher)
-    e = Experiment(
-        dataset="sketchy", epochs=3, steps=4, batch_sketch=5, batch_photo=7, size=32, lr=1e-3, lr_end=1e-4, seed=3
-    )
-    method = SAKE(e, student, methods.Side(tiny.SEEN, teacher, tiny.ORIGINAL))
-    history = training.train(method, tiny.dataset(), e, folder / "checkpoint.pt")
-    REAL_SAVE(student.state_dict(), folder / "weights.pt")
-    files.write_json(folder / "history.json", [{k: v for k, v in row.items() if k != "seconds"} for row in history])
+    method, _ = sake(epochs=3, steps=4, batch_sketch=5, batch_photo=7, lr_end=1e-4, seed=3)
+    history = training.train(method, tiny.dataset(), method.e, folder / "checkpoint.pt")
+    REAL_SAVE(method.state_dict(), folder / "weights.pt")
+    files.write_json(folder / "history.json", without_seconds(history))
 
 
-def save_often(number: list[int]) -> None:
-    """A checkpoint after every step; ``number`` counts them."""
-    real = training.Progress._save
+def die(*_: object) -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def half(value: object, path: Path) -> None:
+    REAL_SAVE(value, path)
+    os.truncate(path, path.stat().st_size // 2)
+    die()
+
+
+def after(path: Path, target: Path) -> None:
+    REAL_REPLACE(path, target)
+    die()
+
+
+POINTS = {"half": (torch, "save", half), "before": (Path, "replace", die), "after": (Path, "replace", after)}
+
+
+def child(folder: Path, moment: str) -> None:
+    """Train with a checkpoint after every step; die while writing that of the moment, if it names one."""
+    real, number, (point, _, at) = training.Progress._save, itertools.count(1), moment.partition(":")
 
     def save(self: training.Progress) -> None:
-        number[0] += 1
+        if str(next(number)) == at:
+            setattr(*POINTS[point])
         real(self)
         self.cost, self.saved_at = 0.0, 0.0
 
     training.Progress._save, training.CHECKPOINT_SECONDS = save, -1.0  # type: ignore[method-assign]
-
-
-def die_while_writing(point: str, at: int, number: list[int]) -> None:
-    """Die in the ``at``-th checkpoint of this process: half-way through its file, or before or after its renaming."""
-
-    def save(value: object, path: Path) -> None:
-        REAL_SAVE(value, path)
-        if number[0] == at and point == "half":
-            os.truncate(path, path.stat().st_size // 2)
-            os.kill(os.getpid(), signal.SIGKILL)
-
-    def replace(self: Path, target: Path) -> Path:
-        if number[0] == at and point == "before":
-            os.kill(os.getpid(), signal.SIGKILL)
-        done = REAL_REPLACE(self, target)
-        if number[0] == at and point == "after":
-            os.kill(os.getpid(), signal.SIGKILL)
-        return done
-
-    torch.save, Path.replace = save, replace  # type: ignore[assignment]
-
-
-def child(folder: Path, moment: str) -> None:
-    number = [0]
-    save_often(number)
-    if ":" in moment:
-        point, at = moment.split(":")
-        die_while_writing(point, int(at), number)
     train(folder)
-
-
-def main() -> None:
-    torch.set_num_threads(1)  # a process with a pool of threads cannot be forked
-    random_network()  # timm's modules are loaded once
-    for argument in sys.argv[1:]:
-        folder, _, moments = argument.partition("=")
-        Path(folder).mkdir()
-        for moment in moments.split(","):
-            give_birth_and_kill(Path(folder), moment)
 
 
 def give_birth_and_kill(folder: Path, moment: str) -> None:
     if not (pid := os.fork()):
         try:
             child(folder, moment)
-        except BaseException as error:  # noqa: BLE001
-            print(json.dumps({"error": repr(error)}), flush=True)
+        except BaseException:
+            traceback.print_exc()
             os._exit(1)
         os._exit(0)
     if moment[0].isdigit():
@@ -112,4 +82,10 @@ def give_birth_and_kill(folder: Path, moment: str) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    torch.set_num_threads(1)  # a process with a pool of threads cannot be forked
+    sake()  # timm's modules are loaded once
+    for argument in sys.argv[1:]:
+        place, _, moments = argument.partition("=")
+        Path(place).mkdir()
+        for when in moments.split(","):
+            give_birth_and_kill(Path(place), when)

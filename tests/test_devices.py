@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -10,10 +11,10 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from test_training import STEPS, Stop, a_task, fit, sake, train, without_seconds
+from test_training import STEPS, Stop, Toy, fit, sake, train, without_seconds
 
 from sakerepro import devices, training
-from sakerepro.data.batching import batch_maker, make_batch
+from sakerepro.data.batching import Batch, batch_maker, make_batch
 from sakerepro.data.dataset import Dataset
 from sakerepro.embedding import embed
 from sakerepro.errors import ConfigError, RunError
@@ -86,8 +87,7 @@ def test_batches_are_those_of_the_cpu(
 def test_training_is_that_of_the_cpu_up_to_rounding(
     tiny_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    usual, _ = sake()
-    want = train(usual, tiny_data, tmp_path / "usual")
+    want = train(sake()[0], tiny_data, tmp_path / "usual")
     monkeypatch.setattr(devices, "accelerated", lambda: True)
     monkeypatch.setattr(devices, "free_memory", lambda: 2**40)
     method, _ = sake()
@@ -128,45 +128,49 @@ def test_a_stopped_training_ends_the_same_to_the_bit(
 def test_losses_that_are_read_now_and_then_sum_to_the_same(
     every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    task = a_task()
-    want = without_seconds(fit(task, tmp_path / "usual.pt"))
+    toy, again = Toy(), Toy()
+    want = fit(toy, tmp_path / "usual.pt")
     monkeypatch.setattr(devices, "accelerated", lambda: True)
     monkeypatch.setattr(training, "CHECK_STEPS", every)
-    again = a_task()
-    assert without_seconds(fit(again, tmp_path / "device.pt")) == want
-    assert tiny.same(again.network.state_dict(), task.network.state_dict())
+    assert fit(again, tmp_path / "device.pt") == want
+    assert tiny.same(again.state_dict(), toy.state_dict())
 
 
 def test_the_host_waits_for_the_device_once_in_many_steps(tmp_path: Path, accelerated: pytest.MonkeyPatch) -> None:
     """Every way to a number in Python is counted; 60 steps of plain descent need three looks at the losses."""
-    task, calls = a_task(epochs=1, after_epoch=lambda epoch: {}), []
-    task.optimiser = torch.optim.SGD(task.network.parameters(), lr=0.01)  # Adam reads its step counters, on the CPU
-    index = np.arange(8)
-    task.plan = lambda epoch: [index] * 60
+
+    class Long(Toy):
+        def plan(self, epoch: int) -> list[np.ndarray]:
+            return [np.arange(8)] * 60
+
+        def measured(self) -> dict[str, float]:
+            return {}
+
+    toy, calls = Long(epochs=1), []
+    toy.optimiser = torch.optim.SGD(toy.parameters(), lr=0.01)  # Adam reads its step counters, on the CPU
     for name in ("item", "tolist", "__bool__", "__float__", "numpy", "cpu"):
         real = getattr(torch.Tensor, name)
         accelerated.setattr(
             torch.Tensor, name, lambda *a, _real=real, _name=name, **k: (calls.append(_name), _real(*a, **k))[1]
         )
     accelerated.setattr(training.Progress, "_save", lambda self: None)
-    fit(task, tmp_path / "c.pt")
+    fit(toy, tmp_path / "c.pt")
     assert calls == ["tolist"] * 3
 
 
 def test_a_loss_that_is_not_finite_is_found_late_but_named_exactly(
     tmp_path: Path, accelerated: pytest.MonkeyPatch
 ) -> None:
-    task, calls = a_task(), []
-    losses = task.losses
+    batches: list[Batch] = []
 
-    def broken(batch: Any) -> Any:
-        calls.append(batch.names)
-        found = losses(batch)
-        return found | {"loss_twice": found["loss_twice"] * (float("inf") if len(calls) == STEPS + 2 else 1)}
+    class Broken(Toy):
+        def losses(self, batch: Batch) -> dict[str, torch.Tensor]:
+            batches.append(batch)
+            found = super().losses(batch)
+            return found | {"loss_twice": found["loss_twice"] * (math.inf if len(batches) == STEPS + 2 else 1)}
 
-    task.losses = broken
     with pytest.raises(RunError, match=r"loss_twice is inf in epoch 2, step 2. Its batch: .*\b[0-9]+.png") as error:
-        fit(task, tmp_path / "c.pt")
-    assert ", ".join(calls[STEPS + 1][:6]) in str(error.value) and len(calls) == 2 * STEPS
+        fit(Broken(), tmp_path / "c.pt")
+    assert ", ".join(batches[STEPS + 1].names[:6]) in str(error.value) and len(batches) == 2 * STEPS
     state = torch.load(tmp_path / "c.pt", weights_only=True)
     assert (state["epoch"], state["step"]) == (1, 0)  # what stands is from before

@@ -2,25 +2,25 @@
 
 from __future__ import annotations
 
+import copy
 from pathlib import Path
 
 import numpy as np
 import pytest
 import tiny
 import torch
+from test_training import sake, train
 
 from sakerepro.data.dataset import Dataset
 from sakerepro.embedding import embed, place
 from sakerepro.errors import ConfigError
 from sakerepro.experiment import Experiment
-from sakerepro.methods import Side
-from sakerepro.methods.sake import SAKE
 from sakerepro.model import Student, build_student
 from sakerepro.networks.architectures import teacher_architecture
-from sakerepro.networks.backbones import Classifier, build_classifier
+from sakerepro.networks.backbones import Classifier
 from sakerepro.networks.gates import ConditionalSE, DomainToken
 from sakerepro.runs import run
-from sakerepro.training import Batch, train
+from sakerepro.training import Batch
 
 GATES = (ConditionalSE, DomainToken)
 FAMILIES = [  # a network of each kind of timm, with gates where there is a place, the stages frozen, and its stages
@@ -35,14 +35,28 @@ FAMILIES = [  # a network of each kind of timm, with gates where there is a plac
 ]
 
 
+Case = tuple[str, int, int, Student, Classifier]
+
+
+@pytest.fixture(scope="module", params=FAMILIES, ids=lambda case: case[0])
+def built(request: pytest.FixtureRequest) -> Case:
+    """A family, made once for all tests of it."""
+    name, k, stages = request.param
+    return name, k, stages, *pair(name, k)
+
+
+@pytest.fixture
+def family(built: Case) -> Case:
+    """Name, frozen stages, stages, and a student and a teacher that the test may change."""
+    return copy.deepcopy(built)
+
+
 def images(n: int, size: int = 48) -> torch.Tensor:
     return torch.randn(n, 3, size, size, generator=torch.Generator().manual_seed(0))
 
 
-def pair(name: str, freeze: int, classes: int = 10) -> tuple[Student, Classifier]:
-    torch.manual_seed(3)
-    teacher = tiny.randomise(build_classifier(teacher_architecture(name), classes, size=48))
-    assert isinstance(teacher, Classifier)
+def pair(name: str, freeze: int) -> tuple[Student, Classifier]:
+    teacher = tiny.classifier(teacher_architecture(name), 10, size=48)
     return build_student(name, dim=8, num_seen=4, teacher=teacher, freeze=freeze), teacher
 
 
@@ -63,9 +77,8 @@ def frozen_names(student: Student) -> set[str]:
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("name", "k"), [case[:2] for case in FAMILIES])
-def test_the_rest_after_the_stem_is_the_whole_network(name: str, k: int) -> None:
-    student, teacher = pair(name, k)
+def test_the_rest_after_the_stem_is_the_whole_network(family: Case) -> None:
+    _, k, _, student, teacher = family
     student.eval()
     open_gates(student)
     x, domain = images(3), torch.tensor([0.0, 1.0, 1.0])
@@ -95,9 +108,8 @@ def test_nothing_frozen_is_the_network_of_before_to_the_bit(name: str) -> None:
     assert all(p.requires_grad for p in student.parameters())
 
 
-@pytest.mark.parametrize(("name", "k"), [case[:2] for case in FAMILIES])
-def test_only_what_follows_the_frozen_stages_learns(name: str, k: int) -> None:
-    student, teacher = pair(name, k)
+def test_only_what_follows_the_frozen_stages_learns(family: Case) -> None:
+    *_, student, teacher = family
     before = {key: value.clone() for key, value in student.state_dict().items()}
     student.train()
     optimiser = torch.optim.Adam(student.parameters(), lr=0.01, weight_decay=0.1)
@@ -118,15 +130,16 @@ def test_only_what_follows_the_frozen_stages_learns(name: str, k: int) -> None:
     assert all(torch.equal(after[key], theirs[key]) for key in plain)
 
 
-@pytest.mark.parametrize(("name", "k"), [case[:2] for case in FAMILIES if case[0].startswith("cse_")])
-def test_frozen_stages_have_no_gates_and_the_others_keep_theirs(name: str, k: int) -> None:
-    student, teacher = pair(name, k)
-    gates, all_gates = (
-        {n for n, m in network.named_modules() if isinstance(m, GATES)} for network in (student, pair(name, 0)[0])
-    )
-    frozen = frozen_names(student)
-    block = {gate: gate.rpartition(".")[0] + "." for gate in all_gates}
-    assert gates == {gate for gate in all_gates if not any(n.startswith(block[gate]) for n in frozen)} < all_gates
+def test_frozen_stages_have_no_gates_and_the_others_keep_theirs(family: Case) -> None:
+    name, _, _, student, teacher = family
+    if name.startswith("cse_"):
+        everywhere = build_student(name, dim=8, num_seen=4, teacher=teacher)
+        gates, all_gates = (
+            {n for n, m in network.named_modules() if isinstance(m, GATES)} for network in (student, everywhere)
+        )
+        frozen = frozen_names(student)
+        block = {gate: gate.rpartition(".")[0] + "." for gate in all_gates}
+        assert gates == {gate for gate in all_gates if not any(n.startswith(block[gate]) for n in frozen)} < all_gates
     x = images(2)
     with torch.no_grad():
         torch.testing.assert_close(
@@ -134,12 +147,12 @@ def test_frozen_stages_have_no_gates_and_the_others_keep_theirs(name: str, k: in
         )
 
 
-@pytest.mark.parametrize(("name", "k", "stages"), FAMILIES)
-def test_more_stages_than_can_be_frozen_are_refused(name: str, k: int, stages: int) -> None:
-    pair(name.removeprefix("cse_") if name != "cse_resnet50" else name, stages - 1)
+def test_more_stages_than_can_be_frozen_are_refused(family: Case) -> None:
+    *_, stages, student, _ = family
+    student.backbone.freeze(stages - 1)
     words = rf"freeze = {stages}: this \w+ has {stages} stages, and the last .* Choose 0 to {stages - 1}\."
     with pytest.raises(ConfigError, match=words):
-        pair(name, stages)
+        student.backbone.freeze(stages)
 
 
 @pytest.mark.parametrize("name", ["alexnet_mini", "alexnet", "convnext_atto"])
@@ -150,21 +163,16 @@ def test_networks_without_stages_are_refused(name: str) -> None:
 
 def test_the_loss_and_its_gradient_are_those_of_the_whole_network() -> None:
     """The frozen stages run once instead of twice: the same numbers as of student and teacher run one by one."""
-    student, teacher = pair("cse_resnet_mini", 2)
-    student.eval()
-    teacher.requires_grad_(False)
+    method, teacher = sake(freeze=2, settings={"lambda_sake": 0.7, "lambda1": 0.9, "lambda2": 0.4})
+    student = method.student.eval()
     x, labels, n = images(7, 32), torch.tensor([0, 3, 2, 1, 1, 0, 2]), 4
     domain = torch.tensor([0.0] * n + [1.0] * 3)
-    similarity = torch.rand(4, 10, generator=torch.Generator().manual_seed(2))
-    settings = {"lambda_sake": 0.7, "lambda1": 0.9, "lambda2": 0.4}
-    method = SAKE(Experiment(freeze=2, settings=tuple(settings.items())), student, Side(("",) * 4))
-    method.teacher, method.similarity = (teacher,), similarity
     losses = method.losses(Batch(x, labels, domain, n, [""] * 7))
     losses["loss"].backward()
     found = {k: p.grad for k, p in student.named_parameters()}
     student.zero_grad()
     seen, original = student(x, domain)
-    signal = torch.softmax(0.9 * teacher(x[:n]) + 0.4 * similarity[labels[:n]], dim=1)
+    signal = torch.softmax(0.9 * teacher(x[:n]) + 0.4 * method.similarity[labels[:n]], dim=1)
     want = torch.nn.functional.cross_entropy(seen, labels)
     want = want + 0.7 * torch.nn.functional.cross_entropy(original[:n], signal)
     want.backward()
@@ -176,14 +184,10 @@ def test_the_loss_and_its_gradient_are_those_of_the_whole_network() -> None:
 
 
 def test_training_keeps_the_frozen_stages(tiny_data: Dataset, tmp_path: Path) -> None:
-    student, teacher = pair("cse_resnet_mini", 2, len(tiny.ORIGINAL))
-    place(student)  # another memory layout rounds differently
-    e = tiny.experiment(tmp_path, tmp_path, freeze=2, epochs=1)
-    x = images(3, 32)
-    stem = student.frozen_stages(x)
-    whole = student.eval().embed(x, 1).detach()
-    method = SAKE(e.but(dataset="sketchy"), student, Side(tiny.SEEN, teacher, tiny.ORIGINAL))
-    train(method, tiny_data, e, tmp_path / "checkpoint.pt")
+    method = place(sake(freeze=2)[0])  # another memory layout rounds differently
+    student, x = method.student.eval(), images(3, 32)
+    stem, whole = student.frozen_stages(x), student.embed(x, 1).detach()
+    train(method, tiny_data, tmp_path)
     assert torch.equal(student.frozen_stages(x), stem)
     assert not torch.equal(student.embed(x, 1), whole)
 

@@ -8,13 +8,9 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from test_training import sake
 
-from sakerepro import methods
-from sakerepro.experiment import Experiment
 from sakerepro.losses import benchmark_loss, sake_loss, teacher_loss
-from sakerepro.methods.sake import SAKE
-from sakerepro.model import Student, build_student
-from sakerepro.networks.backbones import build_classifier
 from sakerepro.training import Batch
 
 Rows = list[list[float]]
@@ -27,13 +23,11 @@ def log_softmax(row: list[float]) -> list[float]:
     return [v - top - total for v in row]
 
 
-def naive_benchmark(logits: list[list[float]], labels: list[int]) -> float:
+def naive_benchmark(logits: Rows, labels: list[int]) -> float:
     return sum(-log_softmax(row)[label] for row, label in zip(logits, labels, strict=True)) / len(logits)
 
 
-def naive_sake(
-    s: list[list[float]], t: list[list[float]], a: list[list[float]], lambda1: float, lambda2: float
-) -> float:
+def naive_sake(s: Rows, t: Rows, a: Rows, lambda1: float, lambda2: float) -> float:
     total = 0.0
     for i in range(len(s)):
         target = [math.exp(v) for v in log_softmax([lambda1 * t[i][m] + lambda2 * a[i][m] for m in range(len(s[i]))])]
@@ -59,13 +53,8 @@ def test_sake_loss_equals_a_loop(
     s, t, a = logits(shape, rng), logits(shape, rng), torch.from_numpy(rng.random(shape))
     want = naive_sake(s.tolist(), t.tolist(), a.tolist(), *weights)
     assert sake_loss(s, t, a, lambda1=weights[0], lambda2=weights[1]).item() == pytest.approx(want, abs=1e-12)
-
-
-def test_the_papers_weights_are_the_defaults(rng: np.random.Generator) -> None:
-    s, t, a = logits((3, 5), rng), logits((3, 5), rng), torch.from_numpy(rng.random((3, 5)))
-    assert sake_loss(s, t, a).item() == pytest.approx(
-        naive_sake(s.tolist(), t.tolist(), a.tolist(), 1.0, 0.3), abs=1e-12
-    )
+    if weights == (1.0, 0.3):  # the paper's
+        assert sake_loss(s, t, a).item() == pytest.approx(want, abs=1e-12)
 
 
 def test_by_hand() -> None:
@@ -83,9 +72,7 @@ def test_by_hand() -> None:
 @pytest.mark.parametrize("shape", SHAPES)
 def test_without_semantics_it_is_the_teachers_loss(shape: tuple[int, int], rng: np.random.Generator) -> None:
     s, t, a = logits(shape, rng), logits(shape, rng), torch.from_numpy(rng.random(shape))
-    without = sake_loss(s, t, a, lambda1=1.0, lambda2=0.0)
-    torch.testing.assert_close(without, teacher_loss(s, t), rtol=0, atol=0)
-    assert without.item() == pytest.approx(naive_sake(s.tolist(), t.tolist(), a.tolist(), 1.0, 0.0), abs=1e-12)
+    assert torch.equal(sake_loss(s, t, a, lambda1=1.0, lambda2=0.0), teacher_loss(s, t))
 
 
 def test_the_teachers_loss_is_least_where_the_student_agrees(rng: np.random.Generator) -> None:
@@ -125,92 +112,61 @@ def test_other_shapes_are_refused_and_not_broadcast(shapes: tuple[tuple[int, int
 # the objective of a training step: student, teacher and both losses together
 
 
-@pytest.fixture(scope="module")
-def student() -> Student:
-    torch.manual_seed(0)
-    teacher = tiny.randomise(build_classifier("se_resnet_mini", 11))
-    return build_student("cse_resnet_mini", dim=8, num_seen=4, teacher=teacher).eval()
-
-
-@pytest.fixture(scope="module")
-def teacher() -> torch.nn.Module:
-    torch.manual_seed(1)
-    return tiny.randomise(build_classifier("se_resnet_mini", 11))
-
-
-SIMILARITY = torch.rand(4, 11, generator=torch.Generator().manual_seed(2))
-
-
-def a_batch(photos: int, sketches: int, seed: int = 3) -> Batch:
-    g = torch.Generator().manual_seed(seed)
-    n = photos + sketches
+def a_batch(photos: int, sketches: int) -> Batch:
+    g, n = torch.Generator().manual_seed(3), photos + sketches
     domain = torch.cat([torch.zeros(photos), torch.ones(sketches)])
     images = torch.randn(n, 3, tiny.SIDE, tiny.SIDE, generator=g)
     return Batch(images, torch.randint(4, (n,), generator=g), domain, photos, [f"{i}.png" for i in range(n)])
 
 
-def objective(student: Student, teacher: torch.nn.Module, batch: Batch, **settings: float) -> dict[str, torch.Tensor]:
-    student.zero_grad(set_to_none=True)
-    method = SAKE(Experiment(settings=tuple(settings.items())), student, methods.Side(("",) * 4))
-    method.teacher, method.similarity = (teacher,), SIMILARITY  # type: ignore[assignment]
-    return method.losses(batch)
-
-
 @pytest.mark.parametrize(("photos", "sketches"), [(3, 2), (1, 4), (2, 0)])
-def test_objective_equals_loops_over_the_networks_outputs(
-    photos: int, sketches: int, student: Student, teacher: torch.nn.Module
-) -> None:
+def test_objective_equals_loops_over_the_networks_outputs(photos: int, sketches: int) -> None:
+    method, teacher = sake(settings={"lambda_sake": 0.7, "lambda1": 0.9, "lambda2": 0.4})
     batch = a_batch(photos, sketches)
-    found = objective(student, teacher, batch, lambda_sake=0.7, lambda1=0.9, lambda2=0.4)
+    found = method.eval().losses(batch)
     with torch.no_grad():
-        seen, original = student(batch.images, batch.domain)
+        seen, original = method.student(batch.images, batch.domain)
         target = teacher(batch.images)
-    labels = batch.labels.tolist()
-    benchmark = naive_benchmark(seen.tolist(), labels)
-    semantic = naive_sake(
-        original[:photos].tolist(), target[:photos].tolist(), SIMILARITY[labels[:photos]].tolist(), 0.9, 0.4
-    )
+    similarity = method.similarity[batch.labels[:photos]]
+    benchmark = naive_benchmark(seen.tolist(), batch.labels.tolist())
+    semantic = naive_sake(original[:photos].tolist(), target[:photos].tolist(), similarity.tolist(), 0.9, 0.4)
     assert found["loss_benchmark"].item() == pytest.approx(benchmark, rel=1e-5)
     assert found["loss_sake"].item() == pytest.approx(semantic, rel=1e-5)
     assert found["loss"].item() == pytest.approx(benchmark + 0.7 * semantic, rel=1e-5)
 
 
-def test_lambda_sake_0_is_the_benchmark_loss_alone(student: Student) -> None:
-    batch = a_batch(3, 2)
-
-    def never(_: torch.Tensor) -> torch.Tensor:
-        raise AssertionError("the teacher was asked")
-
-    found = objective(student, never, batch, lambda_sake=0.0)  # type: ignore[arg-type]
+def test_lambda_sake_0_is_the_benchmark_loss_alone() -> None:
+    method, batch = sake(settings={"lambda_sake": 0.0})[0].eval(), a_batch(3, 2)
+    method.teacher = ()  # would be missed
+    found = method.losses(batch)
     found["loss"].backward()
     with torch.no_grad():
-        want = naive_benchmark(student(batch.images, batch.domain)[0].tolist(), batch.labels.tolist())
+        want = naive_benchmark(method.student(batch.images, batch.domain)[0].tolist(), batch.labels.tolist())
     assert found["loss"].item() == pytest.approx(want, rel=1e-5)
-    assert student.original_head.weight.grad is None and student.seen_head.weight.grad.any()
+    assert method.student.original_head.weight.grad is None and method.student.seen_head.weight.grad.any()
 
 
-def test_sketches_never_enter_the_sake_loss(student: Student, teacher: torch.nn.Module) -> None:
+def test_sketches_never_enter_the_sake_loss() -> None:
     """The original head is trained by photos alone: other sketches change no digit of its gradient."""
-    gradients = []
+    method, gradients = sake()[0].eval(), []
     for sketches in (0, 4):
+        method.zero_grad()
         batch = a_batch(3, 4)
         batch.images[3:] = batch.images[3:] * 2 + sketches
-        loss = objective(student, teacher, batch, lambda_sake=1.0)
+        loss = method.losses(batch)
         loss["loss"].backward()
-        gradients.append((loss["loss_sake"], student.original_head.weight.grad, student.original_head.bias.grad))
+        head = method.student.original_head
+        gradients.append((loss["loss_sake"], head.weight.grad, head.bias.grad))
     for one, other in zip(*gradients, strict=True):
-        assert one.abs().sum() > 0
-        torch.testing.assert_close(one, other, rtol=0, atol=0)
+        assert one.abs().sum() > 0 and torch.equal(one, other)
 
 
-def test_a_batch_of_sketches_only_leaves_the_original_head_alone(student: Student, teacher: torch.nn.Module) -> None:
-    found = objective(student, teacher, a_batch(0, 4), lambda_sake=1.0)
+def test_of_sketches_only_the_original_head_learns_nothing_and_the_teacher_never_does() -> None:
+    method, teacher = sake()
+    found = method.eval().losses(a_batch(0, 4))
     found["loss"].backward()
-    assert found["loss_sake"].item() == 0
-    assert not student.original_head.weight.grad.any() and not student.original_head.bias.grad.any()
-    assert student.feature.weight.grad.any()
-
-
-def test_the_teacher_learns_nothing(student: Student, teacher: torch.nn.Module) -> None:
-    objective(student, teacher, a_batch(3, 2), lambda_sake=1.0)["loss"].backward()
-    assert all(p.grad is None for p in teacher.parameters())
+    head = method.student.original_head
+    assert found["loss_sake"].item() == 0 and not head.weight.grad.any() and not head.bias.grad.any()
+    assert method.student.feature.weight.grad.any()
+    method.losses(a_batch(3, 2))["loss"].backward()
+    assert head.weight.grad.any() and all(p.grad is None for p in teacher.parameters())

@@ -15,8 +15,10 @@ from safetensors.torch import save_file
 
 import sakerepro
 from sakerepro.data.dataset import PHOTO, SKETCH, Dataset, ImageSet, OriginalDomain
+from sakerepro.devices import seeded
 from sakerepro.experiment import Experiment
 from sakerepro.networks import architectures
+from sakerepro.networks.backbones import Classifier, build_classifier
 
 SIDE = 32
 SEEN, UNSEEN = ("cat", "cup", "car_(sedan)", "pizza"), ("bear", "airplane")
@@ -95,8 +97,7 @@ def _write(folder: Path, kind: int, domain: int, indices: range) -> None:
 
 def write_weights(file: Path, architecture: str = "se_resnet_mini", classes: int = 1000) -> Path:
     """Random weights of a classifier over ImageNet's classes, with batch norm statistics that are not trivial."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(7)
+    with seeded(7):
         state = randomise(architectures.architecture(architecture).make(classes)).state_dict()
     file.parent.mkdir(parents=True, exist_ok=True)
     save_file(state, file)
@@ -115,6 +116,16 @@ def randomise(network: torch.nn.Module) -> torch.nn.Module:
             elif isinstance(module, (torch.nn.Conv2d, torch.nn.Linear)) and module.bias is not None:
                 module.bias.normal_(0, 0.2)
     return network.eval()
+
+
+def classifier(
+    name: str = "se_resnet_mini", classes: int = len(ORIGINAL), *, seed: int = 0, size: int = 0
+) -> Classifier:
+    """A classifier with random weights and statistics."""
+    with seeded(seed):
+        made = build_classifier(name, classes, size=size)
+        randomise(made)
+    return made
 
 
 def settings(folder: Path, weights: Path, **changes: object) -> dict[str, Any]:

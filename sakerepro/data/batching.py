@@ -70,7 +70,7 @@ def batch_maker(
             transforms = draw_transforms(len(rows), style, rng)
             fill = fill_value(style, image_set.domain)
             images.append(augment_on_device(packed, transforms, size, backbone.mean, backbone.std, fill=fill))
-        return _batch(torch.cat(images), chosen).to(devices.device())
+        return batch_of(torch.cat(images), chosen).to(devices.device())
 
     return make
 
@@ -98,10 +98,11 @@ def make_batch(sets: Sets, size: int, style: str, backbone: Backbone, rng: np.ra
         part = images[done : done + len(index)]
         augment(image_set.take(index), transforms, size, backbone.mean, backbone.std, fill=fill, out=part)
         done += len(index)
-    return _batch(torch.from_numpy(images).permute(0, 3, 1, 2), sets)  # channels last
+    return batch_of(torch.from_numpy(images).permute(0, 3, 1, 2), sets)  # channels last
 
 
-def _batch(images: Tensor, sets: Sets) -> Batch:
+def batch_of(images: Tensor, sets: Sets) -> Batch:
+    """The batch that holds images, or features, of these positions in these sets."""
     return Batch(
         images,
         torch.from_numpy(np.concatenate([image_set.labels[index] for image_set, index in sets])),

@@ -17,7 +17,7 @@ from .. import experiment, inputs
 from ..data.known import datasets, named
 from ..errors import ConfigError, near_misses
 from ..experiment import Experiment
-from .contract import Features, Method, Optimisers, Setting, Side, checked_settings
+from .contract import Features, Method, Optimisers, Setting, Side
 
 __all__ = [
     "ALIASES",
@@ -57,7 +57,7 @@ ALIASES: dict[str, tuple[str, dict[str, Any]]] = {
     "L_B": ("SAKE", {"lambda_sake": 0.0}),
     "L_B + L_T": ("SAKE", {"lambda1": 1.0, "lambda2": 0.0}),
 }
-_FIELDS = {f.name: f.default for f in dataclasses.fields(Experiment)}
+_FIELDS: dict[str, Any] = {f.name: f.default for f in dataclasses.fields(Experiment)}
 
 
 def resolved(name: str) -> tuple[str, dict[str, Any]]:
@@ -102,7 +102,7 @@ def preset(name: str, **changes: Any) -> Experiment:
     """The experiment that a preset stands for, with some settings changed.
 
     A method has the settings that the preset gives it in place of the paper's
-    (:data:`sakerepro.experiment.STANDS_FOR`).
+    (``tables/presets.toml``).
 
     Args:
         name: ``"mini"``, ``"small"`` or ``"paper"``.
@@ -112,7 +112,7 @@ def preset(name: str, **changes: Any) -> Experiment:
     Raises:
         ConfigError: for an unknown preset, method or setting, or a value that a setting cannot have.
     """
-    changes, own = _split(changes, changes.get("method", _FIELDS["method"]))
+    changes, own = _split(changes, _FIELDS["method"])
     e = experiment.preset(name, **{**changes, "method": _FIELDS["method"]})  # a preset may hold its settings
     usual = dict(e.settings) if changes["method"] == e.method else {}
     usual |= experiment.stand_ins(name).settings.get(changes["method"], {})
@@ -121,7 +121,7 @@ def preset(name: str, **changes: Any) -> Experiment:
 
 def change(e: Experiment, **changes: Any) -> Experiment:
     """A copy of an experiment with some settings changed, checked like a new one; arguments as of :func:`preset`."""
-    changes, own = _split(changes, changes.get("method", e.method))
+    changes, own = _split(changes, e.method)
     if changes["method"] == e.method:
         own = {**dict(e.settings), **own}
     return checked(e.but(**changes, settings={}), own)
@@ -130,22 +130,27 @@ def change(e: Experiment, **changes: Any) -> Experiment:
 def checked(e: Experiment, own: Mapping[str, Any] | None = None) -> Experiment:
     """The experiment with the settings of its method checked and in canonical form.
 
+    Args:
+        e: its method may be an alias.
+        own: settings of the method, in place of those of the experiment.
+
     Raises:
         ConfigError: for an unknown method or setting, or a value that a setting cannot have.
     """
-    method, fields = resolved(e.method)
-    cls = class_of(method)
-    extra = {k: v for k, v in fields.items() if k in _FIELDS}
-    given = {**{k: v for k, v in fields.items() if k not in _FIELDS}, **(dict(e.settings) if own is None else own)}
-    full = {n: s.default for n, s in cls.settings.items()} | checked_settings(method, cls.settings, given.items())
-    e = e.but(method=method, method_version=cls.version, **extra, settings={})
+    fields, settings = _split({}, e.method)
+    settings |= dict(e.settings) if own is None else own
+    e = e.but(**fields, settings={})
+    cls = class_of(e.method)
+    full = {name: s.default for name, s in cls.settings.items()}
+    full |= {name: _setting(e.method, name).check(name, value) for name, value in settings.items()}
     kept = cls.canonical(full) if e.epochs or "features" in cls.needs else {}
-    return e.but(settings={k: v for k, v in kept.items() if v != cls.settings[k].default})
+    changed = {name: value for name, value in kept.items() if value != cls.settings[name].default}
+    return e.but(method_version=cls.version, settings=changed)
 
 
-def _split(changes: dict[str, Any], method: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Fields of Experiment, with aliases resolved, and the method's own settings."""
-    target, fields = resolved(method)
+def _split(changes: dict[str, Any], usual: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fields of Experiment, with the alias of the method resolved, and the method's own settings."""
+    target, fields = resolved(changes.get("method", usual))
     changes = {**fields, **changes, "method": target}
     own = {k: v for k, v in changes.items() if k not in _FIELDS}
     known = class_of(target).settings
@@ -163,10 +168,14 @@ def setting(e: Experiment, name: str) -> Any:
     """
     if name in _FIELDS:
         return getattr(e, name)
-    known = class_of(e.method).settings
+    return dict(e.settings).get(name, _setting(e.method, name).default)
+
+
+def _setting(method: str, name: str) -> Setting:
+    known = class_of(method).settings
     if name not in known:
-        raise ConfigError(f"{e.method} has no setting {name!r}. {near_misses(name, list(known))}")
-    return dict(e.settings).get(name, known[name].default)
+        raise ConfigError(f"{method} has no setting {name!r}. {near_misses(name, list(known))}")
+    return known[name]
 
 
 def flat(e: Experiment) -> dict[str, Any]:
@@ -185,14 +194,10 @@ def label(e: Experiment) -> str:
 
 def used(e: Experiment) -> str:
     """What a run uses besides images and labels, such as ``"wordnet vectors, L_B features"``; may be empty."""
-    cls, known = class_of(e.method), flat(e)
+    known = flat(e)
     words = {"class_vectors": "{} vectors", "pairs": "{} pairs", "features": "{} features"}
-    return ", ".join(
-        [
-            *(["teacher"] if cls.uses_teacher(e) else []),
-            *(text.format(known[k]) for k, text in words.items() if k in known),
-        ]
-    )
+    found = [text.format(known[k]) for k, text in words.items() if k in known]
+    return ", ".join(["teacher", *found] if class_of(e.method).uses_teacher(e) else found)
 
 
 def lacks(e: Experiment) -> str:

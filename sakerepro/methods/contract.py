@@ -7,7 +7,7 @@ enough to resume with the same numbers.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from types import SimpleNamespace
 from typing import TYPE_CHECKING, Any, ClassVar
@@ -17,8 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from ..data.batches import epoch_batches, pair_batches, triplet_batches, zipped_steps
-from ..errors import ConfigError, near_misses
-from ..experiment import Experiment, typed
+from ..experiment import Experiment, valid
 from ..model import Student, freeze_batch_norm
 from ..training import Batch, Features, Optimisers, descend
 from .vectors import identified
@@ -45,11 +44,7 @@ class Setting:
         Raises:
             ConfigError: names the setting, the value and what is possible.
         """
-        value = typed(name, value, type(self.default))
-        if self.low is not None and not value >= self.low:
-            raise ConfigError(f"{name} = {value!r} has to be at least {self.low:g}.")
-        if self.choices and value not in self.choices:
-            raise ConfigError(f"{name} = {value!r} is not known. {near_misses(str(value), self.choices)}")
+        value = valid(name, value, type(self.default), self.low, self.choices)
         return self.parse(name, value) if self.parse else value
 
 
@@ -104,6 +99,8 @@ class Method(nn.Module):
     signs: ClassVar[bool] = False  #: whether codes are the signs of embeddings; else by ITQ, or as :meth:`code` says
     settings: ClassVar[dict[str, Setting]] = {}
 
+    vectors: Tensor  #: (C_S, k), for methods that need class vectors
+
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
         super().__init__()
         self.e, self.student = e, student
@@ -155,24 +152,27 @@ class Method(nn.Module):
         )
 
     def pairs(
-        self, data: Dataset, epoch: int, *, size: int = 0, steps: int = 0, aligned: bool = False, balanced: bool = False
+        self, data: Dataset, epoch: int, *, size: int = 0, balanced: bool = False
     ) -> list[tuple[np.ndarray, np.ndarray]]:
-        """A plan of pairs, see :func:`~sakerepro.data.batches.pair_batches`.
+        """A plan of :func:`~sakerepro.data.batches.pair_batches`, aligned if the setting ``pairs`` says so.
 
         Args:
             data, epoch: as for :meth:`plan`.
-            size: pairs in a step; 0: as many images as in SAKE's batches.
-            steps: steps in the epoch; 0: one pass through the sketches if ``size`` is set, else as many as SAKE has.
-            aligned, balanced: as for ``pair_batches``.
+            size: pairs in a step, once through the sketches; 0: as many images and steps as SAKE has.
+            balanced: as for ``pair_batches``.
         """
-        steps = steps or (-(-len(data.train_sketch) // size) if size else self._steps(data))
+        steps = -(-len(data.train_sketch) // size) if size else self._steps(data)
         size = size or max(1, (self.e.batch_sketch + self.e.batch_photo) // 2)
-        return pair_batches(data, size, steps, self.e.seed, epoch, aligned=aligned, balanced=balanced)
+        return pair_batches(data, size, steps, self.e.seed, epoch, aligned=self._aligned, balanced=balanced)
 
-    def triplets(self, data: Dataset, epoch: int, *, aligned: bool = False) -> list[tuple[np.ndarray, np.ndarray]]:
+    def triplets(self, data: Dataset, epoch: int) -> list[tuple[np.ndarray, np.ndarray]]:
         """A plan of triplets with as many images and steps as SAKE's; positive photos first, then negative ones."""
         size = max(1, (self.e.batch_sketch + self.e.batch_photo) // 3)
-        return triplet_batches(data, size, self._steps(data), self.e.seed, epoch, aligned=aligned)
+        return triplet_batches(data, size, self._steps(data), self.e.seed, epoch, aligned=self._aligned)
+
+    @property
+    def _aligned(self) -> bool:
+        return getattr(self.s, "pairs", "class") == "aligned"
 
     def _steps(self, data: Dataset) -> int:
         e = self.e
@@ -205,16 +205,16 @@ class Method(nn.Module):
         return self
 
     def seen_logits(self, images: Tensor, domain: Tensor) -> Tensor:
-        """(N, C_S) logits over seen classes, for the accuracy on held-out sketches; needed if ``classifies``."""
-        raise NotImplementedError
+        """(N, C_S) logits over seen classes, for the accuracy on held-out sketches of a method that ``classifies``."""
+        return self.student.seen_head(self.student.embed(images, domain))
 
     def features(self, images: Tensor, domain: Tensor | int) -> Tensor:
         """(N, F) features of the shared backbone; (N, 3, S, S) images, domain 0 photo, 1 sketch."""
         return self.student.features(images, domain)
 
     def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
-        """(N, d) embeddings of (N, F) features."""
-        raise NotImplementedError
+        """(N, d) embeddings x of (N, F) features, by default from the feature layer (Figure 2)."""
+        return self.student.feature(features)
 
     def embed(self, images: Tensor, domain: Tensor | int) -> Tensor:
         """(N, d) embeddings of (N, 3, S, S) normalised images; domain 0 photo, 1 sketch, or (N,) of them."""
@@ -251,15 +251,3 @@ def regress(layer: nn.Linear, x: Tensor, y: Tensor) -> None:
     w = torch.linalg.solve(covariance, (x - x.mean(dim=0)).T @ y / len(y)).T
     layer.weight.copy_(w)
     layer.bias.copy_(y.mean(dim=0) - w @ x.mean(dim=0))
-
-
-def checked_settings(method: str, settings: dict[str, Setting], given: Iterable[tuple[str, Any]]) -> dict[str, Any]:
-    """Check the given settings of a method and convert them to their types.
-
-    Raises:
-        ConfigError: for an unknown setting, with the closest known one, or a value that it cannot have.
-    """
-    for name, _ in (given := list(given)):
-        if name not in settings:
-            raise ConfigError(f"{method} has no setting {name!r}. {near_misses(name, list(settings))}")
-    return {name: settings[name].check(name, value) for name, value in given}

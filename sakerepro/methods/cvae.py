@@ -98,7 +98,7 @@ class CVAE(Method):
 
     def plan(self, data: Dataset, epoch: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:
         """Pairs, once through the sketches."""
-        return self.pairs(data, epoch, size=self.s.batch_pairs, aligned=self.s.pairs == "aligned")
+        return self.pairs(data, epoch, size=self.s.batch_pairs)
 
     def begin(self, features: Callable[[], Features]) -> None:
         """Scale and sign of the features."""

@@ -97,7 +97,6 @@ class DSH(Method):
         **CLASS_VECTORS,
     }
 
-    vectors: Tensor  # (C_S, k)
     codes_p: Tensor  # (M, N_P) int8, B_P
     codes_s: Tensor  # (M, N_S) int8, B_S
     distinct: Tensor  # how many of the codes differ

@@ -102,7 +102,3 @@ class EMS(Method):
     def seen_logits(self, images: Tensor, domain: Tensor) -> Tensor:
         """(N, C_S) logits without a margin."""
         return margin_logits(self.student.embed(images, domain), self.centres)
-
-    def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
-        """x, the feature layer."""
-        return self.student.feature(features)

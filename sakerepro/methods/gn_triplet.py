@@ -62,7 +62,7 @@ class GNTriplet(Method):
         """n sketches, n positive and n negative photos a step."""
         if not self.s.triplet:
             return super().plan(data, epoch)
-        return self.triplets(data, epoch, aligned=self.s.pairs == "aligned")
+        return self.triplets(data, epoch)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """T and CE; a batch holds positives, negatives, sketches."""
@@ -78,11 +78,3 @@ class GNTriplet(Method):
         ce = benchmark_loss(torch.cat([z_positive, z_sketch]), torch.cat([y_positive, y_sketch]))
         total = self.s.triplet * t + self.s.classification * ce
         return {"loss": total, "loss_triplet": t.detach(), "loss_benchmark": ce.detach()}
-
-    def seen_logits(self, images: Tensor, domain: Tensor) -> Tensor:
-        """(N, C_S) logits of the benchmark head."""
-        return self.student.seen_head(self.student.embed(images, domain))
-
-    def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
-        """x, the feature layer."""
-        return self.student.feature(features)

@@ -56,7 +56,6 @@ class SAE(Method):
         ),
     }
 
-    vectors: Tensor  # (C_S, k)
     w: Tensor  # (2, k, F): W_p, W_s
 
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:

@@ -77,11 +77,3 @@ class SAKE(Method):
         )
         total = loss_b + self.s.lambda_sake * loss_s
         return {"loss": total, "loss_benchmark": loss_b.detach(), "loss_sake": loss_s.detach()}
-
-    def seen_logits(self, images: Tensor, domain: Tensor) -> Tensor:
-        """(N, C_S) logits of the benchmark head."""
-        return self.student(images, domain)[0]
-
-    def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
-        """x = the feature layer of the backbone's features (Figure 2)."""
-        return self.student.feature(features)

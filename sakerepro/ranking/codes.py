@@ -24,17 +24,6 @@ def pack(bits: Array) -> np.ndarray:
     return np.packbits(x > 0, axis=1)
 
 
-def unpack(codes: Array) -> np.ndarray:
-    """(N, b / 8) packed codes to (N, b) uint8 of 0 and 1."""
-    return np.unpackbits(inputs.codes(codes, "codes"), axis=1)
-
-
-def hamming(query: Array, gallery: Array) -> np.ndarray:
-    """(Q, b / 8) and (G, b / 8) packed codes to (Q, G) int32 counts of differing bits."""
-    query, gallery = inputs.pair(query, gallery, "hamming")
-    return np.stack([np.bitwise_count(row ^ gallery).sum(axis=1, dtype=np.int32) for row in query])
-
-
 def whole_bytes(bits: int) -> None:
     """Refuse a length of code that does not fill bytes with a :class:`ConfigError`."""
     if bits < 8 or bits % 8:

@@ -1,7 +1,7 @@
 """Counting the keys of photos between the sorted thresholds of a query (compiled).
 
 Counting waits for the cache, not for the arithmetic: counters have 16 bits, thresholds are asked for before they are
-needed, and they are compared as integers. `_kernels` says what a key and a tile are.
+needed, and they are compared as integers. `kernels` says what a key and a tile are.
 """
 
 from __future__ import annotations

@@ -5,9 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .kernels import STEP, TILE, keys
-
-_fast = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract"}}
+from .kernels import STEP, TILE, _fast, keys
 
 
 @njit(**_fast)

@@ -4,8 +4,8 @@ Photos are handled in tiles of :data:`TILE`, stored dimension by dimension, so t
 between being computed and being counted, and so that each score is the same sum in the same order wherever the photo
 stands: equal features tie exactly. A *key* is a distance in the wide sense: the smaller, the nearer (minus the cosine).
 
-Compiled code is kept on disk file by file: whoever changes a function that another file calls (`_counting`,
-`_ties`, `_nearest`, `_signs`) removes ``__pycache__``, or the other file goes on with the old one.
+Compiled code is kept on disk file by file: whoever changes a function that another file calls (`counting`,
+`ties`, `nearest`, `itq_step`) removes ``__pycache__``, or the other file goes on with the old one.
 """
 
 from __future__ import annotations

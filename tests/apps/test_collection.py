@@ -29,7 +29,6 @@ from sakerepro.data.images import read_image
 from sakerepro.embedding import embed
 from sakerepro.errors import ConfigError, DataError, RunError
 from sakerepro.hashing import ITQ
-from sakerepro.ranking.codes import hamming
 from sakerepro.runs import Run
 
 
@@ -166,7 +165,7 @@ def test_a_query_finds_what_a_naive_search_finds(photos: Path, tiny_run: Run, tm
     rows, distances = query(made, tiny_run, sketches, k=50, codes=True)
     kept = tiny_run.embeddings()  # on whose training features the run fitted its 8-bit codes
     itq = ITQ(bits=8, seed=tiny_run.experiment.seed).fit(np.concatenate([kept["train_photo"], kept["train_sketch"]]))
-    bits = hamming(itq.transform(x), itq.transform(y))
+    bits = np.bitwise_count(itq.transform(x)[:, None] ^ itq.transform(y)).sum(axis=2)
     assert rows.shape == (2, 7) and np.array_equal(distances, np.sort(bits, axis=1))
     itself, distances = query(made, tiny_run, [photos / "4.png"], k=1, domain=PHOTO)
     assert made.names[itself[0, 0]] == "4.png" and distances[0, 0] < 1e-5

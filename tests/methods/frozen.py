@@ -1,4 +1,4 @@
-"""For tests of methods on frozen features: one made without files, its features, and a kill at a step."""
+"""For tests of methods: one made without files, features of frozen backbones, and a kill at a step."""
 
 from __future__ import annotations
 
@@ -16,21 +16,18 @@ from sakerepro.data.batches import generator
 from sakerepro.data.dataset import Dataset
 from sakerepro.methods import Features, Method, Side
 from sakerepro.model import build_student
-from sakerepro.networks.backbones import build_classifier
 from sakerepro.training import Batch
 
 WIDTH = 512  # F of the mini backbone
 
 
-def make(name: str, vectors: Tensor | None = None, **settings: Any) -> Method:
-    """A method on a network of random weights, frozen; the settings are its own."""
-    with torch.random.fork_rng(devices=[]):
-        torch.manual_seed(3)
-        teacher = tiny.randomise(build_classifier("se_resnet_mini", 5))
+def make(name: str, vectors: Tensor | None = None, **settings: Any) -> Any:
+    """A method on a network of random weights, frozen if it works on features; the settings are its own."""
     e = methods.change(tiny.experiment(Path("data"), Path("weights")), method=name, **settings)
-    student = build_student(e.backbone, dim=16, num_seen=len(tiny.SEEN), teacher=teacher, seed=0)
-    side = Side(tiny.SEEN, vectors=vectors)
-    return methods.class_of(name)(e, student.requires_grad_(False), side)
+    student = build_student(e.backbone, dim=16, num_seen=len(tiny.SEEN), teacher=tiny.classifier(seed=3))
+    cls = methods.class_of(e.method)
+    student.requires_grad_("features" not in cls.needs)
+    return cls(e, student, Side(tiny.SEEN, vectors=vectors))
 
 
 def features(width: int, photos: int = 40, sketches: int = 30, classes: int = 4, seed: int = 0) -> Features:
@@ -57,9 +54,7 @@ class Killed(Exception):
     """What stops a training here."""
 
 
-def trained(
-    method: Method, data: Dataset, checkpoint: Path, kill_at: int = -1, aligned: np.ndarray | None = None
-) -> tuple[list[dict[str, float]], int]:
+def trained(method: Method, data: Dataset, checkpoint: Path, kill_at: int = -1) -> tuple[list[dict[str, float]], int]:
     """Train; the history and the number of steps. Stops before step ``kill_at``, with a checkpoint after every step."""
     steps, own, save = [0], method.step, training.Progress._save
 
@@ -78,7 +73,7 @@ def trained(
             patch.setattr(training.Progress, "_save", at_once)
             patch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
         patch.setattr(method, "step", step)
-        history = training.train(method, data, method.e, checkpoint, aligned=aligned)
+        history = training.train(method, data, method.e, checkpoint)
     return [{k: v for k, v in row.items() if k != "seconds"} for row in history], steps[0]
 
 

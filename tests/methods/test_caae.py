@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import math
+from functools import partial
 
 import frozen
 import pytest
@@ -11,15 +12,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sakerepro.methods.caae import CAAE, adversary_loss
+from sakerepro.methods.caae import adversary_loss
 
-SMALL = {"pairs": "class", "noise": 4, "batch_pairs": 8, "rounds": 2}
-
-
-def make(**settings: object) -> CAAE:
-    method = frozen.make("CAAE", **{**SMALL, **settings})
-    assert isinstance(method, CAAE)
-    return method
+make = partial(frozen.make, "CAAE", pairs="class", noise=4, batch_pairs=8, rounds=2)
 
 
 def test_an_adversary_that_knows_nothing_loses_two_ln_two() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import frozen
@@ -11,16 +12,10 @@ from torch.distributions import Normal, kl_divergence
 from torch.nn import functional as F
 
 from sakerepro.data.dataset import Dataset
-from sakerepro.methods.cvae import CVAE, kl_to_normal
+from sakerepro.methods.cvae import kl_to_normal
 from sakerepro.training import descend
 
-SMALL = {"pairs": "class", "noise": 4, "batch_pairs": 8, "rounds": 2}
-
-
-def make(**settings: object) -> CVAE:
-    method = frozen.make("CVAE", **{**SMALL, **settings})
-    assert isinstance(method, CVAE)
-    return method
+make = partial(frozen.make, "CVAE", pairs="class", noise=4, batch_pairs=8, rounds=2)
 
 
 def test_kl_equals_monte_carlo_and_torch() -> None:

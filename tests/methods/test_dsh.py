@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
+import frozen
 import numpy as np
 import pytest
 import torch
 from sklearn.linear_model import Ridge
 from torch import Tensor
 
-from sakerepro import methods
 from sakerepro.data.dataset import Dataset
-from sakerepro.experiment import Experiment
-from sakerepro.methods.contract import Features, Side
-from sakerepro.methods.dsh import DSH, Domain, b_step, d_step, edge_map
-from sakerepro.model import build_student
-from sakerepro.teachers import load_teacher
+from sakerepro.methods import Features
+from sakerepro.methods.dsh import Domain, b_step, d_step, edge_map
 from sakerepro.training import Batch, training_features
 
 C, M, K = 5, 16, 7
@@ -105,20 +102,12 @@ def test_a_bit_that_makes_no_difference_stays() -> None:
     assert torch.equal(p.b, before)
 
 
-def a_method(e: Experiment, **own: object) -> DSH:
-    e = methods.change(e, method="DSH", **own)
-    student = build_student(e.backbone, dim=e.dim, num_seen=4, teacher=load_teacher(e)[0])
-    method = methods.class_of("DSH")(e, student, Side(("",) * 4, vectors=torch.eye(4)))
-    assert isinstance(method, DSH)
-    return method
-
-
-def test_with_the_published_w_codes_collapse_and_with_ours_they_do_not(tiny_experiment: Experiment) -> None:
+def test_with_the_published_w_codes_collapse_and_with_ours_they_do_not() -> None:
     """Thirty classes: with -1, J is smaller where almost all photos have one code and all sketches its complement."""
     y = torch.arange(30).repeat_interleave(4)
     agreement = {}
     for balanced in (True, False):
-        method = a_method(tiny_experiment, balanced=balanced)
+        method = frozen.make("DSH", torch.eye(4), balanced=balanced)
         method.vectors = torch.eye(30)
         x = torch.randn(30, method.backbone.num_features, generator=torch.Generator().manual_seed(0))[y]
         method.before_epoch(0, lambda x=x: Features(x, y, x, y))  # type: ignore[misc]
@@ -127,11 +116,9 @@ def test_with_the_published_w_codes_collapse_and_with_ours_they_do_not(tiny_expe
     assert agreement[True] > 0.3 and agreement[False] < 0
 
 
-def test_the_layer_starts_at_a_ridge_regression_and_codes_belong_to_rows(
-    tiny_experiment: Experiment, tiny_data: Dataset
-) -> None:
-    method = a_method(tiny_experiment).eval()
-    found = training_features(method, tiny_data, tiny_experiment.size)
+def test_the_layer_starts_at_a_ridge_regression_and_codes_belong_to_rows(tiny_data: Dataset) -> None:
+    method = frozen.make("DSH", torch.eye(4)).eval()
+    found = training_features(method, tiny_data, method.e.size)
     method.before_epoch(0, lambda: found)
     features, codes = torch.cat([found.photo, found.sketch]), torch.cat([method.codes_p, method.codes_s], dim=1).T
     alpha = 0.01 * len(features) * features.double().var(dim=0, correction=0).mean().item()
@@ -158,8 +145,8 @@ def test_an_edge_map_is_dark_where_the_photo_has_an_edge() -> None:
     torch.testing.assert_close(flat, torch.ones(1, 3, 12, 12))
 
 
-def test_tokens_join_the_edge_map_of_photos_alone(tiny_experiment: Experiment) -> None:
-    method = a_method(tiny_experiment, tokens=True).eval()
+def test_tokens_join_the_edge_map_of_photos_alone() -> None:
+    method = frozen.make("DSH", torch.eye(4), tokens=True).eval()
     images = torch.randn(4, 3, 32, 32, generator=torch.Generator().manual_seed(1))
     with torch.no_grad():
         f = method.features(images, torch.tensor([0.0, 1, 0, 1]))

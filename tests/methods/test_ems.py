@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 
+import frozen
 import pytest
 import torch
 from torch.nn import functional as F
 
-from sakerepro import methods
-from sakerepro.experiment import Experiment
 from sakerepro.methods.ems import margin_logits
-from sakerepro.runs import experiment_data, start
-from sakerepro.training import training_features
 
 LABELS = torch.arange(12) % 7
 
@@ -60,45 +57,24 @@ def test_descent_moves_a_sample_to_its_centre() -> None:
     assert (-(x.grad * to_centre).sum(dim=1) > 0).all()  # type: ignore[operator]
 
 
-def test_the_margin_grows_over_the_first_half(tiny_experiment: Experiment) -> None:
-    e = methods.change(tiny_experiment, method="EMS", epochs=8)
-    method, _, _ = start(e, experiment_data(e))
-    seen = []
+def test_the_margin_grows_over_the_first_half() -> None:
+    method, seen = frozen.make("EMS", epochs=8), []
     for epoch in range(8):
         method.before_epoch(epoch, lambda: None)  # type: ignore[arg-type, return-value]
         seen.append(float(method.m))
     assert seen == pytest.approx([1, 1.75, 2.5, 3.25, 4, 4, 4, 4])
 
 
-def test_embeddings_begin_as_long_as_the_centres_and_in_the_same_directions(tiny_experiment: Experiment) -> None:
-    e = methods.change(tiny_experiment, method="EMS")
-    data = experiment_data(e)
-    method, _, _ = start(e, data)
-    method.eval()
-
-    def embedded() -> torch.Tensor:
-        features = training_features(method, data, e.size)
-        with torch.no_grad():
-            return method.embed_features(torch.cat([features.photo, features.sketch]), 0)
-
-    before = embedded()
-    method.begin(lambda: training_features(method, data, e.size))
-    after = embedded()
+@torch.no_grad()
+def test_embeddings_begin_as_long_as_the_centres_which_are_class_means_that_do_not_decay() -> None:
+    method, f = frozen.make("EMS").eval(), frozen.features(frozen.WIDTH)
+    features, y = torch.cat([f.photo, f.sketch]), torch.cat([f.photo_labels, f.sketch_labels])
+    before = method.embed_features(features, 0)
+    method.begin(lambda: f)
+    after = method.embed_features(features, 0)
     assert after.norm(dim=1).mean().item() == pytest.approx(1, rel=1e-5)
     torch.testing.assert_close(F.normalize(after), F.normalize(before), rtol=1e-4, atol=1e-5)
-
-
-def test_centres_are_class_means_that_do_not_decay(tiny_experiment: Experiment) -> None:
-    e = methods.change(tiny_experiment, method="EMS")
-    data = experiment_data(e)
-    method, _, _ = start(e, data)
-    method.eval()
-    method.begin(lambda: training_features(method, data, e.size))
-    f = training_features(method, data, e.size)
-    with torch.no_grad():
-        x = method.embed_features(torch.cat([f.photo, f.sketch]), 0)
-    y = torch.cat([f.photo_labels, f.sketch_labels])
     for c in range(4):
-        torch.testing.assert_close(method.centres[c], x[y == c].mean(dim=0), rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(method.centres[c], after[y == c].mean(dim=0), rtol=1e-4, atol=1e-5)
     decays = {id(p): g["weight_decay"] for g in method.optimisers().param_groups for p in g["params"]}
-    assert decays.pop(id(method.centres)) == 0 and set(decays.values()) == {e.weight_decay}
+    assert decays.pop(id(method.centres)) == 0 and set(decays.values()) == {method.e.weight_decay}

@@ -58,9 +58,6 @@ class Aligned(Regression):
     needs = Regression.needs | {"aligned"}
     settings = {**Regression.settings, **ALIGNED}
 
-    def plan(self, data: Any, epoch: int) -> Any:
-        return self.pairs(data, epoch, size=8, aligned=self.s.pairs == "aligned")
-
 
 @pytest.fixture
 def e(tiny_experiment: Experiment) -> Experiment:
@@ -83,7 +80,7 @@ def test_features_are_those_of_the_baseline_of_the_same_seed(e: Experiment, feat
 
 def test_batches_hold_the_features_of_their_images(e: Experiment, tmp_path: Path) -> None:
     data = experiment_data(e)
-    method, _, _ = start(e, data)
+    method, _ = start(e, data)
     history = train(method, data, e, tmp_path / "checkpoint.pt")
     assert [row["loss"] for row in history] == sorted((row["loss"] for row in history), reverse=True)
     sets = (data.train_photo, data.train_sketch)

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import frozen
 import pytest
 import tiny
 import torch
 
 from sakerepro import methods
+from sakerepro.data.dataset import Dataset
 from sakerepro.experiment import Experiment
 from sakerepro.methods.gn_triplet import triplet_loss
-from sakerepro.runs import experiment_data, start
-from sakerepro.training import Batch, train
+from sakerepro.training import Batch
 
 
 def vectors(n: int = 17, d: int = 5) -> list[torch.Tensor]:
@@ -35,16 +36,11 @@ def test_limits() -> None:
     assert triplet_loss(s, s + 0.1 * p, s + 100 * n, 0.7).item() == 0  # d+ + m <= d-
 
 
-def test_without_triplets_it_is_the_benchmark_loss_on_sake_s_batches(
-    tiny_experiment: Experiment, tmp_path: Path
-) -> None:
+def test_without_triplets_it_is_the_benchmark_loss_on_sake_s_batches(tiny_data: Dataset, tmp_path: Path) -> None:
     """Bit for bit, which also says that weights, heads, optimiser and batches start the same."""
     found = []
-    for changes in ({"method": "L_B"}, {"method": "GN-Triplet", "triplet": 0.0, "classification": 1.0}):
-        e = methods.change(tiny_experiment, **changes)
-        data = experiment_data(e)
-        method, _, _ = start(e, data)
-        history = train(method, data, e, tmp_path / f"{changes['method']}.pt")
+    for method in (frozen.make("L_B"), frozen.make("GN-Triplet", triplet=0.0, classification=1.0)):
+        history, _ = frozen.trained(method, tiny_data, tmp_path / f"{method.e.method}.pt")
         found.append((method.state_dict(), [row["loss"] for row in history]))
     assert tiny.same(found[0][0], found[1][0]) and found[0][1] == found[1][1]
 
@@ -57,11 +53,10 @@ def test_settings_that_do_nothing_make_no_run_of_their_own(tiny_experiment: Expe
     assert len({of(), of(margin=0.1), of(pairs="aligned"), of(triplet=0.0)}) == 4
 
 
-def test_the_negative_is_not_classified(tiny_experiment: Experiment) -> None:
+def test_the_negative_is_not_classified() -> None:
     """Whatever class the negatives are said to be of, the loss is the same; the positives' class counts."""
-    e = methods.change(tiny_experiment, method="GN-Triplet")
-    method, _, _ = start(e, experiment_data(e))
-    images = torch.randn(9, 3, e.size, e.size, generator=torch.Generator().manual_seed(0))
+    method = frozen.make("GN-Triplet")
+    images = torch.randn(9, 3, tiny.SIDE, tiny.SIDE, generator=torch.Generator().manual_seed(0))
     domain = torch.tensor([0.0] * 6 + [1.0] * 3)
 
     def loss(labels: list[int]) -> float:

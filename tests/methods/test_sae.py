@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from sakerepro.data.dataset import Dataset
-from sakerepro.methods.sae import SAE, sylvester
+from sakerepro.methods.sae import sylvester
 
 VECTORS = torch.from_numpy(np.random.default_rng(4).normal(size=(4, 3)).astype(np.float32))
 
@@ -27,7 +27,6 @@ def solved(lambda_sae: float, width: int = 128, images: int = 400) -> tuple[np.n
     """W, X, S."""
     found = frozen.features(width, photos=images)
     method = frozen.make("SAE", VECTORS, lambda_sae=lambda_sae)
-    assert isinstance(method, SAE)
     return method.solve(found.photo, found.photo_labels).numpy(), *columns(found.photo, found.photo_labels)
 
 

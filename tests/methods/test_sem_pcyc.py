@@ -2,31 +2,23 @@
 
 from __future__ import annotations
 
+from functools import partial
+
+import frozen
 import pytest
 import torch
 from torch import Tensor, nn
 
-from sakerepro import methods
 from sakerepro.data.dataset import Dataset
-from sakerepro.experiment import Experiment
-from sakerepro.methods.contract import Side
 from sakerepro.methods.sem_pcyc import SEMPCYC, compress, generator, l21, lsgan
-from sakerepro.model import build_student
-from sakerepro.teachers import load_teacher
-from sakerepro.training import Batch, feature_batch, minimise, training_features
+from sakerepro.training import Batch, feature_maker, minimise, training_features
 
-
-def a_method(e: Experiment, **own: object) -> SEMPCYC:
-    e = methods.change(e, method="SEM-PCYC", **own)
-    student = build_student(e.backbone, dim=e.dim, num_seen=4, teacher=load_teacher(e)[0]).requires_grad_(False)
-    found = methods.class_of("SEM-PCYC")(e, student, Side(("",) * 4, vectors=torch.eye(4)))
-    assert isinstance(found, SEMPCYC)
-    return found
+made = partial(frozen.make, "SEM-PCYC", torch.eye(4))
 
 
 @pytest.fixture
-def method(tiny_experiment: Experiment) -> SEMPCYC:
-    return a_method(tiny_experiment)
+def method() -> SEMPCYC:
+    return made()
 
 
 def batch(method: SEMPCYC, n: int = 6) -> Batch:
@@ -68,20 +60,12 @@ def test_cycles_of_identities_are_zero(method: SEMPCYC) -> None:
     assert found["loss_cycle"].item() == 0
     want = sum(10 * (c - pair[x]).square().mean() for x in "ps") + 20 * (pair["p"] - pair["s"]).square().mean()
     assert found["loss_regression"].item() == pytest.approx(float(want), rel=1e-5)
-    method.f = nn.ModuleDict({"p": nn.Identity(), "s": Shift(2.0)})  # one map that is 2 off on every number
+    shift = nn.Linear(f, f)  # one map that is 2 off on every number
+    nn.init.eye_(shift.weight)
+    nn.init.constant_(shift.bias, 2.0)
+    method.f = nn.ModuleDict({"p": nn.Identity(), "s": shift})
     assert method.generator_losses(pair, c, y, pair, {"p": c, "s": c})["loss_cycle"].item() == pytest.approx(2)
     assert method.generator_losses(pair, c, y, pair, {"p": c, "s": c + 2})["loss_cycle"].item() == pytest.approx(4)
-
-
-class Shift(nn.Module):
-    """x + amount."""
-
-    def __init__(self, amount: float) -> None:
-        super().__init__()
-        self.amount = amount
-
-    def forward(self, x: Tensor) -> Tensor:
-        return x + self.amount
 
 
 def test_weights_are_the_published_ones(method: SEMPCYC) -> None:
@@ -113,16 +97,16 @@ def test_a_step_moves_each_side_by_its_own_loss(method: SEMPCYC) -> None:
     """With the discriminators' rate at 0 a step moves the generators by the same bits, and the other way round."""
 
     def weights_after(**rates: float) -> dict[str, Tensor]:
-        fresh = a_method(method.e)
+        fresh = made()
         optimisers = fresh.optimisers()
-        for name, one in optimisers.named.items():
+        for name, one in optimisers.items():
             one.param_groups[0]["lr"] = rates[name]
         fresh.train()
         torch.manual_seed(0)
         fresh.step(batch(fresh), optimisers)
         return {k: p.detach() for k, p in fresh.named_parameters()}
 
-    start = {k: p.detach() for k, p in a_method(method.e).named_parameters()}
+    start = {k: p.detach() for k, p in made().named_parameters()}
     whole = weights_after(generators=0.1, discriminators=0.1)
     generators, judges = (weights_after(generators=g, discriminators=0.1 - g) for g in (0.1, 0.0))
     for k in start:
@@ -143,17 +127,16 @@ def test_what_comes_before_the_generators(method: SEMPCYC, tiny_data: Dataset) -
     hits = method.cls["p"](found.photo / method.scale).argmax(1) == found.photo_labels
     assert hits.float().mean() > 0.6 and not any(p.requires_grad for p in method.cls.parameters())
     torch.manual_seed(2)
-    other = a_method(method.e)
+    other = made()
     other.begin(lambda: found)
     assert all(torch.equal(v, other.state_dict()[k]) for k, v in method.state_dict().items())
-    frozen = a_method(method.e, pretraining=0)
-    before = frozen.cls["p"].weight.clone()
-    frozen.begin(lambda: found)
-    assert torch.equal(frozen.cls["p"].weight, before)
+    untrained = made(pretraining=0)
+    before = untrained.cls["p"].weight.clone()
+    untrained.begin(lambda: found)
+    assert torch.equal(untrained.cls["p"].weight, before)
     rows = torch.arange(5).numpy()
-    frozen.step(
-        feature_batch([(tiny_data.train_photo, rows), (tiny_data.train_sketch, rows)], found), frozen.optimisers()
-    )
+    make = feature_maker((tiny_data.train_photo, tiny_data.train_sketch), found)
+    untrained.step(make((rows, rows), None), untrained.optimisers())
 
 
 def test_codes_of_near_vectors_are_near() -> None:

@@ -12,17 +12,18 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import frozen
 import numpy as np
 import pytest
 import tiny
 
-from sakerepro import methods, wordnet
-from sakerepro.embedding import embed
+from sakerepro import wordnet
+from sakerepro.data.dataset import Dataset
+from sakerepro.embedding import backbone_features
 from sakerepro.errors import ConfigError, DataError
 from sakerepro.experiment import Experiment
 from sakerepro.methods import contract
 from sakerepro.methods.vectors import KINDS, class_vectors, identified, looked_up, read_vectors
-from sakerepro.runs import experiment_data, start
 from sakerepro.semantics import require_classes
 
 SEEN = ("cat", "cup", "car_(sedan)", "pizza")
@@ -81,16 +82,11 @@ def test_random_vectors_are_orthogonal_and_a_function_of_the_seed() -> None:
     assert np.array_equal(v, vectors("random")[0])
 
 
-def test_means_are_those_of_the_seen_photos(tiny_experiment: Experiment) -> None:
-    data = experiment_data(tiny_experiment)
-    method, _, _ = start(methods.checked(tiny_experiment), data)
-    found, _ = class_vectors("means", data, tiny_experiment, method.student)
-    features = embed(
-        SimpleNamespace(embed=method.student.features, backbone=method.backbone, eval=method.eval),
-        data.train_photo,
-        tiny_experiment.size,
-    )
-    want = np.stack([features[data.train_photo.labels == c].mean(axis=0) for c in range(4)])
+def test_means_are_those_of_the_seen_photos(tiny_data: Dataset) -> None:
+    method = frozen.make("L_B")
+    found, _ = class_vectors("means", tiny_data, method.e, method.student)
+    features = backbone_features(method.eval(), tiny_data.train_photo, tiny.SIDE)
+    want = np.stack([features[tiny_data.train_photo.labels == c].mean(axis=0) for c in range(4)])
     np.testing.assert_allclose(found, want / np.linalg.norm(want, axis=1, keepdims=True), rtol=1e-4, atol=1e-5)
 
 

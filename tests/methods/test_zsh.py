@@ -142,7 +142,6 @@ SMALL = {"code_bits": 8, "anchors": 30, "neighbours": 4, "rounds": 5}
 
 def begun(**settings: object) -> tuple[ZSH, Tensor]:
     method, found = frozen.make("ZSH", VECTORS, **{**SMALL, **settings}), frozen.features(frozen.WIDTH)
-    assert isinstance(method, ZSH)
     method.begin(lambda: found)
     sketches, photos = method.rows(len(found.sketch), len(found.photo))
     return method, torch.cat([found.photo[photos], found.sketch[sketches]])
@@ -159,11 +158,11 @@ def test_kernel_and_width_are_those_of_scikit_learn() -> None:
 
 def test_half_of_the_samples_are_sketches() -> None:
     method = frozen.make("ZSH", VECTORS, samples=40)
-    sketches, photos = method.rows(30, 500)  # type: ignore[operator]
+    sketches, photos = method.rows(30, 500)
     assert len({*sketches}) == len({*photos}) == 20 and max(photos) > 30
-    again = frozen.make("ZSH", VECTORS, samples=40).rows(30, 500)  # type: ignore[operator]
+    again = frozen.make("ZSH", VECTORS, samples=40).rows(30, 500)
     assert np.array_equal(again[0], sketches) and np.array_equal(again[1], photos)
-    assert len(frozen.make("ZSH", VECTORS).rows(30, 500)[1]) == 500  # type: ignore[operator]
+    assert len(frozen.make("ZSH", VECTORS).rows(30, 500)[1]) == 500
 
 
 def test_training_lowers_the_loss_and_codes_are_signs(tiny_data: Dataset, tmp_path: Path) -> None:

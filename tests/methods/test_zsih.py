@@ -5,19 +5,15 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable
 
+import frozen
 import pytest
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from sakerepro import methods
 from sakerepro.devices import seeded
-from sakerepro.experiment import Experiment
 from sakerepro.methods import zsih
-from sakerepro.methods.contract import Side
 from sakerepro.methods.zsih import ZSIH, Fusion, affinity, log_q, stochastic_neuron
-from sakerepro.model import build_student
-from sakerepro.teachers import load_teacher
 from sakerepro.training import Batch, Features
 
 Function = Callable[[Tensor, Tensor], Tensor]  # of codes and logits
@@ -111,12 +107,8 @@ def test_permuting_the_batch_permutes_the_fusion() -> None:
 
 
 @pytest.fixture
-def method(tiny_experiment: Experiment) -> ZSIH:
-    e = methods.change(tiny_experiment, method="ZSIH", width=4, hidden=8, bandwidth=0)
-    student = build_student(e.backbone, dim=e.dim, num_seen=4, teacher=load_teacher(e)[0])
-    found = methods.class_of("ZSIH")(e, student, Side(("",) * 4, vectors=torch.eye(4)))
-    assert isinstance(found, ZSIH)
-    return found.eval()
+def method() -> ZSIH:
+    return frozen.make("ZSIH", torch.eye(4), width=4, hidden=8, bandwidth=0).eval()
 
 
 def a_batch(n: int = 3) -> Batch:

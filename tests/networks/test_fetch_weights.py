@@ -14,7 +14,7 @@ import tiny
 import torch
 from safetensors.torch import save
 from torchvision.models import squeezenet1_1
-from web import CUT, Server
+from web import Server
 
 from sakerepro import paths
 from sakerepro.__main__ import main
@@ -47,22 +47,10 @@ def test_the_weights_of_the_hub_arrive_under_the_names_of_the_network(
 ) -> None:
     assert main(["weights", "fetch", NAME, "--yes"]) == 0
     assert capsys.readouterr().out.strip() == str(weights_file(NAME))
-    assert left() == [f"{NAME}.safetensors"] and tiny.same(read_weights(weights_file(NAME)), state_floats(state))
+    floats = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
+    assert left() == [f"{NAME}.safetensors"] and tiny.same(read_weights(weights_file(NAME)), floats)
     asked = len(server.requests)
     assert main(["weights", "fetch", NAME]) == 0 and len(server.requests) == asked  # they are here
-
-
-def state_floats(state: dict[str, torch.Tensor]) -> dict[str, torch.Tensor]:
-    return {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
-
-
-def test_what_an_earlier_call_had_is_gone_on_with(state: dict[str, torch.Tensor], server: Server) -> None:
-    server.way, server.then = "cuts", "broken"
-    with pytest.raises(DataError, match="100,000 bytes are here. The same command goes on from there"):
-        fetch_weights(NAME, ask=False, **FAST)
-    server.way = server.then = "well"
-    assert tiny.same(read_weights(fetch_weights(NAME, ask=False, **FAST)), state_floats(state))
-    assert server.requests[-1] == f"bytes={CUT}-"
 
 
 def test_another_file_than_the_hub_names_is_refused(state: dict[str, torch.Tensor], server: Server) -> None:
