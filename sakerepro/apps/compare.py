@@ -51,6 +51,16 @@ class Comparison:
         return asdict(self)
 
 
+def by_metric(
+    metrics: Sequence[dict[str, Any]], *keys: str
+) -> tuple[list[str], dict[tuple[str, ...], dict[str, float]]]:
+    """Names of the metrics, and for each combination of ``keys`` its values by these names."""
+    lines: dict[tuple[str, ...], dict[str, float]] = {}
+    for m in metrics:
+        lines.setdefault(tuple(m[k] for k in keys), {})[m["metric"]] = m["value"]
+    return list(dict.fromkeys(m["metric"] for m in metrics)), lines
+
+
 def compare_runs(a: Run, b: Run) -> Comparison:
     """Compare two runs; the test is only made where both ranked the same gallery for the same queries."""
     mine, theirs = methods.flat(a.experiment), methods.flat(b.experiment)
