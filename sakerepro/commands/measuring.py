@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Sequence
+from dataclasses import asdict
 from statistics import mean, stdev
 from typing import Any
 
@@ -83,16 +84,12 @@ def compare(arguments: argparse.Namespace) -> None:
         return
     c = compare_runs(*runs)
     if arguments.json:
-        print_json(c.to_dict())
+        print_json(asdict(c))
         return
     print(f"A: {c.a}\nB: {c.b}\n")
     print_table(["setting", "A", "B"], [[n, *pair] for n, pair in c.settings.items()] or [["none differs", "", ""]])
     print()
-    rows = [
-        [m["task"], m["representation"], m["convention"], m["metric"], m["a"], m["b"], f"{m['b'] - m['a']:+.3f}"]
-        for m in c.metrics
-        if m["a"] != m["b"]
-    ]
+    rows = [[*m.values(), f"{m['b'] - m['a']:+.3f}"] for m in c.metrics if m["a"] != m["b"]]
     print_table(["task", "features", "convention", "metric", "A", "B", "B - A"], rows, left=4)
     print()
     for t in c.tests:

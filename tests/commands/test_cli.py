@@ -269,5 +269,6 @@ def test_a_folder_that_is_not_there_is_found_before_six_runs_are_trained(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setattr("sakerepro.results.items.item_runs", lambda *_: pytest.fail("trained"))
+    monkeypatch.setattr("sakerepro.commands.warm.warm_up", lambda: None)
     assert main(["item", "forgetting", "-p", "original=/no/such/folder"]) == 3
     assert "/no/such/folder" in capsys.readouterr().err
