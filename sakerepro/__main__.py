@@ -2,54 +2,20 @@
 
 from __future__ import annotations
 
-import argparse
 import errno
 import io
 import os
 import sys
 from collections.abc import Sequence
 
-from .commands import MODULES, completion
-from .commands.parser import Grouped, Parser
-from .commands.runs import add_method_settings, show_preset
+from .commands.parser import parser
 from .errors import ConfigError, DataError, SakeError
 
-EXIT_CODES = """exit codes:
-  0    done
-  1    something failed, such as a full disk (one sentence says what and what to do)
-  2    wrong usage, or a setting that cannot work
-  3    data is missing or not what it has to be, or a check found problems
-  130  interrupted; the same command goes on from where it was"""
-
-
 # Failures of the machine, not errors of the code: a sentence helps more than a traceback.
-_NAMES = (
-    "ENOSPC EDQUOT EFBIG EROFS EACCES EPERM EISDIR ENOTDIR ENAMETOOLONG ELOOP EIO ESTALE EMFILE ENOMEM ENOLCK "
-    "EOPNOTSUPP"
-)
-MACHINE = {getattr(errno, name) for name in _NAMES.split() if hasattr(errno, name)}
+_NAMES = "ENOSPC EDQUOT EFBIG EROFS EACCES EPERM EISDIR ENOTDIR ENAMETOOLONG ELOOP EIO ESTALE EMFILE ENOMEM ENOLCK"
+MACHINE = {getattr(errno, name) for name in (*_NAMES.split(), "EOPNOTSUPP")}
 # safetensors, SQLite and PyTorch wrap a full disk in errors of their own, PyTorch without saying so
 WRITING = ("No space left", "disk is full", "StorageFull", "PytorchStreamWriter", "inline_container", "iostream error")
-
-
-def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """The whole command line as one parser; the flags of ``train`` depend on the method that ``argv`` names."""
-    top = Parser(
-        prog="sakerepro",
-        description="SAKE: zero-shot sketch-based image retrieval, reproduced.",
-        epilog=EXIT_CODES,
-        formatter_class=Grouped,
-    )
-    from . import __version__
-
-    top.add_argument("--version", action="version", version=f"sakerepro {__version__}")
-    commands = top.add_subparsers(dest="command", metavar="COMMAND")
-    for module in MODULES:
-        module.add(commands)
-    if "train" in argv[:1]:  # other commands and the top-level help need not import a method
-        add_method_settings(commands.choices["train"], argv)
-        show_preset(commands.choices["train"], argv)
-    return top
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -61,7 +27,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         completing = os.environ.get("COMP_LINE", "").split()[1:]
         top = parser(completing or (sys.argv[1:] if argv is None else argv))
         if "_ARGCOMPLETE" in os.environ:  # the shell asks for completions
-            completion.complete(top)
+            from .commands.completion import complete
+
+            complete(top)
         arguments = top.parse_args(argv)
         if not arguments.command:
             top.print_help()

@@ -23,6 +23,7 @@ from hypothesis import HealthCheck, settings  # noqa: E402
 
 from sakerepro.data.dataset import Dataset  # noqa: E402
 from sakerepro.experiment import Experiment  # noqa: E402
+from sakerepro.methods import baseline  # noqa: E402
 from sakerepro.runs import Run, run  # noqa: E402
 
 # a busy machine is no fault
@@ -86,3 +87,14 @@ def tiny_run(tiny_place: Path, tiny_experiment: Experiment) -> Run:
         for place in PLACES:
             patch.setenv(f"SAKEREPRO_{place}", str(tiny_place / place.lower()))
         return run(tiny_experiment, trace=True)
+
+
+@pytest.fixture(scope="session")
+def tiny_pair(tiny_experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
+    """SAKE and L_B with embeddings long enough for codes of 32 bits."""
+    folder = tmp_path_factory.mktemp("pair")
+    with pytest.MonkeyPatch.context() as patch:
+        for place in PLACES:
+            patch.setenv(f"SAKEREPRO_{place}", str(folder / place.lower()))
+        sake = tiny_experiment.but(dim=40, bits=(32,))
+        return [run(sake), run(baseline(sake))]

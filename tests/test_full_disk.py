@@ -67,7 +67,7 @@ def test_what_the_machine_refuses_is_named(
     def refuse() -> None:
         raise error
 
-    monkeypatch.setattr("sakerepro.runs.run_folders", refuse)
+    monkeypatch.setattr("sakerepro.commands.runs.run_folders", refuse)
     assert main(["runs"]) == 1
     assert said in capsys.readouterr().err
 
@@ -86,7 +86,7 @@ def test_a_mistake_of_the_code_stays_a_traceback(error: Exception, monkeypatch: 
     def fail() -> None:
         raise error
 
-    monkeypatch.setattr("sakerepro.runs.run_folders", fail)
+    monkeypatch.setattr("sakerepro.commands.runs.run_folders", fail)
     with pytest.raises(type(error)):
         main(["runs"])
 

@@ -17,7 +17,8 @@ from ..errors import SakeError
 from ..experiment import Experiment, split_name
 from ..files import write_text
 from ..results.tables_text import escape, filled
-from ..runs import Run
+from ..runs import Run, require_images
+from .compare import by_metric
 
 SETS = {
     "train_sketch": "training sketches",
@@ -99,14 +100,12 @@ def _classes(run: Run) -> tuple[list[tuple[str, tuple[str, ...]]], bool]:
     """The names of seen and unseen classes, if the run's data is here unchanged, and whether it is generated."""
     from ..plots.labels import is_generated
 
-    record = datasets().get(run.experiment.dataset)
-    unnamed: list[tuple[str, tuple[str, ...]]] = []
     try:
         data = run.dataset()
+        require_images(run, data.fingerprint)
     except SakeError:
-        return unnamed, bool(record and record.generated)
-    if data.fingerprint != run.provenance()["data"]:
-        return unnamed, bool(record and record.generated)
+        record = datasets().get(run.experiment.dataset)
+        return [], bool(record and record.generated)
     sides = (("Seen", data.seen), ("Unseen", data.unseen))
     return [(f"{side} ({len(names)})", names) for side, names in sides], is_generated(data)
 
@@ -122,11 +121,8 @@ def _parameters(run: Run) -> int:
 
 def _measured(run: Run) -> tuple[list[str], list[list[str]]]:
     """The table of the standard convention: a row a task and representation, a column a metric."""
-    lines: dict[tuple[str, str], dict[str, float]] = {}
-    for m in run.metrics():
-        if m["convention"] == "standard":
-            lines.setdefault((m["task"], m["representation"]), {})[m["metric"]] = m["value"]
-    names = list(dict.fromkeys(name for line in lines.values() for name in line))
+    standard = [m for m in run.metrics() if m["convention"] == "standard"]
+    names, lines = by_metric(standard, "task", "representation")
     cells = [[*key, *(f"{line[n]:.3f}" if n in line else "-" for n in names)] for key, line in lines.items()]
     return ["task", "features", *names], cells
 

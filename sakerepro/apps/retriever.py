@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from .. import inputs
 from ..data.dataset import PHOTO, SKETCH, ImageSet
 from ..embedding import embed
-from ..errors import ConfigError, SakeError, near_misses
+from ..errors import ConfigError, SakeError
 from ..evaluation import Coder, coders
 from ..plots.labels import is_generated, run_data
 from ..retrieval import search
@@ -76,7 +77,8 @@ class Retriever:
         arrays, e = run.embeddings(), run.experiment
         self.run, self.size, self.pen = run, e.size, SKETCHY_PEN
         self._embedder = load(run)
-        self._coders: dict[int, Coder] = coders(arrays, e.but(bits=BITS), self._embedder.network)
+        found = coders(arrays, e.but(bits=BITS), self._embedder.network)
+        self._coders: dict[str, Coder] = {f"{bits}-bit": coder for bits, coder in found.items()}
         try:
             data = run.dataset()
             require_images(run, data.fingerprint)
@@ -94,7 +96,7 @@ class Retriever:
             features = arrays["gallery"] if photos is None else embed(self._embedder.network, self.photos, self.size)
         if len(features) != len(self.photos):
             raise ConfigError(f"{len(features)} features do not fit {len(self.photos)} photos. Give one row a photo.")
-        self.representations = (REAL, *(f"{bits}-bit" for bits in self._coders))
+        self.representations = (REAL, *self._coders)
         self._galleries: dict[str, np.ndarray] = {REAL: features}
         self._thumbnails: dict[int, bytes] = {}
 
@@ -138,14 +140,14 @@ class Retriever:
 
         gallery = self._gallery(representation)
         query = self.embed(sketch)
+        distance = self._embedder.distance
         if representation != REAL:
-            query = self._coders[_bits(representation)](query, SKETCH)
-        distance = self._embedder.distance if representation == REAL else "hamming"
+            query, distance = self._coders[representation](query, SKETCH), "hamming"
         index, distances = (a[0] for a in search(query, gallery, min(k, len(gallery)), distance))
         return pd.DataFrame(
             {
                 "rank": np.arange(1, len(index) + 1),
-                "class": [self._class(p) for p in index],
+                "class": [self.classes[self.photos.labels[p]] for p in index],
                 "distance": distances,
                 "image": [self.photos.names[p] for p in index],
                 "photo": index,
@@ -164,18 +166,9 @@ class Retriever:
             self._thumbnails[photo] = buffer.getvalue()
         return self._thumbnails[photo]
 
-    def _class(self, photo: int) -> str:
-        return self.classes[self.photos.labels[photo]]
-
     def _gallery(self, representation: str) -> np.ndarray:
         """Features or codes; codes are made when they are first asked for."""
-        if representation not in self.representations:
-            known = near_misses(representation, self.representations)
-            raise ConfigError(f"{self.run.id} has no representation {representation!r}. {known}")
+        inputs.one_of(representation, self.representations, "representation")
         if representation not in self._galleries:
-            self._galleries[representation] = self._coders[_bits(representation)](self._galleries[REAL], PHOTO)
+            self._galleries[representation] = self._coders[representation](self._galleries[REAL], PHOTO)
         return self._galleries[representation]
-
-
-def _bits(representation: str) -> int:
-    return int(representation.removesuffix("-bit"))

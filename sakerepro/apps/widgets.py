@@ -14,8 +14,8 @@ import numpy as np
 import pandas as pd
 import traitlets
 
-from .. import methods
-from ..errors import ConfigError, SakeError, near_misses
+from .. import inputs, methods
+from ..errors import ConfigError, SakeError
 from ..methods import preset as preset_experiment
 from ..plots.labels import about
 from ..plots.style import PAGE, Picture, finish, fitted, new_figure, style
@@ -77,18 +77,15 @@ class SketchPad(anywidget.AnyWidget):
 
         They are sent and not kept, so that a saved notebook holds no photo of a data set.
         """
-        content, buffers = [], []
+        content: list[dict[str, Any]] = []
+        buffers: list[bytes] = []
         for title, frame, thumbnail in strips:
-            rows = frame.to_dict("records")
-            content.append(
-                {
-                    "title": title,
-                    "photos": [
-                        {"rank": r["rank"], "label": r["class"], "distance": distance_text(r["distance"])} for r in rows
-                    ],
-                }
-            )
-            buffers += [thumbnail(r["photo"]) for r in rows]
+            photos = [
+                {"rank": r["rank"], "label": r["class"], "distance": distance_text(r["distance"])}
+                for r in frame.to_dict("records")
+            ]
+            content.append({"title": title, "photos": photos})
+            buffers += map(thumbnail, frame["photo"])
         self.send({"version": self.version, "text": text, "wrong": wrong, "strips": content}, buffers)
 
 
@@ -113,8 +110,7 @@ class DrawAndRetrieve(SketchPad):
         self.retrievers = list(retrievers)
         self.frames: list[pd.DataFrame] = []
         common = [r for r in self.retrievers[0].representations if all(r in o.representations for o in retrievers)]
-        if representation not in common:
-            raise ConfigError(f"representation {representation!r} is not there. {near_misses(representation, common)}")
+        inputs.one_of(representation, tuple(common), "representation")
         most = min(50, *(len(r.photos) for r in retrievers))
         if not 1 <= k <= most:
             raise ConfigError(f"k = {k} photos cannot be shown. Use 1 to {most}.")
@@ -137,9 +133,8 @@ class DrawAndRetrieve(SketchPad):
 
     def retrieve(self) -> list[pd.DataFrame]:
         """Search with what is on the paper; keep the answer in ``frames``. Nothing for an empty paper."""
-        self.frames = (
-            [] if self.empty else [r.search(self.sketch(r.size), self.k, self.representation) for r in self.retrievers]
-        )
+        asked = [] if self.empty else self.retrievers
+        self.frames = [r.search(self.sketch(r.size), self.k, self.representation) for r in asked]
         return self.frames
 
     def draw(self, strokes: Sequence[Stroke], bitmap: bytes = b"") -> list[pd.DataFrame]:
@@ -156,12 +151,14 @@ class DrawAndRetrieve(SketchPad):
 
     def titles(self) -> list[str]:
         """What each strip of photos is: method and representation."""
-        runs, kind = [r.run for r in self.retrievers], self.representation
-        labels = [NAMES.get(label, label) for label in (methods.label(run.experiment) for run in runs)]
+        labels = [methods.label(r.run.experiment) for r in self.retrievers]
         titles = []
-        for run, method in zip(runs, labels, strict=True):
-            name = method if labels.count(method) == 1 else f"{method} {run.id.rpartition('-')[2]}"
-            titles.append(f"{name}, {run.experiment.dim}-d real-valued" if kind == REAL else f"{name}, {kind} codes")
+        for run, label in zip((r.run for r in self.retrievers), labels, strict=True):
+            name = NAMES.get(label, label) + (f" {run.id.rpartition('-')[2]}" if labels.count(label) > 1 else "")
+            real = self.representation == REAL
+            titles.append(
+                f"{name}, {run.experiment.dim}-d real-valued" if real else f"{name}, {self.representation} codes"
+            )
         return titles
 
     def _answer(self, *_: Any) -> None:
@@ -223,15 +220,8 @@ class DrawAndRetrieve(SketchPad):
 def _tile(axis: Axes, photo: Mapping[Hashable, Any], pixels: np.ndarray | None, width: float) -> None:
     text, size = fitted(f"{photo['rank']} {photo['class']}", width * 0.92, 6.0)
     axis.imshow(np.full((1, 1), 244) if pixels is None else pixels.squeeze(), cmap="gray", vmin=0, vmax=255)
-    axis.text(
-        0.5,
-        -0.06,
-        f"{text}\n{distance_text(photo['distance'])}",
-        transform=axis.transAxes,
-        ha="center",
-        va="top",
-        fontsize=size,
-    )
+    words = f"{text}\n{distance_text(photo['distance'])}"
+    axis.text(0.5, -0.06, words, transform=axis.transAxes, ha="center", va="top", fontsize=size)
 
 
 def draw_and_retrieve(

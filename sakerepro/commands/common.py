@@ -5,37 +5,18 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import math
 import sys
 from collections.abc import Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from .. import paths, provenance
+from ..display import table_lines
 from ..errors import ConfigError
-
-if TYPE_CHECKING:
-    from ..experiment import Experiment
-
-
-def add_engine(command: Any) -> None:
-    """Register where and how runs are made: ``--jobs``, ``--engine``, ``--address``, ``--precision``."""
-    command.add_argument(
-        "--jobs", type=int, help="number of runs at a time, each on one thread (one per core, two at most)"
-    )
-    command.add_argument(
-        "--engine",
-        choices=("local", "ray"),
-        default="local",
-        help="where runs are made: on this machine [local], or on a Ray cluster with one GPU or core per run (ray)",
-    )
-    command.add_argument("--address", default="auto", help="address of the Ray cluster [auto: the one of this machine]")
-    command.add_argument("--precision", choices=("float32", "bfloat16"), help="precision in place of the preset's")
+from ..experiment import PRECISION, Experiment
 
 
 def precision(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
-    """A block in which presets have the precision of :func:`add_engine`; other processes have it too."""
-    from .. import paths
-    from ..experiment import PRECISION
-
+    """A block in which presets have the precision of ``--precision``; other processes have it too."""
     return paths.variable(PRECISION, arguments.precision) if arguments.precision else contextlib.nullcontext()
 
 
@@ -51,25 +32,14 @@ def numbers(text: str, name: str) -> list[int]:
         raise ConfigError(f"--{name} {text}: has to be whole numbers with commas, such as 0,1,2.") from None
 
 
-def literal(text: str) -> object:
-    """The value of a text that is JSON, else the text itself."""
-    try:
-        return json.loads(text)
-    except ValueError:
-        return text
-
-
-def say_slow_precision(experiments: Iterable[Experiment]) -> None:
+def say_slow_precision(new: Iterable[Experiment]) -> None:
     """Advise float32, on stderr, before runs are trained in bfloat16 on a processor without units for it."""
-    from ..provenance import processor, slow_bfloat16
-    from ..runs import find
-
-    half = [e for e in experiments if e.precision == "bfloat16" and e.epochs]
-    if half and slow_bfloat16() and (new := [e for e in half if find(e) is None]):
+    half = [e for e in new if e.precision == "bfloat16" and e.epochs]
+    if half and provenance.slow_bfloat16():
         text = (
-            f"sakerepro: {len(new)} run{'s' * (len(new) > 1)} will train in bfloat16, which this processor, "
-            f"{processor()}, computes many times slower than float32. For runs of their own in float32, the same but "
-            "for rounding: --precision float32 (with make: PRECISION=float32)."
+            f"sakerepro: {len(half)} run{'s' * (len(half) > 1)} will train in bfloat16, which this processor, "
+            f"{provenance.processor()}, computes many times slower than float32. For runs of their own in float32, the "
+            "same but for rounding: --precision float32 (with make: PRECISION=float32)."
         )
         print(text, file=sys.stderr, flush=True)
 
@@ -79,21 +49,12 @@ def print_json(value: Any) -> None:
 
     In ASCII: any terminal and any file name gives valid JSON.
     """
-    print(json.dumps(_finite(value), indent=1, default=str, allow_nan=False))
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {name: _finite(v) for name, v in value.items()}
-    if isinstance(value, (list, tuple)):
-        return [_finite(v) for v in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
+    plain = json.loads(json.dumps(value, default=str), parse_constant=lambda _: None)
+    print(json.dumps(plain, indent=1))
 
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> None:
     """Aligned columns: the first ``left`` flush left, the others flush right; numbers with three decimals."""
-    from ..display import table_lines
-
     print("\n".join(table_lines(head, [[_cell(value) for value in row] for row in rows], left)))
 
 

@@ -6,39 +6,21 @@ import argparse
 from collections.abc import Iterable
 from typing import Any
 
-SHELLS = ("bash", "zsh", "fish")
+import argcomplete
 
 
-def add(commands: Any) -> None:
-    """Register the command of this module."""
-    parser = commands.add_parser(
-        "completion",
-        help="print shell completion for bash, zsh or fish",
-        description="bash: source <(sakerepro completion bash); zsh: source <(sakerepro completion zsh); "
-        "fish: sakerepro completion fish | source. Put the line into the shell's start-up file to keep it.",
-        epilog="example: sakerepro completion bash",
-    )
-    parser.add_argument("shell", choices=SHELLS)
-    parser.set_defaults(function=_completion)
-
-
-def _completion(arguments: argparse.Namespace) -> None:
-    import argcomplete
-
+def completion(arguments: argparse.Namespace) -> None:
+    """Print the code for a shell."""
     print(argcomplete.shellcode(["sakerepro"], shell=arguments.shell), end="")
 
 
 def complete(parser: argparse.ArgumentParser) -> None:
     """Answer the shell, which asks through environment variables, and end the process."""
-    import argcomplete
-
     argcomplete.autocomplete(parser, default_completer=_names)  # type: ignore[arg-type]  # any callable will do
 
 
 def _names(prefix: str, action: argparse.Action, parser: argparse.ArgumentParser, **_: Any) -> Iterable[str]:
     """Ids of finished runs, presets, items, data sets; file names for all else and for a run given by its folder."""
-    from argcomplete.completers import FilesCompleter
-
     from .. import paths
     from ..data.known import datasets
     from ..experiment import PRESETS
@@ -53,4 +35,5 @@ def _names(prefix: str, action: argparse.Action, parser: argparse.ArgumentParser
         names = GRIDS
     elif action.metavar == "DATA":
         names = datasets()
-    return [name for name in names if name.startswith(prefix)] or FilesCompleter()(prefix)
+    found = [name for name in names if name.startswith(prefix)]
+    return found or argcomplete.completers.FilesCompleter()(prefix)

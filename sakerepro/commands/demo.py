@@ -4,34 +4,19 @@ from __future__ import annotations
 
 import argparse
 from pathlib import Path
-from typing import Any
 
-from . import photos, runs
+from .. import paths
+from ..errors import ConfigError
+from ..methods import preset
+from ..world.classes import of_role
+from ..world.files import write_world
+from .parser import parser
 
 SKETCHES, PHOTOS, SIZE = 4, 10, 96  # unseen classes that are asked for; images of each unseen class; their side
 
 
-def add(commands: Any) -> None:
-    """Register the command of this module."""
-    demo = commands.add_parser(
-        "demo",
-        help="make a contact sheet in about three minutes, on generated images",
-        description="Train SAKE on the generated miniature world (or find the run), draw photos and sketches of "
-        "classes that it never saw, index the photos, search them with the sketches, write a contact sheet. Each step "
-        "is a command, which is printed.",
-        epilog="example: sakerepro demo --to shown",
-    )
-    demo.add_argument("--to", metavar="DIR", default="demo", help="a new folder [demo]")
-    demo.set_defaults(function=_demo)
-
-
-def _demo(arguments: argparse.Namespace) -> None:
-    from .. import paths
-    from ..errors import ConfigError
-    from ..methods import preset
-    from ..world.classes import of_role
-    from ..world.files import write_world
-
+def demo(arguments: argparse.Namespace) -> None:
+    """Train, index and query on generated images; each step is a command, which is printed."""
     to = Path(arguments.to)
     if to.exists():
         raise ConfigError(f"{to}: is there already. Remove it, or name another folder with --to.")
@@ -54,9 +39,5 @@ Open {paths.shown(sheet)}: a row a sketch, the nearest photos beside it. All ima
 def _step(*words: str) -> None:
     """Show a command and run it."""
     print(f"$ sakerepro {' '.join(words)}", flush=True)
-    top = argparse.ArgumentParser()
-    commands = top.add_subparsers()
-    for module in (runs, photos):
-        module.add(commands)
-    step = top.parse_args(words)
+    step = parser(words).parse_args(words)
     step.function(step)

@@ -1,19 +1,65 @@
-"""The parser of the commands: help in groups, and near misses for a command, a choice or a flag that is unknown."""
+"""The parser of the commands, as ``tables/commands.toml`` has them: help in groups, near misses for what is unknown."""
 
 from __future__ import annotations
 
 import argparse
+import functools
+import pkgutil
+import tomllib
 from collections.abc import Sequence
 from typing import Any, NoReturn
 
+from .. import paths
 from ..errors import near_misses
+from .settings import add_method_settings, add_settings
 
-GROUPS = {
-    "start here": ("demo", "check", "train", "index", "query"),
-    "runs and methods": ("runs", "evaluate", "compare", "card", "methods", "tune", "import", "export"),
-    "the paper": ("item", "status", "tables"),
-    "maintenance": ("data", "weights", "teacher", "completion"),
-}
+
+@functools.cache
+def described() -> dict[str, Any]:
+    """The content of ``tables/commands.toml``."""
+    return tomllib.loads(paths.package_data("commands.toml").read_text(encoding="utf-8"))
+
+
+def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
+    """The whole command line as one parser; the flags of ``train`` depend on the preset and method in ``argv``."""
+    from .. import __version__
+
+    about = "SAKE: zero-shot sketch-based image retrieval, reproduced."
+    top = Parser(prog="sakerepro", description=about, epilog=described()["exit_codes"], formatter_class=Grouped)
+    top.add_argument("--version", action="version", version=f"sakerepro {__version__}")
+    actions = {"": top.add_subparsers(dest="command", metavar="COMMAND")}
+    for name, command in described()["commands"].items():
+        inside, _, own = name.rpartition(" ")
+        example = f"example: sakerepro {command['example']}" if "example" in command else None
+        words = {"help": command["help"], "description": command.get("description"), "epilog": example}
+        made = actions[inside].add_parser(own, **words)
+        if "call" in command:
+            _add_arguments(made, command)
+        else:
+            actions[name] = made.add_subparsers(dest="action", required=True, metavar="ACTION")
+    train = actions[""].choices["train"]
+    if "train" in argv[:1]:  # other commands and the top-level help need not import a method
+        add_settings(train, argv)
+        add_method_settings(train, argv)
+    else:
+        add_settings(train)
+    return top
+
+
+def _add_arguments(command: argparse.ArgumentParser, words: dict[str, Any]) -> None:
+    words = described()["commands"].get(words.get("like"), {}) | words
+    either = command.add_mutually_exclusive_group(required=True) if "either" in words else command
+    for name, own in words.get("arguments", {}).items():
+        argument = described()["shared"].get(name, {}) | own
+        if argument.get("type") == "int":
+            argument["type"] = int
+        (either if name in words.get("either", ()) else command).add_argument(name, **argument)
+    command.set_defaults(function=functools.partial(_call, words["call"]))
+
+
+def _call(function: str, arguments: argparse.Namespace) -> int | None:
+    """Run a command: only now its module is imported, with all that it needs."""
+    return pkgutil.resolve_name(f"{__package__}.{function}")(arguments)
 
 
 class Parser(argparse.ArgumentParser):
@@ -39,16 +85,16 @@ class Parser(argparse.ArgumentParser):
 
 
 class Grouped(argparse.RawDescriptionHelpFormatter):
-    """Commands by ``GROUPS``."""
+    """Commands by their groups."""
 
     def _format_action(self, action: argparse.Action) -> str:
         if not isinstance(action, argparse._SubParsersAction):
             return super()._format_action(action)
         by_name = {command.dest: command for command in action._choices_actions}
         text = ""
-        for title, names in GROUPS.items():
+        for title, names in described()["groups"].items():
             text += f"  {title}:\n"
             self._indent()
-            text += "".join(self._format_action(by_name[name]) for name in names if name in by_name)
+            text += "".join(self._format_action(by_name[name]) for name in names)
             self._dedent()
         return text

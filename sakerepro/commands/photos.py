@@ -3,100 +3,37 @@
 from __future__ import annotations
 
 import argparse
-import csv
-import io
+import dataclasses
 import sys
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+import numpy as np
+
+from .. import paths
+from ..apps.approximate import recall
+from ..apps.contact_sheet import contact_sheet
+from ..apps.photos import index_photos, named_collection
+from ..apps.photos import query as nearest
+from ..data.dataset import PHOTO, SKETCH
+from ..data.folders import left_out_text, walk
+from ..data.images import decode, read_bytes
+from ..data.quickdraw import contents, is_drawings, lines
 from ..errors import ConfigError, DataError
+from ..files import write_text
+from ..runs import named_run
 from .common import print_json, print_table
 
-if TYPE_CHECKING:
-    import numpy as np
 
-    from ..apps.photos import Collection
-    from ..runs import Run
-
-
-def add(commands: Any) -> None:
-    """Register the commands of this module."""
-    index = commands.add_parser(
-        "index",
-        help="embed a folder of photos, to search it with sketches",
-        description="Embed every photo below a folder, with the network that ships with the package or that of a "
-        "finished run. A second call embeds new and changed files only and drops removed ones; an interrupted one goes "
-        "on. The index is a folder of plain files that can be copied.",
-        epilog="example: sakerepro index my-photos",
-    )
-    index.add_argument("photos", metavar="PHOTOS", help="folder; sub-folders are searched too")
-    index.add_argument(
-        "--run", default="", help="id of a run (a part of it is enough), or its folder [the package's own network]"
-    )
-    index.add_argument("--to", help="the index's folder; by default collections/<PHOTOS>-<run>")
-    index.add_argument(
-        "--dtype", choices=("float16", "float32"), default="float16", help="type of the embeddings [float16]"
-    )
-    index.add_argument(
-        "--verify", action="store_true", help="read every photo again: finds changes that length and date do not show"
-    )
-    index.add_argument("--json", action="store_true", help="for scripts")
-    index.set_defaults(function=_index)
-
-    query = commands.add_parser(
-        "query",
-        help="find the photos of an index that are nearest to sketches",
-        description="Find the photos nearest to each sketch. Files that are no readable sketch are named and skipped.",
-        epilog="example: sakerepro query sketch.png more-sketches -k 3 --sheet found.png",
-    )
-    query.add_argument(
-        "sketch", nargs="+", metavar="SKETCH", help="image files, Quick, Draw! files (.ndjson), or folders of them"
-    )
-    query.add_argument("--index", help="the index's folder, or any part of its name; by default the only one there is")
-    query.add_argument("--photos", help="where the photos are now, if they have moved since they were indexed")
-    query.add_argument("--run", help="the run, if it is not found by the id in the index")
-    query.add_argument("-k", type=int, default=10, help="number of photos for each sketch [10]")
-    query.add_argument("--codes", action="store_true", help="compare binary codes instead of embeddings")
-    query.add_argument(
-        "--approximate", action="store_true", help="for millions of photos: misses some of the nearest, says what share"
-    )
-    query.add_argument("--photo", action="store_true", help="the queries are photos, not sketches")
-    query.add_argument("--sheet", metavar="PNG", help="also write a contact sheet")
-    query.add_argument("--csv", metavar="FILE", help="also write a table: sketch, rank, photo, path, distance")
-    query.add_argument("--json", action="store_true", help="for scripts")
-    query.set_defaults(function=_query)
-
-
-def _index(arguments: argparse.Namespace) -> None:
-    import dataclasses
-
-    from .. import paths
-    from ..apps.photos import index_photos
-    from ..data.folders import left_out_text
-    from ..runs import named_run
-
-    run = named_run(arguments.run)
-    made, changes = index_photos(
-        arguments.photos,
-        run,
-        arguments.to,
-        dtype=arguments.dtype,
-        verify=arguments.verify,
-        progress=not arguments.json,
-    )
+def index(arguments: argparse.Namespace) -> None:
+    """Make or update the index of a folder of photos."""
+    choices = {"dtype": arguments.dtype, "verify": arguments.verify, "progress": not arguments.json}
+    made, changes = index_photos(arguments.photos, named_run(arguments.run), arguments.to, **choices)
     size = sum(f.stat().st_size for f in made.folder.iterdir())
     if arguments.json:
-        print_json(
-            {
-                "index": str(made.folder),
-                "run": made.run,
-                "photos": len(made),
-                **dataclasses.asdict(changes),
-                "bytes": size,
-                "bad_files": made.bad,
-            }
-        )
+        about = {"index": str(made.folder), "run": made.run, "photos": len(made)}
+        print_json({**about, **dataclasses.asdict(changes), "bytes": size, "bad_files": made.bad})
         return
     for name, why in list(made.bad.items())[:20]:
         print(f"Skipped {name}: {why}")
@@ -109,78 +46,54 @@ def _index(arguments: argparse.Namespace) -> None:
     print(f"{paths.shown(made.folder)}: {size / 1e6:.1f} MB, embedded by {made.run}")
 
 
-def _query(arguments: argparse.Namespace) -> None:
-    import dataclasses
-
-    from .. import paths
-    from ..apps.approximate import recall
-    from ..apps.photos import named_collection, query
-    from ..data.dataset import PHOTO, SKETCH
-
+def query(arguments: argparse.Namespace) -> None:
+    """Find the photos nearest to sketches; show them, and write a contact sheet and a table if asked for."""
     if arguments.k < 1:
         raise ConfigError(f"-k {arguments.k}: has to be at least 1.")
-    found = named_collection(arguments.index)
-    if arguments.photos:
-        found = dataclasses.replace(found, root=Path(arguments.photos).expanduser().resolve())
-    domain = PHOTO if arguments.photo else SKETCH
-    asked: list[str] = []
-    run = _run_of(found, arguments.run)
-    rows, distances = query(
-        found,
-        run,
-        _images(arguments.sketch, found.size, domain, asked),
-        arguments.k,
-        codes=arguments.codes,
-        approximate=arguments.approximate,
-        domain=domain,
-    )
+    photos = named_collection(arguments.index)
+    root = Path(arguments.photos).expanduser().resolve() if arguments.photos else photos.root
+    run, domain, asked = named_run(arguments.run or photos.run), PHOTO if arguments.photo else SKETCH, list[str]()
+    images = _images(arguments.sketch, photos.size, domain, asked)
+    choices = {"codes": arguments.codes, "approximate": arguments.approximate, "domain": domain}
+    answers = zip(*nearest(photos, run, images, arguments.k, **choices), strict=True)
+    found: list[list[dict[str, Any]]] = [
+        [
+            {"rank": rank, "photo": photos.names[row], "path": str(root / photos.names[row]), "distance": float(d)}
+            for rank, (row, d) in enumerate(zip(*answer, strict=True), 1)
+        ]
+        for answer in answers
+    ]
     share = {}
     if arguments.approximate:
-        k = min(arguments.k, len(found))
-        share["recall"], n = recall(found.folder, run, k, domain)
-        kind = "photos" if arguments.photo else "sketches"
-        text = (
-            f"approximate: finds {100 * share['recall']:.1f} % of the exact {k} nearest ({n} unseen {kind} of the run)"
+        k = min(arguments.k, len(photos))
+        share["recall"], n = recall(photos.folder, run, k, domain)
+        percent, kind = f"{100 * share['recall']:.1f} %", "photos" if arguments.photo else "sketches"
+        print(f"approximate: finds {percent} of the exact {k} nearest ({n} unseen {kind} of the run)", file=sys.stderr)
+    if gone := [hit["photo"] for hits in found for hit in hits if not Path(hit["path"]).is_file()]:
+        print(
+            f"sakerepro: {len(set(gone))} of the photos found are not in {root}, such as {gone[0]}. If they have "
+            "moved, name the folder where they are with --photos; `sakerepro index` brings the index up to date.",
+            file=sys.stderr,
         )
-        print(text, file=sys.stderr)
-    hits = [
-        [(found.names[r], float(d)) for r, d in zip(*pair, strict=True)] for pair in zip(rows, distances, strict=True)
-    ]
-    if gone := [n for n in dict.fromkeys(n for h in hits for n, _ in h) if not (found.root / n).is_file()]:
-        text = (
-            f"sakerepro: {len(gone)} of the photos found are not in {found.root}, such as {gone[0]}. If they have "
-            "moved, name the folder where they are with --photos; `sakerepro index` brings the index up to date."
-        )
-        print(text, file=sys.stderr)
     if arguments.sheet:
-        from ..apps.contact_sheet import contact_sheet
-
-        captions = [[(found.root / n, f"{i}. {d:.3g}\n{n}") for i, (n, d) in enumerate(h, 1)] for h in hits]
+        captions = [
+            [(Path(hit["path"]), f"{hit['rank']}. {hit['distance']:.3g}\n{hit['photo']}") for hit in hits]
+            for hits in found
+        ]
         contact_sheet(Path(arguments.sheet), [Path(s) for s in asked], captions)
     if arguments.csv:
-        _write_csv(Path(arguments.csv), found.root, asked, hits)
+        import pandas as pd
+
+        table = pd.DataFrame([{"sketch": s, **hit} for s, hits in zip(asked, found, strict=True) for hit in hits])
+        write_text(Path(arguments.csv), table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     if arguments.json:
-        print_json(
-            [
-                {
-                    "sketch": s,
-                    **share,
-                    "found": [
-                        {"rank": i, "photo": n, "path": str(found.root / n), "distance": d}
-                        for i, (n, d) in enumerate(h, 1)
-                    ],
-                }
-                for s, h in zip(asked, hits, strict=True)
-            ]
-        )
+        print_json([{"sketch": s, **share, "found": hits} for s, hits in zip(asked, found, strict=True)])
         return
-    root = Path(paths.shown(found.root))
-    for sketch, row in zip(asked, hits, strict=True):
+    shown, digits = Path(paths.shown(root)), "g" if arguments.codes else ".4f"
+    for sketch, hits in zip(asked, found, strict=True):
         print(sketch)
-        shown = [
-            [f"  {i}", f"{d:g}" if arguments.codes else f"{d:.4f}", str(root / n)] for i, (n, d) in enumerate(row, 1)
-        ]
-        print_table(["rank", "bits" if arguments.codes else "distance", "photo"], shown, left=3)
+        rows = [[f"  {hit['rank']}", f"{hit['distance']:{digits}}", str(shown / hit["photo"])] for hit in hits]
+        print_table(["rank", "bits" if arguments.codes else "distance", "photo"], rows, left=3)
     if arguments.sheet:
         print(f"Contact sheet: {arguments.sheet}")
     if arguments.csv:
@@ -195,11 +108,6 @@ def _images(names: Sequence[str], size: int, domain: int, asked: list[str]) -> I
     Raises:
         DataError: if no image can be read; the error of the first file.
     """
-    from ..data.dataset import SKETCH
-    from ..data.folders import left_out_text, walk
-    from ..data.images import decode, read_bytes
-    from ..data.quickdraw import contents, is_drawings, lines
-
     files: dict[str, None] = {}
     notices: list[str] = []
     errors: list[DataError] = []
@@ -228,20 +136,3 @@ def _images(names: Sequence[str], size: int, domain: int, asked: list[str]) -> I
         raise errors[0] if errors else DataError(f"{', '.join(names)}: holds no image. {' '.join(notices)}".rstrip())
     for notice in notices:
         print(f"sakerepro: {notice}", file=sys.stderr)
-
-
-def _write_csv(file: Path, root: Path, asked: Iterable[str], hits: Sequence[Sequence[tuple[str, float]]]) -> None:
-    from ..files import write_text
-
-    text = io.StringIO()
-    table = csv.writer(text, lineterminator="\n")
-    table.writerow(["sketch", "rank", "photo", "path", "distance"])
-    for sketch, found in zip(asked, hits, strict=True):
-        table.writerows([sketch, rank, name, root / name, f"{d:.6g}"] for rank, (name, d) in enumerate(found, 1))
-    write_text(file, text.getvalue())
-
-
-def _run_of(found: Collection, name: str | None) -> Run:
-    from ..runs import named_run
-
-    return named_run(name or found.run)

@@ -72,11 +72,10 @@ def _check(folder: Path, names: Sequence[str], per_class: int) -> None:
 
 
 class _Writer:
-    """Draws and writes below one folder, and keeps the lines of the lists."""
+    """Draws and writes below one folder."""
 
     def __init__(self, folder: Path, size: int, seed: int) -> None:
         self.folder, self.size, self.seed = folder, size, seed
-        self.lines: dict[str, list[str]] = {}
 
     def image(self, path: str, name: str, domain: int, index: int) -> None:
         """Draw one image and write it where ``path`` says."""
@@ -97,35 +96,34 @@ class _Writer:
 
     def listed(self, seen: Sequence[str], unseen: Sequence[str], n: int, sketchy: bool, split: str) -> None:
         """The official lists and what they name."""
-        sketch_list, photo_list = (
-            ("sketch_tx_000000000000_ready", "all_photo") if sketchy else ("png_ready", "ImageResized_ready")
+        path_of, sketch_list, photo_list = (
+            (_sketchy, "sketch_tx_000000000000_ready", "all_photo")
+            if sketchy
+            else (_tuberlin, "png_ready", "ImageResized_ready")
         )
-        for classes, ending in ((seen, "train"), (unseen, "zero")):
+        lists: dict[str, list[str]] = {}
+        for classes, ids, ending in ((seen, "cname_cid", "train"), (unseen, "cname_cid_zero", "zero")):
+            lists[ids] = [f"{name} {label}" for label, name in enumerate(classes)]
+            wanted = [(SKETCH, f"{sketch_list}_filelist_{ending}", i) for i in range(n)]
+            wanted += [(PHOTO, f"{photo_list}_filelist_{ending}", i) for i in range(n)]
+            if ending == "train":
+                held_out = range(HELD_OUT, HELD_OUT + (n + 1) // 2)
+                wanted += [(SKETCH, f"{sketch_list}_filelist_test", i) for i in held_out]
             for label, name in enumerate(classes):
-                add = self._sketchy if sketchy else self._tuberlin
-                for i in range(n):
-                    add(name, label, SKETCH, i, f"{sketch_list}_filelist_{ending}.txt")
-                    add(name, label, PHOTO, i, f"{photo_list}_filelist_{ending}.txt")
-                for i in range((n + 1) // 2 if ending == "train" else 0):
-                    add(name, label, SKETCH, HELD_OUT + i, f"{sketch_list}_filelist_test.txt")
-            ids = "cname_cid.txt" if ending == "train" else "cname_cid_zero.txt"
-            self.lines[ids] = [f"{name} {label}" for label, name in enumerate(classes)]
-        for list_name, lines in self.lines.items():
-            files.write_text(self.folder / split / list_name, "".join(f"{line}\n" for line in lines))
+                for domain, file, i in wanted:
+                    path = path_of(name, domain, i)
+                    self.image(path, name, domain, i)
+                    lists.setdefault(file, []).append(f"{path} {label}")
+        for file, lines in lists.items():
+            files.write_text(self.folder / split / f"{file}.txt", "".join(f"{line}\n" for line in lines))
 
-    def _add(self, path: str, name: str, label: int, domain: int, index: int, to: str) -> None:
-        self.image(path, name, domain, index)
-        self.lines.setdefault(to, []).append(f"{path} {label}")
 
-    def _tuberlin(self, name: str, label: int, domain: int, i: int, to: str) -> None:
-        path = f"png_ready/{name}/{i + 1}.png" if domain == SKETCH else f"ImageResized_ready/{name}/n{i:08d}_{i}.JPEG"
-        self._add(path, name, label, domain, i, to)
+def _tuberlin(name: str, domain: int, i: int) -> str:
+    return f"png_ready/{name}/{i + 1}.png" if domain == SKETCH else f"ImageResized_ready/{name}/n{i:08d}_{i}.JPEG"
 
-    def _sketchy(self, name: str, label: int, domain: int, i: int, to: str) -> None:
-        ready, stem = "tx_000000000000_ready", f"n00000000_{i}"
-        if domain == SKETCH:
-            self._add(f"256x256/sketch/{ready}/{name}/{stem}-1.png", name, label, domain, i, to)
-        elif i % 2 == 0:
-            self._add(f"256x256/photo/{ready}/{name}/{stem}.jpg", name, label, domain, i, to)
-        else:
-            self._add(f"EXTEND_image_sketchy_ready/{name}/{stem}.jpg", name, label, domain, i, to)
+
+def _sketchy(name: str, domain: int, i: int) -> str:
+    ready, stem = "tx_000000000000_ready", f"n00000000_{i}"
+    if domain == SKETCH:
+        return f"256x256/sketch/{ready}/{name}/{stem}-1.png"
+    return f"EXTEND_image_sketchy_ready/{name}/{stem}.jpg" if i % 2 else f"256x256/photo/{ready}/{name}/{stem}.jpg"

@@ -7,9 +7,7 @@ The pictures are made up: numbers on them show that the pipeline works, they are
 
 from __future__ import annotations
 
-import hashlib
 import sys
-from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,15 +19,13 @@ from ..data.dataset import PHOTO, SKETCH, Dataset, ImageSet, OriginalDomain
 from ..data.listing import fingerprint_of
 from ..display import bar
 from ..errors import ConfigError, RunError, near_misses
-from .classes import ORIGINAL_WNIDS, Role, WorldClass, of_role
+from .classes import CLASSES, ORIGINAL_WNIDS, Role, of_role
 from .draw import HELD_OUT, VERSION, check_size, draw
 from .files import write_world
 
 __all__ = [
     "Counts", "World", "draw", "load_world", "load_world_original", "make_world", "original_key", "write_world",
 ]
-
-_PARTS = {"dataset": ("photos", "sketches"), "original": ("original",)}  # what is drawn and kept together
 
 
 @dataclass(frozen=True)
@@ -43,6 +39,30 @@ class Counts:
     val_sketch: int = 5
     gallery: int = 40
     query: int = 15
+
+
+class _Set(NamedTuple):
+    """An image set: some images of each class of one role."""
+
+    pack: str  # the array that holds it, behind the sets before it
+    role: Role
+    per_class: str  # the field of Counts that says how many of a class
+    first: int = 0  # index of the first image
+
+
+_SETS = {  # what is drawn and kept together
+    "dataset": {
+        "train_sketch": _Set("sketches", "seen", "train_sketch"),
+        "val_sketch": _Set("sketches", "seen", "val_sketch", HELD_OUT),
+        "train_photo": _Set("photos", "seen", "train_photo"),
+        "query": _Set("sketches", "unseen", "query"),
+        "gallery": _Set("photos", "unseen", "gallery"),
+    },
+    "original": {
+        "train": _Set("original", "original", "original_train"),
+        "val": _Set("original", "original", "original_val", HELD_OUT),
+    },
+}
 
 
 class World(NamedTuple):
@@ -64,13 +84,8 @@ def make_world(size: int = 48, seed: int = 0, *, progress: bool = True, **counts
     Raises:
         ConfigError: for an unknown count, or a value that cannot be.
     """
-    amount = _counts(counts)
-    check_size(size, seed)
-    made: dict[str, Any] = {}
-    for part, names in _PARTS.items():
-        packs = {name: _drawn(_plan(amount)[name], size, seed, name, progress) for name in names}
-        made[part] = _assemble(part, amount, packs, _fingerprint(part, amount, size, packs))
-    return World(**made)
+    amount = _checked(size, seed, counts)
+    return World(**{part: _assemble(part, amount, size, _drawn(part, amount, size, seed, progress)) for part in _SETS})
 
 
 def load_world(size: int = 48, seed: int = 0, *, progress: bool = True, **counts: int) -> Dataset:
@@ -96,14 +111,13 @@ def original_key(size: int = 48, seed: int = 0) -> str:
 
 
 def _load(part: str, size: int, seed: int, progress: bool, counts: dict[str, int]) -> Any:
-    amount = _counts(counts)
-    check_size(size, seed)
-    key = files.short_hash([VERSION, size, seed, asdict(amount), [c.name for c in _classes()]])
+    amount = _checked(size, seed, counts)
+    key = files.short_hash([VERSION, size, seed, asdict(amount), [c.name for c in CLASSES]])
     folder = paths.cache() / f"world-{part}-{key}"
 
     def make(new: Path) -> None:
-        packs = {name: _drawn(_plan(amount)[name], size, seed, name, progress) for name in _PARTS[part]}
-        fingerprint = _fingerprint(part, amount, size, packs)
+        packs = _drawn(part, amount, size, seed, progress)
+        fingerprint = _assemble(part, amount, size, packs).fingerprint
         for name, pack in packs.items():
             np.save(new / f"{name}.npy", pack, allow_pickle=False)
         marks = {"size": size, "seed": seed, "version": VERSION, "fingerprint": fingerprint}
@@ -113,7 +127,8 @@ def _load(part: str, size: int, seed: int, progress: bool, counts: dict[str, int
     return files.find_or_make(folder, lambda: _open(folder, part, amount, size), make, waiting)
 
 
-def _counts(counts: dict[str, Any]) -> Counts:
+def _checked(size: int, seed: int, counts: dict[str, Any]) -> Counts:
+    check_size(size, seed)
     known = tuple(asdict(Counts()))
     for name, value in counts.items():
         if name not in known:
@@ -123,104 +138,64 @@ def _counts(counts: dict[str, Any]) -> Counts:
     return replace(Counts(), **counts)
 
 
-def _classes() -> tuple[WorldClass, ...]:
-    return (*of_role("original"), *of_role("seen"), *of_role("unseen"))
+def _images(part: str, amount: Counts) -> dict[str, list[tuple[str, int, int]]]:
+    """Class, domain and index of every image of each pack, in the order of its rows."""
+    packs: dict[str, list[tuple[str, int, int]]] = {}
+    for pack, role, per_class, first in _SETS[part].values():
+        domain, indices = SKETCH if pack == "sketches" else PHOTO, range(first, first + getattr(amount, per_class))
+        packs.setdefault(pack, []).extend((c.name, domain, i) for c in of_role(role) for i in indices)
+    return packs
 
 
-Wanted = tuple[str, int, int]  # class name, domain, index
+def _drawn(part: str, amount: Counts, size: int, seed: int, progress: bool) -> dict[str, np.ndarray]:
+    packs = {}
+    for pack, images in _images(part, amount).items():
+        packs[pack] = np.empty((len(images), size, size, 1 if pack == "sketches" else 3), np.uint8)
+        shown = bar(images, f"drawing the miniature world: {pack}", progress=progress)
+        for row, (name, domain, index) in enumerate(shown):
+            packs[pack][row] = draw(name, domain, size, seed, index)
+    return packs
 
 
-def _plan(n: Counts) -> dict[str, list[Wanted]]:
-    """All images of each pack, in the order of its rows."""
-    original, seen, unseen = of_role("original"), of_role("seen"), of_role("unseen")
-    return {
-        "original": [
-            *_several(original, PHOTO, n.original_train),
-            *_several(original, PHOTO, n.original_val, HELD_OUT),
-        ],
-        "photos": [*_several(seen, PHOTO, n.train_photo), *_several(unseen, PHOTO, n.gallery)],
-        "sketches": [
-            *_several(seen, SKETCH, n.train_sketch),
-            *_several(seen, SKETCH, n.val_sketch, HELD_OUT),
-            *_several(unseen, SKETCH, n.query),
-        ],
-    }
-
-
-def _several(classes: Sequence[WorldClass], domain: int, n: int, start: int = 0) -> Iterable[Wanted]:
-    return ((c.name, domain, start + i) for c in classes for i in range(n))
-
-
-def _drawn(wanted: list[Wanted], size: int, seed: int, what: str, progress: bool) -> np.ndarray:
-    channels = 1 if what == "sketches" else 3
-    pack = np.empty((len(wanted), size, size, channels), np.uint8)
-    for i, (name, domain, index) in enumerate(bar(wanted, f"drawing the miniature world: {what}", progress=progress)):
-        pack[i] = draw(name, domain, size, seed, index)
-    return pack
-
-
-def _digests(pack: np.ndarray) -> np.ndarray:
-    digests = b"".join(hashlib.sha256(image.tobytes()).digest() for image in pack)
-    return np.frombuffer(digests, np.uint8).reshape(len(pack), 32)
-
-
-def _sets(part: str, n: Counts, packs: dict[str, np.ndarray]) -> dict[str, ImageSet]:
-    """The image sets over the packs of a part, each a run of rows."""
-    original, seen, unseen = of_role("original"), of_role("seen"), of_role("unseen")
-    place = {
-        "train": ("original", original, n.original_train), "val": ("original", original, n.original_val),
-        "train_photo": ("photos", seen, n.train_photo), "gallery": ("photos", unseen, n.gallery),
-        "train_sketch": ("sketches", seen, n.train_sketch), "val_sketch": ("sketches", seen, n.val_sketch),
-        "query": ("sketches", unseen, n.query),
-    }
-    plan, begin = _plan(n), dict.fromkeys(packs, 0)
+def _assemble(part: str, amount: Counts, size: int, packs: dict[str, np.ndarray], fingerprint: str = "") -> Any:
+    """The image sets over the packs of a part, each a run of rows; the fingerprint is computed unless it is given."""
+    images, end = _images(part, amount), dict.fromkeys(packs, 0)
     sets: dict[str, ImageSet] = {}
-    for key, (pack, classes, per_class) in place.items():
-        if pack in _PARTS[part]:
-            rows = begin[pack] + np.arange(len(classes) * per_class)
-            begin[pack] += len(rows)
-            labels = np.repeat(np.arange(len(classes)), per_class)
-            names = tuple(_file_name(*plan[pack][row]) for row in rows)
-            sets[key] = ImageSet(packs[pack], rows, labels, names, SKETCH if pack == "sketches" else PHOTO)
-    return sets
-
-
-def _names(role: Role) -> tuple[str, ...]:
-    return tuple(c.name for c in of_role(role))
-
-
-def _fingerprint(part: str, n: Counts, size: int, packs: dict[str, np.ndarray]) -> str:
-    sets = _sets(part, n, packs)
-    keys = ("train", "val") if part == "original" else ("train_sketch", "val_sketch", "train_photo", "query", "gallery")
-    classes = (ORIGINAL_WNIDS,) if part == "original" else (_names("seen"), _names("unseen"))
-    digests = {id(pack): _digests(pack) for pack in packs.values()}
-    contents = [digests[id(sets[key].pixels)][sets[key].rows] for key in keys]
-    return fingerprint_of(size, classes, [sets[key] for key in keys], contents)
-
-
-def _assemble(part: str, n: Counts, packs: dict[str, np.ndarray], fingerprint: str) -> Dataset | OriginalDomain:
-    sets = _sets(part, n, packs)
+    for key, (pack, role, per_class, _) in _SETS[part].items():
+        labels = np.repeat(np.arange(len(of_role(role))), getattr(amount, per_class))
+        rows = end[pack] + np.arange(len(labels))
+        end[pack] += len(rows)
+        domain = SKETCH if pack == "sketches" else PHOTO
+        sets[key] = ImageSet(packs[pack], rows, labels, tuple(_file_name(*images[pack][row]) for row in rows), domain)
+    roles: tuple[Role, ...] = ("seen", "unseen")
+    seen, unseen = (tuple(c.name for c in of_role(role)) for role in roles)
+    classes = (ORIGINAL_WNIDS,) if part == "original" else (seen, unseen)
+    if not fingerprint:
+        contents = [b"".join(files.digest(s.pixels[row].tobytes()) for row in s.rows) for s in sets.values()]
+        digests = [np.frombuffer(content, np.uint8) for content in contents]
+        fingerprint = fingerprint_of(size, classes, list(sets.values()), digests)
     if part == "original":
         return OriginalDomain("mini", ORIGINAL_WNIDS, **sets, fingerprint=fingerprint)
-    return Dataset("mini", "zeroshot", _names("seen"), _names("unseen"), **sets, fingerprint=fingerprint)
+    return Dataset("mini", "zeroshot", seen, unseen, **sets, fingerprint=fingerprint)
 
 
 def _file_name(name: str, domain: int, index: int) -> str:
     return f"{'photo' if domain == PHOTO else 'sketch'}/{name}/{index:04d}.png"
 
 
-def _open(folder: Path, part: str, amount: Counts, size: int) -> Dataset | OriginalDomain | None:
+def _open(folder: Path, part: str, amount: Counts, size: int) -> Any:
     """A part of the world in the cache, or ``None`` if it is not there or damaged."""
     if not (folder / "index.json").is_file():
         return None
     try:
         fingerprint = files.read_json(folder / "index.json")["fingerprint"]
-        packs = {n: np.load(folder / f"{n}.npy", mmap_mode="r", allow_pickle=False) for n in _PARTS[part]}
-        for name, pack in packs.items():
-            shape = (len(_plan(amount)[name]), size, size, 1 if name == "sketches" else 3)
-            if pack.shape != shape or pack.dtype != np.uint8:
+        packs = {}
+        for name, images in _images(part, amount).items():
+            packs[name] = np.load(folder / f"{name}.npy", mmap_mode="r", allow_pickle=False)
+            shape = (len(images), size, size, 1 if name == "sketches" else 3)
+            if packs[name].shape != shape or packs[name].dtype != np.uint8:
                 raise ValueError(f"{name}.npy is not of shape {shape}")
-        return _assemble(part, amount, packs, fingerprint)
+        return _assemble(part, amount, size, packs, fingerprint)
     except (OSError, ValueError, KeyError, TypeError, RunError) as error:
         print(f"{paths.shown(folder)}: is damaged ({error}); drawn again.", file=sys.stderr)
         return None

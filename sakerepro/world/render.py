@@ -125,19 +125,7 @@ def _background(size: int, rng: np.random.Generator) -> Image.Image:
 
 
 _SCENES = (
-    "green",
-    "olive",
-    "sand",
-    "tan",
-    "glass",
-    "blue",
-    "grey",
-    "brown",
-    "cream",
-    "white",
-    "black",
-    "lime",
-    "metal",
+    "green", "olive", "sand", "tan", "glass", "blue", "grey", "brown", "cream", "white", "black", "lime", "metal",
 )
 
 

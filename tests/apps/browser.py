@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import secrets
+import shlex
 import shutil
 import socket
 import subprocess
@@ -20,12 +21,14 @@ from typing import Any
 import pytest
 
 import sakerepro
+from sakerepro import paths
 
 BROWSERS, DRIVERS = ("chromium", "chromium-browser", "google-chrome"), ("chromedriver",)
 FLAGS = (
     *("--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
     *("--disable-background-networking", "--disable-component-update", "--window-size=1300,1100"),
 )
+LAB_FLAGS = ("--no-browser", "--allow-root", "--ip=127.0.0.1", "--ServerApp.port_retries=0")
 SETTINGS = {  # every cell stays in the page, whether one sees it or not
     "notebook-extension/tracker": {"windowingMode": "none"},
     "apputils-extension/notification": {"fetchNews": "false", "checkForUpdates": False},
@@ -43,6 +46,16 @@ def needed() -> tuple[str, str]:
     return browser, driver
 
 
+def made(target: str) -> list[str]:
+    """The arguments that ``make`` would give to Python for a target."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
+    dry = ["make", "-n", "-C", str(paths.root()), "--no-print-directory", target, "PYTHON=python"]
+    *_, last = subprocess.run(dry, capture_output=True, text=True, check=True, env=environment).stdout.splitlines()
+    python, *words = shlex.split(last)
+    assert python == "python"
+    return words
+
+
 @contextlib.contextmanager
 def jupyter_lab(folder: Path, theme: str = "JupyterLab Light", **environment: str) -> Iterator[str]:
     """Serve ``folder/notebooks``; gives the address with its token, and stops the server and its kernels at the end."""
@@ -51,26 +64,21 @@ def jupyter_lab(folder: Path, theme: str = "JupyterLab Light", **environment: st
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(values))
     token = secrets.token_hex(16)
-    command = [
-        sys.executable,
-        "-m",
-        "jupyterlab",
-        "--no-browser",
-        "--allow-root",
-        "--ip=127.0.0.1",
-        "--ServerApp.port_retries=0",
-        f"--IdentityProvider.token={token}",
-        "--expose-app-in-browser",
-        f"--ServerApp.root_dir={folder / 'notebooks'}",
-    ]
+    command = [sys.executable, "-m", "jupyterlab", *LAB_FLAGS, "--expose-app-in-browser"]
+    command += [f"--IdentityProvider.token={token}", f"--ServerApp.root_dir={folder / 'notebooks'}"]
     settings = {"JUPYTERLAB_SETTINGS_DIR": str(folder / "settings"), **environment}
     with served(command, folder, f"api/status?token={token}", settings) as address:
         yield f"{address}/lab/tree/{{}}?token={token}"
 
 
 @contextlib.contextmanager
-def served(command: list[str], folder: Path, ready: str, environment: dict[str, str]) -> Iterator[str]:
-    """Start a Jupyter server on a free port; gives its address once ``ready`` answers, and stops it at the end."""
+def served(
+    command: list[str], folder: Path, ready: str, environment: dict[str, str], cwd: Path | None = None
+) -> Iterator[str]:
+    """Start a Jupyter server on a free port; gives its address once ``ready`` answers, and stops it at the end.
+
+    Its settings and its log are in ``folder``, and so is the server unless ``cwd`` says otherwise.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
@@ -81,7 +89,9 @@ def served(command: list[str], folder: Path, ready: str, environment: dict[str, 
         **{f"JUPYTER_{n}_DIR": str(folder / n.lower()) for n in ("CONFIG", "DATA", "RUNTIME")},
     }
     with open(folder / "server.log", "wb") as log:
-        server = subprocess.Popen([*command, f"--port={port}"], env=variables, stdout=log, stderr=log, cwd=folder)
+        server = subprocess.Popen(
+            [*command, f"--port={port}"], env=variables, stdout=log, stderr=log, cwd=cwd or folder
+        )
         try:
             _wait_for(f"http://127.0.0.1:{port}/{ready}", server, folder / "server.log")
             yield f"http://127.0.0.1:{port}"

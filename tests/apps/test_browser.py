@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import shlex
-import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -14,7 +11,7 @@ from typing import Any
 import numpy as np
 import pytest
 import tiny
-from browser import chromium, jupyter_lab, needed, served
+from browser import chromium, jupyter_lab, made, needed, served
 from PIL import Image
 
 from sakerepro import paths
@@ -317,9 +314,7 @@ def test_the_photos_of_two_runs_stand_in_columns_beside_the_paper(lab: Page, wid
     assert pad.rect["height"] < 700  # all of it fits on a screen
 
 
-@pytest.mark.parametrize("width", [1400, 900])
-def test_after_a_restart_the_pad_says_that_nobody_answers_until_its_cell_runs_again(lab: Page, width: int) -> None:
-    lab.driver.set_window_size(width, 900)
+def test_after_a_restart_the_pad_says_that_nobody_answers_until_its_cell_runs_again(lab: Page) -> None:
     lab.script(f"{KERNEL}.restart()")
     lab.wait(lab.ready, "kernel")
     cells, status = lab.cells(), lab.one(".sakerepro-pad .status")
@@ -379,11 +374,8 @@ def test_make_page_serves_the_pad_without_code(tmp_path: Path, tiny_place: Path)
     needed()
     pytest.importorskip("voila", reason="the web page needs `pip install 'sakerepro[page]'`")
     folders = two_runs(tmp_path, tiny_place)
-    command = ["make", "-n", "-C", str(paths.root()), "--no-print-directory", "page", "PYTHON=python"]
-    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
-    *_, last = subprocess.run(command, capture_output=True, text=True, check=True, env=environment).stdout.splitlines()
-    python, *words = shlex.split(last)
-    assert python == "python" and words == ["-m", "voila", f"notebooks/{NAME}"]
+    words = made("page")
+    assert words == ["-m", "voila", f"notebooks/{NAME}"]
     serve = [sys.executable, *words, "--no-browser"]
     with served(serve, tmp_path, "no-such-page", folders) as address, chromium(tmp_path) as driver:
         driver.get(address)

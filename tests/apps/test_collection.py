@@ -3,12 +3,10 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 import shutil
 import sqlite3
-import threading
 import unicodedata
 from collections.abc import Sequence
 from pathlib import Path
@@ -75,15 +73,7 @@ def same(one: Collection, other: Collection) -> bool:
 def test_an_index_holds_the_network_s_embeddings(photos: Path, tiny_run: Run) -> None:
     made, changes = index_photos(photos, tiny_run, dtype="float32", progress=False)
     assert (changes.added, changes.kept, changes.removed, changes.bad) == (7, 0, 0, 1)
-    assert made.names == (
-        "0.png",
-        "2.png",
-        "4.png",
-        "6.png",
-        "inner folder/1.png",
-        "inner folder/3.png",
-        "inner folder/5.png",
-    )
+    assert made.names == (*(f"{i}.png" for i in (0, 2, 4, 6)), *(f"inner folder/{i}.png" for i in (1, 3, 5)))
     pixels = np.stack([read_image(photos / n, SIDE) for n in made.names])
     images = tiny_run.dataset().gallery
     one_by_one = type(images)(pixels, np.arange(7), np.zeros(7, int), made.names, PHOTO)
@@ -93,6 +83,7 @@ def test_an_index_holds_the_network_s_embeddings(photos: Path, tiny_run: Run) ->
 
 def test_a_second_call_embeds_new_and_changed_files_only(photos: Path, tiny_run: Run, counted: list[int]) -> None:
     first, _ = index_photos(photos, tiny_run, progress=False)
+    os.utime(photos / "4.png")  # another date alone is no change
     _, changes = index_photos(photos, tiny_run, progress=False)
     assert counted == [7] and (changes.added, changes.kept) == (0, 7)
     write(photos / "new.png", 5, PHOTO, 99)
@@ -136,11 +127,11 @@ def test_an_interrupted_call_goes_on(
     assert made.names == index_photos(photos, tiny_run, photos.parent / "whole", progress=False)[0].names
 
 
-@pytest.mark.parametrize("left", [0, 100, 5000, -1])
+@pytest.mark.parametrize("left", [0, 5000, -1])
 def test_what_an_interrupted_call_left_may_be_damaged(
     left: int, photos: Path, tiny_run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cut to 0, 100 or 5,000 bytes, or overwritten: the photos are embedded again."""
+    """Cut to 0 or 5,000 bytes, or overwritten: the photos are embedded again."""
     monkeypatch.setattr(photo_files, "CHUNK", 3)
     write_index = files.write_folder_whole
     monkeypatch.setattr(files, "write_folder_whole", lambda path: pytest.fail("stop"))
@@ -181,15 +172,6 @@ def test_half_precision_and_a_copied_folder_answer_alike(photos: Path, tiny_run:
     np.testing.assert_allclose(a, b, atol=2e-3)
 
 
-def test_linked_folders_are_named_and_not_followed(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
-    (tmp_path / "elsewhere").mkdir()
-    shutil.copy(next(photos.rglob("*.png")), tmp_path / "elsewhere" / "more.png")
-    (photos / "linked").symlink_to(tmp_path / "elsewhere")
-    (photos / "loop").symlink_to(photos)
-    made, changes = index_photos(photos, tiny_run, progress=False)
-    assert changes.left_out["linked folder"] == ("linked", "loop") and not any("more.png" in n for n in made.names)
-
-
 def test_what_is_somebody_else_s_stays(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
     """A folder that is no index, and hidden folders beside the new one whose names resemble it."""
     documents, hidden = tmp_path / "documents", tmp_path / ".app-settings"
@@ -211,7 +193,7 @@ def test_what_does_not_fit_is_refused(photos: Path, tiny_run: Run, tmp_path: Pat
         index_photos(other, tiny_run, made.folder, progress=False)
     with pytest.raises(ConfigError, match="lies among the photos"):
         index_photos(photos, tiny_run, photos / "index", progress=False)
-    with pytest.raises(ConfigError, match="dtype = 'int8'"):
+    with pytest.raises(ConfigError, match="dtype='int8'"):
         index_photos(photos, tiny_run, dtype="int8")
     with pytest.raises(DataError, match="is not there"):
         index_photos(tmp_path / "none", tiny_run)
@@ -229,7 +211,7 @@ def test_what_does_not_fit_is_refused(photos: Path, tiny_run: Run, tmp_path: Pat
 
 
 @pytest.mark.parametrize("file", ["embeddings.npy", "photos.sqlite"])
-@pytest.mark.parametrize("left", [0, 100, 1200, None])
+@pytest.mark.parametrize("left", [0, 1200, None])
 def test_a_damaged_index_is_named(file: str, left: int | None, photos: Path, tiny_run: Run) -> None:
     """Cut short or gone, and what to do is said by the query and by the next call of ``index``."""
     made, _ = index_photos(photos, tiny_run, progress=False)
@@ -254,11 +236,9 @@ def test_an_index_of_an_earlier_version_is_to_be_made_anew(
         (old / name).write_text("[]")
     for command in (["index", str(photos), "--run", tiny_run.id, "--to", str(old)], ["query", str(photos / "0.png")]):
         assert main(command) == 1
-        assert "old: the index is damaged, or of an earlier version" in (err := capsys.readouterr().err)
-        assert (
-            "make it anew with `sakerepro index`" in err
-            and sorted(f.name for f in old.iterdir())[0] == "embeddings.npy"
-        )
+        err = capsys.readouterr().err
+        assert "old: the index is damaged, or of an earlier version" in err and "`sakerepro index`" in err
+        assert len(list(old.iterdir())) == 3  # nothing is touched
 
 
 def test_an_index_can_be_read_where_nothing_can_be_written(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
@@ -269,19 +249,6 @@ def test_an_index_can_be_read_where_nothing_can_be_written(photos: Path, tiny_ru
     made.folder.chmod(0o555)
     assert same(made, open_collection(made.folder)) and len(list(made.folder.iterdir())) == 2
     made.folder.chmod(0o755)
-
-
-def test_the_database_says_what_a_file_system_says(photos: Path, tiny_run: Run) -> None:
-    """Read by SQL alone: names in the order of the rows, lengths, times and checksums as the system has them."""
-    made, _ = index_photos(photos, tiny_run, progress=False)
-    with contextlib.closing(sqlite3.connect(made.folder / "photos.sqlite")) as db:
-        rows = db.execute("SELECT name, bytes, changed, entry, sha256 FROM photos ORDER BY row").fetchall()
-        assert db.execute("SELECT name FROM bad").fetchall() == [("bad one.jpg",)]
-    assert tuple(name for name, *_ in rows) == made.names == tuple(sorted(made.names))
-    for name, *stat, digest in rows:
-        found = (photos / name).stat()
-        assert stat == [found.st_size, found.st_mtime_ns, found.st_ctime_ns]
-        assert digest == hashlib.sha256((photos / name).read_bytes()).digest()
 
 
 @pytest.mark.skipif(os.name == "nt", reason="file names are Unicode there")
@@ -356,12 +323,6 @@ def test_swapped_photos_of_one_length_and_date_are_found(
     assert index_photos(red.parent, tiny_run, verify=True, progress=False)[1].kept == 2
 
 
-def test_a_photo_with_another_date_alone_is_kept(photos: Path, tiny_run: Run) -> None:
-    index_photos(photos, tiny_run, progress=False)
-    os.utime(photos / "0.png")
-    assert index_photos(photos, tiny_run, progress=False)[1].kept == 7
-
-
 def test_photos_that_moved_are_followed(
     photos: Path, tiny_run: Run, tmp_path: Path, counted: list[int], capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -404,10 +365,8 @@ def test_nothing_is_left_out_without_a_word(photos: Path, tiny_run: Run, capsys:
         os.mkfifo(photos / "bad one.png")  # waits for ever if it is opened
     assert main(["index", str(photos), "--run", tiny_run.id]) == 0
     out = capsys.readouterr().out
-    assert (
-        "Left out: 1 system folder (@eaDir), 1 hidden file (.hidden.png), 1 .heic (IMG_1.HEIC), 1 .txt (notes.txt)."
-        in out
-    )
+    left_out = "1 system folder (@eaDir), 1 hidden file (.hidden.png), 1 .heic (IMG_1.HEIC), 1 .txt (notes.txt)."
+    assert f"Left out: {left_out}" in out
     assert "7 photos: 7 embedded now" in out
     assert "Skipped bad one.png: cannot be read (a folder, pipe or device" in out or not hasattr(os, "mkfifo")
 
@@ -425,29 +384,3 @@ def test_a_bad_photo_is_tried_again(photos: Path, tiny_run: Run, monkeypatch: py
     assert index_photos(photos, tiny_run, progress=False)[1].bad == 2
     monkeypatch.setattr(photo_files, "read_bytes", read)
     assert index_photos(photos, tiny_run, progress=False)[1].added == 1
-
-
-def test_a_blank_sketch_is_refused(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
-    made, _ = index_photos(photos, tiny_run, progress=False)
-    Image.new("LA", (SIDE, SIDE), (255, 0)).save(tmp_path / "s.png")
-    with pytest.raises(DataError, match=r"s\.png: is blank"):
-        query(made, tiny_run, [tmp_path / "s.png"])
-    query(made, tiny_run, [tmp_path / "s.png"], domain=PHOTO)  # a white wall
-
-
-def test_json_is_one_value_while_another_process_holds_the_lock(
-    photos: Path, tiny_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
-    held, done = threading.Event(), threading.Event()
-
-    def hold() -> None:
-        with files.lock(tmp_path / ".ix.lock"):
-            held.set()
-            done.wait(0.3)
-
-    threading.Thread(target=hold).start()
-    held.wait()
-    assert main(["index", str(photos), "--run", tiny_run.id, "--to", str(tmp_path / "ix"), "--json"]) == 0
-    out, err = capsys.readouterr()
-    assert json.loads(out)["photos"] == 7 and f"Another process indexes {photos}; waiting for it." in err

@@ -11,10 +11,8 @@ import pytest
 import tiny
 
 from sakerepro import paths
-from sakerepro.experiment import Experiment
-from sakerepro.methods import baseline
 from sakerepro.results.notebook import execute
-from sakerepro.runs import Run, all_runs, run
+from sakerepro.runs import Run, all_runs
 
 pytestmark = pytest.mark.slow
 
@@ -26,14 +24,9 @@ def outputs(path: Path) -> list[list[str]]:
     return [[o.get("text") or o["data"].get("text/plain", "") for o in c.outputs] for c in cells]
 
 
-@pytest.fixture
-def two_runs(tiny_experiment: Experiment) -> tuple[Run, Run]:
-    e = tiny_experiment.but(dim=40, bits=(32,))
-    return run(e), run(baseline(e))
-
-
-def test_draw_and_retrieve_answers_the_bundled_drawing(two_runs: tuple[Run, Run]) -> None:
-    sake, other = two_runs
+def test_draw_and_retrieve_answers_the_bundled_drawing(tiny_pair: list[Run], monkeypatch: pytest.MonkeyPatch) -> None:
+    sake, other = tiny_pair
+    monkeypatch.setenv("SAKEREPRO_RUNS", str(sake.folder.parent))
     done = execute("explore_draw_and_retrieve", "mini", run=sake.id, other=other.id, k=5, representation="32-bit")
     *_, pad, classes, names, table = outputs(done)
     assert names[0].endswith(f"{sake.id}\n{other.id}\n") and classes == [f"{', '.join(tiny.UNSEEN)}\n"]
@@ -48,15 +41,8 @@ def test_draw_and_retrieve_answers_the_bundled_drawing(two_runs: tuple[Run, Run]
 
 def test_train_your_own_goes_from_a_folder_to_an_index(tiny_place: Path, tmp_path: Path, monkeypatch: Any) -> None:
     monkeypatch.setenv("SAKEREPRO_COLLECTIONS", str(tmp_path / "collections"))
-    more = {
-        "weights": str(tiny_place / "se_resnet_mini.safetensors"),
-        "dim": 16,
-        "bits": [8],
-        "steps": 2,
-        "batch_sketch": 4,
-        "batch_photo": 4,
-        "photo_queries": 3,
-    }
+    more = {"dim": 16, "bits": [8], "steps": 2, "batch_sketch": 4, "batch_photo": 4, "photo_queries": 3}
+    more |= {"weights": str(tiny_place / "se_resnet_mini.safetensors")}
     folder = tiny_place / "data"
     done = execute("train_your_own", "mini", folder=str(folder), size=32, teacher_epochs=0, epochs=1, more=more)
     text = outputs(done)

@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 import json
-import os
-import shlex
-import socket
-import subprocess
 import sys
-import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from browser import LAB_FLAGS, made, served
 
 from sakerepro import paths
 
@@ -22,53 +17,13 @@ pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("ignore::ResourceWarn
 TOKEN = "0123456789abcdef"
 
 
-def command() -> list[str]:
-    """What ``make lab`` would run, with this interpreter in place of the Makefile's."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
-    dry = ["make", "-n", "-C", str(paths.root()), "--no-print-directory", "lab", "PYTHON=python"]
-    lines = subprocess.run(dry, capture_output=True, text=True, check=True, env=environment).stdout.splitlines()
-    assert len(lines) == 1
-    words = shlex.split(lines[0])
-    assert words[:3] == ["python", "-m", "jupyterlab"]
-    return [sys.executable, *words[1:]]
-
-
 @pytest.fixture(scope="module")
 def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The address of a JupyterLab that ``make lab`` started, on a free port of this machine."""
     pytest.importorskip("jupyterlab", reason="JupyterLab is not here")
-    place = tmp_path_factory.mktemp("jupyter")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    more = [
-        "--no-browser",
-        "--allow-root",
-        f"--port={port}",
-        "--ServerApp.port_retries=0",
-        f"--IdentityProvider.token={TOKEN}",
-    ]
-    folders = {f"JUPYTER_{n}_DIR": str(place / n.lower()) for n in ("CONFIG", "DATA", "RUNTIME")}
-    with open(place / "log", "w") as log:
-        process = subprocess.Popen([*command(), *more], cwd=paths.root(), env={**os.environ, **folders}, stderr=log)
-        try:
-            address = f"http://127.0.0.1:{port}"
-            wait(address, process, place / "log")
-            yield address
-        finally:
-            process.terminate()
-            process.wait(30)
-
-
-def wait(address: str, process: subprocess.Popen[bytes], log: Path, seconds: float = 90) -> None:
-    end = time.monotonic() + seconds
-    while process.poll() is None and time.monotonic() < end:
-        try:
-            get(f"{address}/api/status")
-            return
-        except urllib.error.URLError:
-            time.sleep(0.2)
-    pytest.fail(f"JupyterLab did not answer:\n{log.read_text()[-2000:]}")
+    command = [sys.executable, *made("lab"), *LAB_FLAGS, f"--IdentityProvider.token={TOKEN}"]
+    with served(command, tmp_path_factory.mktemp("jupyter"), "api/status", {}, cwd=paths.root()) as address:
+        yield address
 
 
 def get(address: str) -> str:
@@ -91,4 +46,6 @@ def test_what_the_board_links_to_is_served(server: str) -> None:
 
 def test_lab_opens_the_index() -> None:
     """The last word of the command is the notebook that the browser is sent to."""
-    assert command()[-1] == "notebooks/00_index.ipynb" and (paths.root() / command()[-1]).is_file()
+    *command, notebook = made("lab")
+    assert command[:2] == ["-m", "jupyterlab"]
+    assert notebook == "notebooks/00_index.ipynb" and (paths.root() / notebook).is_file()

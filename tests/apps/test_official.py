@@ -149,19 +149,6 @@ def test_embeddings_and_logits_are_those_of_the_official_network(
     assert (swapped - want["embedding"]).abs().max() > 0.05 * scale  # the tag is seen to matter
 
 
-@torch.no_grad()
-def test_one_block_is_theirs_for_a_tag_worked_out_by_hand() -> None:
-    """Two channels, fc1 silent, fc2 reads the tag alone: the gate is sigmoid(2 tag - 1) by hand."""
-    from sakerepro.apps.official import swap_tag
-
-    weight, bias = torch.tensor([[0.0, 2.0], [0.0, -4.0]]), torch.tensor([-1.0, 3.0])
-    new_weight, new_bias = swap_tag(weight, bias)
-    for ours, theirs in ((PHOTO, 1.0), (SKETCH, 0.0)):
-        x = torch.tensor([0.0, float(ours)])
-        by_hand = torch.tensor([2 * theirs - 1, 3 - 4 * theirs])
-        torch.testing.assert_close(new_weight @ x + new_bias, by_hand)
-
-
 @pytest.mark.parametrize("form", ["legacy", "plain", "half"])
 def test_other_forms_of_the_file_are_read(
     form: str, student: sr.Student, state: OrderedDict[str, Tensor], tmp_path: Path

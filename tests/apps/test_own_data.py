@@ -20,7 +20,6 @@ from sakerepro.__main__ import main
 from sakerepro.apps.check import Report, Split, _compare_classes, check
 from sakerepro.data import load_dataset
 from sakerepro.errors import ConfigError, DataError
-from sakerepro.experiment import Experiment
 from sakerepro.methods import preset
 from sakerepro.networks.gates import ConditionalSE
 from sakerepro.runs import all_runs, run
@@ -68,21 +67,14 @@ def test_a_good_folder_is_counted_and_named(own: Path) -> None:
     assert not report.problems, said(report)
     (split,) = report.splits
     assert split.seen == tuple(sorted(SEEN)) and split.unseen == UNSEEN and split.name == "unseen.txt"
-    assert split.counts == {
-        "seen": 3,
-        "unseen": 2,
-        "train_sketch": 12,
-        "val_sketch": 0,
-        "query": 8,
-        "train_photo": 12,
-        "gallery": 8,
-    }
+    images = {"train_sketch": 12, "val_sketch": 0, "train_photo": 12, "query": 8, "gallery": 8}
+    assert split.counts == {"seen": 3, "unseen": 2, **images}
     assert split.per_class["gallery"] == (4, 4.0, 4) and report.decoded == 40
     by_name = {r.name: r for r in report.classes}
     assert by_name["frobnicator"].source == "by hand" and by_name["frobnicator"].wnid == "n03001627"
     assert by_name["cat"].synset == "cat.n.01" and by_name["cat"].source == "table"
     assert [(o.name, o.kind) for o in split.overlap["unseen"]] == [("bear", "wider"), ("airplane", "wider")]
-    assert report.flags == {"photo-queries": 2} and "--photo-queries 2" in report.train_command()
+    assert report.flags == {"photo-queries": 2} and "--photo-queries 2" in report.command()
 
 
 def test_all_problems_are_told_not_only_the_first(own: Path) -> None:
@@ -109,13 +101,9 @@ def test_one_thing_under_two_names_is_not_zero_shot(own: Path) -> None:
 
 
 def test_official_classes_that_are_one_thing_are_a_note(own: Path) -> None:
-    report = Report(
-        "tuberlin",
-        own,
-        "lists",
-        [Split("s", {}, {}, {}, ("standing bird",), ("flying bird", "cat"))],
-        resolve_classes(["standing bird", "flying bird", "cat"], "tuberlin"),
-    )
+    seen, unseen = ("standing bird",), ("flying bird", "cat")
+    classes = resolve_classes([*seen, *unseen], "tuberlin")
+    report = Report("tuberlin", own, "lists", [Split("s", {}, {}, {}, seen, unseen)], classes)
     _compare_classes(report)
     assert not report.problems and len(report.notes) == 1 and "'flying bird' is unseen" in report.notes[0]
 
@@ -166,9 +154,9 @@ def test_a_synsets_csv_that_is_not_utf_8_is_a_problem(own: Path, encoding: str) 
 def test_the_command_to_train_is_for_what_was_checked(own: Path, tmp_path: Path) -> None:
     """Whatever the folder is called, and with the split that was asked for."""
     folder = Path(shutil.copytree(own, tmp_path / "my own" / "Sketchy"))
-    assert f"--dataset '{folder}'" in check(str(folder), images=False).train_command()
+    assert f"--dataset '{folder}'" in check(str(folder), images=False).command()
     assert check(str(folder), images=False).experiment("mini").dataset == str(folder)
-    command = shlex.split(check(str(folder), "random", images=False).train_command())
+    command = shlex.split(check(str(folder), "random", images=False).command())
     assert command[command.index("--split") + 1] == "random" and command[command.index("--dataset") + 1] == str(folder)
     assert check(str(folder), "random", images=False).experiment("mini").split == "random"
 
@@ -194,7 +182,7 @@ def test_without_unseen_txt_it_says_what_a_random_split_needs(tmp_path: Path) ->
     folder = plain_folder(tmp_path / "five", photos=3, sketches=2)
     report = check(str(folder), images=False)
     assert report.flags["min-photos"] == 3 and report.splits[0].counts["unseen"] == 1
-    assert "--min-photos 3" in report.train_command()
+    assert "--min-photos 3" in report.command()
     assert any("name the unseen classes in" in note for note in report.notes)
 
 
@@ -308,12 +296,6 @@ def test_a_preset_with_another_data_set_takes_its_usual_split_and_keeps_its_teac
     assert preset("mini").teacher_data == "" and preset("mini").split == "zeroshot"
 
 
-def test_settings_of_a_folder_stand_in_the_id() -> None:
-    for change in ({"min_photos": 3}, {"photo_queries": 3}, {"teacher_data": "mini"}):
-        assert preset("paper", **change).id != preset("paper").id
-    assert Experiment(dataset="/x/my own: data", split="").id.startswith("mini-my_own_data-")
-
-
 def test_the_teacher_of_mini_can_be_kept_for_other_images(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without pretrained weights: the original domain of the generated world teaches."""
     asked = []
@@ -327,13 +309,23 @@ def test_the_teacher_of_mini_can_be_kept_for_other_images(own: Path, monkeypatch
     assert asked == ["mini"] and not list(paths.runs().glob("*/experiment.json"))
 
 
-def test_the_example_folder_is_drawn_once_and_ready_to_train_on() -> None:
-    report = check(str(example_folder()), progress=False)
-    assert not report.problems and not report.flags and report.splits[0].counts["unseen"] == 6
-    drawn = {f: f.stat().st_mtime_ns for f in example_folder().rglob("*.png")}
-    assert drawn == {f: f.stat().st_mtime_ns for f in example_folder().rglob("*.png")}
+def test_the_example_folder_is_ready_to_train_on_and_drawn_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tmp_path / "mine"
+    assert main(["data", "example", str(folder)]) == 0
+    assert f"sakerepro check {folder}" in capsys.readouterr().out
+    report = check(str(folder), progress=False)
+    counts = report.splits[0].counts
+    assert not report.problems and not report.flags and (counts["seen"], counts["unseen"]) == (12, 6)
+    assert len(list(folder.glob("photo/*/*.jpg"))) == len(list(folder.glob("sketch/*/*.png"))) == 18 * 16
     e = report.experiment("mini", epochs=3)
-    assert (e.dataset, e.split, e.teacher_data, e.epochs) == (str(example_folder()), "", "mini", 3)
+    assert (e.dataset, e.split, e.teacher_data, e.epochs) == (str(folder), "", "mini", 3)
+    assert main(["data", "example", str(folder)]) == 3
+    assert "already holds something" in capsys.readouterr().err
+    paths.cache().mkdir(exist_ok=True)
+    there = Path(shutil.move(folder, paths.cache() / "example-folder"))
+    assert example_folder() == there  # and not drawn again
 
 
 def test_a_report_gives_the_experiment_that_the_data_needs_or_its_first_problem(own: Path) -> None:

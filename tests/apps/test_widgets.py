@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import io
 import shutil
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,7 +13,6 @@ import pytest
 import tiny
 from PIL import Image
 
-from sakerepro.apps import widgets
 from sakerepro.apps.drawing import example_strokes, pen_of, render
 from sakerepro.apps.photos import Collection, index_photos, query
 from sakerepro.apps.widgets import DrawAndRetrieve, Retriever, SketchPad, choose_runs, draw_and_retrieve
@@ -23,34 +21,21 @@ from sakerepro.embedding import embed, place
 from sakerepro.errors import ConfigError, DataError, RunError
 from sakerepro.files import read_json, write_json
 from sakerepro.hashing import ITQ
-from sakerepro.methods import baseline
-from sakerepro.runs import Run, run
+from sakerepro.runs import Run
 
 LINE = {"width": 0.1, "points": [[0.2, 0.3], [0.8, 0.3], [0.8, 0.75]]}
-PLACES = ("RUNS", "RESULTS", "CACHE")
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory, tiny_place: Path) -> Iterator[list[Run]]:
-    """SAKE and L_B with embeddings long enough for codes of 32 bits."""
-    folder = tmp_path_factory.mktemp("pad")
-    with pytest.MonkeyPatch.context() as patch:
-        for name in PLACES:
-            patch.setenv(f"SAKEREPRO_{name}", str(folder / name.lower()))
-        sake = tiny.experiment(tiny_place / "data", tiny_place / "se_resnet_mini.safetensors", dim=40, bits=(32,))
-        yield [run(sake), run(baseline(sake))]
-
-
-@pytest.fixture(scope="module")
-def retriever(runs: list[Run]) -> Retriever:
-    return Retriever(runs[0])
 
 
 @pytest.fixture
-def there(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+def there(tiny_pair: list[Run], monkeypatch: pytest.MonkeyPatch) -> list[Run]:
     """The runs, where the package looks for runs."""
-    monkeypatch.setenv("SAKEREPRO_RUNS", str(runs[0].folder.parent))
-    return runs
+    monkeypatch.setenv("SAKEREPRO_RUNS", str(tiny_pair[0].folder.parent))
+    return tiny_pair
+
+
+@pytest.fixture(scope="module")
+def retriever(tiny_pair: list[Run]) -> Retriever:
+    return Retriever(tiny_pair[0])
 
 
 def coverage(strokes: list[dict[str, Any]], size: int, fine: int = 8) -> np.ndarray:
@@ -125,10 +110,7 @@ def test_the_pen_of_sketches_is_found(width: float, ink: int, size: int, rng: np
     pixels = np.stack(sketches)[..., None]
     pen = pen_of(ImageSet(pixels, np.arange(9), np.zeros(9, np.int64), ("",) * 9, SKETCH))
     assert pen.width == pytest.approx(width, rel=0.15) and abs(pen.ink - ink) <= 12
-
-
-def test_blank_sketches_have_a_plain_pen() -> None:
-    blank = ImageSet(np.full((2, 8, 8, 1), 255, np.uint8), np.arange(2), np.zeros(2, np.int64), ("a", "b"), SKETCH)
+    blank = ImageSet(np.full_like(pixels, 255), np.arange(9), np.zeros(9, np.int64), ("",) * 9, SKETCH)
     assert pen_of(blank).ink == 0
 
 
@@ -186,18 +168,18 @@ def test_what_cannot_be_searched_is_said(
         retriever.search(sketch, k, representation)
 
 
-def test_own_photos_are_embedded_and_named(runs: list[Run]) -> None:
+def test_own_photos_are_embedded_and_named(tiny_pair: list[Run]) -> None:
     photos = tiny.image_set(3, PHOTO, 5, first=3, start=50)
-    own = Retriever(runs[0], photos, classes=("a", "b", "c"))
-    features = embed(place(runs[0].network()), photos, runs[0].experiment.size)
-    given = Retriever(runs[0], photos, classes=("a", "b", "c"), features=features)
+    own = Retriever(tiny_pair[0], photos, classes=("a", "b", "c"))
+    features = embed(place(tiny_pair[0].network()), photos, tiny_pair[0].experiment.size)
+    given = Retriever(tiny_pair[0], photos, classes=("a", "b", "c"), features=features)
     sketch = render([LINE], tiny.SIDE)
     found = own.search(sketch, 15)
     assert sorted(found["photo"]) == list(range(15))
     assert found["class"].tolist() == ["abc"[photos.labels[p]] for p in found["photo"]]
     assert found.equals(given.search(sketch, 15))
     with pytest.raises(ConfigError, match="4 features do not fit 15 photos"):
-        Retriever(runs[0], photos, features=features[:4])
+        Retriever(tiny_pair[0], photos, features=features[:4])
 
 
 def test_a_thumbnail_is_the_photo(retriever: Retriever) -> None:
@@ -208,12 +190,12 @@ def test_a_thumbnail_is_the_photo(retriever: Retriever) -> None:
     assert retriever.thumbnail(5) is retriever.thumbnail(5)
 
 
-def test_photos_of_other_data_than_the_run_saw_are_refused(runs: list[Run], tmp_path: Path) -> None:
-    folder = tmp_path / runs[0].id
-    shutil.copytree(runs[0].folder, folder)
+def test_photos_of_other_data_than_the_run_saw_are_refused(tiny_pair: list[Run], tmp_path: Path) -> None:
+    folder = tmp_path / tiny_pair[0].id
+    shutil.copytree(tiny_pair[0].folder, folder)
     write_json(folder / "provenance.json", {**read_json(folder / "provenance.json"), "data": "0" * 64})
     with pytest.raises(RunError, match="was made from other images"):
-        Retriever(replace(runs[0], folder=folder))
+        Retriever(replace(tiny_pair[0], folder=folder))
 
 
 class Browser:
@@ -233,8 +215,8 @@ class Browser:
 
 
 @pytest.fixture
-def browser(runs: list[Run], monkeypatch: pytest.MonkeyPatch) -> Browser:
-    return Browser(draw_and_retrieve(*runs, k=4), monkeypatch)
+def browser(tiny_pair: list[Run], monkeypatch: pytest.MonkeyPatch) -> Browser:
+    return Browser(draw_and_retrieve(*tiny_pair, k=4), monkeypatch)
 
 
 def test_a_line_from_the_browser_is_answered_with_photos(browser: Browser) -> None:
@@ -242,10 +224,8 @@ def test_a_line_from_the_browser_is_answered_with_photos(browser: Browser) -> No
     pad, frames = browser.widget, browser.widget.frames
     assert answer["version"] == pad.version == 1 and not answer["wrong"]
     assert answer["text"] == "4 of 24 photos (data, unseen.txt)"
-    assert [s["title"] for s in answer["strips"]] == [
-        "SAKE, 40-d real-valued",
-        "baseline without L_SAKE, 40-d real-valued",
-    ]
+    titles = [f"{name}, 40-d real-valued" for name in ("SAKE", "baseline without L_SAKE")]
+    assert [s["title"] for s in answer["strips"]] == titles
     for strip, frame, retriever in zip(answer["strips"], frames, browser.widget.retrievers, strict=True):
         want = retriever.search(render([LINE], retriever.size, ink=pad.ink), 4)
         assert frame.equals(want)
@@ -301,8 +281,8 @@ def test_an_empty_paper_and_a_page_that_opens_later(browser: Browser) -> None:
     assert len(browser.shown) == 3
 
 
-def test_without_a_browser_it_is_a_picture_and_a_line_of_text(runs: list[Run]) -> None:
-    pad = draw_and_retrieve(runs[0], k=3, representation="32-bit")
+def test_without_a_browser_it_is_a_picture_and_a_line_of_text(tiny_pair: list[Run]) -> None:
+    pad = draw_and_retrieve(tiny_pair[0], k=3, representation="32-bit")
     bundle, _ = pad._repr_mimebundle_()
     assert "application/vnd.jupyter.widget-view+json" in bundle
     assert bundle["text/plain"] == "A sketch and its 3 nearest photos: SAKE, 32-bit codes"
@@ -314,8 +294,8 @@ def test_without_a_browser_it_is_a_picture_and_a_line_of_text(runs: list[Run]) -
     assert words == [f"{r} {c}\n{d} bits" for r, c, d in pad.frames[0].iloc[:, :3].itertuples(index=False)]
 
 
-def test_an_empty_paper_has_a_picture_too(runs: list[Run]) -> None:
-    pad = draw_and_retrieve(*runs, k=2, strokes=[])
+def test_an_empty_paper_has_a_picture_too(tiny_pair: list[Run]) -> None:
+    pad = draw_and_retrieve(*tiny_pair, k=2, strokes=[])
     assert pad.frames == [] and pad.picture().axes
 
 
@@ -323,14 +303,14 @@ def test_an_empty_paper_has_a_picture_too(runs: list[Run]) -> None:
     "setting,says",
     [({"k": 0}, "Use 1 to 24"), ({"k": 25}, "Use 1 to 24"), ({"representation": "128-bit"}, "Known: real, 32-bit")],
 )
-def test_a_pad_that_cannot_be_is_refused(runs: list[Run], setting: dict[str, Any], says: str) -> None:
+def test_a_pad_that_cannot_be_is_refused(tiny_pair: list[Run], setting: dict[str, Any], says: str) -> None:
     with pytest.raises(ConfigError, match=says):
-        draw_and_retrieve(*runs, **setting)
+        draw_and_retrieve(*tiny_pair, **setting)
 
 
-def test_two_runs_of_one_method_are_told_apart(runs: list[Run]) -> None:
-    titles = DrawAndRetrieve([Retriever(runs[0]), Retriever(runs[0])], k=1).titles()
-    assert titles == [f"SAKE {runs[0].id[-12:]}, 40-d real-valued"] * 2
+def test_two_runs_of_one_method_are_told_apart(tiny_pair: list[Run]) -> None:
+    titles = DrawAndRetrieve([Retriever(tiny_pair[0]), Retriever(tiny_pair[0])], k=1).titles()
+    assert titles == [f"SAKE {tiny_pair[0].id[-12:]}, 40-d real-valued"] * 2
 
 
 def test_runs_are_chosen_by_name(there: list[Run]) -> None:
@@ -344,36 +324,13 @@ def test_runs_are_chosen_by_name(there: list[Run]) -> None:
         choose_runs(run=f"{sake.id}0")
 
 
-def test_the_pad_ships_with_the_package() -> None:
-    pad = SketchPad()
-    assert "export default" in str(pad._esm) and ".sakerepro-pad" in str(pad._css)
-    assert widgets.Retriever is Retriever
-
-
-@pytest.mark.slow
-def test_the_notebook_runs_without_a_browser(there: list[Run], own_places: Path) -> None:
-    import nbformat
-
-    from sakerepro.results.notebook import execute
-
-    named = {"run": there[0].id, "other": there[1].id}
-    done = execute("explore_draw_and_retrieve", "mini", **named, k=5, representation="32-bit")
-    outputs = [o for cell in nbformat.read(done, 4).cells for o in cell.get("outputs", [])]
-    strips = [o.data for o in outputs if "image/png" in o.get("data", {})]
-    assert len(strips) == 1
-    assert (
-        strips[0]["text/plain"]
-        == "A sketch and its 5 nearest photos: SAKE, 32-bit codes; baseline without L_SAKE, 32-bit codes"
-    )
-
-
 @pytest.fixture(scope="module")
-def index(runs: list[Run], tiny_place: Path, tmp_path_factory: pytest.TempPathFactory) -> Collection:
+def index(tiny_pair: list[Run], tiny_place: Path, tmp_path_factory: pytest.TempPathFactory) -> Collection:
     """An index of a copy of the photos, one of them in no folder, made by the first run."""
     place = tmp_path_factory.mktemp("mine")
     shutil.copytree(tiny_place / "data" / "photo", place / "photos")
     shutil.copy(place / "photos" / "bear" / "0.png", place / "photos" / "alone.png")
-    return index_photos(place / "photos", runs[0], place / "index", progress=False)[0]
+    return index_photos(place / "photos", tiny_pair[0], place / "index", progress=False)[0]
 
 
 @pytest.mark.parametrize("codes", [False, True])

@@ -7,6 +7,7 @@ import json
 import re
 import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -47,27 +48,21 @@ def test_the_sign_flip_test_is_exact_for_few_queries(n: int, rng: np.random.Gene
 def test_the_random_sign_flip_test_agrees_with_the_normal_limit_and_repeats(rng: np.random.Generator) -> None:
     from scipy.stats import norm
 
-    d = rng.normal(0.04, 1, 900)
+    d = rng.normal(0.1, 1, 150)
     want = 2 * norm.sf(abs(d.sum()) / np.sqrt((d**2).sum()))
     p, how = sign_flip(d)
     assert p == pytest.approx(want, abs=0.015) and how == "20,000 random flips" and sign_flip(d)[0] == p
-    assert sign_flip(np.zeros(100))[0] == 1.0
-    assert sign_flip(np.ones(100))[0] == pytest.approx(1 / 20_001)
+    assert sign_flip(np.zeros(20))[0] == 1.0
+    assert sign_flip(np.ones(40))[0] == pytest.approx(1 / 20_001)
     with pytest.raises(ConfigError, match="at least one pair"):
         sign_flip(np.zeros(0))
-
-
-def test_the_p_value_is_uniform_where_nothing_differs(rng: np.random.Generator) -> None:
-    p = [sign_flip(rng.standard_normal(12))[0] for _ in range(400)]
-    assert np.mean(np.array(p) <= 0.05) == pytest.approx(0.05, abs=0.03)
 
 
 def test_more_than_two_runs_are_grouped_by_their_settings(tiny_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     shutil.copytree(tiny_run.folder, paths.runs() / "first")
     for seed, value in ((1, 0.5), (2, 0.7)):
         r = twin(tiny_run, paths.runs() / f"seed{seed}", seed=seed)
-        write_json(r.file("metrics.json"), [m | {"value": value} for m in r.metrics()])
-        resize(r)
+        set_metrics(r, [m | {"value": value} for m in r.metrics()])
     twin(tiny_run, paths.runs() / "other", lr=5e-3)
     one, other = grouped([open_run(paths.runs() / n) for n in ("first", "seed1", "other", "seed2", "first")])
     assert (one.runs, one.seeds) == (("first", "seed1", "seed2"), (0, 1, 2)) and other.runs == ("other",)
@@ -84,18 +79,20 @@ def test_more_than_two_runs_are_grouped_by_their_settings(tiny_run: Run, capsys:
     assert main(["compare", "first"]) == 2 and "needs two runs" in capsys.readouterr().err
 
 
-def resize(run: Run) -> None:
-    """Note the new length of the metrics in the provenance."""
+def set_metrics(run: Run, metrics: list[dict[str, Any]]) -> None:
+    """Write other metrics, and their length into the provenance."""
+    write_json(run.file("metrics.json"), metrics)
     origin = run.provenance()
     origin["files"]["metrics.json"]["bytes"] = run.file("metrics.json").stat().st_size
     write_json(run.folder / "provenance.json", origin)
 
 
 def test_runs_are_filtered_sorted_and_fit_100_columns(tiny_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["runs"]) == 0
+    assert "no finished runs yet" in capsys.readouterr().out
     for name, value in (("a" * 150 + "-000000000001", 0.2), ("b-cat-000000000002", 0.9)):
         r = twin(tiny_run, paths.runs() / name)
-        write_json(r.file("metrics.json"), [m | {"value": value} for m in r.metrics()])
-        resize(r)
+        set_metrics(r, [m | {"value": value} for m in r.metrics()])
 
     def shown(*arguments: str) -> list[str]:
         assert main(["runs", *arguments]) == 0
@@ -188,14 +185,10 @@ def test_evaluate_where_all_classes_are_unseen(
 def test_evaluate_says_so_when_the_numbers_are_others(
     tiny_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    folder = Path(shutil.copytree(tiny_run.folder, tmp_path / "run"))
-    metrics = tiny_run.metrics()
-    metrics[0]["value"] = (metrics[0]["value"] + 0.5) % 1
-    write_json(folder / "metrics.json", metrics)
-    origin = tiny_run.provenance()
-    origin["files"]["metrics.json"]["bytes"] = (folder / "metrics.json").stat().st_size
-    write_json(folder / "provenance.json", origin)
-    assert main(["evaluate", str(folder)]) == 0
+    other = Run(Path(shutil.copytree(tiny_run.folder, tmp_path / "run")), tiny_run.experiment)
+    first, *rest = tiny_run.metrics()
+    set_metrics(other, [first | {"value": (first["value"] + 0.5) % 1}, *rest])
+    assert main(["evaluate", str(other.folder)]) == 0
     assert "The run wrote other numbers: they differ by up to 0.500" in capsys.readouterr().out
 
 
@@ -227,9 +220,12 @@ def test_a_damaged_run_does_not_hide_the_others(tiny_run: Run, capsys: pytest.Ca
 
 def test_a_reader_that_goes_away_is_no_error() -> None:
     """``sakerepro runs --json | head -0``."""
-    code = (
-        "import os, sys\nfrom sakerepro.__main__ import main\nread, write = os.pipe()\nos.close(read)\n"
-        "os.dup2(write, 1)\nsys.exit(main(['completion', 'bash']))"
-    )
+    code = """
+import os, sys
+from sakerepro.__main__ import main
+read, write = os.pipe()
+os.close(read)
+os.dup2(write, 1)
+sys.exit(main(["completion", "bash"]))"""
     done = tiny.python("-c", code)
     assert done.returncode == 0 and not any(w in done.stderr for w in ("Traceback", "Exception", "BrokenPipe"))

@@ -16,7 +16,6 @@ import pytest
 
 from sakerepro import paths
 from sakerepro.__main__ import main
-from sakerepro.commands.completion import SHELLS
 from sakerepro.experiment import CHOICES, PRESETS, Experiment
 from sakerepro.results.items import ITEMS
 
@@ -66,16 +65,10 @@ def test_items_presets_runs_and_files(tmp_path: Path, monkeypatch: pytest.Monkey
     assert completed("sakerepro", "query", "sk") == {"sketch.png"} == completed("sakerepro", "card", "sk")
 
 
-@pytest.mark.parametrize("shell", SHELLS)
-def test_scripts_are_right_for_their_shell(shell: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["completion", shell]) == 0
-    file = tmp_path / "script"
-    file.write_text(text := capsys.readouterr().out)
-    assert "sakerepro" in text
-    if not (program := shutil.which(shell)):
-        pytest.skip(f"{shell} is not here")
-    done = subprocess.run([program, "-n", str(file)], capture_output=True, text=True, timeout=60)
-    assert done.returncode == 0 and not done.stderr
+def test_each_shell_has_its_code(capsys: pytest.CaptureFixture[str]) -> None:
+    for shell, word in (("bash", "complete "), ("zsh", "compdef "), ("fish", "complete --command sakerepro")):
+        assert main(["completion", shell]) == 0
+        assert word in capsys.readouterr().out
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="bash is not here")

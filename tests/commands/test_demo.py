@@ -1,4 +1,4 @@
-"""``demo`` and ``data example``: first contact, from nothing to photos found and to a folder to train on."""
+"""``demo``: first contact, from nothing to photos found."""
 
 from __future__ import annotations
 
@@ -10,7 +10,6 @@ import tiny
 from PIL import Image
 
 from sakerepro.__main__ import main, parser
-from sakerepro.apps.check import check
 from sakerepro.experiment import PRESETS
 
 
@@ -33,13 +32,3 @@ def test_demo_trains_indexes_and_writes_a_contact_sheet(
         assert parser().parse_args(shlex.split(command, comments=True)[1:]).function
     assert advised[2].startswith("make lab")
     assert main(["demo"]) == 2 and "demo: is there already" in capsys.readouterr().err
-
-
-def test_the_example_is_a_folder_to_train_on(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["data", "example", str(tmp_path / "mine")]) == 0
-    assert f"sakerepro check {tmp_path / 'mine'}" in capsys.readouterr().out
-    report = check(str(tmp_path / "mine"), progress=False)
-    assert not report.problems and (report.splits[0].counts["seen"], report.splits[0].counts["unseen"]) == (12, 6)
-    assert len(list((tmp_path / "mine" / "photo").rglob("*.jpg"))) == 18 * 16
-    assert main(["data", "example", str(tmp_path / "mine")]) == 3
-    assert "already holds something" in capsys.readouterr().err

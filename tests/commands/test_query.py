@@ -77,9 +77,7 @@ def test_each_drawing_of_a_file_is_a_query(
     with open("a.csv", newline="", encoding="utf-8") as file:
         assert [line["sketch"] for line in csv.DictReader(file)][::3] == [q["sketch"] for q in found]
     sheet = np.asarray(Image.open("s.png").convert("L"))
-    assert [sheet[10 + 164 * row : 130 + 164 * row, 10:130].min() < 100 for row in range(6)] == [
-        True
-    ] * 6  # it is drawn
+    assert all(sheet[10 + 164 * row : 130 + 164 * row, 10:130].min() < 100 for row in range(6))  # each is drawn
     assert main(["query", "bear.ndjson:4", *arguments, "--json"]) == 0
     assert answers(json.loads(capsys.readouterr().out)) == answers(found)[2:3]
     assert main(["query", "bear.ndjson:3", *arguments]) == 3 and "bear.ndjson, line 3" in capsys.readouterr().err
