@@ -45,6 +45,7 @@ class Known:
     get: str = ""  # what to get if it is not there
     layout: str = ""  # of its folder, in words
     hint: str = ""  # how else it can be had
+    public: str = ""  # whether anybody can have the same images, and how
     by_hand: str = ""  # what to place where, if no source has it
     sources: tuple[Source, ...] = ()  # in the order in which they are tried
     reader: str = ""  # "module:function": called with (size, seed, progress=), returns the Dataset

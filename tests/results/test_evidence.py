@@ -1,8 +1,9 @@
-"""SAKE's gain by class: means of what the files hold, groups and intervals on frames that can be counted by hand."""
+"""What REPRODUCING.md says besides verdicts: SAKE's gain by class, and what the runs read."""
 
 from __future__ import annotations
 
 import csv
+import hashlib
 import json
 from pathlib import Path
 
@@ -12,6 +13,8 @@ import pytest
 
 import sakerepro as sr
 from sakerepro.results.preserving import preserving_text
+from sakerepro.results.report import report
+from sakerepro.teachers import shipped_file
 
 SMALL = Path(__file__).parents[2] / "results" / "small"
 
@@ -63,3 +66,17 @@ def test_the_chart_has_a_mark_for_every_class(committed: pd.DataFrame) -> None:
         drawn = np.concatenate([np.asarray(c.get_offsets()) for c in axis.collections if len(c.get_offsets()) > 3])
         part = committed[committed["task"] == task]
         np.testing.assert_allclose(sorted(drawn[:, 1]), sorted(part["gain"]))
+
+
+def test_what_runs_read_is_named_with_its_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAKEREPRO_RESULTS", str(SMALL.parent))
+    section = report().partition("## What the runs read")[2].partition("\n## ")[0]
+    for network in ("se_resnet_mini", "resnet_mini", "alexnet_mini"):
+        digits = hashlib.sha256(shipped_file(network).read_bytes()).hexdigest()[:12]
+        assert f"| `mini` | pretrained weights of {network} | {digits} | yes" in section
+    world = sr.load_dataset("mini", size=48)
+    assert f"| `mini` | images of mini | zeroshot {world.fingerprint[:12]}," in section
+    with (SMALL / "systems-rows.csv").open() as file:
+        runs = {row["run"] for row in csv.DictReader(file)}
+    known = json.loads((SMALL / "systems-runs.json").read_text())
+    assert all(known[run][what][:12] in section for run in runs for what in ("data", "teacher"))
