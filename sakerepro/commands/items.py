@@ -114,5 +114,5 @@ def tables(arguments: argparse.Namespace) -> None:
             for shown in filter(None, render(name, preset)):
                 shown.save(paths.results(preset))
         print(f"{preset}: {', '.join(there) or 'no item has left its rows'}")
-    for file in (write_report(), *write_findings()):
+    for file in (*write_findings(), write_report()):  # the report holds choices.md
         print(paths.shown(file))

@@ -1,11 +1,10 @@
-"""docs/findings.md and the README's section on real sketches: their numbers are committed rows, their words templates.
+"""docs/findings.md, and what stands between marks in README.md and choices.md: numbers of committed rows in templates.
 
 A template names what its sentences rest on with ``holds``: where a new row says otherwise, it has to be written anew.
 """
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 from typing import Any
 
@@ -18,26 +17,32 @@ from ..metrics import CONVENTIONS, retrieval_metrics
 from ..runs import Run, named_run
 from .committed import saved_claims, saved_rows
 from .tables_text import filled, markdown
+from .tuning import read_trials, tuning_file
 
-SECTION = re.compile(r"(?<=<!-- from rows -->\n).*?(?=<!-- to here -->)", re.DOTALL)
+FROM, TO = "<!-- from rows -->\n", "<!-- to here -->\n"
 METRICS = ("mAP@all", "mAP@100", "mAP@200", "P@100")
 
 
 def write_findings(root: Path | None = None) -> list[Path]:
-    """Write ``docs/findings.md`` and the README's section anew; return both. Outside a checkout, neither is there.
+    """Write ``docs/findings.md``, the README's section and that of ``results/small/choices.md`` anew; return the files.
+
+    Outside a checkout, none is there.
 
     Raises:
         DataError: if a row that a sentence speaks of is missing, or a sentence no longer holds.
     """
     root = root or paths.root()
-    findings, readme = root / "docs" / "findings.md", root / "README.md"
+    readme, choices = root / "README.md", root / "results" / "small" / "choices.md"
     if not readme.is_file():
         return []
     facts = _facts()
-    text = SECTION.sub(lambda _: filled("real_data.md", **facts), readme.read_text(encoding="utf-8"))
-    write_text(findings, filled("findings.md", **facts))
-    write_text(readme, text)
-    return [findings, readme]
+    texts = {root / "docs" / "findings.md": filled("findings.md", **facts)}
+    for file, template in ((readme, "real_data.md"), (choices, "trials.md")):
+        before, mark, rest = file.read_text(encoding="utf-8").partition(FROM)
+        texts[file] = before + mark + filled(template, **facts) + TO + rest.partition(TO)[2]
+    for file, text in texts.items():
+        write_text(file, text)
+    return [*texts]
 
 
 def conventions(run: Run) -> pd.DataFrame:
@@ -87,6 +92,7 @@ def _facts() -> dict[str, Any]:
         "verdict": verdicts.to_dict().__getitem__,
         "holds": holds,
         "n": seeds,
+        "trials": read_trials(tuning_file("small")),
         "conventions": shipped,
         "conventions_table": markdown(
             ["convention", *METRICS], [[f"`{c}`", *(f"{x:.3f}" for x in line)] for c, line in shipped.iterrows()], "|<"

@@ -133,12 +133,12 @@ def _kept(preset: str) -> dict[str, dict[str, float]]:
     """What the committed lines of a preset say that the versions of now measured: run id to numbers."""
     if os.environ.get(RERUN) or not stand_ins(preset).from_rows:
         return {}
-    lines = _read(tuning_file(preset))
+    lines = read_trials(tuning_file(preset))
     lines = lines[(lines[[*versions()]] == [*map(str, versions().values())]).all(axis=1) & (lines[NUMBERS[0]] != "")]
     return {line["run"]: {n: float(line[n]) for n in NUMBERS if line[n]} for line in lines.to_dict("records")}
 
 
-def _read(file: Path) -> pd.DataFrame:
+def read_trials(file: Path) -> pd.DataFrame:
     """The lines of a file, numbers as the texts that they are; none without the file."""
     columns = ["method", "trial", "settings", *NUMBERS, "seed", "run", *versions()]
     try:
@@ -151,6 +151,6 @@ def _read(file: Path) -> pd.DataFrame:
 
 def _save(file: Path, frame: pd.DataFrame) -> None:
     """Write the lines among those that are there; a run has one."""
-    every = pd.concat([_read(file), frame]) if file.is_file() else frame
+    every = pd.concat([read_trials(file), frame]) if file.is_file() else frame
     every = every.drop_duplicates("run", keep="last").sort_values(["method", "seed", "trial"], kind="stable")
     files.write_text(file, every.to_csv(index=False, lineterminator="\n"))

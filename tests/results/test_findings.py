@@ -32,6 +32,8 @@ def mean(method: str, task: str = "ZS-SBIR", split: str = "zeroshot1") -> str:
 def place(folder: Path) -> Path:
     (folder / "docs").mkdir()
     shutil.copy(ROOT / "README.md", folder)
+    (folder / "results/small").mkdir(parents=True, exist_ok=True)
+    shutil.copy(ROOT / "results/small/choices.md", folder / "results/small")
     return folder
 
 
@@ -47,6 +49,14 @@ def test_the_numbers_are_means_of_rows() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     assert f"| {', '.join(mean(m, split='zeroshot2') for m in ('pretrained', 'L_B', 'SAKE'))} |" in readme
     assert f"GN-Triplet reaches {mean('GN-Triplet')}" in readme
+
+
+def test_trials_stand_as_they_were_measured() -> None:
+    text = (ROOT / "results/small/choices.md").read_text(encoding="utf-8")
+    with (ROOT / "results/small/tuning.csv").open() as file:
+        for line in csv.DictReader(file):
+            numbers = (f"{float(line[name]):.3f}" for name in ("ZS-SBIR", "ZS-SBIR 64-bit", "ZS-PBIR"))
+            assert re.search(rf"^\| {line['method']} \| .* \| {' . '.join(numbers)} \|$", text, flags=re.MULTILINE)
 
 
 def test_a_sentence_that_no_longer_holds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
