@@ -43,13 +43,11 @@ def report() -> str:
     items = [[f"`{i}`", TITLES[i], f"`make {i}`", *(_made_from(i, p) for p in PRESETS)] for i in ITEMS]
     return filled(
         "reproducing.md",
-        items=markdown(["item", "shows", "command", *PRESETS], items, "|<"),
-        counts=markdown(["claims", *VERDICTS], ([f"`{p}`", *_counts(found[p])] for p in PRESETS), "|<"),
+        items=markdown(["item", "shows", "command", *PRESETS], items),
+        counts=markdown(["claims", *VERDICTS], ([f"`{p}`", *_counts(found[p])] for p in PRESETS)),
         rule=RULE,
         judged=[(TITLES[item], *_judged(item, found)) for item in ITEMS],
-        notes=[
-            _note(file) for preset in PRESETS for file in sorted(paths.results(preset).glob("*.md")) if _by_hand(file)
-        ],
+        notes=[_note(file) for p in PRESETS for file in sorted(paths.results(p).glob("*.md")) if _by_hand(file)],
         preserving=preserving_text(),
         inputs=markdown(["preset", "input", "SHA-256 begins", "public"], _inputs(), "|<"),
         not_run=[(preset, _not_run(found[preset])) for preset in PRESETS],
@@ -108,7 +106,7 @@ def _judged(item: str, found: Found) -> tuple[str, str]:
     there = {p: f for p, f in notebooks.items() if f.is_file() and f.is_relative_to(paths.root())}
     links = ", ".join(f"[{p}]({file.relative_to(paths.root()).as_posix()})" for p, file in there.items())
     head = ["claim", "the paper says", "its numbers", *([f"`{p}`" for p in presets] or ["ours"])]
-    return links, markdown(head, rows, "|<")
+    return links, markdown(head, rows)
 
 
 def _shown(claims: pd.DataFrame, claim: str) -> str:

@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from fakes import FakeRun, numbers, task
+from fakes import embedded, numbers, task
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from scipy import stats
@@ -33,19 +33,15 @@ def make_data(unseen=UNSEEN, seen=("dog", "cat"), name="mini"):
 
 
 def make_run(seed=0, data=None, history=(), level=1.0, **settings):
-    """A run of random features around the centres of their classes; ``level`` is how far apart these are."""
-    rng, data, e = np.random.default_rng(seed + 1), data or make_data(), preset("mini", seed=seed, **settings)
-    centre = rng.normal(size=(5, 6))
-    arrays = {}
-    for key, images in (("query", data.query), ("gallery", data.gallery)):
-        noise = rng.normal(size=(len(images), 6))
-        arrays |= {key: (level * centre[images.labels] + noise).astype(np.float32), f"{key}_labels": images.labels}
-    arrays[f"ap/ZS-SBIR/{e.dim}-d"] = naive_ap(arrays)[0]
-    metrics = [
+    e = preset("mini", seed=seed, **settings)
+    run = embedded(e, data or make_data(), np.random.default_rng(seed + 1), level)
+    run.arrays[f"ap/ZS-SBIR/{e.dim}-d"] = naive_ap(run.arrays)[0]
+    run.epochs = pd.DataFrame(history)
+    run.measured = [
         {"task": t, "metric": "mAP@all", "convention": "standard", "representation": f"{e.dim}-d", "value": v}
         for t, v in (("ZS-SBIR", 0.1), ("ZS-PBIR", 0.5))
     ]
-    return FakeRun(e, arrays, data, epochs=pd.DataFrame(history), measured=metrics)
+    return run
 
 
 @pytest.fixture(autouse=True)
