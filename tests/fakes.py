@@ -88,6 +88,15 @@ def task(
     return Dataset(name, "zeroshot", seen, unseen, *(images(*s, rng) for s in sets), "0" * 64)
 
 
+def embedded(e: Experiment, data: Dataset, rng: np.random.Generator, level: float = 0.0) -> FakeRun:
+    """A run whose features, (N, 6), are noise around the centres of their classes, which lie ``level`` apart."""
+    centre, arrays = level * rng.normal(size=(len(data.unseen), 6)), {}
+    for key, images in (("query", data.query), ("gallery", data.gallery)):
+        noise = rng.normal(size=(len(images), 6))
+        arrays |= {key: (centre[images.labels] + noise).astype(np.float32), f"{key}_labels": images.labels}
+    return FakeRun(e, arrays, data)
+
+
 def number(value: float, preset: str = "paper", seed: int = 0, convention: str = "standard", **where: Any) -> Row:
     """A row as the run of a cell would leave it; ``where`` are axes of a grid, in the paper's words."""
     point = {**WORDS, **MEASURING, **where}

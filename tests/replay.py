@@ -30,16 +30,16 @@ NO_FRACTIONS = ("best epoch",)  # what 0.03 says nothing about
 NO_KEY = ("value", "commit", "dirty", "training", "measuring")
 
 
-def replay(folder: Path, results: Path, workers: int, limit: float = LIMIT) -> int:
+def replay(folder: Path, results: Path, workers: int) -> int:
     """Execute the notebooks of a folder by nbval, with their results going to another one; the exit code of pytest."""
     options = "-q --nbval-lax --nbval-cell-timeout=86400 -o filterwarnings= -o addopts= -p no:cacheprovider".split()
     spread = ["-n", str(workers), "--dist", "loadscope"]
     command = [sys.executable, "-m", "pytest", *options, *spread, str(folder)]
     variables = {"OMP_NUM_THREADS": "1", "TQDM_DISABLE": "1", "SAKEREPRO_RESULTS": str(results)}
     try:
-        return subprocess.run(command, env=os.environ | variables, timeout=limit).returncode
+        return subprocess.run(command, env=os.environ | variables, timeout=LIMIT).returncode
     except subprocess.TimeoutExpired:
-        print(f"The replay took longer than {limit:.0f} s.")
+        print(f"The replay took longer than {LIMIT} s.")
         return 1
 
 

@@ -124,5 +124,4 @@ def measured_cost(run: Run) -> dict[str, dict[str, float]]:
     """:func:`measure_cost` of a run's settings, measured once on a machine."""
     machine = accelerator() or processor()
     inputs = {"experiment": run.experiment.to_dict(), "machine": machine, "threads": torch.get_num_threads()}
-    found: dict[str, dict[str, float]] = kept("cost", run.id, inputs, partial(measure_cost, run.experiment))
-    return found
+    return kept("cost", run.id, inputs, partial(measure_cost, run.experiment))

@@ -62,8 +62,7 @@ def measured_doodles(run: Run) -> dict[str, dict[str, Any]]:
             found[task]["by class"] = class_means(Queries(m.ap, images.labels))
         return found
 
-    measured: dict[str, dict[str, Any]] = kept("doodles", run.id, inputs, compute)
-    return measured
+    return kept("doodles", run.id, inputs, compute)
 
 
 def doodle_frame(rows: pd.DataFrame) -> pd.DataFrame:

@@ -73,8 +73,8 @@ def _facts() -> dict[str, Any]:
 
     def value(method: str, codes: bool = False, task: str = "ZS-SBIR", split: str = "zeroshot1") -> float:
         """Mean over seeds of mAP@all."""
-        of = rows[rows["method"].eq(method) & rows["task"].eq(task) & rows["split"].eq(split)]
-        of = of[of["metric"].eq("mAP@all") & of["convention"].eq("standard")]
+        of = rows.query("method == @method and task == @task and split == @split")
+        of = of.query("metric == 'mAP@all' and convention == 'standard'")
         of = of[of["representation"].str.endswith("-bit") == codes]
         if of.empty:
             raise DataError(
@@ -84,7 +84,7 @@ def _facts() -> dict[str, Any]:
 
     def seeds(method: str, split: str = "zeroshot1") -> int:
         """Number of seeds."""
-        return int(rows.loc[rows["method"].eq(method) & rows["split"].eq(split), "seed"].nunique())
+        return rows.query("method == @method and split == @split")["seed"].nunique()
 
     verdicts = pd.concat(saved_claims(item, "small")["verdict"] for item in ("table1", "quickdraw"))
     return {
@@ -95,6 +95,6 @@ def _facts() -> dict[str, Any]:
         "trials": read_trials(tuning_file("small")),
         "conventions": shipped,
         "conventions_table": markdown(
-            ["convention", *METRICS], [[f"`{c}`", *(f"{x:.3f}" for x in line)] for c, line in shipped.iterrows()], "|<"
+            ["convention", *METRICS], [[f"`{c}`", *(f"{x:.3f}" for x in line)] for c, line in shipped.iterrows()]
         ),
     }

@@ -212,9 +212,14 @@ class Selection:
         return ((tuple(point[k] for k in free), point) for point in self.grid.points(self.where))
 
     @property
+    def point(self) -> Point:
+        """The first of the cells."""
+        return next(self.grid.points(self.where))
+
+    @property
     def key(self) -> Point:
-        """The first of the cells in the paper's words."""
-        return key(next(self.points())[1], self.grid)
+        """The same in the paper's words."""
+        return key(self.point, self.grid)
 
 
 @dataclass(frozen=True)
@@ -224,10 +229,8 @@ class Sum:
     terms: tuple[tuple[float, Selection], ...]
     minus: float = 0.0
 
-    def __mul__(self, factor: float) -> Sum:
+    def __rmul__(self, factor: float) -> Sum:
         return Sum(tuple((factor * w, s) for w, s in self.terms), factor * self.minus)
-
-    __rmul__ = __mul__
 
     def __sub__(self, other: Sum | float) -> Sum:
         if isinstance(other, Sum):

@@ -11,9 +11,6 @@ from ..files import write_whole
 from .committed import item_file
 from .paper import file_name
 
-# A kernel is interrupted when it is shut down, and one that is busy just then logs that as an error of its own.
-_QUIET = ("--log-level=CRITICAL",)
-
 
 def source(item: str) -> Path:
     """The notebook of an item, which need not be there; a grid of one's own has one of its name, or the skeleton."""
@@ -63,7 +60,7 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
                 progress_bar=False,
                 cwd=str(Path.cwd() if ":" in name else paths.notebooks()),
                 request_save_on_cell_execute=False,
-                extra_arguments=_QUIET,
+                extra_arguments=["--log-level=CRITICAL"],  # one busy at its end logs that as an error of its own
                 **_encrypted(),
             )
         except PapermillExecutionError as error:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Sized
+from collections.abc import Iterator, Sized
 from pathlib import Path
 
 import pandas as pd
@@ -43,13 +43,11 @@ def report() -> str:
     items = [[f"`{i}`", TITLES[i], f"`make {i}`", *(_made_from(i, p) for p in PRESETS)] for i in ITEMS]
     return filled(
         "reproducing.md",
-        items=markdown(["item", "shows", "command", *PRESETS], items, "|<"),
-        counts=markdown(["claims", *VERDICTS], ([f"`{p}`", *_counts(found[p])] for p in PRESETS), "|<"),
+        items=markdown(["item", "shows", "command", *PRESETS], items),
+        counts=markdown(["claims", *VERDICTS], ([f"`{p}`", *_counts(found[p])] for p in PRESETS)),
         rule=RULE,
         judged=[(TITLES[item], *_judged(item, found)) for item in ITEMS],
-        notes=[
-            _note(file) for preset in PRESETS for file in sorted(paths.results(preset).glob("*.md")) if _by_hand(file)
-        ],
+        notes=[note for preset in PRESETS for note in _notes(preset)],
         preserving=preserving_text(),
         inputs=markdown(["preset", "input", "SHA-256 begins", "public"], _inputs(), "|<"),
         not_run=[(preset, _not_run(found[preset])) for preset in PRESETS],
@@ -108,7 +106,7 @@ def _judged(item: str, found: Found) -> tuple[str, str]:
     there = {p: f for p, f in notebooks.items() if f.is_file() and f.is_relative_to(paths.root())}
     links = ", ".join(f"[{p}]({file.relative_to(paths.root()).as_posix()})" for p, file in there.items())
     head = ["claim", "the paper says", "its numbers", *([f"`{p}`" for p in presets] or ["ours"])]
-    return links, markdown(head, rows, "|<")
+    return links, markdown(head, rows)
 
 
 def _shown(claims: pd.DataFrame, claim: str) -> str:
@@ -119,14 +117,12 @@ def _shown(claims: pd.DataFrame, claim: str) -> str:
     return f"**{verdict}** {ours} ({interval.group() + ', ' if interval else ''}n = {n})" if n != "0" else verdict
 
 
-def _by_hand(file: Path) -> bool:
-    """Whether these are notes written by hand: what items write is shown above."""
-    return file.name.partition(".")[0].removesuffix("-claims") not in ITEMS
-
-
-def _note(file: Path) -> tuple[str, str]:
-    title, _, text = file.read_text(encoding="utf-8").strip().partition("\n")
-    return title.lstrip("# "), text
+def _notes(preset: str) -> Iterator[tuple[str, str]]:
+    """Title and text of every note written by hand; what items write is shown above."""
+    for file in sorted(paths.results(preset).glob("*.md")):
+        if file.name.partition(".")[0].removesuffix("-claims") not in ITEMS:
+            title, _, text = file.read_text(encoding="utf-8").strip().partition("\n")
+            yield title.lstrip("# "), text
 
 
 def _not_run(claims: pd.DataFrame) -> str:

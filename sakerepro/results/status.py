@@ -14,8 +14,7 @@ from typing import Any
 
 from .. import paths
 from ..errors import SakeError
-from ..experiment import PRECISION
-from ..experiment import PRESETS as SIZES
+from ..experiment import PRECISION, PRESETS
 from ..files import read_json, short_hash, write_json
 from ..provenance import memory_gib, provenance, versions
 from ..runs import Run
@@ -24,7 +23,6 @@ from .items import ITEMS, experiments
 from .notebook import source
 from .paper import file_name
 
-PRESETS = tuple(SIZES)
 DONE, STALE, MISSING = "done", "stale", "missing"
 
 

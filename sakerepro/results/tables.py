@@ -18,7 +18,7 @@ from ..experiment import PRESETS, Experiment, stand_ins
 from .grids import KEY, NETWORKS, OTHER_SYSTEMS, Grid, Point, experiment_of, identity, key, ours_on, papers, run_axes
 from .paper import DATA_NAMES, GRIDS, QUOTED, file_name, grids_of, printed
 from .rows import one_preset, records
-from .tables_text import Saved, csv, escape, markdown
+from .tables_text import MARKUP, Saved, csv, escape, markdown
 
 NUMBERS = ("paper", "ours", "std", "n", "difference")
 
@@ -160,7 +160,7 @@ class Table(Saved):
         parts = [f"### {self.title}", "", *(f"> {escape(line)}  " for line in self.label)]
         for title, block in self.blocks().items():
             head = [escape(name) for name in block.columns]
-            parts += ["", f"**{title}**", "", markdown(head, block.to_numpy().tolist())]
+            parts += ["", f"**{title}**", "", markdown(head, block.to_numpy().tolist(), MARKUP)]
         return "\n".join(parts) + "\n"
 
     def to_latex(self) -> str:
@@ -265,8 +265,7 @@ def _used(number: Number) -> str:
 
 def _layout(grids: tuple[Grid, ...], settings: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
     """The columns that blocks and lines are made by: data, task and classes, and what else varies."""
-    values = {k: {v for g in grids for v in g.axes.get(k, ())} for g in grids for k in g.axes}
-    varies = {k for k, v in values.items() if len(v) > 1}
+    varies = {k for g in grids for k in g.axes if len({v for g in grids for v in g.axes.get(k, ())}) > 1}
     blocks: list[str] = [k for k in ("task", "classes") if k in varies]
     lines = [k for k in ("backbone", "method", *settings, "representation") if k in varies]
     if varies & {"data", "dataset", "split"} or not blocks:

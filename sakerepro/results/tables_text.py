@@ -46,12 +46,15 @@ def csv(label: Iterable[str], frame: pd.DataFrame) -> str:
     return "".join(f"# {line}\n" for line in label) + frame.to_csv(index=False, lineterminator="\n")
 
 
-def escape(text: object, characters: str = "\\`$|<>*_") -> str:
+MARKUP = "\\`$|<>*_"  # of Markdown
+
+
+def escape(text: object, characters: str = MARKUP) -> str:
     """``text`` on one line with a backslash before each of ``characters``, as GitHub's Markdown wants it."""
     return "".join("\\" + c if c in characters else c for c in str(text)).replace("\n", " ")
 
 
-def markdown(head: Sequence[object], rows: Iterable[Iterable[object]], escaped: str = "\\`$|<>*_") -> str:
+def markdown(head: Sequence[object], rows: Iterable[Iterable[object]], escaped: str = "|<") -> str:
     """A table in GitHub's Markdown; ``escaped``: characters that its cells may not use for markup."""
     lines = [[escape(cell, escaped) for cell in row] for row in rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in [list(map(str, head)), ["---"] * len(head), *lines])

@@ -125,7 +125,7 @@ class Verdicts(Saved):
 
     def texts(self) -> dict[str, str]:
         """The content of ``<item>-claims.csv`` and ``.md``."""
-        table = markdown(COLUMNS, (v.row.values() for v in self.verdicts), "|<")
+        table = markdown(COLUMNS, (v.row.values() for v in self.verdicts))
         return {"csv": csv(self.label, self.frame()), "md": "\n\n".join([*self.label, table, RULE]) + "\n"}
 
 
@@ -148,7 +148,7 @@ def claims(
         if c.item == item
     )
     terms = (c for v in verdicts for j in v.judged for c in j.cells)
-    used = ((next(c.selection.points())[1], c.selection.key, [*c.numbers.values()]) for c in terms)
+    used = ((c.selection.point, c.selection.key, [*c.numbers.values()]) for c in terms)
     return Verdicts(item, verdicts, ask.label(used))
 
 
@@ -217,10 +217,10 @@ def _by_query(cells: list[Cells], per_query: PerQuery) -> list[Queries]:
     """The weighted sum of average precisions for every query, one set of queries a task; none if a term has none."""
     sums: dict[str, Queries] = {}
     for c in cells:
-        point = next(c.selection.points())[1]
-        number, task = next(iter(c.numbers.values()), None), point["task"]
+        number, point = next(iter(c.numbers.values()), None), c.selection.point
         if number is None or point["metric"] != "mAP@all" or point["classes"] != "all":
             return []
+        task = point["task"]
         found = per_query.get((number.experiment.id, task, number.representation))
         before = sums.get(task, found)
         if found is None or before is None or not np.array_equal(before.labels, found.labels):

@@ -8,7 +8,7 @@ import matplotlib
 import numpy as np
 import pandas as pd
 import pytest
-from fakes import FakeRun, numbers, task
+from fakes import embedded, numbers, task
 from matplotlib.figure import Figure
 from matplotlib.text import Text
 from scipy import stats
@@ -33,19 +33,15 @@ def make_data(unseen=UNSEEN, seen=("dog", "cat"), name="mini"):
 
 
 def make_run(seed=0, data=None, history=(), level=1.0, **settings):
-    """A run of random features around the centres of their classes; ``level`` is how far apart these are."""
-    rng, data, e = np.random.default_rng(seed + 1), data or make_data(), preset("mini", seed=seed, **settings)
-    centre = rng.normal(size=(5, 6))
-    arrays = {}
-    for key, images in (("query", data.query), ("gallery", data.gallery)):
-        noise = rng.normal(size=(len(images), 6))
-        arrays |= {key: (level * centre[images.labels] + noise).astype(np.float32), f"{key}_labels": images.labels}
-    arrays[f"ap/ZS-SBIR/{e.dim}-d"] = naive_ap(arrays)[0]
-    metrics = [
+    e = preset("mini", seed=seed, **settings)
+    run = embedded(e, data or make_data(), np.random.default_rng(seed + 1), level)
+    run.arrays[f"ap/ZS-SBIR/{e.dim}-d"] = naive_ap(run.arrays)[0]
+    run.epochs = pd.DataFrame(history)
+    run.measured = [
         {"task": t, "metric": "mAP@all", "convention": "standard", "representation": f"{e.dim}-d", "value": v}
         for t, v in (("ZS-SBIR", 0.1), ("ZS-PBIR", 0.5))
     ]
-    return FakeRun(e, arrays, data, epochs=pd.DataFrame(history), measured=metrics)
+    return run
 
 
 @pytest.fixture(autouse=True)
@@ -58,20 +54,10 @@ def nothing_leaks():
 
 
 def epochs(*maps, sake=False):
-    return [
-        {
-            "epoch": i + 1,
-            "lr": 1e-3,
-            "loss": 2.0,
-            "loss_benchmark": 2.0 / (i + 1),
-            "val_top1": 0.5,
-            "seconds": 1.0,
-            **({"loss_sake": 3.0} if sake else {}),
-            "ZS-SBIR": m,
-            "ZS-PBIR": m + 0.2,
-        }
-        for i, m in enumerate(maps)
-    ]
+    n = len(maps)
+    of_losses = {"lr": 1e-3, "loss": 2.0, "loss_benchmark": 2.0 / np.arange(1, n + 1), "val_top1": 0.5, "seconds": 1.0}
+    traced = {"ZS-SBIR": maps, "ZS-PBIR": np.add(maps, 0.2)}
+    return pd.DataFrame({"epoch": range(1, n + 1), **of_losses, **({"loss_sake": 3.0} if sake else {}), **traced})
 
 
 def naive_ap(a):
@@ -376,7 +362,7 @@ def test_the_data_are_named_once_and_a_random_split_is_no_official_one():
 
 
 def test_a_split_without_validation_sketches_is_named_where_its_line_is_missing():
-    without = [{k: v for k, v in row.items() if k != "val_top1"} for row in epochs(0.4, 0.2)]
+    without = epochs(0.4, 0.2).drop(columns="val_top1")
     both = [make_run(history=epochs(0.4, 0.2)), make_run(split="zeroshot2", dataset="sketchy-125x25", history=without)]
     texts = [t.get_text() for axis in plots.training_curves(both).axes for t in axis.texts]
     assert texts == ["no validation sketches: zeroshot2"]

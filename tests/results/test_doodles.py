@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fakes import numbers
+from sklearn.metrics import average_precision_score
 
 import sakerepro as sr
 from sakerepro import plots, results
@@ -39,13 +40,7 @@ def quickdraw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-def naive_ap(query: np.ndarray, gallery: np.ndarray, relevant: np.ndarray) -> float:
-    cosine = gallery @ query / np.linalg.norm(gallery, axis=1) / np.linalg.norm(query)
-    hits = relevant[np.argsort(-cosine, kind="stable")]
-    return float(np.mean([hits[: r + 1].mean() for r in np.flatnonzero(hits)]))
-
-
-def test_doodles_are_measured_as_a_loop_does(tiny_run: Run, quickdraw: Path) -> None:
+def test_doodles_are_measured_as_scikit_learn_does(tiny_run: Run, quickdraw: Path) -> None:
     found, data, arrays = measured_doodles(tiny_run), tiny_run.dataset(), tiny_run.embeddings()
     assert tuple(found) == DOODLE_TASKS
     network = sr.load(tiny_run)
@@ -57,7 +52,8 @@ def test_doodles_are_measured_as_a_loop_does(tiny_run: Run, quickdraw: Path) -> 
             relevant = arrays[f"{photos}_labels"] == label
             for n in range(1, len(file.read_text().splitlines()) + 1 if file.is_file() else 0):
                 query = network.embed_sketch(f"{file}:{n}")
-                aps.setdefault(label, []).append(naive_ap(query, arrays[photos], relevant))
+                cosine = arrays[photos] @ query / np.linalg.norm(arrays[photos], axis=1)
+                aps.setdefault(label, []).append(average_precision_score(relevant, cosine))
                 top.append(relevant.sum() / 100)  # a gallery of fewer than 100 photos is found whole
         task = found[f"doodles, {side}"]
         every = [ap for many in aps.values() for ap in many]

@@ -139,7 +139,6 @@ def test_an_own_item_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pyt
     for item, said in (
         ("no_such_module:X", "no_such_module"),
         ("json:dumps", "is no sakerepro.results.Grid"),
-        ("tabel1", "'table1'"),
     ):
         with pytest.raises(ConfigError, match=said):
             sr.experiments(item)

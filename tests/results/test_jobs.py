@@ -10,14 +10,14 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from fakes import FakeRun
 from tiny import same
 
 from sakerepro.errors import ConfigError, DataError, RunError
 from sakerepro.experiment import Experiment
 from sakerepro.methods import change
 from sakerepro.networks.weights import read_weights
-from sakerepro.results import jobs
-from sakerepro.results.items import item_runs
+from sakerepro.results import items, jobs
 from sakerepro.runs import Run, find, run
 from sakerepro.threads import one_thread
 
@@ -119,21 +119,17 @@ def test_progress_is_said_now_and_then(
 
 
 def test_an_item_makes_what_is_missing_two_at_a_time(
-    tiny_experiment: Experiment, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    wanted: list[Experiment] = [tiny_experiment.but(epochs=0), tiny_experiment.but(epochs=0, dim=8)]
-    asked = []
-
-    def make(experiments: list[Experiment], traced: set[Experiment], at_a_time: int, *where: str) -> None:
-        asked.append((experiments, at_a_time))
-        for e in experiments:
-            run(e)
-
-    monkeypatch.setattr("sakerepro.results.items.experiments", lambda *_: wanted)
-    monkeypatch.setattr("sakerepro.results.items.traced", lambda *_: set())
-    monkeypatch.setattr("sakerepro.results.items.make_runs", make)
+    made: dict[Experiment, int] = {}  # and how many at a time
+    for name in ("check_settings", "prepare"):
+        monkeypatch.setattr(items, name, lambda e: None)
+    monkeypatch.setattr(items, "find", lambda e: FakeRun(e) if e in made else None)
+    monkeypatch.setattr(items, "run", FakeRun)
+    monkeypatch.setattr(items, "make_runs", lambda es, traced, jobs, *where: made.update(dict.fromkeys(es, jobs)))
+    wanted = items.experiments("table1")
     for _ in range(2):
-        assert [r.experiment for r in item_runs("table1", "mini", [0], jobs=2)] == wanted
-    assert asked == [(wanted, 2)] and "0 of 2 runs are there" in capsys.readouterr().out
+        assert [r.experiment for r in items.item_runs("table1", jobs=2)] == wanted
+    assert made == dict.fromkeys(wanted, 2) and capsys.readouterr().out.count("0 of 6 runs are there") == 1
     with pytest.raises(ConfigError, match="jobs=0"):
-        item_runs("table1", "mini", [0], jobs=0)
+        items.item_runs("table1", jobs=0)

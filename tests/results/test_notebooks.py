@@ -70,21 +70,3 @@ def test_item_notebook_tells_its_story(item: str) -> None:
     assert f'sr.results.claims("{item}", rows' in code[-1] and "verdicts.save(" in code[-1]
     assert code[-1].splitlines()[-1] == "verdicts"
     assert f'_ = sr.save_rows("{item}", runs, rows)' in code[2]  # what outlives the runs
-
-
-def test_a_notebook_that_breaks_every_rule_is_found() -> None:
-    parameters = "a: int = 1\nb = 1  # one\nc: int = 1 + a  # sum\nd: list = [0, 'x']  # two"
-    code = [parameters, "\n".join("abcdefghijklmnop"), "class A: pass", "f = lambda: 0", *["b"] * 9]
-    made = [{"source": text, "outputs": [], "execution_count": None, "metadata": {}} for text in code]
-    made[-1]["outputs"] = [{}]
-    assert problems(made) == [
-        "13 code cells",
-        "code cell 0 is or is not tagged parameters",
-        "code cell 1 has 16 lines",
-        "code cell 2 defines something",
-        "code cell 3 defines something",
-        "code cell 12 has outputs",
-        "parameters, line 1: has no help comment",
-        "parameters, line 2: is no `name: type = literal`",
-        "parameters, line 3: is no `name: type = literal`",
-    ]

@@ -32,9 +32,6 @@ def test_csv_round_trip_keeps_every_digit(tmp_path):
     assert back["value"].tolist() == [1 / 3, 0.5]
     assert back["variant"].tolist() == ["", '512-d, "ITQ"']
     assert back["training"].tolist() == [2, 1]
-
-
-def test_no_rows_round_trip(tmp_path):
     write_rows(tmp_path / "rows.csv", [])
     assert len(read_rows(tmp_path / "rows.csv")) == 0
 
