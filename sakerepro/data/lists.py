@@ -16,11 +16,11 @@ import numpy as np
 
 from .. import paths
 from ..errors import ConfigError, DataError, near_misses
+from ..files import lines
 from .dataset import PHOTO, SKETCH
 from .known import datasets
 from .listing import DOMAIN_OF, Listed, Listing, Problem
 from .packing import stat_files
-from .quickdraw import lines
 
 PLAIN = {"sketch": "sketch", "photo": "photo"}  # the lists' names in data of one's own
 ENDINGS = {"train_sketch": "train", "val_sketch": "test", "train_photo": "train", "query": "zero", "gallery": "zero"}
