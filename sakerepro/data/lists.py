@@ -122,9 +122,10 @@ def _find(folder: Path, name: str) -> Path | None:
 def lines_of(path: Path) -> list[tuple[int, str]]:
     """(line number, text) of the lines that are not blank."""
     try:
-        return [(number, line.decode("utf-8-sig")) for number, line in lines(path)]
+        decoded = [(number, line.decode("utf-8-sig")) for number, line in lines(path)]
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not a list in UTF-8 ({error}). Get a fresh copy.") from error
+    return [(number, text) for number, text in decoded if text.strip()]
 
 
 def _parse(path: Path, shown: str, what: str, problems: list[Problem]) -> list[tuple[int, str, int]]:
