@@ -56,7 +56,7 @@ def contents(root: Path, names: Sequence[str]) -> Iterator[tuple[int, bytes | No
     several at a time.
 
     Raises:
-        DataError: as :func:`lines`, and if a line is gone.
+        DataError: as :func:`~sakerepro.files.lines`, and if a line is gone.
     """
     files: dict[str, dict[int, int]] = {}
     for i, name in enumerate(names):
