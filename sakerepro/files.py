@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import contextlib
 import glob
+import gzip
 import hashlib
 import json
 import os
 import secrets
 import shutil
 import sys
+import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, TypeVar
 
-from .errors import RunError
+from .errors import DataError, RunError
 
 Found = TypeVar("Found")
 
@@ -167,6 +169,22 @@ def read_json(path: Path) -> Any:
         return json.loads(Path(path).read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: cannot be read ({error}). Remove its folder and run the command again.") from error
+
+
+def lines(file: Path) -> Iterator[tuple[int, bytes]]:
+    """Number, from 1, and content of each line of a file, gzipped or not, that is not blank; it is read as a stream.
+
+    Raises:
+        DataError: if the file cannot be read, or is no whole gzip file.
+    """
+    try:
+        with gzip.open(file) if file.suffix.lower() == ".gz" else open(file, "rb") as stream:
+            for number, line in enumerate(stream, 1):
+                if line := line.strip():
+                    yield number, line
+    except (OSError, EOFError, zlib.error) as error:
+        why = getattr(error, "strerror", None) or error
+        raise DataError(f"{file}: cannot be read ({why}). Replace it by a whole copy, or remove it.") from error
 
 
 @contextlib.contextmanager

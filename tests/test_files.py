@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 import numpy as np
@@ -50,15 +51,8 @@ def test_a_folder_is_replaced_only_when_whole(tmp_path: Path) -> None:
 
 
 def test_sweep_removes_the_leftovers_of_this_path_alone(tmp_path: Path) -> None:
-    keep = [
-        ".run[1]-more-sakerepro-abcdefgh",
-        "run[1]",
-        ".run1-sakerepro-abcdefgh",
-        ".run[1].lock",
-        ".work-run[1]",
-        ".c-abcdefgh.tmp.txt",
-        ".run[1]-settings",
-    ]  # the last is somebody else's
+    keep = ["run[1]", ".run[1].lock", ".run[1]-settings", ".work-run[1]", ".c-abcdefgh.tmp.txt"]
+    keep += [".run[1]-more-sakerepro-abcdefgh", ".run1-sakerepro-abcdefgh"]  # of other paths
     go = [".run[1]-sakerepro-abcdefgh", ".c-abcdefgh.tmp.pt"]
     for name in keep + go:
         (tmp_path / name).mkdir() if "run" in name else (tmp_path / name).write_text("x")
@@ -115,10 +109,9 @@ def test_a_lock_goes_with_its_process(tmp_path: Path, capsys: pytest.CaptureFixt
     command = [sys.executable, "-c", HOLD, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as other:
         assert other.stdout is not None and other.stdout.readline() == "held\n"
-        killed = subprocess.Popen([sys.executable, "-c", f"import time, os; time.sleep(2); os.kill({other.pid}, 9)"])
+        threading.Timer(1, other.kill).start()
         with files.lock(path, "somebody works on it; waiting"):
             assert other.wait(timeout=60) == -9
-        killed.wait()
     assert capsys.readouterr() == ("", "somebody works on it; waiting\n")
     with files.lock(path, "never said"):
         pass

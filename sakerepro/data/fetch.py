@@ -19,13 +19,7 @@ from .known import Known, Source, datasets
 from .unpack import unpack
 
 
-def fetch_dataset(
-    name: str,
-    *,
-    url: str = "",
-    archive: Path | str | None = None,
-    yes: bool = False,
-) -> Path:
+def fetch_dataset(name: str, *, url: str = "", archive: Path | str | None = None, yes: bool = False) -> Path:
     """Bring a data set to ``paths.data()``: ask, download, unpack safely, and check that it is complete.
 
     Args:

@@ -16,12 +16,12 @@ from pathlib import Path
 import numpy as np
 
 from ..errors import ConfigError, DataError, near_misses
-from ..files import printable
+from ..files import lines, printable
 from .images import READABLE, is_image_name
 from .known import class_key, read_classes
 from .listing import Listing, Problem, listed
 from .lists import lines_of
-from .quickdraw import class_of, is_drawings, lines, place_of
+from .quickdraw import class_of, is_drawings, place_of
 from .splits import MIN_PHOTOS, held_out, random_unseen
 
 SPLITS = ("unseen.txt", "random")

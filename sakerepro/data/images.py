@@ -14,7 +14,8 @@ import numpy as np
 
 from .. import inputs
 from ..errors import DataError
-from .quickdraw import SIDE, lines, parse, picture, place_of
+from ..files import lines
+from .quickdraw import SIDE, parse, picture, place_of
 
 if TYPE_CHECKING:
     from PIL import Image

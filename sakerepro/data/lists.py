@@ -16,11 +16,11 @@ import numpy as np
 
 from .. import paths
 from ..errors import ConfigError, DataError, near_misses
+from ..files import lines
 from .dataset import PHOTO, SKETCH
 from .known import datasets
 from .listing import DOMAIN_OF, Listed, Listing, Problem
 from .packing import stat_files
-from .quickdraw import lines
 
 PLAIN = {"sketch": "sketch", "photo": "photo"}  # the lists' names in data of one's own
 ENDINGS = {"train_sketch": "train", "val_sketch": "test", "train_photo": "train", "query": "zero", "gallery": "zero"}
@@ -122,9 +122,10 @@ def _find(folder: Path, name: str) -> Path | None:
 def lines_of(path: Path) -> list[tuple[int, str]]:
     """(line number, text) of the lines that are not blank."""
     try:
-        return [(number, line.decode("utf-8-sig")) for number, line in lines(path)]
+        decoded = [(number, line.decode("utf-8-sig")) for number, line in lines(path)]
     except UnicodeDecodeError as error:
         raise DataError(f"{path}: is not a list in UTF-8 ({error}). Get a fresh copy.") from error
+    return [(number, text) for number, text in decoded if text.strip()]
 
 
 def _parse(path: Path, shown: str, what: str, problems: list[Problem]) -> list[tuple[int, str, int]]:

@@ -7,9 +7,7 @@ Google's simplified one (github.com/googlecreativelab/quickdraw-dataset): ``{"wo
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -17,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from ..errors import DataError
+from ..files import lines
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -50,22 +49,6 @@ def place_of(name: str) -> tuple[str, int]:
     return (file, int(line)) if line.isdecimal() and is_drawings(file) else (name, 0)
 
 
-def lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    """Number, from 1, and content of each line that is not blank; one line is in memory at a time.
-
-    Raises:
-        DataError: if the file cannot be read, or is no whole gzip file.
-    """
-    try:
-        with gzip.open(file) if file.suffix.lower() == ".gz" else open(file, "rb") as stream:
-            for number, line in enumerate(stream, 1):
-                if line := line.strip():
-                    yield number, line
-    except (OSError, EOFError, zlib.error) as error:
-        why = getattr(error, "strerror", None) or error
-        raise DataError(f"{file}: cannot be read ({why}). Replace it by a whole copy, or remove it.") from error
-
-
 def contents(root: Path, names: Sequence[str]) -> Iterator[tuple[int, bytes | None]]:
     """The position of each image in ``names`` and, of a drawing, its line.
 
@@ -73,7 +56,7 @@ def contents(root: Path, names: Sequence[str]) -> Iterator[tuple[int, bytes | No
     several at a time.
 
     Raises:
-        DataError: as :func:`lines`, and if a line is gone.
+        DataError: as :func:`~sakerepro.files.lines`, and if a line is gone.
     """
     files: dict[str, dict[int, int]] = {}
     for i, name in enumerate(names):

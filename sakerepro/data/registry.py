@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import inputs, paths
 from ..errors import ConfigError, DataError, near_misses
-from ..files import read_json
+from ..files import lines, read_json
 from . import folders, lists, places
 from .dataset import PHOTO, SKETCH, Dataset, ImageSet, OriginalDomain
 from .images import decode
@@ -20,7 +20,6 @@ from .known import Known, class_key, datasets, drawings, named, originals
 from .listing import assemble, fingerprint_of, image_set, listed, unread
 from .packing import pack_images
 from .quickdraw import is_drawings, parse
-from .quickdraw import lines as lines_of
 from .splits import MIN_PHOTOS
 
 
@@ -152,7 +151,7 @@ def _drawings(folder: Path | None, dataset: str, classes: tuple[str, ...], size:
         if not isinstance(words, dict) or not all(isinstance(word, str) for word in words.values()):
             raise DataError(f'{table}: has to be one JSON object of names, such as {{"songbird": "bird"}}.')
         files = sorted(f for f in folder.iterdir() if is_drawings(f.name))
-        found = ((f"{f}:{number}", line) for f in files for number, line in lines_of(f))
+        found = ((f"{f}:{number}", line) for f in files for number, line in lines(f))
     label_of = {class_key(word): label for label, word in enumerate(map(words.get, classes)) if word}
     taken: dict[int, list[tuple[str, np.ndarray]]] = {label: [] for label in label_of.values()}
     for name, line in found:

@@ -24,7 +24,7 @@ def root(tmp_path: Path) -> Path:
 
 
 def test_classes_are_parted_as_unseen_txt_says(root: Path) -> None:
-    (root / "unseen.txt").write_text("\ufeffdog\n\n  bee \n", encoding="utf-8")
+    (root / "unseen.txt").write_text("\ufeff\ndog\n\u00a0\n  bee \n", encoding="utf-8")
     listing = read_folder(root)
     assert (listing.unseen, listing.seen, listing.split) == (("dog", "bee"), ("ant", "cow", "elk"), "unseen.txt")
     assert [n.split("/")[1] for n in listing.query.names] == ["dog"] * 9 + ["bee"] * 9
