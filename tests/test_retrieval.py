@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.metrics.pairwise import cosine_distances
@@ -73,13 +72,6 @@ def test_zero_features_are_at_distance_one():
     index, found = search(np.array([[1.0, 0]]), np.array([[0.0, 0], [1, 0], [-1, 0]]), 3)
     assert index.tolist() == [[1, 0, 2]] and found.tolist() == [[0, 1, 2]]
     assert search(np.array([[0.0, 0]]), np.eye(2), 2)[0].tolist() == [[0, 1]]
-
-
-def test_tensors_and_half_precision_are_taken(rng):
-    query, gallery = rng.standard_normal((4, 6)).astype(np.float16), rng.standard_normal((50, 6)).astype(np.float16)
-    wanted = search(query.astype(np.float32), gallery.astype(np.float32), 5)
-    found = search(torch.from_numpy(query), torch.from_numpy(gallery)[:, :], 5)
-    assert all(np.array_equal(a, b) for a, b in zip(wanted, found, strict=True))
 
 
 def test_inputs_are_left_alone(rng):
