@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import shutil
 import sys
 import time
@@ -218,20 +219,12 @@ def run(experiment: Experiment, trace: bool = False) -> Run:
     """
     experiment = methods.checked(inputs.kind(experiment, Experiment, "experiment", GET))
     if found := find(experiment):
-        _same_data(found)
+        with contextlib.suppress(DataError):  # images that are not here cannot be compared
+            require_images(found, found.dataset().fingerprint)
         return found
     folder = paths.runs() / experiment.id
     with one_thread(), lock(_lock_file(folder), f"Another process makes {folder.name}; waiting for it."):
         return find(experiment) or _make(experiment, folder, trace)
-
-
-def _same_data(run: Run) -> None:
-    """Check that the images are those the run was trained on; skip the check if they are not here."""
-    try:
-        now = run.dataset().fingerprint
-    except DataError:
-        return
-    require_images(run, now)
 
 
 def require_images(run: Run, fingerprint: str) -> None:

@@ -72,13 +72,6 @@ def test_codes_do_not_depend_on_what_is_coded_beside_them(features):
     assert np.array_equal(itq.transform(features)[4321:], itq.transform(features[4321:]))
 
 
-def test_tensors_and_half_precision_are_taken(features):
-    x = (features - 100).astype(np.float16)
-    wanted = ITQ(8).fit_transform(x.astype(np.float32))
-    assert np.array_equal(ITQ(8).fit_transform(torch.from_numpy(x)), wanted)
-    assert np.array_equal(ITQ(8).fit_transform(np.asfortranarray(x)), wanted)
-
-
 def test_features_are_left_alone(features):
     before = features.copy()
     ITQ(8).fit_transform(features)
@@ -195,7 +188,6 @@ def test_a_packed_bit_is_a_sign(bits, rng):
 
 
 def test_the_number_of_threads_changes_no_bit(rng):
-    import torch
 
     x = rng.standard_normal((20_000, 40), dtype=np.float32)
     threads, states = torch.get_num_threads(), []

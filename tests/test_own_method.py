@@ -78,8 +78,7 @@ def test_it_stands_in_a_table_and_in_status_through_a_grid(place: Path) -> None:
     del settings["bits"]  # a tuple is an axis
     grid = f'TOY = Grid("A method of my own", method=("L_B", "toy_triplet:ToyTriplet"), bits=((8,),), **{settings!r})'
     (place / "toy_grids.py").write_text(f"from sakerepro.results import Grid\n\n{grid}\n")
-    item = ["toy_grids:TOY", "--preset", "paper", "--precision", "float32"]
-    said = says(place, "item", *item)
+    said = says(place, "item", "toy_grids:TOY", "--preset", "paper", "--precision", "float32", "--jobs", "1")
     assert "ToyTriplet" in said and "A method of my own" in said
     assert "ToyTriplet" in (place / "results" / "paper" / "toy.md").read_text()
     found = json.loads(says(place, "status", "--preset", "paper", "--json"))
