@@ -1,9 +1,11 @@
-"""Commands, Python and links in Markdown files."""
+"""Commands, Python and links in Markdown files, and what `make` would do."""
 
 from __future__ import annotations
 
+import os
 import re
 import shlex
+import subprocess
 from pathlib import Path
 
 from sakerepro import paths
@@ -57,3 +59,10 @@ def anchors(path: Path) -> set[str]:
     """The anchors of a document's headings, as forges make them."""
     heads = re.findall(r"^#+ (.*)$", path.read_text(encoding="utf-8"), re.MULTILINE)
     return {re.sub(r"[^\w -]", "", head.lower()).replace(" ", "-") for head in heads}
+
+
+def make(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """What ``make`` would do with these arguments."""
+    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
+    dry = ["make", "-n", "-C", str(paths.root()), "--no-print-directory", *arguments]
+    return subprocess.run(dry, capture_output=True, text=True, env=environment, timeout=60)

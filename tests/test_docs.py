@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import inspect
 import json
-import os
 import re
 import shutil
 import subprocess
@@ -113,9 +112,7 @@ def make(command: str) -> None:
     for word in command.split()[1:]:
         name, equals, _ = word.partition("=")
         assert not equals or re.search(rf"^({name} \?=|ifdef {name}$)", text, re.MULTILINE), f"{command}: {name}"
-    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
-    dry = ["make", "-n", "-C", str(paths.root()), *command.split()[1:]]
-    done = subprocess.run(dry, capture_output=True, text=True, env=environment, timeout=60)
+    done = documents.make(*command.split()[1:])
     assert done.returncode == 0, f"{command}: {done.stderr}"
     for line in re.findall(r" -m (sakerepro .*)", done.stdout):
         parser().parse_args(documents.words(line))

@@ -18,10 +18,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import documents
 import pytest
 
 import sakerepro
-from sakerepro import paths
 
 BROWSERS, DRIVERS = ("chromium", "chromium-browser", "google-chrome"), ("chromedriver",)
 FLAGS = (
@@ -48,9 +48,7 @@ def needed() -> tuple[str, str]:
 
 def made(target: str) -> list[str]:
     """The arguments that ``make`` would give to Python for a target."""
-    environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
-    dry = ["make", "-n", "-C", str(paths.root()), "--no-print-directory", target, "PYTHON=python"]
-    *_, last = subprocess.run(dry, capture_output=True, text=True, check=True, env=environment).stdout.splitlines()
+    *_, last = documents.make(target, "PYTHON=python").stdout.splitlines()
     python, *words = shlex.split(last)
     assert python == "python"
     return words

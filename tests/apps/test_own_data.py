@@ -275,7 +275,7 @@ def test_from_a_folder_to_numbers_with_a_gated_network_of_timm(
 
     Image.new("RGB", (24, 24), "red").save(own / "photo/cat/new.jpg")  # the folder grows: the old run is no answer
     assert main([*train, "--dataset", str(own), "--weights", str(own.parent / "mine.safetensors")]) == 1
-    assert "changed since" in capsys.readouterr().err
+    assert "was made from other images" in capsys.readouterr().err
 
 
 def test_any_network_of_timm_without_gates_and_without_photo_queries(

@@ -81,7 +81,8 @@ def test_a_stranger_searches_own_photos_with_it(tmp_path: Path, capsys: pytest.C
     assert hits > 0.4  # chance is 0.25: drawings of this kind it has never seen
 
 
-def test_the_pad_needs_no_data_set_for_an_index(tmp_path: Path) -> None:
+def test_the_pad_needs_no_data_set_for_an_index(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("sakerepro.apps.retriever.BITS", (32,))  # a rotation is fitted for each
     write_world(tmp_path, seen=(), unseen=("owl", "umbrella"), per_class=4, size=96)
     index, _ = index_photos(tmp_path / "photo", named_run(), tmp_path / "index", progress=False)
     (run,) = sr.widgets.choose_runs(collection=str(index.folder))
