@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from ..errors import ConfigError
 from ..results.preserving import TASKS, gain_by
 from ..results.rows import records
-from .style import HOLLOW, INK, PAGE, SPARE, finish, marks, name_axes, new_figure, style
+from .style import HOLLOW, INK, PAGE, SPARE, finish, marks, name_axes, name_values, new_figure, style
 
 
 @style()
@@ -38,9 +38,7 @@ def gain_chart(frame: pd.DataFrame) -> Figure:
             look = {"fmt": "D", "color": INK, "markersize": 4, "label": "a third of them", **HOLLOW}
             axis.errorbar(middle, mean, [[mean - one["low"]], [one["high"] - mean]], **look)
         axis.set_xscale("log")  # the pretrained network finds next to nothing of most classes
-        axis.set_xticks(shown := [t for t in (0.03, 0.1, 0.2, 0.3, 0.5, 1.0) if t > 0.8 * part["pretrained"].min()])
-        axis.set_xticklabels([f"{t:g}" for t in shown])
-        axis.minorticks_off()
+        name_values(axis, [t for t in (0.03, 0.1, 0.2, 0.3, 0.5, 1.0) if t > 0.8 * part["pretrained"].min()])
         name_axes(axis, f"{task}: mAP@all of the class by the pretrained network", "SAKE less L_B" * (axis is axes[0]))
     about = "preset small, real-valued features, means over seeds; 90 % bootstrap intervals over classes"
     return finish(figure, "SAKE holds back where ImageNet's features fail", about)

@@ -49,7 +49,7 @@ def report() -> str:
         judged=[(TITLES[item], *_judged(item, found)) for item in ITEMS],
         notes=[note for preset in PRESETS for note in _notes(preset)],
         preserving=preserving_text(),
-        inputs=markdown(["preset", "input", "SHA-256 begins", "public"], _inputs(), "|<"),
+        inputs=markdown(["preset", "input", "SHA-256 begins", "public"], _inputs()),
         not_run=[(preset, _not_run(found[preset])) for preset in PRESETS],
     )
 
