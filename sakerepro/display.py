@@ -19,7 +19,6 @@ def bar(
 
     Args:
         steps: what is gone through; ``None`` where the caller updates the bar.
-        what: is done.
         progress: whether to show it; ``TQDM_DISABLE`` turns it off too.
         log: where nobody watches, a line every ten seconds.
         more: settings of tqdm.

@@ -14,12 +14,7 @@ from pathlib import Path
 
 @contextlib.contextmanager
 def variable(name: str, value: str) -> Iterator[None]:
-    """Give an environment variable another value for a while, for this process and those that it starts.
-
-    Args:
-        name: of the variable, such as ``"SAKEREPRO_RUNS"``.
-        value: within the ``with`` block; then the earlier one is back, also after an error.
-    """
+    """Set an environment variable within a ``with`` block, also for processes that are started in it."""
     before = os.environ.get(name)
     os.environ[name] = value
     try:

@@ -47,13 +47,8 @@ def batch_maker(
 ) -> Callable[[Sequence[np.ndarray], np.random.Generator], Batch]:
     """Return a function (positions in each set, random generator) -> augmented batch.
 
-    On an accelerator the images are copied there first, if they fit.
-
-    Args:
-        sets: photos first.
-        size: side of the network's input, in pixels.
-        style: style of the augmentation, one of ``STYLES``.
-        backbone: knows the mean and standard deviation of its input.
+    On an accelerator the images are copied there first, if they fit. ``sets`` are photos first, ``size`` is the side of
+    the network's input, ``style`` one of ``STYLES``; the backbone knows mean and standard deviation of its input.
     """
     if not devices.accelerated():
         return lambda index, rng: make_batch(list(zip(sets, index, strict=True)), size, style, backbone, rng)

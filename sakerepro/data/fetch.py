@@ -23,18 +23,14 @@ def fetch_dataset(name: str, *, url: str = "", archive: Path | str | None = None
     """Bring a data set to ``paths.data()``: ask, download, unpack safely, and check that it is complete.
 
     Args:
-        name: of a known data set.
+        name: of a known data set, whose folder is returned.
         url: another address of the official archive.
         archive: a local copy of it; nothing is downloaded then.
         yes: do not ask.
 
-    Returns:
-        The data set's folder.
-
     Raises:
-        ConfigError: for an unknown name, or if nobody agreed.
+        ConfigError: for an unknown name, or if nobody agreed. RunError: if the disk has no space.
         DataError: if every source is gone or wrong, or files are missing in the end; it says what to place where.
-        RunError: if the disk has no space.
     """
     known = {n: record for n, record in datasets().items() if not record.reader}
     if name not in known:

@@ -69,7 +69,6 @@ def pixels(image: Any, size: int, name: str, *, drawn: bool = False) -> np.ndarr
     Args:
         image: a path; a PIL image; or an array or tensor (H, W), (H, W, 1), (H, W, 3) or (H, W, 4, the last opacity),
             uint8 or floats in [0, 1].
-        size: side in pixels.
         name: for errors; a path is named itself.
         drawn: refuse a blank image.
 

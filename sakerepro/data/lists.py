@@ -37,7 +37,6 @@ def read_split(root: Path, split: str | None = None, *, name: str = "", dedupe: 
     """Read one split and check it, the presence of every listed file included.
 
     Args:
-        root: the data set's folder.
         split: its name; ``None`` for the usual one of a known data set (``zeroshot``, ``zeroshot1``), or the first
             there is. ``zeroshot0`` and ``zeroshot2`` name the same split.
         name: of the data set, for people; by default the folder's.

@@ -84,12 +84,10 @@ def pack_images(
     """Find or make the pack of these images.
 
     Args:
-        root: the folder that ``names`` are relative to.
-        names: relative paths, in any order. Another set of names below the same root replaces the pack.
+        names: paths below ``root``, in any order. Another set of names replaces the pack.
         size: side in pixels.
         grey: these are sketches: keep one channel if every image is grey.
-        progress: show a bar with the time left on stderr while packing.
-        note: a sentence for stderr, printed with ``progress`` when the images are packed.
+        note: printed on stderr with ``progress`` when the images are packed.
         verify: compare the checksums of all files, not only of those whose entry has changed.
 
     Raises:

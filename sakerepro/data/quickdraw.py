@@ -74,10 +74,7 @@ def contents(root: Path, names: Sequence[str]) -> Iterator[tuple[int, bytes | No
 
 
 def parse(line: bytes, name: str) -> Drawing:
-    """The drawing in a line.
-
-    Args:
-        name: of the drawing, ``FILE:LINE``, for errors.
+    """The drawing in a line; ``name`` is its ``FILE:LINE``, for errors.
 
     Raises:
         DataError: names file, line and value if the line is no JSON or a stroke is no list of coordinates.
@@ -111,11 +108,7 @@ def _short(text: str) -> str:
 def picture(strokes: Sequence[np.ndarray], size: int) -> Image.Image:
     """A grey image of a drawing, black on white, centred, with the proportions that it has.
 
-    Its longer side reaches to the margin, and lines are antialiased; both scale with the side.
-
-    Args:
-        strokes: of :class:`Drawing`.
-        size: side in pixels.
+    Its longer side reaches to the margin, and lines are antialiased; both scale with the side of ``size`` pixels.
     """
     from PIL import ImageOps
 

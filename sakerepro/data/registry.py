@@ -48,7 +48,6 @@ def load_dataset(
         size: side of the packed images; the size of the network's input, or a little more.
         dedupe: drop the photos that Sketchy's lists hold twice.
         root: the data set's folder, if it is not in one of ``places.data_places()``.
-        progress: show a bar while images are packed.
         seed: seed for the generated world, and for a plain folder's random split and validation sketches.
         n_unseen: unseen classes in a plain folder's random split; ``None``: a fifth of its classes.
         min_photos: fewest photos of each of these unseen classes.
@@ -91,9 +90,7 @@ def load_original(
     Args:
         name: ``"mini"``, ``"imagenet"``, ``"tiny-imagenet-40"``, another one with a record, or a folder with
             ``train/<wnid>/*`` and ``val/<wnid>/*``.
-        size: side of the packed images.
         root: the folder of a named domain, or the folder above it, if it is not in one of ``places.data_places()``.
-        progress: show a bar while images are packed or drawn.
         seed: seed for the generated world; photos from a folder do not depend on it.
         per_class: most training photos of a class, the first by name; ``None``: the number in its record (100 of
             ImageNet's 1,300), else all.
@@ -131,7 +128,6 @@ def load_drawings(dataset: str, classes: Sequence[str], size: int) -> ImageSet:
     Args:
         dataset: name of the task's data set.
         classes: of the task; labels index them.
-        size: side in pixels.
 
     Raises:
         DataError: if the drawings are not here (what to get, and where to put it), or not what they have to be.

@@ -53,15 +53,10 @@ def held_out(labels: np.ndarray, per_class: int | np.ndarray, seed: int) -> np.n
 
 
 def pseudo_unseen(dataset: Dataset, n: int = 10, seed: int = 0) -> Dataset:
-    """Hold out ``n`` seen classes as if they were unseen, for choices that must not use the unseen classes.
+    """Hold out ``n`` random seen classes as if they were unseen, for choices that must not use the unseen classes.
 
     The other seen classes stay seen. The queries are all sketches of the held-out classes, training and validation; the
     gallery is their training photos. The truly unseen classes are not part of the result. Pixels are shared.
-
-    Args:
-        dataset: whose seen classes are parted; it is not changed.
-        n: how many seen classes to hold out.
-        seed: of the draw of these classes.
 
     Raises:
         ConfigError: if ``n`` is not between 1 and the number of seen classes less one.
@@ -92,14 +87,13 @@ def pseudo_unseen(dataset: Dataset, n: int = 10, seed: int = 0) -> Dataset:
 def random_split(
     dataset: Dataset, n_unseen: int, seed: int, min_photos: int = MIN_PHOTOS, among: Collection[str] | None = None
 ) -> Dataset:
-    """Part all classes of a data set anew (section 4.2: three random splits). Pixels are shared.
+    """Part all classes of a data set, seen and unseen, anew (section 4.2: three random splits). Pixels are shared.
 
     As many sketches of each seen class are held out for validation as in the given split (the median over its classes).
 
     Args:
-        dataset: whose seen and unseen classes are pooled, with all their images; it is not changed.
         n_unseen: how many unseen classes to draw (30 in the paper).
-        seed: of the draw of the classes and of the validation sketches.
+        seed: seed for drawing the classes and the validation sketches.
         min_photos: how many photos each unseen class has at least (section 4.1: 400).
         among: only these classes can become unseen (appendix A.1: classes outside the original domain).
 
@@ -137,7 +131,6 @@ def photo_queries(dataset: Dataset, per_class: int = 10) -> tuple[ImageSet, Imag
     """For retrieval from photo to photo (ZS-PBIR): the first gallery photos of each class as queries, and the others.
 
     Args:
-        dataset: of which only the gallery is used.
         per_class: how many photos of each unseen class become queries.
 
     Returns:

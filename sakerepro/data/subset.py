@@ -50,9 +50,7 @@ def write_subset(root: Path, to: Path, per_class: int, size: int = 224) -> Path:
     The synsets of the classes go into ``synsets.csv``. Images become squares of ``size`` pixels and keep their names:
     JPEG at quality 90, but PNG sketches stay PNG, with 16 levels of grey.
 
-    Args:
-        root: a data set in the official list format.
-        to: a new folder.
+    ``root`` is a data set in the official list format.
 
     Raises:
         ConfigError: if ``to`` is there already, or ``per_class`` or ``size`` is below 1.

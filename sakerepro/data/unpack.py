@@ -20,16 +20,13 @@ _BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOF
 
 
 def unpack(archive: Path, to: Path, take: str, into: str = "") -> int:
-    """Unpack the files below a folder of a zip or tar archive; what else is in the target folder stays.
+    """Unpack the files below a folder of a zip or tar archive, and count them; what else is in ``to`` stays.
 
     Everything is unpacked beside the target first, and moved in only when the whole archive was read.
 
     Args:
         take: the folder's name, wherever it is in the archive. Hidden files in it are left out.
         into: where its files go, below ``to``.
-
-    Returns:
-        How many files.
 
     Raises:
         DataError: if the archive is damaged or encrypted, holds a path that leaves its folder, or nothing that is
