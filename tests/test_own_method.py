@@ -6,6 +6,10 @@ import contextlib
 import io
 import json
 import os
+import signal
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -27,12 +31,18 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place
 
 
-def says(place: Path, *arguments: str) -> str:
-    """What ``sakerepro`` prints in this folder, where it has its runs and results; it has to succeed."""
+def variables(place: Path, runs: str) -> dict[str, str]:
+    """Where a command has its runs and results, and where it and the jobs that it starts find the method."""
+    places = {name: str(place / name) for name in ("results", "cache", "collections")} | {"runs": str(place / runs)}
+    found = os.pathsep.join(map(str, (paths.root(), Path(__file__).parent)))
+    return {f"SAKEREPRO_{name.upper()}": folder for name, folder in places.items()} | {"PYTHONPATH": found}
+
+
+def says(place: Path, *arguments: str, runs: str = "runs") -> str:
+    """What ``sakerepro`` prints in this folder; it has to succeed."""
     with pytest.MonkeyPatch.context() as patch, contextlib.redirect_stdout(io.StringIO()) as out:
-        for name in ("runs", "results", "cache", "collections"):
-            patch.setenv(f"SAKEREPRO_{name.upper()}", str(place / name))
-        patch.setenv("PYTHONPATH", os.pathsep.join(map(str, (paths.root(), Path(__file__).parent))))  # of jobs
+        for name, value in variables(place, runs).items():
+            patch.setenv(name, value)
         patch.chdir(place)
         patch.syspath_prepend(str(place))  # as `python -m sakerepro` has it
         assert main(arguments) == 0
@@ -55,6 +65,21 @@ def test_it_trains_and_its_settings_are_flags_that_stand_in_the_id(place: Path, 
     assert "-toytriplet-margin=0.5-" in other["id"] and other["experiment"]["settings"] == {"margin": 0.5}
     history = (place / "runs" / run_id / "history.csv").read_text().splitlines()
     assert "triplet" in history[0] and "val_top1" in history[0] and len(history) == 5
+
+
+def test_killed_and_resumed_it_ends_the_same(place: Path, run_id: str) -> None:
+    """Killed after its first checkpoint: the files are those of the run that was not."""
+    command = [sys.executable, "-m", "sakerepro", *training(place)]
+    child = subprocess.Popen(command, env=os.environ | variables(place, "killed"), cwd=place, stdout=subprocess.DEVNULL)
+    checkpoint = place / "killed" / f".work-{run_id}" / "checkpoint.pt"
+    while not checkpoint.exists() and child.poll() is None:
+        time.sleep(0.02)
+    child.kill()
+    assert child.wait() == -signal.SIGKILL and not (place / "killed" / run_id).exists()
+    says(place, *training(place), runs="killed")
+    for name in ("weights.safetensors", "embeddings.npz"):
+        one, other = ((place / runs / run_id / name).read_bytes() for runs in ("runs", "killed"))
+        assert one == other, name
 
 
 def test_it_is_measured_searched_compared_and_described(place: Path, run_id: str) -> None:
