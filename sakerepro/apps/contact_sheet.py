@@ -12,9 +12,7 @@ from ..errors import DataError
 from ..files import write_whole
 
 
-def contact_sheet(
-    to: Path, queries: Sequence[Path], found: Sequence[Sequence[tuple[Path, str]]], side: int = 128
-) -> Path:
+def contact_sheet(to: Path, queries: Sequence[Path], found: Sequence[Sequence[tuple[Path, str]]]) -> None:
     """Write a PNG.
 
     Args:
@@ -22,11 +20,10 @@ def contact_sheet(
         queries: (Q,) image files.
         found: for each query, (file, caption) of what was found, nearest first. A file that cannot be read any more
             becomes an empty frame with its caption.
-        side: of a picture, in pixels.
     """
     from PIL import Image, ImageDraw, ImageFont
 
-    margin, line = 8, 28
+    side, margin, line = 128, 8, 28  # a picture's side, the space around it, its caption
     columns = 1 + max((len(row) for row in found), default=0)
     width, height = columns * (side + margin) + 2 * margin, len(queries) * (side + line + margin) + margin
     sheet = Image.new("RGB", (width, height), "white")
@@ -39,9 +36,8 @@ def contact_sheet(
             pen.rectangle((x - 1, y - 1, x + side, y + side), outline="black" if column == 0 else "#bbbbbb")
             for number, text in enumerate(caption.split("\n")[:2]):
                 pen.text((x, y + side + 2 + 12 * number), _short(text, side), fill="black", font=font)
-    with write_whole(Path(to)) as temporary:
+    with write_whole(to) as temporary:
         sheet.save(temporary, format="PNG")
-    return Path(to)
 
 
 def picture(file: Path, side: int) -> np.ndarray:
@@ -53,6 +49,6 @@ def picture(file: Path, side: int) -> np.ndarray:
 
 
 def _short(text: str, side: int) -> str:
-    most = side // 6
+    most = side // 6  # a letter has six pixels
     text = "".join(c if c.isprintable() and ord(c) < 0x250 else "?" for c in text)  # what the font has
     return text if len(text) <= most else f"...{text[3 - most :]}"

@@ -30,13 +30,9 @@ class Pen:
 SKETCHY_PEN = Pen(0.013, 0)  # what :func:`pen_of` gives for them
 
 
-def pen_of(sketches: ImageSet, sample: int = 200) -> Pen:
-    """The pen with which a drawing looks like a set of sketches: as thick and as dark as their median.
-
-    Args:
-        sample: look at no more than this many, evenly spaced.
-    """
-    index = np.unique(np.linspace(0, len(sketches) - 1, min(sample, len(sketches))).round().astype(int))
+def pen_of(sketches: ImageSet) -> Pen:
+    """The pen with which a drawing looks like a set of sketches: as thick and as dark as the median of 200 of them."""
+    index = np.unique(np.linspace(0, len(sketches) - 1, min(200, len(sketches))).round().astype(int))
     greys = [grey for grey in sketches.take(index).mean(axis=3) if grey.min() < 255]
     if not greys:
         return SKETCHY_PEN

@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
 
 from .. import inputs
 from ..data.dataset import PHOTO, SKETCH, ImageSet
-from ..embedding import embed
 from ..errors import ConfigError, SakeError
 from ..evaluation import Coder, coders
 from ..plots.labels import is_generated, run_data
@@ -31,13 +29,13 @@ BITS = (32, 64, 128)  # of ITQ codes, where the embedding is as long
 
 
 class _Files:
-    """The photos of an index as (N, side, side, 3) pixels; a file is read when it is asked for."""
+    """The photos of an index as (N, 160, 160, 3) pixels; a file is read when it is asked for."""
 
-    def __init__(self, index: Collection, side: int = 160) -> None:
-        self.index, self.side = index, side
+    def __init__(self, index: Collection) -> None:
+        self.index = index
 
     def __getitem__(self, rows: np.ndarray) -> np.ndarray:
-        return np.stack([picture(self.index.root / self.index.names[row], self.side) for row in rows])
+        return np.stack([picture(self.index.root / self.index.names[row], 160) for row in rows])
 
 
 class Retriever:
@@ -45,10 +43,8 @@ class Retriever:
 
     Args:
         run: a finished run.
-        photos: what to search: images, an index made with this run, or ``None`` for the run's gallery, whose features
-            the run has kept.
-        classes: names that the photos' labels index; ``None`` for the run's unseen classes.
-        features: (N, dim) embeddings of ``photos`` by this run, if they are at hand.
+        index: photos to search, in an index made with this run; ``None`` for the run's gallery, whose features the run
+            has kept.
 
     Attributes:
         run: the run.
@@ -66,48 +62,33 @@ class Retriever:
         RunError: if the run's data has changed since it was measured, or the index is of another run.
     """
 
-    def __init__(
-        self,
-        run: Run,
-        photos: ImageSet | Collection | None = None,
-        *,
-        classes: Sequence[str] | None = None,
-        features: np.ndarray | None = None,
-    ) -> None:
+    def __init__(self, run: Run, index: Collection | None = None) -> None:
         arrays, e = run.embeddings(), run.experiment
         self.run, self.size, self.pen = run, e.size, SKETCHY_PEN
         self._embedder = load(run)
         found = coders(arrays, e.but(bits=BITS), self._embedder.network)
         self._coders: dict[str, Coder] = {f"{bits}-bit": coder for bits, coder in found.items()}
+        self.representations = (REAL, *self._coders)
         try:
             data = run.dataset()
             require_images(run, data.fingerprint)
             self.pen = pen_of(data.train_sketch)
         except SakeError:
-            if not isinstance(photos, Collection):
+            if index is None:
                 raise
-        if isinstance(photos, Collection):
-            features = self._open(photos)
-        else:
-            self.photos = data.gallery if photos is None else photos
-            self.classes = tuple(data.unseen if classes is None else classes)
+        self.photos: ImageSet
+        if index is None:
+            features, self.photos, self.classes = arrays["gallery"], data.gallery, data.unseen
             self.about, self.generated = run_data(run), is_generated(data)
-        if features is None:
-            features = arrays["gallery"] if photos is None else embed(self._embedder.network, self.photos, self.size)
-        if len(features) != len(self.photos):
-            raise ConfigError(f"{len(features)} features do not fit {len(self.photos)} photos. Give one row a photo.")
-        self.representations = (REAL, *self._coders)
+        else:
+            require_run(index, run)
+            features = np.asarray(index.embeddings, np.float32)
+            folders = [name.rpartition("/")[0] or name for name in index.names]
+            classes, labels = np.unique(folders, return_inverse=True)
+            self.photos = ImageSet(_Files(index), np.arange(len(index)), labels, index.names, PHOTO)  # type: ignore[arg-type]
+            self.classes, self.about, self.generated = tuple(classes.tolist()), index.root.name, False
         self._galleries: dict[str, np.ndarray] = {REAL: features}
         self._thumbnails: dict[int, bytes] = {}
-
-    def _open(self, index: Collection) -> np.ndarray:
-        """Take the photos from an index; its (N, dim) embeddings."""
-        require_run(index, self.run)
-        folders = [name.rpartition("/")[0] or name for name in index.names]
-        classes, labels = np.unique(folders, return_inverse=True)
-        self.photos = ImageSet(_Files(index), np.arange(len(index)), labels, index.names, PHOTO)  # type: ignore[arg-type]
-        self.classes, self.about, self.generated = tuple(classes.tolist()), index.root.name, False
-        return np.asarray(index.embeddings, np.float32)
 
     def embed(self, sketch: np.ndarray) -> np.ndarray:
         """(1, dim) embedding of a (H, W) uint8 sketch, dark on white; stretched to the network's input.

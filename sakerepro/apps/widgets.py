@@ -31,6 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["DrawAndRetrieve", "Retriever", "SketchPad", "choose_runs", "draw_and_retrieve"]
 
 
+COLUMNS = 10  # photos in a row of the picture
 NAMES = {"L_B": "baseline without L_SAKE"}  # of methods, for people who have not read the paper
 
 
@@ -178,19 +179,18 @@ class DrawAndRetrieve(SketchPad):
         thumbnails = [r.thumbnail for r in self.retrievers]
         self.show(text, list(zip(self.titles(), frames, thumbnails, strict=True)))
 
-    def picture(self, images: bool | None = None, columns: int = 10) -> Picture:
-        """The drawing and its nearest photos as a figure, a row a run.
+    def picture(self, images: bool | None = None) -> Picture:
+        """The drawing and its nearest photos, ten at most, as a figure, a row a run.
 
         Args:
             images: show photos, or tiles with class names. ``None``: photos of the generated world only; pictures of
                 a real data set are for your own eyes, and are not saved where results are published.
-            columns: at most so many photos.
         """
         generated = all(r.generated for r in self.retrievers)
         images = generated if images is None else images
+        columns = min(COLUMNS, self.k)
         shown = [frame.head(columns) for frame in self.frames] or [pd.DataFrame() for _ in self.retrievers]
-        columns = min(columns, self.k)
-        width = PAGE / 11
+        width = PAGE / (1 + COLUMNS)
         with style():
             height = (width + 0.42) * len(shown) + 0.15
             figure, axes = new_figure(width * (columns + 1), height, len(shown), columns + 1)

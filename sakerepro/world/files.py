@@ -17,7 +17,7 @@ LAYOUTS = ("folders", "sake-tuberlin", "sake-sketchy")
 
 
 def write_world(folder: Path | str, layout: str = "folders", *, seen: Sequence[str] | None = None,
-                unseen: Sequence[str] | None = None, per_class: int = 4, size: int = 64, seed: int = 0,
+                unseen: Sequence[str] | None = None, per_class: int = 4, size: int = 64,
                 split: str | None = None) -> Path:
     """Write a small data set of generated images.
 
@@ -32,7 +32,6 @@ def write_world(folder: Path | str, layout: str = "folders", *, seen: Sequence[s
         seen, unseen: class names; by default those of the miniature world. Any name can be drawn.
         per_class: images a class.
         size: side in pixels.
-        seed: of the pictures.
         split: the folder of the lists; by default ``zeroshot`` for TU-Berlin and ``zeroshot1`` for Sketchy.
 
     Returns:
@@ -49,7 +48,7 @@ def write_world(folder: Path | str, layout: str = "folders", *, seen: Sequence[s
     unseen_names = tuple(unseen) if unseen is not None else tuple(c.name for c in of_role("unseen"))
     _check(folder, (*seen_names, *unseen_names), per_class)
     with files.write_folder_whole(folder) as temporary:
-        writer = _Writer(temporary, size, seed)
+        writer = _Writer(temporary, size)
         if layout == "folders":
             writer.plain(seen_names, unseen_names, per_class)
         else:
@@ -74,14 +73,14 @@ def _check(folder: Path, names: Sequence[str], per_class: int) -> None:
 class _Writer:
     """Draws and writes below one folder."""
 
-    def __init__(self, folder: Path, size: int, seed: int) -> None:
-        self.folder, self.size, self.seed = folder, size, seed
+    def __init__(self, folder: Path, size: int) -> None:
+        self.folder, self.size = folder, size
 
     def image(self, path: str, name: str, domain: int, index: int) -> None:
         """Draw one image and write it where ``path`` says."""
         from PIL import Image
 
-        pixels = draw(name, domain, self.size, self.seed, index)
+        pixels = draw(name, domain, self.size, index=index)
         to = self.folder / path
         to.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(np.squeeze(pixels, 2) if pixels.shape[2] == 1 else pixels).save(to, quality=92)

@@ -16,8 +16,7 @@ from PIL import Image
 from sakerepro.apps.drawing import example_strokes, pen_of, render
 from sakerepro.apps.photos import Collection, index_photos, query
 from sakerepro.apps.widgets import DrawAndRetrieve, Retriever, SketchPad, choose_runs, draw_and_retrieve
-from sakerepro.data.dataset import PHOTO, SKETCH, ImageSet
-from sakerepro.embedding import embed, place
+from sakerepro.data.dataset import SKETCH, ImageSet
 from sakerepro.errors import ConfigError, DataError, RunError
 from sakerepro.files import read_json, write_json
 from sakerepro.hashing import ITQ
@@ -166,20 +165,6 @@ def test_what_cannot_be_searched_is_said(
 ) -> None:
     with pytest.raises(ConfigError, match=says):
         retriever.search(sketch, k, representation)
-
-
-def test_own_photos_are_embedded_and_named(tiny_pair: list[Run]) -> None:
-    photos = tiny.image_set(3, PHOTO, 5, first=3, start=50)
-    own = Retriever(tiny_pair[0], photos, classes=("a", "b", "c"))
-    features = embed(place(tiny_pair[0].network()), photos, tiny_pair[0].experiment.size)
-    given = Retriever(tiny_pair[0], photos, classes=("a", "b", "c"), features=features)
-    sketch = render([LINE], tiny.SIDE)
-    found = own.search(sketch, 15)
-    assert sorted(found["photo"]) == list(range(15))
-    assert found["class"].tolist() == ["abc"[photos.labels[p]] for p in found["photo"]]
-    assert found.equals(given.search(sketch, 15))
-    with pytest.raises(ConfigError, match="4 features do not fit 15 photos"):
-        Retriever(tiny_pair[0], photos, features=features[:4])
 
 
 def test_a_thumbnail_is_the_photo(retriever: Retriever) -> None:
