@@ -101,7 +101,7 @@ def embed(
 
     Args:
         network: a :class:`Student`, or anything with ``eval()``, ``embed(images, domain)`` and a ``backbone`` that has
-            ``mean`` and ``std``; on the GPU if there is one. It is put in eval mode and left there.
+            ``mean`` and ``std``, already on the device (:func:`place`). It is put in eval mode and left there.
         image_set: N photos or N sketches; the network is told its domain.
         size: side of the network's square input, in pixels; images of another size are scaled.
         batch: images embedded at once.
@@ -115,7 +115,7 @@ def embed(
         ConfigError: if the network has no ``embed``.
     """
     if not hasattr(network, "embed"):
-        raise ConfigError(f"network={network!r} embeds nothing. Give a Student, such as Run.network().")
+        raise ConfigError(f"network={network!r} embeds nothing. Give a Student or Run.network().")
     network.eval()
     if not (keep and "features" in getattr(network, "needs", ()) and len(image_set)):
         return apply(network.embed, network.backbone, image_set, size, batch, progress)

@@ -53,7 +53,7 @@ def measure(
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
     """Hash, rank and measure embeddings.
 
-    Binary codes come from an ITQ rotation learned on the training features alone (section 4.1).
+    Binary codes come from an ITQ rotation learned on the training embeddings alone (section 4.1).
 
     Args:
         arrays: ``query``, ``gallery``, ``train_photo``, ``train_sketch``: (N, dim) embeddings of
@@ -99,7 +99,7 @@ def coders(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any = None) 
 
 
 def traced(method: Any, data: Dataset, e: Experiment) -> dict[str, float]:
-    """mAP@all of both tasks, by task, with a method as it is after an epoch."""
+    """mAP@all of each task, to be called after an epoch."""
     sets = {"query": data.query, "gallery": data.gallery}
     arrays = {name: embed(method, images, e.size, keep=True) for name, images in sets.items()}
     rows = _tasks(arrays, data, lambda x, domain: x, method.distance, "", e.photo_queries)
@@ -107,14 +107,14 @@ def traced(method: Any, data: Dataset, e: Experiment) -> dict[str, float]:
 
 
 def _tasks(
-    arrays: dict[str, np.ndarray], data: Dataset, code: Coder, distance: str, name: str, asking: int
+    arrays: dict[str, np.ndarray], data: Dataset, code: Coder, distance: str, name: str, per_class: int
 ) -> list[dict[str, Any]]:
-    """ZS-SBIR, and ZS-PBIR with the first ``asking`` photos of each class as queries."""
+    """ZS-SBIR, and ZS-PBIR with the first ``per_class`` photos of each class as queries."""
     gallery, labels = code(arrays["gallery"], PHOTO), data.gallery.labels
     tasks = {"ZS-SBIR": (code(arrays["query"], SKETCH), gallery, data.query.labels, labels)}
-    if asking:
-        asks = np.isin(data.gallery.rows, photo_queries(data, asking)[0].rows)
-        tasks["ZS-PBIR"] = (gallery[asks], gallery[~asks], labels[asks], labels[~asks])
+    if per_class:
+        is_query = np.isin(data.gallery.rows, photo_queries(data, per_class)[0].rows)
+        tasks["ZS-PBIR"] = (gallery[is_query], gallery[~is_query], labels[is_query], labels[~is_query])
     rows = []
     for task, sides in tasks.items():
         for convention in ("standard", "sake"):
@@ -135,8 +135,8 @@ def entries(m: RetrievalMetrics, task: str, name: str) -> list[dict[str, Any]]:
 def generalised_metrics(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any = None) -> list[dict[str, Any]]:
     """Generalised ZS-SBIR (not in the paper): the gallery holds photos of unseen and of seen classes.
 
-    In ZS-SBIR the gallery holds unseen classes only. There, a network that pulls all images towards its training
-    classes loses nothing by it. Here it loses.
+    In ZS-SBIR the gallery holds unseen classes only. There, a bias towards the training classes
+    costs nothing; here it does.
 
     The photos of seen classes are the training photos. Papers that hold some of them out of the training for this task
     (Dutta and Akata 2019: a fifth) use another gallery.
@@ -173,7 +173,7 @@ def _generalised(
     behind = max(wanted.max(), unseen.max()) + 1  # unseen and seen classes are both numbered from 0
     labels = np.concatenate([unseen, arrays["train_photo_labels"] + behind])
     m = retrieval_metrics(query, gallery, wanted, labels, ks=KS, distance=distance)
-    is_seen = (labels >= behind).astype(np.int64)  # with seen photos as relevant ones, P@k is their share
+    is_seen = (labels >= behind).astype(np.int64)  # P@k is then the share of seen classes: they count as relevant
     seen = retrieval_metrics(query, gallery, np.ones_like(wanted), is_seen, ks=KS, distance=distance)
     rows = entries(m, GENERALISED, name)
     common = {key: rows[0][key] for key in ("task", "representation", "convention", "ties")}

@@ -27,7 +27,7 @@ def benchmark_loss(seen_logits: Tensor, labels: Tensor) -> Tensor:
     """
     try:
         return F.cross_entropy(seen_logits, labels, reduction="sum") / max(len(labels), 1)
-    except (IndexError, RuntimeError, TypeError, ValueError) as error:  # a check of ours would wait for the GPU
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:  # checking first would wait for the GPU
         raise ConfigError(f"seen_logits have to be (N, C_S), labels (N,) whole numbers below C_S: {error}") from error
 
 

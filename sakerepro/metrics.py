@@ -119,7 +119,7 @@ def retrieval_metrics(
     class_q, class_g = _classes(labels_q, labels_g)
     absent = int((class_q < 0).sum())
     if absent == len(query):
-        raise DataError("no query has its class in the gallery. Are query_labels and gallery_labels of one split?")
+        raise DataError("no query has its class in the gallery. Are both label arrays from the same split?")
     if absent:
         missing = np.unique(labels_q[class_q < 0])[:5].tolist()
         warnings.warn(
@@ -137,7 +137,7 @@ def _check_rules(convention: str, ties: str) -> None:
     if (convention, ties) == ("sake", "expected"):
         raise ConfigError(
             "convention='sake' interpolates precision, whose expectation over tied images is not known exactly, so "
-            "ties='expected' is refused. Use ties='index' (its default), ties='worst' and 'best' (its bounds), or "
+            "ties='expected' is refused. Use ties='index' (the default here), 'worst' or 'best' (bounds), or "
             "convention='standard'."
         )
 
@@ -146,7 +146,7 @@ def _classes(query: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.nda
     """Labels as positions 0, 1, ... in the sorted classes of the gallery; -1 for a query whose class is not there."""
     if (query.dtype.kind == "U") != (gallery.dtype.kind == "U"):
         raise DataError(f"query_labels are {query.dtype}, gallery_labels {gallery.dtype}. Give ids or names in both.")
-    if np.result_type(query, gallery).kind == "f":  # uint64 and a signed type: as floats, large ids would merge
+    if np.result_type(query, gallery).kind == "f":  # uint64 and a signed type become float64, where large ids collide
         query, gallery = query.astype(object), gallery.astype(object)
     known, class_g = np.unique(gallery, return_inverse=True)
     place = np.minimum(np.searchsorted(known, query), len(known) - 1)

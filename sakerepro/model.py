@@ -21,7 +21,7 @@ class Student(nn.Module):
         super().__init__()
         self.backbone = backbone
         self.feature = nn.Linear(backbone.num_features, dim)
-        self.seen_head = nn.Linear(dim, num_seen)  # W^B: alpha, beta
+        self.seen_head = nn.Linear(dim, num_seen)  # the benchmark head; W^B (alpha, beta) in the paper
         self.original_head = nn.Linear(dim, num_original)  # W^I: zeta, eta
 
     def features(self, images: Tensor, domain: Tensor | int) -> Tensor:
@@ -61,8 +61,8 @@ def factorise(weight: Tensor, dim: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Split a classifier into a feature layer and a head by truncated SVD (section 4.3, "Why SAKE?").
 
     With W = U S V^T the feature weight is ``S_d V_d^T`` and the head is ``U_d``. Their product is the best
-    approximation of W with rank d. If d exceeds the rank of W, the product is W itself: the remaining features project
-    on random directions, orthogonal to the others and scaled like the weakest of them; the head gives them weight 0.
+    approximation of W with rank d. If d exceeds C_O, the product is W itself: the extra features are random
+    directions, orthogonal to the others and scaled by the smallest singular value; their head weights are 0.
 
     Args:
         weight: (C_O, F) weight of the pretrained classifier.
@@ -110,7 +110,7 @@ def build_student(
         keep_bias: keep the pretrained classifier's bias in the original head (the official code drops it).
         zero_head: start the benchmark head at zero instead of PyTorch's default. On features of norm 40 to 50, the
             gradients of a random head can wreck a pretrained network in the first steps.
-        freeze: number of first stages that are not trained and get no gates; below the number of stages.
+        freeze: number of stages to freeze, counted from the input, fewer than all; they get no gates.
         seed: seed for the weights that are not pretrained.
 
     Raises:

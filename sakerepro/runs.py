@@ -155,7 +155,7 @@ def experiment_data(e: Experiment, pack: bool = True) -> Dataset:
 
 
 def prepare(e: Experiment) -> None:
-    """Draw or pack the images and train the teacher, once, before several processes need them.
+    """Render or pack the images and train the teacher once, before several processes need them.
 
     Raises:
         DataError: if data or weights are missing; raised here once, instead of in every process.
@@ -165,7 +165,7 @@ def prepare(e: Experiment) -> None:
 
 
 def find(experiment: Experiment) -> Run | None:
-    """The finished run of an experiment, or None; a run that other versions made (``versions.py``) does not count.
+    """The finished run of an experiment, made under the current ``versions.py``, or None.
 
     Raises:
         RunError: if its folder is damaged; it names the file and what to do.
@@ -219,7 +219,7 @@ def run(experiment: Experiment, trace: bool = False) -> Run:
     """
     experiment = methods.checked(inputs.kind(experiment, Experiment, "experiment", GET))
     if found := find(experiment):
-        with contextlib.suppress(DataError):  # images that are not here cannot be compared
+        with contextlib.suppress(DataError):  # skip the check if the images are missing
             require_images(found, found.dataset().fingerprint)
         return found
     folder = paths.runs() / experiment.id
@@ -275,12 +275,12 @@ def _require_zero_shot(data: Dataset, e: Experiment) -> None:
             f"{e.dataset}: {data.split} names {number} of {number} classes. Leave some to train on; as it "
             f"is, finished runs can be measured on it: `sakerepro evaluate RUN --dataset {e.dataset}`."
         )
-    if e.dataset not in datasets():  # official classes stay as they are: TU-Berlin has two kinds of birds
+    if e.dataset not in datasets():  # known data sets keep their official classes: two of TU-Berlin's are birds
         require_disjoint(data.seen, data.unseen, e.dataset)
 
 
 def start(e: Experiment, data: Dataset) -> tuple[Method, dict[str, Any]]:
-    """The method of an experiment before it is trained; the sources of its teacher and of class vectors, if it has any.
+    """The untrained method of an experiment, and the sources of its teacher and, if it has any, its class vectors.
 
     Raises:
         DataError: if a class has no vector.
@@ -300,7 +300,7 @@ def base(e: Experiment) -> Experiment | None:
 
 
 def _student(e: Experiment, data: Dataset, teacher: Classifier) -> Student:
-    """The student that a method starts from: pretrained, or, for a method on frozen features, that of :func:`base`."""
+    """The initial student: pretrained, or for a method on frozen features the trained one of :func:`base`."""
     if found := base(e):
         return run(found).network().student.requires_grad_(False)
     return build_student(
@@ -316,7 +316,7 @@ def _student(e: Experiment, data: Dataset, teacher: Classifier) -> Student:
 
 
 def _trained(folder: Path, fingerprint: str) -> Run | None:
-    """The run in ``folder`` if its weights are of the current version, so that it only has to be measured again."""
+    """The run in ``folder`` if its images and training version are current, so that only measuring is left."""
     found = open_run(folder) if folder.is_dir() else None
     origin = found.provenance() if found else {}
     same = origin.get("versions", {}).get("training") == TRAINING and origin["data"] == fingerprint
@@ -376,7 +376,7 @@ def all_runs() -> list[Run]:
 
 
 def named_run(name: str = "") -> Run:
-    """The finished run with this id, with this part in its id, or in this folder; without a name, the package's own.
+    """Open a finished run by id, unique part of an id, or folder; without a name, the one in the package.
 
     The package ships with one trained network: SAKE on the 100 seen classes of preset ``small``, in half precision. Its
     name is that of its folder in ``sakerepro/models``.
@@ -395,7 +395,7 @@ def named_run(name: str = "") -> Run:
         return open_run(paths.runs() / found[0])
     if found:
         raise ConfigError(
-            f"{name!r} could be {', '.join(found[:5])}{' or others' if len(found) > 5 else ''}. Write more of it."
+            f"{name!r} could be {', '.join(found[:5])}{' or others' if len(found) > 5 else ''}. Give more of the id."
         )
     hint = near_misses(name, known) if known else "There are none yet; `sakerepro train` makes one."
     raise ConfigError(f"There is no finished run {name!r} in {paths.shown(paths.runs())}. {hint}")

@@ -92,7 +92,7 @@ def descend(losses: Callable[[Batch], dict[str, Tensor]], batch: Batch, optimise
 
 
 def minimise(parameters: Iterable[nn.Parameter], loss: Callable[[], Tensor], steps: int, lr: float = 0.01) -> None:
-    """Minimise a loss over all data with Adam: for small networks that are trained before the main one."""
+    """Take ``steps`` Adam steps on ``loss()``: for small networks that are trained before the main one."""
     adam = torch.optim.Adam(parameters, lr=lr)
     for _ in range(steps):
         adam.zero_grad()
@@ -100,8 +100,8 @@ def minimise(parameters: Iterable[nn.Parameter], loss: Callable[[], Tensor], ste
         adam.step()
 
 
-Maker = Callable[[Any, np.random.Generator], Batch]  # an entry of a plan and random numbers -> batch
-Plan = Callable[[int], Sequence[Any]]  # epoch -> one entry for each step
+Maker = Callable[[Any, np.random.Generator], Batch]  # rows of one step, random generator -> batch
+Plan = Callable[[int], Sequence[Any]]  # epoch -> the rows of each step
 
 
 def train(
@@ -148,7 +148,7 @@ def train(
     history = fit(
         method,
         lambda epoch: method.plan(data, epoch),
-        lambda index, rng: of_positions(index[::-1], rng),  # photos first
+        lambda index, rng: of_positions(index[::-1], rng),  # a plan has sketches first, a batch photos
         after_epoch,
         checkpoint,
         method.epochs,
@@ -185,7 +185,7 @@ def fit(
         epochs: number of epochs.
         seed: seed for the batches, the augmentation and dropout.
         label: text in front of the progress bar.
-        score: column of the history; the weights of its best epoch are kept. Empty: those of the last epoch.
+        score: column of the history; keep the weights of the epoch where it is highest. Empty: of the last epoch.
         features: computes the features of the training images with the current network.
     """
     optimisers = method.optimisers()
@@ -199,7 +199,7 @@ def fit(
         method.train()
         for batch in progress.steps(plan(epoch), make):
             losses = method.step(batch, optimisers)
-            progress.record(losses, batch)  # a checkpoint every 30 s
+            progress.record(losses, batch)  # writes a checkpoint when one is due
         progress.end_epoch(after_epoch())
     return progress.finish()
 
@@ -292,7 +292,7 @@ class Progress:
                 if not math.isfinite(value):
                     raise RunError(
                         f"{name} is {value} in epoch {self.state['epoch'] + 1}, step {step}. Its batch: "
-                        f"{', '.join(names[:6])} ... ({len(names)} images). Nothing was lost: the last checkpoint "
+                        f"{', '.join(names[:6])} ... ({len(names)} images). The last checkpoint "
                         "stands. Try a lower lr, zero_head=True, batch_norm='frozen' or precision='float32'."
                     )
                 sums[name] = sums.get(name, 0.0) + value
@@ -435,7 +435,7 @@ def feature_maker(sets: Sequence[ImageSet], features: Features) -> Callable[...,
 
 
 class Pretraining(nn.Module):
-    """Classification on the original domain: what pretraining on ImageNet is to real data, for the generated world."""
+    """Classification on the original domain: the generated world's counterpart of ImageNet pretraining."""
 
     def __init__(self, network: Classifier, epochs: int) -> None:
         super().__init__()

@@ -36,7 +36,7 @@ class Setting:
     low: float | None = None  #: the lowest value that is allowed
     choices: tuple[Any, ...] = ()
     parse: Callable[[str, Any], Any] | None = None  #: (name, value) -> its canonical form, or ConfigError
-    search: tuple[Any, ...] = ()  #: values for `sakerepro tune`, if the best one depends on our scales
+    search: tuple[Any, ...] = ()  #: values that `sakerepro tune` tries; empty: not tuned
 
     def check(self, name: str, value: Any) -> Any:
         """Check a value and convert it to the type of the default.
@@ -52,7 +52,7 @@ class Setting:
 FEATURES = {
     "features": Setting(
         "L_B",
-        "frozen backbone: L_B, from the L_B run with the same seed, or pretrained",
+        "frozen backbone: L_B (of the L_B run with the same seed) or pretrained",
         choices=("L_B", "pretrained"),
     ),
 }
@@ -66,7 +66,7 @@ CLASS_VECTORS = {
 PAIRS = {
     "pairs": Setting(
         "class",
-        "photo of a pair: one of the sketch's class, or the aligned one, from which the sketch was drawn (Sketchy)",
+        "photo for each sketch: class (any of its class) or aligned (the one it was drawn from; Sketchy)",
         choices=("class", "aligned"),
     ),
 }
@@ -93,10 +93,10 @@ class Method(nn.Module):
     """
 
     version: ClassVar[int] = 1  #: raised when this method's numbers change; the results of others stay
-    needs: ClassVar[frozenset[str]] = frozenset()  #: of "teacher", "class vectors", "aligned", "features"
+    needs: ClassVar[frozenset[str]] = frozenset()  #: some of "teacher", "class vectors", "aligned", "features"
     distance: ClassVar[str] = "cosine"  #: between real-valued embeddings
-    classifies: ClassVar[bool] = False  #: whether seen_logits gives logits
-    signs: ClassVar[bool] = False  #: whether codes are the signs of embeddings; else by ITQ, or as :meth:`code` says
+    classifies: ClassVar[bool] = False  #: whether seen_logits is trained to classify
+    signs: ClassVar[bool] = False  #: codes are the signs of embeddings; if False, :meth:`code` or else ITQ gives them
     settings: ClassVar[dict[str, Setting]] = {}
 
     vectors: Tensor  #: (C_S, k), for methods that need class vectors
@@ -109,7 +109,7 @@ class Method(nn.Module):
 
     @classmethod
     def canonical(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        """The settings without those that do nothing, so that equal trainings are one run; none count untrained."""
+        """Drop settings that have no effect, so that equal trainings are one run; untrained, all are dropped."""
         return settings
 
     @classmethod
@@ -189,7 +189,7 @@ class Method(nn.Module):
         raise NotImplementedError
 
     def weighted(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``"loss"``, the sum of the terms by the settings of their names, and each term as ``loss_<name>``."""
+        """``"loss"``, the sum of the terms weighted by the settings of their names, and each term as ``loss_<name>``."""
         loss = torch.stack([getattr(self.s, name) * term for name, term in terms.items()]).sum()
         return {"loss": loss} | {f"loss_{name}": term for name, term in terms.items()}
 
@@ -205,7 +205,7 @@ class Method(nn.Module):
         return self
 
     def seen_logits(self, images: Tensor, domain: Tensor) -> Tensor:
-        """(N, C_S) logits over seen classes, for the accuracy on held-out sketches of a method that ``classifies``."""
+        """(N, C_S) logits over seen classes; if ``classifies``, they give the accuracy on held-out sketches."""
         return self.student.seen_head(self.student.embed(images, domain))
 
     def features(self, images: Tensor, domain: Tensor | int) -> Tensor:
@@ -244,7 +244,7 @@ def standardise(layer: nn.Linear, outputs: Tensor) -> None:
 
 @torch.no_grad()
 def regress(layer: nn.Linear, x: Tensor, y: Tensor) -> None:
-    """Set it to the ridge regression of (N, M) targets on (N, F) features; its penalty is 1 % of their variance."""
+    """Set a layer to the ridge regression of (N, M) y on (N, F) x; the penalty is 1 % of the mean variance of x."""
     x, y = x.double(), y.double()
     covariance = torch.cov(x.T, correction=0)
     covariance.diagonal().add_(0.01 * covariance.diagonal().mean())

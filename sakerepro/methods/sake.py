@@ -25,7 +25,7 @@ class SAKE(Method):
         "lambda_sake": Setting(
             1.0, "weight of L_SAKE; 0 trains with L_benchmark alone", low=0.0, search=(0.1, 0.3, 1.0, 3.0)
         ),
-        "lambda1": Setting(1.0, "weight of the teacher's logits in its signal", low=0.0),
+        "lambda1": Setting(1.0, "weight of the teacher's logits in the teacher's signal", low=0.0),
         "lambda2": Setting(0.3, "weight of the semantic similarity in the teacher's signal; 0: L_teacher", low=0.0),
         "semantics": Setting(
             "path",
@@ -34,7 +34,7 @@ class SAKE(Method):
         ),
     }
 
-    teacher: tuple[Classifier, ...] = ()  # in a tuple: its weights are no part of this network's state
+    teacher: tuple[Classifier, ...] = ()  # in a tuple, to keep its weights out of state_dict
     similarity: Tensor  # A: (C_S, C_O), where there is a teacher
 
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
@@ -46,21 +46,21 @@ class SAKE(Method):
 
     @classmethod
     def canonical(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        """Without L_SAKE its weights do nothing; without semantics their rule does nothing."""
+        """Drop what has no effect: all other settings if ``lambda_sake = 0``, ``semantics`` if ``lambda2 = 0``."""
         if settings["lambda_sake"] == 0:
             return {"lambda_sake": 0.0}
         return {k: v for k, v in settings.items() if k != "semantics" or settings["lambda2"]}
 
     @classmethod
     def uses_teacher(cls, e: Experiment) -> bool:
-        """Not where L_SAKE has weight 0."""
+        """Only if it trains and L_SAKE has a positive weight."""
         return super().uses_teacher(e) and dict(e.settings).get("lambda_sake", 1.0) > 0
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """L_benchmark over sketches and photos, L_SAKE over photos."""
         n = batch.photos
         with autocast(self.e.precision):
-            shared = self.student.frozen_stages(batch.images)  # of student and teacher; without any, the images
+            shared = self.student.frozen_stages(batch.images)  # once for both networks; the images if none is frozen
             seen_logits, original_logits = self.student.from_shared(shared, batch.domain)
             if self.s.lambda_sake:
                 with torch.inference_mode():  # photos only: the teacher has never seen a sketch

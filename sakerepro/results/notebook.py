@@ -60,6 +60,7 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
                 progress_bar=False,
                 cwd=str(Path.cwd() if ":" in name else paths.notebooks()),
                 request_save_on_cell_execute=False,
+                coalesce_streams=True,  # else the kernel's timing decides how a printed text is cut
                 extra_arguments=["--log-level=CRITICAL"],  # one busy at its end logs that as an error of its own
                 **_encrypted(),
             )

@@ -49,14 +49,14 @@ def test_what_cannot_work_is_refused(name: str, parameters: dict[str, object], w
 
 def test_executed_and_then_failed(capfd: pytest.CaptureFixture[str]) -> None:
     """A result with its parameters; a later failure leaves it as it was and shows where it is."""
-    says = "import os, sys\nprint(preset, seeds, os.path.basename(os.getcwd()), sys.prefix)"
+    says = "import os, sys\nprint(preset, seeds, flush=True)\nprint(os.path.basename(os.getcwd()), sys.prefix)"
     interrupted = "get_ipython().kernel.log.error('KeyboardInterrupt caught')"  # as one does that is busy at the end
     write("table1", says, f"print('x', file=sys.stderr)\n{interrupted}")
     done = execute("table1", "small", seeds=[3, 4])
     assert done == paths.results("small") / "table1.ipynb"
     result = nbformat.read(done, as_version=4)
     assert [o["text"] for cell in result.cells for o in cell.get("outputs", [])] == [
-        f"small [3, 4] notebooks {sys.prefix}\n"  # the kernel is this interpreter's
+        f"small [3, 4]\nnotebooks {sys.prefix}\n"  # one text; the kernel is this interpreter's
     ]
     assert all(cell.execution_count for cell in result.cells)  # nbval compares nothing without
     assert "papermill" not in result.metadata and "papermill" not in str([c.metadata for c in result.cells])
