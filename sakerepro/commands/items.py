@@ -114,5 +114,9 @@ def tables(arguments: argparse.Namespace) -> None:
             for shown in filter(None, render(name, preset)):
                 shown.save(paths.results(preset))
         print(f"{preset}: {', '.join(there) or 'no item has left its rows'}")
-    for file in (*write_findings(), write_report()):  # the report holds choices.md
+    try:
+        files = write_findings()  # first: the report holds choices.md
+    finally:  # where a sentence no longer holds, the report is written all the same
+        report = write_report()
+    for file in (*files, report):
         print(paths.shown(file))

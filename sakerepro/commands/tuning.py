@@ -18,7 +18,8 @@ def tune(arguments: argparse.Namespace) -> None:
     trials = (method, preset, arguments.trials, arguments.seed)
     with precision(arguments):
         wanted = tuning.trial_experiments(*trials)
-        say_slow_precision(e for e in wanted if find(e) is None)
+        kept = tuning.kept_trials(preset)
+        say_slow_precision(e for e in wanted if find(e) is None and e.id not in kept)
         found = tuning.tune(*trials, arguments.jobs, arguments.engine, arguments.address)
     print(f"\n{method}, preset {preset}: mAP@all on {wanted[0].pseudo_unseen} seen classes held out as if unseen\n")
     lines = found.astype(object).where(found.notna(), None).to_dict("records")

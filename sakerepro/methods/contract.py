@@ -189,7 +189,7 @@ class Method(nn.Module):
         raise NotImplementedError
 
     def weighted(self, terms: dict[str, Tensor]) -> dict[str, Tensor]:
-        """``"loss"``, the sum of the terms weighted by the settings of their names, and each term as ``loss_<name>``."""
+        """``"loss"``, the terms weighted by the settings of their names, and each as ``loss_<name>``."""
         loss = torch.stack([getattr(self.s, name) * term for name, term in terms.items()]).sum()
         return {"loss": loss} | {f"loss_{name}": term for name, term in terms.items()}
 

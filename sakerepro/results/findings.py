@@ -31,15 +31,19 @@ def write_findings(root: Path | None = None) -> list[Path]:
     Raises:
         DataError: if a row that a sentence speaks of is missing, or a sentence no longer holds.
     """
+    small = root / "results" / "small" if root else paths.results("small")
     root = root or paths.root()
-    readme, choices = root / "README.md", root / "results" / "small" / "choices.md"
+    readme, choices = root / "README.md", small / "choices.md"
     if not readme.is_file():
         return []
     facts = _facts()
     texts = {root / "docs" / "findings.md": filled("findings.md", **facts)}
     for file, template in ((readme, "real_data.md"), (choices, "trials.md")):
-        before, mark, rest = file.read_text(encoding="utf-8").partition(FROM)
-        texts[file] = before + mark + filled(template, **facts) + TO + rest.partition(TO)[2]
+        before, begin, rest = file.read_text(encoding="utf-8").partition(FROM)
+        _, end, after = rest.partition(TO)
+        if not (begin and end):
+            raise DataError(f"{paths.shown(file)}: has no {FROM.strip()} and {TO.strip()}. Put a line of each back.")
+        texts[file] = before + begin + filled(template, **facts) + end + after
     for file, text in texts.items():
         write_text(file, text)
     return [*texts]
@@ -86,13 +90,14 @@ def _facts() -> dict[str, Any]:
         """Number of seeds."""
         return rows.query("method == @method and split == @split")["seed"].nunique()
 
+    trials = read_trials(tuning_file("small"))
     verdicts = pd.concat(saved_claims(item, "small")["verdict"] for item in ("table1", "quickdraw"))
     return {
         "v": value,
         "verdict": verdicts.to_dict().__getitem__,
         "holds": holds,
         "n": seeds,
-        "trials": read_trials(tuning_file("small")),
+        "trials": trials[trials["method"].isin(("L_B", "SAKE")) & trials["seed"].eq(0)],
         "conventions": shipped,
         "conventions_table": markdown(
             ["convention", *METRICS], [[f"`{c}`", *(f"{x:.3f}" for x in line)] for c, line in shipped.iterrows()]

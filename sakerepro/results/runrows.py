@@ -12,6 +12,7 @@ import numpy as np
 import pandas as pd
 
 from .. import inputs
+from ..errors import DataError
 from ..experiment import PRESETS, Experiment, split_name
 from ..files import write_text
 from ..methods import ALIASES, flat, label, preset
@@ -130,7 +131,17 @@ def _line(run: Run, item: str) -> dict[str, Any]:
     return {
         "data": origin["data"],
         "teacher": origin["teacher"]["sha256"],
-        "classes": run.known["classes"] if isinstance(run, CommittedRun) else [*run.dataset().unseen],
+        "classes": _unseen(run),
         "history": history.to_dict("list"),
         "precision": class_precision(run, item),
     }
+
+
+def _unseen(run: Run) -> list[str]:
+    """Names of the classes of :func:`class_precision`; empty where neither the data nor an earlier line has them."""
+    if isinstance(run, CommittedRun):
+        return run.known.get("classes", [])
+    try:
+        return [*run.dataset().unseen]
+    except DataError:
+        return []

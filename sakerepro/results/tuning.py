@@ -87,7 +87,10 @@ def tune(
     wanted = trial_experiments(method, preset, trials, seed)
     jobs = default_jobs() if jobs is None else inputs.whole(jobs, "jobs", 1)
     inputs.one_of(engine, ENGINES, "engine")
-    kept = _kept(preset)
+    kept = kept_trials(preset)
+    if known := [e for e in wanted if find(e) is None and e.id in kept]:
+        said = f"{method}, {preset}: {len(known)} of {len(wanted)} trials as committed lines; {RERUN}=1 trains them."
+        print(said, file=sys.stderr, flush=True)
     if missing := [e for e in wanted if find(e) is None and e.id not in kept]:
         print(f"{method}, {preset}: {len(wanted) - len(missing)} of {len(wanted)} trials are there.", flush=True)
         prepare(missing[0])
@@ -129,8 +132,11 @@ def _line(trial: int, e: Experiment, measured: dict[str, float]) -> dict[str, An
     }
 
 
-def _kept(preset: str) -> dict[str, dict[str, float]]:
-    """What the committed lines of a preset say that the versions of now measured: run id to numbers."""
+def kept_trials(preset: str) -> dict[str, dict[str, float]]:
+    """What the committed lines of a preset say that the versions of now measured: run id to numbers.
+
+    Lines do not say on which images: those of a data set that was made anew are of the images of before.
+    """
     if os.environ.get(RERUN) or not stand_ins(preset).from_rows:
         return {}
     lines = read_trials(tuning_file(preset))

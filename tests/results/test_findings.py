@@ -12,6 +12,8 @@ import pytest
 import sakerepro as sr
 from sakerepro.errors import DataError
 from sakerepro.results.findings import write_findings
+from sakerepro.results.tables_text import filled
+from sakerepro.results.tuning import NUMBERS, read_trials
 
 ROOT = Path(__file__).parents[2]
 
@@ -57,6 +59,22 @@ def test_trials_stand_as_they_were_measured() -> None:
         for line in csv.DictReader(file):
             numbers = (f"{float(line[name]):.3f}" for name in ("ZS-SBIR", "ZS-SBIR 64-bit", "ZS-PBIR"))
             assert re.search(rf"^\| {line['method']} \| .* \| {' . '.join(numbers)} \|$", text, flags=re.MULTILINE)
+
+
+def test_a_trial_that_failed_says_so() -> None:
+    trials = read_trials(ROOT / "results/small/tuning.csv")
+    trials.loc[trials["trial"] == 1, list(NUMBERS)] = ""
+    text = filled("trials.md", trials=trials, holds=lambda premise, sentence: "")
+    assert text.count("| training failed | training failed | training failed |") == 2
+
+
+def test_a_page_without_its_marks_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAKEREPRO_RESULTS", str(ROOT / "results"))
+    readme = place(tmp_path) / "README.md"
+    readme.write_text(text := readme.read_text().replace("<!-- to here -->", "<!-- to there -->"))
+    with pytest.raises(DataError, match="README.md: has no <!-- from rows --> and <!-- to here -->"):
+        write_findings(tmp_path)
+    assert readme.read_text() == text
 
 
 def test_a_sentence_that_no_longer_holds_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
