@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -148,6 +149,16 @@ def test_too_little_space_is_said_before_work_begins(photos: Photos, monkeypatch
     no_decoding(monkeypatch)
     monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 1000))  # type: ignore[attr-defined]
     with pytest.raises(RunError, match=r"needs 0\.00 GB .* SAKEREPRO_CACHE"):
+        packed(*photos)
+
+
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="space is not allocated here")
+def test_a_cache_that_cannot_allocate_gets_a_sentence(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with pytest.raises(RunError, match=r"packs: 0\.00 GB cannot be allocated .* on a local disk, with SAKEREPRO_CACHE"):
         packed(*photos)
 
 
