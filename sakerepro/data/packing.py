@@ -106,6 +106,7 @@ def pack_images(
     folder = paths.cache() / "packs" / f"{files.short_name(root.name)}-{what}-{size}-{key}"
 
     def make(new: Path) -> None:
+        nonlocal verify
         if note and progress:
             print(note, file=sys.stderr)
         label = f"Packing {root.name} {what}"
@@ -113,6 +114,7 @@ def pack_images(
             _make(new, sources, size, 1 if grey else 3, label, progress)
         except _Coloured:
             _make(new, sources, size, 3, label, progress)
+        verify = False  # all files have just been read
 
     waiting = f"Another process packs the {root.name} {what}; waiting for it."
     return files.find_or_make(folder, lambda: _open(folder, sources, verify), make, waiting)

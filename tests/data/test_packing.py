@@ -228,6 +228,16 @@ def test_swapped_files_of_one_length_and_date_are_found(
     assert np.array_equal(packed(tmp_path, names, verify=not entries).pixels, before[::-1])
 
 
+def test_a_new_pack_is_not_verified_against_files_that_were_just_read(
+    photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, read_bytes = [], packing.read_bytes
+    monkeypatch.setattr(packing, "read_bytes", lambda path: read.append(path) or read_bytes(path))
+    for times in (1, 2):
+        packed(*photos, verify=True)
+        assert len(read) == 4 * times
+
+
 def test_other_rights_alone_are_no_change(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
     root, names = photos
     packed(root, names)
