@@ -144,8 +144,9 @@ def sweep(path: Path) -> None:
     file, folder = hidden(path.with_name(path.stem), "-").name, hidden(path, "-sakerepro-").name
     for left in path.parent.glob(f"{glob.escape(file)}????????.tmp{glob.escape(path.suffix)}"):
         left.unlink(missing_ok=True)
-    for left in path.parent.glob(f"{glob.escape(folder)}????????"):
-        shutil.rmtree(left, ignore_errors=True)
+    for ending in ("", "old-") if path.exists() else ("",):  # else the old one is the only one
+        for left in path.parent.glob(f"{glob.escape(folder)}{ending}????????"):
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:

@@ -53,13 +53,23 @@ def test_a_folder_is_replaced_only_when_whole(tmp_path: Path) -> None:
 def test_sweep_removes_the_leftovers_of_this_path_alone(tmp_path: Path) -> None:
     keep = ["run[1]", ".run[1].lock", ".run[1]-settings", ".work-run[1]", ".c-abcdefgh.tmp.txt"]
     keep += [".run[1]-more-sakerepro-abcdefgh", ".run1-sakerepro-abcdefgh"]  # of other paths
-    go = [".run[1]-sakerepro-abcdefgh", ".c-abcdefgh.tmp.pt"]
+    go = [".run[1]-sakerepro-abcdefgh", ".run[1]-sakerepro-old-abcdefgh", ".c-abcdefgh.tmp.pt"]
     for name in keep + go:
         (tmp_path / name).mkdir() if "run" in name else (tmp_path / name).write_text("x")
     files.sweep(tmp_path / "run[1]")
     files.sweep(tmp_path / "c.pt")
     assert sorted(p.name for p in tmp_path.iterdir()) == sorted(keep)
     files.sweep(tmp_path / "nowhere" / "c.pt")
+
+
+def test_what_a_kill_left_of_an_old_folder_goes_when_the_folder_is_made_anew(tmp_path: Path) -> None:
+    folder, old = tmp_path / "pack", tmp_path / ".pack-sakerepro-old-abcdefgh" / "was"
+    old.mkdir(parents=True)
+    files.sweep(folder)
+    assert old.is_dir()  # killed before the new one was in place: there is no other
+    folder.mkdir()
+    found = files.find_or_make(folder, lambda: (folder / "a").is_file() or None, lambda new: (new / "a").touch())
+    assert found and {p.name for p in tmp_path.iterdir()} - {"pack.lock"} == {"pack"}
 
 
 def test_json_round_trip_is_canonical(tmp_path: Path) -> None:

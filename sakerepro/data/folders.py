@@ -20,7 +20,6 @@ from ..files import lines, printable
 from .images import READABLE, is_image_name
 from .known import class_key, read_classes
 from .listing import Listing, Problem, listed
-from .lists import lines_of
 from .quickdraw import class_of, is_drawings, place_of
 from .splits import MIN_PHOTOS, held_out, random_unseen
 
@@ -228,9 +227,18 @@ def _classes(root: Path, domain: str, problems: list[Problem], left_out: LeftOut
 
 def _named(file: Path, classes: list[str]) -> tuple[str, ...]:
     """The classes that ``unseen.txt`` names, in its order."""
+    texts: list[str] = []
+    try:
+        for line in file.read_bytes().split(b"\n"):
+            texts.append(line.decode("utf-8-sig"))
+    except (OSError, UnicodeDecodeError) as error:
+        where, why = ("", error.strerror) if isinstance(error, OSError) else (f", line {len(texts) + 1}", error)
+        raise DataError(f"{file}{where}: cannot be read ({why}). Write one class name a line, in UTF-8.") from error
     names: list[str] = []
-    for number, line in lines_of(file):
-        name = unicodedata.normalize("NFC", line.strip())
+    for number, text in enumerate(texts, 1):
+        name = unicodedata.normalize("NFC", text.strip())
+        if not name:
+            continue
         if name not in classes:
             raise DataError(f"{file}, line {number}: class {name!r} is not there. {near_misses(name, classes)}")
         if name in names:

@@ -106,6 +106,7 @@ def pack_images(
     folder = paths.cache() / "packs" / f"{files.short_name(root.name)}-{what}-{size}-{key}"
 
     def make(new: Path) -> None:
+        nonlocal verify
         if note and progress:
             print(note, file=sys.stderr)
         label = f"Packing {root.name} {what}"
@@ -113,6 +114,7 @@ def pack_images(
             _make(new, sources, size, 1 if grey else 3, label, progress)
         except _Coloured:
             _make(new, sources, size, 3, label, progress)
+        verify = False  # all files have just been read
 
     waiting = f"Another process packs the {root.name} {what}; waiting for it."
     return files.find_or_make(folder, lambda: _open(folder, sources, verify), make, waiting)
@@ -170,11 +172,18 @@ def _write_index(folder: Path, sources: _Sources, shape: tuple[int, ...]) -> Non
 
 def _reserve(path: Path, shape: tuple[int, ...]) -> np.memmap:
     """An empty array with its space allocated: writing to a memory map on a full disk would kill the process."""
-    files.need_space(path.parent.parent, int(np.prod(shape, dtype=np.int64)) + 2**20, "packing", "SAKEREPRO_CACHE")
+    need = int(np.prod(shape, dtype=np.int64)) + 2**20
+    files.need_space(path.parent.parent, need, "packing", "SAKEREPRO_CACHE")
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
     if hasattr(os, "posix_fallocate") and array.size:
-        with open(path, "r+b") as file:
-            os.posix_fallocate(file.fileno(), 0, array.offset + array.size)
+        try:
+            with open(path, "r+b") as file:
+                os.posix_fallocate(file.fileno(), 0, array.offset + array.size)
+        except OSError as error:  # some network folders cannot
+            raise RunError(
+                f"{path.parent.parent}: {need / 1e9:.2f} GB cannot be allocated ({error.strerror}). Free some "
+                "space, or name another place, on a local disk, with SAKEREPRO_CACHE."
+            ) from error
     return array
 
 

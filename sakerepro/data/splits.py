@@ -106,6 +106,12 @@ def random_split(
     sketches = concatenate(dataset.train_sketch, dataset.val_sketch, _shifted(dataset.query, before))
     counts = np.bincount(photos.labels, minlength=len(classes)).tolist()
     able = {name: n for name, n in zip(classes, counts, strict=True) if among is None or name in among}
+    if among is not None and len(able) <= n_unseen:
+        advice = f"Ask for at most {len(able) - 1}" if len(able) > 1 else "Allow more"
+        raise ConfigError(
+            f"{dataset.name}/{dataset.split}: {n_unseen} unseen classes were asked for, and only {len(able)} of the "
+            f"{len(classes)} classes are allowed to be unseen. {advice}."
+        )
     names = random_unseen(able, n_unseen, seed, min_photos)
     limits = () if among is None else tuple(sorted(able))
     unseen = [i for i, name in enumerate(classes) if name in set(names)]

@@ -156,6 +156,8 @@ class Method(nn.Module):
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         """A plan of :func:`~sakerepro.data.batches.pair_batches`, aligned if the setting ``pairs`` says so.
 
+        Without that setting, they are aligned if ``needs`` has "aligned".
+
         Args:
             data, epoch: as for :meth:`plan`.
             size: pairs in a step, once through the sketches; 0: as many images and steps as SAKE has.
@@ -172,7 +174,7 @@ class Method(nn.Module):
 
     @property
     def _aligned(self) -> bool:
-        return getattr(self.s, "pairs", "class") == "aligned"
+        return getattr(self.s, "pairs", "aligned" if "aligned" in self.needs else "class") == "aligned"
 
     def _steps(self, data: Dataset) -> int:
         e = self.e

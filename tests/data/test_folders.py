@@ -156,7 +156,10 @@ def test_a_line_of_synsets_csv_for_a_class_that_is_gone_is_a_note(root: Path) ->
 def test_unknown_split_and_missing_unseen_txt(root: Path) -> None:
     with pytest.raises(ConfigError, match="has no split 'zeroshot1'"):
         read_folder(root, "zeroshot1")
-    with pytest.raises(DataError, match=r"unseen\.txt: cannot be read"):
+    with pytest.raises(DataError, match=r"unseen\.txt: cannot be read \(No such .*\)\. Write one class name a line"):
+        read_folder(root, "unseen.txt")
+    (root / "unseen.txt").write_bytes("dog\nlöwe\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"unseen\.txt, line 2: cannot be read .* Write one class name a line, in"):
         read_folder(root, "unseen.txt")
 
 

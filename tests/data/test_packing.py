@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import os
 import shutil
@@ -151,6 +152,16 @@ def test_too_little_space_is_said_before_work_begins(photos: Photos, monkeypatch
         packed(*photos)
 
 
+@pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="space is not allocated here")
+def test_a_cache_that_cannot_allocate_gets_a_sentence(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: int) -> None:
+        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+
+    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    with pytest.raises(RunError, match=r"packs: 0\.00 GB cannot be allocated .* on a local disk, with SAKEREPRO_CACHE"):
+        packed(*photos)
+
+
 def test_a_cache_that_cannot_be_written(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
     file = photos[0] / photos[1][0]
     monkeypatch.setenv("SAKEREPRO_CACHE", str(file / "cache"))
@@ -215,6 +226,16 @@ def test_swapped_files_of_one_length_and_date_are_found(
     if not entries:
         assert np.array_equal(packed(tmp_path, names).pixels, before)
     assert np.array_equal(packed(tmp_path, names, verify=not entries).pixels, before[::-1])
+
+
+def test_a_new_pack_is_not_verified_against_files_that_were_just_read(
+    photos: Photos, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read, read_bytes = [], packing.read_bytes
+    monkeypatch.setattr(packing, "read_bytes", lambda path: read.append(path) or read_bytes(path))
+    for times in (1, 2):
+        packed(*photos, verify=True)
+        assert len(read) == 4 * times
 
 
 def test_other_rights_alone_are_no_change(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from types import SimpleNamespace
 
 import frozen
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 import tiny
 from hypothesis import given
 from hypothesis import strategies as st
+from torch import nn
 
 from sakerepro import methods
 from sakerepro.data.batches import pair_batches, require_aligned, triplet_batches
@@ -140,3 +142,16 @@ def test_what_cannot_be_is_refused() -> None:
     )
     with pytest.raises(DataError, match="one class"):
         triplet_batches(one, 4, 3, 0, 0)
+
+
+class NeedsAligned(Method):
+    needs = frozenset({"aligned"})
+
+
+def test_a_method_that_needs_aligned_pairs_gets_them_without_a_setting(tiny_experiment: Experiment) -> None:
+    method = NeedsAligned.__new__(NeedsAligned)
+    nn.Module.__init__(method)
+    method.e, method.s, data = tiny_experiment, SimpleNamespace(), named(TINY)
+    found = require_aligned(data)
+    for s, p in [*method.pairs(data, 0), *method.triplets(data, 0)]:
+        assert (p[: len(s)] == found[s]).all()
