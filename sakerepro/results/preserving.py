@@ -21,9 +21,9 @@ def by_class() -> pd.DataFrame:
     """The unseen classes of the committed runs of ``systems``, preset ``small``, by task: means over queries and seeds.
 
     Returns:
-        One row a split, task (``"ZS-SBIR"``, ``"ZS-PBIR"``) and class, of real-valued features. Columns: ``split``,
-        ``task``, ``class``, ``similarity`` (to the nearest class of ImageNet, equation 5, in [0, 1]), mAP@all of
-        ``pretrained``, ``L_B`` and ``SAKE``, and ``gain`` (SAKE less L_B). Empty without committed rows.
+        One row a split, task (``"ZS-SBIR"``, ``"ZS-PBIR"``) and class, of real-valued features, with the columns
+        ``split``, ``task``, ``class``, ``similarity`` (to the nearest class of ImageNet, equation 5, in [0, 1]),
+        mAP@all of ``pretrained``, ``L_B`` and ``SAKE``, and ``gain`` (SAKE less L_B). Empty without committed rows.
     """
     rows, known = saved_rows("systems", "small"), saved_runs("systems", "small")
     rows = rows[rows["method"].isin(COMPARED) & rows["representation"].str.endswith("-d") & rows["run"].isin(known)]
@@ -54,7 +54,7 @@ def gain_by(frame: pd.DataFrame, by: str, task: str) -> pd.DataFrame:
         task: ``"ZS-SBIR"`` or ``"ZS-PBIR"``.
 
     Returns:
-        One row a group, lowest first: ``group``, ``classes``, ``first`` and ``last`` (values of ``by``), means of
+        One row a group, lowest first, with ``group``, ``classes``, ``first`` and ``last`` (values of ``by``), means of
         ``L_B``, ``SAKE`` and ``gain``, and the ends of a 90 % bootstrap interval of the gain over classes, ``low``
         and ``high``.
     """
