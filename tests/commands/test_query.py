@@ -114,4 +114,8 @@ def test_an_index_is_named_by_any_part_of_its_name(here: Path, capsys: pytest.Ca
     assert main(["query", sketch, "--index", "plane"]) == 0 and "airplane/" in capsys.readouterr().out
     assert main(["query", sketch, "--index", "-"]) == 2
     assert "-: could be airplane-" in capsys.readouterr().err
+    (whole,) = (here / "collections").glob("bear-*")
+    shutil.copytree(whole, here / "collections" / "sub" / "mine")
+    for name in (f"{whole.name}/", "sub/mine"):
+        assert main(["query", sketch, "--index", name]) == 0 and "bear/" in capsys.readouterr().out
     assert main(["query", sketch, "--index", "boat"]) == 2 and "boat: is no index" in capsys.readouterr().err
