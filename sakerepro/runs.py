@@ -232,7 +232,7 @@ def require_images(run: Run, fingerprint: str) -> None:
     if fingerprint != run.provenance()["data"]:
         raise RunError(
             f"{run.id}: was made from other images than {run.experiment.dataset} holds now. Remove {run.folder} to "
-            "make it again from these, or restore the images."
+            "make it again from these, restore the images, or train with another --seed beside it."
         )
 
 

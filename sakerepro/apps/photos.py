@@ -232,10 +232,11 @@ def named_collection(name: str | None) -> Collection:
     Raises:
         ConfigError: if there is none, or several, with their names.
     """
-    if name and is_index(folder := Path(name).expanduser()):
-        return open_collection(folder)
+    for folder in (Path(name).expanduser(), paths.collections() / name) if name else ():
+        if is_index(folder):
+            return open_collection(folder)
     known = sorted(f.name for f in paths.collections().glob("[!.]*/") if is_index(f))
-    found = [n for n in known if n == name] or [n for n in known if (name or "") in n]
+    found = [n for n in known if (name or "") in n]
     if len(found) == 1:
         return open_collection(paths.collections() / found[0])
     if name and found:

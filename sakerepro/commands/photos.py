@@ -56,11 +56,8 @@ def query(arguments: argparse.Namespace) -> None:
     images = _images(arguments.sketch, photos.size, domain, asked)
     choices = {"codes": arguments.codes, "approximate": arguments.approximate, "domain": domain}
     answers = zip(*nearest(photos, run, images, arguments.k, **choices), strict=True)
-    found: list[list[dict[str, Any]]] = [
-        [
-            {"rank": rank, "photo": photos.names[row], "path": str(root / photos.names[row]), "distance": float(d)}
-            for rank, (row, d) in enumerate(zip(*answer, strict=True), 1)
-        ]
+    found = [
+        [(rank, photos.names[row], float(d)) for rank, (row, d) in enumerate(zip(*answer, strict=True), 1)]
         for answer in answers
     ]
     share = {}
@@ -69,35 +66,42 @@ def query(arguments: argparse.Namespace) -> None:
         share["recall"], n = recall(photos.folder, run, k, domain)
         percent, kind = f"{100 * share['recall']:.1f} %", "photos" if arguments.photo else "sketches"
         print(f"approximate: finds {percent} of the exact {k} nearest ({n} unseen {kind} of the run)", file=sys.stderr)
-    if gone := [hit["photo"] for hits in found for hit in hits if not Path(hit["path"]).is_file()]:
+    distinct = dict.fromkeys(photo for hits in found for _, photo, _ in hits)  # many sketches share a photo
+    if gone := [photo for photo in distinct if not (root / photo).is_file()]:
         print(
-            f"sakerepro: {len(set(gone))} of the photos found are not in {root}, such as {gone[0]}. If they have "
+            f"sakerepro: {len(gone)} of the photos found are not in {root}, such as {gone[0]}. If they have "
             "moved, name the folder where they are with --photos; `sakerepro index` brings the index up to date.",
             file=sys.stderr,
         )
     if arguments.sheet:
         captions = [
-            [(Path(hit["path"]), f"{hit['rank']}. {hit['distance']:.3g}\n{hit['photo']}") for hit in hits]
-            for hits in found
+            [(root / photo, f"{rank}. {distance:.3g}\n{photo}") for rank, photo, distance in hits] for hits in found
         ]
         contact_sheet(Path(arguments.sheet), [Path(s) for s in asked], captions)
     if arguments.csv:
         import pandas as pd
 
-        table = pd.DataFrame([{"sketch": s, **hit} for s, hits in zip(asked, found, strict=True) for hit in hits])
+        both = zip(asked, found, strict=True)
+        table = pd.DataFrame([{"sketch": s, **hit} for s, hits in both for hit in _entries(hits, root)])
         write_text(Path(arguments.csv), table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     if arguments.json:
-        print_json([{"sketch": s, **share, "found": hits} for s, hits in zip(asked, found, strict=True)])
+        both = zip(asked, found, strict=True)
+        print_json([{"sketch": s, **share, "found": _entries(hits, root)} for s, hits in both])
         return
     shown, digits = Path(paths.shown(root)), "g" if arguments.codes else ".4f"
     for sketch, hits in zip(asked, found, strict=True):
         print(sketch)
-        rows = [[f"  {hit['rank']}", f"{hit['distance']:{digits}}", str(shown / hit["photo"])] for hit in hits]
+        rows = [[f"  {rank}", f"{distance:{digits}}", str(shown / photo)] for rank, photo, distance in hits]
         print_table(["rank", "bits" if arguments.codes else "distance", "photo"], rows, left=3)
     if arguments.sheet:
         print(f"Contact sheet: {arguments.sheet}")
     if arguments.csv:
         print(f"Table: {arguments.csv}")
+
+
+def _entries(hits: Sequence[tuple[int, str, float]], root: Path) -> list[dict[str, Any]]:
+    """Rank, photo and distance of each photo found, as --json and --csv have them."""
+    return [{"rank": rank, "photo": p, "path": str(root / p), "distance": distance} for rank, p, distance in hits]
 
 
 def _images(names: Sequence[str], size: int, domain: int, asked: list[str]) -> Iterator[np.ndarray]:

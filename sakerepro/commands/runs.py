@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable
 from typing import Any
 
 from .. import methods as systems
 from .. import paths
-from ..errors import ConfigError, SakeError, near_misses
-from ..runs import Run, find, open_run, run, run_folders
+from ..errors import ConfigError, DataError, SakeError, near_misses
+from ..runs import Run, find, open_run, require_images, run, run_folders
 from .common import print_json, print_table, say_slow_precision
 from .settings import absolute, settings, shown
 
@@ -25,8 +26,12 @@ def train(arguments: argparse.Namespace) -> None:
     e = systems.preset(arguments.preset, **changes)
     found = find(e)
     say_slow_precision([] if found else [e])
-    # a folder may have changed since: `run` compares its images with those that the run was made from
-    done = found if found and not e.dataset.startswith("/") else run(e, trace=arguments.trace)
+    if found and e.dataset.startswith("/"):  # a folder may have changed since
+        try:
+            require_images(found, found.dataset().fingerprint)
+        except DataError as error:
+            print(f"sakerepro: {error} The images were not compared with those of the run.", file=sys.stderr)
+    done = found or run(e, trace=arguments.trace)
     if arguments.json:
         print_json(_entry(done))
         return

@@ -12,6 +12,7 @@ import itertools
 import json
 import os
 import sys
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -27,7 +28,7 @@ from .images import decode, read_bytes
 from .quickdraw import contents, place_of
 
 VERSION = 1  # of the format and of how images are read: raise it to have all packs made again
-_BLOCK = 1024  # jobs that are made ahead
+_AHEAD = 512  # jobs that are made ahead, and so results that are held
 _ENOUGH_BAD = 100
 
 Job = TypeVar("Job")
@@ -221,11 +222,17 @@ def _decode_all(sources: _Sources, pixels: np.ndarray, digests: np.ndarray, labe
 def on_all_cores(function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
     """Call a function on every job, on all cores, and yield its results in order.
 
-    No more than 1,024 jobs are made ahead. Threads do: Pillow decodes and resizes without the interpreter's lock.
+    No more than 512 jobs are made ahead: a window that moves with what is taken, so that threads work while the caller
+    does. Threads do: Pillow decodes and resizes without the interpreter's lock.
     """
     from joblib import cpu_count
 
     jobs = iter(jobs)
-    with ThreadPoolExecutor(cpu_count()) as pool:
-        while block := list(itertools.islice(jobs, _BLOCK)):
-            yield from pool.map(function, block)
+    pool = ThreadPoolExecutor(cpu_count())
+    try:
+        window = deque(pool.submit(function, job) for job in itertools.islice(jobs, _AHEAD))
+        while window:
+            yield window.popleft().result()
+            window.extend(pool.submit(function, job) for job in itertools.islice(jobs, 1))
+    finally:
+        pool.shutdown(cancel_futures=True)

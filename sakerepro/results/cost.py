@@ -70,9 +70,11 @@ def sides(e: Experiment) -> dict[str, Side]:
     data, rng = experiment_data(e), generator(e.seed)
     sets = [(data.train_photo, e.batch_photo), (data.train_sketch, e.batch_sketch)]
     drawn = [(images, rng.integers(len(images), size=n)) for images, n in sets]
-    found = {}
+    found: dict[str, Side] = {}
     for name, one in {"SAKE": e, "L_B": methods.baseline(e)}.items():
         method = place(start(one, data)[0]).train()
+        if found:
+            method.teacher = found["SAKE"].method.teacher  # the same network: once in memory
         speed_up(method, e)
         batch = make_batch(drawn, e.size, e.augmentation, method.backbone, generator(e.seed, 1)).to(device())
         found[name] = Side(method, batch, method.optimisers())

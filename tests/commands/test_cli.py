@@ -45,6 +45,12 @@ def test_help_loads_nothing_heavy() -> None:
     assert done.returncode == 0 and "usage: sakerepro" in text and not set(HEAVY) & set(loaded.split()), done.stderr
 
 
+def test_a_percent_sign_is_written_as_argparse_shows_it() -> None:
+    """It formats the help of commands and arguments, but neither descriptions nor epilogs."""
+    for command in described()["commands"].values():
+        assert "%%" not in command.get("description", "") + command.get("example", "")
+
+
 def test_every_setting_is_a_flag_of_train() -> None:
     hidden = ("preset", "settings", "method_version")
     names = [f.name for f in dataclasses.fields(Experiment) if f.name not in hidden]
@@ -241,6 +247,11 @@ def test_train_finds_the_run_and_says_where_it_is(
     assert main(["train", "--preset", "tiny"]) == 0
     out = capsys.readouterr().out
     assert tiny_run.id in out and "Found, nothing trained: " in out
+    gone = Run(tiny_run.folder, tiny_run.experiment.but(dataset="/gone"))
+    monkeypatch.setattr("sakerepro.commands.runs.find", lambda e: gone)
+    assert main(["train", "--preset", "tiny", "--dataset", "/gone"]) == 0
+    out, err = capsys.readouterr()
+    assert "Found, nothing trained: " in out and "/gone: is not there" in err and "images were not compared" in err
 
 
 def test_nothing_is_downloaded_without_a_yes(

@@ -6,6 +6,7 @@ import csv
 import gzip
 import json
 import shutil
+from collections import Counter
 from pathlib import Path
 
 import numpy as np
@@ -95,9 +96,26 @@ def test_a_table_has_a_line_for_each_photo_found(here: Path, capsys: pytest.Capt
         assert float(line["distance"]) == pytest.approx(want["distance"], rel=1e-5)
 
 
+def test_a_photo_that_many_sketches_find_is_looked_for_once(here: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    looked, is_file = Counter[Path](), Path.is_file
+
+    def counting(path: Path) -> bool:
+        looked[path] += 1
+        return is_file(path)
+
+    monkeypatch.setattr(Path, "is_file", counting)
+    assert main(["query", "asks", "--index", "bear", "-k", "3"]) == 0
+    bears = [n for path, n in looked.items() if path.parent.name == "bear" and "asks" not in path.parts]
+    assert bears and set(bears) == {1}
+
+
 def test_an_index_is_named_by_any_part_of_its_name(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
     sketch = "asks/bear/0.png"
     assert main(["query", sketch, "--index", "plane"]) == 0 and "airplane/" in capsys.readouterr().out
     assert main(["query", sketch, "--index", "-"]) == 2
     assert "-: could be airplane-" in capsys.readouterr().err
+    (whole,) = (here / "collections").glob("bear-*")
+    shutil.copytree(whole, here / "collections" / "sub" / "mine")
+    for name in (f"{whole.name}/", "sub/mine"):
+        assert main(["query", sketch, "--index", name]) == 0 and "bear/" in capsys.readouterr().out
     assert main(["query", sketch, "--index", "boat"]) == 2 and "boat: is no index" in capsys.readouterr().err

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import errno
 import hashlib
+import itertools
 import os
 import shutil
 import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 import numpy as np
@@ -202,6 +205,37 @@ def test_a_killed_process_leaves_nothing_that_counts(photos: Photos) -> None:
     assert len(left) == 1 and left[0].name.startswith(".")
     assert_rows_are_images(packed(root, names), root, names)
     assert the_folder().name[0] != "."
+
+
+def test_threads_work_ahead_in_order_within_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An error comes in its turn, and what waits behind it or behind a closed generator is not begun."""
+    monkeypatch.setattr(packing, "_AHEAD", 8)
+    begun: list[int] = []
+
+    def one(job: int) -> int:
+        begun.append(job)
+        if job == 30:
+            raise ValueError("the thirtieth")
+        return job
+
+    results = packing.on_all_cores(one, itertools.count())
+    for i in range(20):
+        assert next(results) == i
+        until = time.monotonic() + 10
+        while len(begun) < i + 8 and time.monotonic() < until:  # nobody asks, and the window fills
+            time.sleep(0.001)
+        assert sorted(begun) == list(range(i + 8))
+    threads = threading.active_count()
+    assert [next(results) for _ in range(10)] == list(range(20, 30))
+    with pytest.raises(ValueError, match="the thirtieth"):
+        next(results)
+    assert threading.active_count() < threads and max(begun) < 38
+    del begun[:]
+    results = packing.on_all_cores(one, itertools.count())
+    assert next(results) == 0
+    results.close()
+    assert threading.active_count() < threads and max(begun) < 8
+    assert list(packing.on_all_cores(one, [])) == []
 
 
 def test_no_images_make_an_empty_pack(tmp_path: Path) -> None:

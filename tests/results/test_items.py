@@ -441,6 +441,8 @@ def test_cost_of_a_step(tiny_run, monkeypatch: pytest.MonkeyPatch) -> None:  # t
     assert len(list(kept.folder().rglob("output.pkl"))) == 1
     memory = {method: side["bytes"] for method, side in found.items()}
     assert ratios["training", "memory relative to L_B"] == pytest.approx(memory["SAKE"] / memory["L_B"], abs=5e-4)
+    sharing = cost.sides(sake.experiment)
+    assert sharing["SAKE"].method.teacher[0] is sharing["L_B"].method.teacher[0]
     student, teacher = sake.network(), load_teacher(sake.experiment)[0]
     parameters = [sum(p.nbytes for p in n.parameters()) for n in (student, teacher)]
     assert memory["L_B"] > 4 * parameters[0]  # itself, its gradient, two moments, and activations
