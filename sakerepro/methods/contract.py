@@ -36,7 +36,7 @@ class Setting:
     low: float | None = None  #: the lowest value that is allowed
     choices: tuple[Any, ...] = ()
     parse: Callable[[str, Any], Any] | None = None  #: (name, value) -> its canonical form, or ConfigError
-    search: tuple[Any, ...] = ()  #: values that `sakerepro tune` tries; empty: not tuned
+    search: tuple[Any, ...] = ()  #: values that `sakerepro tune` tries, if any
 
     def check(self, name: str, value: Any) -> Any:
         """Check a value and convert it to the type of the default.
