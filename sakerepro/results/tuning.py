@@ -88,10 +88,11 @@ def tune(
     jobs = default_jobs() if jobs is None else inputs.whole(jobs, "jobs", 1)
     inputs.one_of(engine, ENGINES, "engine")
     kept = kept_trials(preset)
-    if known := [e for e in wanted if find(e) is None and e.id in kept]:
+    gone = [e for e in wanted if find(e) is None]
+    if known := [e for e in gone if e.id in kept]:
         said = f"{method}, {preset}: {len(known)} of {len(wanted)} trials as committed lines; {RERUN}=1 trains them."
         print(said, file=sys.stderr, flush=True)
-    if missing := [e for e in wanted if find(e) is None and e.id not in kept]:
+    if missing := [e for e in gone if e.id not in kept]:
         print(f"{method}, {preset}: {len(wanted) - len(missing)} of {len(wanted)} trials are there.", flush=True)
         prepare(missing[0])
         try:

@@ -8,10 +8,11 @@ import nbformat
 import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
-from replay import ELSEWHERE, differences, replay, verdict_changes
+from replay import ELSEWHERE, differences, of_the_machine, replay, verdict_changes
 
 from sakerepro import paths
 from sakerepro.results import Row, write_rows
+from sakerepro.results.paper_claims import all_claims
 
 
 def rows(file: Path, *values: float, metric: str = "mAP@all") -> Path:
@@ -49,6 +50,10 @@ def test_verdicts_that_differ_are_listed(tmp_path: Path) -> None:
         frame.to_csv(tmp_path / f"{name}.csv", index=False)
     assert verdict_changes(tmp_path / "a.csv", tmp_path / "a.csv") == []
     assert verdict_changes(tmp_path / "a.csv", tmp_path / "b.csv") == ["a.csv: two: fails committed, holds now"]
+
+
+def test_verdicts_on_times_are_those_of_the_machine_and_no_others() -> None:
+    assert [claim for claim in all_claims() if of_the_machine(claim)] == ["cost.training-time", "cost.test-time"]
 
 
 CELL = """
