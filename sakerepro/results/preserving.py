@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pandas as pd
 
+from .. import inputs
 from ..semantics import imagenet_wnids, semantic_similarity
 from .committed import saved_rows, saved_runs
 from .findings import holds
@@ -14,6 +15,7 @@ from .verdicts import bootstrap
 
 COMPARED = ("pretrained", "L_B", "SAKE")
 TASKS = ("ZS-SBIR", "ZS-PBIR")
+ORDERS = ("similarity", "pretrained")  # columns by which classes are put in groups
 GROUPS = ("low", "middle", "high")
 
 
@@ -57,7 +59,12 @@ def gain_by(frame: pd.DataFrame, by: str, task: str) -> pd.DataFrame:
         One row a group, lowest first, with ``group``, ``classes``, ``first`` and ``last`` (values of ``by``), means of
         ``L_B``, ``SAKE`` and ``gain``, and the ends of a 90 % bootstrap interval of the gain over classes, ``low``
         and ``high``.
+
+    Raises:
+        ConfigError: for another column or task.
     """
+    inputs.one_of(by, ORDERS, "by")
+    inputs.one_of(task, TASKS, "task")
     ordered = frame[frame["task"] == task].sort_values(by, kind="stable", ignore_index=True)
     lines = []
     for group, rows in zip(GROUPS, np.array_split(np.arange(len(ordered)), len(GROUPS)), strict=True):
@@ -75,7 +82,7 @@ def preserving_text() -> str:
     frame = by_class()
     if frame.empty:
         return ""
-    every = {(by, task): gain_by(frame, by, task) for by in ("similarity", "pretrained") for task in TASKS}
+    every = {(by, task): gain_by(frame, by, task) for by in ORDERS for task in TASKS}
     tables = {key: _table(groups) for key, groups in every.items()}
     return filled("preserving.md", tables=tables, frame=frame, groups=every, holds=holds)
 

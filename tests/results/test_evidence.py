@@ -48,6 +48,9 @@ def test_groups_are_thirds_and_intervals_hold_their_means() -> None:
     frame = pd.DataFrame({"task": "ZS-SBIR", "pretrained": [0.5, 0.1, 0.9, 0.2, 0.6, 0.8, 0.3], "L_B": 0.5})
     frame["gain"] = frame["pretrained"].gt(0.4) * 0.1
     frame["SAKE"], frame["class"] = frame["L_B"] + frame["gain"], [*"abcdefg"]
+    for by, task, said in (("gains", "ZS-SBIR", "by='gains'"), ("pretrained", "SBIR", "task='SBIR'")):
+        with pytest.raises(sr.ConfigError, match=said):
+            sr.results.gain_by(frame, by, task)
     groups = sr.results.gain_by(frame, "pretrained", "ZS-SBIR")
     assert groups["classes"].tolist() == [3, 2, 2] and groups["group"].tolist() == ["low", "middle", "high"]
     assert groups["first"].tolist() == [0.1, 0.5, 0.8] and groups["last"].tolist() == [0.3, 0.6, 0.9]
