@@ -1,4 +1,4 @@
-"""The numbers behind the figures of runs: average precision per query, cases chosen by rule, precision by recall."""
+"""The numbers behind the figures of runs: average precision per query, cases chosen by rule."""
 
 from __future__ import annotations
 
@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING
 import numpy as np
 import pandas as pd
 
-from ..errors import ConfigError, near_misses
+from .. import inputs
+from ..errors import ConfigError
 from ..retrieval import search
 
 if TYPE_CHECKING:
     from ..runs import Run
 
 CASES = ("good", "bad", "mixed")
-_CHUNK = 256  # queries ranked at once
 
 
 def query_ap(run: Run) -> np.ndarray:
@@ -37,10 +37,8 @@ def pick_queries(ap: np.ndarray, labels: np.ndarray, n: int, cases: str = "mixed
     Returns:
         Positions of the queries, in the order of the rule.
     """
-    if cases not in CASES:
-        raise ConfigError(f"cases = {cases!r} is unknown. {near_misses(str(cases), CASES)}")
-    if n < 1:
-        raise ConfigError(f"n_queries = {n} has to be at least 1.")
+    inputs.one_of(cases, CASES, "cases")
+    inputs.whole(n, "n_queries", 1)
     best_first = np.argsort(-ap, kind="stable")
     best_first = best_first[~np.isnan(ap[best_first])]
     n = min(n, len(np.unique(labels[best_first])))
@@ -109,35 +107,3 @@ def _same_queries(run: Run, other: Run) -> np.ndarray:
             "Compare runs of one data set and split."
         )
     return query_ap(other)
-
-
-def precision_by_recall(run: Run, points: int = 101) -> pd.DataFrame:
-    """Mean precision at evenly spaced levels of recall, ties in the order of the gallery.
-
-    At recall r a query of R relevant photos stands at its ceil(r R)-th relevant photo (the first for r = 0). Plain
-    precision is the precision there; interpolated is the best precision there or at any later relevant photo.
-
-    Returns:
-        Columns ``recall``, ``plain`` and ``interpolated``, means over the queries whose class is in the gallery.
-
-    Raises:
-        ConfigError: if the class of no query is in the gallery.
-    """
-    a, recall = run.embeddings(), np.linspace(0, 1, points)
-    sums, counted = np.zeros((2, points)), 0
-    for start in range(0, len(a["query"]), _CHUNK):
-        part = slice(start, start + _CHUNK)
-        order = search(a["query"][part], a["gallery"], len(a["gallery"]), run.distance)[0]
-        for row in a["gallery_labels"][order] == a["query_labels"][part][:, None]:
-            ranks = np.flatnonzero(row) + 1
-            if not len(ranks):
-                continue
-            precision = np.arange(1, len(ranks) + 1) / ranks
-            envelope = np.maximum.accumulate(precision[::-1])[::-1]
-            at = np.maximum(np.ceil(recall * len(ranks) - 1e-9).astype(int) - 1, 0)
-            sums += precision[at], envelope[at]
-            counted += 1
-    if not counted:
-        raise ConfigError("The gallery holds no photo of any query's class. Are the labels of one split?")
-    plain, interpolated = sums / counted
-    return pd.DataFrame({"recall": recall, "plain": plain, "interpolated": interpolated})

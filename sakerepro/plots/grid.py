@@ -1,9 +1,8 @@
-"""Figure 3 and the contact sheet of the miniature world: pictures in rows."""
+"""Figure 3: pictures in rows."""
 
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,16 +10,14 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.layout_engine import ConstrainedLayoutEngine
 
-from ..data.dataset import Dataset, ImageSet
-from ..errors import ConfigError
+from ..data.dataset import ImageSet
 from ..retrieval import search
 from .data import pick_queries, query_ap
-from .labels import about, data_title, is_generated
-from .style import COLUMN, PAGE, Picture, finish, fitted, new_figure, style
+from .labels import about, is_generated
+from .style import COLUMN, PAGE, finish, fitted, new_figure, style
 
 if TYPE_CHECKING:
     from ..runs import Run
-    from ..world.load import World
 
 _TICK, _CROSS = "✓", "✗"
 
@@ -54,12 +51,20 @@ def retrieval_grid(
         ConfigError: for an unknown rule, ``n_queries`` below 1, or ``k`` not in 1 ... gallery.
     """
     arrays, data = run.embeddings(), run.dataset()
-    images, private = _pictures(data, images)
+    generated = is_generated(data)
+    images = generated if images is None else images
     ap, labels = query_ap(run), arrays["query_labels"]
     chosen = pick_queries(ap, labels, n_queries, cases)
     top = search(arrays["query"][chosen], arrays["gallery"], k, run.distance)[0]
-    figure, tiles, side = _grid(len(chosen), k + 1, 0.13 * len(chosen) + 0.65)
-    figure.images_of = private
+    side = min(0.9, PAGE / (k + 1) - 0.07)  # of a tile, in inches
+    height = (side + 0.18) * len(chosen) + 0.65  # with a line of words below each row
+    layout = ConstrainedLayoutEngine(compress=True, w_pad=0.025, h_pad=0.02, wspace=0, hspace=0)
+    figure, axes = new_figure(max(COLUMN, (side + 0.07) * (k + 1)), height, len(chosen), k + 1, layout)
+    figure.images_of = data.name if images and not generated else ""
+    for axis in axes:
+        axis.set(xticks=[], yticks=[], box_aspect=1)
+        axis.spines[:].set(visible=True, color="#999999", linewidth=0.5)
+    tiles = np.array(axes).reshape(len(chosen), k + 1)
     for query, found, (axis, *photos) in zip(chosen, top, tiles, strict=True):
         name = data.unseen[labels[query]]
         axis.set_gid(f"query {query}")
@@ -81,79 +86,6 @@ def retrieval_grid(
     figure.supxlabel(legend, x=0.01, ha="left", fontsize=6.5, wrap=True)
     rule = {"bad": "the lowest AP", "good": "the highest AP", "mixed": "even steps from best to worst AP"}[cases]
     return finish(figure, claim, f"{about([run])}; queries: {rule}")
-
-
-@style()
-def world_sheet(world: Dataset | World, n: int = 12, images: bool | None = None) -> Figure:
-    """A contact sheet: ``n`` classes of each role, a photo and a sketch of each (photos only of the original domain).
-
-    Classes are taken in even steps of their order, and the first image of each.
-
-    Args:
-        world: what ``load_world`` or ``make_world`` gives, or any data set.
-        images: as in :func:`retrieval_grid`.
-
-    Raises:
-        ConfigError: if ``n`` is below 1.
-    """
-    if n < 1:
-        raise ConfigError(f"n = {n} classes has to be at least 1.")
-    dataset, original = (world, None) if isinstance(world, Dataset) else (world.dataset, world.original)
-    images, private = _pictures(dataset, images)
-    blocks: list[tuple[str, Sequence[str], list[ImageSet]]] = [
-        ("seen classes (photos and sketches)", dataset.seen, [dataset.train_photo, dataset.train_sketch]),
-        ("unseen classes (photos and sketches)", dataset.unseen, [dataset.gallery, dataset.query]),
-    ]
-    if original is not None:
-        known = _names_of(original.wnids)
-        blocks.insert(0, ("original domain (photos only; the teacher knows these)", known, [original.train]))
-    columns = max(min(n, len(names)) for _, names, _ in blocks)
-    figure, tiles, side = _grid(sum(len(sets) for *_, sets in blocks), columns, 0.32 * len(blocks) + 0.32)
-    figure.images_of = private
-    rows = iter(tiles)
-    for title, names, sets in blocks:
-        classes = np.unique(np.linspace(0, len(names) - 1, min(n, len(names))).round().astype(int))
-        for images_of, row in zip(sets, rows, strict=False):
-            if images_of is sets[0]:
-                row[0].set_title(" ")  # the room for a line that is wider than its column
-                title = f"{title}: {len(classes)} of {len(names)}"
-                row[0].text(0, 1.06, title, transform=row[0].transAxes, in_layout=False)
-            for axis, label in zip(row, classes, strict=False):
-                axis.set_gid(f"class {names[label]}")
-                found = np.flatnonzero(images_of.labels == label)
-                if len(found):
-                    _fill(axis, images_of, int(found[0]), names[label] if not images else "", side)
-                if images_of is sets[-1]:
-                    _caption(axis, names[label], side)
-            for axis in row[len(classes) :]:
-                axis.remove()
-    return finish(figure, "Classes by role, the first image of each", data_title(dataset.name, dataset.split))
-
-
-def _pictures(data: Dataset, images: bool | None) -> tuple[bool, str]:
-    """Whether pictures are shown, by default those of the generated world, and whose images may not be published."""
-    generated = is_generated(data)
-    shown = generated if images is None else images
-    return shown, data.name if shown and not generated else ""
-
-
-def _names_of(wnids: Sequence[str]) -> list[str]:
-    """What the world calls the classes of its original domain; any other by its id."""
-    from ..world.classes import CLASSES
-
-    known = {c.wnid: c.name for c in CLASSES}
-    return [known.get(w, w) for w in wnids]
-
-
-def _grid(rows: int, columns: int, words: float) -> tuple[Picture, np.ndarray, float]:
-    """A page of square tiles, (rows, columns), and their side in inches; all words take ``words`` inches of height."""
-    side = min(0.9, PAGE / columns - 0.07)
-    layout = ConstrainedLayoutEngine(compress=True, w_pad=0.025, h_pad=0.02, wspace=0, hspace=0)
-    figure, axes = new_figure(max(COLUMN, (side + 0.07) * columns), (side + 0.05) * rows + words, rows, columns, layout)
-    for axis in axes:
-        axis.set(xticks=[], yticks=[], box_aspect=1)
-        axis.spines[:].set(visible=True, color="#999999", linewidth=0.5)
-    return figure, np.array(axes).reshape(rows, columns), side
 
 
 def _caption(axis: Axes, text: str, side: float) -> None:

@@ -1,8 +1,9 @@
-"""Figures of result rows: Table 1 and the splits as bars, Tables 2, 3 and 5 as curves, Figure 5."""
+"""Figures of result rows: Table 1 and the splits as bars, Tables 2, 3 and 5 as curves, Figure 5, gains by class."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from itertools import pairwise
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,12 @@ import seaborn
 from matplotlib.figure import Figure
 from scipy import stats
 
+from .. import inputs
 from ..errors import ConfigError, near_misses
 from ..results.doodles import doodle_frame
 from ..results.grids import shown
 from ..results.paper import ABLATION, DATA_NAMES, LEVELS
+from ..results.preserving import TASKS, gain_by
 from ..results.rows import gain_groups, records
 from ..results.tables import Table, comparison
 from .labels import LAMBDA_NAMES, data_title
@@ -25,7 +28,6 @@ from .style import (
     PAGE,
     SPARE,
     WIDTHS,
-    draw_bars,
     draw_lines,
     finish,
     look_of,
@@ -50,14 +52,7 @@ _SIMILARITIES = {"confidence": "teacher's confidence (top probability)", "LCH": 
 
 
 @style()
-def comparison_bars(
-    frame: pd.DataFrame,
-    metric: str = "mAP@all",
-    *,
-    item: str = "table1",
-    others: bool = True,
-    convention: str = "standard",
-) -> Figure:
+def comparison_bars(frame: pd.DataFrame, metric: str = "mAP@all", *, item: str = "table1") -> Figure:
     """Table 1 or the random splits as bars: our means, their spread over seeds, the paper's numbers as diamonds.
 
     One panel per data set and split that was measured (all of the paper's, if nothing was); its title says which data
@@ -67,56 +62,38 @@ def comparison_bars(
         frame: rows of one preset, as from :func:`sakerepro.run_rows`.
         metric: ``"mAP@all"``, ``"P@100"``, ``"mAP@200"``, ``"P@200"`` or ``"P@25"``; the splits have the first alone.
         item: ``"table1"`` or ``"splits"``.
-        others: also show the nine other systems, by the paper's numbers.
-        convention: as in :func:`sakerepro.results.comparison`.
 
     Raises:
         ConfigError: for an unknown metric, mixed presets or ambiguous rows.
     """
-    cells = _cells(item, metric, frame, convention)
-    cells = cells[cells["n"].gt(0) | cells["paper"].notna()]
-    panels = _panels(cells)
-    shown = pd.concat(panels.values())
-    run = set(shown["method"][shown["n"] > 0]) | set(ABLATION)
-    lines = _bar_lines(shown, others, run)
-    labels = [f"{method}, {representation}" for method, representation in lines]
-    parts = [representation if method in run else "other systems" for method, representation in lines]
+    cells = comparison(item, frame).cells
+    if metric not in set(cells["metric"]):
+        raise ConfigError(f"{item} has no {metric!r}. {near_misses(metric, tuple(cells['metric'].unique()))}")
+    cells = cells[cells["metric"].eq(metric) & (cells["n"].gt(0) | cells["paper"].notna())]
+    panels = _panels(cells.assign(label=cells["method"] + ", " + cells["representation"]))
+    lines = _bar_lines(pd.concat(panels.values()))
     size = COLUMN if len(panels) == 1 else PAGE, max(1.9, 1.15 + 0.15 * len(lines))
     figure, axes = new_figure(*size, 1, len(panels), sharex=True, sharey=True)
     for axis, (title, panel) in zip(axes, panels.items(), strict=True):
-        panel = panel.assign(label=panel["method"] + ", " + panel["representation"])
-        panel = panel[panel["label"].isin(labels)]
-        panel["place"] = panel["label"].map(labels.index)
+        panel = panel.assign(place=panel["label"].map([*lines].index))
         ours = panel[panel["n"].gt(0)]
-        if methods := sorted(ours["method"].unique(), key=_place):
-            palette = {m: look_of(m).color for m in methods}
-            hue = {"hue": "method", "hue_order": methods, "palette": palette, "dodge": False}
-            draw_bars(axis, ours, "ours", "label", order=labels, edgecolor="white", linewidth=0, **hue)
-        for method, bars in zip(methods, axis.containers, strict=False):
-            for bar in bars:
-                bar.set_hatch(look_of(method).hatch)
+        for method in sorted(set(ours["method"]), key=_place):
+            bars, look = ours[ours["method"] == method], look_of(method)
+            kind: dict[str, Any] = {"color": look.color, "hatch": look.hatch, "edgecolor": "white", "linewidth": 0}
+            axis.barh(bars["place"], bars["ours"], 0.72, **kind)
         if ours["n"].gt(1).any():
             seeds = " or ".join(map(str, sorted(ours["n"][ours["n"] > 1].unique())))
             spread: dict[str, Any] = {"xerr": ours["std"], "label": f"ours, mean ± s.d. of {seeds} seeds"}
             axis.errorbar(ours["ours"], ours["place"], color=INK, fmt="none", elinewidth=0.9, **spread)
         axis.plot(panel["paper"], panel["place"], "D", color=INK, **HOLLOW, zorder=4, label="the paper's number")
-        for i in range(1, len(lines)):
-            if parts[i] != parts[i - 1]:
-                axis.axhline(i - 0.5, color="#bbbbbb", linewidth=0.5)
+        for i, (above, below) in enumerate(pairwise(lines.values())):
+            if above != below:
+                axis.axhline(i + 0.5, color="#bbbbbb", linewidth=0.5)
         name_axes(axis, metric, "method, features" if axis is axes[0] else "", grid="x")
         axis.set_title(title if panel["paper"].notna().any() else f"{title} (none for {metric})")
-        name_rows(axis, labels)
+        name_rows(axis, [*lines])
     axes[0].set_xlim(left=0)
     return finish(figure, _CLAIMS[item], _measured(frame, f"ZS-SBIR {metric}", "bars"))
-
-
-def _cells(item: str, metric: str, frame: pd.DataFrame, convention: str) -> pd.DataFrame:
-    """The cells of one of the paper's tables in one metric."""
-    cells = comparison(item, frame, convention=convention).cells
-    if metric not in set(cells["metric"]):
-        name = f"Table {item.removeprefix('table')}"
-        raise ConfigError(f"{name} has no {metric!r}. {near_misses(metric, tuple(cells['metric'].unique()))}")
-    return cells[cells["metric"] == metric]
 
 
 def _place(method: str) -> int:
@@ -124,12 +101,14 @@ def _place(method: str) -> int:
     return ABLATION.index(method) if method in ABLATION else -1
 
 
-def _bar_lines(cells: pd.DataFrame, others: bool, run: set[str]) -> list[tuple[str, str]]:
-    """(method, representation) from top to bottom: systems known from the paper, then those run by representation."""
+def _bar_lines(cells: pd.DataFrame) -> dict[str, str]:
+    """Labels from top to bottom, each with its part: systems known from the paper, then those run by representation."""
+    run = {*cells["method"][cells["n"] > 0], *ABLATION}
     pairs = list(dict.fromkeys(zip(cells["method"], cells["representation"], strict=True)))
     ours = [p for p in pairs if p[0] in run]
     ours.sort(key=lambda p: (p[1].endswith("bit"), -int(p[1].split("-")[0]), _place(p[0])))
-    return [*(p for p in pairs if p[0] not in run and others), *ours]
+    theirs = {f"{m}, {r}": "other systems" for m, r in pairs if m not in run}
+    return theirs | {f"{m}, {r}": r for m, r in ours}
 
 
 def _panels(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -156,16 +135,16 @@ def _measured(frame: pd.DataFrame, what: str, marks: str) -> str:
 
 
 @style()
-def bits_curve(frame: pd.DataFrame, metric: str = "mAP@all", *, convention: str = "standard") -> Figure:
-    """Table 2 as curves: accuracy over the length of the binary code, ours filled, the paper's hollow.
+def bits_curve(frame: pd.DataFrame) -> Figure:
+    """Table 2 as curves: mAP@all over the length of the binary code, ours filled, the paper's hollow.
 
-    What was measured at one length alone, as the baselines, is a level line. Arguments are as in
-    :func:`comparison_bars`; Table 2 has ``"mAP@all"`` alone.
+    What was measured at one length alone, as the baselines, is a level line. ``frame`` is as in
+    :func:`comparison_bars`.
 
     Raises:
-        ConfigError: for mixed presets or ambiguous rows, or if Table 2 has no such metric.
+        ConfigError: for mixed presets or ambiguous rows.
     """
-    cells = _cells("table2", metric, frame, convention)
+    cells = comparison("table2", frame).cells
     cells = cells[cells["representation"].str.endswith("-bit")]
     cells = cells.assign(bits=cells["representation"].str.removesuffix("-bit").astype(int))
     panels = _panels(cells)
@@ -186,26 +165,22 @@ def bits_curve(frame: pd.DataFrame, metric: str = "mAP@all", *, convention: str 
         name_values(axis, panel["bits"].unique())
         axis.set_ylim(bottom=0)
         axis.set_title(title)
-        name_axes(axis, "code length (bits)", f"ZS-SBIR {metric}" if axis is axes[0] else "")
-    return finish(figure, _CLAIMS["table2"], _measured(frame, f"ZS-SBIR {metric}", "filled marks"))
+        name_axes(axis, "code length (bits)", "ZS-SBIR mAP@all" if axis is axes[0] else "")
+    return finish(figure, _CLAIMS["table2"], _measured(frame, "ZS-SBIR mAP@all", "filled marks"))
 
 
 @style()
-def lambda_curves(
-    frame: pd.DataFrame, x: str = "lambda_sake", metric: str = "mAP@all", *, convention: str = "standard"
-) -> Figure:
+def lambda_curves(frame: pd.DataFrame, x: str = "lambda_sake") -> Figure:
     """Table 5 (``x="lambda_sake"``) or Table 3 (``x="lambda2"``) as curves, the paper's and ours side by side.
 
-    The two panels have scales of their own: they are measured on different data unless the preset is ``paper``. Other
-    arguments are as in :func:`comparison_bars`; Tables 3 and 5 have ``"mAP@all"`` alone.
+    The two panels have scales of their own: they are measured on different data unless the preset is ``paper``.
+    ``frame`` is as in :func:`comparison_bars`.
 
     Raises:
-        ConfigError: for another ``x``, an unknown metric, mixed presets or ambiguous rows.
+        ConfigError: for another ``x``, mixed presets or ambiguous rows.
     """
     items = {"lambda_sake": "table5", "lambda2": "table3"}
-    if x not in items:
-        raise ConfigError(f"There is no curve over {x!r}. {near_misses(x, tuple(items))}")
-    cells = _cells(items[x], metric, frame, convention)
+    cells = comparison(items[inputs.one_of(x, tuple(items), "x")], frame).cells
     cells["line"] = [_series(x, cell) for cell in records(cells)]
     looks = dict(zip(dict.fromkeys(cells["line"]), SPARE, strict=False))
     titles = {"paper": f"paper: {DATA_NAMES['tuberlin/zeroshot']}", "ours": f"ours: {_ours_on(cells)}"}
@@ -217,8 +192,8 @@ def lambda_curves(
         name_values(axis, cells[x].unique())
         axis.set_xlim(-0.02, 1.4 * cells[x].max())
         axis.set_title(titles[side])
-        name_axes(axis, f"{LAMBDA_NAMES[x]} (symmetric log scale)", metric)
-    return finish(figure, _CLAIMS[items[x]], _measured(frame, metric, "filled marks"))
+        name_axes(axis, f"{LAMBDA_NAMES[x]} (symmetric log scale)", "mAP@all")
+    return finish(figure, _CLAIMS[items[x]], _measured(frame, "mAP@all", "filled marks"))
 
 
 def _series(x: str, cell: Mapping[str, object]) -> str:
@@ -254,7 +229,7 @@ def table_curves(table: Table) -> Figure:
 
 
 @style()
-def gain_by_similarity(frame: pd.DataFrame, *, groups: tuple[str, ...] = LEVELS) -> Figure:
+def gain_by_similarity(frame: pd.DataFrame) -> Figure:
     """Figure 5: do classes that gain more from SAKE lie closer to the original domain?
 
     As in appendix A.1, the classes of each held-out set are sorted by gain and divided into equal groups (the first
@@ -262,38 +237,34 @@ def gain_by_similarity(frame: pd.DataFrame, *, groups: tuple[str, ...] = LEVELS)
     mean; error bars are its 95 % interval (Student's t over the held-out sets), if there are several sets.
 
     Args:
-        frame: one row a class: ``split`` (the held-out set), ``class``, ``gain`` (SAKE's mAP@all minus L_B's), and
-            one or both of ``confidence`` (the teacher's, Figure 5a) and ``LCH`` (Leacock-Chodorow, Figure 5b); with a
-            column ``dataset``, its name stands above.
-        groups: names of the groups, from low gain to high.
+        frame: one row a class, as from :func:`sakerepro.class_gains`: ``split`` (the held-out set), ``class``, ``gain``
+            (SAKE's mAP@all minus L_B's), ``confidence`` (the teacher's, Figure 5a) and ``LCH`` (Leacock-Chodorow,
+            Figure 5b); with a column ``dataset``, its name stands above.
 
     Raises:
         ConfigError: if a column is missing, or a held-out set has fewer classes than there are groups.
     """
-    kinds = [k for k in _SIMILARITIES if k in frame.columns]
-    if missing := [c for c in ("split", "class", "gain") if c not in frame.columns]:
-        raise ConfigError(f"The frame has no column {missing[0]!r}; split, class and gain are needed.")
-    if not kinds:
-        raise ConfigError("The frame has neither a column 'confidence' nor 'LCH'; give at least one of them.")
-    grouped = gain_groups(frame, len(groups))
+    if missing := [c for c in ("split", "class", "gain", *_SIMILARITIES) if c not in frame.columns]:
+        raise ConfigError(f"The frame has no column {missing[0]!r}. `sr.class_gains(runs)` gives one that has.")
+    grouped = gain_groups(frame)
     codes, splits = pd.factorize(grouped["split"])
     grouped["set"] = [f"classes of set {code + 1}" for code in codes]
     grouped["place"] = grouped["group"] + 0.34 * (codes + 0.5) / len(splits) - 0.05  # right of the mean, a lane a set
     looks = dict(zip(grouped["set"].unique(), SPARE, strict=False))
     mean = f"mean and its 95 % interval over {len(splits)} sets" if len(splits) > 1 else "mean"
-    figure, axes = new_figure(WIDTHS[len(kinds) - 1], 2.9, 1, len(kinds))
-    for letter, axis, kind in zip("ab", axes, kinds, strict=False):
+    figure, axes = new_figure(WIDTHS[1], 2.9, 1, 2)
+    for letter, axis, (kind, title) in zip("ab", axes, _SIMILARITIES.items(), strict=True):
         dots = {"s": 14, "linewidth": 0.3, "legend": "full", **marks(looks)}
         seaborn.scatterplot(grouped, x="place", y=kind, hue="set", style="set", ax=axis, **dots)
         axis.legend().remove()
         means = grouped.groupby(["group", "split"])[kind].mean().unstack()
         half = means.sem(axis=1) * stats.t.ppf(0.975, len(splits) - 1) if len(splits) > 1 else None
         bars: dict[str, Any] = {"markersize": 5, "capsize": 3, "elinewidth": 1, "zorder": 5, "label": mean}
-        axis.errorbar(np.arange(len(groups)) - 0.16, means.mean(axis=1), yerr=half, color=INK, fmt="o", **bars)
-        axis.set_xlim(-0.5, len(groups) - 0.5)
-        axis.set_xticks(range(len(groups)), groups)
-        axis.set_title(f"({letter})" if len(kinds) > 1 else "")
-        name_axes(axis, "classes by gain of SAKE over L_B in mAP@all", _SIMILARITIES[kind])
+        axis.errorbar(np.arange(len(LEVELS)) - 0.16, means.mean(axis=1), yerr=half, color=INK, fmt="o", **bars)
+        axis.set_xlim(-0.5, len(LEVELS) - 0.5)
+        axis.set_xticks(range(len(LEVELS)), LEVELS)
+        axis.set_title(f"({letter})")
+        name_axes(axis, "classes by gain of SAKE over L_B in mAP@all", title)
     names = dict.fromkeys(data_title(name, "zeroshot") for name in frame["dataset"]) if "dataset" in frame else ()
     claim = "Figure 5. The paper's claim: classes gain more that lie closer to the original domain"
     return finish(figure, claim, ". ".join([*names, "SAKE against L_B, classes outside the original domain"]))
@@ -334,3 +305,35 @@ def doodle_bars(frame: pd.DataFrame, metric: str = "mAP@all") -> Figure:
         axis.set_xlim(left=0)
     about = ". ".join(", ".join(names) for names in (shown["data"].unique(), frame["backbone"].unique()))
     return finish(figure, "How well doodles of another data set find photos, beside the data set's own sketches", about)
+
+
+@style()
+def gain_chart(frame: pd.DataFrame) -> Figure:
+    """SAKE's gain over L_B by what the pretrained network finds: a mark a class, and three equal groups.
+
+    Args:
+        frame: of :func:`sakerepro.results.by_class`.
+
+    Raises:
+        ConfigError: if the frame has no row.
+    """
+    if frame.empty:
+        raise ConfigError("No class was measured. `make systems PRESET=small` measures some.")
+    looks = dict(zip(dict.fromkeys(frame["split"]), SPARE, strict=False))
+    figure, axes = new_figure(PAGE, 2.9, 1, len(TASKS), sharey=True)
+    for axis, task in zip(axes, TASKS, strict=True):
+        part, by = frame[frame["task"] == task], {"hue": "split", "style": "split", **marks(looks)}
+        seaborn.scatterplot(part, x="pretrained", y="gain", s=18, legend=False, ax=axis, **by)
+        for name, look in looks.items():
+            axis.plot([], [], look.marker, color=look.color, label=f"a class of {name}")
+        axis.axhline(0, color="#999999", linewidth=0.7)
+        for one in records(gain_by(frame, "pretrained", task)):
+            mean, middle = one["gain"], (one["first"] * one["last"]) ** 0.5
+            axis.hlines(mean, one["first"], one["last"], color=INK, linewidth=1.2)
+            look = {"fmt": "D", "color": INK, "markersize": 4, "label": "a third of them", **HOLLOW}
+            axis.errorbar(middle, mean, [[mean - one["low"]], [one["high"] - mean]], **look)
+        axis.set_xscale("log")  # the pretrained network finds next to nothing of most classes
+        name_values(axis, [t for t in (0.03, 0.1, 0.2, 0.3, 0.5, 1.0) if t > 0.8 * part["pretrained"].min()])
+        name_axes(axis, f"{task}: mAP@all of the class by the pretrained network", "SAKE less L_B" * (axis is axes[0]))
+    about = "preset small, real-valued features, means over seeds; 90 % bootstrap intervals over classes"
+    return finish(figure, "SAKE holds back where ImageNet's features fail", about)

@@ -1,4 +1,4 @@
-"""Figures of finished runs: curves over the epochs, precision by recall, classes, the semantic matrix."""
+"""Figures of finished runs: curves over the epochs, classes, the semantic matrix."""
 
 from __future__ import annotations
 
@@ -15,14 +15,13 @@ from matplotlib.ticker import MaxNLocator
 from .. import methods
 from ..errors import ConfigError, DataError
 from ..results.findings import conventions
-from .data import class_frame, precision_by_recall
+from .data import class_frame
 from .labels import about, data_title, looks_of, run_groups
 from .style import (
     COLUMN,
     HOLLOW,
     INK,
     PAGE,
-    draw_bars,
     draw_lines,
     finish,
     look_of,
@@ -154,36 +153,6 @@ def _start(groups: Groups, label: str, name: str) -> float | None:
 
 
 @style()
-def precision_recall(runs: Sequence[Run]) -> Figure:
-    """Mean precision over recall of ZS-SBIR (real-valued): plain at the left, interpolated at the right.
-
-    One line a method (mean over its seeds); the thin line is a random order. Ties stand in the order of the gallery.
-    See :func:`sakerepro.plots.data.precision_by_recall`.
-
-    Args:
-        runs: finished runs, at least one; those that differ in nothing but their seed are one line.
-
-    Raises:
-        ConfigError: if there is no run, or if a run's gallery has no photo of any query's class.
-    """
-    groups = run_groups(runs)
-    looks = looks_of(groups)
-    curves, chance = [], []
-    for group, members in groups.items():
-        for run in members:
-            a = run.embeddings()
-            curves.append(precision_by_recall(run).assign(group=group))
-            chance.append(np.mean([(a["gallery_labels"] == c).mean() for c in a["query_labels"]]))
-    figure, axes = new_figure(5.0, 2.8, 1, 2, sharey=True)
-    for axis, kind in zip(axes, ("plain", "interpolated"), strict=True):
-        draw_lines(axis, pd.concat(curves), "recall", kind, "group", looks, markevery=(5, 20))
-        axis.axhline(float(np.mean(chance)), color=INK, linewidth=0.5, label="random order")
-        axis.set(title=kind, xlim=(0, 1), ylim=(0, 1))
-        name_axes(axis, "recall", "mean precision" if axis is axes[0] else "")
-    return finish(figure, "Precision by recall in ZS-SBIR: the higher, the better", about(runs))
-
-
-@style()
 def per_class_bars(run: Run, other: Run | None = None, *, k: int = 10) -> tuple[Figure, pd.DataFrame]:
     """AP of every unseen class, best first: mean and quartiles over its queries, and what the class is taken for.
 
@@ -206,7 +175,7 @@ def per_class_bars(run: Run, other: Run | None = None, *, k: int = 10) -> tuple[
     room = sum(max(text_width(name, 6.5) for name in names) for names in (frame["class"], taken))
     figure, (axis,) = new_figure(max(COLUMN, room + 2.0), max(3.2, 1.05 + 0.135 * len(frame)))  # a name is 2 in long
     color = paler(look_of(mine).color, 0.45)
-    draw_bars(axis, frame, "ap", "class", color=color, label=f"{mine}, mean")
+    axis.barh(frame.index, frame["ap"], 0.72, color=color, label=f"{mine}, mean")
     axis.hlines(frame.index, frame["low"], frame["high"], color=INK, linewidth=0.8, label="quartiles of its queries")
     if other:
         theirs = f"{methods.label(other.experiment)}, mean"

@@ -213,11 +213,6 @@ def draw_lines(
             axis.errorbar(mine[x], mine[y], mine[std], color=looks[label].color, fmt="none", elinewidth=0.8)
 
 
-def draw_bars(axis: Axes, data: pd.DataFrame, x: str, y: str, **kwargs: Any) -> None:
-    """Bars to the right, one for each name in the column ``y``; ``kwargs`` as in ``seaborn.barplot``."""
-    seaborn.barplot(data, x=x, y=y, width=0.72, errorbar=None, saturation=1, legend=False, ax=axis, **kwargs)
-
-
 def text_width(text: str, size: float) -> float:
     """Width in inches of a text at ``size`` points, dollars and all."""
     with style():

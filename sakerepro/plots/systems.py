@@ -39,21 +39,19 @@ def family(method: str) -> str:
 
 
 @style()
-def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None, metric: str = "mAP@all") -> Figure:
-    """All that was measured of ``systems``: means and 90 % intervals, best on top, one panel per data set.
+def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None) -> Figure:
+    """mAP@all of all that was measured of ``systems``: means and 90 % intervals, best on top, one panel per data set.
 
     Args:
         frame: rows of one preset.
         per_query: of :func:`sakerepro.query_precision`: with one seed, the interval is a bootstrap over the classes.
-        metric: ``"mAP@all"``, ``"P@100"``, ``"mAP@200"`` or ``"P@200"``; only the first has bootstrap intervals, the
-            others of one seed a margin of 0.02.
 
     Raises:
-        ConfigError: for mixed presets or an unknown metric, or if nothing was measured.
+        ConfigError: for mixed presets, or if nothing was measured.
     """
-    points = _measured(Measured(frame), per_query or {}, metric)
+    points = _measured(Measured(frame), per_query or {})
     if points.empty:
-        raise ConfigError(f"No rows of {metric} of the systems are there. `make systems` makes them.")
+        raise ConfigError("No row of a system's mAP@all is there. `make systems` makes some.")
     panels = dict(iter(points.groupby("data", sort=False)))
     height = 1.3 + 0.17 * points["method"].nunique()
     figure, axes = new_figure(COLUMN * 1.35 if len(panels) == 1 else PAGE, height, 1, len(panels))
@@ -68,9 +66,8 @@ def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None, metric
                 axis.axvline(mean, color="#999999", linewidth=0.7, linestyle=(0, (4, 2)), zorder=0)
         axis.set_title(str(title))
         name_rows(axis, best)
-        name_axes(axis, f"ZS-SBIR {metric}", grid="x")
-    how = "over classes" if metric == "mAP@all" else "by a margin"
-    seeds = points["n"]
+        name_axes(axis, "ZS-SBIR mAP@all", grid="x")
+    how, seeds = "over classes", points["n"]
     if seeds.max() > 1:
         how = "over seeds" if seeds.min() > 1 else f"over {seeds.max()} seeds, or {how} where there is one"
     networks = ", ".join(dict.fromkeys(frame["backbone"]))
@@ -78,12 +75,12 @@ def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None, metric
     return finish(figure, SYSTEMS.title, about)
 
 
-def _measured(ask: Measured, per_query: PerQuery, metric: str) -> pd.DataFrame:
+def _measured(ask: Measured, per_query: PerQuery) -> pd.DataFrame:
     """One row a data set, method and kind of features: mean, low and high end of the interval, n."""
     found = []
-    for point in SYSTEMS.points({"metric": metric}):
-        where = {k: point[k] for k in ("data", "method", "representation")}
-        judged = judge_contrast(SYSTEMS.at(**where, metric=metric) > 0.0, ask, per_query)
+    for point in SYSTEMS.points({"metric": "mAP@all"}):
+        where = {k: point[k] for k in ("data", "method", "representation", "metric")}
+        judged = judge_contrast(SYSTEMS.at(**where) > 0.0, ask, per_query)
         if judged.n:
             data = data_title(*ours_on(ask.numbers(point)[0].experiment).rsplit("/", 1))
             interval = {"mean": judged.mean, "low": judged.low, "high": judged.high, "n": judged.n}
