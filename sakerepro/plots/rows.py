@@ -15,9 +15,9 @@ from scipy import stats
 from .. import inputs
 from ..errors import ConfigError, near_misses
 from ..results.doodles import doodle_frame
+from ..results.findings import gain_by
 from ..results.grids import shown
-from ..results.paper import ABLATION, DATA_NAMES, LEVELS
-from ..results.preserving import TASKS, gain_by
+from ..results.paper import ABLATION, BOTH_TASKS, DATA_NAMES, LEVELS
 from ..results.rows import gain_groups, records
 from ..results.tables import Table, comparison
 from .labels import LAMBDA_NAMES, data_title
@@ -320,8 +320,8 @@ def gain_chart(frame: pd.DataFrame) -> Figure:
     if frame.empty:
         raise ConfigError("No class was measured. `make systems PRESET=small` measures some.")
     looks = dict(zip(dict.fromkeys(frame["split"]), SPARE, strict=False))
-    figure, axes = new_figure(PAGE, 2.9, 1, len(TASKS), sharey=True)
-    for axis, task in zip(axes, TASKS, strict=True):
+    figure, axes = new_figure(PAGE, 2.9, 1, len(BOTH_TASKS), sharey=True)
+    for axis, task in zip(axes, BOTH_TASKS, strict=True):
         part, by = frame[frame["task"] == task], {"hue": "split", "style": "split", **marks(looks)}
         seaborn.scatterplot(part, x="pretrained", y="gain", s=18, legend=False, ax=axis, **by)
         for name, look in looks.items():

@@ -1,7 +1,7 @@
 from .doodles import doodle_frame, doodle_table, with_doodles
+from .findings import by_class, gain_by
 from .grids import Grid
 from .paper import paper_values
-from .preserving import by_class, gain_by
 from .rows import Row, code_variant, read_rows, rows_frame, write_rows
 from .tables import Table, comparison
 from .verdicts import Verdicts, claims

@@ -1,4 +1,4 @@
-"""docs/findings.md, and what stands between marks in README.md and choices.md: numbers of committed rows in templates.
+"""Committed rows in templates: docs/findings.md, sections of README.md, choices.md and REPRODUCING.md.
 
 A template names what its sentences rest on with ``holds``: where a new row says otherwise, it has to be written anew.
 """
@@ -8,19 +8,25 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
-from .. import paths
+from .. import inputs, paths
 from ..errors import DataError
 from ..files import write_text
 from ..metrics import CONVENTIONS, retrieval_metrics
 from ..runs import Run, named_run
-from .committed import saved_claims, saved_rows
-from .tables_text import filled, markdown
+from ..semantics import imagenet_wnids, semantic_similarity
+from .committed import saved_claims, saved_rows, saved_runs
+from .paper import BOTH_TASKS, COMPARED, LEVELS
+from .rows import Queries, records
+from .tables_text import filled
 from .tuning import read_trials, tuning_file
+from .verdicts import bootstrap
 
 FROM, TO = "<!-- from rows -->\n", "<!-- to here -->\n"
 METRICS = ("mAP@all", "mAP@100", "mAP@200", "P@100")
+ORDERS = ("similarity", "pretrained")  # columns by which classes are put in groups
 
 
 def write_findings(root: Path | None = None) -> list[Path]:
@@ -60,20 +66,8 @@ def conventions(run: Run) -> pd.DataFrame:
     return pd.DataFrame(found).T[list(METRICS)].rename_axis("convention")
 
 
-def holds(premise: bool, sentence: str) -> str:
-    """Nothing, in a template: what its sentences rest on.
-
-    Raises:
-        DataError: if the rows say otherwise.
-    """
-    if not premise:
-        raise DataError(f"tables/*.md: {sentence!r} no longer holds by the rows. Write it anew.")
-    return ""
-
-
 def _facts() -> dict[str, Any]:
     rows = pd.concat([saved_rows(item, "small") for item in ("systems", "quickdraw")]).drop_duplicates()
-    shipped = conventions(named_run())
 
     def value(method: str, codes: bool = False, task: str = "ZS-SBIR", split: str = "zeroshot1") -> float:
         """Mean over seeds of mAP@all."""
@@ -95,11 +89,74 @@ def _facts() -> dict[str, Any]:
     return {
         "v": value,
         "verdict": verdicts.to_dict().__getitem__,
-        "holds": holds,
         "n": seeds,
         "trials": trials[trials["method"].isin(("L_B", "SAKE")) & trials["seed"].eq(0)],
-        "conventions": shipped,
-        "conventions_table": markdown(
-            ["convention", *METRICS], [[f"`{c}`", *(f"{x:.3f}" for x in line)] for c, line in shipped.iterrows()]
-        ),
+        "conventions": conventions(named_run()),
     }
+
+
+def by_class() -> pd.DataFrame:
+    """The unseen classes of the committed runs of ``systems``, preset ``small``, by task: means over queries and seeds.
+
+    Returns:
+        One row a split, task (``"ZS-SBIR"``, ``"ZS-PBIR"``) and class, of real-valued features, with the columns
+        ``split``, ``task``, ``class``, ``similarity`` (to the nearest class of ImageNet, equation 5, in [0, 1]),
+        mAP@all of ``pretrained``, ``L_B`` and ``SAKE``, and ``gain`` (SAKE less L_B). Empty without committed rows.
+    """
+    rows, known = saved_rows("systems", "small"), saved_runs("systems", "small")
+    rows = rows[rows["method"].isin(COMPARED) & rows["representation"].str.endswith("-d") & rows["run"].isin(known)]
+    found = []
+    for row in records(rows.drop_duplicates(["run", "task"])):
+        run = known[row["run"]]
+        if not (classes := run.get("classes")):
+            continue
+        means = run["precision"][f"{row['task']}/{row['representation']}"]["mean"]
+        of_run = {name: row[name] for name in ("dataset", "split", "task", "method")}
+        found += [of_run | {"class": c, "ap": ap} for c, ap in zip(classes, means, strict=True)]
+    if not found:
+        return pd.DataFrame(columns=["split", "task", "class", "similarity", *COMPARED, "gain"])
+    frame = pd.DataFrame(found).pivot_table("ap", ["dataset", "split", "task", "class"], "method").reset_index()
+    frame["gain"] = frame["SAKE"] - frame["L_B"]
+    for dataset, part in frame.groupby("dataset"):
+        near = semantic_similarity([*part["class"]], imagenet_wnids(), dataset=str(dataset)).max(axis=1)
+        frame.loc[part.index, "similarity"] = near
+    return frame
+
+
+def gain_by(frame: pd.DataFrame, by: str, task: str) -> pd.DataFrame:
+    """SAKE's gain in three equal groups of classes.
+
+    Args:
+        frame: of :func:`by_class`.
+        by: the column that orders the classes, ``"similarity"`` or ``"pretrained"``; equal values in the frame's order.
+        task: ``"ZS-SBIR"`` or ``"ZS-PBIR"``.
+
+    Returns:
+        One row a group, lowest first, with ``group``, ``classes``, ``first`` and ``last`` (values of ``by``), means of
+        ``L_B``, ``SAKE`` and ``gain``, and the ends of a 90 % bootstrap interval of the gain over classes, ``low``
+        and ``high``.
+
+    Raises:
+        ConfigError: for another column or task.
+    """
+    inputs.one_of(by, ORDERS, "by")
+    inputs.one_of(task, BOTH_TASKS, "task")
+    ordered = frame[frame["task"] == task].sort_values(by, kind="stable", ignore_index=True)
+    lines = []
+    for group, rows in zip(LEVELS, np.array_split(np.arange(len(ordered)), len(LEVELS)), strict=True):
+        part = ordered.iloc[rows]
+        labels = np.unique(part["class"], return_inverse=True)[1]  # a class of both splits is one
+        low, high = bootstrap(Queries(part["gain"].to_numpy(), labels))
+        ends = {"first": part[by].min(), "last": part[by].max()}
+        means = {name: part[name].mean() for name in ("L_B", "SAKE", "gain")}
+        lines.append({"group": group, "classes": len(part), **ends, **means, "low": low, "high": high})
+    return pd.DataFrame(lines)
+
+
+def preserving_text() -> str:
+    """The section of REPRODUCING.md; empty without committed rows."""
+    frame = by_class()
+    if frame.empty:
+        return ""
+    every = {(by, task): gain_by(frame, by, task) for by in ORDERS for task in BOTH_TASKS}
+    return filled("preserving.md", frame=frame, groups=every)

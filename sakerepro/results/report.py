@@ -18,10 +18,10 @@ from ..errors import DataError
 from ..files import write_text
 from ..networks.architectures import architecture, teacher_architecture
 from .committed import item_file, saved_claims, saved_record, saved_rows, saved_runs
+from .findings import preserving_text
 from .items import ITEMS
 from .paper import TITLES
 from .paper_claims import all_claims
-from .preserving import preserving_text
 from .rows import records, rows_frame
 from .status import MISSING, PRESETS, status
 from .tables_text import escape, filled, markdown

@@ -8,6 +8,7 @@ from typing import Any
 
 import pandas as pd
 
+from ..errors import DataError
 from ..files import write_text
 from ..paths import package_data
 from .paper import file_name
@@ -31,14 +32,25 @@ class Saved:
         return [*texts]
 
 
+def holds(premise: bool, sentence: str) -> str:
+    """Nothing, in a template: what its sentences rest on.
+
+    Raises:
+        DataError: if the rows say otherwise.
+    """
+    if not premise:
+        raise DataError(f"tables/*.md: {sentence!r} no longer holds by the rows. Write it anew.")
+    return ""
+
+
 def filled(template: str, **facts: Any) -> str:
-    """A template of ``sakerepro/tables`` with these facts; its filter ``text`` escapes for Markdown."""
+    """A template of ``sakerepro/tables`` with these facts and ``holds``; its filter ``text`` escapes for Markdown."""
     import jinja2
 
     settings: dict[str, Any] = dict(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
     environment = jinja2.Environment(keep_trailing_newline=True, **settings)  # Markdown: its escapes are `text`
     environment.filters["text"] = escape
-    return environment.from_string(package_data(template).read_text(encoding="utf-8")).render(facts)
+    return environment.from_string(package_data(template).read_text(encoding="utf-8")).render({"holds": holds} | facts)
 
 
 def csv(label: Iterable[str], frame: pd.DataFrame) -> str:

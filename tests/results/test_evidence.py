@@ -12,7 +12,7 @@ import pandas as pd
 import pytest
 
 import sakerepro as sr
-from sakerepro.results.preserving import preserving_text
+from sakerepro.results.findings import preserving_text
 from sakerepro.results.report import report
 from sakerepro.teachers import shipped_file
 
@@ -52,7 +52,7 @@ def test_groups_are_thirds_and_intervals_hold_their_means() -> None:
         with pytest.raises(sr.ConfigError, match=said):
             sr.results.gain_by(frame, by, task)
     groups = sr.results.gain_by(frame, "pretrained", "ZS-SBIR")
-    assert groups["classes"].tolist() == [3, 2, 2] and groups["group"].tolist() == ["low", "middle", "high"]
+    assert groups["classes"].tolist() == [3, 2, 2] and groups["group"].tolist() == ["low", "medium", "high"]
     assert groups["first"].tolist() == [0.1, 0.5, 0.8] and groups["last"].tolist() == [0.3, 0.6, 0.9]
     np.testing.assert_allclose(groups[["gain", "low", "high"]], [[0.0] * 3, [0.1] * 3, [0.1] * 3])
 
