@@ -13,14 +13,13 @@ from ..errors import ConfigError
 from ..experiment import preset as check_preset
 from ..original import original_photos
 from ..results import items
-from ..results.committed import RERUN, committed_runs, rows_file, runs_file
+from ..results.committed import RERUN, committed_runs, render, rows_file, runs_file
 from ..results.findings import write_findings
 from ..results.notebook import check_parameters, execute, notebook_path
 from ..results.paper import file_name
 from ..results.report import write_report
 from ..results.status import DONE, MISSING, PRESETS, all_status, number_files, own_items, to_json, write_record
 from ..results.status import status as status_of
-from ..results.views import render
 from ..runs import find
 from . import warm
 from .common import numbers, precision, print_json, print_table, say_slow_precision

@@ -13,6 +13,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .. import paths
@@ -22,8 +23,9 @@ from ..files import read_json
 from ..provenance import versions
 from ..runs import Run, find, run
 from .paper import file_name
-from .rows import read_rows, records, rows_frame
-from .verdicts import COLUMNS
+from .rows import Queries, one_preset, read_rows, records, rows_frame
+from .tables import Table, comparison, has_table
+from .verdicts import COLUMNS, Verdicts, claims
 
 RERUN = "SAKEREPRO_RERUN"  # set to anything: train runs that are not here although their rows are committed
 
@@ -116,3 +118,40 @@ def _same_images(one: CommittedRun) -> bool:
         return bool(one.dataset().fingerprint == one.known["data"])
     except DataError:
         return True
+
+
+def precision_of(by_run: dict[str, dict[str, dict[str, list[float]]]]) -> dict[tuple[str, str, str], Queries]:
+    """(run id, task, representation) to queries, from ``task/representation`` to lists by class of every run."""
+    found = {}
+    for id_, precision in by_run.items():
+        for name, by_class in precision.items():
+            task, representation = name.split("/")
+            count = np.asarray(by_class["queries"], dtype=int)
+            labels = np.repeat(np.arange(len(count)), count)
+            found[id_, task, representation] = Queries(np.asarray(by_class["mean"])[labels], labels)
+    return found
+
+
+def beside(item: str, rows: pd.DataFrame) -> pd.DataFrame:
+    """The rows of one preset, and below them those that another item has committed for it, of other runs.
+
+    Args:
+        item: such as ``"systems"``, whose rows Table 1 shows where the versions of now have made some.
+    """
+    more = saved_rows(item, one_preset(rows)) if len(rows) else rows
+    return pd.concat([rows, more[~more["run"].isin(rows["run"])]], ignore_index=True) if len(more) else rows
+
+
+def render(item: str, preset: str) -> tuple[Table | None, Verdicts]:
+    """The table (figures have none) and the verdicts of an item from its rows in ``results/<preset>``, in seconds.
+
+    Raises:
+        DataError: if the item has not left its rows there.
+    """
+    for file in (rows_file(item, preset), runs_file(item, preset)):
+        if not file.is_file():
+            raise DataError(f"{paths.shown(file)}: is missing. `make {item} PRESET={preset}` makes it.")
+    rows = read_rows(rows_file(item, preset))
+    precision = precision_of({id_: known["precision"] for id_, known in saved_runs(item, preset).items()})
+    shown = beside("systems", rows) if item == "table1" else rows
+    return comparison(item, shown) if has_table(item) else None, claims(item, rows, per_query=precision)

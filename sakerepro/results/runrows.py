@@ -8,7 +8,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
 from .. import inputs
@@ -17,7 +16,7 @@ from ..experiment import PRESETS, Experiment, split_name
 from ..files import write_text
 from ..methods import ALIASES, flat, label, preset
 from ..runs import Run
-from .committed import CommittedRun, rows_file, runs_file
+from .committed import CommittedRun, precision_of, rows_file, runs_file
 from .doodles import measured_doodles
 from .rows import Queries, Row, class_means, code_variant, one_preset, rows_frame, write_rows
 
@@ -96,18 +95,6 @@ def query_precision(runs: Iterable[Run], item: str = "") -> dict[tuple[str, str,
     return precision_of({r.id: class_precision(r, item) for r in inputs.names(runs, "runs", object)})
 
 
-def precision_of(by_run: dict[str, dict[str, dict[str, list[float]]]]) -> dict[tuple[str, str, str], Queries]:
-    """The same from :func:`class_precision` of every run, by run id."""
-    found = {}
-    for run, precision in by_run.items():
-        for name, by_class in precision.items():
-            task, representation = name.split("/")
-            count = np.asarray(by_class["queries"], dtype=int)
-            labels = np.repeat(np.arange(len(count)), count)
-            found[run, task, representation] = Queries(np.asarray(by_class["mean"])[labels], labels)
-    return found
-
-
 def save_rows(item: str, runs: Iterable[Run], rows: pd.DataFrame) -> list[Path]:
     """Write an item's rows (of :func:`sakerepro.item_rows`), and what else of its runs has to outlive them.
 
@@ -127,21 +114,17 @@ def save_rows(item: str, runs: Iterable[Run], rows: pd.DataFrame) -> list[Path]:
 
 def _line(run: Run, item: str) -> dict[str, Any]:
     """What of a run is kept beside its rows; a run that is not here keeps what is known of it."""
+    if isinstance(run, CommittedRun):
+        return run.known
     origin, history = run.provenance(), run.history().drop(columns="seconds", errors="ignore")
+    try:
+        classes = [*run.dataset().unseen]
+    except DataError:  # the run is here, its images are not
+        classes = []
     return {
         "data": origin["data"],
         "teacher": origin["teacher"]["sha256"],
-        "classes": _unseen(run),
+        "classes": classes,  # of the lists in "precision"
         "history": history.to_dict("list"),
         "precision": class_precision(run, item),
     }
-
-
-def _unseen(run: Run) -> list[str]:
-    """Names of the classes of :func:`class_precision`; empty where neither the data nor an earlier line has them."""
-    if isinstance(run, CommittedRun):
-        return run.known.get("classes", [])
-    try:
-        return [*run.dataset().unseen]
-    except DataError:
-        return []

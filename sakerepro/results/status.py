@@ -1,4 +1,4 @@
-"""Which items are done, stale or missing, by the record that an item leaves beside its results.
+"""Which items are done, stale or missing, by the record that an item leaves beside its results; the board of the index.
 
 An item is stale if its grid asks for other runs now, if it was made by other versions (``versions.py``), or if the code
 cells of its notebook changed.
@@ -8,20 +8,26 @@ from __future__ import annotations
 
 import os
 import time
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from html import escape
 from typing import Any
+
+import pandas as pd
+from pandas.io.formats.style import Styler
 
 from .. import paths
 from ..errors import SakeError
-from ..experiment import PRECISION, PRESETS
+from ..experiment import PRECISION, PRESETS, Experiment
 from ..files import read_json, short_hash, write_json
 from ..provenance import memory_gib, provenance, versions
 from ..runs import Run
-from .committed import CommittedRun, claims_file, record_file, saved_record
+from .committed import CommittedRun, claims_file, record_file, saved_claims, saved_record
 from .items import ITEMS, experiments
 from .notebook import source
 from .paper import file_name
+from .verdicts import VERDICTS
 
 DONE, STALE, MISSING = "done", "stale", "missing"
 
@@ -145,10 +151,42 @@ def _took(run: Run) -> dict[str, Any]:
     }
 
 
-def to_json(found: Iterable[Status]) -> list[dict[str, Any]]:
+def to_json(found: Sequence[Status]) -> list[dict[str, Any]]:
     """For scripts, with the whole record: what each run took, on which machine."""
+    records = [{} if s.state == MISSING else saved_record(s.item, s.preset) for s in found]
+    ages = [s.age if s.finished else None for s in found]
+    return [{**asdict(s), "age": age, "record": one} for s, age, one in zip(found, ages, records, strict=True)]
 
-    def record(s: Status) -> dict[str, Any]:
-        return {} if s.state == MISSING else read_json(record_file(s.item, s.preset))
 
-    return [{**asdict(s), "age": s.age if s.finished else None, "record": record(s)} for s in found]
+def status_board(presets: Iterable[str] = PRESETS) -> Styler:
+    """Every notebook with its state in each preset and how many of the paper's claims hold there, with links.
+
+    Reads ``results/`` and ``notebooks/``; trains and measures nothing.
+    """
+    items = list(ITEMS)
+    names = sorted(file.stem for file in paths.notebooks().glob("*.ipynb") if file.stem != "00_index")
+    names.sort(key=lambda name: items.index(name) if name in items else len(items))
+    rows = [{"notebook": _link(f"{n}.ipynb", _title(n)), **{p: _cell(n, p) for p in presets}} for n in names]
+    left: list[Any] = [{"selector": "th, td", "props": "text-align: left; vertical-align: top"}]
+    return pd.DataFrame(rows, index=names).style.hide(axis="index").set_table_styles(left).set_uuid("board")
+
+
+def _link(target: str, text: str) -> str:
+    return f"<a href='{target}'>{escape(text)}</a>"
+
+
+def _title(name: str) -> str:
+    """The first heading of a notebook."""
+    return read_json(paths.notebooks() / f"{name}.ipynb")["cells"][0]["source"][0].lstrip("# ").strip()
+
+
+def _cell(name: str, preset: str) -> str:
+    if name not in ITEMS:
+        return "to use"
+    state = status(name, preset)
+    if state.state == MISSING:
+        return f"not made: make {name}{'' if preset == Experiment.preset else f' PRESET={preset}'}"
+    old = f" (stale: {state.why})" if state.state == STALE else ""
+    count = Counter(saved_claims(name, preset)["verdict"])
+    verdicts = ", ".join(f"{verdict}: {count[verdict]}" for verdict in VERDICTS if count[verdict])
+    return f"{_link(f'../results/{preset}/{name}.ipynb', 'executed')}: {escape(verdicts + old)}"

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from html import escape as html
 from typing import Any, NamedTuple
 
@@ -228,6 +228,16 @@ def comparison(item: str, frame: pd.DataFrame, *, convention: str = "standard") 
         lines += ("ours_used",)
     label = ask.label(measured, *more)
     return Table(item, grids[0].title, table, label, blocks, lines, "*" if other else "")
+
+
+def _short(item: str) -> Callable[..., Table]:
+    made = partial(comparison, item)
+    made.__doc__ = f'Short for ``comparison("{item}", frame)``, see :func:`comparison`.'
+    return made
+
+
+table1, table2, table3, table4, table5 = (_short(f"table{number}") for number in range(1, 6))
+systems, splits, forgetting = _short("systems"), _short("splits"), _short("forgetting")
 
 
 def paper_tables() -> tuple[str, ...]:

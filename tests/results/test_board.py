@@ -7,7 +7,7 @@ import re
 import pytest
 
 from sakerepro import paths
-from sakerepro.results import board
+from sakerepro.results import status as board
 from sakerepro.results.items import ITEMS
 from sakerepro.results.status import DONE, MISSING, STALE, Status
 
