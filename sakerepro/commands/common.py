@@ -5,14 +5,13 @@ from __future__ import annotations
 import argparse
 import contextlib
 import json
-import sys
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .. import paths, provenance
+from .. import paths
 from ..display import table_lines
 from ..errors import ConfigError
-from ..experiment import PRECISION, Experiment
+from ..experiment import PRECISION
 
 
 def precision(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
@@ -30,18 +29,6 @@ def numbers(text: str, name: str) -> list[int]:
         return [int(part) for part in text.split(",")]
     except ValueError:
         raise ConfigError(f"--{name} {text}: has to be whole numbers with commas, such as 0,1,2.") from None
-
-
-def say_slow_precision(new: Iterable[Experiment]) -> None:
-    """Advise float32, on stderr, before runs are trained in bfloat16 on a processor without units for it."""
-    half = [e for e in new if e.precision == "bfloat16" and e.epochs]
-    if half and provenance.slow_bfloat16():
-        text = (
-            f"sakerepro: {len(half)} run{'s' * (len(half) > 1)} will train in bfloat16, which this processor, "
-            f"{provenance.processor()}, computes many times slower than float32. For runs of their own in float32, the "
-            "same but for rounding: --precision float32 (with make: PRECISION=float32)."
-        )
-        print(text, file=sys.stderr, flush=True)
 
 
 def print_json(value: Any) -> None:

@@ -22,7 +22,7 @@ from ..results.status import DONE, MISSING, PRESETS, all_status, number_files, o
 from ..results.status import status as status_of
 from ..runs import find
 from . import warm
-from .common import numbers, precision, print_json, print_table, say_slow_precision
+from .common import numbers, precision, print_json, print_table
 
 
 def item(arguments: argparse.Namespace) -> None:
@@ -42,9 +42,8 @@ def _make(arguments: argparse.Namespace, seeds: list[int], more: dict[str, objec
     if name == "quickdraw":
         find_drawings(wanted[0].dataset)
     known = committed_runs(name, wanted, set())
-    if not (new := [e for e in wanted if e not in known and find(e) is None]):
+    if all(e in known or find(e) for e in wanted):
         print(f"{name}, {preset}: {len(wanted)} runs found, nothing trained.", flush=True)
-    say_slow_precision(new)
     runs = items.item_runs(name, preset, seeds, arguments.jobs, arguments.engine, arguments.address)
     before = number_files(name, preset)
     items.item_rows(name, runs, original)  # here, because a notebook shows no progress

@@ -10,8 +10,9 @@ from typing import Any
 from .. import methods as systems
 from .. import paths
 from ..errors import ConfigError, DataError, SakeError, near_misses
+from ..results.jobs import say_slow_precision
 from ..runs import Run, find, open_run, require_images, run, run_folders
-from .common import print_json, print_table, say_slow_precision
+from .common import print_json, print_table
 from .settings import absolute, settings, shown
 
 WIDTH, COLUMN = 100, 9  # of a list of runs, and of one of its numbers

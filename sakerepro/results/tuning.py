@@ -24,7 +24,8 @@ from ..experiment import Experiment, stand_ins
 from ..provenance import versions
 from ..runs import Run, find, prepare, run
 from .committed import RERUN
-from .jobs import ENGINES, default_jobs, make_runs
+from .grids import ours_on
+from .jobs import ENGINES, default_jobs, make_runs, say_slow_precision
 from .runrows import settings_text
 
 RATES = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0)  # times the preset's lr and lr_end; few above 1, where training can diverge
@@ -77,7 +78,8 @@ def tune(
         engine, address: where, as in :func:`sakerepro.item_runs`.
 
     Returns:
-        A line a trial, the best ZS-SBIR first, with ``trial``, ``settings`` (empty for the preset's own), mAP@all of
+        A line a trial, the best ZS-SBIR first, with ``trial``, ``data`` (data set, split, draw of the held-out classes),
+        ``settings`` (empty for the preset's own; else as ``sakerepro train`` names them), mAP@all of
         ``ZS-SBIR``, ``ZS-SBIR 64-bit`` and ``ZS-PBIR`` (NaN: not measured, or the training failed), and more.
 
     Raises:
@@ -93,6 +95,7 @@ def tune(
         said = f"{method}, {preset}: {len(known)} of {len(wanted)} trials as committed lines; {RERUN}=1 trains them."
         print(said, file=sys.stderr, flush=True)
     if missing := [e for e in gone if e.id not in kept]:
+        say_slow_precision(missing)
         print(f"{method}, {preset}: {len(wanted) - len(missing)} of {len(wanted)} trials are there.", flush=True)
         prepare(missing[0])
         try:
@@ -125,6 +128,7 @@ def _line(trial: int, e: Experiment, measured: dict[str, float]) -> dict[str, An
     return {
         "method": methods.label(e),
         "trial": trial,
+        "data": ours_on(e),
         "settings": settings_text(e),
         **{name: measured.get(name) for name in NUMBERS},
         "seed": e.seed,
@@ -136,7 +140,7 @@ def _line(trial: int, e: Experiment, measured: dict[str, float]) -> dict[str, An
 def kept_trials(preset: str) -> dict[str, dict[str, float]]:
     """What the committed lines of a preset say that the versions of now measured: run id to numbers.
 
-    Lines do not say on which images: those of a data set that was made anew are of the images of before.
+    Lines name the data set, not its files: those of one that was made anew are of the images of before.
     """
     if os.environ.get(RERUN) or not stand_ins(preset).from_rows:
         return {}
@@ -147,7 +151,7 @@ def kept_trials(preset: str) -> dict[str, dict[str, float]]:
 
 def read_trials(file: Path) -> pd.DataFrame:
     """The lines of a file, numbers as the texts that they are; none without the file."""
-    columns = ["method", "trial", "settings", *NUMBERS, "seed", "run", *versions()]
+    columns = ["method", "trial", "data", "settings", *NUMBERS, "seed", "run", *versions()]
     try:
         return pd.read_csv(file, dtype=str, keep_default_na=False)[columns].astype({"trial": int, "seed": int})
     except FileNotFoundError:

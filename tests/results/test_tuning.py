@@ -124,6 +124,7 @@ def test_the_command_shows_keeps_and_finds_its_trials(
     lines, wanted = pd.read_csv(file, keep_default_na=False), trial_experiments("SAE", "tiny", 3)
     assert here == wanted and lines["run"].tolist() == [e.id for e in wanted]
     assert lines["trial"].tolist() == [0, 1, 2] and lines["settings"][0] == ""
+    assert set(lines["data"]) == {"data/unseen.txt-pseudo0"}
     for e, line in zip(wanted, lines.to_dict("records"), strict=True):
         by = {
             (m["task"], m["representation"]): m["value"]
