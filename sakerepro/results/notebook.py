@@ -61,8 +61,9 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
                 cwd=str(Path.cwd() if ":" in name else paths.notebooks()),
                 request_save_on_cell_execute=False,
                 coalesce_streams=True,  # else the kernel's timing decides how a printed text is cut
-                extra_arguments=["--log-level=CRITICAL"],  # one busy at its end logs that as an error of its own
-                **_encrypted(),
+                extra_arguments=[
+                    "--log-level=CRITICAL"
+                ],  # of plain TCP it warns, and being busy at its end is an error to it
             )
         except PapermillExecutionError as error:
             failed = paths.cache() / "failed" / target.name
@@ -81,16 +82,6 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
             ) from error
         _strip(temporary)
     return target
-
-
-def _encrypted() -> dict[str, Any]:
-    """Talk to the kernel encrypted, where Jupyter can; newer kernels warn of plain TCP on every start."""
-    import zmq
-    from jupyter_client.manager import KernelManager
-    from traitlets.config import Config
-
-    able = "transport_encryption" in KernelManager.class_trait_names() and zmq.has("curve")
-    return {"config": Config({"KernelManager": {"transport_encryption": "auto"}})} if able else {}
 
 
 def _strip(path: Path) -> None:

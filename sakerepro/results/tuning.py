@@ -78,7 +78,7 @@ def tune(
         engine, address: where, as in :func:`sakerepro.item_runs`.
 
     Returns:
-        A line a trial, the best ZS-SBIR first, with ``trial``, ``data`` (data set, split, draw of the held-out classes),
+        A line a trial, the best ZS-SBIR first, with ``trial``, ``data`` (data set, split, draw of held-out classes),
         ``settings`` (empty for the preset's own; else as ``sakerepro train`` names them), mAP@all of
         ``ZS-SBIR``, ``ZS-SBIR 64-bit`` and ``ZS-PBIR`` (NaN: not measured, or the training failed), and more.
 
