@@ -57,10 +57,9 @@ def pick_queries(ap: np.ndarray, labels: np.ndarray, n: int, cases: str = "mixed
 def class_frame(run: Run, other: Run | None = None, k: int = 10) -> pd.DataFrame:
     """One row a class of queries, best first: how well it is found, its failure case, and what it is taken for.
 
-    Columns: ``class``, ``queries``, ``ap`` (mean), ``low`` and ``high`` (quartiles over its queries), ``worst_query``
-    (position; the case that ``retrieval_grid(cases="bad")`` shows of this class), ``worst_file``, ``worst_ap``,
-    ``taken_for`` (the most frequent wrong class among its top ``k``; empty if there is none), ``taken_share`` (of the
-    top ``k``), and with ``other``: ``other_ap`` and ``gain`` = ``ap`` - ``other_ap``.
+    Columns: ``class``, ``ap`` (mean), ``low`` and ``high`` (quartiles over its queries), ``worst_query`` (position; the
+    case that ``retrieval_grid(cases="bad")`` shows of this class), ``taken_for`` (the most frequent wrong class among
+    its top ``k``; empty if there is none), ``taken_share`` (of the top ``k``), and with ``other`` its ``other_ap``.
 
     Raises:
         ConfigError: if ``other`` was measured on other queries.
@@ -79,13 +78,10 @@ def class_frame(run: Run, other: Run | None = None, k: int = 10) -> pd.DataFrame
         rows.append(
             {
                 "class": data.unseen[label],
-                "queries": mine.sum(),
                 "ap": np.nanmean(ap[mine]),
                 "low": low,
                 "high": high,
                 "worst_query": query,
-                "worst_file": data.query.names[query],
-                "worst_ap": ap[query],
                 "taken_for": data.unseen[wrong.argmax()] if wrong.any() else "",
                 "taken_share": wrong.max() / (mine.sum() * k),
             }
@@ -94,7 +90,6 @@ def class_frame(run: Run, other: Run | None = None, k: int = 10) -> pd.DataFrame
     if other:
         theirs = _same_queries(run, other)
         frame["other_ap"] = [np.nanmean(theirs[labels == label]) for label in worst]
-        frame["gain"] = frame["ap"] - frame["other_ap"]
     return frame.sort_values(["ap", "class"], ascending=[False, True], ignore_index=True)
 
 

@@ -193,12 +193,7 @@ def per_class_bars(run: Run, other: Run | None = None, *, k: int = 10) -> tuple[
 
 @style()
 def semantic_heatmap(
-    similarity: np.ndarray,
-    seen: Sequence[str],
-    original_names: Sequence[str],
-    top: int = 30,
-    label: str = "path similarity",
-    data: str = "",
+    similarity: np.ndarray, seen: Sequence[str], original_names: Sequence[str], top: int = 30, data: str = ""
 ) -> Figure:
     """The semantic matrix A between seen classes and the original classes that are closest to them.
 
@@ -209,7 +204,6 @@ def semantic_heatmap(
         similarity: (C_S, C_O), as from :func:`sakerepro.semantic_similarity`.
         seen: C_S names.
         original_names: C_O names; of "great white shark, white shark" the first is shown.
-        label: what the colours are.
         data: the data set that the seen classes are of; its name stands above.
 
     Raises:
@@ -231,7 +225,7 @@ def semantic_heatmap(
     cell, left, below = 0.165, *(max(text_width(name, 6.5) for name in names) for names in (shown.index, shown.columns))
     width, height = max(COLUMN, 1.3 + left + cell * len(columns)), 0.9 + below + cell * len(rows)
     figure, (axis,) = new_figure(width, height, layout="compressed")
-    bar = {"label": label, "shrink": min(1.0, 12 / len(rows)), "aspect": 12, "pad": 0.02}
+    bar = {"label": "path similarity", "shrink": min(1.0, 12 / len(rows)), "aspect": 12, "pad": 0.02}
     colors = {"cmap": "Blues", "vmin": 0, "vmax": max(1e-9, similarity.max()), "cbar_kws": bar}
     seaborn.heatmap(shown, square=True, xticklabels=True, yticklabels=True, ax=axis, **colors)
     axis.tick_params(axis="x", length=0, rotation=90)

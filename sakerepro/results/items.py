@@ -18,8 +18,7 @@ from ..runs import Run, check_settings, find, prepare, run
 from .committed import CommittedRun, committed_runs
 from .cost import cost_rows, measured_cost
 from .jobs import ENGINES, default_jobs, make_runs, say_slow_precision, unbusy
-from .linear_probe import probe_rows
-from .measures import cluster_rows, code_rows, domain_rows, doodle_rows, group_rows, length_rows, top_rows
+from .measures import cluster_rows, code_rows, domain_rows, doodle_rows, group_rows, length_rows, probe_rows, top_rows
 from .paper import BITS, GRIDS, grids_of
 from .rows import Row, rows_frame
 from .runrows import run_rows

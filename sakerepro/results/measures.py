@@ -1,26 +1,31 @@
-"""What single items measure on finished runs beside retrieval: Tables 2 and 5, Figures 3, 4 and 5, doodles."""
+"""What single items measure on finished runs beside retrieval: Tables 2 and 5, the probe, Figures 3, 4, 5, doodles."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
+import torch
 
 from .. import inputs, methods
 from ..data import photo_queries
+from ..data.dataset import OriginalDomain
+from ..devices import device
 from ..embedding import apply, embed, place
 from ..errors import ConfigError
 from ..experiment import split_name
 from ..hashing import ITQ
 from ..metrics import retrieval_metrics
+from ..networks.probing import STRENGTHS, choose_probe
 from ..original import original_photos, original_wnids, outside_original
 from ..retrieval import search
 from ..runs import Run
 from ..semantics import leacock_chodorow
 from ..teachers import load_teacher
+from ..threads import one_thread
 from .doodles import ENDS, measured_doodles
 from .kept import checksum, kept
 from .paper import BEST, BEST_EPOCH, BOTH_TASKS, DOODLE_METRICS, FIRST, LATER, LEVELS
@@ -29,6 +34,7 @@ from .runrows import run_row
 
 TOP = 10  # photos of Figure 3
 MOSTLY_WRONG = 5  # of them: a negative case, of which Figure 3 shows two
+PROBED_EMBEDDING = "probe of the embedding"  # the variant of its rows
 MOST_POINTS = 5000  # of a silhouette; more are drawn from at random
 
 
@@ -143,6 +149,54 @@ def cluster_rows(runs: Iterable[Run]) -> Iterator[Row]:
         ]
         if gaps:
             yield run_row(run, "domain silhouette", np.mean(gaps), task="clusters")
+
+
+def linear_probe(
+    train: np.ndarray, train_labels: np.ndarray, val: np.ndarray, val_labels: np.ndarray, seed: int = 0
+) -> dict[str, float]:
+    """How well a linear classifier reads classes off (N, F) frozen features; its penalty is chosen on held-out photos.
+
+    Gives ``top-1`` in [0, 1] on the (M, F) features ``val``, the ``strength`` that was chosen, ``gradient``: near 0 if
+    the solver arrived, and ``width``: F.
+    """
+    classes = int(max(train_labels.max(), val_labels.max())) + 1
+    final, _ = choose_probe(train, train_labels, classes, seed)
+    top1 = float(np.mean(final.predict(val) == val_labels))
+    return {"top-1": top1, "strength": final.strength, "gradient": final.gradient, "width": train.shape[1]}
+
+
+@one_thread()
+def probe(run: Run, original: OriginalDomain) -> dict[str, dict[str, float]]:
+    """Catastrophic forgetting: how well a run's network still knows the original domain (section 4.3), measured once.
+
+    The paper trains "a linear classifier for ImageNet 1000 classes using features extracted from the last fully
+    connected layer". Its pretrained accuracies are those of the whole networks, so ``features`` are what the pretrained
+    classifier reads: the backbone's (fc7 of AlexNet). ``embedding``, which retrieval uses, is probed beside it.
+    """
+
+    def compute() -> dict[str, dict[str, float]]:
+        method, size = place(run.network()), run.experiment.size
+        student = method.student
+        train, val = (apply(student.backbone, student.backbone, s, size) for s in (original.train, original.val))
+        with torch.inference_mode():
+            short = [student.feature(torch.as_tensor(x, device=device())).cpu().numpy() for x in (train, val)]
+        labels = original.train.labels, original.val.labels
+        return {
+            "features": linear_probe(train, labels[0], val, labels[1]),
+            "embedding": linear_probe(short[0], labels[0], short[1], labels[1]),
+        }
+
+    inputs: dict[str, Any] = {"weights": checksum(run), "photos": original.fingerprint, "strengths": STRENGTHS}
+    return kept("probe", run.id, inputs, compute)
+
+
+def probe_rows(runs: Iterable[Run], original: str = "") -> Iterator[Row]:
+    """Top-1 of the probe of every run as rows; ``original`` may be a folder of ``train/<wnid>/*``, ``val/<wnid>/*``."""
+    for run in runs:
+        photos = original_photos(run.experiment, original)
+        found = probe(run, photos)
+        for name, variant in (("features", ""), ("embedding", PROBED_EMBEDDING)):
+            yield run_row(run, "top-1", found[name]["top-1"], task="probe", variant=variant, representation="")
 
 
 class Pair(NamedTuple):

@@ -16,9 +16,8 @@ from sakerepro.errors import DataError
 from sakerepro.methods import preset
 from sakerepro.networks.probing import fit_probe
 from sakerepro.original import original_photos
-from sakerepro.results import kept
-from sakerepro.results import linear_probe as probing
-from sakerepro.results.linear_probe import linear_probe, probe, probe_rows
+from sakerepro.results import kept, measures
+from sakerepro.results.measures import linear_probe, probe, probe_rows
 from sakerepro.runs import Run
 
 
@@ -81,7 +80,7 @@ def test_penalty_is_chosen_without_the_photos_that_are_measured(rng: np.random.G
     train, (x, labels) = blobs(rng, 150, 5, 20, 0.3), blobs(rng, 150, 5, 20, 0.3)
     honest = linear_probe(*train, x, labels)
     turned = linear_probe(*train, x, (labels + 1) % 5)
-    assert honest["strength"] == turned["strength"] in probing.STRENGTHS
+    assert honest["strength"] == turned["strength"] in measures.STRENGTHS
     assert turned["top-1"] < honest["top-1"]
 
 
@@ -93,7 +92,7 @@ def test_a_class_without_training_photos_is_never_right(rng: np.random.Generator
 
 def test_what_is_probed_is_the_frozen_network(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     seen = []
-    monkeypatch.setattr(probing, "linear_probe", lambda *a: seen.append(a) or {"top-1": 0.5, "width": a[0].shape[1]})
+    monkeypatch.setattr(measures, "linear_probe", lambda *a: seen.append(a) or {"top-1": 0.5, "width": a[0].shape[1]})
     original = tiny.original()
     before = {k: v.clone() for k, v in tiny_run.network().state_dict().items()}
     found = probe(tiny_run, original)
@@ -116,7 +115,7 @@ def test_rows_of_the_probe(tiny_run: Run, tmp_path: Path) -> None:
     rows = list(probe_rows([tiny_run], str(tiny.write_original(tmp_path / "original"))))
     # no representation: whatever the network has
     assert [(r.task, r.metric, r.variant, r.representation) for r in rows] == [
-        ("probe", "top-1", variant, "") for variant in ("", probing.VARIANT)
+        ("probe", "top-1", variant, "") for variant in ("", measures.PROBED_EMBEDDING)
     ]
     assert all(0 <= r.value <= 1 and r.run == tiny_run.id for r in rows)
 
