@@ -129,9 +129,7 @@ class Verdicts(Saved):
         return {"csv": csv(self.label, self.frame()), "md": "\n\n".join([*self.label, table, RULE]) + "\n"}
 
 
-def claims(
-    item: str, frame: pd.DataFrame, *, per_query: PerQuery | None = None, convention: str = "standard"
-) -> Verdicts:
+def claims(item: str, frame: pd.DataFrame, *, per_query: PerQuery | None = None) -> Verdicts:
     """Judge every claim of an item by the rows of one preset; a grid of one's own has none.
 
     Args:
@@ -141,7 +139,7 @@ def claims(
         ConfigError: for an unknown item, mixed presets, or two values for one cell.
     """
     grids_of(item)  # refuses an unknown one
-    ask, as_printed = Measured(frame, convention), Measured(frame, "sake", "standard")
+    ask, as_printed = Measured(frame), Measured(frame, "sake", "standard")
     verdicts = tuple(
         judge(c, as_printed if c.judged == "as printed" else ask, per_query or {})
         for c in all_claims().values()
