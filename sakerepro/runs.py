@@ -115,6 +115,12 @@ class Run:
         return method.eval()
 
 
+def map_all(run: Run) -> dict[tuple[str, str], float]:
+    """mAP@all of a run in the standard convention by task and representation, such as ``("ZS-SBIR", "64-d")``."""
+    mine = (m for m in run.metrics() if (m["metric"], m["convention"]) == ("mAP@all", "standard"))
+    return {(m["task"], m["representation"]): m["value"] for m in mine}
+
+
 def _backbone(network: str, size: int, freeze: int, head: str, classes: int) -> Backbone:
     """The student's backbone with random weights."""
     backbone = build_classifier(teacher_architecture(network), classes, size=size, head=head).backbone

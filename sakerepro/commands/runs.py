@@ -11,7 +11,7 @@ from .. import methods as systems
 from .. import paths
 from ..errors import ConfigError, DataError, SakeError, near_misses
 from ..results.jobs import say_slow_precision
-from ..runs import Run, find, open_run, require_images, run, run_folders
+from ..runs import Run, find, map_all, open_run, require_images, run, run_folders
 from .common import print_json, print_table
 from .settings import absolute, settings, shown
 
@@ -107,14 +107,7 @@ def show_runs(found: Iterable[Run], sort: str = "") -> None:
     Raises:
         ConfigError: if no column has ``sort`` in its name.
     """
-    lines = {
-        r.id: {
-            (m["task"], m["representation"]): m["value"]
-            for m in r.metrics()
-            if (m["metric"], m["convention"]) == ("mAP@all", "standard")
-        }
-        for r in found
-    }
+    lines = {r.id: map_all(r) for r in found}
     columns = sorted(dict.fromkeys(c for line in lines.values() for c in line), key=lambda c: c[0] != "ZS-SBIR")
     if sort:
         by = next((c for c in columns if sort.lower() in " ".join(c).lower()), None)
@@ -124,7 +117,7 @@ def show_runs(found: Iterable[Run], sort: str = "") -> None:
         columns = [by, *(c for c in columns if c != by)]
     columns, more = columns[:6], columns[6:]
     room = WIDTH - COLUMN * len(columns)
-    rows = [["mAP@all", *(representation for _, representation in columns)]]
+    rows: list[list[object]] = [["mAP@all", *(representation for _, representation in columns)]]
     rows += [[_cut(name, room), *map(line.get, columns)] for name, line in lines.items()]
     print_table(["", *(task for task, _ in columns)], rows)
     if more:

@@ -15,6 +15,7 @@ from matplotlib.ticker import MaxNLocator
 from .. import methods
 from ..errors import ConfigError, DataError
 from ..results.findings import conventions
+from ..runs import map_all
 from .data import class_frame
 from .labels import about, data_title, looks_of, run_groups
 from .style import (
@@ -131,13 +132,8 @@ def _without_validation(axis: Axes, runs: Sequence[Run]) -> None:
 
 def _measured(members: Sequence[Run], task: str) -> float | None:
     """Mean mAP@all of real-valued features over the seeds."""
-    values = [
-        m["value"]
-        for r in members
-        for m in r.metrics()
-        if (m["task"], m["metric"], m["convention"]) == (task, "mAP@all", "standard")
-        and m["representation"] == f"{r.experiment.dim}-d"
-    ]
+    found = (map_all(r).get((task, f"{r.experiment.dim}-d")) for r in members)
+    values = [value for value in found if value is not None]
     return float(np.mean(values)) if values else None
 
 

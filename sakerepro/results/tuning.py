@@ -22,7 +22,7 @@ from .. import files, inputs, methods, paths
 from ..errors import ConfigError, DataError, RunError
 from ..experiment import Experiment, stand_ins
 from ..provenance import versions
-from ..runs import Run, find, prepare, run
+from ..runs import Run, find, map_all, prepare, run
 from .committed import RERUN
 from .grids import ours_on
 from .jobs import ENGINES, default_jobs, make_runs, say_slow_precision
@@ -116,11 +116,7 @@ def tuning_file(preset: str) -> Path:
 
 
 def _measured(made: Run) -> dict[str, float]:
-    found = {
-        m["task"] + f" {m['representation']}" * m["representation"].endswith("-bit"): m["value"]
-        for m in made.metrics()
-        if (m["metric"], m["convention"]) == ("mAP@all", "standard")
-    }
+    found = {f"{task} {kind}" if kind.endswith("-bit") else task: v for (task, kind), v in map_all(made).items()}
     return {name: found[name] for name in NUMBERS if name in found}
 
 

@@ -15,6 +15,7 @@ import tiny
 import sakerepro as sr
 from sakerepro import paths, plots, provenance, results, runs, versions
 from sakerepro.__main__ import main
+from sakerepro.data import photo_queries
 from sakerepro.experiment import Experiment
 from sakerepro.files import read_json, write_json
 from sakerepro.methods import change, label, preset
@@ -137,6 +138,24 @@ def test_every_class_has_its_mean_and_count(tiny_run: Run) -> None:
             mine = [a for a, c in zip(ap, arrays["query_labels"], strict=True) if c == kind and not np.isnan(a)]
             assert by_class["queries"][kind] == len(mine)
             assert by_class["mean"][kind] == pytest.approx(np.mean(mine))
+
+
+def test_own_data_go_by_the_name_of_their_folder(tiny_run: Run) -> None:
+    """A table shows ``data``, not where it lies on this machine; a data set with a name keeps it."""
+    assert tiny_run.experiment.dataset.startswith("/") and tiny_run.experiment.dataset.endswith("/data")
+    assert set(sr.run_rows([tiny_run])["dataset"]) == {"data"}
+    for name in ("mini", "sketchy-125x25", "tuberlin"):
+        named = Run(tiny_run.folder, tiny_run.experiment.but(dataset=name))
+        assert set(sr.run_rows([named])["dataset"]) == {name}
+
+
+def test_queries_know_their_class(tiny_run: Run) -> None:
+    data, found = tiny_run.dataset(), sr.query_precision([tiny_run])
+    for (id_, task, _), queries in found.items():
+        assert id_ == tiny_run.id and len(queries.ap) > 0
+        asking = photo_queries(data, tiny_run.experiment.photo_queries)[0] if task == "ZS-PBIR" else data.query
+        np.testing.assert_array_equal(queries.labels, asking.labels)
+    assert {task for _, task, _ in found} == {"ZS-SBIR", "ZS-PBIR"}
 
 
 def test_no_commit_time_or_machine_in_what_is_committed(made: list[Run]) -> None:
