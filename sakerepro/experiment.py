@@ -180,9 +180,8 @@ class Experiment:
         where += "-pseudo" if self.pseudo_unseen else ""
         where += f"-{'outside' if self.outside_original else 'random'}{self.class_seed}" if self.random_unseen else ""
         values, usual = self.to_dict(), {f.name: f.default for f in dataclasses.fields(self)}
-        content = {
-            k: v for k, v in values.items() if getattr(self, k) != usual[k]
-        }  # no defaults: a setting that is added later changes no id
+        # without defaults, so that a setting that is added later changes no id
+        content = {k: v for k, v in values.items() if getattr(self, k) != usual[k]}
         return f"{self.preset}-{where}-{self.backbone}-{what}-{self.dim}d-s{self.seed}-{short_hash(content)}"
 
     def group(self, name: str) -> dict[str, Any]:
@@ -236,12 +235,8 @@ PRECISION = "SAKEREPRO_PRECISION"  # environment variable that overrides the pre
 class StandIns:
     """What a preset uses in place of the paper's data and networks (``tables/presets.toml``)."""
 
-    says: str = (
-        "data of one's own; not comparable with the paper's figures"  # what the data are, printed on every table
-    )
-    data: dict[str, dict[str, Any]] = dataclasses.field(
-        default_factory=dict
-    )  # data set of the paper -> fields of Experiment
+    says: str = "data of one's own; not comparable with the paper's figures"  # printed above every table
+    data: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)  # the paper's data -> our fields
     backbones: dict[str, str] = dataclasses.field(default_factory=dict)  # the paper's network -> ours
     settings: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)  # by method
     lacks: Sequence[str] = ()  # dimensions of embeddings that are not trained, such as "512-d"
