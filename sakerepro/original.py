@@ -29,10 +29,10 @@ def original_wnids(e: Experiment) -> tuple[str, ...]:
 
 
 def outside_original(names: Sequence[str], wnids: Sequence[str], dataset: str | None = None) -> tuple[str, ...]:
-    """The classes that the original domain does not know, in the order given.
+    """The classes that lie outside the original domain, in the order given.
 
-    Outside is a class that is none of the original synsets, contains none, and is contained in none: a teacher that
-    knows the sorrel has seen horses.
+    A class lies outside if it is no original synset, contains none and is contained in none: a teacher that knows the
+    sorrel has seen horses.
 
     Raises:
         DataError: if a class cannot be resolved.
