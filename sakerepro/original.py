@@ -46,9 +46,9 @@ def original_photos(e: Experiment, folder: str = "") -> OriginalDomain:
     """Labelled photos of the original domain, on which forgetting is measured and a teacher's head fitted.
 
     Args:
-        e: the experiment. A teacher that is trained here has an original domain of its own, and ``teacher_data`` names
-            that of a fitted head; else the record of the data set names some, such as ``"imagenet"``, of which the
-            first that is there is taken.
+        e: the experiment. A teacher that is trained here has an original domain of its own; for a fitted head,
+            ``teacher_data`` names the folder. Else the first that is here is taken of those that the data set's record
+            names, such as ``"imagenet"``.
         folder: another one, with ``train/<wnid>/*`` and ``val/<wnid>/*``; at most 100 training photos a class are used.
 
     Raises:
