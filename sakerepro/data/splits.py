@@ -98,8 +98,7 @@ def random_split(
         among: only these classes can become unseen (appendix A.1: classes outside the original domain).
 
     Raises:
-        ConfigError: if fewer than ``n_unseen`` classes can be unseen and have ``min_photos`` photos, or no class would be
-            seen.
+        ConfigError: if fewer than ``n_unseen`` classes are allowed with ``min_photos`` photos, or none would be seen.
     """
     among, n_unseen = None if among is None else inputs.names(among, "among"), inputs.whole(n_unseen, "n_unseen", 1)
     classes, before = (*dataset.seen, *dataset.unseen), len(dataset.seen)
