@@ -108,7 +108,7 @@ class Retriever:
             sketch: as for :meth:`embed`.
             k: at least 1; all photos where there are fewer.
             representation: one of ``representations``. Codes are those that the run was measured with: by ITQ, fitted
-                to the run's training features.
+                to the run's training embeddings.
 
         Returns:
             One row a photo, nearest first, with ``rank`` from 1, ``class``, ``distance`` (1 - cosine, Euclidean, or

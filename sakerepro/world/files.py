@@ -29,7 +29,7 @@ def write_world(folder: Path | str, layout: str = "folders", *, seen: Sequence[s
     Args:
         folder: where to; must not exist, or be empty.
         layout: one of :data:`LAYOUTS`.
-        seen, unseen: class names; by default those of the miniature world. Any name can be drawn.
+        seen, unseen: class names; by default those of the generated world. Any name can be drawn.
         per_class: images a class.
         size: side in pixels.
         split: the folder of the lists; by default ``zeroshot`` for TU-Berlin and ``zeroshot1`` for Sketchy.
