@@ -36,7 +36,7 @@ def short_name(name: str, most: int = 100) -> str:
 
 
 def hidden(path: Path, ending: str) -> Path:
-    """The hidden file beside ``path`` that is called after it, such as its lock."""
+    """The hidden file beside ``path`` that has its name, such as its lock."""
     return path.with_name(f".{short_name(path.name, 200)}{ending}")
 
 
@@ -75,7 +75,7 @@ def beside(path: Path, what: str = "") -> Path:
 
 @contextlib.contextmanager
 def write_folder_whole(path: Path) -> Iterator[Path]:
-    """The same for a folder; an existing ``path`` is replaced only once the new one is complete."""
+    """Like :func:`write_whole` for a folder; an existing ``path`` is replaced only once the new one is complete."""
     path = Path(path)
     _writable(path.parent)
     temporary = beside(path)
@@ -134,7 +134,7 @@ def need_space(folder: Path, need: int, what: str, variable: str = "SAKEREPRO_DA
 
 
 def taken(path: Path) -> bool:
-    """Whether something is there that is no empty folder."""
+    """Whether ``path`` exists and is not an empty folder."""
     return path.exists() and not (path.is_dir() and not any(path.iterdir()))
 
 

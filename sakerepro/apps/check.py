@@ -46,7 +46,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Report:
-    """What a look at a data set found."""
+    """The result of :func:`check`."""
 
     name: str
     root: Path

@@ -1,4 +1,4 @@
-"""Draw and retrieve: a sketch pad for notebooks, and the photos of a run that answer it.
+"""Draw and retrieve: a sketch pad for notebooks, and the nearest photos of a run.
 
 :class:`Retriever` and :meth:`DrawAndRetrieve.picture` need no browser; the pad itself is ``sketch_pad.js``.
 """
@@ -233,7 +233,7 @@ def draw_and_retrieve(
     representation: str = REAL,
     strokes: Sequence[Stroke] | None = None,
 ) -> DrawAndRetrieve:
-    """A sketch pad that answers with the nearest photos of a run, and of another beside it.
+    """A sketch pad that shows the nearest photos of a run, and of another run beside it.
 
     Args:
         run, other: finished runs, such as SAKE and L_B.

@@ -1,8 +1,8 @@
 """Ranking without a sort of the gallery: only the ranks of relevant photos count, and those are counted.
 
-For real-valued features the keys of the relevant photos are sorted (a small share of the gallery) and the keys of all
-photos are counted between them, tile by tile, so that no score matrix exists. For codes a histogram of distances says
-it all. Memory does not grow with queries x photos: queries are taken in chunks that keep it at about `BUDGET`.
+For embeddings the keys of the relevant photos (a small share of the gallery) are sorted, and the keys of all photos are
+counted between them, tile by tile, so that no score matrix exists. For codes a histogram of distances is enough. Memory
+does not grow with queries x photos: queries are taken in chunks that keep it at about `BUDGET`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,14 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BUDGET = 92 << 20  # bytes for the queries that are ranked together, the tiles, the threads' buffers and what follows
-PHOTO = 16  # bytes that are kept for each photo: its class, its place in `by_class`, its length
+PHOTO = 16  # bytes that are kept for each photo: its class, its place in `by_class`, its norm
 BLOCK = 16  # queries that one task takes, at most
 SUPER = 16 << 20  # bytes of tiles that are made at a time, 64 tiles at most: all tables are read once for each
 
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """What a ranking says before any convention divides it. Q queries, K cut-offs; NaN where the class is absent."""
+    """The sums of a ranking, before a convention divides them. Q queries, K cut-offs; NaN if the class is absent."""
 
     relevant: np.ndarray  # (Q,) int64, gallery images of the query's class
     plain: np.ndarray  # (Q,) sum of the precisions at the relevant ranks
@@ -97,13 +97,13 @@ class _Task:
     last: np.ndarray  # (C,) ends in `by_class`
     ks: np.ndarray  # (K,) int64
     rule: int  # position in metrics.TIES
-    unit: bool  # whether features are scaled to length 1
+    unit: bool  # whether embeddings are scaled to norm 1
 
 
 def euclidean(query: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Float64 features whose keys are |g|^2 - 2 q.g = |q - g|^2 - |q|^2: in the order of the distance.
+    """Float64 embeddings whose keys are |g|^2 - 2 q.g = |q - g|^2 - |q|^2: in the order of the distance.
 
-    Not scaled, so that equal distances of features that are whole numbers tie exactly.
+    They are not scaled, so that equal distances of embeddings of whole numbers tie exactly.
     """
     query, gallery = query.astype(np.float64), gallery.astype(np.float64)
     lengths = np.einsum("nd,nd->n", gallery, gallery)[:, None]
@@ -150,7 +150,7 @@ class Tiles:
     """A float gallery in tiles, as unit vectors or as it is, made a super-block at a time: no copy of it exists."""
 
     gallery: np.ndarray  # (G, d)
-    factor: np.ndarray  # (G,) float64, 1 / length, or 1
+    factor: np.ndarray  # (G,) float64, 1 / norm, or 1
 
     @classmethod
     def of(cls, gallery: np.ndarray, unit: bool = True) -> Tiles:
@@ -215,7 +215,7 @@ def padded(width: int) -> int:
 
 
 def query_keys(query: np.ndarray, unit: bool = True) -> np.ndarray:
-    """Minus the queries, scaled to length 1 if ``unit``, with zeros up to whole steps, for `kernels.keys`."""
+    """Minus the queries, scaled to norm 1 if ``unit``, with zeros up to whole steps, for `kernels.keys`."""
     from .kernels import STEP
 
     out = np.zeros((len(query) + STEP, padded(query.shape[1])), query.dtype)

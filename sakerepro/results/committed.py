@@ -66,7 +66,7 @@ class CommittedRun(Run):
 
 
 def committed_runs(item: str, experiments: list[Experiment], traced: set[Experiment]) -> dict[Experiment, CommittedRun]:
-    """Those experiments of a preset whose rows the versions of now have committed, for the images of now.
+    """The experiments of a preset that have committed rows of the current versions and images.
 
     None for a preset that shows that everything can be made (``mini``), and none where ``RERUN`` is set. Of ``traced``,
     retrieval is measured after every epoch if they are trained after all.
@@ -83,7 +83,7 @@ def committed_runs(item: str, experiments: list[Experiment], traced: set[Experim
 
 
 def saved_rows(item: str, preset: str) -> pd.DataFrame:
-    """The rows of ``<item>-rows.csv`` that the versions of now made; none without the file."""
+    """The rows of ``<item>-rows.csv`` that the current versions made; none without the file."""
     file = rows_file(item, preset)
     frame = read_rows(file) if file.is_file() else rows_frame([])
     return frame[(frame[list(versions())] == list(versions().values())).all(axis=1)]

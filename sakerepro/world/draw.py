@@ -1,4 +1,4 @@
-"""One image of the miniature world, as a function of (seed, class, domain, index, size) alone."""
+"""One image of the generated world, as a function of (seed, class, domain, index, size) alone."""
 
 from __future__ import annotations
 

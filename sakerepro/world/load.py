@@ -1,4 +1,4 @@
-"""The miniature world: a generated zero-shot retrieval task with its original domain, for preset ``mini`` and tests.
+"""The generated world: a zero-shot retrieval task with its original domain, for preset ``mini`` and tests.
 
 Every image is a function of (seed, class, domain, index, size) alone. Classes are real WordNet nouns
 (:mod:`classes`), drawn from plans of parts (:mod:`plans`) as photos or sketches (:mod:`render`).
@@ -101,7 +101,7 @@ def _load(part: str, size: int, seed: int, progress: bool, counts: dict[str, int
         marks = {"size": size, "seed": seed, "version": VERSION, "fingerprint": fingerprint}
         files.write_json(new / "index.json", marks)
 
-    waiting = "Another process draws the miniature world; waiting for it."
+    waiting = "Another process draws the generated world; waiting for it."
     return files.find_or_make(folder, lambda: _open(folder, part, amount, size), make, waiting)
 
 
@@ -129,7 +129,7 @@ def _drawn(part: str, amount: Counts, size: int, seed: int, progress: bool) -> d
     packs = {}
     for pack, images in _images(part, amount).items():
         packs[pack] = np.empty((len(images), size, size, 1 if pack == "sketches" else 3), np.uint8)
-        shown = bar(images, f"drawing the miniature world: {pack}", progress=progress)
+        shown = bar(images, f"drawing the generated world: {pack}", progress=progress)
         for row, (name, domain, index) in enumerate(shown):
             packs[pack][row] = draw(name, domain, size, seed, index)
     return packs

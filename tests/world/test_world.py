@@ -1,4 +1,4 @@
-"""The miniature world: what is drawn, what is cached, what is written."""
+"""The generated world: what is drawn, what is cached, what is written."""
 
 from __future__ import annotations
 
