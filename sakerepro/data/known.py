@@ -51,9 +51,7 @@ class Known:
     reader: str = ""  # "module:function": called with (size, seed, progress=), returns the Dataset
     original_reader: str = ""  # the same for its own original domain, if a teacher is trained on it
     original_key: str = ""  # "module:function": side -> text that identifies the domain without reading it
-    drawings_reader: str = (
-        ""  # the same, called with (): drawings of its classes in another style, as lines of Quick, Draw!
-    )
+    drawings_reader: str = ""  # the same, called with (): doodles of its classes as lines of Quick, Draw!
     original_wnids: str = ""  # "module:tuple": its classes, if they are known without reading it
     aligned: bool = False  # its sketches name the photo that they were drawn from
     generated: bool = False  # its images are drawn by the package: no evidence, and free to publish
