@@ -170,7 +170,7 @@ class Experiment:
 
     @property
     def id(self) -> str:
-        """Readable name and hash of the content, such as ``mini-sake-64d-s0-0f3c91aa20d1``."""
+        """Readable name and checksum of the content, such as ``mini-sake-64d-s0-0f3c91aa20d1``."""
         own = [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in self.settings]
         what = re.sub(r"[^\w.=+-]+", "_", "-".join([self.method.rpartition(":")[2].lower(), *own]))[:60]
         what += "" if self.epochs else "-untrained"

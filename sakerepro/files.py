@@ -31,7 +31,7 @@ def _writable(folder: Path) -> None:
 
 
 def short_name(name: str, most: int = 100) -> str:
-    """A user's name as part of a file name of ours, cut to ``most`` bytes: file systems take 255 for all of it."""
+    """A user's name, cut to ``most`` bytes to be part of a file name: file systems allow 255 bytes in all."""
     return name if len(data := os.fsencode(name)) <= most else data[:most].decode(errors="ignore")
 
 
@@ -192,7 +192,7 @@ def lines(file: Path) -> Iterator[tuple[int, bytes]]:
 def lock(path: Path, waiting: str = "") -> Iterator[None]:
     """Hold ``path`` as a lock between processes; say ``waiting`` once, on stderr, if somebody else holds it.
 
-    The lock goes with its process: one that was killed holds nothing.
+    The lock ends with its process; a killed process holds no lock.
 
     Raises:
         RunError: if the folder cannot be written, or its file system has no locks (some network folders).
@@ -235,7 +235,7 @@ def _acquired(path: Path, timeout: float) -> Any:
 
 
 def printable(name: str) -> str:
-    """A file name as text that can be written anywhere; what is no UTF-8 in it as backslashes."""
+    """A file name as text that can be written anywhere; bytes that are no UTF-8 become backslash escapes."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 

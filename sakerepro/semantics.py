@@ -132,7 +132,7 @@ def imagenet_overlap(
 ) -> list[Overlap]:
     """How each class relates to the classes that the ImageNet-1k teacher was trained on.
 
-    Of the 30 TU-Berlin test classes, 13 are synsets of ImageNet-1k and 10 more are related. Other sources count 18:
+    Of TU-Berlin's 30 unseen classes, 13 are synsets of ImageNet-1k and 10 more are related. Other sources count 18:
     they take the first noun sense of each name, and count it if it is an ImageNet synset or the parent of one.
 
     Args:

@@ -55,7 +55,7 @@ class Collection(Brief):
 
 @dataclass(frozen=True, repr=False)
 class Changes(Brief):
-    """What an update did."""
+    """The counts of an update."""
 
     kept: int
     added: int  # new or changed, embedded now
@@ -159,7 +159,7 @@ def _nfc(name: str) -> str:
 def _unchanged(
     old: Collection, photos: Path, names: np.ndarray, stats: np.ndarray, verify: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which photos are those that were embedded: their size and times show it, or else their bytes.
+    """Find the photos that are embedded already, by their size and times, or else by their bytes.
 
     Returns:
         (K,) rows of the old index; (N,) which of ``names`` they are; (M, 32) checksums of the old index.

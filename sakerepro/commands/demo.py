@@ -12,7 +12,7 @@ from ..world.classes import of_role
 from ..world.files import write_world
 from .parser import parser
 
-SKETCHES, PHOTOS, SIZE = 4, 10, 96  # unseen classes that are asked for; images of each unseen class; their side
+SKETCHES, PHOTOS, SIZE = 4, 10, 96  # unseen classes with a query; images of each unseen class; their side
 
 
 def demo(arguments: argparse.Namespace) -> None:

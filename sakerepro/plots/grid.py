@@ -131,7 +131,7 @@ def world_sheet(world: Dataset | World, n: int = 12, images: bool | None = None)
 
 
 def _pictures(data: Dataset, images: bool | None) -> tuple[bool, str]:
-    """Whether pictures are shown, by default those of the generated world, and whose images may not be published."""
+    """Whether to show pictures (default: if generated), and the data set whose images may not be published, if any."""
     generated = is_generated(data)
     shown = generated if images is None else images
     return shown, data.name if shown and not generated else ""

@@ -133,7 +133,7 @@ def _bar_lines(cells: pd.DataFrame, others: bool, run: set[str]) -> list[tuple[s
 
 
 def _panels(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Title to the cells of each data set that was measured; of all, if none was. Other data are told apart."""
+    """Title to cells, for each data set that was measured, or for all if none was; the title names our data, too."""
     panels = {}
     for (dataset, split), panel in cells.groupby(["dataset", "split"], sort=False):
         if panel["n"].gt(0).any() or not cells["n"].gt(0).any():

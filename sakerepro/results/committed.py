@@ -39,7 +39,7 @@ claims_file, record_file = partial(item_file, ending="-claims.csv"), partial(ite
 
 @dataclass(frozen=True)
 class CommittedRun(Run):
-    """A run that is not here, known by its committed rows. Whoever asks for its embeddings or network trains it."""
+    """A run that is not here, known by its committed rows. Using its embeddings or its network trains it."""
 
     rows: pd.DataFrame = field(compare=False, repr=False)  # all rows of the run in its item
     known: dict[str, Any] = field(compare=False, repr=False)  # its line in ``<item>-runs.json``

@@ -156,7 +156,7 @@ def papers(point: Point) -> Experiment | None:
     return _papers(run_axes(point))
 
 
-@lru_cache(maxsize=4096)  # asked for every cell of every claim, and a millisecond each
+@lru_cache(maxsize=4096)  # called for every cell of every claim; a call takes a millisecond
 def _papers(axes: tuple[tuple[str, Any], ...]) -> Experiment | None:
     return experiment_of(dict(axes), "paper", 0, "float32")
 

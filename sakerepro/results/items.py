@@ -75,7 +75,7 @@ def item_runs(
     """Find or make all runs of an item, saying which is which of how many.
 
     Where training takes long (``small`` and ``paper``), the item's committed rows stand in for runs that are not here;
-    such a run is trained when its embeddings or its network are asked for, or now with ``RERUN=1``.
+    such a run is trained when its embeddings or its network are used, or now with ``RERUN=1``.
 
     Args:
         item, preset_name, seeds: as in :func:`experiments`.

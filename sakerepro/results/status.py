@@ -1,6 +1,6 @@
 """Which items are done, stale or missing, by the record that an item leaves beside its results.
 
-An item is stale if its grid asks for other runs now, if it was made by other versions (``versions.py``), or if the code
+An item is stale if its grid needs other runs now, if it was made by other versions (``versions.py``), or if the code
 cells of its notebook changed.
 """
 
