@@ -57,9 +57,10 @@ def test_map_equals_scikit_learn(
     device.setattr(on_device, "CHUNK", chunk)
     query, gallery, ql, gl = random_retrieval(40, 333, rng)
     query[3], gallery[5] = 0, 0  # cosine 0 with everything
+    gallery.flags.writeable = False
     scores = cosine_similarity(query, gallery)
     wanted = [average_precision_score(gl == c, s) for c, s in zip(ql, scores, strict=True)]
-    m = retrieval_metrics(query.astype(kind), gallery.astype(kind), ql, gl, ties="index")
+    m = retrieval_metrics(query.astype(kind), gallery.astype(kind, copy=False), ql, gl, ties="index")
     ranks = np.flatnonzero(gl == ql[3]) + 1  # all photos are equally near to this query
     wanted[3] = np.mean(np.arange(1, len(ranks) + 1) / ranks)
     assert m.ap == pytest.approx(np.array(wanted), abs=accuracy)

@@ -84,7 +84,9 @@ def _rank(task: ranks.Task, wanted: np.ndarray, keys: Tensor) -> np.ndarray:
 
 
 def _send(x: np.ndarray) -> Tensor:
-    return devices.send(torch.from_numpy(np.ascontiguousarray(x)))
+    return devices.send(
+        torch.from_numpy(np.require(x, requirements=["C", "W"]))
+    )  # PyTorch warns of what it may not write
 
 
 def _unit(x: Tensor) -> Tensor:
