@@ -70,6 +70,8 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             ConfigError: if ``bits`` is no multiple of 8 or exceeds d, or a setting is no whole number from 0 on.
             DataError: if the embeddings are not finite, or are of one image only.
         """
+        from .ranking import on_device
+
         x = inputs.features(features, "features")
         whole_bytes(inputs.whole(self.bits, "bits", 8))
         inputs.whole(self.seed, "seed", 0)
@@ -84,11 +86,12 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         exponent = int(np.frexp(max(x.max(), -x.min()))[1])
         exponent = exponent if abs(exponent) > _FAR else 0
         x = np.ldexp(x, -exponent) if exponent else x
-        mean, components = _principal(x, self.bits)
+        device = on_device.worthwhile(x.size, on_device.FEATURE * x.size)
+        mean, components = _principal(x, self.bits, on_device.scatter if device else _scatter)
         v = _apply(x, mean, components.T, x.dtype)
         rotation, _ = np.linalg.qr(np.random.default_rng(self.seed).standard_normal((self.bits, self.bits)))
         size = float(_total(lambda share: np.square(share, dtype=np.float64).sum(), v)) / len(v)
-        signs, errors = _Signs(v), []
+        signs, errors = on_device.Signs(v) if device else _Signs(v), []
         for step in range(self.iterations + 1):
             correlation = signs.of(rotation)
             # |sign(z) - z|^2 = bits - 2 |z|_1 + |z|^2, and the sum of |z|_1 is sum(rotation * correlation)
@@ -165,18 +168,25 @@ def _total(of_share: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.nd
     return sum(ranks.each(of_share, _chunks(x, -(-len(x) // _SHARES))), start=np.zeros(()))
 
 
-def _principal(x: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
-    """(d,) mean and the first (bits, d) principal directions in float64, each with its largest entry positive."""
-    mean = _total(lambda share: share.sum(axis=0, dtype=np.float64), x) / len(x)
+def _scatter(x: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """(d, d) sum of the products of centred features in float64."""
 
-    def scatter(share: np.ndarray) -> np.ndarray:
+    def of_share(share: np.ndarray) -> np.ndarray:
         total = np.zeros((x.shape[1], x.shape[1]))
         for part in _chunks(share):
             centred = part - mean.astype(x.dtype)
             total += centred.T @ centred
         return total
 
-    _, vectors = np.linalg.eigh(_total(scatter, x))
+    return _total(of_share, x)
+
+
+def _principal(
+    x: np.ndarray, bits: int, scatter: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(d,) mean and the first (bits, d) principal directions in float64, each with its largest entry positive."""
+    mean = _total(lambda share: share.sum(axis=0, dtype=np.float64), x) / len(x)
+    _, vectors = np.linalg.eigh(scatter(x, mean))
     components = vectors[:, ::-1][:, :bits].T
     largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], 1)
     return mean, components * np.where(largest < 0, -1, 1)

@@ -247,6 +247,7 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
     if earlier := _trained(folder, data.fingerprint):
         method.load_state_dict(earlier.network().state_dict())
         history = [{str(k): v for k, v in row.items()} for row in earlier.history().to_dict("records")]
+        origin["accelerator"] = earlier.provenance().get("accelerator")  # which trained it
     else:
         tracer = partial(traced, data=data, e=e) if trace else None
         history = training.train(method, data, e, work / "checkpoint.pt", tracer, methods.label(e))

@@ -69,7 +69,7 @@ def rank(
     few = len(sizes) <= 1 << 16  # 16 bits are sorted digit by digit
     by_class = np.argsort(class_g.astype(np.uint16) if few else class_g, kind="stable").astype(np.int32)
     ends = np.cumsum(sizes)
-    task = _Task(
+    task = Task(
         query[chosen],
         gallery,
         class_q[chosen],
@@ -81,13 +81,18 @@ def rank(
         rule,
         distance != "euclidean",
     )
-    rows[chosen] = _rank_codes(task) if distance == "hamming" else _rank_features(task)
+    if distance == "hamming":
+        rows[chosen] = _rank_codes(task)
+    else:
+        from . import on_device
+
+        rows[chosen] = on_device.rank_features(task) if on_device.takes(task) else _rank_features(task)
     at = np.split(rows[:, 2:], 4, axis=1)
     return Sums(relevant, rows[:, 0], rows[:, 1], *at)
 
 
 @dataclass(frozen=True, eq=False)
-class _Task:
+class Task:
     query: np.ndarray  # (Q, d), class by class
     gallery: np.ndarray  # (G, d), in its own order
     wanted: np.ndarray  # (Q,) the class of each query
@@ -117,7 +122,7 @@ def as_words(codes: np.ndarray) -> np.ndarray:
     return whole.view(np.uint64)
 
 
-def _rank_codes(task: _Task) -> np.ndarray:
+def _rank_codes(task: Task) -> np.ndarray:
     from . import ties
 
     query, gallery = as_words(task.query), as_words(task.gallery)
@@ -223,7 +228,7 @@ def query_keys(query: np.ndarray, unit: bool = True) -> np.ndarray:
     return out
 
 
-def _rank_features(task: _Task) -> np.ndarray:
+def _rank_features(task: Task) -> np.ndarray:
     from . import ties
     from .counting import BEYOND
     from .kernels import STEP
@@ -252,7 +257,7 @@ def _threads() -> int:
     return torch.get_num_threads()
 
 
-def _wraps(task: _Task) -> int:
+def _wraps(task: Task) -> int:
     """Room for the overflows of a query's counters (`counting.count_one`) and their number."""
     return 1 + (len(task.gallery) >> 16)
 
@@ -267,7 +272,7 @@ def _blocks(queries: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
-def _rank_chunk(task: _Task, tiles: Tiles, query: np.ndarray, part: slice) -> np.ndarray:
+def _rank_chunk(task: Task, tiles: Tiles, query: np.ndarray, part: slice) -> np.ndarray:
     """Rows of one chunk of queries, as many as the budget allows."""
     from . import counting, ties
     from .kernels import STEP
@@ -282,7 +287,6 @@ def _rank_chunk(task: _Task, tiles: Tiles, query: np.ndarray, part: slice) -> np
     tables, counters = np.empty(table_at[-1], np.uint16), np.zeros(2 * at[-1], np.uint16)
     wraps = np.zeros((len(wanted), _wraps(task)), np.uint32)
     within, seen = (np.zeros(at[-1] if rule == ties.INDEX else 0, np.uint32) for _ in range(2))
-    rows = np.empty((len(wanted), 2 + 4 * len(task.ks)))
     (low, scale), dropped = np.empty((2, len(wanted)), query.dtype), np.empty(len(wanted), np.uint64)
     blocks = _blocks(len(wanted))
 
@@ -317,19 +321,31 @@ def _rank_chunk(task: _Task, tiles: Tiles, query: np.ndarray, part: slice) -> np
             )
 
         each(count, blocks)
+    return rows_of(task, at, bits, counters, wraps, within)
+
+
+def rows_of(
+    task: Task, at: np.ndarray, thresholds: np.ndarray, counters: np.ndarray, wraps: np.ndarray, within: np.ndarray
+) -> np.ndarray:
+    """Rows of some queries from what was counted, see `ties.rows_of_counts`."""
+    from . import ties
+
+    rows = np.empty((len(wraps), 2 + 4 * len(task.ks)))
 
     def fill(part: tuple[int, int]) -> bool:
         s, e = part
-        done = ties.rows_of_counts(at[s : e + 1], bits, counters, wraps[s:e], within, rule, task.ks, rows[s:e])
+        done = ties.rows_of_counts(
+            at[s : e + 1], thresholds, counters, wraps[s:e], within, task.rule, task.ks, rows[s:e]
+        )
         return bool(done)
 
-    if not all(each(fill, blocks)):
+    if not all(each(fill, _blocks(len(rows)))):
         raise AssertionError("a relevant photo was not counted at its own distance: please report this as a bug")
     return rows
 
 
 def _sorted_thresholds(
-    task: _Task, tiles: Tiles, query: np.ndarray, wanted: np.ndarray, at: np.ndarray, thresholds: np.ndarray
+    task: Task, tiles: Tiles, query: np.ndarray, wanted: np.ndarray, at: np.ndarray, thresholds: np.ndarray
 ) -> None:
     """Fill in, for each query, the sorted keys of the photos of its class; the places behind them stay infinite."""
     from . import counting, kernels

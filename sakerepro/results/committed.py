@@ -1,7 +1,8 @@
 """Rows outlive runs: an item keeps what its runs measured, and takes it in place of runs that are gone.
 
 ``results/<preset>/<item>-rows.csv`` holds the rows. ``<item>-runs.json`` holds what figures and verdicts need besides,
-one line a run: losses by epoch, mean average precision and number of queries by class, checksums of the inputs.
+one line a run: losses by epoch, mean average precision and number of queries by class, checksums of the inputs, and the
+name of the accelerator if there was one.
 """
 
 from __future__ import annotations
@@ -53,10 +54,16 @@ class CommittedRun(Run):
         return pd.DataFrame(self.known["history"])
 
     def provenance(self) -> dict[str, Any]:
-        """Versions and checksums of the inputs; everything once the run is here."""
+        """Versions, checksums of the inputs and the accelerator; everything once the run is here."""
         if find(self.experiment):
             return super().provenance()
-        return {"versions": versions(), "data": self.known["data"], "teacher": {"sha256": self.known["teacher"]}}
+        known = self.known
+        return {
+            "versions": versions(),
+            "data": known["data"],
+            "teacher": {"sha256": known["teacher"]},
+            "accelerator": known.get("accelerator"),
+        }
 
     def file(self, name: str) -> Path:
         if find(self.experiment) is None:

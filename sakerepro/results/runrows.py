@@ -134,6 +134,7 @@ def _line(run: Run, item: str) -> dict[str, Any]:
         "classes": _unseen(run),
         "history": history.to_dict("list"),
         "precision": class_precision(run, item),
+        **({"accelerator": name} if (name := origin.get("accelerator")) else {}),
     }
 
 

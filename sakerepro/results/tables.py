@@ -36,7 +36,7 @@ class Measured:
     """The rows of one preset, found by the points of a grid: a row belongs to a cell if it is of the cell's run.
 
     ``convention`` is that of the metrics where a grid names none, ``other`` of numbers that have no such convention.
-    Mixed presets or precisions, and two values for one cell, are a ConfigError.
+    Mixed presets, precisions or devices, and two values for one cell, are a ConfigError.
     """
 
     def __init__(self, frame: pd.DataFrame, convention: str = "standard", other: str = "") -> None:
@@ -46,6 +46,11 @@ class Measured:
         found = sorted(set(frame["settings"].str.extract(r"precision=(\w+)", expand=False).fillna(usual))) or [usual]
         if len(found) > 1:
             raise ConfigError(f"Rows computed in {' and '.join(found)} are mixed. Select one of them.")
+        devices = sorted(frame["device"].fillna("cpu").unique()) if "device" in frame else []  # of `make gpu`
+        if len(devices) > 1:
+            raise ConfigError(
+                f"Rows made on {' and '.join(devices)} are mixed. Select one: frame[frame['device'] == {devices[0]!r}]."
+            )
         self._values: dict[tuple[str, ...], tuple[float, str]] = {}
         columns = ["run", "task", "classes", "metric", "variant", "convention", "representation", "value"]
         for *cell, features, value in frame[columns].itertuples(index=False):
