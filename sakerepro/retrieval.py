@@ -44,14 +44,15 @@ def search(query: Array, gallery: Array, k: int = 10, distance: str = "cosine") 
     if distance == "hamming":
         keys, index = _nearest_codes(query, gallery, k)
     elif distance == "euclidean":
-        keys, index = _nearest_features(*ranks.euclidean(query, gallery), k, unit=False)
+        doubled, extended, exponent = ranks.euclidean(query, gallery)
+        keys, index = _nearest_features(doubled, extended, k, unit=False)
     else:
         keys, index = _nearest_features(query, gallery, k)
     order = np.argsort(keys, axis=1, kind="stable")
     keys, index = np.take_along_axis(keys, order, 1), np.take_along_axis(index, order, 1)
     if distance == "euclidean":
-        lengths = np.square(query, dtype=np.float64).sum(axis=1, keepdims=True)
-        return index, np.sqrt(np.maximum(keys + lengths, 0))
+        lengths = np.square(doubled[:, :-1] / 2).sum(axis=1, keepdims=True)
+        return index, np.ldexp(np.sqrt(np.maximum(keys + lengths, 0)), exponent)
     return index, 1 + keys if distance == "cosine" else keys  # a key is minus the cosine
 
 

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 BUDGET = 92 << 20  # bytes for the queries that are ranked together, the tiles, the threads' buffers and what follows
 PHOTO = 16  # bytes that are kept for each photo: its class, its place in `by_class`, its norm
 BLOCK = 16  # queries that one task takes, at most
+_FAR = 400  # Euclidean embeddings are rescaled if their largest value is below 2^-400 or above 2^400
 SUPER = 16 << 20  # bytes of tiles that are made at a time, 64 tiles at most: all tables are read once for each
 
 
@@ -59,7 +60,7 @@ def rank(
 ) -> Sums:
     """Rank a checked gallery, fewer than 2^31 photos, for checked queries. Classes count from 0; -1: none is there."""
     if distance == "euclidean":
-        query, gallery = euclidean(query, gallery)
+        query, gallery, _ = euclidean(query, gallery)
     sizes = np.bincount(class_g)
     relevant = np.where(class_q >= 0, sizes[class_q], 0)
     chosen = np.flatnonzero(class_q >= 0)
@@ -105,14 +106,17 @@ class Task:
     unit: bool  # whether embeddings are scaled to norm 1
 
 
-def euclidean(query: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def euclidean(query: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Float64 embeddings whose keys are |g|^2 - 2 q.g = |q - g|^2 - |q|^2: in the order of the distance.
 
-    They are not scaled, so that equal distances of embeddings of whole numbers tie exactly.
+    They are not scaled, so that equal distances of embeddings of whole numbers tie exactly. Only where squares would
+    overflow or vanish, both are divided by the same power of two, which is exact; its exponent is the third value.
     """
-    query, gallery = query.astype(np.float64), gallery.astype(np.float64)
+    exponent = int(np.frexp(max(np.abs(query).max(), np.abs(gallery).max()))[1])
+    exponent = exponent if abs(exponent) > _FAR else 0
+    query, gallery = (np.ldexp(x.astype(np.float64), -exponent) for x in (query, gallery))
     lengths = np.einsum("nd,nd->n", gallery, gallery)[:, None]
-    return np.hstack([2 * query, np.full((len(query), 1), -1.0)]), np.hstack([gallery, lengths])
+    return np.hstack([2 * query, np.full((len(query), 1), -1.0)]), np.hstack([gallery, lengths]), exponent
 
 
 def as_words(codes: np.ndarray) -> np.ndarray:
