@@ -1,4 +1,4 @@
-"""One file that holds a data set and the weights it is trained from, for a machine without network."""
+"""One file with a data set and the pretrained weights for it, for a machine without network."""
 
 from __future__ import annotations
 

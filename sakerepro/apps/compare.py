@@ -63,7 +63,7 @@ def by_metric(
 
 
 def compare_runs(a: Run, b: Run) -> Comparison:
-    """Compare two runs; the test is only made where both ranked the same gallery for the same queries."""
+    """Compare two runs; the test is made only if both ranked the same gallery for the same queries."""
     mine, theirs = methods.flat(a.experiment), methods.flat(b.experiment)
     names = dict.fromkeys([*mine, *theirs])
     settings = {n: (mine.get(n), theirs.get(n)) for n in names if mine.get(n) != theirs.get(n)}
@@ -93,7 +93,7 @@ class Group:
 
 
 def grouped(runs: Sequence[Run]) -> list[Group]:
-    """Runs by their settings, the seeds of one setting together, in the order given; a run given twice counts once."""
+    """Groups of runs that differ only in their seed, in the order given; a run given twice counts once."""
     by: dict[str, list[Run]] = {}
     for r in dict.fromkeys(runs):
         by.setdefault(r.experiment.but(seed=0).id, []).append(r)
@@ -135,7 +135,7 @@ def sign_flip(differences: np.ndarray) -> tuple[float, str]:
     """Two-sided p-value of the hypothesis that paired differences are as likely positive as negative.
 
     Fisher's randomisation test: how often the mean is at least as far from 0 when every difference's sign is drawn
-    anew. Exact, over all 2^n sign patterns, for n <= 16; else from random patterns, the observed one counted with them.
+    anew. Exact, over all 2^n sign patterns, for n <= 16; else from random patterns and the observed one.
 
     Args:
         differences: (n,) finite, n >= 1.

@@ -1,4 +1,4 @@
-"""A contact sheet: a row for each query, the query first, then what was found, with name and distance."""
+"""A contact sheet: a row for each query, first the query, then the photos found, with name and distance."""
 
 from __future__ import annotations
 
@@ -13,12 +13,12 @@ from ..files import write_whole
 
 
 def contact_sheet(to: Path, queries: Sequence[Path], found: Sequence[Sequence[tuple[Path, str]]]) -> None:
-    """Write a PNG.
+    """Write a contact sheet as PNG.
 
     Args:
         to: the file.
         queries: (Q,) image files.
-        found: for each query, (file, caption) of what was found, nearest first. A file that cannot be read any more
+        found: for each query, (file, caption) of the photos found, nearest first. A file that cannot be read any more
             becomes an empty frame with its caption.
     """
     from PIL import Image, ImageDraw, ImageFont

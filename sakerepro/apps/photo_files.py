@@ -20,7 +20,7 @@ from ..runs import Run
 from .embedder import embed_images
 
 CHUNK = 256  # photos between two saves: what an interruption costs
-Stat = tuple[int, ...]  # length and times, as `data.packing.stat_files` has them
+Stat = tuple[int, ...]  # size and times, as `data.packing.stat_files` has them
 Row = tuple[np.ndarray, bytes]  # embedding, SHA-256 of the file
 Part = tuple[dict[str, Row], dict[str, str]]  # by name: rows, and why files are bad
 
@@ -30,7 +30,7 @@ def embedded(photos: Path, run: Run, todo: dict[str, Stat], work: Path, dtype: s
 
     Args:
         photos: folder that their names are relative to.
-        todo: their names, with length and times; a row of a file that changed since is not used.
+        todo: their names, with size and times; a row of a file that changed since is not used.
         work: database of the rows so far; it stays until the caller removes it.
         dtype: of the embeddings.
     """

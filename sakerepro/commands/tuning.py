@@ -1,4 +1,4 @@
-"""``tune``: a method's settings, chosen on seen classes that are held out as if unseen."""
+"""``tune``: choose a method's settings on seen classes that are held out as if unseen."""
 
 from __future__ import annotations
 

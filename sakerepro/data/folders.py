@@ -53,7 +53,7 @@ def read_folder(
     seen class's sketches (as on TU-Berlin) is held out for validation.
 
     Args:
-        split: ``"unseen.txt"`` names the test classes, one a line (all of them, for a folder that finished runs are
+        split: ``"unseen.txt"`` names the unseen classes, one a line (all of them, for a folder that finished runs are
             measured on); with ``"random"`` they are drawn; ``None``: as the file says if it is there, else drawn.
         seed: seed for drawing the classes and the validation sketches.
         n_unseen: how many classes to draw; by default a fifth of them.

@@ -31,7 +31,7 @@ def retrieval_grid(
     images: bool | None = None,
     claim: str = "Figure 3. The paper's claim: in most cases the nearest photos show the sketch's class",
 ) -> Figure:
-    """Figure 3: a query sketch a row and its ``k`` nearest photos (real-valued features).
+    """Figure 3: a query sketch a row and its ``k`` nearest photos (by embeddings).
 
     A right photo has a tick and a solid frame, a wrong one a cross, a dashed frame and its class's name below. Queries
     are chosen by rule, at most one a class, never by hand (:func:`sakerepro.plots.data.pick_queries`): ``"bad"`` are

@@ -102,7 +102,7 @@ def _place(method: str) -> int:
 
 
 def _bar_lines(cells: pd.DataFrame) -> dict[str, str]:
-    """Labels from top to bottom, each with its part: systems known from the paper, then those run by representation."""
+    """Labels from top to bottom with their part: methods with the paper's numbers only, then those that were run."""
     run = {*cells["method"][cells["n"] > 0], *ABLATION}
     pairs = list(dict.fromkeys(zip(cells["method"], cells["representation"], strict=True)))
     ours = [p for p in pairs if p[0] in run]
@@ -112,7 +112,7 @@ def _bar_lines(cells: pd.DataFrame) -> dict[str, str]:
 
 
 def _panels(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Title to the cells of each data set that was measured; of all, if none was. Other data are told apart."""
+    """Title to cells, for each data set that was measured, or for all if none was; the title names our data, too."""
     panels = {}
     for (dataset, split), panel in cells.groupby(["dataset", "split"], sort=False):
         if panel["n"].gt(0).any() or not cells["n"].gt(0).any():
@@ -123,7 +123,7 @@ def _panels(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _ours_on(cells: pd.DataFrame) -> str:
-    """What our numbers were measured on, in words; empty if there are none."""
+    """The data that our numbers were measured on, in words; empty if there are none."""
     places = cells["ours_on"][cells["n"] > 0].unique()
     return ", ".join(data_title(*place.rsplit("/", 1)) for place in places)
 
@@ -138,7 +138,7 @@ def _measured(frame: pd.DataFrame, what: str, marks: str) -> str:
 def bits_curve(frame: pd.DataFrame) -> Figure:
     """Table 2 as curves: mAP@all over the length of the binary code, ours filled, the paper's hollow.
 
-    What was measured at one length alone, as the baselines, is a level line. ``frame`` is as in
+    A method that was measured at one length only, such as a baseline, is a level line. ``frame`` is as in
     :func:`comparison_bars`.
 
     Raises:

@@ -1,6 +1,6 @@
 """Committed rows in templates: docs/findings.md, sections of README.md, choices.md and REPRODUCING.md.
 
-A template names what its sentences rest on with ``holds``: where a new row says otherwise, it has to be written anew.
+A template states with ``holds`` what its sentences assume; if a new row contradicts this, the template must be mended.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def write_findings(root: Path | None = None) -> list[Path]:
     Outside a checkout, none is there.
 
     Raises:
-        DataError: if a row that a sentence speaks of is missing, or a sentence no longer holds.
+        DataError: if a row that a sentence needs is missing, or a sentence no longer holds.
     """
     small = root / "results" / "small" if root else paths.results("small")
     root = root or paths.root()
@@ -99,7 +99,7 @@ def by_class() -> pd.DataFrame:
     """The unseen classes of the committed runs of ``systems``, preset ``small``, by task: means over queries and seeds.
 
     Returns:
-        One row a split, task (``"ZS-SBIR"``, ``"ZS-PBIR"``) and class, of real-valued features, with the columns
+        One row a split, task (``"ZS-SBIR"``, ``"ZS-PBIR"``) and class, of embeddings, with the columns
         ``split``, ``task``, ``class``, ``similarity`` (to the nearest class of ImageNet, equation 5, in [0, 1]),
         mAP@all of ``pretrained``, ``L_B`` and ``SAKE``, and ``gain`` (SAKE less L_B). Empty without committed rows.
     """
