@@ -1,13 +1,11 @@
 """From a data set's source on the web, or a local archive, to the folder that the package reads.
 
-The sources are those that the official code and the authors of the data name; they may no longer answer. They publish
-no checksums: that of the first download is kept in ``downloads.json``, and later downloads are compared with it.
+The sources are those that the official code and the authors of the data name; they may no longer answer.
 """
 
 from __future__ import annotations
 
 import textwrap
-import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -48,6 +46,7 @@ def fetch_dataset(name: str, *, url: str = "", archive: Path | str | None = None
     for source in sources:
         try:
             found = Path(archive).expanduser() if archive else _fetched(source, yes)
+            print(f"Unpacking {found} ...", flush=True)
             count = unpack(found, root, source.take, source.into)
         except DataError as error:
             problems.append(str(error))
@@ -87,24 +86,7 @@ def _fetched(source: Source, yes: bool) -> Path:
     shown = f"{size / 1e9:.2f} GB" if size else "an unknown number of bytes"
     if not yes and not agreed(f"Download {shown} from {source.url} ({source.holds}) to {file}? [y/N] "):
         raise ConfigError("Nothing was downloaded. Answer y, or give --yes.")
-    download(source.url, file, sha256=source.sha256)
-    _remember(source, file)
-    return file
-
-
-def _remember(source: Source, file: Path) -> None:
-    """Keep the checksum of the first download of an address; say so if a later one differs."""
-    note = paths.data() / "downloads.json"
-    known = files.read_json(note) if note.is_file() else {}
-    found = files.sha256(file)
-    if source.url not in known:
-        known[source.url] = {"sha256": found, "bytes": file.stat().st_size, "date": time.strftime("%Y-%m-%d")}
-        files.write_json(note, known)
-    elif (before := known[source.url])["sha256"] != found:
-        print(
-            f"{file}: differs from what {source.url} gave on {before['date']} "
-            f"(SHA-256 {found}, then {before['sha256']})."
-        )
+    return download(source.url, file)
 
 
 def _missing(name: str, root: Path) -> str:

@@ -28,7 +28,6 @@ class Source:
     take: str  # the folder in the archive whose files are wanted, wherever it is
     into: str = ""  # where they go, below the data set's folder
     holds: str = ""  # in words, for the question before the download
-    sha256: str = ""
 
 
 @dataclass(frozen=True)
