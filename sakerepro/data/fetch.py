@@ -102,4 +102,4 @@ def _missing(name: str, root: Path) -> str:
     texts = [f"{len(gone):,} listed files are not there"] if gone else []
     texts += [f"{len(other)} problems, the first: {other[0]}"] if other else []
     text = "; ".join(texts)
-    return f"{root}: {text}. `sakerepro data check {name} --quick` lists them." if text else ""
+    return f"{root}: {text}. `sakerepro check {name} --quick` lists them." if text else ""

@@ -258,7 +258,7 @@ def test_fetch_asks_downloads_and_unpacks(
 
 def test_a_local_archive_needs_no_network(official: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["data", "fetch", "tuberlin", "--archive", str(official)]) == 0
-    assert main(["data", "check", str(paths.data() / "TUBerlin"), "--quick"]) == 3  # not the published numbers
+    assert main(["check", str(paths.data() / "TUBerlin"), "--quick"]) == 3  # not the published numbers
     assert "train sketch: 4 are listed, and the official lists have 15,400" in capsys.readouterr().out
 
 
