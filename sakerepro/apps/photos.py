@@ -7,7 +7,6 @@ of change and SHA-256 of each photo by row, the bad files, and the run that embe
 from __future__ import annotations
 
 import contextlib
-import itertools
 import shutil
 import sqlite3
 import unicodedata
@@ -34,7 +33,7 @@ from .embedder import embed_images, load
 VERSION = 3  # of the format
 DTYPES = ("float16", "float32")
 DATABASE = "photos.sqlite"
-CHUNK = 256  # photos between two saves, which is what an interruption costs; sketches that are decoded at once
+CHUNK = 256  # photos between two saves: what an interruption costs
 
 Row = tuple[np.ndarray, bytes]  # embedding, SHA-256 of the file
 Part = tuple[dict[str, Row], dict[str, str]]  # by name: rows, and why files are bad
@@ -351,16 +350,12 @@ def query(
     if codes and approximate:
         raise ConfigError("codes are compared exactly, which is fast. Leave out `codes` or `approximate`.")
     if not isinstance(images, Iterator):
-        images = iter(inputs.names(images, "images", (str, Path, np.ndarray)))
+        images = inputs.names(images, "images", (str, Path, np.ndarray))
     k = inputs.whole(k, "k", 1)
     require_run(collection, run)
     network = load(run)
     embed = network.embed_sketch if domain == SKETCH else network.embed_photo
-    parts = [embed(list(itertools.islice(images, CHUNK)))]
-    while chunk := list(itertools.islice(images, CHUNK)):
-        parts.append(embed(chunk))
-    vectors = np.concatenate(parts)
-    k = min(k, len(collection))
+    vectors, k = embed(images), min(k, len(collection))
     if approximate:
         return nearest(collection.folder, vectors, k, network.distance)
     gallery = np.asarray(collection.embeddings, np.float32)

@@ -207,8 +207,8 @@ def _image_folder(root: Path, part: str, left_out: folders.LeftOut) -> dict[str,
     problems: list[Problem] = []
     layout = "The original domain is train/<wnid>/* and val/<wnid>/*."
     found = folders.class_folders(root, part, problems, left_out, layout)
-    if problems:
-        raise DataError(str(problems[0]))
     for place in (root / part / name for name in found if not re.fullmatch(r"n\d{8}", name)):
         raise DataError(f"{place}: is not named by a WordNet id such as n02084071. Rename or remove it.")
+    if problems:
+        raise DataError(str(problems[0]))
     return found

@@ -260,7 +260,7 @@ def test_nothing_is_downloaded_without_a_yes(
     def nobody(question: str) -> str:
         raise EOFError
 
-    monkeypatch.setattr("sakerepro.networks.weights.download", lambda *_, **__: pytest.fail("downloaded"))
+    monkeypatch.setattr("sakerepro.networks.weights._from_hub", lambda *_, **__: pytest.fail("downloaded"))
     for answer in (nobody, lambda question: "n", lambda question: ""):
         monkeypatch.setattr("builtins.input", answer)
         assert main(["weights", "fetch", "resnet50"]) == 2
