@@ -130,14 +130,9 @@ def check(name: str, split: str | None = None, *, images: bool = True, progress:
     if split is not None:
         report.flags["split"] = split
     listings = _plain(report, split) if plain else _listed(report, split)
+    report.classes.extend(_classes(report, listings))
     report.splits.extend(_split(report, listing) for listing in listings)
-    report.classes.extend(_classes(report))
     _compare_classes(report)
-    wnids = {r.name: r.wnid for r in report.classes if r}
-    for number, s in enumerate(report.splits):
-        report.splits[number] = replace(
-            s, overlap={side: _overlap(getattr(s, side), wnids) for side in ("seen", "unseen")}
-        )
     return replace(report, decoded=_read_all(report, listings, progress)) if images and listings else report
 
 
@@ -205,12 +200,19 @@ def _split(report: Report, listing: Listing) -> Split:
             f"{listing.split}: an unseen class has {fewest} photos. {PHOTO_QUERIES} of each ask in photo-to-photo "
             f"retrieval (ZS-PBIR), which leaves none to find: give --photo-queries {fewest // 2}."
         )
-    return Split(listing.split, {n: counts[n] for n in COUNTS}, published, per_class, listing.seen, listing.unseen)
+    known = {r.name: r.wnid for r in report.classes if r}
+    overlap = {}
+    for side, names in (("seen", listing.seen), ("unseen", listing.unseen)):
+        wnids = {name: known[name] for name in names if name in known}
+        found = imagenet_overlap(list(wnids), synsets=wnids) if wnids else []
+        overlap[side] = [o for o in found if o.kind != "none"]
+    counts = {n: counts[n] for n in COUNTS}
+    return Split(listing.split, counts, published, per_class, listing.seen, listing.unseen, overlap)
 
 
-def _classes(report: Report) -> list[Resolution]:
+def _classes(report: Report, listings: Sequence[Listing]) -> list[Resolution]:
     """The synset of every class; one that is trained on needs one, and a problem says how to set it."""
-    names = list(dict.fromkeys(c for s in report.splits for c in (*s.seen, *s.unseen)))
+    names = list(dict.fromkeys(c for s in listings for c in (*s.seen, *s.unseen)))
     by_hand = report.root / "synsets.csv"
     try:
         found = resolve_classes(
@@ -220,7 +222,7 @@ def _classes(report: Report) -> list[Resolution]:
         where = by_hand if str(error).startswith(str(by_hand)) else report.root
         report.problems.append(Problem(str(where), 0, str(error).removeprefix(str(where)).lstrip(":, ")))
         return []
-    seen = {c for s in report.splits for c in s.seen}
+    seen = {c for s in listings for c in s.seen}
     for r in found:
         if not r and r.name in seen:
             how = f"Set it by hand: a line 'class,wnid', and below it '{r.name},<wnid>'."
@@ -238,12 +240,6 @@ def _compare_classes(report: Report) -> None:
                 report.notes.append(f"{s.name}: {one_thing(a, b).partition(': ')[0]}.")
             else:
                 report.problems.append(Problem(f"{report.root}, {s.name}", 0, one_thing(a, b)))
-
-
-def _overlap(names: Sequence[str], wnids: dict[str, str]) -> list[Overlap]:
-    known = [c for c in names if c in wnids]
-    found = imagenet_overlap(known, synsets={c: wnids[c] for c in known}) if known else []
-    return [o for o in found if o.kind != "none"]
 
 
 def _read_all(report: Report, listings: Sequence[Listing], progress: bool) -> int:

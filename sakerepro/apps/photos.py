@@ -7,10 +7,12 @@ of change and SHA-256 of each photo by row, the bad files, and the run that embe
 from __future__ import annotations
 
 import contextlib
+import itertools
 import shutil
 import sqlite3
+import time
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,7 @@ import numpy as np
 from .. import files, inputs, paths
 from ..data.dataset import PHOTO, SKETCH
 from ..data.folders import left_out_text, walk
-from ..data.images import decode, read_bytes
+from ..data.images import decode, read_bytes, read_image
 from ..data.packing import on_all_cores, stat_files
 from ..display import Brief, bar
 from ..embedding import place
@@ -33,7 +35,8 @@ from .embedder import embed_images, load
 VERSION = 3  # of the format
 DTYPES = ("float16", "float32")
 DATABASE = "photos.sqlite"
-CHUNK = 256  # photos between two saves: what an interruption costs
+CHUNK = 256  # photos that are decoded at once
+SAVE = 30.0  # seconds of embedding that a killed process loses
 
 Row = tuple[np.ndarray, bytes]  # embedding, SHA-256 of the file
 Part = tuple[dict[str, Row], dict[str, str]]  # by name: rows, and why files are bad
@@ -80,7 +83,8 @@ def index_photos(
 
     Only new and changed files are embedded; rows of removed ones are dropped; bad files are listed and skipped. Photos
     that have moved since are followed, where the folder that was indexed is gone; checksums show which they are.
-    Interrupted, it goes on from the last ``CHUNK`` photos. The index is replaced whole or not at all.
+    Interrupted, it goes on; killed, it embeds the last ``SAVE`` seconds again. The index is replaced whole or not at
+    all.
 
     Args:
         photos: a folder; sub-folders are searched, as :func:`~sakerepro.data.folders.walk` says.
@@ -127,82 +131,66 @@ def _update(
     dim = run.embeddings()["gallery"].shape[1]
     vectors, digests = np.zeros((len(names), dim), dtype), np.zeros((len(names), 32), np.uint8)
     there = np.zeros(len(names), bool)
-    if old and old.embeddings.dtype == dtype:
-        at, there, known = _unchanged(old, photos, names, stats, verify)
-        vectors[there], digests[there] = old.embeddings[at], known[at]
-    kept, row = int(there.sum()), {name: i for i, name in enumerate(listed)}
-    work = files.hidden(folder, "-sakerepro-unfinished")
-    key = files.short_hash([VERSION, str(photos), weights, dtype])
-    todo = {n: tuple(stats[row[n]].tolist()) for n in names[~there]}
-    for part_rows, part_bad in _embedded(photos, run, todo, work / f"{key}.sqlite", dtype, progress):
-        for name, (vector, digest) in part_rows.items():
-            i = row[name]
-            vectors[i], digests[i], there[i] = vector, np.frombuffer(digest, np.uint8), True
-        bad |= part_bad
+
+    def take_over(index: Collection) -> None:
+        if (index.weights, index.embeddings.dtype) == (weights, dtype):
+            at, same, known = _unchanged(index, photos, names, stats, verify)
+            vectors[same], digests[same], there[same] = index.embeddings[at], known[at], True
+
+    def save(to: Path) -> None:
+        about = {"version": VERSION, "root": str(photos), "run": run.id, "weights": weights}
+        rows = zip(names[there], *stats[there].T.tolist(), map(bytes, digests[there]), strict=True)
+        with files.write_folder_whole(to) as new:
+            np.save(new / "embeddings.npy", vectors[there], allow_pickle=False)
+            texts = {files.printable(n): why for n, why in sorted(bad.items())}
+            _write(new / DATABASE, {**about, "size": run.experiment.size}, rows, texts)
+
+    if old:
+        take_over(old)
+    kept, row, saved = int(there.sum()), {name: i for i, name in enumerate(listed)}, time.monotonic()
+    work = files.hidden(folder, "-sakerepro-unfinished")  # an index of the photos that are done
+    files.sweep(work)
+    with contextlib.suppress(RunError):  # it is damaged or, mostly, not there
+        take_over(open_collection(work))
+    try:
+        for rows, why_bad in _embedded(photos, run, names[~there].tolist(), progress):
+            for name, (vector, digest) in rows.items():
+                i = row[name]
+                vectors[i], digests[i], there[i] = vector, np.frombuffer(digest, np.uint8), True
+            bad |= why_bad
+            if rows and time.monotonic() - saved > SAVE:
+                save(work)
+                saved = time.monotonic()
+    except KeyboardInterrupt:
+        if there.any():
+            save(work)
+        raise
     if not there.any():
         first = next(iter(bad.items()), None)
         text = f"the first of {len(bad):,} bad ones is {first[0]}: {first[1]}" if first else "there is no image file"
         raise DataError(f"{photos}: holds no photo that can be read; {text}. {left_out_text(found.left_out)}".rstrip())
-    about = {"version": VERSION, "root": str(photos), "run": run.id, "weights": weights, "size": run.experiment.size}
-    with files.write_folder_whole(folder) as new:
-        np.save(new / "embeddings.npy", vectors[there], allow_pickle=False)
-        rows = zip(names[there], *stats[there].T.tolist(), map(bytes, digests[there]), strict=True)
-        _write(new / DATABASE, about, rows, {files.printable(n): why for n, why in sorted(bad.items())})
+    save(folder)
     shutil.rmtree(work, ignore_errors=True)
     removed = len({_nfc(n) for n in old.names} - {_nfc(n) for n in names[there]}) if old else 0
     left_out = {kind: tuple(map(files.printable, left)) for kind, left in found.left_out.items()}
     return open_collection(folder), Changes(kept, int(there.sum()) - kept, removed, len(bad), left_out)
 
 
-def _embedded(
-    photos: Path, run: Run, todo: dict[str, tuple[int, ...]], work: Path, dtype: str, progress: bool
-) -> Iterator[Part]:
-    """Embed photos chunk by chunk; what an interrupted call had embedded comes first.
-
-    Args:
-        photos: folder that their names are relative to.
-        todo: their names, with length and times (``stat_files``); a row of a file that changed since is not used.
-        work: database of the rows so far; it stays until the caller removes it.
-        dtype: of the embeddings.
-    """
-    db, saved = _unfinished(work)
-    with contextlib.closing(db):
-        done = {n: (np.frombuffer(x, dtype), sha) for n, *stat, sha, x in saved if todo.get(n) == tuple(stat)}
-        yield done, {}
-        names = [n for n in todo if n not in done]
-        network = None  # loaded only if there is an image for it
-        with bar(None, "Embedding", progress=progress, total=len(names), unit=" photos") as shown:
-            read = on_all_cores(lambda name: _read(photos / name, run.experiment.size), iter(names))
-            for start in range(0, len(names), CHUNK):
-                found = dict(zip(names[start : start + CHUNK], read, strict=False))
-                bad = {n: why for n, why in found.items() if isinstance(why, str)}
-                chunk = {n: row for n, row in found.items() if not isinstance(row, str)}
-                rows: dict[str, Row] = {}
-                if chunk:
-                    network = place(run.network()) if network is None else network
-                    images = [image for image, _ in chunk.values()]
-                    vectors = embed_images(network, images, PHOTO, run.experiment.size).astype(dtype)
-                    rows = {n: (x, sha) for (n, (_, sha)), x in zip(chunk.items(), vectors, strict=True)}
-                    new = [(n, *todo[n], sha, x.tobytes()) for n, (x, sha) in rows.items()]
-                    with db:
-                        db.executemany("INSERT OR REPLACE INTO photos VALUES (?, ?, ?, ?, ?, ?)", new)
-                shown.update(len(found))
-                yield rows, bad
-
-
-def _unfinished(file: Path) -> tuple[sqlite3.Connection, list[tuple]]:
-    """The database of an interrupted call and its rows; an empty one if there is none, or it is damaged."""
-    file.parent.mkdir(parents=True, exist_ok=True)
-    db = sqlite3.connect(file)
-    try:
-        db.execute("CREATE TABLE IF NOT EXISTS photos (name PRIMARY KEY, bytes, changed, entry, sha256, embedding)")
-        return db, db.execute("SELECT * FROM photos").fetchall()
-    except sqlite3.OperationalError:  # a full disk and the like
-        raise
-    except sqlite3.DatabaseError:
-        db.close()
-        file.unlink()
-        return _unfinished(file)
+def _embedded(photos: Path, run: Run, names: list[str], progress: bool) -> Iterator[Part]:
+    """Embed the photos of these names, relative to their folder, chunk by chunk."""
+    network = None  # loaded only if there is an image for it
+    with bar(None, "Embedding", progress=progress, total=len(names), unit=" photos") as shown:
+        read = zip(names, on_all_cores(lambda name: _read(photos / name, run.experiment.size), names), strict=True)
+        while found := dict(itertools.islice(read, CHUNK)):
+            bad = {n: why for n, why in found.items() if isinstance(why, str)}
+            chunk = {n: row for n, row in found.items() if not isinstance(row, str)}
+            rows: dict[str, Row] = {}
+            if chunk:
+                network = place(run.network()) if network is None else network
+                vectors = embed_images(network, [image for image, _ in chunk.values()], PHOTO, run.experiment.size)
+                rows = {n: (x, sha) for (n, (_, sha)), x in zip(chunk.items(), vectors, strict=True)}
+            shown.update(len(found))
+            yield rows, bad
 
 
 def _read(file: Path, size: int) -> Row | str:
@@ -363,3 +351,45 @@ def query(
         code = network.coder()
         return search(code(vectors, domain), code(gallery, PHOTO), k, "hamming")
     return search(vectors, gallery, k, network.distance)
+
+
+def contact_sheet(to: Path, queries: Sequence[Path], found: Sequence[Sequence[tuple[Path, str]]]) -> None:
+    """Write a PNG with a row for each query: the query first, then what was found, with name and distance.
+
+    Args:
+        to: the file.
+        queries: (Q,) image files.
+        found: for each query, (file, caption) of what was found, nearest first. A file that cannot be read any more
+            becomes an empty frame with its caption.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    side, margin, line = 128, 8, 28  # a picture's side, the space around it, its caption
+    columns = 1 + max((len(row) for row in found), default=0)
+    width, height = columns * (side + margin) + 2 * margin, len(queries) * (side + line + margin) + margin
+    sheet = Image.new("RGB", (width, height), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(10)
+    for row, (query, hits) in enumerate(zip(queries, found, strict=True)):
+        y = margin + row * (side + line + margin)
+        for column, (file, caption) in enumerate([(query, query.name), *hits]):
+            x = margin + column * (side + margin) + (margin if column else 0)
+            sheet.paste(Image.fromarray(picture(file, side)), (x, y))
+            pen.rectangle((x - 1, y - 1, x + side, y + side), outline="black" if column == 0 else "#bbbbbb")
+            for number, text in enumerate(caption.split("\n")[:2]):
+                pen.text((x, y + side + 2 + 12 * number), _short(text, side), fill="black", font=font)
+    with files.write_whole(to) as temporary:
+        sheet.save(temporary, format="PNG")
+
+
+def picture(file: Path, side: int) -> np.ndarray:
+    """(side, side, 3) uint8 of an image file; grey if it cannot be read."""
+    try:
+        return np.broadcast_to(read_image(file, side), (side, side, 3))
+    except DataError:
+        return np.full((side, side, 3), 235, np.uint8)
+
+
+def _short(text: str, side: int) -> str:
+    most = side // 6  # a letter has six pixels
+    text = "".join(c if c.isprintable() and ord(c) < 0x250 else "?" for c in text)  # what the font has
+    return text if len(text) <= most else f"...{text[3 - most :]}"

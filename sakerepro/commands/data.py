@@ -1,4 +1,4 @@
-"""``data``: get, pack and cut the data sets."""
+"""``check`` and ``data``: what a data set holds and what is wrong with it; get, pack and cut the data sets."""
 
 from __future__ import annotations
 
@@ -10,6 +10,21 @@ from ..data import lists, load_dataset
 from ..data.fetch import fetch_dataset
 from ..data.registry import find_folder
 from ..data.subset import write_subset
+from .common import print_json
+
+SHOWN = 20  # problems and classes that `check` shows without --all
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Look at a data set; the exit code is 3 if there is a problem."""
+    from ..apps.check import check
+
+    report = check(arguments.data, arguments.split, images=not arguments.quick, progress=not arguments.json)
+    if arguments.json:
+        print_json(report.to_dict())
+    else:
+        print(report.to_text(None if arguments.all else SHOWN))
+    return 3 if report.problems else 0
 
 
 def fetch(arguments: argparse.Namespace) -> None:

@@ -13,8 +13,7 @@ import numpy as np
 
 from .. import paths
 from ..apps.approximate import recall
-from ..apps.contact_sheet import contact_sheet
-from ..apps.photos import index_photos, named_collection
+from ..apps.photos import contact_sheet, index_photos, named_collection
 from ..apps.photos import query as nearest
 from ..data.dataset import PHOTO, SKETCH
 from ..data.folders import left_out_text, walk

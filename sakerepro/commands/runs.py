@@ -1,8 +1,9 @@
-"""``train``, ``methods``, ``runs``: single runs."""
+"""``train``, ``tune``, ``methods``, ``runs``: make and list runs, and choose settings on classes that are held out."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -11,7 +12,7 @@ from .. import methods as systems
 from .. import paths
 from ..errors import ConfigError, DataError, SakeError, near_misses
 from ..runs import Run, find, open_run, require_images, run, run_folders
-from .common import print_json, print_table, say_slow_precision
+from .common import precision, print_json, print_table, say_slow_precision
 from .settings import absolute, settings, shown
 
 WIDTH, COLUMN = 100, 9  # of a list of runs, and of one of its numbers
@@ -37,6 +38,33 @@ def train(arguments: argparse.Namespace) -> None:
         return
     show_runs([done])
     print(f"{'Found, nothing trained: ' if found else ''}{paths.shown(done.folder)}")
+
+
+def tune(arguments: argparse.Namespace) -> None:
+    """Make the trials, list them, and show how to train with the best."""
+    from ..results import tuning
+
+    method, preset = arguments.method, arguments.preset
+    trials = (method, preset, arguments.trials, arguments.seed)
+    with precision(arguments):
+        wanted = tuning.trial_experiments(*trials)
+        kept = tuning.kept_trials(preset)
+        say_slow_precision(e for e in wanted if find(e) is None and e.id not in kept)
+        found = tuning.tune(*trials, arguments.jobs, arguments.engine, arguments.address)
+    print(f"\n{method}, preset {preset}: mAP@all on {wanted[0].pseudo_unseen} seen classes held out as if unseen\n")
+    lines = found.astype(object).where(found.notna(), None).to_dict("records")
+    print_table(
+        ["trial", "settings", *tuning.NUMBERS],
+        [[t["trial"], t["settings"] or "the preset's own", *(t[n] for n in tuning.NUMBERS)] for t in lines],
+        left=2,
+    )
+    best = lines[0]["trial"]
+    usual, flags = systems.flat(systems.preset(preset, method=method)), ["--preset", preset, "--method", method]
+    for name, value in systems.flat(wanted[best]).items():
+        if name not in ("pseudo_unseen", "seed") and value != usual[name]:
+            flags += [f"--{name.replace('_', '-')}", shown(value)]
+    print(f"\nBest is trial {best} of {len(wanted)}. To train with its settings on all seen classes:")
+    print(f"  {shlex.join(['sakerepro', 'train', *flags])}\nAll trials: {paths.shown(tuning.tuning_file(preset))}")
 
 
 def methods(arguments: argparse.Namespace) -> None:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .. import paths
 from ..data import places
-from ..data.download import agreed
+from ..data.fetch import agreed
 from ..errors import ConfigError, DataError
 from ..files import hidden, write_whole
 from .architectures import architecture

@@ -126,20 +126,25 @@ def test_an_interrupted_call_goes_on(
     assert made.names == index_photos(photos, tiny_run, photos.parent / "whole", progress=False)[0].names
 
 
-@pytest.mark.parametrize("left", [0, 5000, -1])
-def test_what_an_interrupted_call_left_may_be_damaged(
-    left: int, photos: Path, tiny_run: Run, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("left", [0, 5000, -1, None])
+def test_what_a_killed_call_left_may_be_damaged(
+    left: int | None, photos: Path, tiny_run: Run, counted: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cut to 0 or 5,000 bytes, or overwritten: the photos are embedded again."""
+    """Cut to 0 or 5,000 bytes, or overwritten: the photos are embedded again; else (None) they are taken over."""
     monkeypatch.setattr(collection, "CHUNK", 3)
+    monkeypatch.setattr(collection, "SAVE", 0.0)
     write_index = files.write_folder_whole
-    monkeypatch.setattr(files, "write_folder_whole", lambda path: pytest.fail("stop"))
+    monkeypatch.setattr(
+        files, "write_folder_whole", lambda to: write_index(to) if "unfin" in to.name else pytest.fail()
+    )
     with pytest.raises(pytest.fail.Exception):
         index_photos(photos, tiny_run, progress=False)
     monkeypatch.setattr(files, "write_folder_whole", write_index)
     (unfinished,) = paths.collections().glob(".*-unfinished/*.sqlite")
-    unfinished.write_bytes(unfinished.read_bytes()[:left] if left >= 0 else b"no database" * 1000)
+    if left is not None:
+        unfinished.write_bytes(unfinished.read_bytes()[:left] if left >= 0 else b"no database" * 1000)
     assert len(index_photos(photos, tiny_run, progress=False)[0]) == 7
+    assert sum(counted) == (7 if left is None else 14)
 
 
 def test_a_query_finds_what_a_naive_search_finds(photos: Path, tiny_run: Run, tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from web import BODY, Server
 from sakerepro import paths
 from sakerepro.__main__ import main
 from sakerepro.data import known
-from sakerepro.data.download import download, open_url
+from sakerepro.data.fetch import download, open_url
 from sakerepro.data.unpack import unpack
 from sakerepro.errors import ConfigError, DataError, RunError
 from sakerepro.world.files import write_world
