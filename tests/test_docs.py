@@ -37,6 +37,7 @@ PARSED_ONLY = {
     "sakerepro tune --method EMS --preset paper --engine ray": "needs a cluster; test_cluster.py starts one",
     "sakerepro import model_best.pth.tar --dataset tuberlin": "needs the authors' file; test_official.py writes one",
     "sakerepro export RUN --onnx sketch sketch.onnx": "needs sakerepro[onnx]; test_embedder.py writes one",
+    "sakerepro weights fetch efficientnet_lite0": "needs sakerepro[small]; test_efficientnet_lite.py writes one",
 }
 EXIT_CODES = {"sakerepro check sketchy": 3}  # the stand-in for Sketchy does not have the published counts
 DOCUMENTS = documents.written()

