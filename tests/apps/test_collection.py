@@ -113,7 +113,7 @@ def test_an_interrupted_call_goes_on(
     monkeypatch.setattr(collection, "embed_images", stops)
     with pytest.raises(KeyboardInterrupt):
         index_photos(photos, tiny_run, progress=False)
-    assert not list(paths.collections().glob("*/photos.sqlite"))
+    assert not list(paths.collections().glob("[!.]*/photos.sqlite"))
     write(photos / "0.png", 9, PHOTO, 9)  # changed after it was embedded
     (unfinished,) = paths.collections().glob(".*-unfinished/*.sqlite")
     with contextlib.closing(sqlite3.connect(unfinished)) as db:
