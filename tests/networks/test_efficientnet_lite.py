@@ -80,7 +80,6 @@ def test_the_file_is_found_in_the_package_without_importing_it(tmp_path: Path, m
     with pytest.raises(DataError, match=rf"net.pth: is damaged.*force-reinstall --no-deps {package}==0.1.0"):
         read_pretrained(name, models / "net.pth")
     own = tmp_path / "data" / "weights" / f"{name}.safetensors"
-    own.parent.mkdir(parents=True)
     save_file({"a": torch.zeros(1)}, own)
     assert weights_file(name) == own
 
