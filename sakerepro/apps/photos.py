@@ -147,7 +147,7 @@ def _update(
 
     if old:
         take_over(old)
-    kept, row, saved = int(there.sum()), {name: i for i, name in enumerate(listed)}, time.monotonic()
+    kept, row, due = int(there.sum()), {name: i for i, name in enumerate(listed)}, time.monotonic() + SAVE
     work = files.hidden(folder, "-sakerepro-unfinished")  # an index of the photos that are done
     files.sweep(work)
     with contextlib.suppress(RunError):  # it is damaged or, mostly, not there
@@ -158,9 +158,10 @@ def _update(
                 i = row[name]
                 vectors[i], digests[i], there[i] = vector, np.frombuffer(digest, np.uint8), True
             bad |= why_bad
-            if rows and time.monotonic() - saved > SAVE:
+            if rows and (begun := time.monotonic()) >= due:
                 save(work)
-                saved = time.monotonic()
+                took = time.monotonic() - begun
+                due = begun + took + SAVE * max(1.0, took / 3)  # a large index is saved less often
     except KeyboardInterrupt:
         if there.any():
             save(work)
