@@ -15,17 +15,16 @@ import numpy as np
 from .. import paths
 from ..data import folders, lists
 from ..data.dataset import SKETCH
-from ..data.images import decode, read_bytes
 from ..data.known import COUNTS, datasets, shipped
 from ..data.listing import DOMAIN_OF, SETS, Listing, Problem
-from ..data.packing import on_all_cores, stat_files
-from ..data.quickdraw import contents, place_of
+from ..data.packing import read_images, stat_files
+from ..data.quickdraw import place_of
 from ..data.registry import find_folder
 from ..data.splits import MIN_PHOTOS
 from ..display import bar, table_lines
 from ..errors import DataError
 from ..experiment import PRESETS, Experiment
-from ..files import digest, printable
+from ..files import printable
 from ..methods import preset
 from ..networks.architectures import architecture, teacher_architecture
 from ..networks.weights import INSTALL, package_file
@@ -249,22 +248,14 @@ def _read_all(report: Report, listings: Sequence[Listing], progress: bool) -> in
     sketches = {n for listing in listings for n in listing.names_of(SKETCH)}
     digests: dict[str, bytes] = {}
 
-    def one(job: tuple[int, bytes | None]) -> Problem | None:
-        name, line = names[job[0]], job[1]
-        try:
-            data = line or read_bytes(report.root / name)
-            decode(data, 8, name, drawn=name in sketches)
-        except DataError as error:
-            where = Problem(*place_of(name), "")
-            return replace(where, text=str(error).partition(str(where))[2])
-        digests[name] = digest(data)
-        return None
-
     with bar(None, "Reading images", progress=progress, total=len(names), unit=" images") as shown:
-        for bad in on_all_cores(one, contents(report.root, names)):
+        for row, image, digest in read_images(report.root, names, 8, sketches):
             shown.update()
-            if bad:
-                report.problems.append(bad)
+            if isinstance(image, DataError):
+                where = Problem(*place_of(names[row]), "")
+                report.problems.append(replace(where, text=str(image).partition(str(where))[2]))
+            else:
+                digests[names[row]] = digest
     times = Counter(digests.values())
     if doubled := sum(times.values()) - len(times):
         report.notes.append(f"{doubled:,} of {len(digests):,} files hold the same bytes as another one.")

@@ -22,8 +22,8 @@ import numpy as np
 from .. import files, inputs, paths
 from ..data.dataset import PHOTO, SKETCH
 from ..data.folders import left_out_text, walk
-from ..data.images import decode, read_bytes, read_image
-from ..data.packing import on_all_cores, stat_files
+from ..data.images import read_bytes, read_image
+from ..data.packing import read_images, stat_files
 from ..display import Brief, bar
 from ..embedding import place
 from ..errors import ConfigError, DataError, RunError
@@ -37,9 +37,6 @@ DTYPES = ("float16", "float32")
 DATABASE = "photos.sqlite"
 CHUNK = 256  # photos that are decoded at once
 SAVE = 30.0  # seconds of embedding that a killed process loses
-
-Row = tuple[np.ndarray, bytes]  # embedding, SHA-256 of the file
-Part = tuple[dict[str, Row], dict[str, str]]  # by name: rows, and why files are bad
 
 
 @dataclass(frozen=True, repr=False)
@@ -147,16 +144,16 @@ def _update(
 
     if old:
         take_over(old)
-    kept, row, due = int(there.sum()), {name: i for i, name in enumerate(listed)}, time.monotonic() + SAVE
+    kept, due = int(there.sum()), time.monotonic() + SAVE
     work = files.hidden(folder, "-sakerepro-unfinished")  # an index of the photos that are done
     files.sweep(work)
     with contextlib.suppress(RunError):  # it is damaged or, mostly, not there
         take_over(open_collection(work))
+    todo = np.flatnonzero(~there)
     try:
-        for rows, why_bad in _embedded(photos, run, names[~there].tolist(), progress):
-            for name, (vector, digest) in rows.items():
-                i = row[name]
-                vectors[i], digests[i], there[i] = vector, np.frombuffer(digest, np.uint8), True
+        for rows, x, sha256, why_bad in _embedded(photos, run, names[todo].tolist(), progress):
+            at = todo[rows]
+            vectors[at], digests[at], there[at] = x, sha256, True
             bad |= why_bad
             if rows and (begun := time.monotonic()) >= due:
                 save(work)
@@ -177,30 +174,32 @@ def _update(
     return open_collection(folder), Changes(kept, int(there.sum()) - kept, removed, len(bad), left_out)
 
 
-def _embedded(photos: Path, run: Run, names: list[str], progress: bool) -> Iterator[Part]:
-    """Embed the photos of these names, relative to their folder, chunk by chunk."""
+def _embedded(
+    photos: Path, run: Run, names: list[str], progress: bool
+) -> Iterator[tuple[list[int], np.ndarray, np.ndarray, dict[str, str]]]:
+    """Embed photos chunk by chunk.
+
+    Yields:
+        n positions in ``names``, (n, dim) embeddings, (n, 32) checksums; and why the others of the chunk are bad.
+    """
     network = None  # loaded only if there is an image for it
     with bar(None, "Embedding", progress=progress, total=len(names), unit=" photos") as shown:
-        read = zip(names, on_all_cores(lambda name: _read(photos / name, run.experiment.size), names), strict=True)
-        while found := dict(itertools.islice(read, CHUNK)):
-            bad = {n: why for n, why in found.items() if isinstance(why, str)}
-            chunk = {n: row for n, row in found.items() if not isinstance(row, str)}
-            rows: dict[str, Row] = {}
-            if chunk:
+        read = read_images(photos, names, run.experiment.size)
+        while found := list(itertools.islice(read, CHUNK)):
+            bad = {names[i]: _why(image, photos / names[i]) for i, image, _ in found if isinstance(image, DataError)}
+            images = [image for _, image, _ in found if not isinstance(image, DataError)]
+            rows = [i for i, _, _ in found if names[i] not in bad]
+            sha256 = np.frombuffer(b"".join(digest for _, _, digest in found), np.uint8).reshape(-1, 32)
+            x = np.zeros((0, 1))
+            if images:
                 network = place(run.network()) if network is None else network
-                vectors = embed_images(network, [image for image, _ in chunk.values()], PHOTO, run.experiment.size)
-                rows = {n: (x, sha) for (n, (_, sha)), x in zip(chunk.items(), vectors, strict=True)}
+                x = embed_images(network, images, PHOTO, run.experiment.size)
             shown.update(len(found))
-            yield rows, bad
+            yield rows, x, sha256, bad
 
 
-def _read(file: Path, size: int) -> Row | str:
-    """The decoded photo and its checksum, or why it is bad."""
-    try:
-        data = read_bytes(file)
-        return decode(data, size, str(file)), files.digest(data)
-    except DataError as error:
-        return str(error).removeprefix(f"{file}: ")
+def _why(error: DataError, file: Path) -> str:
+    return str(error).removeprefix(f"{file}: ")
 
 
 def _nfc(name: str) -> str:

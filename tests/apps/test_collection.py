@@ -21,6 +21,7 @@ from sakerepro import files, paths
 from sakerepro.__main__ import main
 from sakerepro.apps import photos as collection
 from sakerepro.apps.photos import Collection, index_photos, open_collection, query
+from sakerepro.data import packing
 from sakerepro.data.dataset import PHOTO, SKETCH
 from sakerepro.data.images import read_image
 from sakerepro.embedding import embed
@@ -377,14 +378,14 @@ def test_nothing_is_left_out_without_a_word(photos: Path, tiny_run: Run, capsys:
 
 def test_a_bad_photo_is_tried_again(photos: Path, tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mended rights change neither length nor date."""
-    read = collection.read_bytes
+    read = packing.read_bytes
 
     def refuse(path: Path) -> bytes:
         if path.name == "0.png":
             raise DataError(f"{path}: cannot be read (Permission denied).")
         return read(path)
 
-    monkeypatch.setattr(collection, "read_bytes", refuse)
+    monkeypatch.setattr(packing, "read_bytes", refuse)
     assert index_photos(photos, tiny_run, progress=False)[1].bad == 2
-    monkeypatch.setattr(collection, "read_bytes", read)
+    monkeypatch.setattr(packing, "read_bytes", read)
     assert index_photos(photos, tiny_run, progress=False)[1].added == 1
