@@ -116,7 +116,7 @@ bench: $(READY) ## speed and memory beside peers (adds them to the environment);
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	@$(PY) -m benchmarks
 
-gpu: $(READY) ## on a GPU: speed of training, ranking and ITQ, then runs of small (DATA=<file>), four minutes each
+gpu: $(READY) ## on a GPU: speed of training, ranking and ITQ, then runs of small (DATA=<folder>), four minutes each
 	@$(PY) -m benchmarks.gpu_bench
 	@$(PY) -m benchmarks.gpu_small
 
