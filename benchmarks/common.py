@@ -129,7 +129,10 @@ def fresh_process(*arguments: str) -> Lap:
 
 
 def measure(module: str, cases: dict[int, Case], quick: bool) -> Iterator[list[Row]]:
-    """Rows of cases, by their numbers in the module: everybody once to warm up, then all sides of all cases in turn."""
+    """Rows of cases, by their numbers in the module: everybody once to warm up, then all sides of all cases in turn.
+
+    With ``quick``, everybody once at a small size, and no memory, since to measure it takes a process for each.
+    """
     share = 0.02 if quick else 1.0
     inputs = {number: case.inputs(share) for number, case in cases.items()}
     absent, first = {}, {}
@@ -138,13 +141,14 @@ def measure(module: str, cases: dict[int, Case], quick: bool) -> Iterator[list[R
             if why := missing(contender.package) or contender.hindrance():
                 absent[number, who] = why
                 continue
-            contender.run(case.inputs(0.002))  # imports, compiles
+            if not quick:
+                contender.run(case.inputs(0.002))  # imports, compiles
             first[number, who] = timed(contender.run, inputs[number])
             print(f"    {case.work}: {who} {first[number, who].seconds:.3f} s", flush=True)
     # the first call was one more warm-up, unless it is too long to be done again
-    once = {side for side, lap in first.items() if cases[side[0]].turns is None and lap.seconds > LONG}
+    once = {side for side, lap in first.items() if quick or (cases[side[0]].turns is None and lap.seconds > LONG)}
     laps = {side: [first[side]] if side in once else [] for side in first}
-    most = {number: 1 if quick else case.turns or ROUNDS for number, case in cases.items()}
+    most = {number: case.turns or ROUNDS for number, case in cases.items()}
     for turn in range(max(most.values(), default=0)):
         for number, who in (side for side in first if side not in once and turn < most[side[0]]):
             laps[number, who].append(timed(cases[number].contenders[who].run, inputs[number]))
@@ -152,7 +156,7 @@ def measure(module: str, cases: dict[int, Case], quick: bool) -> Iterator[list[R
         rows = {who: Row(case.work, who, note=absent.get((number, who), "")) for who in case.contenders}
         for who in (who for who in case.contenders if (number, who) in laps):
             remark = case.remark(who, inputs[number], first[number, who].answer)
-            peak = peak_memory(module, number, who, share) if case.memory else None
+            peak = peak_memory(module, number, who, share) if case.memory and not quick else None
             rows[who] = _row(case, who, laps[number, who], peak, remark)
         if case.judge and not quick and OURS in rows and rows[OURS].seconds is not None:
             text, holds = case.judge(rows)

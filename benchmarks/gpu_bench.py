@@ -2,8 +2,9 @@
 
 Training is the paper's (CSE-ResNet-50 with its teacher at 224 px) and that of the preset ``small``: our loop, with
 images resident on the device and augmented there, beside the bare loop of the same networks on tensors that are there
-already, and beside the bare loop in float32, not compiled. Ranking and ITQ of the package run on the CPU; beside them
-stands what plain PyTorch does on the device. Images are random; so are weights that are not at hand.
+already, and beside the bare loop in float32, not compiled. Ranking and ITQ run on the device, on the CPU, and by plain
+PyTorch on the device, in two sizes: from the size on at which the device wins, `on_device.FROM` should choose it.
+Images are random; so are weights that are not at hand.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 import argparse
 import os
 import statistics
+import sys
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
@@ -24,13 +26,14 @@ from sakerepro.experiment import Experiment
 from sakerepro.files import write_json
 from sakerepro.methods import preset
 from sakerepro.provenance import provenance
+from sakerepro.ranking import on_device
 
 from . import itq, ranking, training
 from .__main__ import table
 from .common import OURS, Clock, Lap, Row
 from .training import BARE, Setup
 
-EAGER, ON_DEVICE = "bare loop, float32, not compiled", "plain PyTorch on the device"
+EAGER, PLAIN, ON_CPU = "bare loop, float32, not compiled", "plain PyTorch on the device", "sakerepro on the CPU"
 EPOCHS, IMAGES = 20, 3850 * 40  # over TU-Berlin: steps of an epoch, images of a step (4 sketches and 36 photos)
 MINUTES = 35  # that they should take
 SECONDS = 200.0  # no part starts later
@@ -112,24 +115,41 @@ def parts(tiny: bool) -> Iterator[tuple[str, Callable[[], list[Row]]]]:
         e = preset(name, compile=compiled and not tiny).but(**TINY if tiny else {})
         yield f"{name}{', compiled' * compiled}", lambda n=name, e=e, s=seen: training_rows(n, e, s, steps, turns)
         if name == "small":
-            yield (
-                "ranking",
-                lambda: compared(
-                    "metrics, cosine, TU-Berlin",
-                    ranking.features(2400, 27_989, 30)(share),
-                    {OURS: ranking.ours, ON_DEVICE: rank_on_device},
-                    ranking.value,
-                ),
-            )
-            yield (
-                "ITQ",
-                lambda: compared(
-                    "ITQ, 200,000 x 512 to 64 bits",
-                    itq.features(share),
-                    {OURS: itq.ours, ON_DEVICE: itq_on_device},
-                    itq.loss,
-                ),
-            )
+            yield "ranking", lambda: rankings(share)
+            yield "ITQ", lambda: itqs(share)
+
+
+def rankings(share: float) -> list[Row]:
+    """Ranking in two sizes, by the number of keys that have to be sorted or counted."""
+    rows = []
+    for queries, photos in ((600, 7000), (2400, 27_989)):
+        work = f"metrics, cosine, {queries:,} x {photos:,} x 64: {queries * photos / 1e6:.0f} million keys"
+        sides = {OURS: at(ranking.ours, 0), ON_CPU: at(ranking.ours, sys.maxsize), PLAIN: rank_on_device}
+        rows += compared(work, ranking.features(queries, photos, 30)(share), sides, ranking.value)
+    return rows
+
+
+def itqs(share: float) -> list[Row]:
+    """ITQ in two sizes."""
+    rows = []
+    for images in (20_000, 200_000):
+        work = f"ITQ, {images:,} x 512 to 64 bits: {images * 512 / 1e6:.0f} million features"
+        sides = {OURS: at(itq.ours, 0), ON_CPU: at(itq.ours, sys.maxsize), PLAIN: itq_on_device}
+        rows += compared(work, itq.features(share * images / 200_000), sides, itq.loss)
+    return rows
+
+
+def at(run: Callable[[Any], Any], size: int) -> Callable[[Any], Any]:
+    """``run`` as if the device took over from another size on: from 0 always, from `sys.maxsize` never."""
+
+    def run_at(inputs: Any) -> Any:
+        usual, on_device.FROM = on_device.FROM, size
+        try:
+            return run(inputs)
+        finally:
+            on_device.FROM = usual
+
+    return run_at
 
 
 def rank_on_device(task: ranking.Task) -> dict[str, float]:

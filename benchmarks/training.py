@@ -27,6 +27,7 @@ from .augmentation import packed
 from .common import OURS, Case, Clock, Contender, Lap, Row, run_cases
 
 BARE = "bare loop, tensors in memory"
+UNFROZEN = "sakerepro, no stage frozen"
 FAST = {"precision": "float32"} if slow_bfloat16() else {}  # both sides would wait for minutes
 ORIGINAL, BAR, TURNS = 1000, 0.95, 5
 
@@ -177,6 +178,24 @@ def maker(experiment: Experiment, seen: int, steps: int) -> Callable[[float], Se
     return make
 
 
+def frozen_or_not(e: Experiment, seen: int, steps: int) -> Case:
+    """What it saves that the first stages are run once for student and teacher, and not trained."""
+
+    def make(share: float) -> list[Setup]:
+        return [maker(e.but(freeze=stages), seen, steps)(share) for stages in (e.freeze, 0)]
+
+    def judge(rows: dict[str, Row]) -> tuple[str, bool]:
+        times = rows[UNFROZEN].seconds / rows[OURS].seconds  # type: ignore[operator]
+        return f"at least 1.8 x the images/s without frozen stages: {times:.2f} x", times >= 1.8
+
+    contenders = {
+        OURS: Contender(lambda setups: ours(setups[0]), note=f"{e.freeze} stages frozen"),
+        UNFROZEN: Contender(lambda setups: ours(setups[1])),
+    }
+    work = f"{steps} steps, small, with and without frozen stages"
+    return Case(work, make, contenders, judge, turns=7, memory=False)
+
+
 def at_least_95_percent(rows: dict[str, Row]) -> tuple[str, bool]:
     share = rows[BARE].seconds / rows[OURS].seconds  # type: ignore[operator]
     return f"at least 95% of the images/s of the bare loop: {share:.1%}", share >= BAR
@@ -196,6 +215,7 @@ def case(name: str, experiment: Experiment, seen: int, steps: int, turns: int = 
 CASES = [
     case("mini", preset("mini"), 20, 20, 15),  # a step takes 40 ms: a busy moment of the machine weighs more
     case("small", preset("small").but(**FAST), 100, 5, 7),
+    frozen_or_not(preset("small").but(**FAST), 100, 5),
     case("paper on a CPU", preset("paper", precision="float32"), 220, 2),
 ]
 

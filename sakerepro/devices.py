@@ -34,7 +34,7 @@ def _device(name: str) -> torch.device:
 
 
 def accelerated() -> bool:
-    """Whether batches are made on the device and losses are read only now and then. Tests say so of the CPU."""
+    """Whether batches are made on the device and losses are read only now and then. Tests replace it on a CPU."""
     return device().type != "cpu"
 
 
@@ -47,7 +47,7 @@ def accelerator() -> str | None:
 
 
 def free_memory() -> int:
-    """Bytes of the accelerator that nobody uses."""
+    """Free memory of the accelerator, in bytes."""
     where = device()
     if where.type == "cuda":
         return torch.cuda.mem_get_info(where)[0]
@@ -55,7 +55,7 @@ def free_memory() -> int:
 
 
 def send(tensor: Tensor, where: torch.device | None = None) -> Tensor:
-    """The tensor on the device, by way of pinned memory: a copy from elsewhere waits until the device is idle."""
+    """The tensor on the device, by way of pinned memory: a copy from other memory waits until the device is idle."""
     where = where or device()
     if where.type == "cuda" and tensor.device.type == "cpu":
         tensor = tensor.pin_memory()
@@ -73,7 +73,7 @@ def seed(number: int) -> None:
 
 @contextlib.contextmanager
 def seeded(seed: int) -> Iterator[None]:
-    """PyTorch draws from this seed, on the CPU; afterwards it goes on as if nothing had been drawn."""
+    """Let PyTorch draw from this seed, on the CPU, within the block; then restore the state of its generator."""
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
         yield

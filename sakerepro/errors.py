@@ -1,4 +1,4 @@
-"""What can go wrong, as sentences: what, where (file, line, value) and what to do about it."""
+"""The package's errors. Each message says what is wrong, where (file, line, value) and what to do about it."""
 
 
 class SakeError(Exception):

@@ -31,8 +31,8 @@ def evaluate(
     """Embed, hash, rank and measure.
 
     Args:
-        training: arrays of :meth:`Run.embeddings`. Binary codes are then learned on the training images of that run
-            instead of those of ``data``, which may have none.
+        training: arrays of :meth:`Run.embeddings`. ITQ is then fitted on the training images of that run instead of
+            those of ``data``; ``data`` needs none.
 
     Returns:
         Measurements as in :func:`measure`, and arrays: embeddings, labels and per-query average precision.
@@ -135,8 +135,8 @@ def entries(m: RetrievalMetrics, task: str, name: str) -> list[dict[str, Any]]:
 def generalised_metrics(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any = None) -> list[dict[str, Any]]:
     """Generalised ZS-SBIR (not in the paper): the gallery holds photos of unseen and of seen classes.
 
-    In ZS-SBIR the gallery holds unseen classes only. There, a bias towards the training classes
-    costs nothing; here it does.
+    In ZS-SBIR the gallery holds unseen classes only, so a bias towards seen classes costs nothing.
+    Here it costs accuracy.
 
     The photos of seen classes are the training photos. Papers that hold some of them out of the training for this task
     (Dutta and Akata 2019: a fifth) use another gallery.
@@ -144,7 +144,7 @@ def generalised_metrics(arrays: Mapping[str, np.ndarray], e: Experiment, method:
     Args:
         arrays: embeddings (N, dim) and labels (N,) as in :meth:`Run.embeddings`: ``query``, ``gallery``,
             ``train_photo``, ``train_sketch`` and ``*_labels``.
-        e: gives the lengths of the binary codes; ITQ is fitted on the training embeddings alone.
+        e: gives the lengths of the codes in bits; ITQ is fitted on the training embeddings alone.
         method: gives the distance (cosine without a method), and binary codes if it has codes of its own.
 
     Returns:
@@ -173,7 +173,7 @@ def _generalised(
     behind = max(wanted.max(), unseen.max()) + 1  # unseen and seen classes are both numbered from 0
     labels = np.concatenate([unseen, arrays["train_photo_labels"] + behind])
     m = retrieval_metrics(query, gallery, wanted, labels, ks=KS, distance=distance)
-    is_seen = (labels >= behind).astype(np.int64)  # P@k is then the share of seen classes: they count as relevant
+    is_seen = (labels >= behind).astype(np.int64)  # count photos of seen classes as relevant: P@k is their share
     seen = retrieval_metrics(query, gallery, np.ones_like(wanted), is_seen, ks=KS, distance=distance)
     rows = entries(m, GENERALISED, name)
     common = {key: rows[0][key] for key in ("task", "representation", "convention", "ties")}

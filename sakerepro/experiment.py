@@ -1,4 +1,4 @@
-"""All settings of a training run as one frozen value: method, data, network, training, seed.
+"""All settings of a run as one frozen value: method, data, network, training, seed.
 
 A preset only fills in an :class:`Experiment`; nothing else in the code asks which preset it is in. Two experiments with
 equal fields are the same run.
@@ -73,7 +73,7 @@ class Experiment:
     """All settings of one run. The defaults are the paper's (section 4.1); where it is silent, the official code's."""
 
     preset: str = _label("mini", "label of the preset that the settings came from")
-    method: str = _objective("SAKE", "a system of Table 1 (`sakerepro methods`), or MODULE:CLASS of your own")
+    method: str = _objective("SAKE", "a method of Table 1 (`sakerepro methods`), or MODULE:CLASS of your own")
     settings: tuple[tuple[str, Any], ...] = _objective((), "the method's own settings that are not at their defaults")
     method_version: int = _objective(1, "version of the method's code; set by the registry")
 
@@ -95,7 +95,7 @@ class Experiment:
 
     backbone: str = _network("cse_resnet50", "network; `cse_` in front adds the domain gates (section 3.3)")
     weights: str = _network("", "file of the pretrained weights; empty: found by the network's name")
-    dim: int = _network(64, "length of the embedding: 64 or 512 in the paper", low=1)
+    dim: int = _network(64, "dimension of the embedding: 64 or 512 in the paper", low=1)
     keep_bias: bool = _network(True, "keep the pretrained classifier's bias (the official code drops it)")
     zero_head: bool = _network(False, "start the benchmark head at zero")
     freeze: int = _network(0, "number of first stages that are not trained; student and teacher share them", low=0)
@@ -128,7 +128,7 @@ class Experiment:
         choices=("val", "last"),
     )
 
-    bits: tuple[int, ...] = _measuring((64,), "lengths of the ITQ codes; lengths above dim are left out")
+    bits: tuple[int, ...] = _measuring((64,), "lengths of the ITQ codes in bits; lengths above dim are left out")
     teacher_epochs: int = _teacher(
         0, "epochs to train a teacher on the world's original domain; 0: pretrained weights", low=0
     )
@@ -170,7 +170,7 @@ class Experiment:
 
     @property
     def id(self) -> str:
-        """Readable name and hash of the content, such as ``mini-sake-64d-s0-0f3c91aa20d1``."""
+        """Readable name and checksum of the content, such as ``mini-sake-64d-s0-0f3c91aa20d1``."""
         own = [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in self.settings]
         what = re.sub(r"[^\w.=+-]+", "_", "-".join([self.method.rpartition(":")[2].lower(), *own]))[:60]
         what += "" if self.epochs else "-untrained"
@@ -180,7 +180,8 @@ class Experiment:
         where += "-pseudo" if self.pseudo_unseen else ""
         where += f"-{'outside' if self.outside_original else 'random'}{self.class_seed}" if self.random_unseen else ""
         values, usual = self.to_dict(), {f.name: f.default for f in dataclasses.fields(self)}
-        content = {k: v for k, v in values.items() if getattr(self, k) != usual[k]}  # a new setting changes no id
+        # without defaults, so that a setting that is added later changes no id
+        content = {k: v for k, v in values.items() if getattr(self, k) != usual[k]}
         return f"{self.preset}-{where}-{self.backbone}-{what}-{self.dim}d-s{self.seed}-{short_hash(content)}"
 
     def group(self, name: str) -> dict[str, Any]:
@@ -215,7 +216,7 @@ class Experiment:
         return self.from_dict({**self.to_dict(), **changes})
 
 
-# setting -> its values, of those that have a few only
+# setting -> its possible values, for settings with a fixed choice
 CHOICES = {f.name: f.metadata["choices"] for f in dataclasses.fields(Experiment) if f.metadata["choices"]}
 
 
@@ -226,7 +227,7 @@ def split_name(e: Experiment) -> str:
     return f"{e.split}-pseudo{e.class_seed}" if e.pseudo_unseen else e.split
 
 
-GET = 'sr.preset("mini") gives one.'  # hint in errors about what is no Experiment
+GET = 'sr.preset("mini") gives one.'  # hint in errors about an argument that is no Experiment
 PRECISION = "SAKEREPRO_PRECISION"  # environment variable that overrides the preset's precision
 
 
@@ -234,11 +235,11 @@ PRECISION = "SAKEREPRO_PRECISION"  # environment variable that overrides the pre
 class StandIns:
     """What a preset uses in place of the paper's data and networks (``tables/presets.toml``)."""
 
-    says: str = "data of one's own; not comparable with the paper's figures"  # what the data are, on every table
-    data: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)  # the paper's -> fields of Experiment
+    says: str = "data of one's own; not comparable with the paper's figures"  # printed above every table
+    data: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)  # the paper's data -> our fields
     backbones: dict[str, str] = dataclasses.field(default_factory=dict)  # the paper's network -> ours
     settings: dict[str, dict[str, Any]] = dataclasses.field(default_factory=dict)  # by method
-    lacks: Sequence[str] = ()  # lengths of features that are not trained
+    lacks: Sequence[str] = ()  # dimensions of embeddings that are not trained, such as "512-d"
     papers: bool = False  # the data are the paper's own, so that its numbers can be compared with ours
     from_rows: bool = True  # committed rows replace missing runs
 

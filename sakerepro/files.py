@@ -31,12 +31,12 @@ def _writable(folder: Path) -> None:
 
 
 def short_name(name: str, most: int = 100) -> str:
-    """A user's name as part of a file name of ours, cut to ``most`` bytes: file systems take 255 for all of it."""
+    """A user's name, cut to ``most`` bytes to be part of a file name: file systems allow 255 bytes in all."""
     return name if len(data := os.fsencode(name)) <= most else data[:most].decode(errors="ignore")
 
 
 def hidden(path: Path, ending: str) -> Path:
-    """The hidden file beside ``path`` that is called after it, such as its lock."""
+    """The hidden file beside ``path`` that has its name, such as its lock."""
     return path.with_name(f".{short_name(path.name, 200)}{ending}")
 
 
@@ -75,7 +75,7 @@ def beside(path: Path, what: str = "") -> Path:
 
 @contextlib.contextmanager
 def write_folder_whole(path: Path) -> Iterator[Path]:
-    """The same for a folder; an existing ``path`` is replaced only once the new one is complete."""
+    """Like :func:`write_whole` for a folder; an existing ``path`` is replaced only once the new one is complete."""
     path = Path(path)
     _writable(path.parent)
     temporary = beside(path)
@@ -134,7 +134,7 @@ def need_space(folder: Path, need: int, what: str, variable: str = "SAKEREPRO_DA
 
 
 def taken(path: Path) -> bool:
-    """Whether something is there that is no empty folder."""
+    """Whether ``path`` exists and is not an empty folder."""
     return path.exists() and not (path.is_dir() and not any(path.iterdir()))
 
 
@@ -192,7 +192,7 @@ def lines(file: Path) -> Iterator[tuple[int, bytes]]:
 def lock(path: Path, waiting: str = "") -> Iterator[None]:
     """Hold ``path`` as a lock between processes; say ``waiting`` once, on stderr, if somebody else holds it.
 
-    The lock goes with its process: one that was killed holds nothing.
+    The lock ends with its process; a killed process holds no lock.
 
     Raises:
         RunError: if the folder cannot be written, or its file system has no locks (some network folders).
@@ -235,7 +235,7 @@ def _acquired(path: Path, timeout: float) -> Any:
 
 
 def printable(name: str) -> str:
-    """A file name as text that can be written anywhere; what is no UTF-8 in it as backslashes."""
+    """A file name as text that can be written anywhere; bytes that are no UTF-8 become backslash escapes."""
     return name.encode("utf-8", "backslashreplace").decode()
 
 

@@ -34,21 +34,21 @@ class NotFitted(ConfigError, NotFittedError):
 class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     """Iterative quantisation: PCA to ``bits`` dimensions, then the rotation with the smallest quantisation error.
 
-    Fit it on features of training images, which are of seen classes: a rotation fitted on queries or gallery has seen
-    the test set. It is a scikit-learn transformer: it can be cloned, be part of a pipeline and of a grid search.
+    Fit it on embeddings of training images, whose classes are seen; a rotation fitted on queries or gallery would use
+    the test set. ITQ is a scikit-learn transformer: it can be cloned and be part of a pipeline or a grid search.
 
     Args:
-        bits: length of a code, a multiple of 8 and at most the number of features.
+        bits: length of a code, a multiple of 8 and at most d.
         seed: seed for the rotation before the first iteration.
         iterations: number of updates of signs and rotation in turn (50 in the paper).
 
     Attributes:
-        mean_: (d,) mean of the training features.
+        mean_: (d,) mean of the training embeddings.
         components_: (bits, d) principal directions, in order of decreasing variance.
         rotation_: (bits, bits) orthogonal.
-        quantization_errors_: (iterations + 1,) mean of ``|sign(v) - v|^2`` over the rotated features v of the images,
-            at the start and after each iteration; it never rises.
-        n_features_in_: d, the number of features.
+        quantization_errors_: (iterations + 1,) mean of ``|sign(v) - v|^2`` over the images, v the rotated projection of
+            an embedding; at the start and after each iteration. It never rises.
+        n_features_in_: d, the dimension of the embeddings, under scikit-learn's name.
     """
 
     mean_: np.ndarray
@@ -64,29 +64,34 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     @_one_blas_thread
     def fit(self, features: Array, y: None = None) -> ITQ:
-        """Learn mean, directions and rotation from (N, d) features, N >= 2.
+        """Learn mean, directions and rotation from (N, d) embeddings, N >= 2.
 
         Raises:
             ConfigError: if ``bits`` is no multiple of 8 or exceeds d, or a setting is no whole number from 0 on.
-            DataError: if the features are not finite, or hold one image only.
+            DataError: if the embeddings are not finite, or are of one image only.
         """
+        from .ranking import on_device
+
         x = inputs.features(features, "features")
         whole_bytes(inputs.whole(self.bits, "bits", 8))
         inputs.whole(self.seed, "seed", 0)
         inputs.whole(self.iterations, "iterations", 0)
         if self.bits > x.shape[1]:
-            raise ConfigError(f"bits={self.bits} is more than the {x.shape[1]} features. ITQ cannot add dimensions.")
+            raise ConfigError(
+                f"bits={self.bits} is more than the {x.shape[1]} dimensions of the embeddings. ITQ cannot add any."
+            )
         if len(x) < 2:
-            raise DataError("features hold one image. ITQ needs at least two to find a direction.")
-        # squares of very large or small features would overflow or vanish; scaling by a power of two is exact
+            raise DataError("features holds one image. ITQ needs at least two to find a direction.")
+        # squares of very large or small values would overflow or vanish; scaling by a power of two is exact
         exponent = int(np.frexp(max(x.max(), -x.min()))[1])
         exponent = exponent if abs(exponent) > _FAR else 0
         x = np.ldexp(x, -exponent) if exponent else x
-        mean, components = _principal(x, self.bits)
+        device = on_device.worthwhile(x.size, on_device.FEATURE * x.size)
+        mean, components = _principal(x, self.bits, on_device.scatter if device else _scatter)
         v = _apply(x, mean, components.T, x.dtype)
         rotation, _ = np.linalg.qr(np.random.default_rng(self.seed).standard_normal((self.bits, self.bits)))
         size = float(_total(lambda share: np.square(share, dtype=np.float64).sum(), v)) / len(v)
-        signs, errors = _Signs(v), []
+        signs, errors = on_device.Signs(v) if device else _Signs(v), []
         for step in range(self.iterations + 1):
             correlation = signs.of(rotation)
             # |sign(z) - z|^2 = bits - 2 |z|_1 + |z|^2, and the sum of |z|_1 is sum(rotation * correlation)
@@ -102,20 +107,20 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     @_one_blas_thread
     def project(self, features: Array) -> np.ndarray:
-        """Project (N, d) features to (N, bits) real values; their signs are the code.
+        """Project (N, d) embeddings to (N, bits) real values; their signs are the code.
 
         Raises:
-            DataError: if the features are not finite, or of another width than those of ``fit``.
+            DataError: if the embeddings are not finite, or of another dimension than those of ``fit``.
             NotFitted: before ``fit`` (a ConfigError, and scikit-learn's NotFittedError).
         """
         self._require_fit()
         x = inputs.features(features, "features")
         if x.shape[1] != self.n_features_in_:
-            raise DataError(f"features have {x.shape[1]} columns; ITQ was fitted on {self.n_features_in_}.")
+            raise DataError(f"features has {x.shape[1]} columns; ITQ was fitted on {self.n_features_in_}.")
         return _apply(x, self.mean_, self.components_.T @ self.rotation_, np.dtype(np.float64))
 
     def transform(self, features: Array) -> np.ndarray:
-        """(N, d) features to (N, bits / 8) packed uint8 codes; raises what :meth:`project` raises."""
+        """(N, d) embeddings to (N, bits / 8) packed uint8 codes; raises what :meth:`project` raises."""
         return pack(self.project(features))
 
     def state(self) -> dict[str, np.ndarray]:
@@ -126,11 +131,11 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     def _require_fit(self) -> None:
         if not hasattr(self, "rotation_"):
-            raise NotFitted("this ITQ is not fitted. Call fit with the features of training images first.")
+            raise NotFitted("this ITQ is not fitted. Call fit with the embeddings of training images first.")
 
     @property
     def _n_features_out(self) -> int:
-        """How many names `get_feature_names_out` gives: one for each byte of the code."""
+        """Number of names that `get_feature_names_out` gives: one for each byte of the code."""
         return self.rotation_.shape[1] // 8
 
     @classmethod
@@ -149,7 +154,7 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         return itq
 
 
-_FAR = 32  # features are rescaled if the largest is below 2^-32 or above 2^32
+_FAR = 32  # embeddings are rescaled if their largest value is below 2^-32 or above 2^32
 _ROWS = 4096  # images in a block, which fits into the processor's cache
 _SHARES = 16  # parts of a sum over all images, added in fixed order: the number of threads changes no bit
 
@@ -163,18 +168,25 @@ def _total(of_share: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.nd
     return sum(ranks.each(of_share, _chunks(x, -(-len(x) // _SHARES))), start=np.zeros(()))
 
 
-def _principal(x: np.ndarray, bits: int) -> tuple[np.ndarray, np.ndarray]:
-    """(d,) mean and the first (bits, d) principal directions in float64, each with its largest entry positive."""
-    mean = _total(lambda share: share.sum(axis=0, dtype=np.float64), x) / len(x)
+def _scatter(x: np.ndarray, mean: np.ndarray) -> np.ndarray:
+    """(d, d) sum of the products of centred features in float64."""
 
-    def scatter(share: np.ndarray) -> np.ndarray:
+    def of_share(share: np.ndarray) -> np.ndarray:
         total = np.zeros((x.shape[1], x.shape[1]))
         for part in _chunks(share):
             centred = part - mean.astype(x.dtype)
             total += centred.T @ centred
         return total
 
-    _, vectors = np.linalg.eigh(_total(scatter, x))
+    return _total(of_share, x)
+
+
+def _principal(
+    x: np.ndarray, bits: int, scatter: Callable[[np.ndarray, np.ndarray], np.ndarray]
+) -> tuple[np.ndarray, np.ndarray]:
+    """(d,) mean and the first (bits, d) principal directions in float64, each with its largest entry positive."""
+    mean = _total(lambda share: share.sum(axis=0, dtype=np.float64), x) / len(x)
+    _, vectors = np.linalg.eigh(scatter(x, mean))
     components = vectors[:, ::-1][:, :bits].T
     largest = np.take_along_axis(components, np.abs(components).argmax(axis=1)[:, None], 1)
     return mean, components * np.where(largest < 0, -1, 1)
@@ -193,7 +205,7 @@ def _apply(x: np.ndarray, mean: np.ndarray, matrix: np.ndarray, kind: np.dtype) 
 
 
 class _Signs:
-    """B = sign(V R) and V^T B, updated as R changes: few signs flip between rotations, and only these are added."""
+    """B = sign(V R) and V^T B, updated as R changes: few signs flip between rotations, so only these are added."""
 
     def __init__(self, v: np.ndarray) -> None:
         from .ranking.kernels import TILE, fill_tile

@@ -1,4 +1,4 @@
-"""Checks of arguments: features, codes, labels, names, numbers. An error names the argument and the row."""
+"""Checks of arguments: embeddings, codes, labels, names, numbers. An error names the argument and the row."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     Array = np.ndarray | Tensor
 
 DISTANCES = ("cosine", "euclidean", "hamming")
-_ROWS = 1 << 16  # rows checked at a time, so that a check needs no second copy of the features
+_ROWS = 1 << 16  # rows checked at a time, so that a check needs no second copy of the embeddings
 
 
 def one_of(value: Any, known: tuple[str, ...], name: str) -> str:
@@ -126,7 +126,7 @@ def matrix(x: Any, name: str) -> np.ndarray:
 
 
 def features(x: Any, name: str) -> np.ndarray:
-    """(N, d) C-contiguous float32 or float64 features, all finite. Half precision becomes float32.
+    """(N, d) C-contiguous float32 or float64 embeddings, all finite. Half precision becomes float32.
 
     Raises:
         DataError: if the shape or type is wrong, or a value is NaN or infinite; the row is named.
@@ -134,7 +134,7 @@ def features(x: Any, name: str) -> np.ndarray:
     x = matrix(x, name)
     if x.dtype.kind != "f" or x.dtype.itemsize > 8:
         hint = " Packed binary codes are compared with distance='hamming'." if x.dtype == np.uint8 else ""
-        raise DataError(f"{name} has type {x.dtype}. Give float16, float32 or float64 features.{hint}")
+        raise DataError(f"{name} has type {x.dtype}. Give float16, float32 or float64 embeddings.{hint}")
     x = np.ascontiguousarray(x, dtype=np.float64 if x.dtype.itemsize == 8 else np.float32)
     for start in range(0, len(x), _ROWS):
         finite = np.isfinite(x[start : start + _ROWS])
@@ -142,7 +142,7 @@ def features(x: Any, name: str) -> np.ndarray:
             row, column = np.argwhere(~finite)[0]
             value = x[start + row, column]
             raise DataError(
-                f"{name}, row {start + row}, column {column}: the feature is {value}. "
+                f"{name}, row {start + row}, column {column}: the value is {value}. "
                 f"Look at this image and at the network's training; a ranking by such values would mean nothing."
             )
     return x
@@ -185,7 +185,7 @@ def labels(x: Any, count: int, name: str) -> np.ndarray:
     x = as_numpy(x, name)
     if x.shape != (count,):
         raise DataError(f"{name} has shape {x.shape}. Give one label for each of the {count} images.")
-    if x.dtype.kind in "OST":  # object, bytes and StringDType: what pandas, h5py and numpy keep names in
+    if x.dtype.kind in "OST":  # object, bytes and StringDType: the types in which pandas, h5py and numpy keep names
         x = _plain(x.tolist(), name)
     if x.dtype.kind not in "iubU":
         raise DataError(f"{name} has type {x.dtype}. Give class ids (integers) or class names (strings).")

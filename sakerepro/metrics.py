@@ -94,12 +94,12 @@ def retrieval_metrics(
     expectation has no closed form, and ``"expected"`` is refused. The result names the rule.
 
     Args:
-        query: (Q, d) float features, or (Q, bits / 8) packed uint8 codes for ``distance="hamming"``; array or tensor.
+        query: (Q, d) float embeddings, or (Q, bits / 8) packed uint8 codes for ``distance="hamming"``; array or tensor.
         gallery: (G, d) or (G, bits / 8).
         query_labels: (Q,) class ids or names.
         gallery_labels: (G,).
         ks: the cut-offs. A cut-off above G is allowed: the ranking then ends at G.
-        distance: ``"cosine"``, ``"euclidean"`` or ``"hamming"``. A feature of norm zero has cosine 0 with every other.
+        distance: ``"cosine"``, ``"euclidean"`` or ``"hamming"``. An embedding of norm 0 has cosine 0 with all others.
 
     Returns:
         Means and values per query. A query whose class is absent from the gallery has no AP. It is NaN in the arrays,
@@ -107,7 +107,7 @@ def retrieval_metrics(
 
     Raises:
         ConfigError: if a setting is not known, a ``k`` is below 1, or ``"sake"`` is combined with ``"expected"``.
-        DataError: if shapes or types are wrong, a feature is NaN or infinite, or no query has its class in the gallery.
+        DataError: if shapes or types are wrong, a value is NaN or infinite, or no query has its class in the gallery.
     """
     if ties is None:
         ties = "index" if convention == "sake" else "expected"

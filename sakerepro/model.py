@@ -61,8 +61,8 @@ def factorise(weight: Tensor, dim: int, seed: int = 0) -> tuple[Tensor, Tensor]:
     """Split a classifier into a feature layer and a head by truncated SVD (section 4.3, "Why SAKE?").
 
     With W = U S V^T the feature weight is ``S_d V_d^T`` and the head is ``U_d``. Their product is the best
-    approximation of W with rank d. If d exceeds C_O, the product is W itself: the extra features are random
-    directions, orthogonal to the others and scaled by the smallest singular value; their head weights are 0.
+    approximation of W with rank d. If d exceeds C_O, the product is W itself: the extra dimensions of the embedding are
+    random directions, orthogonal to the others and scaled by the smallest singular value; their head weights are 0.
 
     Args:
         weight: (C_O, F) weight of the pretrained classifier.
@@ -104,13 +104,14 @@ def build_student(
 
     Args:
         name: name of the backbone; the prefix ``cse_`` adds domain gates, or domain tokens in a ViT.
-        dim: length of the embedding (the paper: 64 or 512).
+        dim: dimension of the embedding (the paper: 64 or 512).
         num_seen: C_S, the number of seen classes.
         teacher: the pretrained classifier of the same architecture; it is copied, not changed.
         keep_bias: keep the pretrained classifier's bias in the original head (the official code drops it).
         zero_head: start the benchmark head at zero instead of PyTorch's default. On features of norm 40 to 50, the
             gradients of a random head can wreck a pretrained network in the first steps.
-        freeze: number of stages to freeze, counted from the input, fewer than all; they get no gates.
+        freeze: number of stages to freeze, counted from the input; at least one stage must remain. Frozen stages get no
+            gates.
         seed: seed for the weights that are not pretrained.
 
     Raises:

@@ -29,10 +29,10 @@ def original_wnids(e: Experiment) -> tuple[str, ...]:
 
 
 def outside_original(names: Sequence[str], wnids: Sequence[str], dataset: str | None = None) -> tuple[str, ...]:
-    """The classes that the original domain does not know, in the order given.
+    """The classes that lie outside the original domain, in the order given.
 
-    Outside is a class that is none of the original synsets, contains none, and is contained in none: a teacher that
-    knows the sorrel has seen horses.
+    A class lies outside if it is no original synset, contains none and is contained in none: a teacher that knows the
+    sorrel has seen horses.
 
     Raises:
         DataError: if a class cannot be resolved.
@@ -46,9 +46,9 @@ def original_photos(e: Experiment, folder: str = "") -> OriginalDomain:
     """Labelled photos of the original domain, on which forgetting is measured and a teacher's head fitted.
 
     Args:
-        e: the experiment. A teacher that is trained here has an original domain of its own, and ``teacher_data`` names
-            that of a fitted head; else the record of the data set names some, such as ``"imagenet"``, of which the
-            first that is there is taken.
+        e: the experiment. A teacher that is trained here has an original domain of its own; for a fitted head,
+            ``teacher_data`` names the folder. Else the first that is here is taken of those that the data set's record
+            names, such as ``"imagenet"``.
         folder: another one, with ``train/<wnid>/*`` and ``val/<wnid>/*``; at most 100 training photos a class are used.
 
     Raises:

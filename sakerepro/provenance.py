@@ -37,7 +37,7 @@ def versions() -> dict[str, int]:
 
 
 def memory_gib() -> float:
-    """The most main memory that this process has held so far."""
+    """The largest main memory of this process so far, in GiB."""
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
@@ -45,7 +45,7 @@ def memory_gib() -> float:
 
 
 def processor() -> str:
-    """Name of the CPU, with family and model where the system says them: the name of a virtual one says little."""
+    """Name of the CPU, with family and model if known, since the name of a virtual CPU says little."""
     try:
         first = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
     except OSError:
@@ -59,7 +59,7 @@ def processor() -> str:
 
 
 def slow_bfloat16() -> bool:
-    """Whether networks would train on a CPU for which oneDNN has no bfloat16, so that it takes many times as long."""
+    """Whether networks would train on a CPU without fast bfloat16 (in oneDNN), where it takes many times as long."""
     import torch
 
     from .devices import device

@@ -1,4 +1,4 @@
-"""Exact nearest neighbours: cosine or Euclidean distance for real-valued features, Hamming for packed binary codes."""
+"""Exact nearest neighbours: cosine or Euclidean distance for embeddings, Hamming for packed binary codes."""
 
 from __future__ import annotations
 
@@ -20,19 +20,19 @@ if TYPE_CHECKING:
 def search(query: Array, gallery: Array, k: int = 10, distance: str = "cosine") -> tuple[np.ndarray, np.ndarray]:
     """The ``k`` nearest gallery images of every query, nearest first.
 
-    The search is exact and deterministic: images at equal distance keep the order of the gallery. A feature of norm
-    zero has cosine 0 with every other.
+    The search is exact and deterministic: images at equal distance keep the order of the gallery. An embedding of
+    norm 0 has cosine 0 with all others.
 
     Args:
-        query: (Q, d) float features, or (Q, bits / 8) packed uint8 codes for ``distance="hamming"``.
+        query: (Q, d) float embeddings, or (Q, bits / 8) packed uint8 codes for ``distance="hamming"``.
         gallery: (G, d) or (G, bits / 8).
         k: from 1 to G.
         distance: ``"cosine"`` (1 - cosine similarity, in [0, 2]), ``"euclidean"`` or ``"hamming"`` (number of differing
             bits).
 
     Returns:
-        (Q, k) int64 indices into the gallery, and (Q, k) distances in float32 for cosine (float64 if the features are),
-        float64 for Euclidean, int32 for Hamming.
+        (Q, k) int64 indices into the gallery, and (Q, k) distances in float32 for cosine (float64 for embeddings in
+        float64), float64 for Euclidean, int32 for Hamming.
 
     Raises:
         ConfigError: if ``k`` is not in 1 ... G or the distance is not known.
@@ -44,14 +44,15 @@ def search(query: Array, gallery: Array, k: int = 10, distance: str = "cosine") 
     if distance == "hamming":
         keys, index = _nearest_codes(query, gallery, k)
     elif distance == "euclidean":
-        keys, index = _nearest_features(*ranks.euclidean(query, gallery), k, unit=False)
+        doubled, extended, exponent = ranks.euclidean(query, gallery)
+        keys, index = _nearest_features(doubled, extended, k, unit=False)
     else:
         keys, index = _nearest_features(query, gallery, k)
     order = np.argsort(keys, axis=1, kind="stable")
     keys, index = np.take_along_axis(keys, order, 1), np.take_along_axis(index, order, 1)
     if distance == "euclidean":
-        lengths = np.square(query, dtype=np.float64).sum(axis=1, keepdims=True)
-        return index, np.sqrt(np.maximum(keys + lengths, 0))
+        lengths = np.square(doubled[:, :-1] / 2).sum(axis=1, keepdims=True)
+        return index, np.ldexp(np.sqrt(np.maximum(keys + lengths, 0)), exponent)
     return index, 1 + keys if distance == "cosine" else keys  # a key is minus the cosine
 
 
@@ -62,7 +63,7 @@ class _Kept:
     keys: np.ndarray  # (q, room)
     index: np.ndarray  # (q, room) int64
     counts: np.ndarray  # (q,) candidates so far
-    bounds: np.ndarray  # (q,) a further photo becomes a candidate only with a key below this
+    bounds: np.ndarray  # (q,) a further image becomes a candidate only with a key below this
 
     @classmethod
     def of(cls, queries: int, k: int, kind: np.dtype) -> _Kept:

@@ -185,7 +185,7 @@ def _lock_file(folder: Path) -> Path:
 
 
 def open_run(folder: Path | str) -> Run:
-    """Open a run folder; check that every file is there and has its full length.
+    """Open a run folder; check that every file is there and has its full size.
 
     Raises:
         RunError: names the file that is missing or damaged.
@@ -247,6 +247,7 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
     if earlier := _trained(folder, data.fingerprint):
         method.load_state_dict(earlier.network().state_dict())
         history = [{str(k): v for k, v in row.items()} for row in earlier.history().to_dict("records")]
+        origin["accelerator"] = earlier.provenance().get("accelerator")  # which trained it
     else:
         tracer = partial(traced, data=data, e=e) if trace else None
         history = training.train(method, data, e, work / "checkpoint.pt", tracer, methods.label(e))
@@ -294,13 +295,13 @@ def start(e: Experiment, data: Dataset) -> tuple[Method, dict[str, Any]]:
 
 
 def base(e: Experiment) -> Experiment | None:
-    """The experiment whose network gives a method its features; None for methods that train a network themselves."""
+    """The experiment whose run gives the frozen features of a method; None for methods that train the backbone."""
     needs = methods.class_of(e.method).needs
     return methods.change(e, method=methods.setting(e, "features")) if "features" in needs else None
 
 
 def _student(e: Experiment, data: Dataset, teacher: Classifier) -> Student:
-    """The initial student: pretrained, or for a method on frozen features the trained one of :func:`base`."""
+    """The initial student: pretrained, or for a method on frozen features the student of the run of :func:`base`."""
     if found := base(e):
         return run(found).network().student.requires_grad_(False)
     return build_student(
@@ -316,7 +317,7 @@ def _student(e: Experiment, data: Dataset, teacher: Classifier) -> Student:
 
 
 def _trained(folder: Path, fingerprint: str) -> Run | None:
-    """The run in ``folder`` if its images and training version are current, so that only measuring is left."""
+    """The run in ``folder`` if its images and training version are current: it needs to be measured only."""
     found = open_run(folder) if folder.is_dir() else None
     origin = found.provenance() if found else {}
     same = origin.get("versions", {}).get("training") == TRAINING and origin["data"] == fingerprint
@@ -324,12 +325,12 @@ def _trained(folder: Path, fingerprint: str) -> Run | None:
 
 
 def _same_inputs(work: Path, inputs: dict[str, str]) -> None:
-    """Raise :class:`RunError` if a checkpoint in ``work`` began with other data, another teacher or version."""
+    """Raise :class:`RunError` if ``work`` holds a checkpoint of other data, another teacher or another version."""
     note = work / "inputs.json"
     if note.is_file() and read_json(note) != inputs:
         raise RunError(
             f"{work}: the unfinished run began with other images, another teacher or version. Remove this folder "
-            "to begin again."
+            "to train from the beginning."
         )
     write_json(note, inputs)
 

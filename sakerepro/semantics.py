@@ -26,7 +26,7 @@ from .errors import DataError
 RULES = ("path", "thresholded")
 Synsets = Mapping[str, str] | str | Path | None  # class name -> wnid, or a CSV file or data folder with it
 Table = Mapping[str, ClassRow]  # by normalised class name
-Kind = Literal["same", "wider", "narrower", "none"]  # a class is an ImageNet synset, contains some, is in one, none
+Kind = Literal["same", "wider", "narrower", "none"]  # a class is a synset of ImageNet, contains one, is in one, none
 _KINDS: dict[int, Kind] = {2: "same", 1: "wider", -1: "narrower"}  # by the codes of wordnet.contains
 
 
@@ -51,8 +51,8 @@ class Overlap:
     name: str
     wnid: str
     kind: Kind
-    imagenet: tuple[str, ...]  # the ImageNet-1k wnids meant
-    inside: bool  # whether it counts as overlap under the relation that was asked for
+    imagenet: tuple[str, ...]  # wnids of the ImageNet-1k classes that it relates to
+    inside: bool  # whether it counts as inside ImageNet-1k under the given relation
 
 
 def semantic_similarity(
@@ -119,7 +119,7 @@ def _classes(
 
 
 def imagenet_wnids() -> tuple[str, ...]:
-    """The 1,000 ids of ImageNet-1k in the order of the labels, which is the order of the ids."""
+    """The 1,000 wnids of ImageNet-1k in ascending order, which is the order of its labels."""
     with open(paths.package_data("imagenet1k.csv"), encoding="utf-8", newline="") as file:
         return tuple(row["wnid"] for row in csv.DictReader(file))
 
@@ -132,7 +132,7 @@ def imagenet_overlap(
 ) -> list[Overlap]:
     """How each class relates to the classes that the ImageNet-1k teacher was trained on.
 
-    Of the 30 TU-Berlin test classes, 13 are synsets of ImageNet-1k and 10 more are related. Other sources count 18:
+    Of TU-Berlin's 30 unseen classes, 13 are synsets of ImageNet-1k and 10 more are related. Other sources count 18:
     they take the first noun sense of each name, and count it if it is an ImageNet synset or the parent of one.
 
     Args:

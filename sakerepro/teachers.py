@@ -1,4 +1,4 @@
-"""The teacher, from which the student starts: pretrained, shipped with the package, or trained on the world."""
+"""The teacher, from which the student starts: pretrained, shipped with the package, or trained here."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def load_teacher(experiment: Experiment) -> Teacher:
 
 
 def _fit_head(classifier: Classifier, photos: OriginalDomain, size: int, source: dict[str, Any]) -> dict[str, Any]:
-    """Fit the linear head of a pretrained network, once for each weights, photos and size; return its source."""
+    """Fit the linear head of a pretrained network, once for the same weights, photos and size; return its source."""
     spec = {"teacher": classifier.name, "size": size, "weights": source["sha256"], "data": photos.fingerprint}
 
     def fit(work: Path) -> tuple[nn.Module, dict[str, Any]]:
@@ -100,7 +100,7 @@ def _shipped(name: str, e: Experiment) -> Teacher | None:
 
 
 def _blank(name: str, classes: int, size: int) -> Classifier:
-    """An untrained classifier; the caller's random numbers go on as if none had been drawn."""
+    """An untrained classifier; the state of PyTorch's generator does not change."""
     with seeded(SEED):
         return build_classifier(name, classes, size=size)
 
@@ -146,7 +146,7 @@ def _train(
 
 
 def ship_teacher(name: str) -> Path:
-    """Train a small teacher of the generated world and store it in the package, in float16 to halve its size.
+    """Train a small teacher on the generated world and store it in the package, in float16 to halve its size.
 
     Args:
         name: an architecture such as ``"se_resnet_mini"``.

@@ -1,4 +1,4 @@
-"""One thread a run: sums come out in one order, so that numbers do not depend on how many cores a machine has."""
+"""One thread a run: sums are added in one order, so that numbers do not depend on how many cores a machine has."""
 
 from __future__ import annotations
 

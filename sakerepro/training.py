@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from .methods.contract import Method
 
 CHECKPOINT_SECONDS = 30.0  # shortest time between two checkpoints; longer if saving is slow
-CHECK_STEPS = 25  # on an accelerator: steps between two readings of the losses, since a reading waits for the device
+CHECK_STEPS = 25  # on an accelerator: steps between two readings of the losses; a reading waits for the device
 
 
 @dataclass(frozen=True)
@@ -119,7 +119,7 @@ def train(
         data: gives the seen classes to train on, and the validation sketches for ``val_top1``.
         e: all settings.
         checkpoint: file to resume from, rewritten during the training. Two processes must not share it.
-        trace: more measurements after each epoch, for the history; they never decide which epoch is kept.
+        trace: more measurements after each epoch, for the history; they never decide whose weights are kept.
         label: text in front of the progress bar.
 
     Returns:
@@ -148,7 +148,7 @@ def train(
     history = fit(
         method,
         lambda epoch: method.plan(data, epoch),
-        lambda index, rng: of_positions(index[::-1], rng),  # a plan has sketches first, a batch photos
+        lambda index, rng: of_positions(index[::-1], rng),  # sketches come first in a plan, photos in a batch
         after_epoch,
         checkpoint,
         method.epochs,
@@ -185,7 +185,8 @@ def fit(
         epochs: number of epochs.
         seed: seed for the batches, the augmentation and dropout.
         label: text in front of the progress bar.
-        score: column of the history; keep the weights of the epoch where it is highest. Empty: of the last epoch.
+        score: column of the history; the weights of the epoch with its highest value are kept. Empty: those of the last
+            epoch.
         features: computes the features of the training images with the current network.
     """
     optimisers = method.optimisers()
@@ -205,7 +206,7 @@ def fit(
 
 
 class Progress:
-    """The state of a training (epoch, step, losses, history, best weights), in a checkpoint and on a progress bar."""
+    """The state of the training: epoch, step, losses, history, best weights. It is saved in the checkpoint."""
 
     def __init__(
         self,
@@ -242,7 +243,7 @@ class Progress:
         return self.state["step"]
 
     def epochs(self) -> Iterator[int]:
-        """The epochs that are left."""
+        """The remaining epochs."""
         while self.state["epoch"] < self.total:
             self.started = time.monotonic()
             yield self.state["epoch"]
@@ -253,7 +254,7 @@ class Progress:
             group["lr"] = float(first * factor)  # a numpy number could not be read back from a checkpoint
 
     def steps(self, plan: Sequence[Any], make: Maker) -> Iterator[Batch]:
-        """The batches that are left of an epoch, on the device, with dropout seeded for each."""
+        """The remaining batches of an epoch, on the device; PyTorch's generator (for dropout) is seeded before each."""
         epoch, self.length = self.state["epoch"], len(plan)
         if self.bar is None:
             done, total = epoch * len(plan) + self.state["step"], self.total * len(plan)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import importlib
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 import torch
@@ -39,6 +40,27 @@ def rows(monkeypatch):
 def test_sides_are_measured_in_turn_after_a_warm_up(rows):
     _, calls = rows
     assert calls[-4:] == ["ours", "peer"] * 2 and calls.count("ours") == calls.count("peer") == 2 + common.ROUNDS
+
+
+def test_quick_runs_everybody_once(monkeypatch):
+    calls = []
+    contenders = {who: common.Contender(lambda inputs, who=who: calls.append(who)) for who in (common.OURS, "peer")}
+    monkeypatch.setattr(common, "peak_memory", None)
+    ((mine, other),) = common.measure("module", {0: common.Case("work", lambda share: share, contenders)}, quick=True)
+    assert calls == [common.OURS, "peer"] and mine.seconds > 0 and other.seconds > 0
+
+
+@pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the system does not say")
+def test_peak_memory_is_that_of_the_call_alone(tmp_path, monkeypatch):
+    """Inputs of 96 MiB, of which a call makes a copy and lets it go."""
+    (tmp_path / "one_case.py").write_text(
+        "import numpy as np\n"
+        "from benchmarks.common import Case, Contender\n"
+        "side = Contender(lambda x: float((x + 1).sum()))\n"
+        "CASES = [Case('work', lambda share: np.ones(int(share * 12 * 2**20)), {'sakerepro': side})]\n"
+    )
+    monkeypatch.syspath_prepend(tmp_path)
+    assert common.peak_memory("one_case", 0, common.OURS, 1.0) == pytest.approx(96, abs=8)
 
 
 def test_cases_whose_times_are_compared_take_turns(monkeypatch):

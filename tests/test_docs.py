@@ -19,6 +19,7 @@ import pytest
 import timm
 import tiny
 from data_room import sketchy_like
+from official_layout import write_official
 from safetensors.torch import save
 from web import Server
 
@@ -29,7 +30,6 @@ from sakerepro.apps.card import model_card
 from sakerepro.data import known
 from sakerepro.experiment import PRESETS, STANDS_FOR
 from sakerepro.runs import Run, all_runs, run
-from sakerepro.world.files import write_world
 
 # Of docs/scale.md, which is for many machines; everything else in the documents is run, or `make -n` reads it.
 PARSED_ONLY = {
@@ -82,7 +82,7 @@ def hub(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Serv
     """The sources of data sets and weights, as a server here has them; whoever is asked says yes."""
     made = tmp_path / "made" / "dataset"
     sketchy_like(made / "Sketchy")
-    write_world(made / "TUBerlin", "sake-tuberlin", seen=["cat", "cup"], unseen=["bear"], per_class=2, size=8)
+    write_official(made / "TUBerlin", "tuberlin", seen=["cat", "cup"], unseen=["bear"], per_class=2, size=8)
     archive = Path(shutil.make_archive(str(tmp_path / "dataset"), "zip", tmp_path / "made"))
     server.files["/~qliu24/ZSSBIR/dataset.zip"] = archive.read_bytes()
     records = tmp_path / "records"

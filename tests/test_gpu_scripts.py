@@ -73,7 +73,11 @@ def test_runs_end_with_their_time(called: Callable[..., str]) -> None:
 def test_the_benchmark_is_rehearsed(tmp_path: Path) -> None:
     said = script("gpu_bench", tmp_path, "--rehearse")
     rows = json.loads((tmp_path / "gpu-bench.json").read_text())["rows"]
-    assert len(rows) == 13 and all(row["seconds"] > 0 for row in rows)  # three of each training, two of the others
+    assert len(rows) == 21 and all(
+        row["seconds"] > 0 for row in rows
+    )  # three of each training, size of ranking and ITQ
+    ours, cpu = ([row["note"] for row in rows if row["who"] == who] for who in ("sakerepro", "sakerepro on the CPU"))
+    assert len(cpu) == 4 and ours[2:6] == cpu  # the same mAP and loss
     assert "rehearsed on the CPU" in said and not any(row["bar"] for row in rows)
 
 

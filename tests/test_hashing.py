@@ -157,7 +157,7 @@ def test_state_with_a_missing_array_is_refused(features):
     [
         ({"bits": 12}, np.eye(20), ConfigError, "bits=12 does not fill whole bytes"),
         ({"bits": 0}, np.eye(20), ConfigError, "bits=0"),
-        ({"bits": 32}, np.eye(20), ConfigError, "bits=32 is more than the 20 features"),
+        ({"bits": 32}, np.eye(20), ConfigError, "bits=32 is more than the 20 dimensions"),
         ({"iterations": -1}, np.eye(20), ConfigError, "iterations=-1"),
         ({"bits": 8.0}, np.eye(20), ConfigError, "bits=8.0 is not possible. Give a whole number"),
         ({"bits": "8"}, np.eye(20), ConfigError, "bits='8' is not possible"),

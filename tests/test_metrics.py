@@ -332,6 +332,11 @@ def test_lengths_of_features_do_not_matter(rng):
     wanted = retrieval_metrics(query, gallery, ql, gl).ap
     for factor in (1e-300, 1e-160, 1e160, 1e290):
         assert retrieval_metrics(query * factor, gallery * factor, ql, gl).ap == pytest.approx(wanted, abs=1e-12)
+    wanted = retrieval_metrics(query, gallery, ql, gl, distance="euclidean").ap
+    for factor in (2.0**-900, 2.0**-500, 2.0**500, 2.0**900):  # exact
+        found = retrieval_metrics(query * factor, gallery * factor, ql, gl, distance="euclidean").ap
+        assert np.array_equal(found, wanted)
+    wanted = retrieval_metrics(query, gallery, ql, gl).ap
     for factor in (1e-30, 1e30):
         small_q, small_g = (query * factor).astype(np.float32), (gallery * factor).astype(np.float32)
         assert retrieval_metrics(small_q, small_g, ql, gl).ap == pytest.approx(wanted, abs=1e-6)

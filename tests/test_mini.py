@@ -1,4 +1,4 @@
-"""The main job on the miniature world, end to end, with the runs that ``make table1`` makes (or finds)."""
+"""The main job on the generated world, end to end, with the runs that ``make table1`` makes (or finds)."""
 
 from __future__ import annotations
 

@@ -103,3 +103,11 @@ def test_inputs_are_left_alone(rng):
 def test_bad_input_is_named(arguments, error, message):
     with pytest.raises(error, match=message):
         search(**{"query": np.eye(3), "gallery": np.eye(3), "k": 1, **arguments})
+
+
+def test_very_long_and_short_embeddings_have_their_euclidean_distance(rng):
+    query, gallery = rng.normal(size=(3, 5)), rng.normal(size=(40, 5))
+    index, distance = search(query, gallery, 7, "euclidean")
+    for factor in (2.0**-900, 2.0**900):
+        scaled_index, scaled_distance = search(query * factor, gallery * factor, 7, "euclidean")
+        assert np.array_equal(scaled_index, index) and np.array_equal(scaled_distance, distance * factor)

@@ -80,6 +80,19 @@ def test_the_same_experiment_is_found_and_not_trained_again(copy: Run, no_traini
     assert find(again.but(seed=1)) is None
 
 
+def test_a_run_of_an_older_measuring_version_is_measured_again_and_says_who_trained_it(
+    copy: Run, no_training: None
+) -> None:
+    file, metrics = copy.folder / "provenance.json", copy.metrics()
+    origin = json.loads(file.read_text())
+    older = {"versions": origin["versions"] | {"measuring": 0}, "accelerator": "NVIDIA H200"}
+    file.write_text(json.dumps(origin | older))
+    assert find(copy.experiment) is None
+    again = run(copy.experiment)
+    assert again.metrics() == metrics and again.provenance()["versions"] == origin["versions"]
+    assert again.provenance()["accelerator"] == "NVIDIA H200"
+
+
 def test_history_has_a_row_an_epoch(tiny_run: Run) -> None:
     history = tiny_run.history()
     assert history["epoch"].tolist() == [1, 2] and np.isfinite(history.to_numpy()).all()

@@ -58,10 +58,10 @@ def nearest(folder: Path, query: np.ndarray, k: int, distance: str) -> tuple[np.
 
 
 def recall(folder: Path, run: Run, k: int, domain: int = SKETCH) -> tuple[float, int]:
-    """The share of the exact k nearest that :func:`nearest` finds, and the number of queries that show it.
+    """The share of the exact k nearest that :func:`nearest` finds, and the number of queries it was measured on.
 
     The queries are images of the run's unseen classes, not the user's own: these would need an exact search each time,
-    which approximate search is to avoid. The share is measured once for each table, k and domain.
+    which approximate search avoids. The share is measured once for each table, k and domain.
 
     Args:
         folder: of the index.
@@ -91,7 +91,7 @@ def _lancedb() -> Any:
 
 
 def _made(folder: Path, distance: str) -> Path:
-    """The folder of the table of the embeddings that are there now; makes it if needed."""
+    """The folder of the table of the current embeddings; makes it if needed."""
     lancedb, place, file = _lancedb(), folder / "lance", folder / "embeddings.npy"
     made = place / f"{file.stat().st_size}-{file.stat().st_mtime_ns}.lance"
     if made.is_dir():

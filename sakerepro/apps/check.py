@@ -55,7 +55,7 @@ class Split:
 
 @dataclass(frozen=True)
 class Report:
-    """What a look at a data set found."""
+    """The result of :func:`check`."""
 
     name: str
     root: Path
@@ -73,7 +73,7 @@ class Report:
         return asdict(replace(self, root=str(self.root)))  # type: ignore[arg-type]
 
     def to_text(self, most: int | None = 20) -> str:
-        """As people read it, with at most so many problems and classes; ``None`` for all."""
+        """The report as text, with at most so many problems and classes; ``None`` for all."""
         return "\n".join(_lines(self, most))
 
     __str__ = to_text
@@ -91,12 +91,12 @@ class Report:
         return preset(preset_name, **{"dataset": data, **needed, **changes})
 
     def preset(self) -> str:
-        """The preset that fits: the one that is made for this data, or for data of one's own the small networks."""
+        """The preset that fits: the one made for this data, else the one with small networks."""
         made = next((n for n, values in PRESETS.items() if values["dataset"] == self.name), None)
         return made or ("paper" if self.name in shipped() else "small")
 
     def command(self) -> str:
-        """What trains on this data or, if it has no seen class, measures a finished run on it."""
+        """The command that trains on this data or, if it has no seen class, measures a finished run on it."""
         seen = any(split.seen for split in self.splits)
         words = ["sakerepro", *(("train", "--preset", self.preset()) if seen else ("evaluate", "RUN"))]
         words += ["--dataset", self.name if self.known else str(self.root)]
@@ -104,7 +104,7 @@ class Report:
 
 
 def check(name: str, split: str | None = None, *, images: bool = True, progress: bool = True) -> Report:
-    """Look at everything of a data set; what is wrong is told, not raised.
+    """Check a whole data set; problems are reported, not raised.
 
     Args:
         name: a known data set such as ``"sketchy"``, or a folder, as for :func:`sakerepro.load_dataset`.
@@ -210,7 +210,7 @@ def _split(report: Report, listing: Listing) -> Split:
 
 
 def _classes(report: Report, listings: Sequence[Listing]) -> list[Resolution]:
-    """The synset of every class; one that is trained on needs one, and a problem says how to set it."""
+    """The synset of every class. A class to train on needs one; if it has none, a problem says how to set it."""
     names = list(dict.fromkeys(c for s in listings for c in (*s.seen, *s.unseen)))
     by_hand = report.root / "synsets.csv"
     try:
@@ -231,7 +231,7 @@ def _classes(report: Report, listings: Sequence[Listing]) -> list[Resolution]:
 
 
 def _compare_classes(report: Report) -> None:
-    """Seen and unseen classes that are one thing: a problem, or for data that is known by name a note."""
+    """Seen and unseen classes that are the same: a problem, or a note if the data set is known by name."""
     by_name = {r.name: r for r in report.classes}
     for s in report.splits if by_name else ():
         for a, b in same_classes(*([by_name[c] for c in side] for side in (s.seen, s.unseen))):
@@ -242,7 +242,7 @@ def _compare_classes(report: Report) -> None:
 
 
 def _read_all(report: Report, listings: Sequence[Listing], progress: bool) -> int:
-    """Read every image that is there, whole; damaged ones are problems, and so is the same file seen and unseen."""
+    """Read every image whole. Damaged images are problems, and so is a file that is both seen and unseen."""
     names = sorted({n for listing in listings for domain in set(DOMAIN_OF.values()) for n in listing.names_of(domain)})
     names = [n for n, (size, *_) in zip(names, stat_files(report.root, names), strict=True) if size >= 0]
     sketches = {n for listing in listings for n in listing.names_of(SKETCH)}
@@ -268,7 +268,7 @@ def _read_all(report: Report, listings: Sequence[Listing], progress: bool) -> in
 
 
 def _doubles(listing: Listing, doubled: dict[str, bytes]) -> tuple[list[Problem], list[str]]:
-    """Of files with the same bytes: those that are seen and unseen, and notes on those in two classes of one side."""
+    """Images that are both seen and unseen, and notes on images in two seen or two unseen classes, by their bytes."""
     problems, notes = [], []
     trained: dict[bytes, tuple[str, int]] = {}
     for side in (SETS[:3], SETS[3:]):

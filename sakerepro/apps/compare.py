@@ -111,7 +111,7 @@ def sign_flip(differences: np.ndarray) -> tuple[float, str]:
     """Two-sided p-value of the hypothesis that paired differences are as likely positive as negative.
 
     Fisher's randomisation test: how often the mean is at least as far from 0 when every difference's sign is drawn
-    anew. Exact, over all 2^n sign patterns, for n <= 16; else from random patterns, the observed one counted with them.
+    anew. Exact, over all 2^n sign patterns, for n <= 16; else from random patterns and the observed one.
 
     Args:
         differences: (n,) finite, n >= 1.

@@ -21,7 +21,7 @@ _WIDTHS = [round(0.004 + 0.001 * i, 3) for i in range(40)]  # that a pen may hav
 
 @dataclass(frozen=True)
 class Pen:
-    """What sketches of a data set were drawn with."""
+    """The width and the grey of the lines in a data set's sketches."""
 
     width: float  # share of the image's side
     ink: int  # grey value of a line, 0 is black
@@ -31,7 +31,7 @@ SKETCHY_PEN = Pen(0.013, 0)  # what :func:`pen_of` gives for them
 
 
 def pen_of(sketches: ImageSet) -> Pen:
-    """The pen with which a drawing looks like a set of sketches: as thick and as dark as the median of 200 of them."""
+    """The pen that makes a drawing look like a set of sketches, as thick and dark as the median of 200 of them."""
     index = np.unique(np.linspace(0, len(sketches) - 1, min(200, len(sketches))).round().astype(int))
     greys = [grey for grey in sketches.take(index).mean(axis=3) if grey.min() < 255]
     if not greys:
@@ -48,10 +48,10 @@ def pen_of(sketches: ImageSet) -> Pen:
 
 
 def _look(grey: np.ndarray) -> np.ndarray:
-    """How thick and how dark the lines of an (S, S) sketch are, which is not white.
+    """The width in pixels and the mean darkness of the lines of an (S, S) sketch that is not blank.
 
     A line of width w and length L has the area wL and, along its two edges, the total variation 2L: twice their
-    quotient is w, whatever the ink, down to about one pixel. What is thinner shows as paler, in the mean darkness.
+    quotient is w, for any grey, down to about one pixel. Thinner lines are paler, which the mean darkness shows.
     """
     dark = np.pad(1 - grey / 255, 1)
     variation = np.hypot(np.diff(dark, axis=0)[:, :-1], np.diff(dark, axis=1)[:-1]).sum()

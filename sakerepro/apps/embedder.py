@@ -1,4 +1,4 @@
-"""A trained network in use: images as people hold them to embeddings and binary codes."""
+"""A trained network in use: files, arrays and PIL images to embeddings and binary codes."""
 
 from __future__ import annotations
 
@@ -73,13 +73,13 @@ class Embedder:
         return self.coder(bits)(self._embed(images, PHOTO), PHOTO)
 
     def coder(self, bits: int = 0) -> Coder:
-        """What makes codes of embeddings, as the run was measured: by ITQ on its training features, or by its method.
+        """What makes codes of embeddings, as the run was measured: by ITQ on its training embeddings, or by its method.
 
         Raises:
             ConfigError: if the run has no codes of this length.
         """
         if self.run is None:
-            raise ConfigError("binary codes need the training features of a run: load a run.")
+            raise ConfigError("binary codes need the training embeddings of a run: load a run.")
         if bits not in self._coders:
             e, arrays = self.run.experiment, self.run.embeddings()
             dim = arrays["train_photo"].shape[1]

@@ -28,12 +28,12 @@ CLOSE = 1e-4  # of the largest value: how far onnxruntime may be from PyTorch
 def export_half(run: Run, folder: Path | str) -> Run:
     """Write a run to a folder of its own, with weights and embeddings in half precision: half as large, to be shared.
 
-    It is measured anew with these weights; its card is the folder's README.md. The folder goes wherever the id of a run
-    does.
+    The run is measured anew with these weights; its card is the folder's README.md. Commands take the folder wherever
+    they take a run's id.
 
     Args:
         run: a finished run whose data is at hand.
-        folder: a new or empty one.
+        folder: where to write; new or empty.
 
     Raises:
         ConfigError: if the folder holds something. DataError: if the run's data is not here.
@@ -64,8 +64,8 @@ def export_half(run: Run, folder: Path | str) -> Run:
 def export_onnx(network: Embedder, domain: str, file: Path | str) -> Path:
     """Write a network as ONNX, for images of one domain: ``images`` (N, S, S, 3) uint8 RGB to ``embeddings`` (N, d).
 
-    Normalisation and domain are part of the file, so that one for photos and one for sketches make a search. Before it
-    gets its name, onnxruntime has to give PyTorch's embeddings of random images with it, but for ``CLOSE``.
+    Normalisation and domain are part of the file, so a search needs one file for photos and one for sketches. The file
+    is kept only if onnxruntime gives PyTorch's embeddings of random images, within ``CLOSE``.
 
     Args:
         network: what :func:`sakerepro.load` gives.

@@ -33,8 +33,8 @@ _PARTS = {  # where our parameters stand in the official network
 def load_official_checkpoint(path: Path | str) -> Student:
     """The network of an official SAKE checkpoint (CSE-ResNet-50), in eval mode.
 
-    The official code tags sketches with 0 and photos with 1. The gates are rewritten for this package's 0 photo,
-    1 sketch: the embeddings are the same. Nothing but tensors and numbers is read from the file.
+    The official code tags sketches with 0 and photos with 1. The gates are converted to this package's domain (0 photo,
+    1 sketch), with the same embeddings. Nothing but tensors and numbers is read from the file.
 
     Args:
         path: the ``.pth.tar`` file out of the authors' ``cse_resnet50.zip``.
@@ -98,7 +98,7 @@ def import_checkpoint(path: Path | str, dataset: str, split: str = "") -> Run:
 
 
 def _numbers() -> list[Any]:
-    """What NumPy's numbers are pickled as: old training loops kept their best accuracy as one. None of it runs code."""
+    """The types of pickled NumPy numbers, such as a stored best accuracy. Reading them runs no code."""
     scalar = np._core.multiarray.scalar  # type: ignore[attr-defined]
     names = [(scalar, f"numpy.{core}.multiarray.scalar") for core in ("core", "_core")]
     return [*names, np.dtype, *(type(np.dtype(kind)) for kind in ("f4", "f8", "i8"))]
@@ -142,7 +142,7 @@ def _student(path: Path, content: dict[str, Any]) -> Student:
 
 
 def swap_tag(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """A gate's last layer, (C, h + 1) and (C,), that gives for the domain what it gave for the tag 1 - domain.
+    """Convert a gate's last layer, (C, h + 1) and (C,), from the official tag, 1 - domain, to the domain.
 
     With w the last column, ``w (1 - domain) + b = -w domain + (b + w)``.
     """
@@ -150,6 +150,6 @@ def swap_tag(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _official(name: str) -> str:
-    """The name in the official network of a parameter of ours."""
+    """The official name of one of our parameters."""
     part = next(part for part in _PARTS if name.startswith(f"{part}."))
     return _PARTS[part] + name.removeprefix(part)

@@ -1,6 +1,6 @@
 """Search photos of one's own with sketches: an index of embeddings, kept up to date file by file.
 
-An index is a folder that can be copied: ``embeddings.npy`` (N, dim), and ``photos.sqlite`` with the name, length, times
+An index is a folder that can be copied: ``embeddings.npy`` (N, dim), and ``photos.sqlite`` with the name, size, times
 of change and SHA-256 of each photo by row, the bad files, and the run that embeds.
 """
 
@@ -58,7 +58,7 @@ class Collection(Brief):
 
 @dataclass(frozen=True, repr=False)
 class Changes(Brief):
-    """What an update did."""
+    """The counts of an update."""
 
     kept: int
     added: int  # new or changed, embedded now
@@ -78,17 +78,16 @@ def index_photos(
 ) -> tuple[Collection, Changes]:
     """Make or update the index of a folder of photos.
 
-    Only new and changed files are embedded; rows of removed ones are dropped; bad files are listed and skipped. Photos
-    that have moved since are followed, where the folder that was indexed is gone; checksums show which they are.
-    Interrupted, it goes on; killed, it embeds the last ``SAVE`` seconds again. The index is replaced whole or not at
-    all.
+    Only new and changed files are embedded; rows of removed files are dropped; bad files are listed and skipped. If the
+    folder that was indexed is gone, moved photos are recognised by their checksums. An interrupted call goes on where
+    it was; a killed one has lost the last ``SAVE`` seconds at most. The index is replaced whole or not at all.
 
     Args:
         photos: a folder; sub-folders are searched, as :func:`~sakerepro.data.folders.walk` says.
         run: whose network embeds.
-        to: the index's folder; by default ``<photos>-<hash of the run>`` in ``paths.collections()``.
+        to: the index's folder; by default ``<photos>-<checksum of the run>`` in ``paths.collections()``.
         dtype: of the stored embeddings, one of ``DTYPES``.
-        verify: compare the checksums of all files; else of those alone whose length or times have changed.
+        verify: compare the checksums of all files; else only of files whose size or times have changed.
         progress: show a bar on stderr meanwhile.
 
     Raises:
@@ -210,7 +209,7 @@ def _nfc(name: str) -> str:
 def _unchanged(
     old: Collection, photos: Path, names: np.ndarray, stats: np.ndarray, verify: bool
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Which photos are those that were embedded: their length and times show it, or else their bytes.
+    """Find the photos that are embedded already, by their size and times, or else by their bytes.
 
     Returns:
         (K,) rows of the old index; (N,) which of ``names`` they are; (M, 32) checksums of the old index.
@@ -328,7 +327,7 @@ def query(
         approximate: by LanceDB, which misses some (:func:`sakerepro.apps.approximate.recall`), for millions of photos.
 
     Returns:
-        (Q, k) rows of the collection and (Q, k) distances: 1 - cosine or Euclidean, as the run's method has it, or
+        (Q, k) rows of the index and (Q, k) distances: 1 - cosine or Euclidean, as the run's method has it, or
         differing bits.
 
     Raises:
@@ -354,12 +353,12 @@ def query(
 
 
 def contact_sheet(to: Path, queries: Sequence[Path], found: Sequence[Sequence[tuple[Path, str]]]) -> None:
-    """Write a PNG with a row for each query: the query first, then what was found, with name and distance.
+    """Write a contact sheet as PNG: a row for each query, first the query, then the photos found, with name, distance.
 
     Args:
         to: the file.
         queries: (Q,) image files.
-        found: for each query, (file, caption) of what was found, nearest first. A file that cannot be read any more
+        found: for each query, (file, caption) of the photos found, nearest first. A file that cannot be read any more
             becomes an empty frame with its caption.
     """
     from PIL import Image, ImageDraw, ImageFont

@@ -1,4 +1,4 @@
-"""The photos of a run, ready to be asked with a sketch."""
+"""The photos of a run, ready to be searched with a sketch."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ BITS = (32, 64, 128)  # of ITQ codes, where the embedding is as long
 
 
 class _Files:
-    """The photos of an index as (N, 160, 160, 3) pixels; a file is read when it is asked for."""
+    """The photos of an index as (N, 160, 160, 3) pixels; a file is read when its pixels are needed."""
 
     def __init__(self, index: Collection) -> None:
         self.index = index
@@ -38,12 +38,12 @@ class _Files:
 
 
 class Retriever:
-    """The photos of a run, ready to be asked: the network, their features and codes are kept in memory.
+    """The photos of a run, ready to be searched: network, embeddings and codes are kept in memory.
 
     Args:
         run: a finished run.
-        index: photos to search, in an index made with this run; ``None`` for the run's gallery, whose features the run
-            has kept.
+        index: photos to search, in an index made with this run; ``None`` for the run's gallery, whose embeddings
+            the run has kept.
 
     Attributes:
         run: the run.
@@ -107,7 +107,7 @@ class Retriever:
             sketch: as for :meth:`embed`.
             k: at least 1; all photos where there are fewer.
             representation: one of ``representations``. Codes are those that the run was measured with: by ITQ, fitted
-                to the run's training features.
+                to the run's training embeddings.
 
         Returns:
             One row a photo, nearest first, with ``rank`` from 1, ``class``, ``distance`` (1 - cosine, Euclidean, or
@@ -147,7 +147,7 @@ class Retriever:
         return self._thumbnails[photo]
 
     def _gallery(self, representation: str) -> np.ndarray:
-        """Features or codes; codes are made when they are first asked for."""
+        """Embeddings or codes; codes are made when they are first needed."""
         inputs.one_of(representation, self.representations, "representation")
         if representation not in self._galleries:
             self._galleries[representation] = self._coders[representation](self._galleries[REAL], PHOTO)

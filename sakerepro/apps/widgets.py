@@ -1,4 +1,4 @@
-"""Draw and retrieve: a sketch pad for notebooks, and the photos of a run that answer it.
+"""Draw and retrieve: a sketch pad for notebooks, and the nearest photos of a run.
 
 :class:`Retriever` and :meth:`DrawAndRetrieve.picture` need no browser; the pad itself is ``sketch_pad.js``.
 """
@@ -38,20 +38,20 @@ NAMES = {"L_B": "baseline without L_SAKE"}  # of methods, for people who have no
 class DrawAndRetrieve(anywidget.AnyWidget):
     """A sketch pad with the nearest photos of one run or two beside it; made by :func:`draw_and_retrieve`.
 
-    Paper, pen, undo, clear, load an image, how many photos: what is drawn arrives here while it is drawn. Where no
-    browser shows it, it is the picture of the same answer.
+    Paper, pen, undo, clear, image loading and number of photos. Python sees a drawing while it is drawn. Without a
+    browser, a picture of the same photos stands in its place.
 
     Attributes:
         retrievers: one a run.
-        frames: the answer to the present drawing, one frame a run; empty for an empty paper.
+        frames: the photos for the present drawing, one frame a run; empty for an empty paper.
         strokes: the lines, in shares of the paper's side (see :func:`sakerepro.apps.drawing.render`).
         bitmap: bytes of a loaded image file that lies below them, or empty.
         pen: width of the next line, as a share of the side.
         ink: grey value of the lines.
         version: number of the drawing; each change in the browser raises it.
         example: whether this is an example, which goes away with the first line that is drawn.
-        k: photos that are asked for, of ``most``.
-        representation: that is searched by, one of ``representations``: (value, what its button says) each.
+        k: number of photos to show, from 1 to ``most``.
+        representation: what is searched by, one of ``representations``, each with the text of its button.
     """
 
     _esm = Path(__file__).with_name("sketch_pad.js")
@@ -199,7 +199,7 @@ def draw_and_retrieve(
     representation: str = REAL,
     strokes: Sequence[Stroke] | None = None,
 ) -> DrawAndRetrieve:
-    """A sketch pad that answers with the nearest photos of a run, and of another beside it.
+    """A sketch pad that shows the nearest photos of a run, and of another run beside it.
 
     Args:
         run, other: finished runs, such as SAKE and L_B.

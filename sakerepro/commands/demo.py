@@ -12,7 +12,7 @@ from ..world.classes import of_role
 from ..world.files import write_world
 from .parser import parser
 
-SKETCHES, PHOTOS, SIZE = 4, 10, 96  # unseen classes that are asked for; images of each unseen class; their side
+SKETCHES, PHOTOS, SIZE = 4, 10, 96  # unseen classes with a query; images of each unseen class; their side
 
 
 def demo(arguments: argparse.Namespace) -> None:
@@ -22,7 +22,7 @@ def demo(arguments: argparse.Namespace) -> None:
         raise ConfigError(f"{to}: is there already. Remove it, or name another folder with --to.")
     unseen = [c.name for c in of_role("unseen")]
     _step("train")
-    write_world(to, seen=(), unseen=unseen, per_class=PHOTOS, size=SIZE)
+    write_world(to, (), unseen, per_class=PHOTOS, size=SIZE)
     index, sheet = to / "index", to / "found.png"
     _step("index", str(to / "photo"), "--run", preset("mini").id, "--to", str(index))
     sketches = [str(to / "sketch" / name / "0000.png") for name in unseen[:SKETCHES]]

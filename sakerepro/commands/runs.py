@@ -68,7 +68,7 @@ def tune(arguments: argparse.Namespace) -> None:
 
 
 def methods(arguments: argparse.Namespace) -> None:
-    """List the systems with what they need and their settings."""
+    """List the methods with what they need and their settings."""
     found = {name: systems.class_of(name) for name in systems.METHODS}
     if arguments.json:
         print_json(

@@ -62,7 +62,7 @@ def _add(
 
 
 def shown(value: object) -> str:
-    """A value of a setting as its flag takes it."""
+    """A value of a setting as a flag's text."""
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     return str(value).lower() if isinstance(value, bool) else str(value)

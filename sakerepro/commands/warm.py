@@ -29,7 +29,7 @@ def warm_up() -> subprocess.Popen[bytes] | None:
 
 
 def compile_all() -> None:
-    """Call every loop once, in the types that runs use: float32 features and packed codes, both conventions."""
+    """Call every loop once, in the types that runs use: float32 embeddings and packed codes, both conventions."""
     import numpy as np
 
     from ..hashing import ITQ

@@ -11,7 +11,7 @@ from .. import inputs
 from ..display import Brief
 from ..errors import ConfigError, DataError
 
-PHOTO, SKETCH = 0, 1  # the domain code of the paper (section 3.3); the official code has it the other way round
+PHOTO, SKETCH = 0, 1  # the domain as in the paper (section 3.3); the official code has it the other way round
 
 
 @dataclass(frozen=True)
@@ -36,7 +36,7 @@ class ImageSet:
         """(n, H, W, C) uint8 pixels of the images ``index``: a (N,) mask, or positions in this set.
 
         Raises:
-            ConfigError: if the mask has another length, or a position is out of range.
+            ConfigError: if the mask is not of N booleans, or a position is out of range.
         """
         return np.asarray(self.pixels[self.rows[inputs.positions(index, len(self), "index")]])
 

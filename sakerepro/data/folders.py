@@ -52,7 +52,7 @@ def read_folder(root: Path, split: str | None = None, *, seed: int = 0, min_phot
     seen class's sketches (as on TU-Berlin) is held out for validation.
 
     Args:
-        split: ``"unseen.txt"`` names the test classes, one a line (all of them, for a folder that finished runs are
+        split: ``"unseen.txt"`` names the unseen classes, one a line (all of them, for a folder that finished runs are
             measured on); with ``"random"`` a fifth is drawn; ``None``: as the file says if it is there, else drawn.
         seed: seed for drawing the classes and the validation sketches.
         min_photos: fewest photos of a drawn class.

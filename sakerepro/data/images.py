@@ -64,7 +64,7 @@ def read_bytes(path: Path | str) -> bytes:
 
 
 def pixels(image: Any, size: int, name: str, *, drawn: bool = False) -> np.ndarray:
-    """(size, size, 1 or 3) uint8 pixels of an image as people hold it; see :func:`decode`.
+    """(size, size, 1 or 3) uint8 pixels of an image in any form; see :func:`decode`.
 
     Args:
         image: a path; a PIL image; or an array or tensor (H, W), (H, W, 1), (H, W, 3) or (H, W, 4, the last opacity),

@@ -50,7 +50,7 @@ class Known:
     reader: str = ""  # "module:function": called with (size, seed, progress=), returns the Dataset
     original_reader: str = ""  # the same for its own original domain, if a teacher is trained on it
     original_key: str = ""  # "module:function": side -> text that identifies the domain without reading it
-    drawings_reader: str = ""  # the same, called with (): lines of Quick, Draw! of its classes by another hand
+    drawings_reader: str = ""  # the same, called with (): doodles of its classes as lines of Quick, Draw!
     original_wnids: str = ""  # "module:tuple": its classes, if they are known without reading it
     aligned: bool = False  # its sketches name the photo that they were drawn from
     generated: bool = False  # its images are drawn by the package: no evidence, and free to publish
@@ -61,7 +61,7 @@ class Known:
     batches: Mapping[str, int] = field(default_factory=dict)  # batch_sketch, batch_photo of the official code
     doubles: tuple[str, ...] = ()  # two folders that hold the same photos: `dedupe` drops those of the second
     classes: str = ""  # its class table: a CSV file (class,wnid,...) beside the record, or "module:mapping"
-    original: tuple[str, ...] = ()  # original domains for the measure of forgetting, the first that is there
+    original: tuple[str, ...] = ()  # original domains to measure forgetting on; the first that is there is used
     per_class: int = 0  # most training photos of a class of an original domain, most drawings of a class; 0: all
     file: Path = Path()  # where the record stands
 

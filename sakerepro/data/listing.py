@@ -77,7 +77,7 @@ def listed(files: Mapping[str, Sequence[str]], classes: Sequence[str]) -> Listed
 def assemble(listing: Listing, size: int, progress: bool = True, verify: bool = False) -> Dataset:
     """Find or make the packs of a listing, one for each domain, and return its data set.
 
-    With ``verify``, packs are compared with the checksums of all files, not only with their lengths and times.
+    With ``verify``, packs are compared with the checksums of all files, not only with their sizes and times.
     """
     pack = partial(pack_images, listing.root, size=size, progress=progress, verify=verify)
     photos = pack(listing.names_of(PHOTO), note=listing.note)

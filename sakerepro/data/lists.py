@@ -34,7 +34,7 @@ def split_names(root: Path) -> list[str]:
 
 
 def read_split(root: Path, split: str | None = None, *, name: str = "", dedupe: bool = False) -> Listing:
-    """Read one split and check it, the presence of every listed file included.
+    """Read one split and check it, including that every listed file is there.
 
     Args:
         split: its name; ``None`` for the usual one of a known data set (``zeroshot``, ``zeroshot1``), or the first
@@ -89,7 +89,7 @@ def drop_doubles(photos: Listed) -> Listed:
 
 
 def doubles() -> list[tuple[str, ...]]:
-    """(folder, folder with copies of its photos) of each data set that has them."""
+    """(folder, folder with copies of its photos) of each data set that has such copies."""
     return [record.doubles for record in datasets().values() if record.doubles]
 
 

@@ -1,7 +1,7 @@
 """Images decoded once: one memory-mapped uint8 array per data set, domain and size, made again when a source changes.
 
 A pack is a folder below ``paths.cache()/packs``: ``pixels.npy`` (M, S, S, C), ``sha256.npy`` (M, 32) of the source
-files, and ``index.json`` with each source's name, length and time of change. It is written whole, under a lock.
+files, and ``index.json`` with each source's name, size and time of change. It is written whole, under a lock.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class _Sources:
     root: Path
     names: list[str]  # sorted
     stats: np.ndarray  # (M, 3) int64, see stat_files
-    listing: str  # SHA-256 of the size, names, lengths and times: with another one the pack is made again
+    listing: str  # SHA-256 over side, names, sizes and times: with another one the pack is made again
 
 
 class _Coloured(Exception):
@@ -59,10 +59,10 @@ class _Coloured(Exception):
 
 
 def stat_files(root: Path, names: Sequence[str]) -> np.ndarray:
-    """(n, 3) int64: length, time of change of content and of entry [ns] of each file; -1 for a missing file.
+    """(n, 3) int64: size, time of change of content and of entry [ns] of each file; -1 for a missing file.
 
     Those of a drawing are those of its file. The time of the entry also changes with name or rights: it reveals that
-    files of one length and date were swapped.
+    files of one size and date were swapped.
     """
     stats, prefix = np.full((len(names), 3), -1, np.int64), f"{root}/"
     for i, name in enumerate(names):

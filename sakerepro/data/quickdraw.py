@@ -1,8 +1,8 @@
 """Drawings as strokes: files of Quick, Draw! (``.ndjson``, also gzipped), one drawing a line.
 
-A drawing is named ``FILE:LINE``, such as ``cat.ndjson:17``; from then on it is an image like any other. The format is
+A drawing is named ``FILE:LINE``, such as ``cat.ndjson:17``; it can be used like an image file. The format is
 Google's simplified one (github.com/googlecreativelab/quickdraw-dataset): ``{"word": "cat", "drawing": [[[x, ...],
-[y, ...]], ...], ...}``; of its raw one the times are left out.
+[y, ...]], ...], ...}``; of the raw format, the times are ignored.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _FAR = 1e6  # no coordinate is as large
 class Drawing(NamedTuple):
     """One line of a file."""
 
-    word: str  # what was asked for; empty if the line does not say
+    word: str  # what was to be drawn; empty if the line does not say
     strokes: list[np.ndarray]  # (n, 2) float64 each, n from 1: x to the right and y down, in any unit
 
 
@@ -74,7 +74,7 @@ def contents(root: Path, names: Sequence[str]) -> Iterator[tuple[int, bytes | No
 
 
 def parse(line: bytes, name: str) -> Drawing:
-    """The drawing in a line; ``name`` is its ``FILE:LINE``, for errors.
+    """The drawing in a line of a file; ``name`` is its ``FILE:LINE``, for errors.
 
     Raises:
         DataError: names file, line and value if the line is no JSON or a stroke is no list of coordinates.

@@ -47,7 +47,7 @@ def load_dataset(
         dedupe: drop the photos that Sketchy's lists hold twice.
         seed: seed for the generated world, and for a plain folder's random split and validation sketches.
         min_photos: fewest photos of each unseen class in such a split, a fifth of its classes.
-        verify: compare decoded images with the checksums of all files, not only with their lengths and times.
+        verify: compare decoded images with the checksums of all files, not only with their sizes and times.
         pack: ``False`` reads no image of a folder and gives white pixels: names, labels and classes are enough to check
             settings.
 
@@ -113,11 +113,11 @@ def load_original(
 
 
 def load_drawings(dataset: str, classes: Sequence[str], size: int) -> ImageSet:
-    """Sketches of another data set: drawings of those of a task's classes that Quick, Draw! has too, 25 a class.
+    """Doodles for a task: the first 25 drawings of each of its classes that Quick, Draw! has, too.
 
-    Where ``<data set>_classes.json`` lies beside the drawings (``sketchy_classes.json`` for ``sketchy-125x25`` too), it
-    says what they call a class, and classes that it lacks have none; else equal names are one class. The first drawings
-    of each are taken, recognised by the game or not. The generated world has drawings of its own.
+    A file ``<data set>_classes.json`` beside the drawings (``sketchy_classes.json`` for ``sketchy-125x25``, too) gives
+    Quick, Draw!'s name of each class; classes that it lacks have no drawings. Without this file, equal names are one
+    class. Drawings are taken whether the game recognised them or not. The generated world has drawings of its own.
 
     Args:
         dataset: name of the task's data set.
@@ -129,7 +129,7 @@ def load_drawings(dataset: str, classes: Sequence[str], size: int) -> ImageSet:
     return _drawings(find_drawings(dataset), dataset, tuple(classes), size)
 
 
-@lru_cache(maxsize=4)  # the runs of an item ask with the same drawings
+@lru_cache(maxsize=4)  # the runs of an item have the same drawings as queries
 def _drawings(folder: Path | None, dataset: str, classes: tuple[str, ...], size: int) -> ImageSet:
     quickdraw = drawings()["quickdraw"]
     if folder is None:

@@ -1,4 +1,4 @@
-"""Other ways to part the classes: random splits, pseudo-unseen classes, photo queries."""
+"""Other ways to divide the classes: random splits, pseudo-unseen classes, photo queries."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from .. import inputs
 from ..errors import ConfigError, DataError
 from .dataset import Dataset, ImageSet, concatenate
 
-MIN_PHOTOS = 400  # of each test class (section 4.1, after Shen et al.)
+MIN_PHOTOS = 400  # of each unseen class (section 4.1, after Shen et al.)
 
 
 def random_unseen(photos: Mapping[str, int], n: int, seed: int, min_photos: int = MIN_PHOTOS) -> tuple[str, ...]:
-    """Draw ``n`` test classes among those with at least ``min_photos`` photos, in the mapping's order.
+    """Draw ``n`` unseen classes among those with at least ``min_photos`` photos, in the mapping's order.
 
     Args:
         photos: class name -> number of photos.
@@ -87,7 +87,7 @@ def pseudo_unseen(dataset: Dataset, n: int = 10, seed: int = 0) -> Dataset:
 def random_split(
     dataset: Dataset, n_unseen: int, seed: int, min_photos: int = MIN_PHOTOS, among: Collection[str] | None = None
 ) -> Dataset:
-    """Part all classes of a data set, seen and unseen, anew (section 4.2: three random splits). Pixels are shared.
+    """Divide all classes of a data set anew into seen and unseen (section 4.2: three random splits). Pixels are shared.
 
     As many sketches of each seen class are held out for validation as in the given split (the median over its classes).
 
@@ -98,7 +98,7 @@ def random_split(
         among: only these classes can become unseen (appendix A.1: classes outside the original domain).
 
     Raises:
-        ConfigError: if fewer than ``n_unseen`` classes are left and have ``min_photos`` photos, or none would be seen.
+        ConfigError: if fewer than ``n_unseen`` classes are allowed with ``min_photos`` photos, or none would be seen.
     """
     among, n_unseen = None if among is None else inputs.names(among, "among"), inputs.whole(n_unseen, "n_unseen", 1)
     classes, before = (*dataset.seen, *dataset.unseen), len(dataset.seen)

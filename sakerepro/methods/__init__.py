@@ -101,8 +101,7 @@ def of_ones_own(name: str, what: str) -> Any:
 def preset(name: str, **changes: Any) -> Experiment:
     """The experiment that a preset stands for, with some settings changed.
 
-    A method has the settings that the preset gives it in place of the paper's
-    (``tables/presets.toml``).
+    A preset may also set a method's own settings (``tables/presets.toml``).
 
     Args:
         name: ``"mini"``, ``"small"`` or ``"paper"``.
@@ -113,7 +112,7 @@ def preset(name: str, **changes: Any) -> Experiment:
         ConfigError: for an unknown preset, method or setting, or a value that a setting cannot have.
     """
     changes, own = _split(changes, _FIELDS["method"])
-    e = experiment.preset(name, **{**changes, "method": _FIELDS["method"]})  # a preset may hold its settings
+    e = experiment.preset(name, **{**changes, "method": _FIELDS["method"]})  # a preset may set some of its settings
     usual = dict(e.settings) if changes["method"] == e.method else {}
     usual |= experiment.stand_ins(name).settings.get(changes["method"], {})
     return checked(e.but(method=changes["method"], settings={}), {**usual, **own})

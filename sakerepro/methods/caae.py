@@ -1,6 +1,6 @@
 """CAAE, the adversarial sibling of CVAE (Yelamarthi et al., ECCV 2018), an adversarial autoencoder under a condition.
 
-The encoder's code is compared with the prior by an adversary D in place of KL:
+In place of KL, an adversary D compares the encoder's latent vector with the prior:
 
     max_D  E[log D(z)] + E[log(1 - D(E(f_p, f_s)))],    z ~ N(0, I)
     min    mean_d (f_p^ - f_p)^2 + 10 mean_d (f_s^ - f_s)^2 - a E[log D(E(f_p, f_s))]    of the other networks
@@ -8,9 +8,9 @@ The encoder's code is compared with the prior by an adversary D in place of KL:
 Decoder, side task, pairs, training, search and codes are CVAE's (``cvae.py``): a sketch enters as the mean of 100
 generated photo features.
 
-Adapted: no code was published, so these are our choices: E is deterministic, and its code has no tanh, since values in
-(-1, 1) cannot have the prior's variance; D is K -> F/2 -> F/2 -> 1 with LeakyReLU .2; a = 1; one step of D, then one
-of the others, both with CVAE's Adam. All else as at the head of ``cvae.py``.
+Adapted: no code was published, so these are our choices. E is deterministic and has no tanh at its end, since values in
+(-1, 1) cannot have the prior's variance. D is K -> F/2 -> F/2 -> 1 with LeakyReLU .2. a = 1. One step of D is followed
+by one of the other networks, both with CVAE's Adam. All else is as in ``cvae.py``.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from .cvae import CVAE
 
 
 def adversary_loss(prior: Tensor, encoded: Tensor) -> Tensor:
-    """-E[log D(z)] - E[log(1 - D(E(.)))] of logits of D, which D descends; 2 ln 2 for D = 1/2, in nats."""
+    """The loss of D from its logits: -E[log D(z)] - E[log(1 - D(E(.)))], in nats; 2 ln 2 for D = 1/2."""
     return F.softplus(-prior).mean() + F.softplus(encoded).mean()
 
 
@@ -39,7 +39,7 @@ class CAAE(CVAE):
     }
 
     def build(self, f: int, half: int, k: int) -> None:
-        """CVAE's networks, with an encoder that gives one code, and the adversary."""
+        """CVAE's networks, with an encoder that gives one latent vector, and the adversary."""
         super().build(f, half, k)
         *layers, _, _ = self.encoder
         self.encoder = nn.Sequential(*layers, nn.Linear(half, k))
@@ -53,7 +53,7 @@ class CAAE(CVAE):
         return Optimisers(autoencoder=self.adam(rest), adversary=self.adam(self.adversary.parameters()))
 
     def step(self, batch: Batch, optimisers: Optimisers) -> dict[str, Tensor]:
-        """A step of D on the codes as they are, then one of the others against the new D."""
+        """A step of D on the current latent vectors, then a step of the other networks against the new D."""
         f_p, f_s = self.pair(batch)
         code = self.encoder(torch.cat([f_p, f_s], dim=1))
         optimisers.zero_grad()

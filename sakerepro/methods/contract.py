@@ -84,7 +84,7 @@ class Side:
 
 
 class Method(nn.Module):
-    """A system that embeds sketches and photos. Subclasses override what they do differently from SAKE's training.
+    """A network that embeds photos and sketches, and its training. Subclasses override what differs from SAKE.
 
     Args:
         e: the experiment; ``self.s`` holds the method's own settings, defaults filled in.
@@ -96,7 +96,7 @@ class Method(nn.Module):
     needs: ClassVar[frozenset[str]] = frozenset()  #: some of "teacher", "class vectors", "aligned", "features"
     distance: ClassVar[str] = "cosine"  #: between real-valued embeddings
     classifies: ClassVar[bool] = False  #: whether seen_logits is trained to classify
-    signs: ClassVar[bool] = False  #: codes are the signs of embeddings; if False, :meth:`code` or else ITQ gives them
+    signs: ClassVar[bool] = False  #: whether codes are the signs of embeddings; if not, :meth:`code` or ITQ makes them
     settings: ClassVar[dict[str, Setting]] = {}
 
     vectors: Tensor  #: (C_S, k), for methods that need class vectors
@@ -109,12 +109,12 @@ class Method(nn.Module):
 
     @classmethod
     def canonical(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        """Drop settings that have no effect, so that equal trainings are one run; untrained, all are dropped."""
+        """Drop settings that have no effect, so that equal experiments are one run; called for trained methods only."""
         return settings
 
     @classmethod
     def uses_teacher(cls, e: Experiment) -> bool:
-        """Whether the frozen pretrained network takes part in the training."""
+        """Whether the training uses the teacher."""
         return e.epochs > 0 and "teacher" in cls.needs
 
     @property
@@ -124,7 +124,7 @@ class Method(nn.Module):
 
     @property
     def epochs(self) -> int:
-        """Number of training epochs, the setting ``rounds`` of a method on frozen features, else ``e.epochs``."""
+        """Number of epochs: the setting ``rounds`` if the method has one, else ``e.epochs``."""
         return getattr(self.s, "rounds", self.e.epochs)
 
     def optimisers(self) -> Optimisers:
@@ -156,11 +156,11 @@ class Method(nn.Module):
     ) -> list[tuple[np.ndarray, np.ndarray]]:
         """A plan of :func:`~sakerepro.data.batches.pair_batches`, aligned if the setting ``pairs`` says so.
 
-        Without that setting, they are aligned if ``needs`` has "aligned".
+        Without that setting, the pairs are aligned if ``needs`` has "aligned".
 
         Args:
             data, epoch: as for :meth:`plan`.
-            size: pairs in a step, once through the sketches; 0: as many images and steps as SAKE has.
+            size: pairs in a step; an epoch goes once through the sketches. 0: as many images and steps as SAKE has.
             balanced: as for ``pair_batches``.
         """
         steps = -(-len(data.train_sketch) // size) if size else self._steps(data)
@@ -184,7 +184,7 @@ class Method(nn.Module):
         """Called once before the first epoch, for closed forms, anchors, first codes; see :meth:`before_epoch`."""
 
     def before_epoch(self, epoch: int, features: Callable[[], Features]) -> None:
-        """Called before each epoch, for margins and discrete steps; ``features()`` are those of the current network."""
+        """Called before each epoch, for margins and discrete steps; ``features()`` uses the current network."""
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """The losses of a batch: ``"loss"`` is minimised, the others are recorded."""

@@ -9,12 +9,13 @@ Networks, widths as multiples of the F features (theirs: F = 4096): E: 2F -> F -
 after the first -> mu, lv of F/4, tanh; D: F/4 + F -> F/2 -> F, ReLU; side task: F -> F/2 -> F. No labels.
 
 Search: a photo is its feature f_p. A sketch enters as the mean of 100 generated f_p^ with z ~ N(0, I), always the same
-100. Cosine distance. Codes: ITQ on these embeddings of the training images; the system has none.
+100. Cosine distance. Codes: ITQ on these embeddings of the training images; the method has none.
 
-Adapted: the shared backbone's features in place of VGG-16's fc7, divided by one number so that their mean square is 1:
-the balance of the errors, which are means over F, with KL, a sum, does not depend on their scale; where they can be
-below 0, f_p^ ends without ReLU; noise is drawn for each pair, not for each batch. ``pairs = aligned`` (theirs) needs
-the photo that each sketch was drawn from, which Sketchy knows and TU-Berlin does not; ``class`` takes any of the class.
+Adapted: the shared backbone's features in place of VGG-16's fc7. They are divided by one number so that their mean
+square is 1; so their scale does not change the balance between the errors (means over F) and KL (a sum). If features
+can be below 0, f_p^ has no ReLU at its end. Noise is drawn for each pair (theirs: for each batch). ``pairs = aligned``
+(theirs) needs the photo that each sketch was drawn from, which Sketchy names and TU-Berlin does not; ``class`` takes
+any photo of the class.
 """
 
 from __future__ import annotations
@@ -48,7 +49,7 @@ class CVAE(Method):
     settings = {
         **FEATURES,
         **ALIGNED,
-        "noise": Setting(0, "K, length of z; 0: F/4 [theirs: 1024 for F = 4096]", low=0),
+        "noise": Setting(0, "K, dimension of z; 0: F/4 [theirs: 1024 for F = 4096]", low=0),
         "reconstruction": Setting(10.0, "weight of the error of f_s^ [theirs]", low=0.0, search=(1.0, 3.0, 10.0, 30.0)),
         "kl": Setting(1.0, "weight of KL [theirs]", low=0.0, search=(0.001, 0.01, 0.1, 1.0)),
         "rounds": Setting(25, "epochs on features [theirs]", low=1),
@@ -59,7 +60,7 @@ class CVAE(Method):
     encoder: nn.Sequential
     noise: Tensor  # (DRAWS, K), the draws of z for queries
     scale: Tensor  # root of the mean square of the training features
-    floor: Tensor  # 0 where no training feature is below it, else -inf
+    floor: Tensor  # 0 if no training feature is below 0, else -inf
 
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
         super().__init__(e, student, side)
@@ -101,7 +102,7 @@ class CVAE(Method):
         return self.pairs(data, epoch, size=self.s.batch_pairs)
 
     def begin(self, features: Callable[[], Features]) -> None:
-        """Scale and sign of the features."""
+        """Find the scale of the features, and whether they can be negative."""
         found = features()
         both = torch.cat([found.photo, found.sketch])
         self.scale = both.double().square().mean().sqrt().float()

@@ -1,22 +1,23 @@
 """DSH (Liu et al., "Deep Sketch Hashing: Fast Free-hand Sketch-Based Image Retrieval", CVPR 2017).
 
-By alternation, discrete codes fit class agreement and class vectors, and the network fits the codes:
+Two steps alternate: discrete codes are fitted to class agreement and class vectors, the network is fitted to the codes.
 
     J = |M W - B_P'B_S|^2 + l (|V_P - D B_P|^2 + |V_S - D B_S|^2) + g (|F_P - B_P|^2 + |F_S - B_S|^2)
 
 B_P (M, N_P), B_S (M, N_S): codes in {-1, +1}; W (N_P, N_S): agreement of classes; V (k, N): class vectors of the
-labels; D (k, M): codes to class vectors; F (M, N): outputs of the network. Before each epoch D, then the bits of B_P
-and B_S one by one, are minimised in closed form, so J never rises; in the epoch the network descends |F - B|^2.
+labels; D (k, M): maps codes to class vectors; F (M, N): outputs of the network. Before each epoch J is minimised in
+closed form over D, then over the bits of B_P and B_S one by one, so J never rises. In the epoch the network descends
+|F - B|^2.
 
-Search: sign(F), Hamming; the real-valued row is F, cosine. W is never formed: (W u)_i needs class sums of u only.
+Search: sign(F), Hamming; the real-valued row is F, cosine. W is never formed: (W u)_i needs only sums of u by class.
 
 Adapted: the shared backbone with gates, one linear layer, our optimiser and schedule; g is 1 in the network's step. The
-published stream of sketch tokens, edge maps of photos that go through the sketch's layers, is off (``tokens``, with
-Sobel edges): it costs a second pass of every photo. The codes cost one pass of all training images an epoch. W is +1
-for the same class and -1/(C_S - 1), not -1 (``balanced = False``), for others: with -1 the minimum of J gives almost
-all photos one code and all sketches its complement, which is right for all but 1/C_S of the pairs. The first codes are
-signs of class means of the pretrained F at variance 1; the layer starts at their least squares fit, since large first
-errors draw the features of a backbone to 0.
+published network has a second stream, which takes edge maps of photos through the layers of sketches. It is off
+(``tokens``, with Sobel edges), because it costs a second pass of every photo. The codes cost one pass of all training
+images an epoch. W is +1 for the same class and -1/(C_S - 1) for others. The published -1 (``balanced = False``) has a
+bad minimum of J: almost all photos get one code and all sketches its complement, which is right for all but 1/C_S of
+the pairs. The first codes are the signs of class means of the pretrained F at variance 1. The layer starts at the ridge
+regression of these codes, since large errors in the first steps draw the backbone's features to 0.
 """
 
 from __future__ import annotations
@@ -50,16 +51,16 @@ class Domain:
 
 
 def d_step(p: Domain, s: Domain, v: Tensor) -> Tensor:
-    """D = (V_P B_P' + V_S B_S')(B_P B_P' + B_S B_S')^-1, the smallest where codes are dependent; v: (k, C)."""
+    """D = (V_P B_P' + V_S B_S')(B_P B_P' + B_S B_S')^-1, with the pseudo-inverse; v: (k, C)."""
     sums = p.class_sums(p.b, v.shape[1]) + s.class_sums(s.b, v.shape[1])
     return v @ sums @ torch.linalg.pinv(p.b @ p.b.T + s.b @ s.b.T, hermitian=True)
 
 
 def b_step(bit: int, one: Domain, other: Domain, d: Tensor, v: Tensor, w: float, lam: float, g: float) -> None:
-    """Set a bit of all codes of one domain to the minimum of J; where both values are as good, it stays.
+    """Set one bit of all codes of a domain to the minimum of J; a bit stays if both values are equally good.
 
-    b = sign(M W u - Bbar'Ubar u + l (V'd - Bbar'Dbar'd) + g f), where u is the bit's row of U, the codes of the other
-    domain, d its column of D, and a bar stands for "without the bit"; w is W's entry for two classes.
+    b = sign(M W u - Bbar'Ubar u + l (V'd - Bbar'Dbar'd) + g f). U holds the codes of the other domain, u is the row of
+    U for this bit, d the column of D. A bar stands for "without this bit". w is the entry of W for two classes.
     """
     b, u, d_bit = one.b[bit], other.b[bit], d[:, bit]
     wu = (1 - w) * other.class_sums(u[None], v.shape[1])[one.y, 0] + w * u.sum()
@@ -89,11 +90,11 @@ class DSH(Method):
             0.01, "l, weight of the class vectors [a re-implementation]", low=0.0, search=(0.01, 1e4, 1e5, 1e6)
         ),
         "outputs": Setting(
-            1e-5, "g, weight of the outputs when codes are chosen [as l]", low=0.0, search=(1e-5, 1e2, 1e3, 1e4)
+            1e-5, "g, weight of the outputs in the B-step [as l]", low=0.0, search=(1e-5, 1e2, 1e3, 1e4)
         ),
         "sweeps": Setting(5, "how often all bits are updated before an epoch [ours]", low=1),
-        "balanced": Setting(True, "W of two classes: -1/(C_S - 1) [ours]; False: -1 [theirs]; codes collapse"),
-        "tokens": Setting(False, "join an edge map of each photo, seen as a sketch, to the photo [theirs: True]"),
+        "balanced": Setting(True, "W for two classes: -1/(C_S - 1) [ours]; False: -1 [theirs], codes collapse"),
+        "tokens": Setting(False, "second stream: the edge map of each photo, taken as a sketch [theirs: True]"),
         **CLASS_VECTORS,
     }
 
@@ -113,19 +114,19 @@ class DSH(Method):
 
     @classmethod
     def canonical(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        """Without l the class vectors do nothing."""
+        """With l = 0, drop the class vectors."""
         return {k: v for k, v in settings.items() if k != "class_vectors" or settings["words"]}
 
     @torch.no_grad()
     def before_epoch(self, epoch: int, features: Callable[[], Features]) -> None:
-        """D- and B-steps with the outputs of the network as it is."""
+        """D- and B-steps with the outputs of the current network."""
         found, v = features(), self.vectors.double().T
         if epoch == 0:
             standardise(self.student.feature, self.embed_features(torch.cat([found.photo, found.sketch]), 0))
         f_p, f_s = (self.embed_features(x, 0).double().T for x in (found.photo, found.sketch))
         p = Domain(self.codes_p.double(), f_p, found.photo_labels)
         s = Domain(self.codes_s.double(), f_s, found.sketch_labels)
-        if epoch == 0:  # one word a class
+        if epoch == 0:  # one code a class
             sums = p.class_sums(f_p, v.shape[1]) + s.class_sums(f_s, v.shape[1])
             p.b, s.b = (torch.where(sums >= 0, 1.0, -1.0).to(sums)[one.y].T.contiguous() for one in (p, s))
         w = -1 / max(1, v.shape[1] - 1) if self.s.balanced else -1.0
@@ -150,7 +151,7 @@ class DSH(Method):
         return {"loss": F.mse_loss(f.float(), b.float()), "distinct_codes": self.distinct.clone()}
 
     def features(self, images: Tensor, domain: Tensor | int) -> Tensor:
-        """(N, F); with tokens (N, 2F), those of the edge map of a photo or, once more, of a sketch at the end."""
+        """(N, F), or with tokens (N, 2F): then come those of a photo's edge map; a sketch's own are repeated."""
         f = super().features(images, domain)
         if not self.s.tokens:
             return f

@@ -2,16 +2,16 @@
 
     l_c = -|x - a_c|^2 for c != y,    l_y = -m^2 |x - a_y|^2,    L = CE(l, y)
 
-a_c are learned class centres; m grows linearly from 1 over the first half of the training. Its other contribution, the
-gates that know the domain, is part of our backbone: SAKE took them over (section 3.3).
+a_c are learned class centres; m grows linearly from 1 over the first half of the training. EMS also introduced the
+gates that read the domain; SAKE took them over (section 3.3), so they are part of our backbone.
 
-Adapted: the pretrained feature layer is scaled so that |x| is 1 on average at the start (our networks begin at |x| = 35
-and more, where m = 4 makes the squared distances so steep that nothing is learned), and the centres start at the class
-means of x (theirs: random unit vectors), so that the first steps do not undo what the network knows; our gates (ReLU
-where theirs has a sigmoid), augmentation and schedule; the smaller of the distances to a photo and to its mirror image
-is not taken (no other system has that); codes by ITQ, as SAKE's, not by a layer of their own. The equations are those
-of the public code, which belongs to a later version (ACM MM 2021, seen classes); Table 1 quotes the preprint, which has
-none.
+Adapted: the pretrained feature layer is scaled so that |x| is 1 on average at the start. Our networks start at |x| = 35
+and more, where m = 4 makes the squared distances so steep that nothing is learned. The centres start at the class means
+of x (theirs: random unit vectors), so that the first steps do not undo what the network knows. Gates (with a ReLU
+instead of a sigmoid), augmentation and schedule are ours. Distances are to the photo alone (theirs: the smaller of
+those to the photo and to its mirror image; no other method does this). Codes are by ITQ, as SAKE's (theirs: by a
+layer). The equations are those of the public code, which belongs to a later version (ACM MM 2021, seen classes); Table
+1 quotes the preprint, which gives no equations.
 """
 
 from __future__ import annotations
@@ -31,12 +31,12 @@ from .contract import Features, Method, Setting, Side
 
 
 def margin_logits(x: Tensor, centres: Tensor, labels: Tensor | None = None, m: Tensor | float = 1.0) -> Tensor:
-    """l: minus squared distances to the centres, that to the own one times m^2.
+    """The logits l: minus the squared distances to the centres; that to the image's own centre is times m^2.
 
     Args:
         x: (N, d) embeddings.
         centres: (C, d), a.
-        labels: (N,) int64, y; None where there is no margin.
+        labels: (N,) int64, y; None for no margin.
         m: at least 1.
 
     Returns:
@@ -57,7 +57,7 @@ class EMS(Method):
     classifies = True
     settings = {
         "margin": Setting(
-            4.0, "m at the end [theirs: 4, with AlexNet 2]; 1: no margin", low=1.0, search=(1.5, 2.0, 3.0, 4.0)
+            4.0, "m at the end [theirs: 4; with AlexNet 2]; 1: no margin", low=1.0, search=(1.5, 2.0, 3.0, 4.0)
         ),
     }
 
@@ -68,7 +68,7 @@ class EMS(Method):
         self.register_buffer("m", torch.ones(()))
 
     def optimisers(self) -> Optimisers:
-        """Adam; the centres, in the place of a head, at ``head_lr`` times the rate and without decay."""
+        """Adam; the centres, as a head, at ``head_lr`` times the rate and without weight decay."""
         rest = [*self.student.backbone.parameters(), *self.student.feature.parameters()]
         groups = [
             {"params": rest, "lr": self.e.lr, "weight_decay": self.e.weight_decay},
@@ -89,7 +89,7 @@ class EMS(Method):
             self.centres.copy_(sums / y.bincount(minlength=len(sums)).clamp(min=1)[:, None])
 
     def before_epoch(self, epoch: int, features: Any) -> None:
-        """m = 1 + (margin - 1) * share of the first half that is over."""
+        """m grows from 1 to ``margin`` over the first half of the epochs, then stays."""
         self.m.fill_(1 + (self.s.margin - 1) * min(1.0, 2 * epoch / self.epochs))
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:

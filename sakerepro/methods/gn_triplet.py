@@ -4,10 +4,10 @@
 
 Weights as in the authors' published training files, where the classification of p- has weight 0.
 
-Adapted: the shared backbone with gates for their two GoogLeNets, and our optimiser and schedule for theirs; T acts on
-x / |x|, which is searched, where theirs acts on a 2-output layer beside it, so that their margin of 15 has no meaning
-here; the auxiliary losses inside GoogLeNet are left out; p+ is a photo of the class (``pairs = aligned``: the sketch's
-own, as theirs), p- any photo of another class, where theirs are mined off-line.
+Adapted: the shared backbone with gates replaces their two GoogLeNets, our optimiser and schedule replace theirs. T acts
+on x / |x|, the embedding that is searched; theirs acts on a 2-output layer beside it, so their margin of 15 has no
+meaning here. The auxiliary losses inside GoogLeNet are left out. p+ is any photo of the class (theirs, and ``pairs =
+aligned``: the photo that the sketch was drawn from). p- is any photo of another class (theirs: mined off-line).
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class GNTriplet(Method):
 
     classifies = True
     settings = {
-        "triplet": Setting(1.0, "weight of T [theirs: 1]; 0 is L_B on SAKE's batches", low=0.0),
+        "triplet": Setting(1.0, "weight of T [theirs: 1]; 0: L_B on SAKE's batches", low=0.0),
         "classification": Setting(
             20.0,
             "weight of CE over sketches and positives together [theirs: 10 each]",
@@ -55,7 +55,7 @@ class GNTriplet(Method):
 
     @classmethod
     def canonical(cls, settings: dict[str, Any]) -> dict[str, Any]:
-        """Without T there is neither margin nor triplet."""
+        """Without T, drop the margin and the pairs."""
         return settings if settings["triplet"] else {k: settings[k] for k in ("triplet", "classification")}
 
     def plan(self, data: Dataset, epoch: int) -> Sequence[tuple[np.ndarray, np.ndarray]]:

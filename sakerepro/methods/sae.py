@@ -5,12 +5,12 @@
 
 X (F, N) holds frozen features and S (k, N) the class vectors v_y of their labels, one column an image, of length 1.
 
-Search: W f in R^k, by cosine distance. Codes: ITQ on training embeddings; the system has none.
-How a sketch enters: by a map of its own, W_s, learned on sketches as W_p is on photos; both end in the space of the
-class vectors. No source says how. ``maps = one`` learns a single W on both.
+Search: W f in R^k, by cosine distance. Codes: ITQ on training embeddings; the method has none.
+How a sketch enters: no source says. Here sketches have a map W_s of their own, learned as W_p is on photos; both maps
+end in the space of the class vectors. ``maps = one`` learns a single W on both domains.
 
-Adapted: the shared backbone's features and class vectors; features of length 1 in training and test alike (the demo
-scales those of training only); sums over classes in place of S; where neither S nor X knows a direction, W is 0.
+Adapted: the shared backbone's features and class vectors; features are scaled to length 1 in training and test (the
+authors' demo: in training only); sums over classes replace S; W is 0 in directions that neither S nor X has.
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from .contract import CLASS_VECTORS, FEATURES, Features, Method, Setting, Side
 def sylvester(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
     """W with A W + W B = C, for symmetric (k, k) A >= 0 and (F, F) B >= 0; C, W: (k, F).
 
-    With A = U diag(a) U' and B = Q diag(b) Q' it is (U'CQ)_ij / (a_i + b_j) between these bases. Directions of the
-    null space of both, where the equation says nothing, are 0: W is the solution of least norm.
+    With A = U diag(a) U' and B = Q diag(b) Q', the entries of U'WQ are (U'CQ)_ij / (a_i + b_j). Entries with a_i = b_j
+    = 0, which the equation leaves open, are 0: W is the solution of least norm.
     """
     alpha, u = torch.linalg.eigh(a)
     beta, q = torch.linalg.eigh(b)
@@ -47,7 +47,7 @@ class SAE(Method):
         **CLASS_VECTORS,
         "lambda_sae": Setting(
             0.2,
-            "l, weight of the error in the class vectors [theirs: 5e5, 0.2 and 5, by data set]",
+            "l, weight of the error in the class vectors [theirs: 5e5, 0.2 or 5, by data set]",
             low=0.0,
             search=(0.002, 0.006, 0.02, 0.06, 0.2, 0.6, 2.0, 6.0, 20.0),
         ),
@@ -64,7 +64,7 @@ class SAE(Method):
 
     @property
     def epochs(self) -> int:
-        """None: W is a closed form."""
+        """0, since W is a closed form."""
         return 0
 
     def begin(self, features: Callable[[], Features]) -> None:

@@ -35,7 +35,7 @@ class SAKE(Method):
     }
 
     teacher: tuple[Classifier, ...] = ()  # in a tuple, to keep its weights out of state_dict
-    similarity: Tensor  # A: (C_S, C_O), where there is a teacher
+    similarity: Tensor  # A: (C_S, C_O), if there is a teacher
 
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
         super().__init__(e, student, side)
@@ -53,14 +53,14 @@ class SAKE(Method):
 
     @classmethod
     def uses_teacher(cls, e: Experiment) -> bool:
-        """Only if it trains and L_SAKE has a positive weight."""
+        """Whether it is trained with a positive weight of L_SAKE."""
         return super().uses_teacher(e) and dict(e.settings).get("lambda_sake", 1.0) > 0
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """L_benchmark over sketches and photos, L_SAKE over photos."""
         n = batch.photos
         with autocast(self.e.precision):
-            shared = self.student.frozen_stages(batch.images)  # once for both networks; the images if none is frozen
+            shared = self.student.frozen_stages(batch.images)  # for both networks; the images if no stage is frozen
             seen_logits, original_logits = self.student.from_shared(shared, batch.domain)
             if self.s.lambda_sake:
                 with torch.inference_mode():  # photos only: the teacher has never seen a sketch

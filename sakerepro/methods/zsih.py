@@ -1,7 +1,7 @@
 """ZSIH (Shen et al., "Zero-Shot Sketch-Image Hashing", CVPR 2018).
 
-A third network fuses a sketch and a photo of its class into stochastic codes that must regenerate the class vector; the
-encoders f of photos and g of sketches learn to reproduce these codes, each alone:
+A fusion network turns a sketch and a photo of its class into stochastic codes, from which a decoder regenerates the
+class vector. The encoders f of photos and g of sketches, each alone, learn to reproduce these codes:
 
     L = E_{b ~ q} [log q(b | p, s) - log p(v | b) + (|f - b|^2 + |g - b|^2) / (2 M)]
 
@@ -11,16 +11,17 @@ codes:  b = 1[sigmoid(logit) > e], e ~ U(0, 1), so that q(b_l = 1) = sigmoid(log
 decoder: -log p(v | b) = |v - mu(b)|^2, mu linear, constants left out
 encoders: f, g = sigmoid(linear of the backbone's features)
 
-Search: 1[f > 1/2] and 1[g > 1/2], Hamming; the real-valued row is 2 f - 1, cosine. The fusion serves training alone.
+Search: 1[f > 1/2] and 1[g > 1/2], Hamming; the real-valued row is 2 f - 1, cosine. Fusion is for training only.
 
-Adapted: the shared backbone, whose gates tell f from g, for their networks with attention; our schedule and decay; as
-many images as SAKE's batches. Terms are means over pairs, those of bits over bits too; the weights are ours, chosen on
-held-out seen classes of the miniature world. Logits are balanced over the batch: without, a training as short as ours
-ends with noise or one word for all classes. log q has the paper's sign, the public code's the opposite. Fusion and
-decoder come first, on features that do not change yet (``fusion_first``): codes that are noise draw those of a backbone
-to 0. The encoders' layer starts with variance 1 on the training images, since a pretrained one saturates its sigmoids,
-and has the rate of a head. The decoder reads 2 b - 1 and starts at 0. The factors are 64 wide (theirs: 256). With t =
-0.1 classes have almost no affinity; with the mean squared distance all have some.
+Adapted: the shared backbone replaces their networks with attention; its gates make f and g differ. Our schedule and
+decay; as many images as SAKE's batches. Terms are means over pairs, and terms of bits over bits too; the weights are
+ours, chosen on held-out seen classes of the generated world. Logits are balanced over the batch: without this, training
+as short as ours ends with random codes, or one code for all classes. log q has the paper's sign; the public code has
+the opposite. Fusion and decoder are trained first, on features that do not change yet (``fusion_first``), because
+random codes draw the backbone's features to 0. The encoders' layer starts with variance 1 on the training images, since
+the pretrained layer saturates the sigmoids, and it has the rate of a head. The decoder reads 2 b - 1 and starts at 0.
+The factors are 64 wide (theirs: 256). With t = 0.1 classes have almost no affinity; with the mean squared distance all
+have some.
 """
 
 from __future__ import annotations
@@ -43,7 +44,7 @@ from .contract import CLASS_VECTORS, Features, Method, Optimisers, Setting, Side
 
 
 def affinity(v: Tensor, t: float) -> Tensor:
-    """A: (N, N), symmetric, of (N, k) class vectors and the width t; its largest eigenvalue is 1."""
+    """A from (N, k) class vectors and the width t: (N, N), symmetric, with largest eigenvalue 1."""
     e = torch.exp(-torch.cdist(v, v, compute_mode="donot_use_mm_for_euclid_dist").square() / t)
     root = e.sum(dim=1).rsqrt()
     return root[:, None] * e * root
@@ -52,7 +53,7 @@ def affinity(v: Tensor, t: float) -> Tensor:
 def stochastic_neuron(logits: Tensor, e: Tensor) -> Tensor:
     """b = 1[sigmoid(logits) > e].
 
-    Its gradient is the distributional derivative db / dlogit = p (1 - p), p = sigmoid(logit): without bias for
+    Its gradient is the distributional derivative db / dlogit = p (1 - p), p = sigmoid(logit). It is unbiased for
     functions that are linear in each bit.
     """
     p = logits.sigmoid()
@@ -88,16 +89,16 @@ class Fusion(nn.Module):
 class ZSIH(Method):
     """Encoders that reproduce the stochastic codes of a fusion network, which regenerate the class vector."""
 
-    version = 3  # encoders that start at variance 1 and have the rate of a head
+    version = 3  # the encoders' layer starts at variance 1 and has the rate of a head
     needs = frozenset({"class vectors"})
     signs = True  # 1[f > 1/2]
     settings = {
         "log_q": Setting(0.01, "weight of log q [ours; public code: -0.02 x decoder]", search=(0.01, 0.03, 0.1, 0.3)),
         "decoder": Setting(30.0, "weight of -log p(v | b) [ours]", low=0.0, search=(10.0, 30.0, 100.0)),
         "encoders": Setting(10.0, "weight of mean (f - b)^2 + (g - b)^2 [ours; theirs: 12.8 x decoder]", low=0.0),
-        "fusion_lr": Setting(3.0, "rate of fusion and decoder, as a multiple: they start at random [ours]", low=0.0),
+        "fusion_lr": Setting(3.0, "rate of fusion and decoder, random at first, times lr [ours]", low=0.0),
         "fusion_first": Setting(300, "steps of fusion and decoder before the encoders learn from them [ours]", low=0),
-        "width": Setting(64, "of each factor of the Kronecker product [theirs: 256]", low=1),
+        "width": Setting(64, "width of each factor of the Kronecker product [theirs: 256]", low=1),
         "hidden": Setting(1024, "units of the first graph convolution [theirs]", low=1),
         "bandwidth": Setting(0.1, "t [theirs]; 0: mean squared distance of vectors", low=0.0, search=(0.1, 0.3, 1.0)),
         **CLASS_VECTORS,
@@ -114,11 +115,11 @@ class ZSIH(Method):
 
     @property
     def new(self) -> list[nn.Parameter]:
-        """What starts at random."""
+        """The parameters that start at random."""
         return [*self.fusion.parameters(), *self.decoder.parameters()]
 
     def optimisers(self) -> Optimisers:
-        """Adam; fusion and decoder at a multiple of the rate, the encoders' layer at that of a head."""
+        """Adam; fusion and decoder at ``fusion_lr`` times the rate, the encoders' layer at ``head_lr`` times."""
         groups: list[dict[str, Any]] = [
             {"params": [p for p in self.student.backbone.parameters() if p.requires_grad]},
             {"params": [*self.student.feature.parameters()], "lr": self.e.lr * self.e.head_lr},
@@ -156,7 +157,7 @@ class ZSIH(Method):
         return self.weighted(terms)
 
     def _fused(self, features: Tensor, v: Tensor) -> tuple[Tensor, dict[str, Tensor]]:
-        """(N, M) codes of N photos and N sketches of classes v, and the two terms that need no encoder."""
+        """(N, M) codes of N pairs with class vectors v, and the two terms that need no encoder."""
         photo, sketch = F.layer_norm(features, features.shape[1:]).chunk(2)
         logits = balanced(self.fusion(photo, sketch, affinity(v, self.t)))
         b = stochastic_neuron(logits, torch.rand_like(logits))

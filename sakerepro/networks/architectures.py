@@ -1,4 +1,4 @@
-"""The networks by name: the package's own, and every model of timm. What their input is, where their weights are."""
+"""The networks by name, their inputs and their weights: the package's own, and every model of timm."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
 """Networks from timm and torchvision without their classifiers, and under a linear one: the teacher.
 
-A :class:`Backbone` turns ``images (N, 3, S, S)`` and ``domain (N,)`` into ``features (N, F)``. Without gates it does
-not look at the domain. ``cse_<name>`` is ``<name>`` with gates, ``cse_resnet50`` being the paper's CSE-ResNet-50:
+A :class:`Backbone` turns ``images (N, 3, S, S)`` and ``domain (N,)`` into ``features (N, F)``. Without gates it
+ignores the domain. ``cse_<name>`` is ``<name>`` with gates, ``cse_resnet50`` being the paper's CSE-ResNet-50:
 timm's ``legacy_seresnet50`` (Caffe style, as the official code) whose SE modules are given one more input, the domain.
 """
 
@@ -23,10 +23,10 @@ from .gates import DomainCode, add_gates
 
 
 class Backbone(nn.Module):
-    """A network without its classifier: ``(N, 3, S, S)`` and ``(N,)`` domain codes to ``(N, num_features)``.
+    """A network without its classifier: ``(N, 3, S, S)`` images and ``(N,)`` domains to ``(N, num_features)``.
 
-    Its first ``frozen`` stages can be kept as they are (:meth:`freeze`). They do not look at the domain, so a student
-    and its teacher share their output: ``rest(stem(images, k), domain, k)`` is ``forward(images, domain)`` for any k.
+    Its first stages can be frozen (:meth:`freeze`). Frozen stages do not read the domain, so a student and its teacher
+    share their output: ``rest(stem(images, k), domain, k)`` is ``forward(images, domain)`` for any k.
     """
 
     def __init__(self, body: nn.Module, num_features: int, mean: tuple[float, ...], std: tuple[float, ...]) -> None:
@@ -39,7 +39,7 @@ class Backbone(nn.Module):
         return self.rest(self.stem(images, self.frozen), domain, self.frozen)
 
     def stem(self, images: Tensor, stages: int) -> Tensor:
-        """What the first stages make of images, without a gradient; for 0 stages the images themselves.
+        """The output of the first stages, without a gradient; for 0 stages the images themselves.
 
         Args:
             images: (N, 3, S, S) normalised images.
@@ -55,13 +55,13 @@ class Backbone(nn.Module):
             return _chain(self._split(stages)[0], images)
 
     def rest(self, features: Tensor, domain: Tensor, stages: int) -> Tensor:
-        """The output of :meth:`stem` and (N,) domain codes to (N, num_features)."""
+        """The output of :meth:`stem` and (N,) domains to (N, num_features)."""
         if self.code is not None:
             self.code.value = domain
         return _chain(self._split(stages)[1], features)
 
     def _split(self, stages: int) -> tuple[list[nn.Module], list[nn.Module]]:
-        """The layers of the first stages and those that follow; for 0 stages the network in one piece."""
+        """The layers of the first stages, and the layers that follow; for 0 stages the network in one piece."""
         if not stages:
             return [], [self.body]
         layers, ends = _layers(self.body)
@@ -80,7 +80,7 @@ class Backbone(nn.Module):
         return layers[:end], layers[end:]
 
     def freeze(self, stages: int) -> Backbone:
-        """Keep the first stages, in place: no gradient, and batch norm with its statistics in train mode too.
+        """Freeze the first stages, in place: no gradient, and the statistics of batch norm stay in train mode, too.
 
         Raises:
             ConfigError: if the network has no such stages, or only these.
@@ -103,10 +103,10 @@ class Backbone(nn.Module):
             layer.compile()
 
     def with_gates(self, frozen: int = 0) -> Backbone:
-        """A copy with a gate or token of the domain in every block; for every domain it still computes the same.
+        """A copy with a gate or token of the domain in every block; its output is still the same for both domains.
 
         Args:
-            frozen: the first stages that get no gates.
+            frozen: number of first stages that get no gates.
 
         Raises:
             ConfigError: if the network has no blocks to put gates into.
@@ -125,8 +125,8 @@ class Backbone(nn.Module):
 def _layers(body: nn.Module) -> tuple[list[nn.Module], list[int]]:
     """A network as layers called one after the other, and behind which of them each stage ends.
 
-    Stages are the residual ones, or the blocks of a ViT; what comes before the first of them belongs to it. Of other
-    networks, whose own ``forward`` does more than call its layers in turn, nothing is known: no stages.
+    Stages are the residual ones, or the blocks of a ViT; layers before the first stage belong to it. Other networks
+    have no stages here, since their ``forward`` may do more than call the layers in turn.
     """
     from timm.models.efficientnet import EfficientNet
     from timm.models.mobilenetv3 import MobileNetV3
@@ -286,7 +286,7 @@ def _load_strictly(network: nn.Module, state: dict[str, Tensor]) -> str:
 
 
 def misfit(want: dict[str, Tensor], state: dict[str, Tensor]) -> str:
-    """Why weights are not those of a network with the state ``want``, by name; empty if they are.
+    """Why the weights in ``state`` do not fit a network with the state ``want``, in words; empty if they fit.
 
     Only the counters of batch norm, which nothing reads, may be missing.
     """

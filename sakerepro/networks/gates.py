@@ -15,7 +15,7 @@ class DomainCode:
 
 
 class ConditionalSE(nn.Module):
-    """Squeeze and excitation that also reads the domain code (CSE; section 3.3, and EMS [22]).
+    """Squeeze and excitation that also reads the domain (CSE; section 3.3, and EMS [22]).
 
     ``x * scale * sigmoid(fc2([relu(fc1(mean(x))), domain]))`` for x of shape (N, C, H, W).
     """
@@ -54,7 +54,7 @@ class ConditionalSE(nn.Module):
 
 
 class DomainToken(nn.Module):
-    """The counterpart of a gate in a vision transformer: one learned token, which sketches add to all of theirs.
+    """The counterpart of a gate in a vision transformer: one learned token, added to every token of a sketch.
 
     ``x + domain * token`` for x of shape (N, ..., C), in front of a block's attention. The token is zero at the start,
     so nothing changes yet. One more token beside the class token would take attention from the others at once.
@@ -72,8 +72,8 @@ def add_gates(network: nn.Module, code: DomainCode) -> int:
     """Put a gate that reads ``code`` into every block of a network, in place; return how many.
 
     SE modules become gates. Where there are none, a gate follows the last batch norm of every residual block, before
-    the addition, or the first layer norm of every transformer block. For every domain the network still computes the
-    same.
+    the addition; in a transformer, a token follows the first layer norm of every block. The output of the network does
+    not change.
     """
     return _convert_se(network, code) or _insert_gates(network, code)
 

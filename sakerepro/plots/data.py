@@ -18,7 +18,7 @@ _CHUNK = 256  # queries ranked at once
 
 
 def query_ap(run: Run) -> np.ndarray:
-    """(Q,) average precision of every sketch query (ZS-SBIR, real-valued features, standard convention)."""
+    """(Q,) average precision of every sketch query (ZS-SBIR, embeddings, standard convention)."""
     return run.embeddings()[f"ap/ZS-SBIR/{run.experiment.dim}-d"]
 
 
@@ -57,7 +57,7 @@ def pick_queries(ap: np.ndarray, labels: np.ndarray, n: int, cases: str = "mixed
 
 
 def class_frame(run: Run, other: Run | None = None, k: int = 10) -> pd.DataFrame:
-    """One row a class of queries, best first: how well it is found, its failure case, and what it is taken for.
+    """One row a class of queries, best first: its precision, its failure case, and the class it is mistaken for.
 
     Columns: ``class``, ``queries``, ``ap`` (mean), ``low`` and ``high`` (quartiles over its queries), ``worst_query``
     (position; the case that ``retrieval_grid(cases="bad")`` shows of this class), ``worst_file``, ``worst_ap``,

@@ -1,4 +1,4 @@
-"""Whom knowledge preservation helps: SAKE's gain class by class."""
+"""Which classes knowledge preservation helps: SAKE's gain class by class."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Figure 3 and the contact sheet of the miniature world: pictures in rows."""
+"""Figure 3 and the contact sheet of the generated world: pictures in rows."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def retrieval_grid(
     images: bool | None = None,
     claim: str = "Figure 3. The paper's claim: in most cases the nearest photos show the sketch's class",
 ) -> Figure:
-    """Figure 3: a query sketch a row and its ``k`` nearest photos (real-valued features).
+    """Figure 3: a query sketch a row and its ``k`` nearest photos (by embeddings).
 
     A right photo has a tick and a solid frame, a wrong one a cross, a dashed frame and its class's name below. Queries
     are chosen by rule, at most one a class, never by hand (:func:`sakerepro.plots.data.pick_queries`): ``"bad"`` are
@@ -131,14 +131,14 @@ def world_sheet(world: Dataset | World, n: int = 12, images: bool | None = None)
 
 
 def _pictures(data: Dataset, images: bool | None) -> tuple[bool, str]:
-    """Whether pictures are shown, by default those of the generated world, and whose images may not be published."""
+    """Whether to show pictures (default: if generated), and the data set whose images may not be published, if any."""
     generated = is_generated(data)
     shown = generated if images is None else images
     return shown, data.name if shown and not generated else ""
 
 
 def _names_of(wnids: Sequence[str]) -> list[str]:
-    """What the world calls the classes of its original domain; any other by its id."""
+    """The names of the generated world's original classes; the id for any other class."""
     from ..world.classes import CLASSES
 
     known = {c.wnid: c.name for c in CLASSES}

@@ -1,4 +1,4 @@
-"""What runs and data sets are called in a figure, and which runs belong to one line."""
+"""Names of runs and data sets in figures, and which runs belong to one line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LAMBDA_NAMES = {"lambda_sake": "λ_SAKE", "lambda1": "λ₁", "lambda2": "λ₂"
 
 
 def run_groups(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Runs that differ in nothing but their seed, under the method's name; what else sets groups apart is added."""
+    """Groups of runs that differ only in their seed, named by the method and by what else tells groups apart."""
     if not runs:
         raise ConfigError("There is no run to draw. Give one or more finished runs, as from sr.run or sr.item_runs.")
     groups: dict[Any, list[Run]] = {}
@@ -59,7 +59,7 @@ def _setting(name: str, value: Any) -> str:
 
 
 def run_data(run: Run) -> str:
-    """What a run was measured on, in words."""
+    """The data that a run was measured on, in words."""
     e = run.experiment
     if e.random_unseen:  # drawn from all classes: the split's own unseen ones play no part
         return f"{data_title(e.dataset, 'zeroshot')}, random split {e.class_seed}"
@@ -68,7 +68,7 @@ def run_data(run: Run) -> str:
 
 
 def data_title(dataset: str, split: str) -> str:
-    """What a data set is called: its name, and the split where it has several."""
+    """The title of a data set: its name, and the split if it has several."""
     record = datasets().get(dataset)
     name = record.title if record else Path(dataset).name
     return name if split == "zeroshot" else f"{name}, {split}"

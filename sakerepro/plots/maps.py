@@ -24,9 +24,9 @@ LABEL_SIZE = 6.0  # points
 
 @style()
 def tsne_map(*runs: Run, seed: int = 0, max_points: int = 2000) -> Figure:
-    """Figure 4, a row a run: features of unseen photos (left) and sketches (right, over the photos made pale).
+    """Figure 4, a row a run: embeddings of unseen photos (left) and sketches (right, over the photos made pale).
 
-    Both panels of a row are one joint t-SNE of the length-one features (retrieval is by cosine). Classes differ in
+    Both panels of a row are one joint t-SNE of the embeddings at norm 1 (retrieval is by cosine). Classes differ in
     colour and marker; their names stand in their colour just above their medoids (the point nearest to all others of
     its class), and where names would lie over each other they are moved and a line leads back. Distances between
     groups in a t-SNE mean little.
@@ -74,7 +74,7 @@ def joint_tsne(
     """One t-SNE of photos and sketches.
 
     Args:
-        photos, sketches: (P, d) and (S, d) features.
+        photos, sketches: (P, d) and (S, d) embeddings.
 
     Returns:
         The places (p, 2) and (s, 2), and which photos (p,) and sketches (s,) they are, in ascending order.

@@ -67,7 +67,7 @@ def comparison_bars(
         frame: rows of one preset, as from :func:`sakerepro.run_rows`.
         metric: ``"mAP@all"``, ``"P@100"``, ``"mAP@200"``, ``"P@200"`` or ``"P@25"``; the splits have the first alone.
         item: ``"table1"`` or ``"splits"``.
-        others: also show the nine other systems, by the paper's numbers.
+        others: also show the nine other methods, by the paper's numbers.
         convention: as in :func:`sakerepro.results.comparison`.
 
     Raises:
@@ -125,7 +125,7 @@ def _place(method: str) -> int:
 
 
 def _bar_lines(cells: pd.DataFrame, others: bool, run: set[str]) -> list[tuple[str, str]]:
-    """(method, representation) from top to bottom: systems known from the paper, then those run by representation."""
+    """(method, representation) from top to bottom: methods with the paper's numbers only, then those that were run."""
     pairs = list(dict.fromkeys(zip(cells["method"], cells["representation"], strict=True)))
     ours = [p for p in pairs if p[0] in run]
     ours.sort(key=lambda p: (p[1].endswith("bit"), -int(p[1].split("-")[0]), _place(p[0])))
@@ -133,7 +133,7 @@ def _bar_lines(cells: pd.DataFrame, others: bool, run: set[str]) -> list[tuple[s
 
 
 def _panels(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
-    """Title to the cells of each data set that was measured; of all, if none was. Other data are told apart."""
+    """Title to cells, for each data set that was measured, or for all if none was; the title names our data, too."""
     panels = {}
     for (dataset, split), panel in cells.groupby(["dataset", "split"], sort=False):
         if panel["n"].gt(0).any() or not cells["n"].gt(0).any():
@@ -144,7 +144,7 @@ def _panels(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
 
 
 def _ours_on(cells: pd.DataFrame) -> str:
-    """What our numbers were measured on, in words; empty if there are none."""
+    """The data that our numbers were measured on, in words; empty if there are none."""
     places = cells["ours_on"][cells["n"] > 0].unique()
     return ", ".join(data_title(*place.rsplit("/", 1)) for place in places)
 
@@ -159,7 +159,7 @@ def _measured(frame: pd.DataFrame, what: str, marks: str) -> str:
 def bits_curve(frame: pd.DataFrame, metric: str = "mAP@all", *, convention: str = "standard") -> Figure:
     """Table 2 as curves: accuracy over the length of the binary code, ours filled, the paper's hollow.
 
-    What was measured at one length alone, as the baselines, is a level line. Arguments are as in
+    A method that was measured at one length only, such as a baseline, is a level line. Arguments are as in
     :func:`comparison_bars`; Table 2 has ``"mAP@all"`` alone.
 
     Raises:

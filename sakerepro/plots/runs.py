@@ -67,7 +67,7 @@ def training_curves(runs: Sequence[Run]) -> Figure:
 def forgetting_curves(runs: Sequence[Run]) -> Figure:
     """Retrieval over the epochs, from the pretrained network (epoch 0, if its run is given): who forgets, and when.
 
-    Each curve's best epoch of training is marked by a ring; a curve that turns down after it forgets. Needs runs made
+    Each curve's best epoch of training is marked by a ring; a curve that falls after its ring forgets. Needs runs made
     with ``sr.run(experiment, trace=True)``.
 
     Raises:
@@ -131,7 +131,7 @@ def _without_validation(axis: Axes, runs: Sequence[Run]) -> None:
 
 
 def _measured(members: Sequence[Run], task: str) -> float | None:
-    """Mean mAP@all of real-valued features over the seeds."""
+    """Mean mAP@all of embeddings over the seeds."""
     values = [
         m["value"]
         for r in members
@@ -185,7 +185,7 @@ def precision_recall(runs: Sequence[Run]) -> Figure:
 
 @style()
 def per_class_bars(run: Run, other: Run | None = None, *, k: int = 10) -> tuple[Figure, pd.DataFrame]:
-    """AP of every unseen class, best first: mean and quartiles over its queries, and what the class is taken for.
+    """AP of every unseen class, best first: mean and quartiles over its queries, and the classes it is mistaken for.
 
     Args:
         run: its bars.

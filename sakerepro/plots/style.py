@@ -1,8 +1,8 @@
 """The one style of every figure: sizes, fonts, colours and marks, and how a figure is kept.
 
 Figures fit a paper's column (``COLUMN``, 3.3 in) or page (``PAGE``, 7 in) at their own size. Colours are those of
-Okabe and Ito, safe for colour-blind readers; whatever a colour says is also said by a marker, a line style or a hatch,
-so that a figure can be read in grey.
+Okabe and Ito, safe for colour-blind readers; what colours tell apart is also told apart by markers, line
+styles or hatches, so that a figure can be read in grey.
 """
 
 from __future__ import annotations
@@ -74,7 +74,7 @@ SPARE = (
 
 
 def look_of(method: str, number: int = 0) -> Look:
-    """The look of a method; one that the paper does not show has a spare one, by its number."""
+    """The look of a method; methods that the paper does not show get spare looks, by their number."""
     return LOOKS.get(method, SPARE[3 + number % (len(SPARE) - 3)])
 
 

@@ -1,4 +1,4 @@
-"""Table 1 on equal terms as a figure: every system with its interval, one colour a family."""
+"""Table 1 on equal terms as a figure: every method with its interval, one colour a family."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _FAMILIES = {
     "on frozen features": "C2",
     "SAKE": look_of("SAKE").color,
 }
-_KINDS: dict[str, dict[str, Any]] = {  # of features: their name, place beside the system's line, and mark
+_KINDS: dict[str, dict[str, Any]] = {  # of representations: their name, place beside the method's line, and mark
     "real": {"name": "real-valued", "shift": -0.15, "mark": {"fmt": "o", "markersize": 4}},
     "64-bit": {"name": "64-bit codes", "shift": 0.2, "mark": {"fmt": "s", "markersize": 3, **HOLLOW}},
 }
 
 
 def family(method: str) -> str:
-    """Which of four kinds a method is of: by what it trains, not by its idea."""
+    """The family of a method, one of four: by what it trains, not by its idea."""
     if method in methods.ALIASES:
         return "baselines"
     if method in _FAMILIES:
@@ -53,7 +53,7 @@ def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None, metric
     """
     points = _measured(Measured(frame), per_query or {}, metric)
     if points.empty:
-        raise ConfigError(f"No rows of {metric} of the systems are there. `make systems` makes them.")
+        raise ConfigError(f"No rows of {metric} of the ten methods are there. `make systems` makes them.")
     panels = dict(iter(points.groupby("data", sort=False)))
     height = 1.3 + 0.17 * points["method"].nunique()
     figure, axes = new_figure(COLUMN * 1.35 if len(panels) == 1 else PAGE, height, 1, len(panels))
@@ -79,7 +79,7 @@ def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None, metric
 
 
 def _measured(ask: Measured, per_query: PerQuery, metric: str) -> pd.DataFrame:
-    """One row a data set, method and kind of features: mean, low and high end of the interval, n."""
+    """One row a data set, method and representation: mean, low and high end of the interval, n."""
     found = []
     for point in SYSTEMS.points({"metric": metric}):
         where = {k: point[k] for k in ("data", "method", "representation")}

@@ -1,4 +1,4 @@
-"""What an ITQ step costs when few signs turn (compiled): only they change the product of codes and features."""
+"""One ITQ step (compiled), cheap when few signs turn: only these change the product of codes and embeddings."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def add_row(row, step, sums):
 
 @njit(**_fast)
 def any_turned(row, positive):
-    """Whether one of 64 values is no longer of the sign noted; the fixed length lets LLVM compare many at once."""
+    """Whether one of 64 values has another sign than noted; the fixed number lets LLVM compare many at once."""
     found = False
     for j in range(64):
         found |= (row[j] > 0) != positive[j]

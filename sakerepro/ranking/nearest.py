@@ -50,7 +50,7 @@ def shrink(keys_kept, index_kept, count, k):
 
 @njit(**_fast)
 def any_below(row, bound):
-    """Whether one of 128 keys is below the bound; the fixed length lets LLVM compare many at once."""
+    """Whether one of 128 keys is below the bound; the fixed number lets LLVM compare many at once."""
     found = False
     for j in range(128):
         found |= row[j] < bound

@@ -1,8 +1,8 @@
 """Ranking without a sort of the gallery: only the ranks of relevant photos count, and those are counted.
 
-For real-valued features the keys of the relevant photos are sorted (a small share of the gallery) and the keys of all
-photos are counted between them, tile by tile, so that no score matrix exists. For codes a histogram of distances says
-it all. Memory does not grow with queries x photos: queries are taken in chunks that keep it at about `BUDGET`.
+For embeddings the keys of the relevant photos (a small share of the gallery) are sorted, and the keys of all photos are
+counted between them, tile by tile, so that no score matrix exists. For codes a histogram of distances is enough. Memory
+does not grow with queries x photos: queries are taken in chunks that keep it at about `BUDGET`.
 """
 
 from __future__ import annotations
@@ -21,14 +21,15 @@ if TYPE_CHECKING:
     from collections.abc import Iterator
 
 BUDGET = 92 << 20  # bytes for the queries that are ranked together, the tiles, the threads' buffers and what follows
-PHOTO = 16  # bytes that are kept for each photo: its class, its place in `by_class`, its length
+PHOTO = 16  # bytes that are kept for each photo: its class, its place in `by_class`, its norm
 BLOCK = 16  # queries that one task takes, at most
+_FAR = 400  # Euclidean embeddings are rescaled if their largest value is below 2^-400 or above 2^400
 SUPER = 16 << 20  # bytes of tiles that are made at a time, 64 tiles at most: all tables are read once for each
 
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """What a ranking says before any convention divides it. Q queries, K cut-offs; NaN where the class is absent."""
+    """The sums of a ranking, before a convention divides them. Q queries, K cut-offs; NaN if the class is absent."""
 
     relevant: np.ndarray  # (Q,) int64, gallery images of the query's class
     plain: np.ndarray  # (Q,) sum of the precisions at the relevant ranks
@@ -59,7 +60,7 @@ def rank(
 ) -> Sums:
     """Rank a checked gallery, fewer than 2^31 photos, for checked queries. Classes count from 0; -1: none is there."""
     if distance == "euclidean":
-        query, gallery = euclidean(query, gallery)
+        query, gallery, _ = euclidean(query, gallery)
     sizes = np.bincount(class_g)
     relevant = np.where(class_q >= 0, sizes[class_q], 0)
     chosen = np.flatnonzero(class_q >= 0)
@@ -69,7 +70,7 @@ def rank(
     few = len(sizes) <= 1 << 16  # 16 bits are sorted digit by digit
     by_class = np.argsort(class_g.astype(np.uint16) if few else class_g, kind="stable").astype(np.int32)
     ends = np.cumsum(sizes)
-    task = _Task(
+    task = Task(
         query[chosen],
         gallery,
         class_q[chosen],
@@ -81,13 +82,18 @@ def rank(
         rule,
         distance != "euclidean",
     )
-    rows[chosen] = _rank_codes(task) if distance == "hamming" else _rank_features(task)
+    if distance == "hamming":
+        rows[chosen] = _rank_codes(task)
+    else:
+        from . import on_device
+
+        rows[chosen] = on_device.rank_features(task) if on_device.takes(task) else _rank_features(task)
     at = np.split(rows[:, 2:], 4, axis=1)
     return Sums(relevant, rows[:, 0], rows[:, 1], *at)
 
 
 @dataclass(frozen=True, eq=False)
-class _Task:
+class Task:
     query: np.ndarray  # (Q, d), class by class
     gallery: np.ndarray  # (G, d), in its own order
     wanted: np.ndarray  # (Q,) the class of each query
@@ -97,17 +103,20 @@ class _Task:
     last: np.ndarray  # (C,) ends in `by_class`
     ks: np.ndarray  # (K,) int64
     rule: int  # position in metrics.TIES
-    unit: bool  # whether features are scaled to length 1
+    unit: bool  # whether embeddings are scaled to norm 1
 
 
-def euclidean(query: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Float64 features whose keys are |g|^2 - 2 q.g = |q - g|^2 - |q|^2: in the order of the distance.
+def euclidean(query: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
+    """Float64 embeddings whose keys are |g|^2 - 2 q.g = |q - g|^2 - |q|^2: in the order of the distance.
 
-    Not scaled, so that equal distances of features that are whole numbers tie exactly.
+    They are not scaled, so that equal distances of embeddings of whole numbers tie exactly. Only where squares would
+    overflow or vanish, both are divided by the same power of two, which is exact; its exponent is the third value.
     """
-    query, gallery = query.astype(np.float64), gallery.astype(np.float64)
+    exponent = int(np.frexp(max(np.abs(query).max(), np.abs(gallery).max()))[1])
+    exponent = exponent if abs(exponent) > _FAR else 0
+    query, gallery = (np.ldexp(x.astype(np.float64), -exponent) for x in (query, gallery))
     lengths = np.einsum("nd,nd->n", gallery, gallery)[:, None]
-    return np.hstack([2 * query, np.full((len(query), 1), -1.0)]), np.hstack([gallery, lengths])
+    return np.hstack([2 * query, np.full((len(query), 1), -1.0)]), np.hstack([gallery, lengths]), exponent
 
 
 def as_words(codes: np.ndarray) -> np.ndarray:
@@ -117,7 +126,7 @@ def as_words(codes: np.ndarray) -> np.ndarray:
     return whole.view(np.uint64)
 
 
-def _rank_codes(task: _Task) -> np.ndarray:
+def _rank_codes(task: Task) -> np.ndarray:
     from . import ties
 
     query, gallery = as_words(task.query), as_words(task.gallery)
@@ -150,7 +159,7 @@ class Tiles:
     """A float gallery in tiles, as unit vectors or as it is, made a super-block at a time: no copy of it exists."""
 
     gallery: np.ndarray  # (G, d)
-    factor: np.ndarray  # (G,) float64, 1 / length, or 1
+    factor: np.ndarray  # (G,) float64, 1 / norm, or 1
 
     @classmethod
     def of(cls, gallery: np.ndarray, unit: bool = True) -> Tiles:
@@ -215,7 +224,7 @@ def padded(width: int) -> int:
 
 
 def query_keys(query: np.ndarray, unit: bool = True) -> np.ndarray:
-    """Minus the queries, scaled to length 1 if ``unit``, with zeros up to whole steps, for `kernels.keys`."""
+    """Minus the queries, scaled to norm 1 if ``unit``, with zeros up to whole steps, for `kernels.keys`."""
     from .kernels import STEP
 
     out = np.zeros((len(query) + STEP, padded(query.shape[1])), query.dtype)
@@ -223,7 +232,7 @@ def query_keys(query: np.ndarray, unit: bool = True) -> np.ndarray:
     return out
 
 
-def _rank_features(task: _Task) -> np.ndarray:
+def _rank_features(task: Task) -> np.ndarray:
     from . import ties
     from .counting import BEYOND
     from .kernels import STEP
@@ -252,7 +261,7 @@ def _threads() -> int:
     return torch.get_num_threads()
 
 
-def _wraps(task: _Task) -> int:
+def _wraps(task: Task) -> int:
     """Room for the overflows of a query's counters (`counting.count_one`) and their number."""
     return 1 + (len(task.gallery) >> 16)
 
@@ -267,7 +276,7 @@ def _blocks(queries: int) -> list[tuple[int, int]]:
     return list(itertools.pairwise(edges))
 
 
-def _rank_chunk(task: _Task, tiles: Tiles, query: np.ndarray, part: slice) -> np.ndarray:
+def _rank_chunk(task: Task, tiles: Tiles, query: np.ndarray, part: slice) -> np.ndarray:
     """Rows of one chunk of queries, as many as the budget allows."""
     from . import counting, ties
     from .kernels import STEP
@@ -282,7 +291,6 @@ def _rank_chunk(task: _Task, tiles: Tiles, query: np.ndarray, part: slice) -> np
     tables, counters = np.empty(table_at[-1], np.uint16), np.zeros(2 * at[-1], np.uint16)
     wraps = np.zeros((len(wanted), _wraps(task)), np.uint32)
     within, seen = (np.zeros(at[-1] if rule == ties.INDEX else 0, np.uint32) for _ in range(2))
-    rows = np.empty((len(wanted), 2 + 4 * len(task.ks)))
     (low, scale), dropped = np.empty((2, len(wanted)), query.dtype), np.empty(len(wanted), np.uint64)
     blocks = _blocks(len(wanted))
 
@@ -317,19 +325,31 @@ def _rank_chunk(task: _Task, tiles: Tiles, query: np.ndarray, part: slice) -> np
             )
 
         each(count, blocks)
+    return rows_of(task, at, bits, counters, wraps, within)
+
+
+def rows_of(
+    task: Task, at: np.ndarray, thresholds: np.ndarray, counters: np.ndarray, wraps: np.ndarray, within: np.ndarray
+) -> np.ndarray:
+    """Rows of some queries from what was counted, see `ties.rows_of_counts`."""
+    from . import ties
+
+    rows = np.empty((len(wraps), 2 + 4 * len(task.ks)))
 
     def fill(part: tuple[int, int]) -> bool:
         s, e = part
-        done = ties.rows_of_counts(at[s : e + 1], bits, counters, wraps[s:e], within, rule, task.ks, rows[s:e])
+        done = ties.rows_of_counts(
+            at[s : e + 1], thresholds, counters, wraps[s:e], within, task.rule, task.ks, rows[s:e]
+        )
         return bool(done)
 
-    if not all(each(fill, blocks)):
+    if not all(each(fill, _blocks(len(rows)))):
         raise AssertionError("a relevant photo was not counted at its own distance: please report this as a bug")
     return rows
 
 
 def _sorted_thresholds(
-    task: _Task, tiles: Tiles, query: np.ndarray, wanted: np.ndarray, at: np.ndarray, thresholds: np.ndarray
+    task: Task, tiles: Tiles, query: np.ndarray, wanted: np.ndarray, at: np.ndarray, thresholds: np.ndarray
 ) -> None:
     """Fill in, for each query, the sorted keys of the photos of its class; the places behind them stay infinite."""
     from . import counting, kernels

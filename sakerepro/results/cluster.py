@@ -1,4 +1,4 @@
-"""Make runs on the machines of a Ray cluster, each a task with one core and, where there are any, one card.
+"""Make runs on the machines of a Ray cluster, each a task with one core and, if the cluster has any, one GPU.
 
 Every machine has to see the same files under the same paths: the current folder, the package, the data, runs and
 cache. So a task whose worker or machine died starts again elsewhere and goes on from the checkpoint of its run.
@@ -65,7 +65,7 @@ def make_runs(experiments: Sequence[Experiment], traced: Collection[Experiment] 
 def _make_run(
     experiments: Sequence[Experiment], number: int, traced: Collection[Experiment], folder: str, after: object
 ) -> list[jobs.Failure]:
-    """On a machine of the cluster: make one run as the local engine does, in a process of its own."""
+    """Make one run on a machine of the cluster, as the local engine does, in a process of its own."""
     os.chdir(folder)
     workers = jobs.Team(experiments, traced)
     workers.waiting = [experiments[number]]

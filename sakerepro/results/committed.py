@@ -1,7 +1,8 @@
 """Rows outlive runs: an item keeps what its runs measured, and takes it in place of runs that are gone.
 
 ``results/<preset>/<item>-rows.csv`` holds the rows. ``<item>-runs.json`` holds what figures and verdicts need besides,
-one line a run: losses by epoch, mean average precision and number of queries by class, checksums of the inputs.
+one line a run: losses by epoch, mean average precision and number of queries by class, checksums of the inputs, and the
+name of the accelerator if there was one.
 """
 
 from __future__ import annotations
@@ -39,7 +40,7 @@ claims_file, record_file = partial(item_file, ending="-claims.csv"), partial(ite
 
 @dataclass(frozen=True)
 class CommittedRun(Run):
-    """A run that is not here, known by its committed rows. Whoever asks for its embeddings or network trains it."""
+    """A run that is not here, known by its committed rows. Using its embeddings or its network trains it."""
 
     rows: pd.DataFrame = field(compare=False, repr=False)  # all rows of the run in its item
     known: dict[str, Any] = field(compare=False, repr=False)  # its line in ``<item>-runs.json``
@@ -53,10 +54,16 @@ class CommittedRun(Run):
         return pd.DataFrame(self.known["history"])
 
     def provenance(self) -> dict[str, Any]:
-        """Versions and checksums of the inputs; everything once the run is here."""
+        """Versions, checksums of the inputs and the accelerator; everything once the run is here."""
         if find(self.experiment):
             return super().provenance()
-        return {"versions": versions(), "data": self.known["data"], "teacher": {"sha256": self.known["teacher"]}}
+        known = self.known
+        return {
+            "versions": versions(),
+            "data": known["data"],
+            "teacher": {"sha256": known["teacher"]},
+            "accelerator": known.get("accelerator"),
+        }
 
     def file(self, name: str) -> Path:
         if find(self.experiment) is None:
@@ -66,7 +73,7 @@ class CommittedRun(Run):
 
 
 def committed_runs(item: str, experiments: list[Experiment], traced: set[Experiment]) -> dict[Experiment, CommittedRun]:
-    """Those experiments of a preset whose rows the versions of now have committed, for the images of now.
+    """The experiments of a preset that have committed rows of the current versions and images.
 
     None for a preset that shows that everything can be made (``mini``), and none where ``RERUN`` is set. Of ``traced``,
     retrieval is measured after every epoch if they are trained after all.
@@ -83,7 +90,7 @@ def committed_runs(item: str, experiments: list[Experiment], traced: set[Experim
 
 
 def saved_rows(item: str, preset: str) -> pd.DataFrame:
-    """The rows of ``<item>-rows.csv`` that the versions of now made; none without the file."""
+    """The rows of ``<item>-rows.csv`` that the current versions made; none without the file."""
     file = rows_file(item, preset)
     frame = read_rows(file) if file.is_file() else rows_frame([])
     return frame[(frame[list(versions())] == list(versions().values())).all(axis=1)]

@@ -1,6 +1,6 @@
 """What L_SAKE costs (section 1): steps of both losses, timed and weighed side by side, and embedding at test time.
 
-The seconds of whole runs would also hold what else the machine did; interleaved steps share that alike.
+Other work on the machine would distort the seconds of whole runs; interleaved steps suffer from it alike.
 """
 
 from __future__ import annotations
@@ -45,7 +45,7 @@ class Side:
         self.method.step(self.batch, self.optimisers)
 
     def embed(self) -> None:
-        """What is done at test time."""
+        """Embed the batch, as at test time."""
         with torch.inference_mode():
             self.method.embed(self.batch.images, self.batch.domain)
 

@@ -1,8 +1,8 @@
 """Beyond its own data set: doodles of Quick, Draw! search a run's photos, seen and unseen classes apart.
 
-Beside them, the data set's own sketches of the same classes do: the query sketches of unseen classes; of seen ones the
-validation sketches, which no network was trained on. Unseen classes are searched for among the gallery photos of all
-unseen classes, seen ones among the training photos of all seen classes.
+The data set's own sketches of the same classes are measured beside them: query sketches of unseen classes, validation
+sketches of seen classes (not trained on). Sketches of unseen classes search the gallery photos of all unseen classes,
+sketches of seen classes the training photos of all seen classes.
 """
 
 from __future__ import annotations
@@ -114,5 +114,5 @@ class DoodleRun(Run):
 
 
 def with_doodles(run: Run) -> Run:
-    """The run as figures take it, asked with doodles of its unseen classes."""
+    """The run for figures, with doodles of its unseen classes as queries."""
     return DoodleRun(run.folder, run.experiment, run)

@@ -1,6 +1,6 @@
 """docs/findings.md, and what stands between marks in README.md and choices.md: numbers of committed rows in templates.
 
-A template names what its sentences rest on with ``holds``: where a new row says otherwise, it has to be written anew.
+A template states with ``holds`` what its sentences assume; if a new row contradicts this, the template must be mended.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ def write_findings(root: Path | None = None) -> list[Path]:
     Outside a checkout, none is there.
 
     Raises:
-        DataError: if a row that a sentence speaks of is missing, or a sentence no longer holds.
+        DataError: if a row that a sentence needs is missing, or a sentence no longer holds.
     """
     small = root / "results" / "small" if root else paths.results("small")
     root = root or paths.root()

@@ -31,7 +31,7 @@ NETWORKS = {
     "cse_resnet50": "CSE-ResNet-50",
 }
 PRINTED = pd.read_csv(paths.package_data("paper.csv"), dtype=str, keep_default_na=False)  # the paper's numbers
-OTHER_SYSTEMS: dict[str, str] = {  # of Table 1, with the length of their published real-valued features, or ""
+OTHER_SYSTEMS: dict[str, str] = {  # of Table 1, with the dimension of their published embeddings, or ""
     str(method): "".join(r for r in features.unique() if r.endswith("-d"))
     for method, features in PRINTED.query("item == 'table1'").groupby("method", sort=False)["representation"]
     if method != "SAKE"
@@ -47,16 +47,16 @@ class Grid:
 
     An axis is a field of Experiment, a setting of the method, or one of these:
 
-    - ``data``, the paper's data set and split (``"sketchy/zeroshot1"``), ``backbone`` and ``representation`` (features
-      ``"64-d"``, codes ``"64-bit"`` of equally long features, or ``"real"``: features of the preset's length or of the
-      method's own), in the paper's words; what stands for them is said in
-      :data:`sakerepro.experiment.STANDS_FOR`. A network that the paper does not name is taken as it is.
-    - ``method``: names and aliases. An other system of Table 1 that is not registered has the paper's number alone.
-    - ``task``, ``classes``, ``variant``, ``convention`` and ``metrics``: what is looked at; they make no runs.
+    - ``data``, the paper's data set and split (``"sketchy/zeroshot1"``), ``backbone`` and ``representation``, in the
+      paper's words: embeddings ``"64-d"``, codes ``"64-bit"`` of 64-d embeddings, or ``"real"``: embeddings of the
+      preset's dimension or the method's own. :data:`sakerepro.experiment.STANDS_FOR` says what a preset uses in their
+      place. A network that the paper does not name is taken as it is.
+    - ``method``: names and aliases. A method of Table 1 that is not registered has only the paper's number.
+    - ``task``, ``classes``, ``variant``, ``convention`` and ``metrics``: which numbers are shown; they make no runs.
 
     Args:
         title: of the table.
-        metrics: such as ``("mAP@all", "P@100")``; empty: the runs are made and stand in no table.
+        metrics: such as ``("mAP@all", "P@100")``; empty: the runs are made, but no table shows them.
         axes: one value or several.
 
     Raises:
@@ -93,7 +93,7 @@ class Grid:
         return (dict(zip(self.axes, values, strict=True)) for values in itertools.product(*wanted))
 
     def cells(self, preset: str, seeds: Sequence[int] = (0,)) -> Iterator[tuple[Point, Experiment]]:
-        """Key and experiment of every cell that the preset runs, by seed; of what is not trained, of the first seed."""
+        """Key and experiment of every cell that the preset runs, for each seed; if untrained, for the first seed."""
         for point in self.points():
             for seed in seeds:
                 e = experiment_of(point, preset, seed)
@@ -114,7 +114,7 @@ class Grid:
 
 
 def known(method: str) -> bool:
-    """Whether a method can be trained here; an other system of Table 1 may have no more than the paper's numbers."""
+    """Whether a method can be trained here; some methods of Table 1 may have only the paper's numbers."""
     if method in methods.METHODS or method in methods.ALIASES or ":" in method:
         return True
     if method not in OTHER_SYSTEMS:
@@ -128,8 +128,8 @@ def experiment_of(
 ) -> Experiment | None:
     """The run that measures a point of a grid, in a precision of its own or the preset's.
 
-    None where the preset has nothing that stands for the paper's, or, unless it may be ``lacking``, where the data lack
-    what the method needs.
+    None if the preset has no stand-in for the paper's data or network, or if the data lack what the method needs; with
+    ``lacking``, only in the first case.
     """
     there = stand_ins(preset)
     method, data, backbone, features = (point[name] for name in ("method", "data", "backbone", "representation"))
@@ -152,17 +152,17 @@ def experiment_of(
 
 
 def papers(point: Point) -> Experiment | None:
-    """The paper's own experiment, in one precision whatever the environment says: what two cells are compared by."""
+    """The paper's experiment of a point, always in float32; two cells with equal ones are the same cell."""
     return _papers(run_axes(point))
 
 
-@lru_cache(maxsize=4096)  # asked for every cell of every claim, and a millisecond each
+@lru_cache(maxsize=4096)  # called for every cell of every claim; a call takes a millisecond
 def _papers(axes: tuple[tuple[str, Any], ...]) -> Experiment | None:
     return experiment_of(dict(axes), "paper", 0, "float32")
 
 
 def run_axes(point: Point) -> tuple[tuple[str, Any], ...]:
-    """The point without what is looked at: what its run is told by."""
+    """The axes of a point that determine its run, without those that only choose numbers."""
     return tuple((k, v) for k, v in point.items() if k not in MEASURING)
 
 
@@ -193,7 +193,7 @@ def key(point: Point, grid: Grid | None = None) -> Point:
 
 
 def identity(point: Point) -> tuple[Any, ...]:
-    """Equal for cells of the paper that are the same, whichever table they stand in."""
+    """A key that is equal for equal cells of the paper, in whichever tables they stand."""
     words = key(point)
     e = papers(point)
     return (e or words["method"], *(words[k] for k in KEY if k not in ("method", "backbone")))
@@ -250,7 +250,7 @@ class Sum:
 
 @dataclass(frozen=True)
 class Contrast:
-    """What has to hold: the sum is above 0 or, with a ``bound``, within plus or minus the bound."""
+    """A condition on a sum: that it is above 0 or, with a ``bound``, between -bound and bound."""
 
     sum: Sum
     bound: float | None = None
@@ -270,7 +270,7 @@ def rising(*cells: Sum) -> tuple[Contrast, ...]:
 
 
 def with_names(contrasts: Sequence[Contrast]) -> tuple[Contrast, ...]:
-    """Name each pair of cells by what tells them apart, and by what tells the pair from the others of its claim."""
+    """Name each pair of cells by the values in which they differ, and by those in which the claim's pairs differ."""
     keys = [[{"method": s.grid.axes["method"][0], **s.where} for _, s in c.sum.terms] for c in contrasts]
     shared = [{k: v for k, v in pair[0].items() if all(o.get(k) == v for o in pair)} for pair in keys]
     telling = [k for k in {k: 0 for s in shared for k in s} if len({str(s.get(k)) for s in shared}) > 1]
@@ -292,7 +292,7 @@ def _name(contrast: Contrast, pair: list[Point], where: list[str]) -> str:
 
 
 def shown(column: str, value: Any) -> str:
-    """A value of a key as people read it."""
+    """A value of a key as tables show it."""
     if isinstance(value, (int, float)):
         return f"{column} = {value:g}"
     return NETWORKS.get(value, str(value)) if column == "backbone" else str(value)

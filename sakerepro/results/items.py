@@ -9,6 +9,7 @@ from typing import Any
 import pandas as pd
 
 from .. import inputs, paths
+from ..devices import VARIABLE, accelerator
 from ..errors import ConfigError, RunError
 from ..experiment import Experiment
 from ..experiment import preset as check_preset
@@ -75,13 +76,13 @@ def item_runs(
     """Find or make all runs of an item, saying which is which of how many.
 
     Where training takes long (``small`` and ``paper``), the item's committed rows stand in for runs that are not here;
-    such a run is trained when its embeddings or its network are asked for, or now with ``RERUN=1``.
+    such a run is trained when its embeddings or its network are used, or now with ``RERUN=1``.
 
     Args:
         item, preset_name, seeds: as in :func:`experiments`.
         jobs: how many runs are made at a time, each on one thread; None: one a core, two at most, and one where there
             is an accelerator. The numbers do not depend on it.
-        engine: ``"local"``, or ``"ray"``: on the machines of a Ray cluster, each run with a card or a core.
+        engine: ``"local"``, or ``"ray"``: on the machines of a Ray cluster, each run with a GPU or a core.
         address: of that cluster; ``"auto"`` is the one that this machine belongs to.
 
     Returns:
@@ -89,20 +90,24 @@ def item_runs(
 
     Raises:
         ConfigError: as :func:`experiments`; for an unknown engine; if Ray is not installed or no cluster answers.
-        RunError: if runs that are to be compared were made on different images or with different teachers.
+        RunError: if runs that are to be compared were made on different images, with different teachers, or some on the
+            CPU and others on a GPU; the device is checked before missing runs are trained.
         SakeError: if a run could not be made.
     """
     jobs = default_jobs() if jobs is None else inputs.whole(jobs, "jobs", 1)
     inputs.one_of(engine, ENGINES, "engine")
     seeds = inputs.wholes(seeds, "seeds", 0)
     wanted, curves = experiments(item, preset_name, seeds), traced(preset_name, seeds)
-    missing = [e for e in wanted if find(e) is None]
+    there = {e: found for e in wanted if (found := find(e))}
+    missing = [e for e in wanted if e not in there]
     if known := committed_runs(item, missing, curves):
         text = f"{item}, {preset_name}: {len(known)} of {len(wanted)} runs as committed rows; RERUN=1 trains them."
         print(text, file=sys.stderr, flush=True)
     missing = [e for e in missing if e not in known]
     for experiment in missing:  # one that cannot work is found before the others are trained
         check_settings(experiment)
+    if missing and engine == "local":
+        _one_device([*there.values(), *known.values()], missing[0])
     if count := len(missing):
         print(f"{item}, {preset_name}: {len(wanted) - count} of {len(wanted)} runs are there.", flush=True)
         if engine == "ray" or min(jobs, count) > 1:
@@ -115,7 +120,21 @@ def item_runs(
         run(experiment, trace=experiment in curves)
     runs = [known.get(experiment) or run(experiment) for experiment in wanted]
     _check_comparable(runs)
+    _one_device(runs)
     return runs
+
+
+def _one_device(runs: Iterable[Run], missing: Experiment | None = None) -> None:
+    """A CPU and a GPU round differently, and a table must not mix them; a missing run is made on the device of now."""
+    cpu, gpu = "on the CPU", "on a GPU"
+    made = {gpu if r.provenance().get("accelerator") else cpu: f"{r.id} was made" for r in runs}
+    if missing:
+        made.setdefault(gpu if accelerator() else cpu, f"{missing.id} would be made")
+    if len(made) > 1:
+        raise RunError(
+            f"{made[cpu]} {cpu}, but {made[gpu]} {gpu}: a table does not mix them. {VARIABLE}=cpu trains on the CPU. "
+            "To make all runs on the GPU, name another folder in SAKEREPRO_RUNS, and set RERUN=1 if rows are committed."
+        )
 
 
 def _check_comparable(runs: Iterable[Run]) -> None:

@@ -70,7 +70,7 @@ def make_runs(
 
 
 def report(experiments: Sequence[Experiment], failed: Sequence[Failure]) -> None:
-    """Raise an error of the kind of the first that failed, which names all of them."""
+    """Raise one error that names all failed runs, of the type of the first; nothing if none failed."""
     if failed:
         made = len(experiments) - len(failed)
         head = f"{len(failed)} of {len(experiments)} runs could not be made; the others ({made}) are finished."
@@ -78,12 +78,12 @@ def report(experiments: Sequence[Experiment], failed: Sequence[Failure]) -> None
 
 
 def unbusy(experiments: Sequence[Experiment]) -> Experiment:
-    """The first that no other process is making, which can wait; the first of all if there is none."""
+    """The first experiment whose run no other process is making; the first of all if there is none."""
     return next((e for e in experiments if not busy(e)), experiments[0])
 
 
 class Team:
-    """Workers that take experiments from one list, and what they say."""
+    """Workers that take experiments from one list, and their messages."""
 
     def __init__(self, experiments: Sequence[Experiment], traced: Collection[Experiment]) -> None:
         self.waiting, self.number = list(experiments), {e: i + 1 for i, e in enumerate(experiments)}

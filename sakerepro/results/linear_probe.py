@@ -30,7 +30,7 @@ VARIANT = "probe of the embedding"
 def linear_probe(
     train: np.ndarray, train_labels: np.ndarray, val: np.ndarray, val_labels: np.ndarray, seed: int = 0
 ) -> dict[str, float]:
-    """A linear classifier on (N, F) frozen features; its penalty is chosen on photos held out of the training ones.
+    """A linear classifier on (N, F) frozen features; its penalty is chosen on held-out training photos.
 
     Gives ``top-1`` in [0, 1] on the (M, F) features ``val``, the ``strength`` that was chosen, ``gradient``: near 0 if
     the solver arrived, and ``width``: F.

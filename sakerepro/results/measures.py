@@ -33,9 +33,9 @@ MOST_POINTS = 5000  # of a silhouette; more are drawn from at random
 
 
 def code_rows(runs: Iterable[Run], bits: Sequence[int]) -> Iterator[Row]:
-    """Codes of all lengths from features that are longer than any of them (Table 2: the paper does not say which).
+    """Codes of all lengths from one embedding of a higher dimension (Table 2: the paper does not say which it used).
 
-    The other reading, features as long as the code, is what the runs of Table 2 measured themselves.
+    The runs of Table 2 themselves measure the other reading: a code of d bits from an embedding of dimension d.
     """
     for run in runs:
         e = run.experiment
@@ -85,7 +85,7 @@ def _original_map(run: Run) -> float:
 
 
 def top_rows(runs: Iterable[Run]) -> Iterator[Row]:
-    """Figure 3: ``P@10``, and in the negative cases how much of what is wrong comes from one class.
+    """Figure 3: ``P@10``, and in the negative cases the share of wrong photos that come from one class.
 
     ``top wrong class@10``: over the queries with at least 5 wrong photos of 10, the mean share of the most frequent
     wrong class among the wrong ones. No row where there is no such query.
@@ -103,10 +103,10 @@ def top_rows(runs: Iterable[Run]) -> Iterator[Row]:
 
 
 def length_rows(runs: Iterable[Run]) -> Iterator[Row]:
-    """mAP@all after the first epoch, on average over the later ones, and at the best one: who turns down, and when.
+    """mAP@all after the first epoch, on average over the later epochs, and at the best epoch: who forgets, and when.
 
-    Of runs that were traced. The best epoch is the best on the queries shown, so its value is no fair estimate; and
-    one epoch may be a lucky one, so what is claimed is claimed of the mean.
+    Of traced runs only. The best epoch is chosen on the queries that it is measured on, so its value is no fair
+    estimate; a single epoch may be lucky, so claims are about the mean.
     """
     for run in runs:
         history = run.history()
@@ -121,7 +121,7 @@ def length_rows(runs: Iterable[Run]) -> Iterator[Row]:
 
 
 def cluster_rows(runs: Iterable[Run]) -> Iterator[Row]:
-    """Figure 4 as numbers: silhouettes by cosine of the features themselves, not of their t-SNE.
+    """Figure 4 as numbers: silhouettes by cosine of the embeddings themselves, not of their t-SNE.
 
     ``silhouette``: photos and sketches of the unseen classes together, by class. ``domain silhouette``: photo against
     sketch within a class, mean over the classes; above 0 there is a margin between the two.

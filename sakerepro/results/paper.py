@@ -37,7 +37,7 @@ TABLE1 = Grid(
     representation=("512-d", "64-d", "64-bit"),
     method=COMPARED,
 )
-# The comparison of Table 1 on equal terms: data, network, start, images seen, features and seed are the same for all.
+# Table 1 on equal terms: data, network, start, number of images, frozen features and seed are the same for all methods.
 SYSTEMS = Grid(
     "Table 1 on equal terms: all ten systems with the same data, network and budget",
     METRICS[:4],
@@ -45,8 +45,8 @@ SYSTEMS = Grid(
     method=("pretrained", "L_B", *OTHER_SYSTEMS, "SAKE"),
     representation=("real", "64-bit"),
 )
-# Of SAKE alone there is a run for every length. The baselines have theirs of Table 1, and hashing 512-d features to all
-# lengths is the other reading of a paper that does not say which it did.
+# Only SAKE has a run for every length. The baselines have their runs of Table 1. Codes of all lengths from a 512-d
+# embedding are the other reading; the paper does not say which it used.
 TABLE2 = Grid("Table 2: ZS-SBIR mAP@all by the length of the binary code", data=DATA[:2], representation=CODES)
 TABLE2_BASELINES = Grid("Table 2, baselines", data=DATA[:2], representation="64-bit", method=("pretrained", "L_B"))
 TABLE2_LONG = Grid("Table 2, 512-d to bits", (), data=DATA[:2], representation="512-d")
@@ -72,7 +72,7 @@ FORGETTING = Grid(
     "Sections 1, 3.2, 4.3: accuracy of a linear probe on the original domain",
     ("top-1",),
     task="probe",
-    representation="",  # of whatever length the network's features are
+    representation="",  # embeddings of any dimension
     backbone=("alexnet", "se_resnet50"),
     method=COMPARED,
 )
@@ -168,7 +168,7 @@ def printed(item: str) -> dict[tuple[Any, ...], tuple[Point, float, str]]:
     """The numbers that an item of the paper prints by :func:`~sakerepro.results.grids.identity`: point, value, and
     where it stands (``QUOTED`` first, if not there). Empty for an item that the paper does not have as a table."""
     rows = paper_values().query("item == @item").to_dict("records")
-    if item == "systems":  # measures Table 1 but for SAKE's 512-d features
+    if item == "systems":  # measures Table 1 except for SAKE's 512-d embedding
         both = {"method": "SAKE", "representation": "512-d"}.items()
         return {name: one for name, one in printed("table1").items() if not both <= one[0].items()}
     found = {}
@@ -193,5 +193,5 @@ def all_printed() -> dict[tuple[Any, ...], float]:
 
 
 def systems() -> Iterator[Point]:
-    """The numbers of the nine other systems in Table 1, as points of the paper."""
+    """The numbers of the nine other methods in Table 1, as points of the paper."""
     yield from (point for point, _, _ in printed("table1").values() if point["method"] in OTHER_SYSTEMS)

@@ -57,7 +57,7 @@ def _published(method: str, representation: str, data: str = paper.DATA[0], metr
 
 
 def _above_published(data: str, ours: str, kind: str) -> Iterator[Contrast]:
-    """SAKE above every number of another system in Table 1 on one data set, at the same kind of features."""
+    """SAKE above every number of another method in Table 1 on one data set, of the same kind: real-valued or codes."""
     for point in paper.systems():
         method, features, metric = (point[k] for k in ("method", "representation", "metric"))
         if point["data"] == data and features.endswith(kind):

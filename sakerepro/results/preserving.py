@@ -23,7 +23,7 @@ def by_class() -> pd.DataFrame:
     """The unseen classes of the committed runs of ``systems``, preset ``small``, by task: means over queries and seeds.
 
     Returns:
-        One row a split, task (``"ZS-SBIR"``, ``"ZS-PBIR"``) and class, of real-valued features, with the columns
+        One row a split, task (``"ZS-SBIR"``, ``"ZS-PBIR"``) and class, of embeddings, with the columns
         ``split``, ``task``, ``class``, ``similarity`` (to the nearest class of ImageNet, equation 5, in [0, 1]),
         mAP@all of ``pretrained``, ``L_B`` and ``SAKE``, and ``gain`` (SAKE less L_B). Empty without committed rows.
     """

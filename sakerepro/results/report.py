@@ -92,7 +92,7 @@ def _source_of(network: str) -> str:
 
 
 def _counts(claims: pd.DataFrame) -> list[str]:
-    """How many claims have which verdict, and of how many pairs some."""
+    """For each verdict, the number of claims, and how many of them rest on several pairs."""
     every = claims.reindex(list(all_claims())).fillna({"verdict": NOT_RUN, "n": 0})
     count, several = (every[rows]["verdict"].value_counts() for rows in (every["n"] >= 0, every["n"] > 1))
     return [f"{count.get(v, 0)}{f', {several[v]} of them with n > 1' if v in several else ''}" for v in VERDICTS]
@@ -126,7 +126,7 @@ def _shown(claims: pd.DataFrame, claim: str) -> str:
 
 
 def _notes(preset: str) -> Iterator[tuple[str, str]]:
-    """Title and text of every note written by hand; what items write is shown above."""
+    """Title and text of every note in ``results/`` that is written by hand."""
     for file in sorted(paths.results(preset).glob("*.md")):
         if file.name.partition(".")[0].removesuffix("-claims") not in ITEMS:
             title, _, text = file.read_text(encoding="utf-8").strip().partition("\n")

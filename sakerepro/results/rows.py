@@ -20,7 +20,7 @@ class Row:
 
     dataset: str  #: "tuberlin", "sketchy", "mini" or a folder's name
     split: str  #: "zeroshot", "zeroshot1", "zeroshot2", "random1" ...
-    method: str  #: "pretrained", "L_B", "L_B + L_T", "SAKE", or another system's name
+    method: str  #: "pretrained", "L_B", "L_B + L_T", "SAKE", or another method's name
     metric: str  #: "mAP@all", "mAP@200", "P@100", "P@25", "top-1" ...
     value: float  #: a fraction, not a percentage
     preset: str  #: "mini", "small" or "paper"
@@ -38,14 +38,14 @@ class Row:
 
 
 class Queries(NamedTuple):
-    """What every query of a run found."""
+    """Average precision and class of each query of a run."""
 
     ap: np.ndarray  # (Q,) average precision; NaN where nothing is relevant
     labels: np.ndarray  # (Q,) its class
 
 
 def class_means(queries: Queries) -> dict[str, list[float]]:
-    """By class: ``mean`` average precision and number of ``queries``. One without a relevant photo counts nowhere."""
+    """By class: ``mean`` average precision and number of ``queries``. Queries without a relevant photo are left out."""
     there = np.isfinite(queries.ap)
     ap, labels = queries.ap[there], queries.labels[there]
     count = np.bincount(labels, minlength=int(queries.labels.max(initial=-1)) + 1)
@@ -58,9 +58,9 @@ WHOLE = ("seed", "training", "measuring")
 
 
 def code_variant(representation: str, dim: int) -> str:
-    """The variant of a row: "" for features, and for codes as long as their features, else "512-d to bits".
+    """The variant of a row: "512-d to bits" for shorter codes of a 512-d embedding, else "".
 
-    The paper does not say which features its codes come from; equal lengths are the default here.
+    The paper does not say which embeddings its codes come from; d bits of d dimensions are the default here.
     """
     return f"{dim}-d to bits" if representation.endswith("-bit") and representation != f"{dim}-bit" else ""
 

@@ -29,7 +29,7 @@ _SHOWN = {  # fields that a row has a column for, or that its split names
 
 @lru_cache(maxsize=256)  # a run has a hundred rows
 def settings_text(e: Experiment) -> str:
-    """What of an experiment differs from its preset and stands in no column, such as ``"lambda_sake=0.3"``."""
+    """The settings that differ from the preset and have no column of their own, such as ``"lambda_sake=0.3"``."""
     name = e.preset if e.preset in PRESETS else Experiment.preset
     kind, precision = label(e), PRESETS[name].get("precision", Experiment.precision)
     method = kind if kind in ALIASES else e.method
@@ -88,7 +88,7 @@ def class_precision(run: Run, item: str = "") -> dict[str, dict[str, list[float]
 
 
 def query_precision(runs: Iterable[Run], item: str = "") -> dict[tuple[str, str, str], Queries]:
-    """(run id, task, representation) to average precision and class of queries: what verdicts on one seed rest on.
+    """(run id, task, representation) to average precision and class of queries, for verdicts on one seed.
 
     Every query has the mean of its class, which is all that an interval over classes looks at. With the item
     ``"quickdraw"``, those of its doodles as well.
@@ -109,7 +109,7 @@ def precision_of(by_run: dict[str, dict[str, dict[str, list[float]]]]) -> dict[t
 
 
 def save_rows(item: str, runs: Iterable[Run], rows: pd.DataFrame) -> list[Path]:
-    """Write an item's rows (of :func:`sakerepro.item_rows`), and what else of its runs has to outlive them.
+    """Write an item's rows (of :func:`sakerepro.item_rows`), and what else of its runs must be kept.
 
     Returns:
         The two files.
@@ -126,7 +126,7 @@ def save_rows(item: str, runs: Iterable[Run], rows: pd.DataFrame) -> list[Path]:
 
 
 def _line(run: Run, item: str) -> dict[str, Any]:
-    """What of a run is kept beside its rows; a run that is not here keeps what is known of it."""
+    """What is kept of a run beside its rows; of a run that is not here, its earlier line."""
     origin, history = run.provenance(), run.history().drop(columns="seconds", errors="ignore")
     return {
         "data": origin["data"],
@@ -134,6 +134,7 @@ def _line(run: Run, item: str) -> dict[str, Any]:
         "classes": _unseen(run),
         "history": history.to_dict("list"),
         "precision": class_precision(run, item),
+        **({"accelerator": name} if (name := origin.get("accelerator")) else {}),
     }
 
 

@@ -1,6 +1,6 @@
 """Which items are done, stale or missing, by the record that an item leaves beside its results.
 
-An item is stale if its grid asks for other runs now, if it was made by other versions (``versions.py``), or if the code
+An item is stale if its grid needs other runs now, if it was made by other versions (``versions.py``), or if the code
 cells of its notebook changed.
 """
 
@@ -64,7 +64,7 @@ def write_record(
     seconds: float,
     **more: Any,
 ) -> None:
-    """Note what an item was made from and what it took: all that may differ where the numbers do not.
+    """Record what an item was made from and what it cost: all that may differ while the numbers are equal.
 
     ``seconds`` are those of the notebook itself. Of a run that is known by its committed rows, what the earlier record
     says stays.
@@ -112,7 +112,7 @@ def own_items(preset: str) -> list[str]:
 
 
 def _changes(record: Mapping[str, Any]) -> list[str]:
-    """What is not as it was when the item was made, in few words."""
+    """What changed since the item was made, in few words."""
     try:
         with paths.variable(PRECISION, record["precision"]):
             now = {e.id for e in experiments(record["item"], record["preset"], record["seeds"])}
@@ -131,7 +131,7 @@ def _notebook_digest(item: str) -> str:
 
 
 def _took(run: Run) -> dict[str, Any]:
-    """By whom and how a run was made. An interrupted run timed its last sitting, and every epoch."""
+    """How and on which machine a run was made. An interrupted run has times of its last sitting and of every epoch."""
     made, history = run.provenance(), run.history()
     epochs = float(history["seconds"].sum()) if "seconds" in history else 0.0
     return {

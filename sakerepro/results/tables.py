@@ -29,14 +29,14 @@ class Number(NamedTuple):
     value: float
     seed: int
     experiment: Experiment
-    representation: str  # "64-bit", or the length of the run's real-valued features, such as "52-d"
+    representation: str  # "64-bit", or the dimension of the run's embedding, such as "52-d"
 
 
 class Measured:
-    """The rows of one preset, asked by the points of a grid: a row is of a cell if it is of the cell's run.
+    """The rows of one preset, found by the points of a grid: a row belongs to a cell if it is of the cell's run.
 
     ``convention`` is that of the metrics where a grid names none, ``other`` of numbers that have no such convention.
-    Mixed presets or precisions, and two values for one cell, are a ConfigError.
+    Mixed presets, precisions or devices, and two values for one cell, are a ConfigError.
     """
 
     def __init__(self, frame: pd.DataFrame, convention: str = "standard", other: str = "") -> None:
@@ -46,6 +46,11 @@ class Measured:
         found = sorted(set(frame["settings"].str.extract(r"precision=(\w+)", expand=False).fillna(usual))) or [usual]
         if len(found) > 1:
             raise ConfigError(f"Rows computed in {' and '.join(found)} are mixed. Select one of them.")
+        devices = sorted(frame["device"].fillna("cpu").unique()) if "device" in frame else []  # of `make gpu`
+        if len(devices) > 1:
+            raise ConfigError(
+                f"Rows made on {' and '.join(devices)} are mixed. Select one: frame[frame['device'] == {devices[0]!r}]."
+            )
         self._values: dict[tuple[str, ...], tuple[float, str]] = {}
         columns = ["run", "task", "classes", "metric", "variant", "convention", "representation", "value"]
         for *cell, features, value in frame[columns].itertuples(index=False):
@@ -86,7 +91,7 @@ class Measured:
 
 
 def _kind(representation: str | None) -> str:
-    """``"real"`` for features of any length, of which a run has one, and where none is named. Else as it is."""
+    """``"real"`` for embeddings of any dimension and for an empty representation; codes as they are."""
     return "real" if representation is None or representation.endswith("-d") else representation
 
 
@@ -118,7 +123,7 @@ class Table(Saved):
     star: str  #: behind "diff" where the paper's numbers are of other data
 
     def blocks(self) -> dict[str, pd.DataFrame]:
-        """The table as people read it, strings only: block title to a frame with one line a row of the table."""
+        """The table as it is shown, strings only: block title to a frame with one line a row of the table."""
         groups = self.cells.groupby(list(self.blocks_by), sort=False)
         return {self._title(block): self._block(block) for _, block in groups}
 
@@ -139,7 +144,7 @@ class Table(Saved):
         return pd.concat([index, pd.DataFrame(list(lines.values()))[list(columns)].fillna("-")], axis=1)
 
     def _title(self, block: pd.DataFrame) -> str:
-        """The heading of a block, with what ours are from where that is other data."""
+        """The heading of a block; it names our data if they are not the paper's."""
         first = block.iloc[0]
         theirs = f"{first['dataset']}/{first['split']}"
         names = [DATA_NAMES.get(theirs, theirs)] if "dataset" in self.blocks_by else []
@@ -193,7 +198,7 @@ class Table(Saved):
 
 
 def comparison(item: str, frame: pd.DataFrame, *, convention: str = "standard") -> Table:
-    """Set our numbers, rows of one preset, beside the paper's; rows of other items do no harm.
+    """Put our numbers, rows of one preset, beside the paper's; rows of other items are ignored.
 
     Args:
         item: such as ``"table1"``, or ``module:NAME`` of a grid of one's own.
@@ -258,13 +263,13 @@ def _cell(words: Point, value: float, numbers: list[Number], quoted: bool, lacks
 
 
 def _used(number: Number) -> str:
-    """What a number was made from: the length of real-valued features, and what the method knew."""
+    """What a number was made from: the dimension of the embedding, and what the method used."""
     length = number.representation if number.representation.endswith("-d") else ""
     return ", ".join(filter(None, (length, methods.used(number.experiment)))) or "-"
 
 
 def _layout(grids: tuple[Grid, ...], settings: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The columns that blocks and lines are made by: data, task and classes, and what else varies."""
+    """The columns that define blocks and lines: data, task and classes, and what else varies."""
     varies = {k for g in grids for k in g.axes if len({v for g in grids for v in g.axes.get(k, ())}) > 1}
     blocks: list[str] = [k for k in ("task", "classes") if k in varies]
     lines = [k for k in ("backbone", "method", *settings, "representation") if k in varies]

@@ -1,9 +1,8 @@
 """Choose a method's settings on seen classes that are held out as if unseen; unseen classes play no part.
 
-Every method has the same number of trials: first the preset's own settings, then points of a grid that belongs to the
-method (``search`` of its settings) and, where it trains a backbone, the learning rate and the length: what fine-tuning
-forgets, and so what preserving knowledge is worth, depends on how long it takes. A trial is an ordinary run; its line
-replaces it where it is gone.
+Every method has the same number of trials. The first has the preset's own settings; the others are points of the
+method's grid (``search`` of its settings). If the method trains a backbone, learning rate and number of epochs vary,
+too, since longer fine-tuning forgets more. A trial is an ordinary run; its line replaces a run that is gone.
 """
 
 from __future__ import annotations
@@ -29,11 +28,11 @@ from .runrows import settings_text
 
 RATES = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0)  # times the preset's lr and lr_end; few above 1, where training can diverge
 LENGTHS = (0.5, 1.0, 2.0)  # times the preset's epochs
-NUMBERS = ("ZS-SBIR", "ZS-SBIR 64-bit", "ZS-PBIR")  # mAP@all of the features, of their codes, from photo to photo
+NUMBERS = ("ZS-SBIR", "ZS-SBIR 64-bit", "ZS-PBIR")  # mAP@all of embeddings, of their codes, from photo to photo
 
 
 def trial_experiments(method: str, preset: str = "small", trials: int = 6, seed: int = 0) -> list[Experiment]:
-    """The experiments of a search, no two equal; one of more trials begins with the same."""
+    """The experiments of a search, no two equal; a search with more trials begins with the same ones."""
     name, fixed = methods.resolved(method)
     cls = methods.class_of(name)
     own = methods.preset(preset, method=method, seed=seed)
@@ -134,7 +133,7 @@ def _line(trial: int, e: Experiment, measured: dict[str, float]) -> dict[str, An
 
 
 def kept_trials(preset: str) -> dict[str, dict[str, float]]:
-    """What the committed lines of a preset say that the versions of now measured: run id to numbers.
+    """The numbers in a preset's committed lines that the current versions measured, by run id.
 
     Lines do not say on which images: those of a data set that was made anew are of the images of before.
     """

@@ -22,8 +22,8 @@ from .tables_text import Saved, csv, markdown
 
 COLUMNS = ["claim", "section", "the paper says", "its numbers", "ours", "n", "verdict", "reason"]
 VERDICTS = HOLDS, FAILS, CLOSE, NOT_RUN = "holds", "does not hold", "too close to call", "not run"
-MARGIN = 0.02  # of one seed without per-query values: what another seed or another rounding may well move
-PRINTED = 0.005  # of the paper's own single numbers, which are all there is
+MARGIN = 0.02  # for one seed without per-query values: what another seed or rounding can change
+PRINTED = 0.005  # margin for the paper's own numbers, which are single
 ROUNDING = 0.0005  # half of the last digit that the paper prints: no smaller difference counts
 CONFIDENCE = 0.90
 RULE = " ".join(package_data("verdict_rule.txt").read_text(encoding="utf-8").split())
@@ -31,7 +31,7 @@ PerQuery = Mapping[tuple[str, str, str], Queries]  # by run, task and representa
 
 
 class Cells(NamedTuple):
-    """What is known of a term of a contrast."""
+    """The values of one term of a contrast."""
 
     weight: float
     selection: Selection
@@ -153,7 +153,7 @@ def claims(
 
 
 def _cells(weight: float, selection: Selection, ask: Measured | None) -> Cells:
-    """The values of a term: measured, or of the paper where ``ask`` is ``None`` or it alone has the system's."""
+    """The values of a term: measured, or the paper's if ``ask`` is ``None`` or only the paper has the method's."""
     numbers: dict[Unit, Number] = {}
     printed: dict[Unit, float] = {}
     for unit, point in selection.points():
@@ -170,8 +170,8 @@ def _cells(weight: float, selection: Selection, ask: Measured | None) -> Cells:
 def judge_contrast(contrast: Contrast, ask: Measured | None, per_query: PerQuery, by_set: bool = False) -> Judged:
     """Apply the rule to one contrast, by the rows of ``ask``, or by the paper's own numbers if it is ``None``.
 
-    On the paper's data, its numbers answer for the other systems. With ``by_set`` the pairs are the data sets, each
-    with its mean over the seeds.
+    On the paper's data, its numbers stand for methods that were not run. With ``by_set`` the pairs are the data sets,
+    each with its mean over the seeds.
     """
     cells = [_cells(weight, selection, ask) for weight, selection in contrast.sum.terms]
     if missing := tuple(_name(c.selection.key) for c in cells if not c.values):
@@ -266,7 +266,7 @@ def _verdict(low: float, high: float, bound: float | None) -> str:
 
 
 def _sides(values: np.ndarray, contrast: Contrast) -> str:
-    """The means of the terms as a reader would put them: what should be more, against what should be less."""
+    """The means of the terms in words: what should be larger against what should be smaller."""
     means, weights = [f"{m:.3f}" for m in values.mean(axis=0)], [weight for weight, _ in contrast.sum.terms]
     if len(means) == 1:
         sides = [means[0], f"{contrast.sum.minus * weights[0]:g}"]
@@ -303,6 +303,6 @@ def judge(claim: Claim, ask: Measured, per_query: PerQuery) -> Verdict:
 
 
 def _weakest(judged: tuple[Judged, ...], bound: float | None) -> Judged:
-    """The contrast that speaks least for the claim, of the worst verdict; a claim's verdict is this one's."""
+    """The weakest contrast among those with the worst verdict; its verdict is the claim's."""
     worst = next((w for v in (FAILS, CLOSE, HOLDS) if (w := [j for j in judged if j.verdict == v])), [])
     return min(worst, key=lambda j: j.low if bound is None else -abs(j.mean), default=Judged("", NOT_RUN))

@@ -27,7 +27,7 @@ systems, splits, forgetting = _table("systems"), _table("splits"), _table("forge
 
 
 def beside(item: str, rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of one preset, and below them those that another item has committed for it, of other runs.
+    """The rows of one preset, followed by those that another item has committed for other runs.
 
     Args:
         item: such as ``"systems"``, whose rows Table 1 shows where the versions of now have made some.

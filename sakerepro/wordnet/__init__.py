@@ -1,7 +1,7 @@
 """WordNet 3.0 nouns: the small graph that ships with the package, and the whole of it through NLTK.
 
 The shipped table (``tables/wordnet.csv.gz``) holds every synset that the package names (ImageNet-1k, TU-Berlin,
-Sketchy, the miniature world) with all that lies above it, and the first noun sense of each of their words, so that
+Sketchy, the generated world) with all that lies above it, and the first noun sense of each of their words, so that
 nothing has to be downloaded. Other nouns come from NLTK's WordNet corpus (``python -m nltk.downloader wordnet``), which
 has to be version 3.0: the ids of ImageNet are byte offsets into the files of that version.
 

@@ -1,4 +1,4 @@
-"""The classes of the miniature world: real WordNet nouns, each with the body plan and the traits it is drawn from.
+"""The classes of the generated world: real WordNet nouns, each with the body plan and the traits it is drawn from.
 
 Three disjoint sets, as in the paper: the *original* domain of the teacher (mostly leaves of WordNet, as in ImageNet),
 *seen* classes for training (mostly more general nouns, as in the sketch data sets) and *unseen* classes for retrieval.

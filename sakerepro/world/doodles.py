@@ -1,4 +1,4 @@
-"""Doodles of the miniature world: its figures by another hand, in the format of Quick, Draw!."""
+"""Doodles of the generated world: its figures by another hand, in the format of Quick, Draw!."""
 
 from __future__ import annotations
 

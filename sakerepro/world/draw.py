@@ -1,4 +1,4 @@
-"""One image of the miniature world, as a function of (seed, class, domain, index, size) alone."""
+"""One image of the generated world, as a function of (seed, class, domain, index, size) alone."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ def draw(class_name: str, domain: int | str, size: int = 48, seed: int = 0, inde
     """One image: (size, size, 3) uint8 for a photo, (size, size, 1) for a sketch.
 
     Args:
-        class_name: one of the world's classes; any other name gets a recipe of its own (:func:`world_plans.recipe`).
+        class_name: one of the world's classes; any other name gets a recipe of its own (:func:`plans.recipe`).
         domain: ``PHOTO`` or ``SKETCH``, or ``"photo"`` or ``"sketch"``.
         size: side in pixels, 8 to 512.
         seed, index: not negative; any change of either gives another image.

@@ -16,7 +16,7 @@ SEEN, UNSEEN, PER_CLASS, SIZE = 12, 6, 16, 48
 def example_folder(to: Path | str | None = None) -> Path:
     """A folder ``photo/<class>/*``, ``sketch/<class>/*`` with ``unseen.txt``.
 
-    Its 18 classes are classes of the miniature world. It is generated: it shows how things go, and is no evidence.
+    Its 18 classes are classes of the generated world. The folder shows how things go, and is no evidence.
 
     Args:
         to: a new or empty folder; ``None`` for one in the cache, which is drawn once.

@@ -1,4 +1,4 @@
-"""Figures of the miniature world: a list of parts in object units, and the few shapes that all plans are built from.
+"""Figures of the generated world: a list of parts in object units, and the few shapes that all plans are built from.
 
 A figure knows nothing of pixels: x grows to the right, y upwards, and whoever draws it fits it into an image.
 """

@@ -1,7 +1,7 @@
-"""The miniature world: a generated zero-shot retrieval task with its original domain, for preset ``mini`` and tests.
+"""The generated world: a zero-shot retrieval task with its original domain, for preset ``mini`` and tests.
 
 Every image is a function of (seed, class, domain, index, size) alone. Classes are real WordNet nouns
-(:mod:`world_classes`), drawn from plans of parts (:mod:`world_plans`) as photos or sketches (:mod:`world_render`).
+(:mod:`classes`), drawn from plans of parts (:mod:`plans`) as photos or sketches (:mod:`render`).
 The pictures are made up: numbers on them show that the pipeline works, they are no evidence for the paper.
 """
 
@@ -21,11 +21,6 @@ from ..display import bar
 from ..errors import ConfigError, RunError, near_misses
 from .classes import CLASSES, ORIGINAL_WNIDS, Role, of_role
 from .draw import HELD_OUT, VERSION, check_size, draw
-from .files import write_world
-
-__all__ = [
-    "Counts", "World", "draw", "load_world", "load_world_original", "make_world", "original_key", "write_world",
-]
 
 
 @dataclass(frozen=True)
@@ -65,15 +60,8 @@ _SETS = {  # what is drawn and kept together
 }
 
 
-class World(NamedTuple):
-    """What a mini run needs."""
-
-    dataset: Dataset
-    original: OriginalDomain
-
-
-def make_world(size: int = 48, seed: int = 0, *, progress: bool = True, **counts: int) -> World:
-    """Draw the world, without a look at the cache.
+def load_world(size: int = 48, seed: int = 0, *, progress: bool = True, **counts: int) -> Dataset:
+    """The task of the miniature world, drawn once and memory-mapped from the cache ever after.
 
     Args:
         size: side of the images.
@@ -83,23 +71,13 @@ def make_world(size: int = 48, seed: int = 0, *, progress: bool = True, **counts
 
     Raises:
         ConfigError: for an unknown count, or a value that cannot be.
-    """
-    amount = _checked(size, seed, counts)
-    return World(**{part: _assemble(part, amount, size, _drawn(part, amount, size, seed, progress)) for part in _SETS})
-
-
-def load_world(size: int = 48, seed: int = 0, *, progress: bool = True, **counts: int) -> Dataset:
-    """The task of :func:`make_world`, drawn once and memory-mapped from the cache ever after.
-
-    Raises:
-        ConfigError: as :func:`make_world`.
         RunError: if the cache cannot be written.
     """
     return _load("dataset", size, seed, progress, counts)
 
 
 def load_world_original(size: int = 48, seed: int = 0, *, progress: bool = True, **counts: int) -> OriginalDomain:
-    """The original domain of :func:`make_world` in the same way: most of the world's images, which few need."""
+    """The original domain of the same world, in the same way: most of its images, which few need."""
     return _load("original", size, seed, progress, counts)
 
 
@@ -123,7 +101,7 @@ def _load(part: str, size: int, seed: int, progress: bool, counts: dict[str, int
         marks = {"size": size, "seed": seed, "version": VERSION, "fingerprint": fingerprint}
         files.write_json(new / "index.json", marks)
 
-    waiting = "Another process draws the miniature world; waiting for it."
+    waiting = "Another process draws the generated world; waiting for it."
     return files.find_or_make(folder, lambda: _open(folder, part, amount, size), make, waiting)
 
 
@@ -151,7 +129,7 @@ def _drawn(part: str, amount: Counts, size: int, seed: int, progress: bool) -> d
     packs = {}
     for pack, images in _images(part, amount).items():
         packs[pack] = np.empty((len(images), size, size, 1 if pack == "sketches" else 3), np.uint8)
-        shown = bar(images, f"drawing the miniature world: {pack}", progress=progress)
+        shown = bar(images, f"drawing the generated world: {pack}", progress=progress)
         for row, (name, domain, index) in enumerate(shown):
             packs[pack][row] = draw(name, domain, size, seed, index)
     return packs

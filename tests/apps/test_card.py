@@ -68,14 +68,14 @@ def test_it_says_nothing_of_where_things_lie_and_leaves_no_gap(tiny_run: Run, ti
 @pytest.mark.parametrize(
     ("changes", "said", "unsaid"),
     [
-        ({}, "One training with one seed", "Never trained on a sketch"),
-        ({"epochs": 0}, "Never trained on a sketch", "One training with one seed"),
+        ({}, "One run with one seed", "Never trained on a sketch"),
+        ({"epochs": 0}, "Never trained on a sketch", "One run with one seed"),
         ({"settings": {"lambda_sake": 0.0}}, "Trained without the teacher", "the same is the frozen teacher"),
         ({"select": "val"}, "chosen on held-out sketches", "Trained without the teacher"),
         ({"select": "last"}, "ImageNet-1k", "chosen on held-out sketches"),
         ({"pseudo_unseen": 2}, "not a result to report", "Generated data"),
         ({"bits": (128,)}, "compared by cosine |", "Hamming"),
-        ({"photo_queries": 0}, "sketches ask, photos answer.\n", "ZS-PBIR: the first"),
+        ({"photo_queries": 0}, "sketches search for photos.\n", "ZS-PBIR: the first"),
         ({"backbone": "resnet_mini"}, "which this network ignores", "Generated data"),
         ({"dataset": "mini", "split": "zeroshot"}, "Generated data", "Seen ("),  # other images than the run's
     ],

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from official_layout import write_official
 from web import BODY, Server
 
 from sakerepro import paths
@@ -21,7 +22,6 @@ from sakerepro.data import known
 from sakerepro.data.fetch import download, open_url
 from sakerepro.data.unpack import unpack
 from sakerepro.errors import ConfigError, DataError, RunError
-from sakerepro.world.files import write_world
 
 FAST = {"timeout": 20.0, "pause": 0.0}  # a busy machine is no stalling server
 
@@ -204,8 +204,8 @@ def official(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path / "data"))
     monkeypatch.delenv("SAKEREPRO_REAL_DATA", raising=False)
     place = tmp_path / "made" / "dataset"
-    write_world(place / "Sketchy", "sake-sketchy", seen=["cat", "cup"], unseen=["bear"], per_class=2, size=8)
-    write_world(place / "TUBerlin", "sake-tuberlin", seen=["cat", "cup"], unseen=["bear (animal)"], per_class=2, size=8)
+    write_official(place / "Sketchy", "sketchy", seen=["cat", "cup"], unseen=["bear"], per_class=2, size=8)
+    write_official(place / "TUBerlin", "tuberlin", seen=["cat", "cup"], unseen=["bear (animal)"], per_class=2, size=8)
     return Path(shutil.make_archive(str(tmp_path / "dataset"), "zip", tmp_path / "made"))
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 import tiny
+from official_layout import write_official
 
 from sakerepro.__main__ import main
 from sakerepro.apps.check import check
@@ -18,7 +19,6 @@ from sakerepro.original import original_wnids
 from sakerepro.plots.labels import data_title
 from sakerepro.runs import experiment_data
 from sakerepro.semantics import resolve_classes
-from sakerepro.world.files import write_world
 from sakerepro.world.load import load_world_original
 
 WNIDS = {"blick": "n02084071", "dax": "n02121620", "fep": "n03147509", "wug": "n02131653", "zorp": "n02691156"}
@@ -50,7 +50,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("SAKEREPRO_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("SAKEREPRO_REAL_DATA", raising=False)
     root = data / "ToyData"
-    write_world(root, "sake-tuberlin", seen=list(WNIDS)[:3], unseen=list(WNIDS)[3:], size=32, split="second")
+    write_official(root, "tuberlin", seen=list(WNIDS)[:3], unseen=list(WNIDS)[3:], size=32, split="second")
     for file in (root / "second").iterdir():
         name = file.name.replace("png_ready_file", "drawn_file").replace("ImageResized_ready_file", "taken_file")
         file.rename(file.with_name(name))

@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from official_layout import write_official
 
 from sakerepro import methods, runs
 from sakerepro.errors import DataError
@@ -18,7 +19,6 @@ from sakerepro.methods import preset
 from sakerepro.networks.gates import ConditionalSE
 from sakerepro.runs import check_settings, experiment_data, start
 from sakerepro.training import train
-from sakerepro.world.files import write_world
 
 SEEN, UNSEEN = ("airplane", "hedgehog", "door"), ("bat",)
 TASKS = {"tuberlin": ("tuberlin", "zeroshot"), **{split: ("sketchy", split) for split in ("zeroshot1", "zeroshot2")}}
@@ -31,7 +31,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     place = tmp_path_factory.mktemp("full")
     for task, (name, split) in TASKS.items():
         folder = place / task / {"tuberlin": "TUBerlin", "sketchy": "Sketchy"}[name]
-        write_world(folder, f"sake-{name}", seen=SEEN, unseen=UNSEEN, per_class=2, size=64, split=split)
+        write_official(folder, name, seen=SEEN, unseen=UNSEEN, per_class=2, size=64, split=split)
         (place / task / "weights").symlink_to(place / "weights")
     for network in ("se_resnet50", "se_resnet_mini"):
         tiny.write_weights(place / "weights" / f"{network}.safetensors", network)

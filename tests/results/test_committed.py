@@ -76,6 +76,18 @@ def test_rows_take_the_place_of_runs_that_are_gone(
     assert not any(paths.runs().glob("*/weights.safetensors"))
 
 
+def test_rows_of_a_gpu_say_so(made: list[Run], as_item: Callable[[], list[Run]]) -> None:
+    assert "accelerator" not in committed.runs_file("table4", "tiny").read_text()
+    for one in made:
+        file = one.folder / "provenance.json"
+        write_json(file, read_json(file) | {"accelerator": "NVIDIA H200"})
+    sr.save_rows("table4", as_item(), sr.item_rows("table4", made))
+    forget(made[0])
+    known = as_item()
+    assert isinstance(known[0], CommittedRun)
+    assert [one.provenance()["accelerator"] for one in known] == ["NVIDIA H200"] * 2
+
+
 def test_a_run_is_trained_when_its_embeddings_are_asked_for(
     made: list[Run], as_item: Callable[[], list[Run]], tiny_run: Run
 ) -> None:

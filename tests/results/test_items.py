@@ -204,6 +204,31 @@ def test_runs_of_other_images_or_teachers_are_not_compared(
     assert len(sr.item_runs("table4")) == 12
 
 
+def test_runs_of_a_cpu_and_of_a_gpu_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    wanted, on_gpu = experiments("table4", "mini"), {"accelerator": "NVIDIA H200"}
+    there = {e: FakeRun(e, more=on_gpu) for e in wanted}
+    monkeypatch.setattr(items, "find", there.get)
+    monkeypatch.setattr(items, "run", lambda e: there[e])
+    assert len(sr.item_runs("table4")) == 12
+    other = there[wanted[3]] = FakeRun(wanted[3])
+    with pytest.raises(RunError, match=f"{other.id} was made on the CPU, but .* was made on a GPU: .*SAKEREPRO_RUNS"):
+        sr.item_runs("table4")
+
+
+@pytest.mark.parametrize("there, here", [("NVIDIA H200", None), (None, "NVIDIA H200")])
+def test_no_run_is_trained_that_could_not_be_compared(
+    there: str | None, here: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    *made, missing = experiments("table5", "mini")
+    found = {e: FakeRun(e, more={"accelerator": there}) for e in made}
+    monkeypatch.setattr(items, "find", found.get)
+    monkeypatch.setattr(items, "check_settings", lambda e: None)
+    monkeypatch.setattr(items, "run", lambda e, trace=False: found.get(e) or pytest.fail("trained"))
+    monkeypatch.setattr(items, "accelerator", lambda: here)
+    with pytest.raises(RunError, match=rf"{missing.id} would be made on {'a GPU' if here else 'the CPU'}"):
+        sr.item_runs("table5", jobs=1)
+
+
 # Held-out classes outside the original domain
 
 

@@ -68,6 +68,15 @@ def test_rows_of_two_precisions_are_not_mixed_and_either_stands_in_its_cell(monk
     assert cell(results.table4(rows_frame([single])), **where)["ours"] == 0.6
 
 
+def test_rows_of_two_devices_are_not_mixed():
+    """``make gpu`` writes rows with a column more; committed ones have none."""
+    usual, on_gpu = rows_frame([number(0.5)]), rows_frame([number(0.6, seed=1)]).assign(device="NVIDIA H200")
+    with pytest.raises(ConfigError, match=r"NVIDIA H200 and cpu are mixed. Select one: frame\[frame\['device'\]"):
+        results.table4(pd.concat([usual, on_gpu]))
+    where = {"task": "ZS-SBIR", "backbone": "cse_resnet50", "method": "SAKE"}
+    assert cell(results.table4(on_gpu), **where)["ours"] == 0.6
+
+
 def test_difference_to_the_paper_by_hand():
     rows = numbers(0.34, 0.36, representation="64-bit")
     where = {"dataset": "tuberlin", "method": "SAKE", "representation": "64-bit", "metric": "mAP@all"}

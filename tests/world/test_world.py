@@ -1,22 +1,26 @@
-"""The miniature world: what is drawn, what is cached, what is written."""
+"""The generated world: what is drawn, what is cached, what is written."""
 
 from __future__ import annotations
 
+from functools import partial
 from hashlib import sha256
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import pytest
 import tiny
+from official_layout import write_official
 from PIL import Image
 
-from sakerepro.data.dataset import PHOTO, SKETCH
+from sakerepro.data.dataset import PHOTO, SKETCH, Dataset, OriginalDomain
 from sakerepro.data.registry import load_dataset
 from sakerepro.errors import ConfigError, DataError
 from sakerepro.world import load
 from sakerepro.world.classes import CLASSES, of_role
-from sakerepro.world.load import World, draw, load_world, load_world_original, make_world, write_world
+from sakerepro.world.draw import draw
+from sakerepro.world.files import write_world
+from sakerepro.world.load import load_world, load_world_original
 from sakerepro.world.plans import PLANS, recipe
 
 FEW = dict(original_train=2, original_val=1, train_photo=3, train_sketch=2, val_sketch=1, gallery=3, query=2)
@@ -29,9 +33,22 @@ def own_cache(tmp_path, monkeypatch):
     monkeypatch.setenv("SAKEREPRO_CACHE", str(tmp_path / "cache"))
 
 
+class World(NamedTuple):
+    """The task and the original domain."""
+
+    dataset: Dataset
+    original: OriginalDomain
+
+
+def world(size: int = 32, seed: int = 3, **counts: int) -> World:
+    return World(*(part(size, seed, progress=False, **counts) for part in (load_world, load_world_original)))
+
+
 @pytest.fixture(scope="module")
-def small():
-    return make_world(32, seed=3, progress=False, **FEW)
+def small(tmp_path_factory):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("SAKEREPRO_CACHE", str(tmp_path_factory.mktemp("cache")))
+        return world(**FEW)
 
 
 # classes
@@ -98,7 +115,7 @@ def test_an_image_depends_on_class_domain_index_and_seed_only():
 def test_another_process_draws_the_same_bytes():
     """Python's hash() differs between processes: nothing may be seeded with it."""
     digests = "[sha256(draw(n, d, 32, 5, 1).tobytes()).hexdigest() for n in ('owl', 'no such') for d in (0, 1)]"
-    code = f"from hashlib import sha256; from sakerepro.world.load import draw; print(*{digests})"
+    code = f"from hashlib import sha256; from sakerepro.world.draw import draw; print(*{digests})"
     here = [sha256(draw(n, d, 32, 5, 1).tobytes()).hexdigest() for n in ("owl", "no such") for d in (0, 1)]
     assert tiny.python("-c", code, PYTHONHASHSEED="7").stdout.split() == here
 
@@ -174,7 +191,7 @@ def test_no_image_is_there_twice(small):
 
 
 def test_more_images_leave_the_others_as_they_are(small):
-    fewer = make_world(32, seed=3, progress=False, **ONE).dataset
+    fewer = load_world(32, 3, progress=False, **ONE)
     want, got = small.dataset.val_sketch, fewer.val_sketch
     assert want.names == got.names
     assert np.array_equal(want.take(np.arange(len(want))), got.take(np.arange(len(got))))
@@ -182,11 +199,10 @@ def test_more_images_leave_the_others_as_they_are(small):
 
 def test_the_fingerprint_follows_the_contents():
     """And the world can do without validation sketches."""
-    first, again, other = (make_world(16, seed, progress=False, **ONE | {"val_sketch": 0}) for seed in (3, 3, 4))
+    first, other = (world(16, seed, **ONE | {"val_sketch": 0}) for seed in (3, 4))
     assert len(first.dataset.val_sketch) == 0
     for part in ("dataset", "original"):
-        prints = [getattr(world, part).fingerprint for world in (first, again, other)]
-        assert prints[0] == prints[1] != prints[2]
+        assert getattr(first, part).fingerprint != getattr(other, part).fingerprint
 
 
 @pytest.mark.parametrize(
@@ -200,14 +216,10 @@ def test_the_fingerprint_follows_the_contents():
 )
 def test_counts_that_cannot_be_are_named(counts, message):
     with pytest.raises(ConfigError, match=message):
-        make_world(progress=False, **counts)
+        load_world(progress=False, **counts)
 
 
 # the cache
-
-
-def cached() -> World:
-    return World(load_world(32, 3, progress=False, **FEW), load_world_original(32, 3, progress=False, **FEW))
 
 
 def test_the_task_comes_without_the_original_domain(tmp_path):
@@ -216,9 +228,9 @@ def test_the_task_comes_without_the_original_domain(tmp_path):
 
 
 def test_cached_world_equals_the_drawn_one_and_is_not_drawn_again(small, monkeypatch):
-    first = cached()
+    first = world(**FEW)  # another cache than that of `small`
     monkeypatch.setattr(load, "draw", None)
-    second = cached()
+    second = world(**FEW)
     for got in (first, second):
         assert got.dataset.fingerprint == small.dataset.fingerprint
         assert got.original.fingerprint == small.original.fingerprint
@@ -242,13 +254,14 @@ def test_damaged_cache_is_drawn_again(tmp_path, file, capsys):
 # files
 
 
-@pytest.mark.parametrize("layout", ["folders", "sake-tuberlin", "sake-sketchy"])
+@pytest.mark.parametrize("layout", ["", "tuberlin", "sketchy"])
 def test_written_files_are_read_as_what_was_drawn(tmp_path, layout):
     seen, unseen = ("wrist-watch", "alarm clock", "bear (animal)"), ("bottle opener", "hot air balloon")
-    root = write_world(tmp_path / "w", layout, seen=seen, unseen=unseen, per_class=3, size=40)
-    split = {"folders": "unseen.txt", "sake-tuberlin": "zeroshot", "sake-sketchy": "zeroshot1"}[layout]
+    write = partial(write_official, layout=layout) if layout else write_world
+    root = write(tmp_path / "w", seen=seen, unseen=unseen, per_class=3, size=40)
+    split = {"": "unseen.txt", "tuberlin": "zeroshot", "sketchy": "zeroshot1"}[layout]
     data = load_dataset(root, split, size=40, progress=False, min_photos=1)
-    if layout == "folders":
+    if not layout:
         assert set(data.seen) == set(seen) and set(data.unseen) == set(unseen)
         assert len(data.gallery) == len(data.query) == 2 * 3
         return
@@ -262,7 +275,7 @@ def test_written_files_are_read_as_what_was_drawn(tmp_path, layout):
 
 
 def test_lists_name_every_file_that_is_there(tmp_path):
-    root = write_world(tmp_path / "w", "sake-sketchy", per_class=2, size=16, seen=("cat", "dog"), unseen=("owl",))
+    root = write_official(tmp_path / "w", "sketchy", per_class=2, size=16, seen=("cat", "dog"), unseen=("owl",))
     lines = [line for f in (root / "zeroshot1").glob("*filelist*") for line in f.read_text().splitlines()]
     listed = {line.rpartition(" ")[0] for line in lines}
     there = {str(f.relative_to(root)) for f in root.rglob("*") if f.suffix in (".png", ".jpg")}
@@ -275,15 +288,14 @@ def test_writing_refuses_what_cannot_be(tmp_path):
     (tmp_path / "full").mkdir()
     (tmp_path / "full" / "thesis.txt").write_text("mine")
     with pytest.raises(DataError, match="already holds something"):
-        write_world(tmp_path / "full")
+        write_world(tmp_path / "full", ("owl",), ())
     assert (tmp_path / "full" / "thesis.txt").read_text() == "mine"
     changes: list[tuple[dict[str, Any], str]] = [
-        (dict(layout="sake-tuberlim"), "Did you mean 'sake-tuberlin'"),
         (dict(seen=("a/b",)), "cannot be a folder"),
         (dict(seen=("owl", "cat"), unseen=("owl",)), "'owl' is there 2 times"),
         (dict(per_class=0), "per_class = 0"),
     ]
     for change, message in changes:
         with pytest.raises(ConfigError, match=message):
-            write_world(tmp_path / "new", **change)
+            write_world(tmp_path / "new", **{"seen": ("cat",), "unseen": (), **change})
     assert not (tmp_path / "new").exists()
