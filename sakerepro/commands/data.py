@@ -41,7 +41,13 @@ def example(arguments: argparse.Namespace) -> None:
 
 
 def pack(arguments: argparse.Namespace) -> None:
-    """Decode the images of a data set."""
+    """Decode the images of a data set, or write it with its weights to one file."""
+    if arguments.to:
+        from ..apps.carry import carry
+
+        made = carry(arguments.data, Path(arguments.to), arguments.size)
+        print(f"{made}: {made.stat().st_size / 1e6:.1f} MB")
+        return
     data = load_dataset(arguments.data, size=arguments.size, min_photos=arguments.min_photos, verify=arguments.verify)
     for what, pixels in (("photos", data.gallery.pixels), ("sketches", data.query.pixels)):
         print(f"{what}: {len(pixels):,} images of {arguments.size} px, {pixels.nbytes / 1e6:,.1f} MB")

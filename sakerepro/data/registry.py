@@ -13,7 +13,7 @@ import numpy as np
 from .. import inputs, paths
 from ..errors import ConfigError, DataError, near_misses
 from ..files import lines, read_json
-from . import folders, lists
+from . import folders, lists, places
 from .dataset import PHOTO, SKETCH, Dataset, ImageSet, OriginalDomain
 from .images import decode
 from .known import Known, class_key, datasets, drawings, named, originals
@@ -181,7 +181,7 @@ def find_folder(name: str | Path, known: Mapping[str, Known] | None = None) -> P
     if record and record.reader:
         raise ConfigError(f"{name} is no folder of files but the {record.title}. Name another data set, or a folder.")
     if record:
-        if found := paths.find_data(*record.folders):
+        if found := places.find_data(*record.folders):
             return found
         raise DataError(_not_here(record))
     if Path(name).expanduser().is_dir():
@@ -192,7 +192,7 @@ def find_folder(name: str | Path, known: Mapping[str, Known] | None = None) -> P
 
 
 def _not_here(record: Known) -> str:
-    searched = "\n".join(f"    {place / f}" for place in paths.data_places() for f in record.folders)
+    searched = "\n".join(f"    {place / f}" for place in places.data_places() for f in record.folders)
     return (
         f"data set {record.name!r} is not here. Looked for\n{searched}\n"
         f"  Get {record.get or 'it'}, and put it at {paths.shown(paths.data() / record.folders[0])}"

