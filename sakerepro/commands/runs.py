@@ -13,7 +13,7 @@ from .. import paths
 from ..errors import ConfigError, DataError, SakeError, near_misses
 from ..results.jobs import say_slow_precision
 from ..runs import Run, find, map_all, open_run, require_images, run, run_folders
-from .common import precision, print_json, print_table
+from .common import numbers, precision, print_json, print_table
 from .settings import absolute, settings, shown
 
 WIDTH, COLUMN = 100, 9  # of a list of runs, and of one of its numbers
@@ -46,11 +46,13 @@ def tune(arguments: argparse.Namespace) -> None:
     from ..results import tuning
 
     method, preset = arguments.method, arguments.preset
+    seeds = numbers(arguments.confirm, "confirm") if arguments.confirm else []
     with precision(arguments):
         where = arguments.jobs, arguments.engine, arguments.address
-        found = tuning.tune(method, preset, arguments.trials, arguments.seed, *where)
+        found = tuning.tune(method, preset, arguments.trials, arguments.seed, *where, seeds)
     print(f"\n{method}, preset {preset}: mAP@all on {found['data'][0]}, seen classes held out as if unseen\n")
     lines = found.astype(object).where(found.notna(), None).to_dict("records")
+    lines, confirmed = lines[: arguments.trials], lines[arguments.trials :]
     print_table(
         ["trial", "settings", *tuning.NUMBERS],
         [[t["trial"], t["settings"] or "the preset's own", *(t[n] for n in tuning.NUMBERS)] for t in lines],
@@ -61,7 +63,15 @@ def tune(arguments: argparse.Namespace) -> None:
         name, value = setting.split("=")
         flags += [f"--{name.replace('_', '-')}", value]
     print(f"\nBest is trial {lines[0]['trial']} of {len(lines)}. To train with its settings on all seen classes:")
-    print(f"  {shlex.join(['sakerepro', 'train', *flags])}\nAll trials: {paths.shown(tuning.tuning_file(preset))}")
+    print(f"  {shlex.join(['sakerepro', 'train', *flags])}\n")
+    if confirmed:
+        print("The best trial, trained on all seen classes and measured on the unseen ones:\n")
+        print_table(
+            ["split", "seed", *tuning.NUMBERS],
+            [[t["data"], t["seed"], *(t[n] for n in tuning.NUMBERS)] for t in confirmed],
+        )
+        print()
+    print(f"All trials: {paths.shown(tuning.tuning_file(preset))}")
 
 
 def methods(arguments: argparse.Namespace) -> None:

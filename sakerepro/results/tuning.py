@@ -11,6 +11,7 @@ import itertools
 import os
 import sys
 from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,7 @@ import numpy as np
 import pandas as pd
 
 from .. import files, inputs, methods, paths
+from ..data.known import datasets
 from ..errors import ConfigError, DataError, RunError
 from ..experiment import Experiment, stand_ins
 from ..provenance import versions
@@ -65,6 +67,7 @@ def tune(
     jobs: int | None = None,
     engine: str = "local",
     address: str = "auto",
+    confirm: Sequence[int] = (),
 ) -> pd.DataFrame:
     """Find or make the trials of a method, and keep what they measured in ``results/<preset>/tuning.csv``.
 
@@ -75,19 +78,37 @@ def tune(
         seed: of the draws and of the runs.
         jobs: runs made at a time, each on one thread; None: one a core, two at most, one where there is an accelerator.
         engine, address: where, as in :func:`sakerepro.item_runs`.
+        confirm: seeds for which the settings of the best trial are then trained on all seen classes of each split of
+            the data set, and measured on the unseen ones. This selects nothing.
 
     Returns:
-        A line a trial, the best ZS-SBIR first, with ``trial``, ``data`` (data set, split, draw of held-out classes),
-        ``settings`` (empty for the preset's own; else as ``sakerepro train`` names them), mAP@all of
-        ``ZS-SBIR``, ``ZS-SBIR 64-bit`` and ``ZS-PBIR`` (NaN: not measured, or the training failed), and more.
+        A line a trial, the best ZS-SBIR first, then a line for each split and seed of ``confirm``, with ``trial``,
+        ``data`` (data set, split, draw of held-out classes), ``settings`` (empty for the preset's own; else as
+        ``sakerepro train`` names them), mAP@all of ``ZS-SBIR``, ``ZS-SBIR 64-bit`` and ``ZS-PBIR`` (NaN: not measured,
+        or the training failed), and more.
 
     Raises:
         ConfigError: for an unknown method or preset, an engine or a number of trials or jobs that is not possible.
         SakeError: if no trial could be made.
     """
-    wanted = trial_experiments(method, preset, trials, seed)
+    wanted, seeds = trial_experiments(method, preset, trials, seed), inputs.wholes(confirm, "confirm", 0)
     jobs = default_jobs() if jobs is None else inputs.whole(jobs, "jobs", 1)
-    inputs.one_of(engine, ENGINES, "engine")
+    where = jobs, inputs.one_of(engine, ENGINES, "engine"), address
+    found = _made(method, preset, range(trials), wanted, *where)
+    found = found.sort_values(NUMBERS[0], ascending=False, kind="stable", ignore_index=True)
+    if not seeds:
+        return found
+    best = int(found["trial"][0])
+    record = datasets().get(wanted[best].dataset)
+    splits = record.splits if record and record.splits else (wanted[best].split,)
+    again = [wanted[best].but(pseudo_unseen=0, split=split, seed=s) for split in splits for s in seeds]
+    return pd.concat([found, _made(method, preset, [best] * len(again), again, *where)], ignore_index=True)
+
+
+def _made(
+    method: str, preset: str, trials: Sequence[int], wanted: list[Experiment], jobs: int, engine: str, address: str
+) -> pd.DataFrame:
+    """Find or make the runs of some trials, and keep their lines."""
     kept = kept_trials(preset)
     gone = [e for e in wanted if find(e) is None]
     if known := [e for e in gone if e.id in kept]:
@@ -104,9 +125,9 @@ def tune(
                 raise
             print(error, file=sys.stderr, flush=True)
     measured = [_measured(run(e)) if find(e) else kept.get(e.id, {}) for e in wanted]  # run: refused if images changed
-    frame = pd.DataFrame(map(_line, range(len(wanted)), wanted, measured)).astype(dict.fromkeys(NUMBERS, float))
+    frame = pd.DataFrame(map(_line, trials, wanted, measured)).astype(dict.fromkeys(NUMBERS, float))
     _save(tuning_file(preset), frame)
-    return frame.sort_values(NUMBERS[0], ascending=False, kind="stable", ignore_index=True)
+    return frame
 
 
 def tuning_file(preset: str) -> Path:
@@ -158,5 +179,5 @@ def read_trials(file: Path) -> pd.DataFrame:
 def _save(file: Path, frame: pd.DataFrame) -> None:
     """Write the lines among those that are there; a run has one."""
     every = pd.concat([read_trials(file), frame]) if file.is_file() else frame
-    every = every.drop_duplicates("run", keep="last").sort_values(["method", "seed", "trial"], kind="stable")
+    every = every.drop_duplicates("run", keep="last").sort_values(["method", "data", "seed", "trial"], kind="stable")
     files.write_text(file, every.to_csv(index=False, lineterminator="\n"))

@@ -19,7 +19,7 @@ from sakerepro.data import load_dataset
 from sakerepro.experiment import Experiment, StandIns
 from sakerepro.results import tuning
 from sakerepro.results.tuning import NUMBERS, trial_experiments, tune, tuning_file
-from sakerepro.runs import experiment_data, run
+from sakerepro.runs import experiment_data, map_all, run
 
 TRAINABLE = [*methods.METHODS, "L_B", "L_B + L_T"]
 
@@ -145,6 +145,25 @@ def test_the_command_shows_keeps_and_finds_its_trials(
     before = file.read_bytes()
     assert main(command) == 0 and not here and file.read_bytes() == before
     assert main([*command[:-1], "2"]) == 0 and file.read_bytes() == before  # fewer trials take no line away
+
+
+def test_the_best_trial_is_confirmed_on_unseen_classes(
+    data: Path, here: list[Experiment], capsys: pytest.CaptureFixture[str]
+) -> None:
+    trials = tune("L_B", "tiny", 2)
+    best = trial_experiments("L_B", "tiny", 2)[trials["trial"][0]]
+    here.clear()
+    assert main(["tune", "--method", "L_B", "--preset", "tiny", "--trials", "2", "--confirm", "0,3"]) == 0
+    assert here == [best.but(pseudo_unseen=0, seed=seed) for seed in (0, 3)]
+    lines = pd.read_csv(tuning_file("tiny"), keep_default_na=False)
+    confirmed = lines[lines["data"] == "data/unseen.txt"]
+    assert confirmed["run"].tolist() == [e.id for e in here] and len(lines) == 4
+    assert set(confirmed["trial"]) == {trials["trial"][0]} and confirmed["seed"].tolist() == [0, 3]
+    for e, line in zip(here, confirmed.to_dict("records"), strict=True):
+        assert line["ZS-SBIR"] == map_all(run(e))["ZS-SBIR", "64-d"]
+    assert "data/unseen.txt" in capsys.readouterr().out
+    with pytest.raises(sr.ConfigError, match="confirm"):
+        tune("L_B", "tiny", 2, confirm=[-1])
 
 
 def test_the_lines_of_methods_and_seeds_stand_beside_each_other(data: Path, here: list[Experiment]) -> None:
