@@ -2,7 +2,7 @@
 # PRECISION=float32 trains in it where the preset says bfloat16, which many processors have no units for.
 # RERUN=1 trains the runs of small and paper that are not here, although their rows are committed.
 # JOBS=<n> runs are made at a time, each on one thread (default: one a core, two at most; one on a GPU).
-# DATA=<folder or file of `data pack --to`> is searched first for data sets and weights (the same as SAKEREPRO_REAL_DATA).
+# DATA=<folder> is searched first for data sets and weights (the same as SAKEREPRO_REAL_DATA).
 # PAGE_ARGS='--no-browser --port=8866' are arguments of `make page`.
 # PYTHON=<interpreter> uses an environment of your own instead of .venv (for instance the one of environment.yml).
 
@@ -116,7 +116,7 @@ bench: $(READY) ## speed and memory beside peers (adds them to the environment);
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	@$(PY) -m benchmarks
 
-gpu: $(READY) ## on a GPU: speed of training, ranking and ITQ, then runs of small (DATA=<file>), four minutes each
+gpu: $(READY) ## on a GPU: speed of training, ranking and ITQ, then runs of small (DATA=<folder>), four minutes each
 	@$(PY) -m benchmarks.gpu_bench
 	@$(PY) -m benchmarks.gpu_small
 

@@ -1,8 +1,8 @@
 """``python -m benchmarks.gpu_small``: Tables 1, 3 and 5 of the preset ``small`` on a GPU, in less than four minutes.
 
 Several runs share the card, each in a process of its own: all runs of the first seed, then of the next, as many as fit.
-The same command goes on where it was. Data and weights come from ``SAKEREPRO_REAL_DATA``: a folder, or the file that
-``sakerepro data pack sketchy-125x25 --size 128 --to FILE`` writes. Rows say on which device they were made.
+The same command goes on where it was. Data and weights come from the folder ``SAKEREPRO_REAL_DATA``. Rows say on which
+device they were made.
 """
 
 from __future__ import annotations

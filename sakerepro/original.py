@@ -6,8 +6,8 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from . import wordnet
-from .data import OriginalDomain, load_original, places
+from . import paths, wordnet
+from .data import OriginalDomain, load_original
 from .data.known import datasets, named, originals
 from .errors import DataError
 from .experiment import Experiment
@@ -60,7 +60,7 @@ def original_photos(e: Experiment, folder: str = "") -> OriginalDomain:
         return load_original(e.teacher_data or e.dataset, size=e.size)
     known, record = originals(), datasets().get(e.dataset)
     names = (record and record.original) or tuple(known)
-    there = [name for name in names if name in known and places.find_data(*known[name].folders)]
+    there = [name for name in names if name in known and paths.find_data(*known[name].folders)]
     if e.teacher_head == "probe" and not there:
         raise DataError(
             f"--teacher-head probe needs labelled photos of the original domain, and {' or '.join(names)} is not here: "

@@ -44,6 +44,20 @@ def data() -> Path:
     return _folder("SAKEREPRO_DATA", "data")
 
 
+def data_places() -> list[Path]:
+    """Folders that are searched for data sets and weights, in this order.
+
+    ``SAKEREPRO_REAL_DATA``, then :func:`data`, then ``shared/data`` beside the checkout.
+    """
+    first = [Path(named).expanduser().resolve()] if (named := os.environ.get("SAKEREPRO_REAL_DATA")) else []
+    return [*first, data(), root().parent / "shared" / "data"]
+
+
+def find_data(*names: str) -> Path | None:
+    """The first of ``place/name`` that exists, over all places and then all names; ``None`` if there is none."""
+    return next((p / n for p in data_places() for n in names if (p / n).exists()), None)
+
+
 def runs() -> Path:
     """Finished and unfinished runs (``SAKEREPRO_RUNS``)."""
     return _folder("SAKEREPRO_RUNS", "runs")

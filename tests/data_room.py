@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from sakerepro.data import places
+from sakerepro import paths
 
 OFFICIAL_PHOTO = "256x256/photo/tx_000000000000_ready"
 OFFICIAL_SKETCH = "256x256/sketch/tx_000000000000_ready"
@@ -17,9 +17,9 @@ OFFICIAL_SKETCH = "256x256/sketch/tx_000000000000_ready"
 
 def real_data(name: str) -> Path:
     """A folder of real data, or the test is skipped."""
-    found = places.find_data(name)
+    found = paths.find_data(name)
     if found is None:
-        pytest.skip(f"{name} is not in any of {', '.join(map(str, places.data_places()))}")
+        pytest.skip(f"{name} is not in any of {', '.join(map(str, paths.data_places()))}")
     return found
 
 

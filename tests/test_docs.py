@@ -27,7 +27,7 @@ import sakerepro
 from sakerepro import paths
 from sakerepro.__main__ import main, parser
 from sakerepro.apps.card import model_card
-from sakerepro.data import known, places
+from sakerepro.data import known
 from sakerepro.experiment import PRESETS, STANDS_FOR
 from sakerepro.runs import Run, all_runs, run
 
@@ -37,6 +37,7 @@ PARSED_ONLY = {
     "sakerepro tune --method EMS --preset paper --engine ray": "needs a cluster; test_cluster.py starts one",
     "sakerepro import model_best.pth.tar --dataset tuberlin": "needs the authors' file; test_official.py writes one",
     "sakerepro export RUN --onnx sketch sketch.onnx": "needs sakerepro[onnx]; test_embedder.py writes one",
+    "sakerepro weights fetch efficientnet_lite0": "needs sakerepro[small]; test_efficientnet_lite.py writes one",
 }
 EXIT_CODES = {"sakerepro check sketchy": 3}  # the stand-in for Sketchy does not have the published counts
 DOCUMENTS = documents.written()
@@ -68,7 +69,7 @@ def place(tmp_path: Path, tiny_place: Path, hub: Server, monkeypatch: pytest.Mon
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path / "ipython"))
     for room in ("results.items", "results.tuning"):  # here, not in processes that each import PyTorch
         monkeypatch.setattr(f"sakerepro.{room}.make_runs", lambda wanted, *_: [run(e) for e in wanted])
-    monkeypatch.setattr(places, "data_places", lambda: [data])
+    monkeypatch.setattr(paths, "data_places", lambda: [data])
     for name in ("DATA", "COLLECTIONS"):
         monkeypatch.setenv(f"SAKEREPRO_{name}", str(tmp_path / name.lower()))
     monkeypatch.chdir(here)

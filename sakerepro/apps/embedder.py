@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +23,9 @@ CHUNK = 256  # images that are decoded at once
 class Embedder:
     """A network ready to embed sketches and photos; :func:`load` makes one.
 
-    Everywhere ``images`` is one image or a list of them. An image is a path; a PIL image; or an array or tensor (H, W),
-    (H, W, 3) or (H, W, 4), uint8 or floats in [0, 1]. It is stretched to the network's input as in training.
+    Everywhere ``images`` is one image, or a list or iterator of them. An image is a path; a PIL image; or an array or
+    tensor (H, W), (H, W, 3) or (H, W, 4), uint8 or floats in [0, 1]. It is stretched to the network's input as in
+    training.
 
     Args:
         network: with ``embed(images, domain)`` and a ``backbone`` that has ``mean`` and ``std``.
@@ -91,13 +93,12 @@ class Embedder:
         return self._coders[bits]
 
     def _embed(self, images: Any, domain: int) -> np.ndarray:
-        many = isinstance(images, list | tuple) or getattr(images, "ndim", 0) == 4
-        listed = list(images) if many else [images]
-        parts = []
-        for start in range(0, max(1, len(listed)), CHUNK):
-            chunk = enumerate(listed[start : start + CHUNK], start)
-            named = [(image, f"images[{i}]" if many else "the image") for i, image in chunk]
-            decoded = [pixels(image, self.size, name, drawn=domain == SKETCH) for image, name in named]
+        many = isinstance(images, list | tuple | Iterator) or getattr(images, "ndim", 0) == 4
+        numbered = enumerate(images if many else [images])
+        named = ((image, f"images[{i}]" if many else "the image") for i, image in numbered)
+        parts: list[np.ndarray] = []
+        while (chunk := list(itertools.islice(named, CHUNK))) or not parts:
+            decoded = [pixels(image, self.size, name, drawn=domain == SKETCH) for image, name in chunk]
             parts.append(embed_images(self.network, decoded, domain, self.size))
         return np.concatenate(parts) if many else parts[0][0]
 

@@ -10,8 +10,9 @@ import contextlib
 import itertools
 import shutil
 import sqlite3
+import time
 import unicodedata
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -21,19 +22,21 @@ import numpy as np
 from .. import files, inputs, paths
 from ..data.dataset import PHOTO, SKETCH
 from ..data.folders import left_out_text, walk
-from ..data.images import read_bytes
-from ..data.packing import stat_files
-from ..display import Brief
+from ..data.images import read_bytes, read_image
+from ..data.packing import read_images, stat_files
+from ..display import Brief, bar
+from ..embedding import place
 from ..errors import ConfigError, DataError, RunError
 from ..retrieval import search
 from ..runs import Run
 from .approximate import nearest
-from .embedder import CHUNK, load
-from .photo_files import embedded
+from .embedder import embed_images, load
 
 VERSION = 3  # of the format
 DTYPES = ("float16", "float32")
 DATABASE = "photos.sqlite"
+CHUNK = 256  # photos that are decoded at once
+SAVE = 30.0  # seconds of embedding that a killed process loses
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,8 +79,8 @@ def index_photos(
     """Make or update the index of a folder of photos.
 
     Only new and changed files are embedded; rows of removed files are dropped; bad files are listed and skipped. If the
-    folder that was indexed is gone, moved photos are recognised by their checksums. An interrupted call goes on from
-    the last ``CHUNK`` photos. The index is replaced whole or not at all.
+    folder that was indexed is gone, moved photos are recognised by their checksums. An interrupted call goes on where
+    it was; a killed one has lost the last ``SAVE`` seconds at most. The index is replaced whole or not at all.
 
     Args:
         photos: a folder; sub-folders are searched, as :func:`~sakerepro.data.folders.walk` says.
@@ -124,31 +127,78 @@ def _update(
     dim = run.embeddings()["gallery"].shape[1]
     vectors, digests = np.zeros((len(names), dim), dtype), np.zeros((len(names), 32), np.uint8)
     there = np.zeros(len(names), bool)
-    if old and old.embeddings.dtype == dtype:
-        at, there, known = _unchanged(old, photos, names, stats, verify)
-        vectors[there], digests[there] = old.embeddings[at], known[at]
-    kept, row = int(there.sum()), {name: i for i, name in enumerate(listed)}
-    work = files.hidden(folder, "-sakerepro-unfinished")
-    key = files.short_hash([VERSION, str(photos), weights, dtype])
-    todo = {n: tuple(stats[row[n]].tolist()) for n in names[~there]}
-    for part_rows, part_bad in embedded(photos, run, todo, work / f"{key}.sqlite", dtype, progress):
-        for name, (vector, digest) in part_rows.items():
-            i = row[name]
-            vectors[i], digests[i], there[i] = vector, np.frombuffer(digest, np.uint8), True
-        bad |= part_bad
+
+    def take_over(index: Collection) -> None:
+        if (index.weights, index.embeddings.dtype) == (weights, dtype):
+            at, same, known = _unchanged(index, photos, names, stats, verify)
+            vectors[same], digests[same], there[same] = index.embeddings[at], known[at], True
+
+    def save(to: Path) -> None:
+        about = {"version": VERSION, "root": str(photos), "run": run.id, "weights": weights}
+        rows = zip(names[there], *stats[there].T.tolist(), map(bytes, digests[there]), strict=True)
+        with files.write_folder_whole(to) as new:
+            np.save(new / "embeddings.npy", vectors[there], allow_pickle=False)
+            texts = {files.printable(n): why for n, why in sorted(bad.items())}
+            _write(new / DATABASE, {**about, "size": run.experiment.size}, rows, texts)
+
+    if old:
+        take_over(old)
+    kept, due = int(there.sum()), time.monotonic() + SAVE
+    work = files.hidden(folder, "-sakerepro-unfinished")  # an index of the photos that are done
+    files.sweep(work)
+    with contextlib.suppress(RunError):  # it is damaged or, mostly, not there
+        take_over(open_collection(work))
+    todo = np.flatnonzero(~there)
+    try:
+        for rows, x, sha256, why_bad in _embedded(photos, run, names[todo].tolist(), progress):
+            at = todo[rows]
+            vectors[at], digests[at], there[at] = x, sha256, True
+            bad |= why_bad
+            if rows and (begun := time.monotonic()) >= due:
+                save(work)
+                took = time.monotonic() - begun
+                due = begun + took + SAVE * max(1.0, took / 3)  # a large index is saved less often
+    except KeyboardInterrupt:
+        if there.any():
+            save(work)
+        raise
     if not there.any():
         first = next(iter(bad.items()), None)
         text = f"the first of {len(bad):,} bad ones is {first[0]}: {first[1]}" if first else "there is no image file"
         raise DataError(f"{photos}: holds no photo that can be read; {text}. {left_out_text(found.left_out)}".rstrip())
-    about = {"version": VERSION, "root": str(photos), "run": run.id, "weights": weights, "size": run.experiment.size}
-    with files.write_folder_whole(folder) as new:
-        np.save(new / "embeddings.npy", vectors[there], allow_pickle=False)
-        rows = zip(names[there], *stats[there].T.tolist(), map(bytes, digests[there]), strict=True)
-        _write(new / DATABASE, about, rows, {files.printable(n): why for n, why in sorted(bad.items())})
+    save(folder)
     shutil.rmtree(work, ignore_errors=True)
     removed = len({_nfc(n) for n in old.names} - {_nfc(n) for n in names[there]}) if old else 0
     left_out = {kind: tuple(map(files.printable, left)) for kind, left in found.left_out.items()}
     return open_collection(folder), Changes(kept, int(there.sum()) - kept, removed, len(bad), left_out)
+
+
+def _embedded(
+    photos: Path, run: Run, names: list[str], progress: bool
+) -> Iterator[tuple[list[int], np.ndarray, np.ndarray, dict[str, str]]]:
+    """Embed photos chunk by chunk.
+
+    Yields:
+        n positions in ``names``, (n, dim) embeddings, (n, 32) checksums; and why the others of the chunk are bad.
+    """
+    network = None  # loaded only if there is an image for it
+    with bar(None, "Embedding", progress=progress, total=len(names), unit=" photos") as shown:
+        read = read_images(photos, names, run.experiment.size)
+        while found := list(itertools.islice(read, CHUNK)):
+            bad = {names[i]: _why(image, photos / names[i]) for i, image, _ in found if isinstance(image, DataError)}
+            images = [image for _, image, _ in found if not isinstance(image, DataError)]
+            rows = [i for i, _, _ in found if names[i] not in bad]
+            sha256 = np.frombuffer(b"".join(digest for _, _, digest in found), np.uint8).reshape(-1, 32)
+            x = np.zeros((0, 1))
+            if images:
+                network = place(run.network()) if network is None else network
+                x = embed_images(network, images, PHOTO, run.experiment.size)
+            shown.update(len(found))
+            yield rows, x, sha256, bad
+
+
+def _why(error: DataError, file: Path) -> str:
+    return str(error).removeprefix(f"{file}: ")
 
 
 def _nfc(name: str) -> str:
@@ -287,16 +337,12 @@ def query(
     if codes and approximate:
         raise ConfigError("codes are compared exactly, which is fast. Leave out `codes` or `approximate`.")
     if not isinstance(images, Iterator):
-        images = iter(inputs.names(images, "images", (str, Path, np.ndarray)))
+        images = inputs.names(images, "images", (str, Path, np.ndarray))
     k = inputs.whole(k, "k", 1)
     require_run(collection, run)
     network = load(run)
     embed = network.embed_sketch if domain == SKETCH else network.embed_photo
-    parts = [embed(list(itertools.islice(images, CHUNK)))]
-    while chunk := list(itertools.islice(images, CHUNK)):
-        parts.append(embed(chunk))
-    vectors = np.concatenate(parts)
-    k = min(k, len(collection))
+    vectors, k = embed(images), min(k, len(collection))
     if approximate:
         return nearest(collection.folder, vectors, k, network.distance)
     gallery = np.asarray(collection.embeddings, np.float32)
@@ -304,3 +350,45 @@ def query(
         code = network.coder()
         return search(code(vectors, domain), code(gallery, PHOTO), k, "hamming")
     return search(vectors, gallery, k, network.distance)
+
+
+def contact_sheet(to: Path, queries: Sequence[Path], found: Sequence[Sequence[tuple[Path, str]]]) -> None:
+    """Write a contact sheet as PNG: a row for each query, first the query, then the photos found, with name, distance.
+
+    Args:
+        to: the file.
+        queries: (Q,) image files.
+        found: for each query, (file, caption) of the photos found, nearest first. A file that cannot be read any more
+            becomes an empty frame with its caption.
+    """
+    from PIL import Image, ImageDraw, ImageFont
+
+    side, margin, line = 128, 8, 28  # a picture's side, the space around it, its caption
+    columns = 1 + max((len(row) for row in found), default=0)
+    width, height = columns * (side + margin) + 2 * margin, len(queries) * (side + line + margin) + margin
+    sheet = Image.new("RGB", (width, height), "white")
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(10)
+    for row, (query, hits) in enumerate(zip(queries, found, strict=True)):
+        y = margin + row * (side + line + margin)
+        for column, (file, caption) in enumerate([(query, query.name), *hits]):
+            x = margin + column * (side + margin) + (margin if column else 0)
+            sheet.paste(Image.fromarray(picture(file, side)), (x, y))
+            pen.rectangle((x - 1, y - 1, x + side, y + side), outline="black" if column == 0 else "#bbbbbb")
+            for number, text in enumerate(caption.split("\n")[:2]):
+                pen.text((x, y + side + 2 + 12 * number), _short(text, side), fill="black", font=font)
+    with files.write_whole(to) as temporary:
+        sheet.save(temporary, format="PNG")
+
+
+def picture(file: Path, side: int) -> np.ndarray:
+    """(side, side, 3) uint8 of an image file; grey if it cannot be read."""
+    try:
+        return np.broadcast_to(read_image(file, side), (side, side, 3))
+    except DataError:
+        return np.full((side, side, 3), 235, np.uint8)
+
+
+def _short(text: str, side: int) -> str:
+    most = side // 6  # a letter has six pixels
+    text = "".join(c if c.isprintable() and ord(c) < 0x250 else "?" for c in text)  # what the font has
+    return text if len(text) <= most else f"...{text[3 - most :]}"

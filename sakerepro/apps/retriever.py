@@ -14,10 +14,9 @@ from ..evaluation import Coder, coders
 from ..plots.labels import is_generated, run_data
 from ..retrieval import search
 from ..runs import require_images
-from .contact_sheet import picture
 from .drawing import SKETCHY_PEN, pen_of
 from .embedder import load
-from .photos import Collection, require_run
+from .photos import Collection, picture, require_run
 
 if TYPE_CHECKING:
     import pandas as pd

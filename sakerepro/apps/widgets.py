@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -28,17 +28,22 @@ from .retriever import REAL, Retriever
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-__all__ = ["DrawAndRetrieve", "Retriever", "SketchPad", "choose_runs", "draw_and_retrieve"]
+__all__ = ["DrawAndRetrieve", "Retriever", "choose_runs", "draw_and_retrieve"]
 
 
 COLUMNS = 10  # photos in a row of the picture
 NAMES = {"L_B": "baseline without L_SAKE"}  # of methods, for people who have not read the paper
 
 
-class SketchPad(anywidget.AnyWidget):
-    """Paper, pen, undo, clear, image loading and number of photos. Python sees a drawing while it is drawn.
+class DrawAndRetrieve(anywidget.AnyWidget):
+    """A sketch pad with the nearest photos of one run or two beside it; made by :func:`draw_and_retrieve`.
+
+    Paper, pen, undo, clear, image loading and number of photos. Python sees a drawing while it is drawn. Without a
+    browser, a picture of the same photos stands in its place.
 
     Attributes:
+        retrievers: one a run.
+        frames: the photos for the present drawing, one frame a run; empty for an empty paper.
         strokes: the lines, in shares of the paper's side (see :func:`sakerepro.apps.drawing.render`).
         bitmap: bytes of a loaded image file that lies below them, or empty.
         pen: width of the next line, as a share of the side.
@@ -61,49 +66,6 @@ class SketchPad(anywidget.AnyWidget):
     most = traitlets.Int(50).tag(sync=True)
     representation = traitlets.Unicode().tag(sync=True)
     representations: Any = traitlets.List().tag(sync=True)
-
-    @property
-    def empty(self) -> bool:
-        """Whether there is nothing on the paper."""
-        return not (self.strokes or self.bitmap)
-
-    def sketch(self, size: int) -> np.ndarray:
-        """(size, size) uint8 of what is on the paper, as the network sees a sketch."""
-        return render(self.strokes, size, ink=self.ink, bitmap=self.bitmap)
-
-    def show(
-        self, text: str, strips: Sequence[tuple[str, pd.DataFrame, Callable[[int], bytes]]] = (), *, wrong: bool = False
-    ) -> None:
-        """Show a sentence and strips of photos: (title, what :meth:`Retriever.search` gave, thumbnail of a photo) each.
-
-        They are sent and not kept, so that a saved notebook holds no photo of a data set.
-        """
-        content: list[dict[str, Any]] = []
-        buffers: list[bytes] = []
-        for title, frame, thumbnail in strips:
-            photos = [
-                {"rank": r["rank"], "label": r["class"], "distance": distance_text(r["distance"])}
-                for r in frame.to_dict("records")
-            ]
-            content.append({"title": title, "photos": photos})
-            buffers += map(thumbnail, frame["photo"])
-        self.send({"version": self.version, "text": text, "wrong": wrong, "strips": content}, buffers)
-
-
-def distance_text(distance: float) -> str:
-    """A distance as people read it: three decimals, or a number of bits."""
-    return f"{distance:.3f}" if isinstance(distance, float) else f"{distance} bits"
-
-
-class DrawAndRetrieve(SketchPad):
-    """A sketch pad with the nearest photos of one run or two beside it; made by :func:`draw_and_retrieve`.
-
-    Without a browser, a picture of the same photos stands in its place.
-
-    Attributes:
-        retrievers: one a run.
-        frames: the photos for the present drawing, one frame a run; empty for an empty paper.
-    """
 
     def __init__(
         self, retrievers: Sequence[Retriever], k: int = 10, representation: str = REAL, strokes: Sequence[Stroke] = ()
@@ -132,22 +94,14 @@ class DrawAndRetrieve(SketchPad):
         self.observe(self._answer, ["version", "k", "representation"])
         self.on_msg(lambda _, content, __: self._answer() if content.get("kind") == "ready" else None)
 
+    def sketch(self, size: int) -> np.ndarray:
+        """(size, size) uint8 of what is on the paper, as the network sees a sketch."""
+        return render(self.strokes, size, ink=self.ink, bitmap=self.bitmap)
+
     def retrieve(self) -> list[pd.DataFrame]:
         """Search with what is on the paper; keep the answer in ``frames``. Nothing for an empty paper."""
-        asked = [] if self.empty else self.retrievers
+        asked = self.retrievers if self.strokes or self.bitmap else []
         self.frames = [r.search(self.sketch(r.size), self.k, self.representation) for r in asked]
-        return self.frames
-
-    def draw(self, strokes: Sequence[Stroke], bitmap: bytes = b"") -> list[pd.DataFrame]:
-        """Put something else on the paper, as if it had been drawn there; returns ``frames``.
-
-        Raises:
-            DataError: as :func:`sakerepro.apps.drawing.render`; the paper stays as it is.
-        """
-        render(strokes, 8, bitmap=bitmap)
-        with self.hold_sync():
-            self.strokes, self.bitmap, self.example = [dict(s) for s in strokes], bitmap, False
-            self.version += 1
         return self.frames
 
     def titles(self) -> list[str]:
@@ -163,21 +117,28 @@ class DrawAndRetrieve(SketchPad):
         return titles
 
     def _answer(self, *_: Any) -> None:
-        """Called for every change in the browser; a mistake of the user is shown there instead of raised here."""
+        """Called for every change in the browser; a mistake of the user is shown there instead of raised here.
+
+        Photos are sent and not kept, so that a saved notebook holds none of a data set.
+        """
+        text, wrong = "Draw something, or load an image.", False
         try:
             frames = self.retrieve()
         except SakeError as error:
-            self.show(str(error), wrong=True)
-            return
-        if not frames:
-            self.show("Draw something, or load an image.")
-            return
-        count = len(self.retrievers[0].photos)
-        text = f"{len(frames[0])} of {count:,} photos ({self.retrievers[0].about})"
-        if self.example:
-            text = f"An example; it goes away with your first line. {text}"
-        thumbnails = [r.thumbnail for r in self.retrievers]
-        self.show(text, list(zip(self.titles(), frames, thumbnails, strict=True)))
+            frames, text, wrong = [], str(error), True
+        if frames:
+            text = f"{len(frames[0])} of {len(self.retrievers[0].photos):,} photos ({self.retrievers[0].about})"
+            text = f"An example; it goes away with your first line. {text}" if self.example else text
+        strips: list[dict[str, Any]] = []
+        buffers: list[bytes] = []
+        for title, frame, retriever in zip(self.titles(), frames, self.retrievers, strict=False):
+            photos = [
+                {"rank": r["rank"], "label": r["class"], "distance": distance_text(r["distance"])}
+                for r in frame.to_dict("records")
+            ]
+            strips.append({"title": title, "photos": photos})
+            buffers += map(retriever.thumbnail, frame["photo"])
+        self.send({"version": self.version, "text": text, "wrong": wrong, "strips": strips}, buffers)
 
     def picture(self, images: bool | None = None) -> Picture:
         """The drawing and its nearest photos, ten at most, as a figure, a row a run.
@@ -215,6 +176,11 @@ class DrawAndRetrieve(SketchPad):
         if bundle:
             bundle[0]["image/png"] = self.picture()._repr_png_()
         return bundle
+
+
+def distance_text(distance: float) -> str:
+    """A distance as people read it: three decimals, or a number of bits."""
+    return f"{distance:.3f}" if isinstance(distance, float) else f"{distance} bits"
 
 
 def _tile(axis: Axes, photo: Mapping[Hashable, Any], pixels: np.ndarray | None, width: float) -> None:

@@ -1,4 +1,4 @@
-"""``data``: get, pack and cut the data sets."""
+"""``check`` and ``data``: what a data set holds and what is wrong with it; get, pack and cut the data sets."""
 
 from __future__ import annotations
 
@@ -6,10 +6,25 @@ import argparse
 from pathlib import Path
 
 from .. import paths
-from ..data import lists, load_dataset
+from ..data import SKETCH, lists, load_dataset
 from ..data.fetch import fetch_dataset
 from ..data.registry import find_folder
 from ..data.subset import write_subset
+from .common import print_json
+
+SHOWN = 20  # problems and classes that `check` shows without --all
+
+
+def check(arguments: argparse.Namespace) -> int:
+    """Look at a data set; the exit code is 3 if there is a problem."""
+    from ..apps.check import check
+
+    report = check(arguments.data, arguments.split, images=not arguments.quick, progress=not arguments.json)
+    if arguments.json:
+        print_json(report.to_dict())
+    else:
+        print(report.to_text(None if arguments.all else SHOWN))
+    return 3 if report.problems else 0
 
 
 def fetch(arguments: argparse.Namespace) -> None:
@@ -26,13 +41,7 @@ def example(arguments: argparse.Namespace) -> None:
 
 
 def pack(arguments: argparse.Namespace) -> None:
-    """Decode the images of a data set, or write it with its weights to one file."""
-    if arguments.to:
-        from ..apps.carry import carry
-
-        made = carry(arguments.data, Path(arguments.to), arguments.size)
-        print(f"{made}: {made.stat().st_size / 1e6:.1f} MB")
-        return
+    """Decode the images of a data set."""
     data = load_dataset(arguments.data, size=arguments.size, min_photos=arguments.min_photos, verify=arguments.verify)
     for what, pixels in (("photos", data.gallery.pixels), ("sketches", data.query.pixels)):
         print(f"{what}: {len(pixels):,} images of {arguments.size} px, {pixels.nbytes / 1e6:,.1f} MB")
@@ -42,8 +51,7 @@ def pack(arguments: argparse.Namespace) -> None:
 def subset(arguments: argparse.Namespace) -> None:
     """Write the first images of every class."""
     root = find_folder(arguments.data)
-    listings = [lists.examine_split(root, split, images=False)[0] for split in lists.split_names(root)]
-    classes = {name for listing in listings for name in (*listing.seen, *listing.unseen)}
+    classes = {name.rpartition("/")[0] for name in lists.listed_names(root)[SKETCH]}
     label = arguments.data if Path(arguments.data).name == arguments.data else root.resolve().name
     to = Path(arguments.to) if arguments.to else paths.data() / f"{label}-{len(classes)}x{arguments.per_class}"
     made = write_subset(root, to, arguments.per_class, arguments.size)

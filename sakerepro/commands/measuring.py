@@ -8,7 +8,7 @@ from dataclasses import asdict
 from statistics import mean, stdev
 from typing import Any
 
-from ..apps.compare import Group, by_metric, compare_runs, grouped
+from ..apps.compare import by_metric, grouped, paired_tests
 from ..embedding import place
 from ..errors import ConfigError, SakeError
 from ..evaluation import evaluate as measure
@@ -79,45 +79,39 @@ def compare(arguments: argparse.Namespace) -> None:
     if len(arguments.runs) < 2:
         raise ConfigError("compare needs two runs or more. `sakerepro runs` lists them.")
     runs = [named_run(name) for name in arguments.runs]
-    if len(runs) > 2:
-        _compare_groups(grouped(runs), arguments.json)
-        return
-    c = compare_runs(*runs)
+    groups, two = grouped(runs), len(runs) == 2
+    tests, untested = paired_tests(*runs) if two else ([], "")
     if arguments.json:
-        print_json(asdict(c))
-        return
-    print(f"A: {c.a}\nB: {c.b}\n")
-    print_table(["setting", "A", "B"], [[n, *pair] for n, pair in c.settings.items()] or [["none differs", "", ""]])
-    print()
-    rows = [[*m.values(), f"{m['b'] - m['a']:+.3f}"] for m in c.metrics if m["a"] != m["b"]]
-    print_table(["task", "features", "convention", "metric", "A", "B", "B - A"], rows, left=4)
-    print()
-    for t in c.tests:
-        print(
-            f"{t.task}, {t.representation}: B - A = {t.difference:+.4f} mAP over {t.queries:,} queries, "
-            f"95 % bootstrap interval {t.low:+.4f} ... {t.high:+.4f}; "
-            f"B better on {t.better:,}, worse on {t.worse:,}; sign-flip p = {t.p:.2g} ({t.how})"
-        )
-    print("One seed each: the test is about these queries, not about another training." if c.tests else c.untested)
-
-
-def _compare_groups(groups: Sequence[Group], as_json: bool) -> None:
-    if as_json:
-        print_json({"groups": [g.to_dict() for g in groups]})
+        more = {"tests": list(map(asdict, tests)), "untested": untested} if two else {}
+        print_json({"groups": [g.to_dict() for g in groups], **more})
         return
     letters = [chr(ord("A") + i) if i < 26 else f"A{i}" for i in range(len(groups))]
     for letter, g in zip(letters, groups, strict=True):
         seeds = f"{len(g.seeds)} seeds: {', '.join(map(str, g.seeds))}" if len(g.seeds) > 1 else f"seed {g.seeds[0]}"
         print(f"{letter}: {g.runs[0]}{' and others' if len(g.runs) > 1 else ''} ({seeds})")
     names = dict.fromkeys(name for g in groups for name in g.settings)
-    rows = [[name, *(g.settings.get(name) for g in groups)] for name in names]
+    settings = [[name, *(g.settings.get(name) for g in groups)] for name in names]
+    differ = [row for row in settings if len({*map(str, row[1:])}) > 1]
     print()
-    differ = [r for r in rows if len({*map(str, r[1:])}) > 1]
     print_table(["setting", *letters], differ or [["none differs", *[""] * len(groups)]])
     print()
-    keys = dict.fromkeys(key for g in groups for key in g.metrics if key[2] == "standard")
-    rows = [[*key, *(_mean(g.metrics.get(key, ())) for g in groups)] for key in keys]
-    print_table(["task", "features", "convention", "metric", *letters], rows, left=4)
+    rows: list[list[object]] = []
+    for key in dict.fromkeys(key for g in groups for key in g.metrics):
+        values = [g.metrics.get(key, ()) for g in groups]
+        if two and all(values) and values[0] != values[1]:
+            rows.append([*key, *map(_mean, values), f"{values[1][0] - values[0][0]:+.3f}"])
+        elif not two and key[2] == "standard":
+            rows.append([*key, *map(_mean, values)])
+    print_table(["task", "features", "convention", "metric", *letters, *["B - A"] * two], rows, left=4)
+    print()
+    for t in tests:
+        print(
+            f"{t.task}, {t.representation}: B - A = {t.difference:+.4f} mAP over {t.queries:,} queries, "
+            f"95 % bootstrap interval {t.low:+.4f} ... {t.high:+.4f}; "
+            f"B better on {t.better:,}, worse on {t.worse:,}; sign-flip p = {t.p:.2g} ({t.how})"
+        )
+    if two:
+        print("One seed each: the test is about these queries, not about another training." if tests else untested)
 
 
 def _mean(values: Sequence[float]) -> str:

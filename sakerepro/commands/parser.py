@@ -47,7 +47,6 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
 
 
 def _add_arguments(command: argparse.ArgumentParser, words: dict[str, Any]) -> None:
-    words = described()["commands"].get(words.get("like"), {}) | words
     either = command.add_mutually_exclusive_group(required=True) if "either" in words else command
     for name, own in words.get("arguments", {}).items():
         argument = described()["shared"].get(name, {}) | own

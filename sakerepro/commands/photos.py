@@ -13,13 +13,12 @@ import numpy as np
 
 from .. import paths
 from ..apps.approximate import recall
-from ..apps.contact_sheet import contact_sheet
-from ..apps.photos import index_photos, named_collection
+from ..apps.photos import contact_sheet, index_photos, named_collection
 from ..apps.photos import query as nearest
 from ..data.dataset import PHOTO, SKETCH
 from ..data.folders import left_out_text, walk
-from ..data.images import decode, read_bytes
-from ..data.quickdraw import contents, is_drawings, lines
+from ..data.packing import read_images
+from ..data.quickdraw import is_drawings, lines
 from ..errors import ConfigError, DataError
 from ..files import write_text
 from ..runs import named_run
@@ -127,14 +126,12 @@ def _images(names: Sequence[str], size: int, domain: int, asked: list[str]) -> I
         except DataError as error:
             errors.append(error)
     listed = list(files)
-    for i, line in contents(Path(), listed):
-        try:
-            image = decode(line or read_bytes(listed[i]), size, listed[i], drawn=domain == SKETCH)
-        except DataError as error:
-            errors.append(error)
-            continue
-        asked.append(listed[i])
-        yield image
+    for row, image, _ in read_images(Path(), listed, size, set(listed) if domain == SKETCH else ()):
+        if isinstance(image, DataError):
+            errors.append(image)
+        else:
+            asked.append(listed[row])
+            yield image
     notices += [f"Skipped {error}" for error in errors]
     if not asked:
         raise errors[0] if errors else DataError(f"{', '.join(names)}: holds no image. {' '.join(notices)}".rstrip())

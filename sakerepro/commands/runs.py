@@ -1,8 +1,9 @@
-"""``train``, ``methods``, ``runs``: single runs."""
+"""``train``, ``tune``, ``methods``, ``runs``: make and list runs, and choose settings on classes that are held out."""
 
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Iterable
 from typing import Any
@@ -12,7 +13,7 @@ from .. import paths
 from ..errors import ConfigError, DataError, SakeError, near_misses
 from ..results.jobs import say_slow_precision
 from ..runs import Run, find, map_all, open_run, require_images, run, run_folders
-from .common import print_json, print_table
+from .common import precision, print_json, print_table
 from .settings import absolute, settings, shown
 
 WIDTH, COLUMN = 100, 9  # of a list of runs, and of one of its numbers
@@ -38,6 +39,29 @@ def train(arguments: argparse.Namespace) -> None:
         return
     show_runs([done])
     print(f"{'Found, nothing trained: ' if found else ''}{paths.shown(done.folder)}")
+
+
+def tune(arguments: argparse.Namespace) -> None:
+    """Make the trials, list them, and show how to train with the best."""
+    from ..results import tuning
+
+    method, preset = arguments.method, arguments.preset
+    with precision(arguments):
+        where = arguments.jobs, arguments.engine, arguments.address
+        found = tuning.tune(method, preset, arguments.trials, arguments.seed, *where)
+    print(f"\n{method}, preset {preset}: mAP@all on {found['data'][0]}, seen classes held out as if unseen\n")
+    lines = found.astype(object).where(found.notna(), None).to_dict("records")
+    print_table(
+        ["trial", "settings", *tuning.NUMBERS],
+        [[t["trial"], t["settings"] or "the preset's own", *(t[n] for n in tuning.NUMBERS)] for t in lines],
+        left=2,
+    )
+    flags = ["--preset", preset, "--method", method]
+    for setting in filter(None, lines[0]["settings"].split(", ")):
+        name, value = setting.split("=")
+        flags += [f"--{name.replace('_', '-')}", value]
+    print(f"\nBest is trial {lines[0]['trial']} of {len(lines)}. To train with its settings on all seen classes:")
+    print(f"  {shlex.join(['sakerepro', 'train', *flags])}\nAll trials: {paths.shown(tuning.tuning_file(preset))}")
 
 
 def methods(arguments: argparse.Namespace) -> None:

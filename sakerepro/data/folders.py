@@ -23,6 +23,7 @@ from .listing import Listing, Problem, listed
 from .quickdraw import class_of, is_drawings, place_of
 from .splits import MIN_PHOTOS, held_out, random_unseen
 
+LAYOUT = "A plain data set is photo/<class>/* and sketch/<class>/*."
 SPLITS = ("unseen.txt", "random")
 SYSTEM = frozenset("@eadir #recycle $recycle.bin lost+found __macosx".split()) | {"system volume information"}
 LINKED = "linked folder"
@@ -43,9 +44,7 @@ def is_plain(root: Path) -> bool:
     return (root / "photo").is_dir() or (root / "sketch").is_dir()
 
 
-def read_folder(
-    root: Path, split: str | None = None, *, seed: int = 0, n_unseen: int | None = None, min_photos: int = MIN_PHOTOS
-) -> Listing:
+def read_folder(root: Path, split: str | None = None, *, seed: int = 0, min_photos: int = MIN_PHOTOS) -> Listing:
     """List a plain folder and divide its classes into seen and unseen ones.
 
     Images may lie in sub-folders of a class; :func:`walk` says what is left out. A file ``sketch/<class>.ndjson`` is
@@ -54,9 +53,8 @@ def read_folder(
 
     Args:
         split: ``"unseen.txt"`` names the unseen classes, one a line (all of them, for a folder that finished runs are
-            measured on); with ``"random"`` they are drawn; ``None``: as the file says if it is there, else drawn.
+            measured on); with ``"random"`` a fifth is drawn; ``None``: as the file says if it is there, else drawn.
         seed: seed for drawing the classes and the validation sketches.
-        n_unseen: how many classes to draw; by default a fifth of them.
         min_photos: fewest photos of a drawn class.
 
     Raises:
@@ -74,7 +72,7 @@ def read_folder(
     if split == "unseen.txt" or (split is None and (root / "unseen.txt").is_file()):
         unseen, split = _named(root / "unseen.txt", classes), "unseen.txt"
     else:
-        n_unseen = max(1, round(len(classes) / 5)) if n_unseen is None else n_unseen
+        n_unseen = max(1, round(len(classes) / 5))
         unseen = random_unseen({c: len(photos[c]) for c in classes}, n_unseen, seed, min_photos)
         split = f"random{n_unseen}-{seed}"
     seen = tuple(c for c in classes if c not in set(unseen))
@@ -99,7 +97,7 @@ def examine_folder(root: Path) -> tuple[dict[str, list[str]], dict[str, list[str
     """Photos and sketches of each class (paths relative to ``root``), what is wrong with them, notes on the rest."""
     problems: list[Problem] = []
     left_out: LeftOut = defaultdict(list)
-    photos, sketches = (_classes(root, domain, problems, left_out) for domain in ("photo", "sketch"))
+    photos, sketches = (class_folders(root, domain, problems, left_out, LAYOUT) for domain in ("photo", "sketch"))
     for here, there, one, other in ((photos, sketches, "photo", "sketch"), (sketches, photos, "sketch", "photo")):
         for name in sorted(here.keys() - there) if there else ():
             text = f"this class has no folder {other}/{name}. Each needs photos and sketches: add them, or remove it."
@@ -191,8 +189,13 @@ def left_out_text(left_out: Mapping[str, Sequence[str]]) -> str:
     return printable(text) if kinds else ""
 
 
-def _classes(root: Path, domain: str, problems: list[Problem], left_out: LeftOut) -> dict[str, list[str]]:
-    """Class name -> paths of its images relative to ``root``."""
+def class_folders(
+    root: Path, domain: str, problems: list[Problem], left_out: LeftOut, layout: str
+) -> dict[str, list[str]]:
+    """Class name -> paths of the images in ``root/domain/<class>/**``, relative to ``root``; both sorted.
+
+    ``problems`` and ``left_out`` are extended; ``layout`` says what the folder should hold.
+    """
     folder, entries, what = root / domain, [], "is not there"
     found: dict[str, list[str]] = {}
     if folder.is_dir():
@@ -220,8 +223,7 @@ def _classes(root: Path, domain: str, problems: list[Problem], left_out: LeftOut
                 what = "drawing. Add some, or remove the file" if drawings else "image. Add some, or remove the folder"
                 problems.append(Problem(str(entry), 0, f"holds no {what}."))
     if not found:
-        text = f"{what}. A plain data set is photo/<class>/* and sketch/<class>/*."
-        problems.append(Problem(str(folder), 0, text))
+        problems.append(Problem(str(folder), 0, f"{what}. {layout}"))
     return found
 
 

@@ -32,13 +32,13 @@ def is_image_name(name: str) -> bool:
     return not Path(name).name.startswith(".") and Path(name).suffix.lower() in EXTENSIONS
 
 
-def read_image(path: Path | str, size: int, *, drawn: bool = False) -> np.ndarray:
+def read_image(path: Path | str, size: int) -> np.ndarray:
     """(size, size, 3) uint8 RGB pixels of an image file, or of a drawing ``FILE.ndjson:LINE``; see :func:`decode`.
 
     Raises:
-        DataError: if the file is missing, empty, truncated, no image, too large to be one, or a blank drawing.
+        DataError: if the file is missing, empty, truncated, no image, or too large to be one.
     """
-    return np.broadcast_to(decode(read_bytes(path), size, str(path), drawn=drawn), (size, size, 3)).copy()
+    return np.broadcast_to(decode(read_bytes(path), size, str(path)), (size, size, 3)).copy()
 
 
 def read_bytes(path: Path | str) -> bytes:

@@ -14,8 +14,8 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
+from .. import paths
 from ..errors import DataError, near_misses
-from . import places
 
 ClassRow = tuple[str, str, str, str]  # where it stands, class, wnid, note
 
@@ -28,7 +28,6 @@ class Source:
     take: str  # the folder in the archive whose files are wanted, wherever it is
     into: str = ""  # where they go, below the data set's folder
     holds: str = ""  # in words, for the question before the download
-    sha256: str = ""
 
 
 @dataclass(frozen=True)
@@ -78,7 +77,7 @@ class Known:
 
 
 def datasets() -> dict[str, Known]:
-    """The tasks by name: those of the package, then those of each ``known.toml`` in ``places.data_places()``.
+    """The tasks by name: those of the package, then those of each ``known.toml`` in ``paths.data_places()``.
 
     Raises:
         DataError: if a record cannot be read, or a name is taken; it names the file and the record.
@@ -108,7 +107,7 @@ _SHIPPED = Path(__file__).with_name("known.toml")
 
 def _records(kind: str) -> dict[str, Known]:
     found = dict(_read(_SHIPPED, 0)[kind])
-    for file in dict.fromkeys(place / "known.toml" for place in places.data_places()):
+    for file in dict.fromkeys(place / "known.toml" for place in paths.data_places()):
         for name, record in _read(file, file.stat().st_mtime_ns)[kind].items() if file.is_file() else ():
             if name in found:
                 raise DataError(f"{file}: data set {name!r} is known already, from {found[name].file}. Rename it.")

@@ -54,13 +54,8 @@ def read_split(root: Path, split: str | None = None, *, name: str = "", dedupe: 
     return replace(listing, train_photo=drop_doubles(listing.train_photo), gallery=drop_doubles(listing.gallery))
 
 
-def examine_split(
-    root: Path, split: str | None = None, *, name: str = "", images: bool = True
-) -> tuple[Listing, list[Problem]]:
-    """The classes and files of a split, and all its problems; a bad line raises nothing.
-
-    With ``images=False``, it is not checked that the listed files exist.
-    """
+def examine_split(root: Path, split: str | None = None, *, name: str = "") -> tuple[Listing, list[Problem]]:
+    """The classes and files of a split, and all its problems; a bad line raises nothing."""
     root = Path(root)
     split = _choose(root, split)
     problems: list[Problem] = []
@@ -74,12 +69,10 @@ def examine_split(
     for key in DOMAIN_OF:
         classes = unseen if ENDINGS[key] == "zero" else seen
         sets[key] = _read_set(root / split, key, classes, where, problems)
-    listing = Listing(name or root.resolve().name, split, root, seen, unseen, **sets)
-    if images:
-        listing = replace(listing, also=_all_splits(root))
-        for path, (file, line) in where.items():
-            if path not in listing.also[PHOTO] and path not in listing.also[SKETCH]:
-                problems.append(Problem(file, line, f"{path!r} is listed but not there.", missing=True))
+    listing = Listing(name or root.resolve().name, split, root, seen, unseen, **sets, also=_all_splits(root))
+    for path, (file, line) in where.items():
+        if path not in listing.also[PHOTO] and path not in listing.also[SKETCH]:
+            problems.append(Problem(file, line, f"{path!r} is listed but not there.", missing=True))
     return listing, problems
 
 

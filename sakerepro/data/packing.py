@@ -13,7 +13,7 @@ import json
 import os
 import sys
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -190,33 +190,50 @@ def _reserve(path: Path, shape: tuple[int, ...]) -> np.memmap:
 
 def _decode_all(sources: _Sources, pixels: np.ndarray, digests: np.ndarray, label: str, progress: bool) -> None:
     """Fill both arrays on all cores; bad files are collected, so that one error shows them together."""
-    root, names = sources.root, sources.names
-    size, channels = pixels.shape[1], pixels.shape[3]
-    bad: list[str] = []
-
-    def one(job: tuple[int, bytes | None]) -> None:
-        i, line = job
-        path = root / names[i]
-        try:
-            data = line or read_bytes(path)
-            image = decode(data, size, str(path))
-        except DataError as error:
-            bad.append(str(error))
-            return
-        if image.shape[2] > channels:
-            raise _Coloured
-        pixels[i] = image
-        digests[i] = np.frombuffer(files.digest(data), np.uint8)
-
-    with bar(None, label, progress=progress, log=True, total=len(names), unit=" images") as shown:
-        for _ in on_all_cores(one, contents(root, names)):
+    channels, bad = pixels.shape[3], list[str]()
+    images = read_images(sources.root, sources.names, pixels.shape[1])
+    with bar(None, label, progress=progress, log=True, total=len(pixels), unit=" images") as shown:
+        for row, image, digest in images:
             shown.update()
-            if len(bad) >= _ENOUGH_BAD:
-                break
+            if isinstance(image, DataError):
+                bad.append(str(image))
+                if len(bad) >= _ENOUGH_BAD:
+                    break
+            elif image.shape[2] > channels:
+                raise _Coloured
+            else:
+                pixels[row], digests[row] = image, np.frombuffer(digest, np.uint8)
     if bad:
         first = "\n  ".join(sorted(bad)[:5])
         more = f"\n  ... and {len(bad) - 5:,} more files like these." if len(bad) > 5 else ""
         raise DataError(f"{first}{more}")
+
+
+def read_images(
+    root: Path, names: Sequence[str], size: int, drawn: Container[str] = ()
+) -> Iterator[tuple[int, np.ndarray | DataError, bytes]]:
+    """Read and decode images on all cores; files come in the order of ``names``, drawings after them.
+
+    Args:
+        names: relative to ``root``.
+        size: side in pixels.
+        drawn: the names that are refused if they are blank.
+
+    Yields:
+        Position in ``names``; (size, size, 1 or 3) uint8 pixels, or the error that says why there are none; SHA-256 of
+        the bytes.
+    """
+
+    def one(job: tuple[int, bytes | None]) -> tuple[int, np.ndarray | DataError, bytes]:
+        row, line = job
+        path = root / names[row]
+        try:
+            data = line or read_bytes(path)
+            return row, decode(data, size, str(path), drawn=names[row] in drawn), files.digest(data)
+        except DataError as error:
+            return row, error, b""
+
+    yield from on_all_cores(one, contents(root, names))
 
 
 def on_all_cores(function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:

@@ -13,11 +13,11 @@ import numpy as np
 from .. import inputs, paths
 from ..errors import ConfigError, DataError, near_misses
 from ..files import lines, read_json
-from . import folders, lists, places
+from . import folders, lists
 from .dataset import PHOTO, SKETCH, Dataset, ImageSet, OriginalDomain
 from .images import decode
 from .known import Known, class_key, datasets, drawings, named, originals
-from .listing import assemble, fingerprint_of, image_set, listed, unread
+from .listing import Problem, assemble, fingerprint_of, image_set, listed, unread
 from .packing import pack_images
 from .quickdraw import is_drawings, parse
 from .splits import MIN_PHOTOS
@@ -29,10 +29,8 @@ def load_dataset(
     *,
     size: int = 224,
     dedupe: bool = False,
-    root: Path | str | None = None,
     progress: bool = True,
     seed: int = 0,
-    n_unseen: int | None = None,
     min_photos: int = MIN_PHOTOS,
     verify: bool = False,
     pack: bool = True,
@@ -47,10 +45,8 @@ def load_dataset(
             ``None`` for the usual one.
         size: side of the packed images; the size of the network's input, or a little more.
         dedupe: drop the photos that Sketchy's lists hold twice.
-        root: the data set's folder, if it is not in one of ``places.data_places()``.
         seed: seed for the generated world, and for a plain folder's random split and validation sketches.
-        n_unseen: unseen classes in a plain folder's random split; ``None``: a fifth of its classes.
-        min_photos: fewest photos of each of these unseen classes.
+        min_photos: fewest photos of each unseen class in such a split, a fifth of its classes.
         verify: compare decoded images with the checksums of all files, not only with their sizes and times.
         pack: ``False`` reads no image of a folder and gives white pixels: names, labels and classes are enough to check
             settings.
@@ -66,13 +62,13 @@ def load_dataset(
         if split not in (None, *record.splits):
             raise ConfigError(f"{record.title} has no split {split!r}. {near_misses(str(split), record.splits)}")
         return named(record.reader)(size, seed, progress=progress)
-    folder = find_folder(name, root)
+    folder = find_folder(name)
     label = record.name if record else folder.resolve().name
     split = record.splits[0] if split is None and record and record.splits else split
     if lists.split_names(folder) or not folders.is_plain(folder):
         listing = lists.read_split(folder, split, name=label, dedupe=dedupe)
     else:
-        listing = folders.read_folder(folder, split, seed=seed, n_unseen=n_unseen, min_photos=min_photos)
+        listing = folders.read_folder(folder, split, seed=seed, min_photos=min_photos)
     return assemble(listing, size, progress, verify) if pack else unread(listing, size)
 
 
@@ -80,7 +76,6 @@ def load_original(
     name: str | Path,
     size: int,
     *,
-    root: Path | str | None = None,
     progress: bool = True,
     seed: int = 0,
     per_class: int | None = None,
@@ -90,7 +85,6 @@ def load_original(
     Args:
         name: ``"mini"``, ``"imagenet"``, ``"tiny-imagenet-40"``, another one with a record, or a folder with
             ``train/<wnid>/*`` and ``val/<wnid>/*``.
-        root: the folder of a named domain, or the folder above it, if it is not in one of ``places.data_places()``.
         seed: seed for the generated world; photos from a folder do not depend on it.
         per_class: most training photos of a class, the first by name; ``None``: the number in its record (100 of
             ImageNet's 1,300), else all.
@@ -101,11 +95,11 @@ def load_original(
     tasks, known = datasets(), originals()
     if (record := tasks.get(str(name))) and record.original_reader:
         return named(record.original_reader)(size, seed, progress=progress)
-    folder = find_folder(name, root, known)
+    folder = find_folder(name, known)
     record = known.get(str(name))
     per_class = per_class or (record.per_class if record else 0) or None
     left_out: folders.LeftOut = defaultdict(list)
-    train, val = (_image_folder(folder / part, left_out) for part in ("train", "val"))
+    train, val = (_image_folder(folder, part, left_out) for part in ("train", "val"))
     if odd := sorted(train.keys() ^ val.keys()):
         raise DataError(f"{folder}: class {odd[0]} is in only one of train/ and val/ ({len(odd)} such). Both need it.")
     label = record.name if record else folder.resolve().name
@@ -167,14 +161,14 @@ def _drawings(folder: Path | None, dataset: str, classes: tuple[str, ...], size:
 def find_drawings(dataset: str) -> Path | None:
     """The folder of Quick, Draw!; ``None`` for a data set with drawings of its own. Raises as :func:`load_drawings`."""
     task = datasets().get(dataset)
-    return None if task and task.drawings_reader else find_folder("quickdraw", known=drawings())
+    return None if task and task.drawings_reader else find_folder("quickdraw", drawings())
 
 
-def find_folder(name: str | Path, root: Path | str | None = None, known: Mapping[str, Known] | None = None) -> Path:
+def find_folder(name: str | Path, known: Mapping[str, Known] | None = None) -> Path:
     """The folder of a data set with a record, or the named folder itself.
 
     Args:
-        name, root: as in :func:`load_dataset`.
+        name: as in :func:`load_dataset`.
         known: the records by name; ``None`` for those of the tasks.
 
     Raises:
@@ -184,16 +178,10 @@ def find_folder(name: str | Path, root: Path | str | None = None, known: Mapping
     name = str(name)
     known = datasets() if known is None else known
     record = known.get(name)
-    if root is not None:
-        root = Path(root).expanduser()
-        found = next((f for f in [*(root / f for f in (record.folders if record else ())), root] if f.is_dir()), None)
-        if found is None:
-            raise DataError(f"{root}: is not there, or not a folder. Name the folder that holds {name!r}.")
-        return found
     if record and record.reader:
         raise ConfigError(f"{name} is no folder of files but the {record.title}. Name another data set, or a folder.")
     if record:
-        if found := places.find_data(*record.folders):
+        if found := paths.find_data(*record.folders):
             return found
         raise DataError(_not_here(record))
     if Path(name).expanduser().is_dir():
@@ -204,7 +192,7 @@ def find_folder(name: str | Path, root: Path | str | None = None, known: Mapping
 
 
 def _not_here(record: Known) -> str:
-    searched = "\n".join(f"    {place / f}" for place in places.data_places() for f in record.folders)
+    searched = "\n".join(f"    {place / f}" for place in paths.data_places() for f in record.folders)
     return (
         f"data set {record.name!r} is not here. Looked for\n{searched}\n"
         f"  Get {record.get or 'it'}, and put it at {paths.shown(paths.data() / record.folders[0])}"
@@ -214,25 +202,13 @@ def _not_here(record: Known) -> str:
     )
 
 
-def _image_folder(folder: Path, left_out: folders.LeftOut) -> dict[str, list[str]]:
-    """The files of ``folder/<wnid>/**`` by wnid, relative to the folder's parent; both sorted."""
-    if not folder.is_dir():
-        raise DataError(f"{folder}: is not there. The original domain is train/<wnid>/* and val/<wnid>/*.")
-    files = {}
-    for entry in sorted(folder.iterdir()):
-        place = f"{folder.name}/{entry.name}"
-        kind = folders.left_out_as(entry, entry.is_dir())
-        if not entry.is_dir() or kind not in ("", folders.LINKED):
-            left_out[kind or "image in no class"].append(place)
-            continue
-        if not re.fullmatch(r"n\d{8}", entry.name):
-            raise DataError(f"{entry}: is not named by a WordNet id such as n02084071. Rename or remove it.")
-        found = folders.walk(folder.parent, place, left_out)
-        for refused, why in found.refused.items():
-            raise DataError(f"{folder.parent / refused}: {why}")
-        if not found.images:
-            raise DataError(f"{entry}: holds no image. Add some, or remove the class from train/ and val/.")
-        files[entry.name] = found.images
-    if not files:
-        raise DataError(f"{folder}: holds no class folder. The original domain is train/<wnid>/* and val/<wnid>/*.")
-    return files
+def _image_folder(root: Path, part: str, left_out: folders.LeftOut) -> dict[str, list[str]]:
+    """The files of ``root/part/<wnid>/**`` by wnid, relative to ``root``; both sorted."""
+    problems: list[Problem] = []
+    layout = "The original domain is train/<wnid>/* and val/<wnid>/*."
+    found = folders.class_folders(root, part, problems, left_out, layout)
+    for place in (root / part / name for name in found if not re.fullmatch(r"n\d{8}", name)):
+        raise DataError(f"{place}: is not named by a WordNet id such as n02084071. Rename or remove it.")
+    if problems:
+        raise DataError(str(problems[0]))
+    return found

@@ -8,10 +8,8 @@ import shutil
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Callable
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
-from ..display import bar
 from ..errors import DataError, RunError
 from ..files import beside, need_space, sweep
 
@@ -38,13 +36,17 @@ def unpack(archive: Path, to: Path, take: str, into: str = "") -> int:
     sweep(to)
     room = beside(to)
     try:
-        extract = _unzip if zipfile.is_zipfile(archive) else _untar
-        count = extract(archive, room, lambda name: _place(name, archive, take, into))
-        if not count:
+        _extract(archive, room)
+        files = {}
+        for path in (p for p in room.rglob("*") if p.is_file()):
+            parts = path.relative_to(room).parts
+            if take in parts[:-1] and not any(p.startswith((".", "__MACOSX")) for p in parts):
+                files[path] = to.joinpath(into, *parts[parts.index(take) + 1 :])
+        if not files:
             raise DataError(f"{archive}: holds nothing that belongs to {to.name}. Look into it, and unpack it by hand.")
-        for path in [p.relative_to(room) for p in room.rglob("*") if p.is_file()]:
-            (to / path).parent.mkdir(parents=True, exist_ok=True)
-            os.replace(room / path, to / path)
+        for path, place in files.items():
+            place.parent.mkdir(parents=True, exist_ok=True)
+            os.replace(path, place)
     except RunError:  # first, as it is a RuntimeError too: the disk is full, the archive may be right
         raise
     except (*_BROKEN, OSError) as error:
@@ -54,37 +56,26 @@ def unpack(archive: Path, to: Path, take: str, into: str = "") -> int:
         raise DataError(text) from error
     finally:
         shutil.rmtree(room, ignore_errors=True)
-    return count
+    return len(files)
 
 
-def _place(name: str, archive: Path, take: str, into: str) -> str | None:
-    """Where a member goes; ``None`` if it is not wanted. A bad name is refused: zipfile would change it silently."""
-    parts = name.split("/")
-    if not name or name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0] or not name.isprintable():
-        raise DataError(f"{archive}: {name!r} would be written outside of its folder, or has no plain name. Refused.")
-    if take not in parts[:-1] or any(p.startswith((".", "__MACOSX")) for p in parts):
-        return None
-    return str(PurePosixPath(into, *parts[parts.index(take) + 1 :]))
-
-
-def _unzip(archive: Path, room: Path, place: Callable[[str], str | None]) -> int:
-    with zipfile.ZipFile(archive) as file:
-        wanted = [(m, path) for m in file.infolist() if (path := place(m.filename)) and not m.is_dir()]
-        need_space(room.parent, sum(m.file_size for m, _ in wanted), "unpacking")
-        for member, path in bar(wanted, f"Unpacking {archive.name}", unit=" files"):
-            member.filename = path
-            file.extract(member, room)
-    return len(wanted)
-
-
-def _untar(archive: Path, room: Path, place: Callable[[str], str | None]) -> int:
-    count = 0
-    with tarfile.open(archive) as file:
-        for member in bar(file, f"Unpacking {archive.name}", unit=" files"):
-            if (path := place(member.name)) and not member.isdir():
-                need_space(room.parent, member.size, "unpacking")
-                file.extract(member.replace(name=path), room, filter="data")
-                count += 1
-        while file.fileobj and file.fileobj.read(1 << 20):  # read to the end, to have the checksum compared
+def _extract(archive: Path, room: Path) -> None:
+    if zipfile.is_zipfile(archive):
+        with zipfile.ZipFile(archive) as file:
+            _check(archive, room, {m.filename: m.file_size for m in file.infolist()})
+            file.extractall(room)
+        return
+    with tarfile.open(archive) as tar:
+        _check(archive, room, {m.name: m.size for m in tar})
+        tar.extractall(room, filter="data")
+        while tar.fileobj and tar.fileobj.read(1 << 20):  # read to the end, to have the checksum compared
             pass
-    return count
+
+
+def _check(archive: Path, room: Path, sizes: dict[str, int]) -> None:
+    """Refuse a name that leaves the folder: zipfile and tarfile would change some of them silently."""
+    for name in sizes:
+        parts = name.split("/")
+        if name.startswith("/") or ".." in parts or "\\" in name or ":" in parts[0] or not name.isprintable():
+            raise DataError(f"{archive}: {name!r} would be written outside of its folder. Refused.")
+    need_space(room.parent, sum(sizes.values()), "unpacking")

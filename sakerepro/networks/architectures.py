@@ -142,4 +142,5 @@ def architecture(name: str) -> Architecture:
     config = timm.get_pretrained_cfg(name)
     mean, std = (config.mean, config.std) if config else (IMAGENET_MEAN, IMAGENET_STD)
     size = config.input_size[-1] if config and config.fixed_input_size else 0
-    return Architecture(partial(_timm, name), mean=mean, std=std, hub=name, size=size)
+    hub = name if config and config.has_weights else None
+    return Architecture(partial(_timm, name), mean=mean, std=std, hub=hub, size=size)

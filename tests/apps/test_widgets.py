@@ -15,7 +15,7 @@ from PIL import Image
 
 from sakerepro.apps.drawing import example_strokes, pen_of, render
 from sakerepro.apps.photos import Collection, index_photos, query
-from sakerepro.apps.widgets import DrawAndRetrieve, Retriever, SketchPad, choose_runs, draw_and_retrieve
+from sakerepro.apps.widgets import DrawAndRetrieve, Retriever, choose_runs, draw_and_retrieve
 from sakerepro.data.dataset import SKETCH, ImageSet
 from sakerepro.errors import ConfigError, DataError, RunError
 from sakerepro.files import read_json, write_json
@@ -188,7 +188,7 @@ class Browser:
 
     def __init__(self, widget: DrawAndRetrieve, monkeypatch: pytest.MonkeyPatch) -> None:
         self.widget, self.shown, self.buffers = widget, [], []
-        monkeypatch.setattr(SketchPad, "send", self.receive)
+        monkeypatch.setattr(DrawAndRetrieve, "send", self.receive)
 
     def receive(self, content: dict[str, Any], buffers: list[bytes] | None = None) -> None:
         self.shown.append(content)
@@ -225,14 +225,6 @@ def test_every_version_is_answered_also_with_the_same_lines(browser: Browser) ->
     first, second = browser.draw(strokes=[LINE]), browser.draw(strokes=[LINE])
     assert (first["version"], second["version"]) == (1, 2) and first["strips"] == second["strips"]
     assert len(browser.shown) == 2
-
-
-def test_a_drawing_from_python_is_answered_like_one_from_the_browser(browser: Browser) -> None:
-    frames = browser.widget.draw([LINE])
-    assert [len(f) for f in frames] == [4, 4] and browser.shown[-1]["version"] == 1
-    with pytest.raises(DataError, match="stroke 1"):
-        browser.widget.draw([{}])
-    assert browser.shown[-1]["strips"] == browser.draw(strokes=[LINE])["strips"]
 
 
 def test_controls_change_the_answer(browser: Browser) -> None:

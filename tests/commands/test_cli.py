@@ -19,7 +19,6 @@ from sakerepro import paths, provenance
 from sakerepro.__main__ import main, parser
 from sakerepro.commands.parser import described
 from sakerepro.commands.runs import settings
-from sakerepro.data import places
 from sakerepro.errors import ConfigError
 from sakerepro.experiment import PRESETS, Experiment
 from sakerepro.methods import METHODS, class_of, preset
@@ -107,7 +106,7 @@ def test_what_is_wrong_is_one_sentence(
 ) -> None:
     monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(tmp_path))
     monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path))
-    monkeypatch.setattr(places, "data_places", lambda: [tmp_path])
+    monkeypatch.setattr(paths, "data_places", lambda: [tmp_path])
     assert main(arguments) == code
     said = capsys.readouterr()
     assert said.err.startswith("sakerepro: ") and words in said.err and "Traceback" not in said.err
@@ -260,7 +259,7 @@ def test_nothing_is_downloaded_without_a_yes(
     def nobody(question: str) -> str:
         raise EOFError
 
-    monkeypatch.setattr("sakerepro.networks.weights.download", lambda *_, **__: pytest.fail("downloaded"))
+    monkeypatch.setattr("sakerepro.networks.weights._from_hub", lambda *_, **__: pytest.fail("downloaded"))
     for answer in (nobody, lambda question: "n", lambda question: ""):
         monkeypatch.setattr("builtins.input", answer)
         assert main(["weights", "fetch", "resnet50"]) == 2

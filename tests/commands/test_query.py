@@ -65,7 +65,7 @@ def test_each_drawing_of_a_file_is_a_query(
     (here / "more" / "x.ndjson.gz").write_bytes(gzip.compress(text[0].encode()))
     for n, line in enumerate(text):
         picture(parse(line.encode(), "x.ndjson:1").strokes, 224).save(here / f"{n}.png")
-    monkeypatch.setattr("sakerepro.apps.photos.CHUNK", 2)
+    monkeypatch.setattr("sakerepro.apps.embedder.CHUNK", 2)
     arguments = ["--index", "bear", "-k", "3"]
     assert main(["query", "bear.ndjson", "more", *arguments, "--json", "--csv", "a.csv", "--sheet", "s.png"]) == 0
     said = capsys.readouterr()

@@ -46,11 +46,8 @@ def test_a_random_split_is_seeded_and_keeps_to_the_least_number_of_photos(root: 
     for i in range(6):
         for name in ("bee", "elk"):
             write_image(root / "photo" / name / f"more {i}.png", seed=i)
-    drawn = {read_folder(root, n_unseen=1, min_photos=10, seed=s).unseen for s in range(12)}
+    drawn = {read_folder(root, min_photos=10, seed=s).unseen for s in range(12)}
     assert drawn == {("bee",), ("elk",)}
-    assert read_folder(root, n_unseen=1, min_photos=1, seed=5).unseen == read_folder(root, min_photos=1, seed=5).unseen
-    with pytest.raises(ConfigError, match=r"only 2 of 5 classes .* Ask for at most 2, or set min_photos to 4\."):
-        read_folder(root, n_unseen=3, min_photos=10)
     with pytest.raises(ConfigError, match=r"at least 400 photos .* only 0 of 5 .* Set min_photos to 10\."):
         read_folder(root)
 

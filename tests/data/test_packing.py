@@ -41,7 +41,7 @@ def packed(root: Path, names: list[str], **options: bool) -> Pack:
 
 
 def no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
+    def refuse(*_: object, **__: object) -> None:
         raise AssertionError("an image was decoded again")
 
     monkeypatch.setattr(packing, "decode", refuse)
@@ -194,9 +194,9 @@ def test_a_killed_process_leaves_nothing_that_counts(photos: Photos) -> None:
     code = (
         "import os, signal; from pathlib import Path; from sakerepro.data import packing\n"
         "real, seen = packing.decode, []\n"
-        "def decode(*a):\n"
+        "def decode(*a, **k):\n"
         "    seen.append(a)\n"
-        "    return real(*a) if len(seen) < 3 else os.kill(os.getpid(), signal.SIGKILL)\n"
+        "    return real(*a, **k) if len(seen) < 3 else os.kill(os.getpid(), signal.SIGKILL)\n"
         "packing.decode = decode\n"
         f"packing.pack_images(Path({str(root)!r}), {names!r}, {SIDE}, progress=False)"
     )

@@ -11,7 +11,7 @@ import tiny
 import torch
 from safetensors.torch import load_file, save_file
 
-from sakerepro.data import places
+from sakerepro import paths
 from sakerepro.errors import ConfigError, DataError
 from sakerepro.experiment import Experiment
 from sakerepro.model import build_student
@@ -253,9 +253,9 @@ def test_missing_weights_say_where_they_were_looked_for(tmp_path: Path, monkeypa
     monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path / "data"))
     with pytest.raises(DataError) as error:
         weights_file("se_resnet50")
-    for place in places.data_places():
+    for place in paths.data_places():
         assert str(place / "weights" / "se_resnet50.safetensors") in str(error.value)
-    assert len(places.data_places()) == 3 and str(tmp_path / "real") in str(error.value)
+    assert len(paths.data_places()) == 3 and str(tmp_path / "real") in str(error.value)
     assert "weights of se_resnet50 are missing" in str(error.value)
     assert "sakerepro weights fetch se_resnet50" in str(error.value)
     with pytest.raises(DataError, match="no known source"):

@@ -70,6 +70,9 @@ def test_the_file_is_found_in_the_package_without_importing_it(tmp_path: Path, m
     monkeypatch.syspath_prepend(str(tmp_path / "site"))
     assert weights_file(name) == models / "net.pth"
     assert read_pretrained(name, models / "net.pth")["a"].tolist() == [1.5, -2.0]
+    fetched = fetch_weights(name)  # a file of its own, for a machine without the package
+    assert weights_file(name) == fetched and read_weights(fetched)["a"].tolist() == [1.5, -2.0]
+    fetched.unlink()
     assert package not in sys.modules
     with pytest.raises(DataError, match="is not a readable safetensors file"):  # from nowhere else
         read_weights(models / "net.pth")
@@ -77,7 +80,6 @@ def test_the_file_is_found_in_the_package_without_importing_it(tmp_path: Path, m
     with pytest.raises(DataError, match=rf"net.pth: is damaged.*force-reinstall --no-deps {package}==0.1.0"):
         read_pretrained(name, models / "net.pth")
     own = tmp_path / "data" / "weights" / f"{name}.safetensors"
-    own.parent.mkdir(parents=True)
     save_file({"a": torch.zeros(1)}, own)
     assert weights_file(name) == own
 

@@ -134,7 +134,7 @@ def test_drawings_that_are_not_here_are_said_before_anything_is_trained(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(tmp_path))
-    monkeypatch.setattr("sakerepro.data.places.data_places", lambda: [tmp_path])
+    monkeypatch.setattr("sakerepro.paths.data_places", lambda: [tmp_path])
     monkeypatch.setattr("sakerepro.commands.warm.warm_up", lambda: None)
     assert main(["item", "quickdraw", "--preset", "small"]) == 3
     said = capsys.readouterr()
