@@ -15,7 +15,6 @@ import tiny
 import sakerepro as sr
 from sakerepro import paths, plots, provenance, results, runs, versions
 from sakerepro.__main__ import main
-from sakerepro.data import photo_queries
 from sakerepro.experiment import Experiment
 from sakerepro.files import read_json, write_json
 from sakerepro.methods import change, label, preset
@@ -165,7 +164,7 @@ def test_queries_know_their_class(tiny_run: Run) -> None:
     data, found = tiny_run.dataset(), sr.query_precision([tiny_run])
     for (id_, task, _), queries in found.items():
         assert id_ == tiny_run.id and len(queries.ap) > 0
-        asking = photo_queries(data, tiny_run.experiment.photo_queries)[0] if task == "ZS-PBIR" else data.query
+        asking = sr.photo_queries(data, tiny_run.experiment.photo_queries)[0] if task == "ZS-PBIR" else data.query
         np.testing.assert_array_equal(queries.labels, asking.labels)
     assert {task for _, task, _ in found} == {"ZS-SBIR", "ZS-PBIR"}
 
