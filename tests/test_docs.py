@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import json
 import re
@@ -227,19 +226,11 @@ def test_the_reference_has_every_name_and_every_command(site: Path) -> None:
     assert {name for name in names if not {name, f"methods.{name}"} & ids} == set()
     assert "Return type" not in text and ">Type" not in text  # a colon in a docstring's first line reads as a type
     ids = set(re.findall(r'id="([^"]+)"', (site / "docs" / "commands.html").read_text(encoding="utf-8")))
-    tree = command_tree(parser())
+    tree = documents.command_tree(parser())
     assert len(tree) > 20
     for path, inner in tree.items():
         flags = [flag for a in inner._actions for flag in a.option_strings]
         assert {"-".join(path), *("-".join([*path, flag]) for flag in flags)} <= ids | {"sakerepro"}
-
-
-def command_tree(p: argparse.ArgumentParser, *path: str) -> dict[tuple[str, ...], argparse.ArgumentParser]:
-    """Every command with its parser, such as that of ``("sakerepro", "data", "fetch")``."""
-    path = path or (p.prog,)
-    inner = [a.choices for a in p._actions if isinstance(a, argparse._SubParsersAction)]
-    trees = [command_tree(q, *path, name) for choices in inner for name, q in choices.items()]
-    return {path: p} | {k: v for tree in trees for k, v in tree.items()}
 
 
 @pytest.mark.slow

@@ -134,20 +134,6 @@ def test_no_claim_is_left_without_its_runs_at_the_papers_size(item: str) -> None
     assert "not run" not in set(results.claims(item, fake_rows(item, "paper")).frame()["verdict"])
 
 
-def test_wrong_items_presets_and_seeds_are_named() -> None:
-    for arguments, said in (
-        (("table9",), "table9"),
-        (("table1", "huge"), "huge"),
-        (("table1", "mini", [0, 0]), r"\[0, 0\]"),
-        (("table1", "mini", []), r"\[\]"),
-        (("table1", "mini", [-1]), "-1"),
-    ):
-        with pytest.raises(ConfigError, match=said):
-            experiments(*arguments)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="figure9"):
-        sr.item_rows("figure9", [])
-
-
 def test_curves_belong_to_forgetting_with_its_first_seed_and_to_length() -> None:
     found = items.traced("mini", [3, 4])
     wanted = {*experiments("forgetting", "mini", [3]), *experiments("length", "mini", [3, 4])}

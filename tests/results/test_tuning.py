@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tiny
 from PIL import Image
 
 import sakerepro as sr
@@ -28,22 +29,8 @@ TRAINABLE = [*methods.METHODS, "L_B", "L_B + L_T"]
 def data(tiny_place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the tiny task's folder, and the preset "tiny" on it, with one of four seen classes held out."""
     folder = Path(shutil.copytree(tiny_place / "data", tmp_path / "data"))
-    settings = {
-        "dataset": str(folder),
-        "split": "unseen.txt",
-        "weights": str(tiny_place / "se_resnet_mini.safetensors"),
-        "backbone": "cse_resnet_mini",
-        "size": 32,
-        "dim": 64,
-        "epochs": 1,
-        "steps": 2,
-        "batch_sketch": 5,
-        "batch_photo": 7,
-        "lr": 1e-3,
-        "lr_end": 1e-5,
-        "select": "last",
-    }
-    monkeypatch.setitem(experiment.PRESETS, "tiny", settings)
+    own = tiny.settings(folder, tiny_place / "se_resnet_mini.safetensors", dim=64, bits=(64,), epochs=1, steps=2)
+    monkeypatch.setitem(experiment.PRESETS, "tiny", own | {"lr_end": 1e-5, "select": "last"})
     monkeypatch.setitem(experiment.STANDS_FOR, "tiny", StandIns(data={"tuberlin/long": {"pseudo_unseen": 1}}))
     return folder
 
