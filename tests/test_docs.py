@@ -55,7 +55,7 @@ def place(tmp_path: Path, tiny_place: Path, hub: Server, monkeypatch: pytest.Mon
     (data / "weights").mkdir(parents=True)
     shutil.copy(tiny_place / "se_resnet_mini.safetensors", data / "weights")
     sketchy_like(data / "sketchy-125x25")
-    settings = tiny.experiment(tiny_place / "data", Path(), dim=64, bits=(64,))
+    settings = tiny.experiment(tiny_place / "data", Path(), dim=64, bits=(64,), epochs=1, steps=1)
     preset = {k: v for k, v in settings.to_dict().items() if k not in ("preset", "weights")}
     for name in ("mini", "small"):  # "paper" stays: the grids are in the paper's words
         monkeypatch.setitem(PRESETS, name, preset)  # in place: a module that is first imported meanwhile keeps the dict

@@ -17,26 +17,17 @@ from sakerepro import paths, plots, provenance, results, runs, versions
 from sakerepro.__main__ import main
 from sakerepro.experiment import Experiment
 from sakerepro.files import read_json, write_json
-from sakerepro.methods import change, label, preset
+from sakerepro.methods import label, preset
 from sakerepro.results import committed, items
 from sakerepro.results.committed import CommittedRun
 from sakerepro.results.runrows import class_precision
 from sakerepro.runs import Run, find, run
 
 
-@pytest.fixture(scope="module")
-def trained(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The folders of SAKE and L_B of one seed."""
-    with pytest.MonkeyPatch.context() as patch:
-        for place in ("RUNS", "CACHE"):
-            patch.setenv(f"SAKEREPRO_{place}", str(tmp_path_factory.mktemp("pair")))
-        return [tiny_run.folder, run(change(tiny_run.experiment, lambda_sake=0.0, epochs=1)).folder]
-
-
 @pytest.fixture
-def as_item(trained: list[Path], monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Run]]:
-    """``item_runs`` of an item ("table4") that wants these two runs, which lie in this test's own folder."""
-    copies = [shutil.copytree(folder, paths.runs() / folder.name) for folder in trained]
+def as_item(tiny_run: Run, tiny_plain: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Run]]:
+    """``item_runs`` of an item ("table4") that wants SAKE and L_B, whose runs lie in this test's own folder."""
+    copies = [shutil.copytree(one.folder, paths.runs() / one.id) for one in (tiny_run, tiny_plain)]
     wanted = [runs.open_run(copy).experiment for copy in copies]
     monkeypatch.setattr(items, "experiments", lambda item, preset, seeds: wanted)
     monkeypatch.setattr(items, "traced", lambda preset, seeds: {wanted[0]})

@@ -15,7 +15,6 @@ from tiny import same
 
 from sakerepro.errors import ConfigError, DataError, RunError
 from sakerepro.experiment import Experiment
-from sakerepro.methods import change
 from sakerepro.networks.weights import read_weights
 from sakerepro.results import items, jobs
 from sakerepro.runs import Run, find, run
@@ -30,11 +29,10 @@ def alike(one: Run | None, other: Run) -> bool:
 
 
 def test_two_at_a_time_make_the_numbers_of_one_after_the_other(
-    tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    tiny_run: Run, tiny_plain: Run, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    alone = [tiny_run, run(change(tiny_run.experiment, method="L_B", epochs=1))]
+    alone = [tiny_run, tiny_plain]
     wanted = [one.experiment for one in alone]
-    monkeypatch.setenv("SAKEREPRO_RUNS", str(tmp_path / "together"))
     jobs.make_runs(wanted, traced=wanted[:1], jobs=2)
     said = capsys.readouterr().out
     assert all(f"run {i + 1} of 2: {e.id}" in said for i, e in enumerate(wanted)) and said.count("done in") == 2

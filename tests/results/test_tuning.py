@@ -19,6 +19,7 @@ from sakerepro.commands.runs import settings
 from sakerepro.data import load_dataset
 from sakerepro.experiment import Experiment, StandIns
 from sakerepro.results import tuning
+from sakerepro.results.jobs import default_jobs
 from sakerepro.results.tuning import NUMBERS, trial_experiments, tune, tuning_file
 from sakerepro.runs import experiment_data, run
 
@@ -224,11 +225,14 @@ def test_a_trial_that_is_gone_is_known_by_its_line(
     assert len(here) == 1
 
 
-@pytest.mark.slow
-def test_trials_are_made_two_at_a_time_in_processes_of_their_own(
-    data: Path, capsys: pytest.CaptureFixture[str]
+def test_trials_are_made_several_at_a_time(
+    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert main(["tune", "--method", "SAE", "--preset", "tiny", "--trials", "2", "--jobs", "2"]) == 0
-    said = capsys.readouterr().out
-    assert "0 of 2 trials are there" in said and "run 2 of 2" in said and said.count("done in") == 2
-    assert {methods.label(r.experiment) for r in sr.all_runs()} == {"SAE", "L_B"} and len(sr.all_runs()) == 3
+    """By the processes of test_jobs.py."""
+    asked: list[tuple[object, ...]] = []
+    monkeypatch.setattr(tuning, "make_runs", lambda *given: asked.append(given))
+    for more in ([], ["--jobs", "3"]):
+        main(["tune", "--method", "SAE", "--preset", "tiny", "--trials", "2", *more])
+        assert "0 of 2 trials are there" in capsys.readouterr().out
+    wanted = trial_experiments("SAE", "tiny", 2)
+    assert asked == [(wanted, (), jobs, "local", "auto") for jobs in (default_jobs(), 3)]
