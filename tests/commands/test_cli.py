@@ -7,7 +7,6 @@ import json
 import os
 import re
 import shutil
-from pathlib import Path
 from typing import Any
 
 import documents
@@ -87,14 +86,7 @@ def test_a_search_by_embeddings_needs_no_scikit_learn() -> None:
         (["weights", "fetch", "resnet5"], 2, "Did you mean"),
     ],
 )
-def test_what_is_wrong_is_one_sentence(
-    arguments: list[str],
-    code: int,
-    words: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_what_is_wrong_is_one_sentence(arguments, code, words, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(tmp_path))
     monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path))
     monkeypatch.setattr(places, "data_places", lambda: [tmp_path])
@@ -119,9 +111,7 @@ def test_what_is_wrong_is_one_sentence(
         (["train", "--zero-head", "maybe"], "'maybe' is unknown. Known: true, false"),
     ],
 )
-def test_near_misses_of_commands_and_flags(
-    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_near_misses_of_commands_and_flags(arguments, words, capsys):
     with pytest.raises(SystemExit) as end:
         main(arguments)
     err = capsys.readouterr().err
@@ -175,9 +165,7 @@ def test_a_precision_that_the_machine_is_slow_in_is_said_before_training(
     assert main(["train", "--precision", precision]) == 0 and not capsys.readouterr().err
 
 
-def test_an_item_in_another_precision_says_it_to_its_notebook(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_item_in_another_precision_says_it_to_its_notebook(monkeypatch, capsys):
     seen: list[object] = []
 
     def item_runs(name: str, preset: str, seeds: list[int], *where: object) -> None:
@@ -193,9 +181,7 @@ def test_an_item_in_another_precision_says_it_to_its_notebook(
     assert "computed in float32" in provenance.about("small", [0]).splitlines()[0]
 
 
-def test_an_unwritable_place_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unwritable_place_is_named(tmp_path, monkeypatch, capsys):
     (tmp_path / "taken").write_text("a file")
     monkeypatch.setenv("SAKEREPRO_CACHE", str(tmp_path / "taken" / "x"))
     assert main(["train", "--epochs", "0"]) == 1
@@ -220,9 +206,7 @@ def test_every_flag_has_the_type_of_its_setting(flags: list[str], values: dict[s
     assert preset("mini", **found) == preset("mini", **values)
 
 
-def test_train_finds_the_run_and_says_where_it_is(
-    tiny_run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_train_finds_the_run_and_says_where_it_is(tiny_run, monkeypatch, capsys):
     monkeypatch.setitem(PRESETS, "tiny", tiny_run.experiment.to_dict() | {"preset": "tiny"})
     shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
     assert main(["train", "--preset", "tiny", "--json"]) == 0
@@ -238,9 +222,7 @@ def test_train_finds_the_run_and_says_where_it_is(
     assert "Found, nothing trained: " in out and "/gone: is not there" in err and "images were not compared" in err
 
 
-def test_nothing_is_downloaded_without_a_yes(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_is_downloaded_without_a_yes(monkeypatch, capsys):
     def nobody(question: str) -> str:
         raise EOFError
 
@@ -260,9 +242,7 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     assert "goes on from where it was" in capsys.readouterr().err
 
 
-def test_a_folder_that_is_not_there_is_found_before_six_runs_are_trained(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_that_is_not_there_is_found_before_six_runs_are_trained(monkeypatch, capsys):
     monkeypatch.setattr("sakerepro.results.items.item_runs", lambda *_: pytest.fail("trained"))
     monkeypatch.setattr("sakerepro.commands.warm.warm_up", lambda: None)
     assert main(["item", "forgetting", "-p", "original=/no/such/folder"]) == 3

@@ -59,9 +59,7 @@ CASES += [(name, "zeroshot1") for name in methods.METHODS if "aligned" in method
 
 
 @pytest.mark.parametrize(("name", "task"), CASES)
-def test_two_steps_at_full_size(
-    name: str, task: str, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_two_steps_at_full_size(name, task, place, tmp_path, monkeypatch):
     monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(place / task))
     monkeypatch.setattr(runs, "load_teacher", LOAD_TEACHER)
     monkeypatch.setattr(runs, "build_student", BUILD_STUDENT)

@@ -80,9 +80,7 @@ def test_the_head_is_scikit_learns(e: Experiment, tiny_place: Path) -> None:
     assert np.mean(logits.argmax(1).numpy() == labels) > 0.5  # chance: 0.2
 
 
-def test_the_head_is_fitted_once_and_alike(
-    tiny_place: Path, weights: dict[str, str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_head_is_fitted_once_and_alike(tiny_place, weights, monkeypatch):
     e = probed(tiny_place, weights, "squeezenet1_1")
     first, _, source = load_teacher(e)
     shutil.rmtree(paths.runs())
@@ -123,9 +121,7 @@ def test_a_vit_trains_behind_frozen_blocks(e: Experiment) -> None:
     assert blocks == {"11"} and "student.backbone.body.blocks.11.norm1.1.token" in moved
 
 
-def test_without_photos_one_sentence_says_what_is_needed(
-    tiny_place: Path, weights: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_photos_one_sentence_says_what_is_needed(tiny_place, weights, tmp_path, monkeypatch):
     for place in ("DATA", "REAL_DATA", "HOME"):
         monkeypatch.setenv(f"SAKEREPRO_{place}", str(tmp_path))
     words = r"needs labelled photos .*, and imagenet .* is not here: name a folder .* as --teacher-data\.$"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -46,9 +45,7 @@ def forget(one: Run) -> None:
     shutil.rmtree(one.folder)
 
 
-def test_rows_take_the_place_of_runs_that_are_gone(
-    as_item: Callable[[], list[Run]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_rows_take_the_place_of_runs_that_are_gone(as_item, monkeypatch, capsys):
     made = as_item()
     rows = sr.item_rows("table4", made)
     written = {f: f.read_bytes() for f in sr.save_rows("table4", made, rows)}
@@ -67,9 +64,7 @@ def test_rows_take_the_place_of_runs_that_are_gone(
     assert not any(paths.runs().glob("*/weights.safetensors"))
 
 
-def test_a_run_is_trained_when_its_embeddings_are_asked_for(
-    made: list[Run], as_item: Callable[[], list[Run]], tiny_run: Run
-) -> None:
+def test_a_run_is_trained_when_its_embeddings_are_asked_for(made, as_item, tiny_run):
     forget(made[0])
     known = as_item()[0]
     assert find(known.experiment) is None and "files" not in known.provenance()
@@ -82,9 +77,7 @@ def test_a_run_is_trained_when_its_embeddings_are_asked_for(
 @pytest.mark.parametrize(
     "why", ["RERUN", "mini", "another training", "another measuring", "no line", "other images", "own original"]
 )
-def test_rows_that_do_not_speak_for_the_run_are_not_taken(
-    made: list[Run], why: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_that_do_not_speak_for_the_run_are_not_taken(made, why, monkeypatch):
     wanted = [r.experiment for r in made]
     assert len(committed.committed_runs("table4", wanted, set())) == 2
     if why == "RERUN":
@@ -138,9 +131,7 @@ def test_no_commit_time_or_machine_in_what_is_committed(made: list[Run]) -> None
             assert secret not in text
 
 
-def test_tables_are_rendered_for_every_preset(
-    made: list[Run], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_tables_are_rendered_for_every_preset(made, monkeypatch, capsys, tmp_path):
     rows = sr.item_rows("table4", made)
     for name in ("mini", "small"):
         monkeypatch.setattr("sakerepro.results.runrows.one_preset", lambda frame, name=name: name)
@@ -154,9 +145,7 @@ def test_tables_are_rendered_for_every_preset(
     assert (tmp_path / "REPRODUCING.md").is_file()
 
 
-def test_only_what_was_measured_by_another_version_is_measured_anew(
-    made: list[Run], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_what_was_measured_by_another_version_is_measured_anew(made, monkeypatch):
     one, before, history = made[0], made[0].metrics(), made[0].history()
     kept = (one.folder / "weights.safetensors").read_bytes()
     for module in (versions, provenance):
@@ -169,9 +158,7 @@ def test_only_what_was_measured_by_another_version_is_measured_anew(
     assert again.metrics() == before and again.history().equals(history)
 
 
-def test_what_a_pair_measures_is_measured_for_the_sake_run_that_is_here(
-    made: list[Run], as_item: Callable[[], list[Run]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_pair_measures_is_measured_for_the_sake_run_that_is_here(made, as_item, monkeypatch):
     """Figure 5 and cost compare SAKE with L_B: rows of the pair are those of its SAKE run."""
     asked: list[list[str]] = []
     monkeypatch.setitem(items.MORE, "cost", lambda runs: asked.append([label(r.experiment) for r in runs]) or [])
@@ -181,9 +168,7 @@ def test_what_a_pair_measures_is_measured_for_the_sake_run_that_is_here(
         assert asked[-1] == wanted
 
 
-def test_an_original_domain_of_ones_own_is_measured_on_runs(
-    made: list[Run], as_item: Callable[[], list[Run]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_original_domain_of_ones_own_is_measured_on_runs(made, as_item, monkeypatch):
     asked: list[Run] = []
     forget(made[1])
     known = as_item()

@@ -177,9 +177,7 @@ def test_what_another_process_makes_comes_last(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     "more, said", [({"data": "other"}, "on other images"), ({"teacher": {"sha256": "other"}}, "with another teacher")]
 )
-def test_runs_of_other_images_or_teachers_are_not_compared(
-    monkeypatch: pytest.MonkeyPatch, more: dict, said: str
-) -> None:
+def test_runs_of_other_images_or_teachers_are_not_compared(monkeypatch, more, said):
     wanted = experiments("table4", "mini")
     changed = wanted[-1]  # of the gated network, as three others
     monkeypatch.setattr(items, "find", lambda e: FakeRun(e))
@@ -370,9 +368,7 @@ def test_rows_say_where_they_are_from() -> None:
 # What is kept
 
 
-def test_kept_is_computed_once_for_equal_inputs(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kept_is_computed_once_for_equal_inputs(capsys, monkeypatch):
     calls = []
 
     def compute() -> list[float]:

@@ -103,9 +103,7 @@ def test_what_cannot_be_chosen_for_is_named(capsys: pytest.CaptureFixture[str]) 
         assert said in capsys.readouterr().err
 
 
-def test_the_command_shows_keeps_and_finds_its_trials(
-    data: Path, here: list[Experiment], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_shows_keeps_and_finds_its_trials(data, here, capsys):
     command = ["tune", "--method", "SAE", "--preset", "tiny", "--trials", "3"]
     assert main(command) == 0
     said, file = capsys.readouterr().out, tuning_file("tiny")
@@ -160,9 +158,7 @@ def test_the_lines_of_methods_and_seeds_stand_beside_each_other(data: Path, here
 
 
 @pytest.mark.parametrize("method", ["SAKE", "SAE"])
-def test_no_trial_depends_on_an_unseen_class(
-    method: str, data: Path, here: list[Experiment], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_trial_depends_on_an_unseen_class(method, data, here, monkeypatch):
     """Held out are seen classes, also for the run below frozen features; other images of unseen ones change nothing."""
     split = load_dataset(str(data), "unseen.txt", size=32)
     found = tune(method, "tiny", 2)
@@ -183,9 +179,7 @@ def test_no_trial_depends_on_an_unseen_class(
     assert experiment_data(made[0]).fingerprint != held.fingerprint  # the images are others indeed
 
 
-def test_a_trial_that_fails_has_no_numbers_and_comes_last(
-    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_trial_that_fails_has_no_numbers_and_comes_last(data, monkeypatch, capsys):
     def make(experiments: list[Experiment], *where: object) -> None:
         for e in made:
             run(e)
@@ -203,9 +197,7 @@ def test_a_trial_that_fails_has_no_numbers_and_comes_last(
     assert np.isnan(lines["ZS-SBIR"][0]) and np.isfinite(lines["ZS-SBIR"][1])
 
 
-def test_a_trial_that_is_gone_is_known_by_its_line(
-    data: Path, here: list[Experiment], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_trial_that_is_gone_is_known_by_its_line(data, here, monkeypatch):
     found = tune("SAE", "tiny", 2)
     here.clear()
     before = tuning_file("tiny").read_bytes()
@@ -225,9 +217,7 @@ def test_a_trial_that_is_gone_is_known_by_its_line(
     assert len(here) == 1
 
 
-def test_trials_are_made_several_at_a_time(
-    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_trials_are_made_several_at_a_time(data, monkeypatch, capsys):
     """By the processes of test_jobs.py."""
     asked: list[tuple[object, ...]] = []
     monkeypatch.setattr(tuning, "make_runs", lambda *given: asked.append(given))
