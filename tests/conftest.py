@@ -52,6 +52,14 @@ def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def drawn(tmp_path_factory, monkeypatch) -> None:
+    """The world of the preset mini is drawn into a cache that the tests and workers of a session share."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    monkeypatch.setenv("SAKEREPRO_CACHE", str(shared / "world"))
+
+
+@pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
