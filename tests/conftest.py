@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import shutil
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 
@@ -24,7 +24,6 @@ os.environ["TQDM_DISABLE"] = "1"  # read when tqdm is imported
 if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share it
     os.environ["NUMBA_CACHE_DIR"] = str(compiled())
 
-import data_room  # noqa: E402
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import tiny  # noqa: E402
@@ -62,12 +61,6 @@ def drawn(tmp_path_factory, monkeypatch) -> None:
 @pytest.fixture
 def rng() -> np.random.Generator:
     return np.random.default_rng(0)
-
-
-@pytest.fixture
-def real_data() -> Callable[[str], Path]:
-    """``real_data("weights/x.safetensors")``: its path, or the test is skipped."""
-    return data_room.real_data
 
 
 @pytest.fixture

@@ -17,7 +17,7 @@ from sakerepro.__main__ import main
 from sakerepro.experiment import Experiment
 from sakerepro.files import read_json, write_json
 from sakerepro.methods import label, preset
-from sakerepro.results import committed, items
+from sakerepro.results import committed, items, status
 from sakerepro.results.committed import CommittedRun
 from sakerepro.results.runrows import class_precision
 from sakerepro.runs import Run, find, run
@@ -28,7 +28,8 @@ def as_item(tiny_run: Run, tiny_plain: Run, monkeypatch: pytest.MonkeyPatch) -> 
     """``item_runs`` of an item ("table4") that wants SAKE and L_B, whose runs lie in this test's own folder."""
     copies = [shutil.copytree(one.folder, paths.runs() / one.id) for one in (tiny_run, tiny_plain)]
     wanted = [runs.open_run(copy).experiment for copy in copies]
-    monkeypatch.setattr(items, "experiments", lambda item, preset, seeds: wanted)
+    for module in (items, status):  # status has the name from items, for good if it is first imported meanwhile
+        monkeypatch.setattr(module, "experiments", lambda item, preset, seeds: wanted)
     monkeypatch.setattr(items, "traced", lambda preset, seeds: {wanted[0]})
     return lambda: sr.item_runs("table4", "tiny")
 
