@@ -65,7 +65,9 @@ def test_rows_take_the_place_of_runs_that_are_gone(as_item, monkeypatch, capsys)
     assert not any(paths.runs().glob("*/weights.safetensors"))
 
 
-def test_a_run_is_trained_when_its_embeddings_are_asked_for(made, as_item, tiny_run):
+def test_a_run_is_trained_when_its_embeddings_are_asked_for(
+    made: list[Run], as_item: Callable[[], list[Run]], tiny_run: Run
+) -> None:
     forget(made[0])
     known = as_item()[0]
     assert find(known.experiment) is None and "files" not in known.provenance()
