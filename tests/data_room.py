@@ -16,7 +16,7 @@ OFFICIAL_SKETCH = "256x256/sketch/tx_000000000000_ready"
 
 
 def real_data(name: str) -> Path:
-    """A folder or file of real data, such as ``weights/x.safetensors``, or the test is skipped."""
+    """A folder of real data, or the test is skipped."""
     found = places.find_data(name)
     if found is None:
         pytest.skip(f"{name} is not in any of {', '.join(map(str, places.data_places()))}")

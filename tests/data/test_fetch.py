@@ -45,7 +45,9 @@ RESUMED = [None, "bytes=100000-", "bytes=200000-", "bytes=300000-"]
         ("cuts", "other file", 20.0, OTHER, RESUMED[:2]),  # changed meanwhile: the parts are not put together
     ],
 )
-def test_a_whole_file_arrives(server, tmp_path, way, then, timeout, body, requests):
+def test_a_whole_file_arrives(
+    server: Server, tmp_path: Path, way: str, then: str, timeout: float, body: bytes, requests: list[str | None]
+) -> None:
     server.way, server.then = way, then
     sha = hashlib.sha256(body).hexdigest()
     assert download(server.url, tmp_path / "x.zip", sha256=sha, **{**FAST, "timeout": timeout}).read_bytes() == body
@@ -242,7 +244,9 @@ def test_space_is_asked_for_where_the_files_go(tmp_path: Path, monkeypatch: pyte
     assert asked == [(tmp_path / "disk", 1)]
 
 
-def test_fetch_asks_downloads_unpacks_and_remembers(official, server, monkeypatch, capsys):
+def test_fetch_asks_downloads_unpacks_and_remembers(
+    official: Path, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     server.body = official.read_bytes()
     monkeypatch.setattr("builtins.input", lambda question: "n")
     assert main(["data", "fetch", "sketchy", "--url", server.url]) == 2
@@ -268,7 +272,9 @@ def test_a_local_archive_needs_no_network(official: Path, capsys: pytest.Capture
     assert "train sketch: 4 are listed, and the official lists have 15,400" in capsys.readouterr().out
 
 
-def test_when_the_sources_are_gone_it_says_what_to_place_where(official, server, monkeypatch, capsys):
+def test_when_the_sources_are_gone_it_says_what_to_place_where(
+    official: Path, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     server.way = "gone"
     record = known.datasets()["tuberlin"]
     gone = tuple(replace(source, url=server.url) for source in record.sources)
