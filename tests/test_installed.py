@@ -23,7 +23,6 @@ assert [getattr(sr, name) for name in sr.__all__] and set(sr.__all__) <= set(dir
 data = sr.example_folder()
 for command in (
     f"train --dataset {data} --epochs 1 --steps 2",
-    "evaluate example",
     f"index {data}/photo/owl --run example",
     f"query {next(data.glob('sketch/owl/*'))} -k 3 --sheet found.png",
 ):
