@@ -2,19 +2,28 @@
 
 from __future__ import annotations
 
-import atexit
+import hashlib
 import os
 import shutil
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-os.environ["TQDM_DISABLE"] = "1"  # read when tqdm is imported
-if "PYTEST_XDIST_WORKER" not in os.environ:  # a used cache does not see edits in functions of another file
-    os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="sakerepro-numba-")  # workers share it
-    atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 
-import data_room  # noqa: E402
+def compiled() -> Path:
+    """Where the compiled loops of these sources are: Numba itself does not see edits in functions of another file."""
+    package = Path(__file__).parents[1] / "sakerepro"
+    sources = [file.read_bytes() for room in ("ranking", "data") for file in sorted((package / room).glob("*.py"))]
+    folder = package.parent / ".pytest_cache" / f"numba-{hashlib.sha256(b''.join(sources)).hexdigest()[:16]}"
+    for old in folder.parent.glob("numba-*"):
+        if old != folder:
+            shutil.rmtree(old, ignore_errors=True)
+    return folder
+
+
+os.environ["TQDM_DISABLE"] = "1"  # read when tqdm is imported
+if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share it
+    os.environ["NUMBA_CACHE_DIR"] = str(compiled())
+
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import tiny  # noqa: E402
@@ -42,14 +51,16 @@ def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
-def rng() -> np.random.Generator:
-    return np.random.default_rng(0)
+def drawn(tmp_path_factory, monkeypatch) -> None:
+    """The world of the preset mini is drawn into a cache that the tests and workers of a session share."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    monkeypatch.setenv("SAKEREPRO_CACHE", str(shared / "world"))
 
 
 @pytest.fixture
-def real_data() -> Callable[[str], Path]:
-    """``real_data("weights/x.safetensors")``: its path, or the test is skipped."""
-    return data_room.real_data
+def rng() -> np.random.Generator:
+    return np.random.default_rng(0)
 
 
 @pytest.fixture
@@ -80,21 +91,28 @@ def tiny_experiment(tiny_place: Path) -> Experiment:
     return tiny.experiment(tiny_place / "data", tiny_place / "se_resnet_mini.safetensors")
 
 
+def made(folder: Path, *experiments: Experiment, trace: bool = False) -> list[Run]:
+    """Finished runs in ``folder/runs``."""
+    with pytest.MonkeyPatch.context() as patch:
+        for place in PLACES:
+            patch.setenv(f"SAKEREPRO_{place}", str(folder / place.lower()))
+        return [run(e, trace=trace) for e in experiments]
+
+
 @pytest.fixture(scope="session")
 def tiny_run(tiny_place: Path, tiny_experiment: Experiment) -> Run:
     """A finished run that was never interrupted; tests that damage it work on a copy."""
-    with pytest.MonkeyPatch.context() as patch:
-        for place in PLACES:
-            patch.setenv(f"SAKEREPRO_{place}", str(tiny_place / place.lower()))
-        return run(tiny_experiment, trace=True)
+    return made(tiny_place, tiny_experiment, trace=True)[0]
+
+
+@pytest.fixture(scope="session")
+def tiny_plain(tiny_experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) -> Run:
+    """L_B beside ``tiny_run``: one epoch, not traced."""
+    return made(tmp_path_factory.mktemp("plain"), baseline(tiny_experiment).but(epochs=1))[0]
 
 
 @pytest.fixture(scope="session")
 def tiny_pair(tiny_experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) -> list[Run]:
     """SAKE and L_B with embeddings long enough for codes of 32 bits."""
-    folder = tmp_path_factory.mktemp("pair")
-    with pytest.MonkeyPatch.context() as patch:
-        for place in PLACES:
-            patch.setenv(f"SAKEREPRO_{place}", str(folder / place.lower()))
-        sake = tiny_experiment.but(dim=40, bits=(32,))
-        return [run(sake), run(baseline(sake))]
+    sake = tiny_experiment.but(dim=40, bits=(32,))
+    return made(tmp_path_factory.mktemp("pair"), sake, baseline(sake))

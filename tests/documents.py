@@ -1,7 +1,8 @@
-"""Commands, Python and links in Markdown files, and what `make` would do."""
+"""Commands, Python and links in Markdown files, what `make` would do, and which commands there are."""
 
 from __future__ import annotations
 
+import argparse
 import os
 import re
 import shlex
@@ -66,3 +67,11 @@ def make(*arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {k: v for k, v in os.environ.items() if k not in ("MAKEFLAGS", "MAKELEVEL")}
     dry = ["make", "-n", "-C", str(paths.root()), "--no-print-directory", *arguments]
     return subprocess.run(dry, capture_output=True, text=True, env=environment, timeout=60)
+
+
+def command_tree(p: argparse.ArgumentParser, *path: str) -> dict[tuple[str, ...], argparse.ArgumentParser]:
+    """Every command with its parser, such as that of ``("sakerepro", "data", "fetch")``."""
+    path = path or (p.prog,)
+    inner = [a.choices for a in p._actions if isinstance(a, argparse._SubParsersAction)]
+    trees = [command_tree(q, *path, name) for choices in inner for name, q in choices.items()]
+    return {path: p} | {k: v for tree in trees for k, v in tree.items()}

@@ -15,7 +15,6 @@ from test_training import STEPS, Stop, Toy, fit, sake, train, without_seconds
 
 from sakerepro import devices, training
 from sakerepro.data.batching import Batch, batch_maker, make_batch
-from sakerepro.data.dataset import Dataset
 from sakerepro.embedding import embed
 from sakerepro.errors import ConfigError, RunError
 
@@ -47,9 +46,7 @@ def accelerated(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
         (2, "cuda:1", "cuda:1"),
     ],
 )
-def test_a_variable_chooses_the_device(
-    count: int, name: str, want: str, fresh: None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_variable_chooses_the_device(count, name, want, fresh, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     monkeypatch.setenv("SAKEREPRO_DEVICE", name)
@@ -68,9 +65,7 @@ def test_a_device_that_is_not_there_is_one_clear_error(name: str, fresh: None, m
 
 @pytest.mark.parametrize("free", [0, 2**40])
 @pytest.mark.parametrize("style", ["centred", "official"])
-def test_batches_are_those_of_the_cpu(
-    free: int, style: str, tiny_data: Dataset, accelerated: pytest.MonkeyPatch
-) -> None:
+def test_batches_are_those_of_the_cpu(free, style, tiny_data, accelerated):
     """With the images on the device, and with images that do not fit there."""
     accelerated.setattr(devices, "free_memory", lambda: free)
     sets, index = (tiny_data.train_photo, tiny_data.train_sketch), (np.array([5, 0, 40]), np.array([27, 3]))
@@ -84,9 +79,7 @@ def test_batches_are_those_of_the_cpu(
     assert all(torch.equal(getattr(got, name), getattr(want, name)) for name in ("labels", "domain", "rows"))
 
 
-def test_training_is_that_of_the_cpu_up_to_rounding(
-    tiny_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_training_is_that_of_the_cpu_up_to_rounding(tiny_data, tmp_path, monkeypatch):
     want = train(sake()[0], tiny_data, tmp_path / "usual")
     monkeypatch.setattr(devices, "accelerated", lambda: True)
     monkeypatch.setattr(devices, "free_memory", lambda: 2**40)
@@ -100,9 +93,7 @@ def test_training_is_that_of_the_cpu_up_to_rounding(
     np.testing.assert_allclose(embedded, embed(method, tiny_data.query, 32), rtol=1e-3, atol=1e-4)
 
 
-def test_a_stopped_training_ends_the_same_to_the_bit(
-    tiny_data: Dataset, tmp_path: Path, accelerated: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_training_ends_the_same_to_the_bit(tiny_data, tmp_path, accelerated):
     whole, _ = sake()
     history = train(whole, tiny_data, tmp_path / "whole")
     stopped, calls = sake()[0], []
@@ -125,9 +116,7 @@ def test_a_stopped_training_ends_the_same_to_the_bit(
 
 
 @pytest.mark.parametrize("every", [1, 2, 25])
-def test_losses_that_are_read_now_and_then_sum_to_the_same(
-    every: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_losses_that_are_read_now_and_then_sum_to_the_same(every, tmp_path, monkeypatch):
     toy, again = Toy(), Toy()
     want = fit(toy, tmp_path / "usual.pt")
     monkeypatch.setattr(devices, "accelerated", lambda: True)
@@ -158,9 +147,7 @@ def test_the_host_waits_for_the_device_once_in_many_steps(tmp_path: Path, accele
     assert calls == ["tolist"] * 3
 
 
-def test_a_loss_that_is_not_finite_is_found_late_but_named_exactly(
-    tmp_path: Path, accelerated: pytest.MonkeyPatch
-) -> None:
+def test_a_loss_that_is_not_finite_is_found_late_but_named_exactly(tmp_path, accelerated):
     batches: list[Batch] = []
 
     class Broken(Toy):

@@ -11,9 +11,7 @@ from sakerepro.display import bar
 
 
 @pytest.mark.parametrize("progress,log,shown", [(True, False, False), (True, True, True), (False, True, False)])
-def test_without_a_terminal_a_bar_is_for_logs_only(
-    progress: bool, log: bool, shown: bool, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_without_a_terminal_a_bar_is_for_logs_only(progress, log, shown, capsys):
     steps = bar(range(3), "counting", progress=progress, log=log, disable=False)  # the tests' TQDM_DISABLE aside
     assert list(steps) == [0, 1, 2]
     captured = capsys.readouterr()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import argparse
 import inspect
 import json
 import re
@@ -56,7 +55,7 @@ def place(tmp_path: Path, tiny_place: Path, hub: Server, monkeypatch: pytest.Mon
     (data / "weights").mkdir(parents=True)
     shutil.copy(tiny_place / "se_resnet_mini.safetensors", data / "weights")
     sketchy_like(data / "sketchy-125x25")
-    settings = tiny.experiment(tiny_place / "data", Path(), dim=64, bits=(64,))
+    settings = tiny.experiment(tiny_place / "data", Path(), dim=64, bits=(64,), epochs=1, steps=1)
     preset = {k: v for k, v in settings.to_dict().items() if k not in ("preset", "weights")}
     for name in ("mini", "small"):  # "paper" stays: the grids are in the paper's words
         monkeypatch.setitem(PRESETS, name, preset)  # in place: a module that is first imported meanwhile keeps the dict
@@ -227,19 +226,11 @@ def test_the_reference_has_every_name_and_every_command(site: Path) -> None:
     assert {name for name in names if not {name, f"methods.{name}"} & ids} == set()
     assert "Return type" not in text and ">Type" not in text  # a colon in a docstring's first line reads as a type
     ids = set(re.findall(r'id="([^"]+)"', (site / "docs" / "commands.html").read_text(encoding="utf-8")))
-    tree = command_tree(parser())
+    tree = documents.command_tree(parser())
     assert len(tree) > 20
     for path, inner in tree.items():
         flags = [flag for a in inner._actions for flag in a.option_strings]
         assert {"-".join(path), *("-".join([*path, flag]) for flag in flags)} <= ids | {"sakerepro"}
-
-
-def command_tree(p: argparse.ArgumentParser, *path: str) -> dict[tuple[str, ...], argparse.ArgumentParser]:
-    """Every command with its parser, such as that of ``("sakerepro", "data", "fetch")``."""
-    path = path or (p.prog,)
-    inner = [a.choices for a in p._actions if isinstance(a, argparse._SubParsersAction)]
-    trees = [command_tree(q, *path, name) for choices in inner for name, q in choices.items()]
-    return {path: p} | {k: v for tree in trees for k, v in tree.items()}
 
 
 @pytest.mark.slow

@@ -15,7 +15,7 @@ from sakerepro.errors import ConfigError, near_misses
 from sakerepro.experiment import CHOICES, GROUPS, PRESETS, STANDS_FOR, Experiment
 from sakerepro.methods import ALIASES, METHODS, change, checked, class_of, flat, label, preset, setting
 from sakerepro.methods.sake import SAKE
-from sakerepro.results.items import experiments
+from sakerepro.results.items import experiments, item_rows
 from sakerepro.semantics import RULES
 
 FIELDS = dataclasses.fields(Experiment)
@@ -268,16 +268,6 @@ def test_a_preset_has_settings_of_single_methods_and_a_setting_of_ones_own_wins(
 # items
 
 
-def test_table1_asks_for_each_run_once() -> None:
-    wanted = experiments("table1", "paper", [0, 1])
-    assert len(wanted) == len({e.id for e in wanted})
-    tasks = {("tuberlin", "zeroshot"), ("sketchy", "zeroshot1"), ("sketchy", "zeroshot2")}
-    assert {(e.dataset, e.split) for e in wanted} == tasks
-    assert {e.dim for e in wanted} == {64, 512}
-    assert {(label(e), e.seed) for e in wanted if e.epochs} == {(name, s) for name in ("L_B", "SAKE") for s in (0, 1)}
-    assert {e.seed for e in wanted if not e.epochs} == {0}  # there is nothing random in it
-
-
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
@@ -292,3 +282,5 @@ def test_table1_asks_for_each_run_once() -> None:
 def test_impossible_items_are_refused(arguments: tuple[Any, ...], words: str) -> None:
     with pytest.raises(ConfigError, match=words):
         experiments(*arguments)
+    with pytest.raises(ConfigError, match="Unknown item 'figure9'"):
+        item_rows("figure9", [])

@@ -9,7 +9,6 @@ import json
 import resource
 import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
@@ -35,9 +34,7 @@ def full_disk() -> Iterator[None]:
 
 @pytest.mark.usefixtures("tiny_run")  # has compiled what a training compiles, which is kept on disk too
 @pytest.mark.parametrize("packed", [False, True])
-def test_a_full_disk_is_a_sentence(
-    tiny_place: Path, tmp_path: Path, packed: bool, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_full_disk_is_a_sentence(tiny_place, tmp_path, packed, capsys):
     """While images are packed (NumPy and Python write), and while a checkpoint is saved (PyTorch writes)."""
     data, weights = tiny_place / "data", tiny_place / "se_resnet_mini.safetensors"
     if packed:
@@ -61,9 +58,7 @@ def test_a_full_disk_is_a_sentence(
         (IsADirectoryError(errno.EISDIR, "Is a directory", "a/b"), "a/b: Is a directory. "),
     ],
 )
-def test_what_the_machine_refuses_is_named(
-    error: Exception, said: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_the_machine_refuses_is_named(error, said, monkeypatch, capsys):
     def refuse() -> None:
         raise error
 

@@ -60,9 +60,7 @@ def test_real_values_equal_a_full_sort(arrays: dict[str, np.ndarray], values: di
         assert values["8-d", f"P@{k}"] == pytest.approx(np.mean(right[k]), abs=1e-9)
 
 
-def test_share_of_seen_photos_among_codes_is_expected_over_ties(
-    arrays: dict[str, np.ndarray], values: dict[tuple[str, str], float]
-) -> None:
+def test_share_of_seen_photos_among_codes_is_expected_over_ties(arrays, values):
     itq = ITQ(bits=BITS, seed=0).fit(np.concatenate([arrays["train_photo"], arrays["train_sketch"]]))
     query, gallery, trained = (
         np.unpackbits(itq.transform(arrays[n]), axis=1) for n in ("query", "gallery", "train_photo")
@@ -80,18 +78,14 @@ def test_share_of_seen_photos_among_codes_is_expected_over_ties(
     assert not [key for key in values if key[0] == "64-bit"]
 
 
-def test_rows_carry_the_rules_that_were_measured_by(
-    arrays: dict[str, np.ndarray], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_carry_the_rules_that_were_measured_by(arrays, monkeypatch):
     worst = functools.partial(retrieval_metrics, ties="worst", convention="sem-pcyc")
     monkeypatch.setattr(evaluation, "retrieval_metrics", worst)
     rows = generalised_metrics(arrays, Experiment(dim=DIM, bits=(BITS,)))
     assert {(r["convention"], r["ties"]) for r in rows} == {("sem-pcyc", "worst")}
 
 
-def test_more_photos_can_only_hide_the_right_ones(
-    arrays: dict[str, np.ndarray], values: dict[tuple[str, str], float]
-) -> None:
+def test_more_photos_can_only_hide_the_right_ones(arrays, values):
     alone = retrieval_metrics(arrays["query"], arrays["gallery"], arrays["query_labels"], arrays["gallery_labels"])
     assert values["8-d", "mAP@all"] < alone.map_all
     for name in ("8-d", "8-bit"):

@@ -34,9 +34,7 @@ def test_numbers_are_those_of_the_reference(part: str, now: dict[str, Any], refe
 
 
 @pytest.mark.slow
-def test_whole_weights_repeat_on_the_kind_of_machine_of_the_reference(
-    now: dict[str, Any], reference: dict[str, Any]
-) -> None:
+def test_whole_weights_repeat_on_the_kind_of_machine_of_the_reference(now, reference):
     machine = reference["machine"]
     if (machine["processor"], machine["torch"]) != (processor(), version("torch")):
         pytest.skip(f"the reference is of {machine['processor']} with torch {machine['torch']}")

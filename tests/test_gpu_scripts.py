@@ -82,7 +82,7 @@ def test_the_benchmark_is_rehearsed(tmp_path: Path) -> None:
 
 
 @pytest.mark.slow
-def test_the_runs_are_rehearsed_and_go_on(tmp_path: Path) -> None:
+def test_the_runs_are_rehearsed_and_go_on(drawn: None, tmp_path: Path) -> None:
     script("gpu_small", tmp_path, "--rehearse", "--jobs", "1", "--seconds", "600")
     rows = pd.read_csv(tmp_path / "gpu-small.csv")
     assert set(rows["device"]) == {"cpu"} and set(rows["torch"]) == {metadata.version("torch")}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tiny
 import torch
 from safetensors.numpy import load_file, save_file
 from sklearn.base import clone
@@ -127,13 +126,6 @@ def test_stands_in_a_pipeline(features):
     assert "ITQ" in pipe._repr_html_() and "ITQ" in ITQ()._repr_html_()  # what a notebook shows
     table = ITQ(16, iterations=3).set_output(transform="pandas").fit_transform(features)
     assert table.columns.tolist() == ["itq0", "itq1"] and len(table) == len(features)
-
-
-def test_packed_codes_do_not_import_scikit_learn():
-    code = (
-        "import sys, sakerepro.ranking.codes, sakerepro.metrics, sakerepro.retrieval; print('sklearn' in sys.modules)"
-    )
-    assert tiny.python("-c", code).stdout.strip() == "False"
 
 
 def test_state_survives_safetensors(features, tmp_path):

@@ -47,9 +47,7 @@ def test_benchmark_loss_equals_a_loop(shape: tuple[int, int], rng: np.random.Gen
 
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("weights", [(1.0, 0.3), (0.0, 1.0), (0.1, 10.0), (2.0, 0.0)])
-def test_sake_loss_equals_a_loop(
-    shape: tuple[int, int], weights: tuple[float, float], rng: np.random.Generator
-) -> None:
+def test_sake_loss_equals_a_loop(shape, weights, rng):
     s, t, a = logits(shape, rng), logits(shape, rng), torch.from_numpy(rng.random(shape))
     want = naive_sake(s.tolist(), t.tolist(), a.tolist(), *weights)
     assert sake_loss(s, t, a, lambda1=weights[0], lambda2=weights[1]).item() == pytest.approx(want, abs=1e-12)

@@ -108,4 +108,4 @@ def test_it_stands_in_a_table_and_in_status_through_a_grid(place: Path) -> None:
     assert "ToyTriplet" in (place / "results" / "paper" / "toy.md").read_text()
     found = json.loads(says(place, "status", "--preset", "paper", "--json"))
     (own,) = (one for one in found if one["item"] == "toy_grids:TOY")
-    assert own["state"] == "done" and len(own["record"]["runs"]) == 2
+    assert (own["state"], own["why"]) == ("done", "") and len(own["record"]["runs"]) == 2

@@ -96,9 +96,7 @@ def test_bfloat16_is_nearer_to_float32_than_one_seed_to_another(tiny_data: Datas
 
 
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what torch.compile itself imports
-def test_compiled_training_is_plain_training(
-    tiny_data: Dataset, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_compiled_training_is_plain_training(tiny_data, tmp_path, monkeypatch):
     """By all of torch.compile but its C++ compiler, which takes half a minute of a core."""
     from torch._dynamo.utils import counters
 

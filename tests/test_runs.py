@@ -138,9 +138,7 @@ def test_the_network_needs_no_teacher(tiny_run: Run, monkeypatch: pytest.MonkeyP
     assert found.keys() == kept.keys() and all(torch.equal(found[n], kept[n]) for n in kept)
 
 
-def test_measuring_shows_how_far_it_is(
-    tiny_run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_measuring_shows_how_far_it_is(tiny_run, monkeypatch, capsys):
     bars = []
 
     class Bar(auto.tqdm):  # type: ignore[type-arg]
@@ -226,9 +224,7 @@ def test_a_pretrained_network_is_measured_without_training(tiny_experiment: Expe
     torch.testing.assert_close(kept["student.backbone.body.bn1.running_mean"], teacher["bn1.running_mean"])
 
 
-def test_a_stopped_run_goes_on_and_ends_the_same(
-    tiny_run: Run, tiny_experiment: Experiment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_stopped_run_goes_on_and_ends_the_same(tiny_run, tiny_experiment, monkeypatch):
     """Stopped in training after a checkpoint, then while measuring; in the end the folders hold the same numbers."""
     monkeypatch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
     descend = "sakerepro.methods.contract.descend"
@@ -268,9 +264,7 @@ def truncate(file: Path) -> None:
 
 @pytest.mark.parametrize("name", [*FILES, "provenance.json"])
 @pytest.mark.parametrize("damage", [truncate, Path.unlink], ids=["truncated", "missing"])
-def test_a_damaged_run_is_named_and_not_trained_over(
-    name: str, damage: Callable[[Path], None], copy: Run, no_training: None
-) -> None:
+def test_a_damaged_run_is_named_and_not_trained_over(name, damage, copy, no_training):
     damage(copy.folder / name)
     for opening in (lambda: run(copy.experiment), lambda: find(copy.experiment), lambda: open_run(copy.folder)):
         with pytest.raises(RunError, match=f"{name}: (is|cannot be) .*Remove") as error:
@@ -300,9 +294,7 @@ def test_numbers_that_were_changed_are_noticed_when_they_are_used(copy: Run) -> 
         copy.embeddings()
 
 
-def test_runs_that_cannot_be_written_are_said_so_before_training(
-    tmp_path: Path, tiny_experiment: Experiment, monkeypatch: pytest.MonkeyPatch, no_training: None
-) -> None:
+def test_runs_that_cannot_be_written_are_said_so_before_training(tmp_path, tiny_experiment, monkeypatch, no_training):
     (tmp_path / "taken").write_text("a file")
     monkeypatch.setenv("SAKEREPRO_RUNS", str(tmp_path / "taken" / "runs"))
     with pytest.raises(RunError, match="cannot be created.*another place"):
@@ -314,9 +306,7 @@ def test_runs_that_cannot_be_written_are_said_so_before_training(
         run(tiny_experiment)
 
 
-def test_a_checkpoint_goes_on_only_with_its_own_inputs(
-    tmp_path: Path, tiny_experiment: Experiment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_checkpoint_goes_on_only_with_its_own_inputs(tmp_path, tiny_experiment, monkeypatch):
     """Other images in the same folder, or other weights in the same file, since the run was stopped."""
     root = tiny.write_folder(tmp_path / "mine")
     weights = tiny.write_weights(tmp_path / "mine.safetensors")
@@ -341,9 +331,7 @@ def test_a_checkpoint_goes_on_only_with_its_own_inputs(
     assert run(e).id == e.id
 
 
-def test_too_few_gallery_photos_are_found_before_training(
-    tmp_path: Path, tiny_experiment: Experiment, no_training: None
-) -> None:
+def test_too_few_gallery_photos_are_found_before_training(tmp_path, tiny_experiment, no_training):
     root = tiny.write_folder(tmp_path / "mine")
     for photo in sorted((root / "photo" / "bear").iterdir())[:3]:
         photo.unlink()
@@ -393,9 +381,7 @@ def test_a_damaged_teacher_is_named(own_teacher: Experiment) -> None:
         run(own_teacher)
 
 
-def test_the_semantic_matrix_is_that_of_the_classes(
-    tiny_experiment: Experiment, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_semantic_matrix_is_that_of_the_classes(tiny_experiment, monkeypatch):
     """Rows in the order of the seen classes, columns in the order of ImageNet, handed to the training as they are."""
     seen: list[np.ndarray] = []
 
@@ -413,9 +399,7 @@ def test_the_semantic_matrix_is_that_of_the_classes(
     assert seen[0][cup, imagenet_wnids().index("n07873807")] < 0.5
 
 
-def test_a_finished_run_of_other_images_is_not_passed_off_as_one_of_these(
-    tiny_run: Run, tiny_place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_finished_run_of_other_images_is_not_passed_off_as_one_of_these(tiny_run, tiny_place, tmp_path, monkeypatch):
     shutil.copytree(tiny_place / "data", tmp_path / "data")
     e = tiny_run.experiment.but(dataset=str(tmp_path / "data"))
     made = run(e)

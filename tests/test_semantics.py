@@ -12,6 +12,7 @@ import nltk
 import numpy as np
 import pandas as pd
 import pytest
+from data_room import real_data
 from nltk.corpus.reader.wordnet import WordNetCorpusReader
 from nltk.corpus.util import LazyCorpusLoader
 
@@ -67,7 +68,7 @@ def names_of(dataset: str) -> list[str]:
 
 
 @pytest.fixture
-def official_names(real_data):
+def official_names():
     """The names in a list of the official code: classes, or files."""
     lists = real_data("sake-lists")
     return lambda path: [line.rpartition(" ")[0] for _, line in lines_of(lists / path)]

@@ -165,9 +165,7 @@ STOPS += [("measured", i) for i in range(1, EPOCHS + 1)]
 
 
 @pytest.mark.parametrize(("where", "stop_at"), STOPS)
-def test_stopped_at_any_step_it_ends_the_same(
-    where: str, stop_at: int, checkpoint: Path, whole: tuple[Any, Any], every_step: None
-) -> None:
+def test_stopped_at_any_step_it_ends_the_same(where, stop_at, checkpoint, whole, every_step):
     with pytest.raises(Stop):
         fit(Toy(stop_at, where), checkpoint)
     check_ends_as(whole, Toy(), checkpoint)
@@ -225,9 +223,7 @@ def test_numpy_numbers_can_be_read_back(checkpoint: Path, whole: tuple[Any, Any]
 
 @pytest.mark.parametrize("stop_at", [-1, STEPS + 2, 3 * STEPS])
 @pytest.mark.parametrize(("scores", "best"), [((1, 9, 5), 2), ((4, 4, 1), 1), ((1, 2, 3), 3), ((-3, -9, -5), 1)])
-def test_the_best_epoch_is_kept(
-    scores: tuple[float, ...], best: int, stop_at: int, checkpoint: Path, every_step: None
-) -> None:
+def test_the_best_epoch_is_kept(scores, best, stop_at, checkpoint, every_step):
     """Its weights, and all rows of the history; of equals the first."""
     snapshots: dict[int, dict[str, Tensor]] = {}
 
@@ -357,9 +353,7 @@ def test_a_batch_is_its_augmented_images_side_by_side(tiny_data: Dataset) -> Non
 
 
 @pytest.mark.parametrize("idle", [True, False])
-def test_batches_are_the_same_beside_the_network_and_between_steps(
-    idle: bool, checkpoint: Path, whole: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_batches_are_the_same_beside_the_network_and_between_steps(idle, checkpoint, whole, monkeypatch):
     """In threads where the network leaves a core idle, else one after the other."""
     monkeypatch.setattr(training, "_idle_core", lambda: idle)
     makers: set[int] = set()
@@ -377,9 +371,7 @@ def test_batches_are_the_same_beside_the_network_and_between_steps(
     "device, cores, threads, idle",
     [("cpu", 4, 4, False), ("cpu", 8, 4, True), ("cpu", 2, 4, False), ("cuda", 4, 4, True)],
 )
-def test_a_core_is_idle_beside_a_device_or_few_threads(
-    device: str, cores: int, threads: int, idle: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_core_is_idle_beside_a_device_or_few_threads(device, cores, threads, idle, monkeypatch):
     monkeypatch.setattr(training, "device", lambda: torch.device(device))
     monkeypatch.setattr(training.joblib, "cpu_count", lambda: cores)
     monkeypatch.setattr(torch, "get_num_threads", lambda: threads)

@@ -56,9 +56,7 @@ def naive(q: np.ndarray, x: np.ndarray, k: int, distance: str) -> tuple[np.ndarr
 
 
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
-def test_with_all_groups_it_is_exact(
-    distance: str, groups: None, rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_with_all_groups_it_is_exact(distance, groups, rng, tmp_path, monkeypatch):
     monkeypatch.setattr(approximate, "PROBES", 100)
     x, q = clustered(rng, 5_000, 8), rng.normal(size=(6, 8)).astype(np.float32)
     rows, distances = nearest(write(tmp_path / "an #index?", x), q, 9, distance)
@@ -67,9 +65,7 @@ def test_with_all_groups_it_is_exact(
     np.testing.assert_allclose(distances, want[1], rtol=1e-4, atol=1e-6)
 
 
-def test_k_may_be_all_photos(
-    groups: None, rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_k_may_be_all_photos(groups, rng, tmp_path, monkeypatch):
     """Also a zero, and although the groups that are searched hold fewer."""
     monkeypatch.setattr(approximate, "PROBES", 1)
     x, q = clustered(rng, 500, 8), rng.normal(size=(2, 8)).astype(np.float32)
@@ -77,14 +73,7 @@ def test_k_may_be_all_photos(
 
 
 @pytest.mark.parametrize("domain", [SKETCH, PHOTO])
-def test_the_recall_is_a_count_by_hand(
-    domain: int,
-    groups: None,
-    tiny_run: Run,
-    rng: np.random.Generator,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_recall_is_a_count_by_hand(domain, groups, tiny_run, rng, tmp_path, monkeypatch):
     monkeypatch.setattr(approximate, "PROBES", 1)
     asked = tiny_run.embeddings()["query" if domain == SKETCH else "gallery"]
     x = rng.normal(asked.mean(axis=0), 2 * asked.std(), (5_000, asked.shape[1])).astype(np.float16)
@@ -97,9 +86,7 @@ def test_the_recall_is_a_count_by_hand(
     assert recall(tmp_path / "index", tiny_run, 10, domain) == (share, n)
 
 
-def test_the_table_is_made_anew_when_the_embeddings_change(
-    groups: None, rng: np.random.Generator, tiny_run: Run, tmp_path: Path
-) -> None:
+def test_the_table_is_made_anew_when_the_embeddings_change(groups, rng, tiny_run, tmp_path):
     dim = tiny_run.embeddings()["query"].shape[1]
     x, y = clustered(rng, 300, dim), clustered(rng, 300, dim)
     q = x[[5]].astype(np.float32)
@@ -114,9 +101,7 @@ def test_the_table_is_made_anew_when_the_embeddings_change(
     assert second != first
 
 
-def test_a_table_is_whole_or_not_there(
-    groups: None, rng: np.random.Generator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_table_is_whole_or_not_there(groups, rng, tmp_path, monkeypatch):
     folder = write(tmp_path / "index", clustered(rng, 300, 8))
     q = rng.normal(size=(1, 8)).astype(np.float32)
     with monkeypatch.context() as patch, pytest.raises(KeyboardInterrupt):
@@ -146,9 +131,7 @@ def photos(tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Pa
     return tmp_path
 
 
-def test_on_the_command_line(
-    tiny_run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_on_the_command_line(tiny_run, photos, monkeypatch, capsys):
     pytest.importorskip("lancedb")
     images = tiny_run.embeddings()
     monkeypatch.setenv("HOME", str(photos / "home"))
@@ -171,9 +154,7 @@ def test_on_the_command_line(
     assert "codes are compared exactly" in capsys.readouterr().err
 
 
-def test_without_lancedb_the_error_says_how_to_install_it(
-    tiny_run: Run, photos: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_without_lancedb_the_error_says_how_to_install_it(tiny_run, photos, monkeypatch):
     made, _ = index_photos(photos / "photos", tiny_run, progress=False)
     monkeypatch.setitem(sys.modules, "lancedb", None)
     with pytest.raises(ConfigError, match=r"pip install 'sakerepro\[lance\]'"):

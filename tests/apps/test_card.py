@@ -80,9 +80,7 @@ def test_it_says_nothing_of_where_things_lie_and_leaves_no_gap(tiny_run: Run, ti
         ({"dataset": "mini", "split": "zeroshot"}, "Generated data", "Seen ("),  # other images than the run's
     ],
 )
-def test_the_limits_are_those_of_its_settings(
-    tiny_run: Run, changes: dict[str, object], said: str, unsaid: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_limits_are_those_of_its_settings(tiny_run, changes, said, unsaid, monkeypatch):
     if changes.get("dataset") == "mini":
         monkeypatch.setattr(Run, "dataset", lambda run: tiny.dataset())
     text = model_card(Run(tiny_run.folder, tiny_run.experiment.but(**changes)))
@@ -109,9 +107,7 @@ def test_without_the_data_set_the_classes_are_not_named(tiny_run: Run, tmp_path:
     assert "was not at hand" in text and "Unseen (" not in text and "| gallery photos (unseen) | 24 | 2 |" in text
 
 
-def test_a_card_is_written_whole_or_not_at_all(
-    tiny_run: Run, card: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_card_is_written_whole_or_not_at_all(tiny_run, card, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert main(["card", str(tiny_run.folder)]) == 0
     written = tmp_path / f"{tiny_run.id}-card.md"

@@ -57,9 +57,7 @@ def test_every_form_of_an_image_has_the_embedding_that_the_run_kept(net: sr.Embe
         np.testing.assert_allclose(one, kept[name][1], rtol=1e-3, atol=1e-4)
 
 
-def test_a_batch_is_a_list_and_an_empty_list_has_no_rows(
-    net: sr.Embedder, tiny_run: Run, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_batch_is_a_list_and_an_empty_list_has_no_rows(net, tiny_run, monkeypatch):
     pixels = tiny_run.dataset().gallery.take(range(5))
     want = tiny_run.embeddings()["gallery"][:5]
     monkeypatch.setattr("sakerepro.apps.embedder.CHUNK", 2)
@@ -136,9 +134,7 @@ def test_a_blank_sketch_is_refused_and_a_blank_photo_is_not(net: sr.Embedder) ->
 
 
 @pytest.mark.slow
-def test_an_exported_network_answers_as_the_run_did(
-    tiny_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_exported_network_answers_as_the_run_did(tiny_run, tmp_path, capsys):
     """The file that was written, by onnxruntime alone, on sketches of the run and in batches of other sizes."""
     onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'sakerepro[onnx]'")
     pytest.importorskip("onnxscript", reason="pip install 'sakerepro[onnx]'")
@@ -152,9 +148,7 @@ def test_an_exported_network_answers_as_the_run_did(
         np.testing.assert_allclose(got, tiny_run.embeddings()["query"][:7][rows], rtol=1e-3, atol=1e-4)
 
 
-def test_a_network_that_onnx_gets_wrong_is_not_written(
-    net: sr.Embedder, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_network_that_onnx_gets_wrong_is_not_written(net, tmp_path, monkeypatch):
     pytest.importorskip("onnxruntime", reason="pip install 'sakerepro[onnx]'")
     pytest.importorskip("onnxscript", reason="pip install 'sakerepro[onnx]'")
 

@@ -130,9 +130,7 @@ def official_forward(s: dict[str, Tensor], x: Tensor, tag: Tensor) -> dict[str, 
 
 
 @torch.no_grad()
-def test_embeddings_and_logits_are_those_of_the_official_network(
-    student: sr.Student, state: OrderedDict[str, Tensor]
-) -> None:
+def test_embeddings_and_logits_are_those_of_the_official_network(student, state):
     """Their tag is 0 for a sketch and 1 for a photo, ours the other way round."""
     assert len(state) == 388 and not student.training
     student, state = copy.deepcopy(student).double(), {name: tensor.double() for name, tensor in state.items()}
@@ -150,9 +148,7 @@ def test_embeddings_and_logits_are_those_of_the_official_network(
 
 
 @pytest.mark.parametrize("form", ["legacy", "plain", "half"])
-def test_other_forms_of_the_file_are_read(
-    form: str, student: sr.Student, state: OrderedDict[str, Tensor], tmp_path: Path
-) -> None:
+def test_other_forms_of_the_file_are_read(form, student, state, tmp_path):
     half = {k: v.half() if v.is_floating_point() else v for k, v in state.items()}
     content: Any = {
         "legacy": checkpoint(state, np.float64(71.25)),
@@ -196,9 +192,7 @@ def changed(**tensors: Tensor | None) -> Callable[[dict[str, Tensor]], dict[str,
         (lambda state: {**checkpoint({}), "more": Harmful()}, r"holds (posix|nt)\.system beside tensors and numbers"),
     ],
 )
-def test_what_is_no_official_checkpoint_is_named(
-    state: OrderedDict[str, Tensor], content: Any, says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_is_no_official_checkpoint_is_named(state, content, says, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     torch.save(content(state), "x.pth.tar")
     with pytest.raises(DataError, match=says):

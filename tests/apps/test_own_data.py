@@ -250,9 +250,7 @@ TRAIN = "train --preset mini --teacher-epochs 0 --epochs 1 --steps 2 --batch-ske
 TRAIN += "--size 32 --dim 16 --bits 8".split()
 
 
-def test_from_a_folder_to_numbers_with_a_gated_network_of_timm(
-    own: Path, timm_weights: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_from_a_folder_to_numbers_with_a_gated_network_of_timm(own, timm_weights, capsys, monkeypatch):
     train = [*TRAIN, "--backbone", "cse_test_resnet"]
     assert main([*train, "--dataset", str(own), "--weights", str(timm_weights)]) == 3
     assert "10 would be queries" in capsys.readouterr().err  # and it says how many can be
@@ -278,9 +276,7 @@ def test_from_a_folder_to_numbers_with_a_gated_network_of_timm(
     assert "was made from other images" in capsys.readouterr().err
 
 
-def test_any_network_of_timm_without_gates_and_without_photo_queries(
-    own: Path, timm_weights: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_any_network_of_timm_without_gates_and_without_photo_queries(own, timm_weights, capsys):
     asked = [*TRAIN, "--backbone", "test_resnet", "--dataset", str(own), "--weights", str(timm_weights)]
     assert main([*asked, "--photo-queries", "0", "--json"]) == 0
     assert {m["task"] for m in json.loads(capsys.readouterr().out)["metrics"]} == {"ZS-SBIR"}
@@ -309,9 +305,7 @@ def test_the_teacher_of_mini_can_be_kept_for_other_images(own: Path, monkeypatch
     assert asked == ["mini"] and not list(paths.runs().glob("*/experiment.json"))
 
 
-def test_the_example_folder_is_ready_to_train_on_and_drawn_once(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_example_folder_is_ready_to_train_on_and_drawn_once(tmp_path, capsys):
     folder = tmp_path / "mine"
     assert main(["data", "example", str(folder)]) == 0
     assert f"sakerepro check {folder}" in capsys.readouterr().out

@@ -21,9 +21,7 @@ from sakerepro.world.files import write_world
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_run_in_half_precision_searches_like_the_run(
-    tiny_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_run_in_half_precision_searches_like_the_run(tiny_run, tmp_path, capsys):
     """And its numbers are those of its own weights."""
     assert main(["export", str(tiny_run.folder), "--half", str(tmp_path / "half")]) == 0
     half = open_run(tmp_path / "half")

@@ -160,9 +160,7 @@ def test_codes_are_fitted_to_training_features_and_compared_bit_by_bit(retriever
         (np.eye(4, dtype=np.uint8), 3, "64-bit", "Did you mean '32-bit'"),
     ],
 )
-def test_what_cannot_be_searched_is_said(
-    retriever: Retriever, sketch: Any, k: int, representation: str, says: str
-) -> None:
+def test_what_cannot_be_searched_is_said(retriever, sketch, k, representation, says):
     with pytest.raises(ConfigError, match=says):
         retriever.search(sketch, k, representation)
 
@@ -311,9 +309,7 @@ def index(tiny_pair: list[Run], tiny_place: Path, tmp_path_factory: pytest.TempP
 
 
 @pytest.mark.parametrize("codes", [False, True])
-def test_an_index_of_ones_own_is_searched_as_the_command_does(
-    there: list[Run], index: Collection, codes: bool, tmp_path: Path
-) -> None:
+def test_an_index_of_ones_own_is_searched_as_the_command_does(there, index, codes, tmp_path):
     pad = draw_and_retrieve(there[0], collection=index, k=6, representation="32-bit" if codes else "real")
     Image.fromarray(pad.sketch(tiny.SIDE)).save(tmp_path / "drawn.png")
     rows, distances = query(index, there[0], [tmp_path / "drawn.png"], 6, codes=codes)
@@ -333,9 +329,7 @@ def test_photos_of_an_index_are_read_when_they_are_shown(there: list[Run], index
         assert np.ptp(np.asarray(grey)) == 0  # a photo that is gone
 
 
-def test_an_index_is_named_and_belongs_to_its_run(
-    there: list[Run], index: Collection, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_index_is_named_and_belongs_to_its_run(there, index, monkeypatch):
     monkeypatch.setenv("SAKEREPRO_COLLECTIONS", str(index.folder.parent))
     for name in ("index", str(index.folder)):
         assert [r.id for r in choose_runs(collection=name)] == [there[0].id]

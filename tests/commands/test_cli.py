@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import argparse
 import dataclasses
 import json
 import os
 import re
 import shutil
-from pathlib import Path
 from typing import Any
 
 import documents
@@ -60,20 +58,11 @@ def test_every_setting_is_a_flag_of_train() -> None:
 
 
 def test_a_search_by_embeddings_needs_no_scikit_learn() -> None:
-    """It takes a second to import, of which `query` has one on top of PyTorch and the network."""
-    done = tiny.python("-c", "import sys, sakerepro.runs, sakerepro.retrieval; print(*sys.modules)")
+    """It takes a second to import, of which `query` has one on top of PyTorch and the network; nor do packed codes."""
+    rooms = "sakerepro.runs, sakerepro.retrieval, sakerepro.metrics, sakerepro.ranking.codes"
+    done = tiny.python("-c", f"import sys, {rooms}; print(*sys.modules)")
     assert done.returncode == 0, done.stderr
     assert not {"sklearn", "scipy", "pandas"} & set(done.stdout.split())
-
-
-def test_every_public_name_is_there() -> None:
-    import sakerepro
-
-    for name in sakerepro.__all__:
-        if name not in ("widgets",):
-            assert getattr(sakerepro, name) is not None
-    with pytest.raises(AttributeError, match="nothing"):
-        sakerepro.nothing  # noqa: B018
 
 
 @pytest.mark.parametrize(
@@ -96,14 +85,7 @@ def test_every_public_name_is_there() -> None:
         (["weights", "fetch", "resnet5"], 2, "Did you mean"),
     ],
 )
-def test_what_is_wrong_is_one_sentence(
-    arguments: list[str],
-    code: int,
-    words: str,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_what_is_wrong_is_one_sentence(arguments, code, words, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(tmp_path))
     monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path))
     monkeypatch.setattr(paths, "data_places", lambda: [tmp_path])
@@ -128,25 +110,17 @@ def test_what_is_wrong_is_one_sentence(
         (["train", "--zero-head", "maybe"], "'maybe' is unknown. Known: true, false"),
     ],
 )
-def test_near_misses_of_commands_and_flags(
-    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_near_misses_of_commands_and_flags(arguments, words, capsys):
     with pytest.raises(SystemExit) as end:
         main(arguments)
     err = capsys.readouterr().err
     assert end.value.code == 2 and words in err and "usage: sakerepro" in err
 
 
-def leaves(parser: argparse.ArgumentParser, name: str = "") -> dict[str, argparse.ArgumentParser]:
-    """Every command with its parser."""
-    inner = next((a.choices for a in parser._actions if isinstance(a, argparse._SubParsersAction)), None)
-    if inner is None:
-        return {name.strip(): parser}
-    return {k: v for n, p in inner.items() for k, v in leaves(p, f"{name} {n}").items()}
-
-
 def test_help_has_groups_and_an_example_of_every_command(capsys: pytest.CaptureFixture[str]) -> None:
-    every = leaves(parser())
+    tree = documents.command_tree(parser())
+    outer = {path[:-1] for path in tree}
+    every = {" ".join(path[1:]): inner for path, inner in tree.items() if path not in outer}
     for name, inner in every.items():
         example = (inner.epilog or "").partition("example: ")[2]
         assert example.startswith(f"sakerepro {name}"), name
@@ -190,9 +164,7 @@ def test_a_precision_that_the_machine_is_slow_in_is_said_before_training(
     assert main(["train", "--precision", precision]) == 0 and not capsys.readouterr().err
 
 
-def test_an_item_in_another_precision_says_it_to_its_notebook(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_item_in_another_precision_says_it_to_its_notebook(monkeypatch, capsys):
     seen: list[object] = []
 
     def item_runs(name: str, preset: str, seeds: list[int], *where: object) -> None:
@@ -208,9 +180,7 @@ def test_an_item_in_another_precision_says_it_to_its_notebook(
     assert "computed in float32" in provenance.about("small", [0]).splitlines()[0]
 
 
-def test_an_unwritable_place_is_named(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_unwritable_place_is_named(tmp_path, monkeypatch, capsys):
     (tmp_path / "taken").write_text("a file")
     monkeypatch.setenv("SAKEREPRO_CACHE", str(tmp_path / "taken" / "x"))
     assert main(["train", "--epochs", "0"]) == 1
@@ -235,9 +205,7 @@ def test_every_flag_has_the_type_of_its_setting(flags: list[str], values: dict[s
     assert preset("mini", **found) == preset("mini", **values)
 
 
-def test_train_finds_the_run_and_says_where_it_is(
-    tiny_run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_train_finds_the_run_and_says_where_it_is(tiny_run, monkeypatch, capsys):
     monkeypatch.setitem(PRESETS, "tiny", tiny_run.experiment.to_dict() | {"preset": "tiny"})
     shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
     assert main(["train", "--preset", "tiny", "--json"]) == 0
@@ -253,9 +221,7 @@ def test_train_finds_the_run_and_says_where_it_is(
     assert "Found, nothing trained: " in out and "/gone: is not there" in err and "images were not compared" in err
 
 
-def test_nothing_is_downloaded_without_a_yes(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_nothing_is_downloaded_without_a_yes(monkeypatch, capsys):
     def nobody(question: str) -> str:
         raise EOFError
 
@@ -275,9 +241,7 @@ def test_interrupted(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixt
     assert "goes on from where it was" in capsys.readouterr().err
 
 
-def test_a_folder_that_is_not_there_is_found_before_six_runs_are_trained(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_that_is_not_there_is_found_before_six_runs_are_trained(monkeypatch, capsys):
     monkeypatch.setattr("sakerepro.results.items.item_runs", lambda *_: pytest.fail("trained"))
     monkeypatch.setattr("sakerepro.commands.warm.warm_up", lambda: None)
     assert main(["item", "forgetting", "-p", "original=/no/such/folder"]) == 3

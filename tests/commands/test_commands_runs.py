@@ -148,9 +148,7 @@ def test_runs_on_other_images_are_not_paired(tiny_run: Run) -> None:
     assert "other queries" in paired_tests(tiny_run, other)[1]
 
 
-def test_evaluate_gives_the_run_s_own_numbers(
-    tiny_run: Run, tiny_place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_evaluate_gives_the_run_s_own_numbers(tiny_run, tiny_place, capsys):
     assert main(["evaluate", str(tiny_run.folder), "--json"]) == 0
     again = json.loads(capsys.readouterr().out)
     assert [m["value"] for m in again["metrics"]] == pytest.approx([m["value"] for m in tiny_run.metrics()], abs=1e-4)
@@ -163,9 +161,7 @@ def test_evaluate_gives_the_run_s_own_numbers(
     assert "Not zero-shot: the run was trained on 1 of these classes (cat)" in capsys.readouterr().out
 
 
-def test_evaluate_where_all_classes_are_unseen(
-    tiny_run: Run, tiny_place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_evaluate_where_all_classes_are_unseen(tiny_run, tiny_place, capsys):
     """The same queries and photos in a folder without training images: codes come from the run's own rotation."""
     data = paths.cache() / "other"
     for kind in ("photo", "sketch"):
@@ -185,9 +181,7 @@ def test_evaluate_where_all_classes_are_unseen(
     assert "trained on 1 of these classes (true cat, there cat)" in out and "GZS-SBIR" in out
 
 
-def test_evaluate_says_so_when_the_numbers_are_others(
-    tiny_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_evaluate_says_so_when_the_numbers_are_others(tiny_run, tmp_path, capsys):
     other = Run(Path(shutil.copytree(tiny_run.folder, tmp_path / "run")), tiny_run.experiment)
     first, *rest = tiny_run.metrics()
     set_metrics(other, [first | {"value": (first["value"] + 0.5) % 1}, *rest])

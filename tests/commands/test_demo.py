@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shlex
-from pathlib import Path
 
 import pytest
 import tiny
@@ -14,9 +13,7 @@ from sakerepro.experiment import PRESETS
 
 
 @pytest.mark.slow
-def test_demo_trains_indexes_and_writes_a_contact_sheet(
-    tiny_place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_demo_trains_indexes_and_writes_a_contact_sheet(tiny_place, tmp_path, monkeypatch, capsys):
     settings = tiny.experiment(tiny_place / "data", tiny_place / "se_resnet_mini.safetensors", dim=64, bits=(64,))
     monkeypatch.setitem(PRESETS, "mini", {k: v for k, v in settings.to_dict().items() if k != "preset"})
     monkeypatch.setattr("sakerepro.commands.demo.SIZE", 16)

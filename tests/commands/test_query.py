@@ -54,9 +54,7 @@ def answers(found: list) -> list:
     return [[(hit["photo"], pytest.approx(hit["distance"], abs=1e-5)) for hit in query["found"]] for query in found]
 
 
-def test_each_drawing_of_a_file_is_a_query(
-    here: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_each_drawing_of_a_file_is_a_query(here, monkeypatch, capsys):
     """Answers are those to the same drawings as image files; a bad line is skipped by number; chunks do not matter."""
     strokes = [[[0, 9 * n], [n, 50]] for n in range(5)]
     text = [drawn(s) for s in strokes]

@@ -20,9 +20,7 @@ SIZES = st.integers(1, 60)
         (55_252, 68_401, (13, 26), 2_631, (34_203, 68_401)),  # Sketchy: 62% of the sketches, all photos
     ],
 )
-def test_the_paper_s_epochs(
-    sketches: int, photos: int, batch: tuple[int, int], steps: int, used: tuple[int, int]
-) -> None:
+def test_the_paper_s_epochs(sketches, photos, batch, steps, used):
     batches = epoch_batches(sketches, photos, *batch, seed=0, epoch=0)
     assert len(batches) == steps
     assert (sum(len(s) for s, _ in batches), sum(len(p) for _, p in batches)) == used

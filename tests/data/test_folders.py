@@ -183,9 +183,7 @@ def test_one_walk_says_what_it_leaves_out(tmp_path: Path) -> None:
     assert left_out_text({}) == ""
 
 
-def test_what_is_left_out_of_a_data_set_is_said_when_it_is_packed(
-    root: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_what_is_left_out_of_a_data_set_is_said_when_it_is_packed(root, capsys):
     write_image(root / "photo" / "@eaDir" / "x.png")
     write_image(root / "photo" / "dog" / "#recycle" / "x.png")
     (root / "sketch" / "dog" / "s.svg").touch()

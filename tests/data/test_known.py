@@ -60,9 +60,7 @@ def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return data
 
 
-def test_a_record_and_its_class_table_are_all_that_a_data_set_needs(
-    toy: Path, tiny_place: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_record_and_its_class_table_are_all_that_a_data_set_needs(toy, tiny_place, capsys):
     data = load_dataset("toy", size=32, progress=False)
     assert (data.name, data.split, data.seen) == ("toy", "second", ("blick", "dax", "fep"))
     assert load_dataset("toy", "first", size=32, progress=False).split == "first"

@@ -243,9 +243,7 @@ def test_no_images_make_an_empty_pack(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("entries", [True, False])
-def test_swapped_files_of_one_length_and_date_are_found(
-    entries: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_swapped_files_of_one_length_and_date_are_found(entries, tmp_path, monkeypatch):
     """At once where the file system tells when an entry changed, else with ``verify``."""
     if not entries:
         stat = packing.stat_files
@@ -262,9 +260,7 @@ def test_swapped_files_of_one_length_and_date_are_found(
     assert np.array_equal(packed(tmp_path, names, verify=not entries).pixels, before[::-1])
 
 
-def test_a_new_pack_is_not_verified_against_files_that_were_just_read(
-    photos: Photos, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_new_pack_is_not_verified_against_files_that_were_just_read(photos, monkeypatch):
     read, read_bytes = [], packing.read_bytes
     monkeypatch.setattr(packing, "read_bytes", lambda path: read.append(path) or read_bytes(path))
     for times in (1, 2):

@@ -108,9 +108,7 @@ def test_a_missing_image_leaves_no_half_subset(tmp_path: Path) -> None:
     assert not (tmp_path / "part").exists()
 
 
-def test_subset_and_pack_on_the_command_line(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_subset_and_pack_on_the_command_line(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(tmp_path / "data"))
     sketchy_like(tmp_path / "data" / "Sketchy")

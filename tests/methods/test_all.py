@@ -102,9 +102,7 @@ def unread(images: ImageSet, rng: np.random.Generator) -> ImageSet:
     return replace(images, pixels=pixels, rows=np.arange(len(images)), labels=np.full(len(images), -1))
 
 
-def test_training_never_reads_unseen_images_labels_or_names(
-    e: Experiment, data: Dataset, whole: Any, tmp_path: Path, rng: np.random.Generator
-) -> None:
+def test_training_never_reads_unseen_images_labels_or_names(e, data, whole, tmp_path, rng):
     blind = replace(
         data,
         query=unread(data.query, rng),

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import timm
 import tiny
 import torch
+from data_room import real_data
 from safetensors.torch import load_file, save_file
 
 from sakerepro.data import places
@@ -283,7 +283,7 @@ def test_the_hub_knows_the_weights_that_are_asked_for(name: str) -> None:
 
 
 @torch.no_grad()
-def test_real_mobilenetv2_weights_are_timms(real_data: Callable[[str], Path]) -> None:
+def test_real_mobilenetv2_weights_are_timms() -> None:
     """Loaded strictly, and equal to timm's network with the padding that these weights were trained with."""
     file = real_data("weights/mobilenetv2_100.safetensors")
     theirs = timm.create_model("mobilenetv2_100", pad_type="same")

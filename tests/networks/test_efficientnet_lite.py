@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from data_room import real_data
 from safetensors.torch import save_file
 
 from sakerepro.data.augmentation import augment
@@ -92,7 +93,7 @@ def test_without_the_package_the_error_says_how_to_install_it(monkeypatch: pytes
 
 @torch.no_grad()
 @pytest.mark.parametrize(("name", "published"), [(LITE[0], 0.749), (LITE[2], 0.774)])
-def test_the_real_network_recognises_photos(name: str, published: float, real_data) -> None:  # type: ignore[no-untyped-def]
+def test_the_real_network_recognises_photos(name: str, published: float) -> None:
     """Top-1 on Sketchy photos that carry an ImageNet id in their name; easier than ImageNet's own validation set."""
     if package_file(name) is None:
         pytest.skip(f"{name} is not installed: pip install 'sakerepro[small]'")

@@ -43,9 +43,7 @@ def left() -> list[str]:
     return sorted(p.name for p in (paths.data() / "weights").glob("*") if not p.name.startswith("."))
 
 
-def test_the_weights_of_the_hub_arrive_under_the_names_of_the_network(
-    state: dict[str, torch.Tensor], server: Server, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_weights_of_the_hub_arrive_under_the_names_of_the_network(state, server, capsys):
     assert main(["weights", "fetch", NAME, "--yes"]) == 0
     assert capsys.readouterr().out.strip() == str(weights_file(NAME))
     floats = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
@@ -62,9 +60,7 @@ def test_a_file_without_these_weights_is_refused(state: dict[str, torch.Tensor],
         assert not left()
 
 
-def test_a_hub_that_does_not_answer_is_named(
-    state: dict[str, torch.Tensor], server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_hub_that_does_not_answer_is_named(state, server, monkeypatch):
     nobody = "http://127.0.0.1:9/{repo_id}/{revision}/{filename}"
     monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", nobody)
     with pytest.raises(DataError, match=f"{NAME}: its weights cannot be had now"):
@@ -73,9 +69,7 @@ def test_a_hub_that_does_not_answer_is_named(
 
 
 @pytest.mark.parametrize("right", [True, False])
-def test_weights_of_torchvision_have_their_checksum_in_the_name(
-    right: bool, state: dict[str, torch.Tensor], server: Server, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_weights_of_torchvision_have_their_checksum_in_the_name(right, state, server, monkeypatch):
     theirs, file = squeezenet1_1().state_dict(), io.BytesIO()
     torch.save(theirs, file)
     begins = hashlib.sha256(file.getvalue()).hexdigest()[:8] if right else "deadbeef"

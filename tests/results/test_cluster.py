@@ -56,9 +56,7 @@ def made(e: Experiment) -> Run:
 
 @pytest.mark.slow
 @pytest.mark.filterwarnings("default")  # Ray's own
-def test_a_machine_that_dies_changes_no_number(
-    tiny_experiment: Experiment, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
-) -> None:
+def test_a_machine_that_dies_changes_no_number(tiny_experiment, tmp_path, monkeypatch, capfd):
     cluster_utils = pytest.importorskip("ray.cluster_utils")
     from concurrent.futures import ThreadPoolExecutor
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -17,28 +16,20 @@ from sakerepro import paths, plots, provenance, results, runs, versions
 from sakerepro.__main__ import main
 from sakerepro.experiment import Experiment
 from sakerepro.files import read_json, write_json
-from sakerepro.methods import change, label, preset
-from sakerepro.results import committed, items
+from sakerepro.methods import label, preset
+from sakerepro.results import committed, items, status
 from sakerepro.results.committed import CommittedRun
 from sakerepro.results.runrows import class_precision
 from sakerepro.runs import Run, find, run
 
 
-@pytest.fixture(scope="module")
-def trained(tiny_run: Run, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
-    """The folders of SAKE and L_B of one seed."""
-    with pytest.MonkeyPatch.context() as patch:
-        for place in ("RUNS", "CACHE"):
-            patch.setenv(f"SAKEREPRO_{place}", str(tmp_path_factory.mktemp("pair")))
-        return [tiny_run.folder, run(change(tiny_run.experiment, lambda_sake=0.0, epochs=1)).folder]
-
-
 @pytest.fixture
-def as_item(trained: list[Path], monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Run]]:
-    """``item_runs`` of an item ("table4") that wants these two runs, which lie in this test's own folder."""
-    copies = [shutil.copytree(folder, paths.runs() / folder.name) for folder in trained]
+def as_item(tiny_run: Run, tiny_plain: Run, monkeypatch: pytest.MonkeyPatch) -> Callable[[], list[Run]]:
+    """``item_runs`` of an item ("table4") that wants SAKE and L_B, whose runs lie in this test's own folder."""
+    copies = [shutil.copytree(one.folder, paths.runs() / one.id) for one in (tiny_run, tiny_plain)]
     wanted = [runs.open_run(copy).experiment for copy in copies]
-    monkeypatch.setattr(items, "experiments", lambda item, preset, seeds: wanted)
+    for module in (items, status):  # status has the name from items, for good if it is first imported meanwhile
+        monkeypatch.setattr(module, "experiments", lambda item, preset, seeds: wanted)
     monkeypatch.setattr(items, "traced", lambda preset, seeds: {wanted[0]})
     return lambda: sr.item_runs("table4", "tiny")
 
@@ -55,9 +46,7 @@ def forget(one: Run) -> None:
     shutil.rmtree(one.folder)
 
 
-def test_rows_take_the_place_of_runs_that_are_gone(
-    as_item: Callable[[], list[Run]], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_rows_take_the_place_of_runs_that_are_gone(as_item, monkeypatch, capsys):
     made = as_item()
     rows = sr.item_rows("table4", made)
     written = {f: f.read_bytes() for f in sr.save_rows("table4", made, rows)}
@@ -103,9 +92,7 @@ def test_a_run_is_trained_when_its_embeddings_are_asked_for(
 @pytest.mark.parametrize(
     "why", ["RERUN", "mini", "another training", "another measuring", "no line", "other images", "own original"]
 )
-def test_rows_that_do_not_speak_for_the_run_are_not_taken(
-    made: list[Run], why: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_that_do_not_speak_for_the_run_are_not_taken(made, why, monkeypatch):
     wanted = [r.experiment for r in made]
     assert len(committed.committed_runs("table4", wanted, set())) == 2
     if why == "RERUN":
@@ -177,9 +164,7 @@ def test_no_commit_time_or_machine_in_what_is_committed(made: list[Run]) -> None
             assert secret not in text
 
 
-def test_tables_are_rendered_for_every_preset(
-    made: list[Run], monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
-) -> None:
+def test_tables_are_rendered_for_every_preset(made, monkeypatch, capsys, tmp_path):
     rows = sr.item_rows("table4", made)
     for name in ("mini", "small"):
         monkeypatch.setattr("sakerepro.results.runrows.one_preset", lambda frame, name=name: name)
@@ -193,9 +178,7 @@ def test_tables_are_rendered_for_every_preset(
     assert (tmp_path / "REPRODUCING.md").is_file()
 
 
-def test_only_what_was_measured_by_another_version_is_measured_anew(
-    made: list[Run], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_only_what_was_measured_by_another_version_is_measured_anew(made, monkeypatch):
     one, before, history = made[0], made[0].metrics(), made[0].history()
     kept = (one.folder / "weights.safetensors").read_bytes()
     for module in (versions, provenance):
@@ -208,9 +191,7 @@ def test_only_what_was_measured_by_another_version_is_measured_anew(
     assert again.metrics() == before and again.history().equals(history)
 
 
-def test_what_a_pair_measures_is_measured_for_the_sake_run_that_is_here(
-    made: list[Run], as_item: Callable[[], list[Run]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_pair_measures_is_measured_for_the_sake_run_that_is_here(made, as_item, monkeypatch):
     """Figure 5 and cost compare SAKE with L_B: rows of the pair are those of its SAKE run."""
     asked: list[list[str]] = []
     monkeypatch.setitem(items.MORE, "cost", lambda runs: asked.append([label(r.experiment) for r in runs]) or [])
@@ -220,9 +201,7 @@ def test_what_a_pair_measures_is_measured_for_the_sake_run_that_is_here(
         assert asked[-1] == wanted
 
 
-def test_an_original_domain_of_ones_own_is_measured_on_runs(
-    made: list[Run], as_item: Callable[[], list[Run]], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_original_domain_of_ones_own_is_measured_on_runs(made, as_item, monkeypatch):
     asked: list[Run] = []
     forget(made[1])
     known = as_item()

@@ -130,9 +130,7 @@ def test_one_seed_is_judged_by_classes_of_doodles() -> None:
         assert "bootstrap interval over classes" in judged.reason
 
 
-def test_drawings_that_are_not_here_are_said_before_anything_is_trained(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_drawings_that_are_not_here_are_said_before_anything_is_trained(tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(tmp_path))
     monkeypatch.setattr("sakerepro.data.places.data_places", lambda: [tmp_path])
     monkeypatch.setattr("sakerepro.commands.warm.warm_up", lambda: None)

@@ -71,7 +71,7 @@ def test_the_chart_has_a_mark_for_every_class(committed: pd.DataFrame) -> None:
         np.testing.assert_allclose(sorted(drawn[:, 1]), sorted(part["gain"]))
 
 
-def test_what_runs_read_is_named_with_its_checksum(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_runs_read_is_named_with_its_checksum(drawn: None, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAKEREPRO_RESULTS", str(SMALL.parent))
     section = report().partition("## What the runs read")[2].partition("\n## ")[0]
     for network in ("se_resnet_mini", "resnet_mini", "alexnet_mini"):

@@ -37,9 +37,7 @@ def objective(weight: np.ndarray, bias: np.ndarray, z: np.ndarray, labels: np.nd
 
 
 @pytest.mark.parametrize("n, classes, width, strength", [(7, 2, 1, 0.1), (60, 3, 5, 1e-2), (201, 7, 33, 1e-3)])
-def test_probe_is_scikit_learns_optimum(
-    rng: np.random.Generator, n: int, classes: int, width: int, strength: float
-) -> None:
+def test_probe_is_scikit_learns_optimum(rng, n, classes, width, strength):
     x, labels = blobs(rng, n, classes, width, 0.7)
     found = fit_probe(x, labels, classes, strength, iterations=500, tolerance=1e-6)
     z = StandardScaler().fit_transform(x.astype(np.float64))

@@ -134,20 +134,6 @@ def test_no_claim_is_left_without_its_runs_at_the_papers_size(item: str) -> None
     assert "not run" not in set(results.claims(item, fake_rows(item, "paper")).frame()["verdict"])
 
 
-def test_wrong_items_presets_and_seeds_are_named() -> None:
-    for arguments, said in (
-        (("table9",), "table9"),
-        (("table1", "huge"), "huge"),
-        (("table1", "mini", [0, 0]), r"\[0, 0\]"),
-        (("table1", "mini", []), r"\[\]"),
-        (("table1", "mini", [-1]), "-1"),
-    ):
-        with pytest.raises(ConfigError, match=said):
-            experiments(*arguments)  # type: ignore[arg-type]
-    with pytest.raises(ConfigError, match="figure9"):
-        sr.item_rows("figure9", [])
-
-
 def test_curves_belong_to_forgetting_with_its_first_seed_and_to_length() -> None:
     found = items.traced("mini", [3, 4])
     wanted = {*experiments("forgetting", "mini", [3]), *experiments("length", "mini", [3, 4])}
@@ -191,9 +177,7 @@ def test_what_another_process_makes_comes_last(monkeypatch: pytest.MonkeyPatch) 
 @pytest.mark.parametrize(
     "more, said", [({"data": "other"}, "on other images"), ({"teacher": {"sha256": "other"}}, "with another teacher")]
 )
-def test_runs_of_other_images_or_teachers_are_not_compared(
-    monkeypatch: pytest.MonkeyPatch, more: dict, said: str
-) -> None:
+def test_runs_of_other_images_or_teachers_are_not_compared(monkeypatch, more, said):
     wanted = experiments("table4", "mini")
     changed = wanted[-1]  # of the gated network, as three others
     monkeypatch.setattr(items, "find", lambda e: FakeRun(e))
@@ -409,9 +393,7 @@ def test_rows_say_where_they_are_from() -> None:
 # What is kept
 
 
-def test_kept_is_computed_once_for_equal_inputs(
-    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_kept_is_computed_once_for_equal_inputs(capsys, monkeypatch):
     calls = []
 
     def compute() -> list[float]:

@@ -15,7 +15,6 @@ from tiny import same
 
 from sakerepro.errors import ConfigError, DataError, RunError
 from sakerepro.experiment import Experiment
-from sakerepro.methods import change
 from sakerepro.networks.weights import read_weights
 from sakerepro.results import items, jobs
 from sakerepro.runs import Run, find, run
@@ -29,12 +28,9 @@ def alike(one: Run | None, other: Run) -> bool:
     return same(*weights) and one.metrics() == other.metrics()
 
 
-def test_two_at_a_time_make_the_numbers_of_one_after_the_other(
-    tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    alone = [tiny_run, run(change(tiny_run.experiment, method="L_B", epochs=1))]
+def test_two_at_a_time_make_the_numbers_of_one_after_the_other(tiny_run, tiny_plain, capsys):
+    alone = [tiny_run, tiny_plain]
     wanted = [one.experiment for one in alone]
-    monkeypatch.setenv("SAKEREPRO_RUNS", str(tmp_path / "together"))
     jobs.make_runs(wanted, traced=wanted[:1], jobs=2)
     said = capsys.readouterr().out
     assert all(f"run {i + 1} of 2: {e.id}" in said for i, e in enumerate(wanted)) and said.count("done in") == 2
@@ -94,9 +90,7 @@ def test_a_run_that_dies_is_resumed_once(children: Path, capsys: pytest.CaptureF
     assert capsys.readouterr().out.count("it goes on from its checkpoint") == 1
 
 
-def test_one_that_dies_again_is_reported_and_the_others_are_made(
-    children: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_one_that_dies_again_is_reported_and_the_others_are_made(children, monkeypatch):
     monkeypatch.setenv("ALWAYS", "1")
     lost, others = Experiment(seed=1), [Experiment(seed=s) for s in (3, 4, 5)]
     with pytest.raises(RunError, match=rf"1 of 4 runs could not be made.*\(3\) are finished.\n  {lost.id}: .*-9"):
@@ -110,17 +104,13 @@ def test_a_run_that_is_refused_is_not_tried_again(children: Path) -> None:
     assert [(children / s).read_text() for s in "23"] == ["x", "x"]
 
 
-def test_progress_is_said_now_and_then(
-    children: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_progress_is_said_now_and_then(children, monkeypatch, capsys):
     monkeypatch.setattr(jobs, "EVERY", 0.0)
     jobs.make_runs([Experiment(seed=3)])
     assert "run 1 of 1: SAKE 50 %, 00:05 left" in capsys.readouterr().err
 
 
-def test_an_item_makes_what_is_missing_two_at_a_time(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_item_makes_what_is_missing_two_at_a_time(monkeypatch, capsys):
     made: dict[Experiment, int] = {}  # and how many at a time
     for name in ("check_settings", "prepare"):
         monkeypatch.setattr(items, name, lambda e: None)

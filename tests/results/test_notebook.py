@@ -83,9 +83,7 @@ def test_a_kernel_that_dies_gets_a_sentence() -> None:
 @pytest.mark.parametrize(
     ("program", "why"), [("false", "RuntimeError: Kernel died"), ("/no/python", "FileNotFoundError")]
 )
-def test_a_kernel_that_does_not_start_gets_a_sentence(
-    program: str, why: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_kernel_that_does_not_start_gets_a_sentence(program, why, tmp_path, monkeypatch):
     """Of the user's own kernels, the first that is called python3 is taken."""
     spec = {"argv": [program, "{connection_file}"], "display_name": "old", "language": "python"}
     (tmp_path / "kernels/python3").mkdir(parents=True)

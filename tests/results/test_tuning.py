@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import tiny
 from PIL import Image
 
 import sakerepro as sr
@@ -18,6 +19,7 @@ from sakerepro.commands.runs import settings
 from sakerepro.data import load_dataset
 from sakerepro.experiment import Experiment, StandIns
 from sakerepro.results import tuning
+from sakerepro.results.jobs import default_jobs
 from sakerepro.results.tuning import NUMBERS, trial_experiments, tune, tuning_file
 from sakerepro.runs import experiment_data, map_all, run
 
@@ -28,22 +30,8 @@ TRAINABLE = [*methods.METHODS, "L_B", "L_B + L_T"]
 def data(tiny_place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A copy of the tiny task's folder, and the preset "tiny" on it, with one of four seen classes held out."""
     folder = Path(shutil.copytree(tiny_place / "data", tmp_path / "data"))
-    settings = {
-        "dataset": str(folder),
-        "split": "unseen.txt",
-        "weights": str(tiny_place / "se_resnet_mini.safetensors"),
-        "backbone": "cse_resnet_mini",
-        "size": 32,
-        "dim": 64,
-        "epochs": 1,
-        "steps": 2,
-        "batch_sketch": 5,
-        "batch_photo": 7,
-        "lr": 1e-3,
-        "lr_end": 1e-5,
-        "select": "last",
-    }
-    monkeypatch.setitem(experiment.PRESETS, "tiny", settings)
+    own = tiny.settings(folder, tiny_place / "se_resnet_mini.safetensors", dim=64, bits=(64,), epochs=1, steps=2)
+    monkeypatch.setitem(experiment.PRESETS, "tiny", own | {"lr_end": 1e-5, "select": "last"})
     monkeypatch.setitem(experiment.STANDS_FOR, "tiny", StandIns(data={"tuberlin/long": {"pseudo_unseen": 1}}))
     return folder
 
@@ -115,9 +103,7 @@ def test_what_cannot_be_chosen_for_is_named(capsys: pytest.CaptureFixture[str]) 
         assert said in capsys.readouterr().err
 
 
-def test_the_command_shows_keeps_and_finds_its_trials(
-    data: Path, here: list[Experiment], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_command_shows_keeps_and_finds_its_trials(data, here, capsys):
     command = ["tune", "--method", "SAE", "--preset", "tiny", "--trials", "3"]
     assert main(command) == 0
     said, file = capsys.readouterr().out, tuning_file("tiny")
@@ -192,9 +178,7 @@ def test_the_lines_of_methods_and_seeds_stand_beside_each_other(data: Path, here
 
 
 @pytest.mark.parametrize("method", ["SAKE", "SAE"])
-def test_no_trial_depends_on_an_unseen_class(
-    method: str, data: Path, here: list[Experiment], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_trial_depends_on_an_unseen_class(method, data, here, monkeypatch):
     """Held out are seen classes, also for the run below frozen features; other images of unseen ones change nothing."""
     split = load_dataset(str(data), "unseen.txt", size=32)
     found = tune(method, "tiny", 2)
@@ -215,9 +199,7 @@ def test_no_trial_depends_on_an_unseen_class(
     assert experiment_data(made[0]).fingerprint != held.fingerprint  # the images are others indeed
 
 
-def test_a_trial_that_fails_has_no_numbers_and_comes_last(
-    data: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_trial_that_fails_has_no_numbers_and_comes_last(data, monkeypatch, capsys):
     def make(experiments: list[Experiment], *where: object) -> None:
         for e in made:
             run(e)
@@ -235,9 +217,7 @@ def test_a_trial_that_fails_has_no_numbers_and_comes_last(
     assert np.isnan(lines["ZS-SBIR"][0]) and np.isfinite(lines["ZS-SBIR"][1])
 
 
-def test_a_trial_that_is_gone_is_known_by_its_line(
-    data: Path, here: list[Experiment], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_trial_that_is_gone_is_known_by_its_line(data, here, monkeypatch):
     found = tune("SAE", "tiny", 2)
     here.clear()
     before = tuning_file("tiny").read_bytes()
@@ -257,11 +237,12 @@ def test_a_trial_that_is_gone_is_known_by_its_line(
     assert len(here) == 1
 
 
-@pytest.mark.slow
-def test_trials_are_made_two_at_a_time_in_processes_of_their_own(
-    data: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    assert main(["tune", "--method", "SAE", "--preset", "tiny", "--trials", "2", "--jobs", "2"]) == 0
-    said = capsys.readouterr().out
-    assert "0 of 2 trials are there" in said and "run 2 of 2" in said and said.count("done in") == 2
-    assert {methods.label(r.experiment) for r in sr.all_runs()} == {"SAE", "L_B"} and len(sr.all_runs()) == 3
+def test_trials_are_made_several_at_a_time(data, monkeypatch, capsys):
+    """By the processes of test_jobs.py."""
+    asked: list[tuple[object, ...]] = []
+    monkeypatch.setattr(tuning, "make_runs", lambda *given: asked.append(given))
+    for more in ([], ["--jobs", "3"]):
+        main(["tune", "--method", "SAE", "--preset", "tiny", "--trials", "2", *more])
+        assert "0 of 2 trials are there" in capsys.readouterr().out
+    wanted = trial_experiments("SAE", "tiny", 2)
+    assert asked == [(wanted, (), jobs, "local", "auto") for jobs in (default_jobs(), 3)]
