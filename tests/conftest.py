@@ -2,27 +2,17 @@
 
 from __future__ import annotations
 
-import hashlib
+import atexit
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
-
-def compiled() -> Path:
-    """Where the compiled loops of these sources are: Numba itself does not see edits in functions of another file."""
-    package = Path(__file__).parents[1] / "sakerepro"
-    sources = [file.read_bytes() for room in ("ranking", "data") for file in sorted((package / room).glob("*.py"))]
-    folder = package.parent / ".pytest_cache" / f"numba-{hashlib.sha256(b''.join(sources)).hexdigest()[:16]}"
-    for old in folder.parent.glob("numba-*"):
-        if old != folder:
-            shutil.rmtree(old, ignore_errors=True)
-    return folder
-
-
 os.environ["TQDM_DISABLE"] = "1"  # read when tqdm is imported
-if "PYTEST_XDIST_WORKER" not in os.environ:  # workers share it
-    os.environ["NUMBA_CACHE_DIR"] = str(compiled())
+if "PYTEST_XDIST_WORKER" not in os.environ:  # a used cache does not see edits in functions of another file
+    os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="sakerepro-numba-")  # workers share it
+    atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
