@@ -21,7 +21,7 @@ from .committed import saved_claims, saved_rows, saved_runs
 from .paper import BOTH_TASKS, COMPARED, LEVELS
 from .rows import Queries, records
 from .tables_text import filled
-from .tuning import read_trials, tuning_file
+from .tuning import NUMBERS, read_trials, tuning_file
 from .verdicts import bootstrap
 
 FROM, TO = "<!-- from rows -->\n", "<!-- to here -->\n"
@@ -85,12 +85,16 @@ def _facts() -> dict[str, Any]:
         return rows.query("method == @method and split == @split")["seed"].nunique()
 
     trials = read_trials(tuning_file("small"))
+    trials = trials[trials["method"].isin(("L_B", "SAKE")) & trials["seed"].eq(0)]
+    numbers = {name: pd.to_numeric(trials[name], errors="coerce") for name in NUMBERS}  # NaN: the training failed
+    trials, held_out = trials.assign(**numbers), trials["data"].str.contains("-pseudo")
     verdicts = pd.concat(saved_claims(item, "small")["verdict"] for item in ("table1", "quickdraw"))
     return {
         "v": value,
         "verdict": verdicts.to_dict().__getitem__,
         "n": seeds,
-        "trials": trials[trials["method"].isin(("L_B", "SAKE")) & trials["seed"].eq(0)],
+        "trials": trials[held_out],
+        "confirmed": trials[~held_out].set_index(["method", trials["data"][~held_out].str.partition("/")[2]]),
         "conventions": conventions(named_run()),
     }
 
