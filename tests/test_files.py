@@ -17,6 +17,7 @@ import torch
 from safetensors.torch import save_file
 
 from sakerepro import files, paths
+from sakerepro.data import places
 from sakerepro.errors import RunError
 
 
@@ -147,13 +148,13 @@ def test_every_place_can_be_moved(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 def test_data_is_found_in_the_order_of_the_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(tmp_path / "real"))
     monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path / "data"))
-    assert paths.find_data("nothing of this name") is None
+    assert places.find_data("nothing of this name") is None
     (tmp_path / "data" / "A").mkdir(parents=True)
-    assert paths.find_data("B", "A") == tmp_path / "data" / "A"
+    assert places.find_data("B", "A") == tmp_path / "data" / "A"
     (tmp_path / "real" / "A").mkdir(parents=True)
-    assert paths.find_data("B", "A") == tmp_path / "real" / "A"
+    assert places.find_data("B", "A") == tmp_path / "real" / "A"
     (tmp_path / "real" / "B").mkdir()
-    assert paths.find_data("B", "A") == tmp_path / "real" / "B"
+    assert places.find_data("B", "A") == tmp_path / "real" / "B"
 
 
 @pytest.mark.parametrize("mask", [0o002, 0o022, 0o077])

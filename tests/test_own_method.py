@@ -92,7 +92,9 @@ def test_it_is_measured_searched_compared_and_described(place: Path, run_id: str
     plain = [a for a in training(place) if a not in METHOD] + ["--method", "L_B"]
     baseline = json.loads(says(place, *plain, "--json"))["id"]
     compared = json.loads(says(place, "compare", run_id, baseline, "--json"))
-    assert compared["settings"]["method"] == ["toy_triplet:ToyTriplet", "SAKE"] and compared["tests"]
+    assert [g["settings"]["method"] for g in compared["groups"]] == ["toy_triplet:ToyTriplet", "SAKE"] and compared[
+        "tests"
+    ]
     says(place, "card", run_id, "--to", str(place / "card.md"))
     assert "the method ToyTriplet" in (place / "card.md").read_text()
 

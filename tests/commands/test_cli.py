@@ -17,6 +17,7 @@ from sakerepro import paths, provenance
 from sakerepro.__main__ import main, parser
 from sakerepro.commands.parser import described
 from sakerepro.commands.runs import settings
+from sakerepro.data import places
 from sakerepro.errors import ConfigError
 from sakerepro.experiment import PRESETS, Experiment
 from sakerepro.methods import METHODS, class_of, preset
@@ -88,7 +89,7 @@ def test_a_search_by_embeddings_needs_no_scikit_learn() -> None:
 def test_what_is_wrong_is_one_sentence(arguments, code, words, tmp_path, monkeypatch, capsys):
     monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(tmp_path))
     monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path))
-    monkeypatch.setattr(paths, "data_places", lambda: [tmp_path])
+    monkeypatch.setattr(places, "data_places", lambda: [tmp_path])
     assert main(arguments) == code
     said = capsys.readouterr()
     assert said.err.startswith("sakerepro: ") and words in said.err and "Traceback" not in said.err

@@ -63,6 +63,7 @@ def test_a_file_without_these_weights_is_refused(state: dict[str, torch.Tensor],
 def test_a_hub_that_does_not_answer_is_named(state, server, monkeypatch):
     nobody = "http://127.0.0.1:9/{repo_id}/{revision}/{filename}"
     monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", nobody)
+    monkeypatch.setattr("time.sleep", lambda seconds: None)  # between the attempts
     with pytest.raises(DataError, match=f"{NAME}: its weights cannot be had now"):
         fetch_weights(NAME, ask=False)
     assert not left() and not server.requests
