@@ -85,16 +85,18 @@ def _facts() -> dict[str, Any]:
         return rows.query("method == @method and split == @split")["seed"].nunique()
 
     trials = read_trials(tuning_file("small"))
-    trials = trials[trials["method"].isin(("L_B", "SAKE")) & trials["seed"].eq(0)]
-    numbers = {name: pd.to_numeric(trials[name], errors="coerce") for name in NUMBERS}  # NaN: the training failed
-    trials, held_out = trials.assign(**numbers), trials["data"].str.contains("-pseudo")
+    trials = trials[trials["method"].isin(("L_B", "SAKE")) & trials["seed"].eq(0)].copy()
+    for name in NUMBERS:
+        trials[name] = pd.to_numeric(trials[name], errors="coerce")  # NaN: the training failed
+    trials["split"] = trials["data"].str.rpartition("/")[2]
+    held_out = trials["split"].str.contains("-pseudo")
     verdicts = pd.concat(saved_claims(item, "small")["verdict"] for item in ("table1", "quickdraw"))
     return {
         "v": value,
         "verdict": verdicts.to_dict().__getitem__,
         "n": seeds,
         "trials": trials[held_out],
-        "confirmed": trials[~held_out].set_index(["method", trials["data"][~held_out].str.partition("/")[2]]),
+        "confirmed": trials[~held_out].set_index(["method", "split"]),
         "conventions": conventions(named_run()),
     }
 
