@@ -124,7 +124,7 @@ class Method(nn.Module):
 
     @property
     def epochs(self) -> int:
-        """Number of epochs: the setting ``rounds`` if the method has one, else ``e.epochs``."""
+        """Number of epochs, the setting ``rounds`` of a method that has one and ``e.epochs`` of the others."""
         return getattr(self.s, "rounds", self.e.epochs)
 
     def optimisers(self) -> Optimisers:
