@@ -30,12 +30,11 @@ from ..errors import ConfigError, DataError, RunError
 from ..retrieval import search
 from ..runs import Run
 from .approximate import nearest
-from .embedder import embed_images, load
+from .embedder import CHUNK, embed_images, load
 
 VERSION = 3  # of the format
 DTYPES = ("float16", "float32")
 DATABASE = "photos.sqlite"
-CHUNK = 256  # photos that are decoded at once
 SAVE = 30.0  # seconds of embedding that a killed process loses
 
 

@@ -77,7 +77,7 @@ class Known:
 
 
 def datasets() -> dict[str, Known]:
-    """The tasks by name: those of the package, then those of each ``known.toml`` in ``data_places()``.
+    """The tasks by name: those of the package, then those of each ``known.toml`` in ``places.data_places()``.
 
     Raises:
         DataError: if a record cannot be read, or a name is taken; it names the file and the record.
