@@ -84,12 +84,14 @@ def buckets_of(row, buckets, low, scale, found):
 
 
 @njit(**_fast)
-def count_tile(row, found, width, thresholds, table, dropped, counts, wraps):
+def count_tile(row, found, width, thresholds, table, dropped, counts, wraps, classes, wanted, within, seen):
     """Count the keys of one query and tile, found in these buckets, between and on its sorted thresholds.
 
-    counts[2 p] counts keys between thresholds p - 1 and p, counts[2 p + 1] keys equal to p (first of equal ones).
+    counts[2 p] counts keys between thresholds p - 1 and p, counts[2 p + 1] keys equal to p (first of equal ones). If
+    `within` has room for it, it notes for every relevant photo which one it is among the photos of equal key.
     Thresholds are asked for some keys before they are compared: the first cache has no room for all of them.
     """
+    in_order = len(within) > 0
     for start in range(0, width, AHEAD):  # unsigned indices: numba then tests for no negative ones
         stop = min(start + AHEAD, width)
         for j in range(start, stop):
@@ -102,33 +104,11 @@ def count_tile(row, found, width, thresholds, table, dropped, counts, wraps):
             p += np.uint64(thresholds[p] < key)
             while thresholds[p] < key:
                 p += np.uint64(1)
-            count_one(counts, wraps, p + p + np.uint64(thresholds[p] == key))
-
-
-@njit(**_fast)
-def first_not_below(rising, x):
-    """Index of the first of some rising values that is not below x; their number if all are."""
-    low, high = 0, len(rising)
-    while low < high:
-        middle = (low + high) >> 1
-        if rising[middle] < x:
-            low = middle + 1
-        else:
-            high = middle
-    return low
-
-
-@njit(**_fast)
-def count_tile_in_order(row, width, classes, wanted, thresholds, counts, wraps, within, seen):
-    """`count_tile` that also notes, for every relevant photo, which one it is among the photos of equal key."""
-    for j in range(width):
-        key = row[j]
-        p = first_not_below(thresholds, key)
-        equal = thresholds[p] == key
-        count_one(counts, wraps, 2 * p + equal)
-        if equal and classes[j] == wanted:
-            within[p + seen[p]] = counted(counts, wraps, 2 * p + 1)
-            seen[p] += np.uint32(1)
+            equal = thresholds[p] == key
+            count_one(counts, wraps, p + p + np.uint64(equal))
+            if in_order and equal and classes[np.uint64(j)] == wanted:
+                within[p + seen[p]] = counted(counts, wraps, p + p + np.uint64(1))
+                seen[p] += np.uint32(1)
 
 
 @njit(**_fast)
@@ -165,7 +145,7 @@ def count_block(
     Thresholds are integers (`as_integers`). A query meets all tiles in turn, so that what it owns, which may outgrow
     the cache, is fetched once for them.
     """
-    block, in_order = len(wanted), len(within) > 0
+    block = len(wanted)
     buffer = np.empty((len(tiles), block + STEP, TILE), query.dtype)
     row, found = np.empty(TILE, query.dtype), np.empty(TILE, np.uint32)
     bits = row.view(thresholds.dtype)
@@ -175,14 +155,13 @@ def count_block(
     for i in range(block):
         own, counters = thresholds[at[i] : at[i + 1]], counts[2 * at[i] : 2 * at[i + 1]]
         table = tables[table_at[i] : table_at[i + 1]]
-        if not in_order:
-            found[0] = np.uint32(fetch(own) > 0) + fetch(table) + fetch(counters)
+        places, noted = within[at[i] : at[i + 1]], seen[at[i] : at[i + 1]]
+        found[0] = np.uint32(fetch(own) > 0) + fetch(table) + fetch(counters)
         for t in range(len(tiles)):
             inside, row[:] = min(TILE, width - t * TILE), buffer[t, i]
             buckets_of(row, len(table) - BEYOND, low[i], scale[i], found)
             as_integers(bits)
-            if in_order:
-                here, a, b = classes[t * TILE : t * TILE + inside], at[i], at[i + 1]
-                count_tile_in_order(bits, inside, here, wanted[i], own, counters, wraps[i], within[a:b], seen[a:b])
-            else:
-                count_tile(bits, found, inside, own, table, dropped[i], counters, wraps[i])
+            here = classes[t * TILE : t * TILE + inside]
+            count_tile(
+                bits, found, inside, own, table, dropped[i], counters, wraps[i], here, wanted[i], places, noted
+            )

@@ -10,7 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
-from .counting import BEYOND, counted, first_not_below
+from .counting import BEYOND, counted
 from .kernels import CODES, distance_histogram, places_in_order
 
 EXPECTED, WORST, BEST, INDEX = range(4)  # in the order of metrics.TIES
@@ -27,7 +27,7 @@ def from_ranks(ranks, precision, ks, row):
     for c in range(cuts + 1):
         hits = count
         if c < cuts:
-            hits = first_not_below(ranks, ks[c] + 1)
+            hits = np.searchsorted(ranks, ks[c] + 1)
         plain, interpolated, best = 0.0, 0.0, 0.0
         for j in range(hits - 1, -1, -1):  # backwards: `best` is the precision envelope, cut at k
             best = max(best, precision[j])
