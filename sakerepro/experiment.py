@@ -89,6 +89,11 @@ class Experiment:
     class_seed: int = _data(0, "seed for drawing the random or pseudo-unseen classes", low=0)
     min_photos: int = _data(400, "fewest photos of a random unseen class (section 4.1)", low=0)
     outside_original: bool = _data(False, "draw random unseen classes outside the original domain (appendix A.1)")
+    train_share: float = _data(
+        1.0,
+        "share of the training images of each class and domain, drawn at random; those of a smaller share are "
+        "part of a larger one",
+    )
     photo_queries: int = _measuring(
         10, "photos per unseen class used as queries in ZS-PBIR (the first ones); 0: no ZS-PBIR", low=0
     )
@@ -154,6 +159,8 @@ class Experiment:
             object.__setattr__(self, f.name, _one_spelling(value) if f.name in _PLACES else value)
         if not 0 < self.lr_end <= self.lr:
             raise ConfigError(f"lr_end = {self.lr_end} has to be above 0 and at most lr = {self.lr}.")
+        if not 0 < self.train_share <= 1:
+            raise ConfigError(f"train_share = {self.train_share} has to be above 0 and at most 1.")
         if self.random_unseen and self.pseudo_unseen:
             raise ConfigError("random_unseen and pseudo_unseen exclude each other; set one of them to 0.")
         if self.outside_original and not self.random_unseen:

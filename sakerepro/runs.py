@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import inputs, methods, paths, training
-from .data import Dataset, load_dataset, photo_queries, pseudo_unseen, random_split
+from .data import Dataset, fewer, load_dataset, photo_queries, pseudo_unseen, random_split
 from .data.batches import require_aligned
 from .data.known import datasets
 from .devices import seeded
@@ -141,6 +141,8 @@ def check_settings(e: Experiment) -> None:
         ConfigError, DataError: for the first setting that does not fit.
     """
     _check_network(e.backbone, e.size, e.freeze, e.teacher_head)
+    if (other := methods.imitated(e)) != e:
+        _check_network(other.backbone, e.size, 0, e.teacher_head)
     data = experiment_data(e, pack=False)
     _require_zero_shot(data, e)
     if e.photo_queries:
@@ -151,13 +153,15 @@ def check_settings(e: Experiment) -> None:
 
 
 def experiment_data(e: Experiment, pack: bool = True) -> Dataset:
-    """Load the data of an experiment, with its random or pseudo-unseen classes; ``pack`` as in :func:`load_dataset`."""
+    """Load the data of an experiment, with its unseen classes and its share; ``pack`` as in :func:`load_dataset`."""
     data = load_dataset(e.dataset, e.split or None, size=e.size, dedupe=e.dedupe, min_photos=e.min_photos, pack=pack)
     if e.random_unseen:
         names = (*data.seen, *data.unseen)
         among = outside_original(names, original_wnids(e), e.dataset) if e.outside_original else None
-        return random_split(data, e.random_unseen, e.class_seed, e.min_photos, among)
-    return pseudo_unseen(data, e.pseudo_unseen, seed=e.class_seed) if e.pseudo_unseen else data
+        data = random_split(data, e.random_unseen, e.class_seed, e.min_photos, among)
+    elif e.pseudo_unseen:
+        data = pseudo_unseen(data, e.pseudo_unseen, seed=e.class_seed)
+    return fewer(data, e.train_share) if e.train_share < 1 else data
 
 
 def prepare(e: Experiment) -> None:
@@ -248,7 +252,8 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
     data = experiment_data(e)
     method, origin = start(e, data)
     work = folder.with_name(f".work-{folder.name}")
-    _same_inputs(work, {"data": data.fingerprint, "teacher": origin["teacher"]["sha256"], "training": str(TRAINING)})
+    used = {name: origin[name]["sha256"] for name in ("teacher", "imitated") if name in origin}
+    _same_inputs(work, {"data": data.fingerprint, **used, "training": str(TRAINING)})
     sweep(folder)
     if earlier := _trained(folder, data.fingerprint):
         method.load_state_dict(earlier.network().state_dict())
@@ -295,6 +300,10 @@ def start(e: Experiment, data: Dataset) -> tuple[Method, dict[str, Any]]:
     cls = methods.class_of(e.method)
     teacher, wnids, source = load_teacher(e)
     student, vectors, origin = _student(e, data, teacher), None, {"teacher": source}
+    if (other := methods.imitated(e)) != e:
+        teacher, theirs, origin["imitated"] = load_teacher(other)
+        if theirs != wnids:
+            raise ConfigError(f"teacher = {other.backbone!r}: its {len(theirs)} classes are not those of {e.backbone}.")
     if "class vectors" in cls.needs:
         vectors, origin["class_vectors"] = class_vectors(methods.setting(e, "class_vectors"), data, e, student)
     return cls(e, student, methods.Side(data.seen, teacher, wnids, vectors)), origin

@@ -6,7 +6,7 @@ from .batches import epoch_batches
 from .dataset import PHOTO, SKETCH, Dataset, ImageSet, OriginalDomain
 from .images import read_image
 from .registry import load_dataset, load_original
-from .splits import photo_queries, pseudo_unseen, random_split
+from .splits import fewer, photo_queries, pseudo_unseen, random_split
 
 __all__ = [
     "PHOTO",
@@ -15,6 +15,7 @@ __all__ = [
     "ImageSet",
     "OriginalDomain",
     "epoch_batches",
+    "fewer",
     "load_dataset",
     "load_original",
     "photo_queries",

@@ -1,4 +1,4 @@
-"""Other ways to divide the classes: random splits, pseudo-unseen classes, photo queries."""
+"""Other ways to divide the classes and images: random splits, pseudo-unseen classes, fewer images, photo queries."""
 
 from __future__ import annotations
 
@@ -130,6 +130,28 @@ def random_split(
         query=sketches.of_classes(unseen),
         gallery=photos.of_classes(unseen),
         fingerprint=_derived(dataset, "random", n_unseen, seed, min_photos, *limits),
+    )
+
+
+def fewer(dataset: Dataset, share: float) -> Dataset:
+    """Train on a share of the sketches and of the photos of each seen class, rounded, at least one of each.
+
+    They are drawn once for all seeds, so that the images of a smaller share are part of a larger one.
+
+    Args:
+        share: from 0 to 1.
+    """
+
+    def some(images: ImageSet) -> ImageSet:
+        order = np.random.default_rng(0).permutation(len(images))
+        classes = [order[images.labels[order] == c] for c in np.unique(images.labels)]
+        return images.select(np.sort(np.concatenate([mine[: max(1, round(share * len(mine)))] for mine in classes])))
+
+    return replace(
+        dataset,
+        train_sketch=some(dataset.train_sketch),
+        train_photo=some(dataset.train_photo),
+        fingerprint=_derived(dataset, "share", share),
     )
 
 

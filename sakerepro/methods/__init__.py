@@ -17,11 +17,13 @@ from .. import experiment, inputs
 from ..data.known import datasets, named
 from ..errors import ConfigError, near_misses
 from ..experiment import Experiment
-from .contract import Features, Method, Optimisers, Setting, Side
+from .contract import OWN, SHUFFLED, Features, Method, Optimisers, Setting, Side
 
 __all__ = [
     "ALIASES",
     "METHODS",
+    "OWN",
+    "SHUFFLED",
     "Features",
     "Method",
     "Optimisers",
@@ -32,6 +34,7 @@ __all__ = [
     "checked",
     "class_of",
     "flat",
+    "imitated",
     "label",
     "lacks",
     "preset",
@@ -204,6 +207,12 @@ def lacks(e: Experiment) -> str:
     record = datasets().get(e.dataset)
     wants = record and flat(e).get("pairs") == "aligned"
     return f"{record.title} has no aligned pairs" if record and wants and not record.aligned else ""
+
+
+def imitated(e: Experiment) -> Experiment:
+    """The experiment whose teacher a method imitates: its own, or that of another network (SAKE's ``teacher``)."""
+    name = flat(e).get("teacher", OWN)
+    return e if name in (OWN, SHUFFLED) else e.but(backbone=name, weights="")
 
 
 def baseline(e: Experiment) -> Experiment:

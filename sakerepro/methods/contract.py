@@ -48,6 +48,8 @@ class Setting:
         return self.parse(name, value) if self.parse else value
 
 
+OWN, SHUFFLED = "own", "shuffled"  # whose logits SAKE imitates, where it is not another network's
+
 # Settings that several methods share; a method merges those that it needs: ``settings = {**FEATURES, ...}``.
 FEATURES = {
     "features": Setting(
@@ -78,7 +80,7 @@ class Side:
     """What a method may know besides images and labels, about seen classes only."""
 
     seen: tuple[str, ...]  #: names of the C_S seen classes
-    teacher: Classifier | None = None  #: the frozen pretrained network; None if a finished run is opened
+    teacher: Classifier | None = None  #: the frozen network that is imitated; None if a finished run is opened
     wnids: tuple[str, ...] = ()  #: the original classes, in the order of the teacher's outputs
     vectors: Tensor | None = None  #: (C_S, k) class vectors, where the method needs them
 

@@ -10,10 +10,17 @@ from torch import Tensor
 from ..experiment import Experiment
 from ..losses import benchmark_loss, sake_loss
 from ..model import Student
+from ..networks.architectures import architecture
 from ..networks.backbones import Classifier
 from ..semantics import semantic_similarity
 from ..training import Batch, autocast, frozen
-from .contract import Method, Setting, Side
+from .contract import OWN, SHUFFLED, Method, Setting, Side
+
+
+def _network(name: str, value: str) -> str:
+    if value not in (OWN, SHUFFLED):
+        architecture(value)  # or ConfigError
+    return value
 
 
 class SAKE(Method):
@@ -32,15 +39,25 @@ class SAKE(Method):
             "WordNet similarity: path (the paper) or thresholded (the official code)",
             choices=("path", "thresholded"),
         ),
+        "teacher": Setting(
+            OWN,
+            "whose logits are imitated: own (the network that the student starts from), shuffled (own, those of "
+            "another photo of the batch, as a control), or another network by name",
+            parse=_network,
+        ),
     }
 
     teacher: tuple[Classifier, ...] = ()  # in a tuple, to keep its weights out of state_dict
     similarity: Tensor  # A: (C_S, C_O), if there is a teacher
+    its_input: Tensor  # (2, 3, 1, 1) scale and shift from the student's input to that of a teacher of its own
 
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
         super().__init__(e, student, side)
         if side.teacher is not None:
-            self.teacher = (frozen(side.teacher, e),)
+            self.teacher = (frozen(side.teacher, e if self._own else e.but(freeze=0)),)
+            parts = (getattr(x.backbone, name) for x in (student, side.teacher) for name in ("mean", "std"))
+            mean, std, its_mean, its_std = (torch.tensor(part).view(3, 1, 1) for part in parts)
+            self.register_buffer("its_input", torch.stack([std, mean - its_mean]) / its_std, persistent=False)
             a = semantic_similarity(side.seen, side.wnids, rule=self.s.semantics, dataset=e.dataset)
             self.register_buffer("similarity", torch.from_numpy(a), persistent=False)
 
@@ -64,7 +81,7 @@ class SAKE(Method):
             seen_logits, original_logits = self.student.from_shared(shared, batch.domain)
             if self.s.lambda_sake:
                 with torch.inference_mode():  # photos only: the teacher has never seen a sketch
-                    teacher_logits = self.teacher[0].from_shared(shared[:n], self.e.freeze)
+                    teacher_logits = self._teacher_logits(batch.images[:n], shared[:n])
         loss_b = benchmark_loss(seen_logits.float(), batch.labels)
         if not self.s.lambda_sake:
             return {"loss": loss_b, "loss_benchmark": loss_b.detach()}
@@ -77,3 +94,15 @@ class SAKE(Method):
         )
         total = loss_b + self.s.lambda_sake * loss_s
         return {"loss": total, "loss_benchmark": loss_b.detach(), "loss_sake": loss_s.detach()}
+
+    @property
+    def _own(self) -> bool:
+        return self.s.teacher in (OWN, SHUFFLED)
+
+    def _teacher_logits(self, photos: Tensor, shared: Tensor) -> Tensor:
+        """(n, C_O) logits of n photos, of which ``shared`` is the output of the student's frozen stages."""
+        if not self._own:  # photos are normalised for the student
+            scale, shift = self.its_input
+            return self.teacher[0](photos * scale + shift)
+        logits = self.teacher[0].from_shared(shared, self.e.freeze)
+        return logits.roll(1, 0) if self.s.teacher == SHUFFLED else logits

@@ -92,9 +92,12 @@ ARCHITECTURES: dict[str, Architecture] = {
     "se_resnet50": Architecture(partial(_timm, "legacy_seresnet50"), hub="legacy_seresnet50.in1k"),
     "resnet50": Architecture(partial(_timm, "resnet50"), hub="resnet50.tv_in1k"),
     "alexnet": Architecture(partial(_torchvision, "alexnet"), hub="torchvision/AlexNet_Weights.IMAGENET1K_V1"),
-    "squeezenet1_1": Architecture(
-        partial(_torchvision, "squeezenet1_1"), hub="torchvision/SqueezeNet1_1_Weights.IMAGENET1K_V1"
-    ),
+    **{
+        f"squeezenet1_{i}": Architecture(
+            partial(_torchvision, f"squeezenet1_{i}"), hub=f"torchvision/SqueezeNet1_{i}_Weights.IMAGENET1K_V1"
+        )
+        for i in range(2)
+    },
     "mobilenetv2_100": Architecture(
         partial(_timm, "mobilenetv2_100", pad_type="same"), mean=(0.5,) * 3, std=(0.5,) * 3
     ),

@@ -208,7 +208,7 @@ def build_classifier(
     spec = architecture(name)
     network: Any = spec.make(inputs.whole(num_classes, "num_classes", 0))
     whole = network.state_dict()
-    last: Any = _cut_classifier(network)
+    last: Any = _linear(_cut_classifier(network))
     names = whole.keys() - network.state_dict().keys()  # of the classifier's weights
     why = "" if isinstance(last, nn.Linear) else f"it ends in {type(last).__name__}"
     if state is not None:
@@ -216,7 +216,8 @@ def build_classifier(
         if what := _load_strictly(network, {k: v for k, v in state.items() if k not in names}):
             raise DataError(f"The weights do not fit {name}: {what}. Give weights of the same architecture.")
         if head == "own" and not why:
-            why = _load_strictly(last, {k.rpartition(".")[2]: state[k] for k in names & state.keys()})
+            own = {k.rpartition(".")[2]: state[k] for k in names & state.keys()}
+            why = _load_strictly(last, {k: v.flatten(1) if v.ndim == 4 else v for k, v in own.items()})
     if head == "own" and why:
         raise ConfigError(
             f"{name} has no linear classifier over {num_classes} classes ({why}): set --teacher-head probe, which fits "
@@ -238,6 +239,18 @@ def _cut_classifier(network: Any) -> nn.Module:
     place = max(i for i, layer in enumerate(layers) if list(layer.parameters()))
     last, layers[place] = layers[place], nn.Identity()
     return last
+
+
+def _linear(last: nn.Module) -> nn.Module:
+    """A 1 x 1 convolution as the linear layer that it is on pooled features; other layers as they are.
+
+    SqueezeNet has a ReLU between its convolution and the pooling, which this leaves out.
+    """
+    if not isinstance(last, nn.Conv2d) or last.kernel_size != (1, 1):
+        return last
+    layer = nn.Linear(last.in_channels, last.out_channels, last.bias is not None)
+    layer.load_state_dict({k: v.flatten(1) if v.ndim == 4 else v for k, v in last.state_dict().items()})
+    return layer
 
 
 def _resize(network: Any, name: str, size: int, native: int) -> int:

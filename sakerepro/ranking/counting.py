@@ -162,6 +162,4 @@ def count_block(
             buckets_of(row, len(table) - BEYOND, low[i], scale[i], found)
             as_integers(bits)
             here = classes[t * TILE : t * TILE + inside]
-            count_tile(
-                bits, found, inside, own, table, dropped[i], counters, wraps[i], here, wanted[i], places, noted
-            )
+            count_tile(bits, found, inside, own, table, dropped[i], counters, wraps[i], here, wanted[i], places, noted)

@@ -29,6 +29,8 @@ NETWORKS = {
     "resnet50": "ResNet-50",
     "se_resnet50": "SE-ResNet-50",
     "cse_resnet50": "CSE-ResNet-50",
+    "better": "a better network",
+    "worse": "a worse network",
 }
 PRINTED = pd.read_csv(paths.package_data("paper.csv"), dtype=str, keep_default_na=False)  # the paper's numbers
 OTHER_SYSTEMS: dict[str, str] = {  # of Table 1, with the dimension of their published embeddings, or ""
@@ -47,8 +49,8 @@ class Grid:
 
     An axis is a field of Experiment, a setting of the method, or one of these:
 
-    - ``data``, the paper's data set and split (``"sketchy/zeroshot1"``), ``backbone`` and ``representation``, in the
-      paper's words: embeddings ``"64-d"``, codes ``"64-bit"`` of 64-d embeddings, or ``"real"``: embeddings of the
+    - ``data``, the paper's data set and split (``"sketchy/zeroshot1"``), ``backbone``, ``teacher`` and
+      ``representation``, in the paper's words: embeddings ``"64-d"``, codes ``"64-bit"`` of 64-d embeddings, or ``"real"``: embeddings of the
       preset's dimension or the method's own. :data:`sakerepro.experiment.STANDS_FOR` says what a preset uses in their
       place. A network that the paper does not name is taken as it is.
     - ``method``: names and aliases. A method of Table 1 that is not registered has only the paper's number.
@@ -135,7 +137,7 @@ def experiment_of(
     method, data, backbone, features = (point[name] for name in ("method", "data", "backbone", "representation"))
     if not known(method) or features in there.lacks or (data and data not in there.data):
         return None
-    if backbone in NETWORKS and backbone not in there.backbones:
+    if any(n in NETWORKS and n not in there.backbones for n in (backbone, point.get("teacher"))):
         return None
     changes = dict(there.data[data]) if data else {}
     if backbone:
@@ -146,6 +148,8 @@ def experiment_of(
     if precision:
         changes["precision"] = precision
     changes |= {k: v for k, v in point.items() if k not in WORDS and k not in MEASURING}
+    if "teacher" in point:
+        changes["teacher"] = there.backbones.get(point["teacher"], point["teacher"])
     _, alias = methods.resolved(method)  # last: an epochs axis does not train what is pretrained
     e = methods.preset(preset, **{**changes, **alias, "method": method, "seed": seed})
     return e if lacking or not methods.lacks(e) else None
@@ -295,4 +299,4 @@ def shown(column: str, value: Any) -> str:
     """A value of a key as tables show it."""
     if isinstance(value, (int, float)):
         return f"{column} = {value:g}"
-    return NETWORKS.get(value, str(value)) if column == "backbone" else str(value)
+    return NETWORKS.get(value, str(value)) if column in ("backbone", "teacher") else str(value)

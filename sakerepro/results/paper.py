@@ -108,6 +108,14 @@ QUICKDRAW = Grid(
     task=DOODLE_TASKS,
     method=COMPARED,
 )
+IMAGES = Grid(
+    "Beyond the paper: fewer training images of each class", task=BOTH_TASKS, train_share=(0.2, 0.4, 1.0), method=PAIR
+)
+TEACHERS = Grid(
+    "Beyond the paper: SAKE with other teachers",
+    task=BOTH_TASKS,
+    teacher=(methods.OWN, "better", "worse", methods.SHUFFLED),
+)
 GRIDS: dict[str, tuple[Grid, ...]] = {
     "table1": (TABLE1,),
     "systems": (SYSTEMS,),
@@ -123,7 +131,10 @@ GRIDS: dict[str, tuple[Grid, ...]] = {
     "cost": (COST,),
     "length": (LENGTH,),
     "quickdraw": (QUICKDRAW,),
+    "images": (IMAGES,),
+    "teachers": (TEACHERS,),
 }
+BEYOND = ("images", "teachers")  # tables that the paper does not have
 TITLES = {item: grids[0].title for item, grids in GRIDS.items()}
 
 

@@ -15,8 +15,21 @@ from .. import methods
 from ..display import table_lines
 from ..errors import ConfigError, near_misses
 from ..experiment import PRESETS, Experiment, stand_ins
-from .grids import KEY, NETWORKS, OTHER_SYSTEMS, Grid, Point, experiment_of, identity, key, ours_on, papers, run_axes
-from .paper import DATA_NAMES, GRIDS, QUOTED, file_name, grids_of, printed
+from .grids import (
+    KEY,
+    NETWORKS,
+    OTHER_SYSTEMS,
+    Grid,
+    Point,
+    experiment_of,
+    identity,
+    key,
+    ours_on,
+    papers,
+    run_axes,
+    shown,
+)
+from .paper import BEYOND, DATA_NAMES, GRIDS, QUOTED, file_name, grids_of, printed
 from .rows import one_preset, records
 from .tables_text import MARKUP, Saved, csv, escape, markdown
 
@@ -100,6 +113,8 @@ def _notes(point: Point, words: Point, e: Experiment) -> Iterator[str]:
     theirs, ours = f"{words['dataset']}/{words['split']}", ours_on(e)
     if theirs != ours:
         yield f"{ours} for {DATA_NAMES.get(theirs, theirs)}"
+    if point.get("teacher") in NETWORKS:
+        yield f"{methods.setting(e, 'teacher')} for {NETWORKS[point['teacher']]}"
     if words["backbone"] not in (e.backbone, ""):
         yield f"{e.backbone} for {NETWORKS.get(words['backbone'], words['backbone'])}"
     paper = papers(point)
@@ -251,8 +266,8 @@ def paper_tables() -> tuple[str, ...]:
 
 
 def has_table(item: str) -> bool:
-    """Whether an item is a table: the paper's, or of one's own."""
-    return item in paper_tables() or ":" in item
+    """Whether an item is a table: the paper's, one beyond it, or of one's own."""
+    return item in (*paper_tables(), *BEYOND) or ":" in item
 
 
 def _cell(words: Point, value: float, numbers: list[Number], quoted: bool, lacks: str) -> dict[str, Any]:
@@ -294,7 +309,7 @@ _HEADS = {"representation": "features", "lambda_sake": "lambda_SAKE", "ours_used
 def _plain(column: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
-    return NETWORKS.get(value, value) if column == "backbone" else str(value)
+    return shown(column, value)
 
 
 def _number(value: float, digits: int, missing: str, sign: str = "") -> str:
