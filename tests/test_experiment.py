@@ -25,7 +25,7 @@ def test_the_defaults_are_the_papers() -> None:
     """Section 4.1, and what the official code does where the paper is silent."""
     e = Experiment()
     assert (e.backbone, e.dim, e.size, e.epochs) == ("cse_resnet50", 64, 224, 20)
-    assert [setting(e, name) for name in SAKE.settings] == [1.0, 1.0, 0.3, "path"]
+    assert [setting(e, name) for name in SAKE.settings] == [1.0, 1.0, 0.3, "path", "own"]
     assert (e.lr, e.lr_end, e.weight_decay, e.batch_sketch, e.batch_photo) == (1e-4, 1e-7, 5e-4, 4, 36)
     assert (e.augmentation, e.select, e.bits, e.teacher_epochs) == ("official", "val", (64,), 0)
 
@@ -203,6 +203,8 @@ def another_value(f: dataclasses.Field[Any]) -> Any:
     if isinstance(f.default, bool):
         return not f.default
     by_type = {str: "x", tuple: {"x": 1} if f.name == "settings" else (8,)}
+    if isinstance(f.default, float):
+        return f.default / 2
     return by_type.get(type(f.default)) or 2 * f.default or 1
 
 

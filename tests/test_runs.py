@@ -21,11 +21,11 @@ from tqdm import auto
 from sakerepro import evaluation, hashing, paths, provenance, teachers, training, versions
 from sakerepro.data import load_dataset, photo_queries
 from sakerepro.embedding import top1
-from sakerepro.errors import DataError, RunError
+from sakerepro.errors import ConfigError, DataError, RunError
 from sakerepro.experiment import Experiment
 from sakerepro.files import read_json, sha256
 from sakerepro.hashing import ITQ
-from sakerepro.methods import baseline, label
+from sakerepro.methods import baseline, change, label
 from sakerepro.runs import FILES, Run, all_runs, find, open_run, run
 from sakerepro.semantics import imagenet_wnids
 from sakerepro.teachers import load_teacher
@@ -410,3 +410,29 @@ def test_a_finished_run_of_other_images_is_not_passed_off_as_one_of_these(tiny_r
         run(e)
     shutil.rmtree(tmp_path / "data")
     assert run(e).id == made.id  # nothing to compare with
+
+
+def test_a_run_names_the_network_that_it_imitates(tiny_experiment: Experiment, tmp_path: Path, monkeypatch) -> None:
+    with pytest.raises(ConfigError, match="Unknown backbone 'resnet_mimi'.*resnet_mini"):
+        change(tiny_experiment, teacher="resnet_mimi")
+    other = change(tiny_experiment, teacher="resnet_mini")
+    monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path))
+    with pytest.raises(DataError, match="pretrained weights of resnet_mini are missing"):
+        run(other)
+    file = tiny.write_weights(tmp_path / "weights" / "resnet_mini.safetensors", "resnet_mini")
+    found, own = run(other), run(tiny_experiment)
+    assert found.provenance()["imitated"]["sha256"] == sha256(file)
+    assert "imitated" not in own.provenance() and found.provenance()["teacher"] == own.provenance()["teacher"]
+    losses = [r.history()["loss_sake"][0] for r in (found, own)]
+    assert abs(losses[0] - losses[1]) > 0.01
+    assert open_run(found.folder).network().student.feature.weight.shape == own.network().student.feature.weight.shape
+
+
+def test_a_run_on_a_share_sees_no_other_images(tiny_experiment: Experiment) -> None:
+    part, whole = run(tiny_experiment.but(train_share=0.4)), run(tiny_experiment)
+    assert [len(r.dataset().train_photo) for r in (part, whole)] == [4 * 5, 4 * 12]
+    assert part.provenance()["data"] != whole.provenance()["data"]
+    assert part.dataset().query.names == whole.dataset().query.names
+    for bad in (0.0, 1.5):
+        with pytest.raises(ConfigError, match=f"train_share = {bad} has to be above 0 and at most 1"):
+            tiny_experiment.but(train_share=bad)

@@ -23,9 +23,11 @@ from sakerepro.data.batching import Batch, make_batch
 from sakerepro.data.dataset import Dataset
 from sakerepro.errors import RunError
 from sakerepro.experiment import Experiment
+from sakerepro.losses import sake_loss
 from sakerepro.methods.sake import SAKE
 from sakerepro.model import build_student
 from sakerepro.networks.backbones import build_classifier
+from sakerepro.semantics import semantic_similarity
 from sakerepro.training import Optimisers, descend
 
 STEPS, EPOCHS, SEED = 3, 2, 5
@@ -420,3 +422,26 @@ def test_the_head_learns_at_its_own_rate(tiny_data: Dataset, tmp_path: Path) -> 
     assert moved["seen_head.weight"] == pytest.approx(1e-3, rel=1e-2)
     assert moved["feature.weight"] == pytest.approx(1e-4, rel=1e-2)
     assert moved["original_head.weight"] == pytest.approx(1e-4, rel=1e-2)
+
+
+@pytest.mark.parametrize("freeze", [0, 2])
+@pytest.mark.parametrize("name", ["own", "shuffled", "efficientnet_lite0"])
+def test_l_sake_is_that_of_the_chosen_teachers_logits(name: str, freeze: int, tiny_data: Dataset) -> None:
+    """Those of its own network, in the photo's place those of the one before, or another network's with its input."""
+    own, e = tiny.classifier(), methods.checked(Experiment(**SETTINGS, freeze=freeze), {"teacher": name})
+    student = build_student("cse_resnet_mini", dim=8, num_seen=4, teacher=own, freeze=freeze).eval()
+    taught = tiny.classifier("efficientnet_lite0") if name == "efficientnet_lite0" else own
+    assert (taught.backbone.mean == own.backbone.mean) == (taught is own)
+    method = SAKE(e, student, methods.Side(tiny.SEEN, taught, tiny.ORIGINAL)).eval()
+    index = np.array([4, 0, 40, 13]), np.array([8, 2])
+    sets = list(zip((tiny_data.train_photo, tiny_data.train_sketch), index, strict=True))
+    batch = make_batch(sets, 32, "none", own.backbone, np.random.default_rng(5))
+    mean, std = taught.backbone.mean, taught.backbone.std
+    with torch.no_grad():
+        found = method.losses(batch)["loss_sake"]
+        logits = taught(augment(tiny_data.train_photo.take(index[0]), None, 32, mean=mean, std=std))
+        logits = logits[[3, 0, 1, 2]] if name == "shuffled" else logits
+        similarity = torch.from_numpy(semantic_similarity(tiny.SEEN, tiny.ORIGINAL, dataset="sketchy"))
+        original = student(batch.images, batch.domain)[1][:4]
+        want = sake_loss(original, logits, similarity[batch.labels[:4]], lambda1=1.0, lambda2=0.3)
+    torch.testing.assert_close(found, want, rtol=1e-4, atol=1e-5)

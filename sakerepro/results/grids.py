@@ -50,9 +50,10 @@ class Grid:
     An axis is a field of Experiment, a setting of the method, or one of these:
 
     - ``data``, the paper's data set and split (``"sketchy/zeroshot1"``), ``backbone``, ``teacher`` and
-      ``representation``, in the paper's words: embeddings ``"64-d"``, codes ``"64-bit"`` of 64-d embeddings, or ``"real"``: embeddings of the
-      preset's dimension or the method's own. :data:`sakerepro.experiment.STANDS_FOR` says what a preset uses in their
-      place. A network that the paper does not name is taken as it is.
+      ``representation``, in the paper's words: embeddings ``"64-d"``, codes ``"64-bit"`` of 64-d embeddings, or
+      ``"real"``: embeddings of the preset's dimension or the method's own.
+      :data:`sakerepro.experiment.STANDS_FOR` says what a preset uses in their place. A network that the paper does not
+      name is taken as it is.
     - ``method``: names and aliases. A method of Table 1 that is not registered has only the paper's number.
     - ``task``, ``classes``, ``variant``, ``convention`` and ``metrics``: which numbers are shown; they make no runs.
 

@@ -252,11 +252,29 @@ def _quickdraw() -> Judged:
         yield f"quickdraw.transfers.{name}", [cell["SAKE", "doodles"] > cell["pretrained", "doodles"]]
 
 
+def _images() -> Judged:
+    t, shares = paper.IMAGES, paper.IMAGES.axes["train_share"]
+    for name, task in TASKS.items():
+        lead = {s: t[task, s, "SAKE"] - t[task, s, "L_B"] for s in shares}
+        above = ((lead[s] > 0.0).named(f"SAKE > L_B, {s:.0%} of the images") for s in shares)
+        yield f"images.sake-beats-lb.{name}", above
+        wider = (lead[shares[0]] > lead[1.0]).named(f"SAKE's lead over L_B: on {shares[0]:.0%} of the images > on all")
+        yield f"images.lead-grows.{name}", [wider]
+
+
+def _teachers() -> Judged:
+    for name, task in TASKS.items():
+        own, better, worse, shuffled = (paper.TEACHERS[task, who] for who in paper.TEACHERS.axes["teacher"])
+        yield f"teachers.better-helps.{name}", rising(worse, own, better)
+        yield f"teachers.knows-the-photo.{name}", [own > shuffled]
+
+
 @cache
 def all_claims() -> dict[str, Claim]:
     """Every claim by its id, in the order of the items."""
     tables = (_table1, _systems, _table2, _table3, _table4, _table5, _splits, _forgetting)
-    every = (found for item in (*tables, _figure3, _figure4, _figure5, _cost, _length, _quickdraw) for found in item())
+    others = (_figure3, _figure4, _figure5, _cost, _length, _quickdraw, _images, _teachers)
+    every = (found for item in (*tables, *others) for found in item())
     frame = pd.read_csv(paths.package_data("claims.csv"), dtype=str, keep_default_na=False)
     sentences = {row.pop("claim"): row for row in records(frame)}
     return {

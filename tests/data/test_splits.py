@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sakerepro.data import Dataset, ImageSet, photo_queries, pseudo_unseen, random_split
+from sakerepro.data import Dataset, ImageSet, fewer, photo_queries, pseudo_unseen, random_split
 from sakerepro.data.dataset import PHOTO, SKETCH, concatenate
 from sakerepro.data.splits import held_out, random_unseen
 from sakerepro.errors import ConfigError, DataError
@@ -165,3 +165,16 @@ def test_concatenate_of_two_packs_copies_the_pixels(data: Dataset) -> None:
         assert np.array_equal(both.take(range(24))[12:], a.take(range(12))) and both.names == a.names * 2
     empty = a.select(np.zeros(0, np.int64))
     assert len(concatenate(empty, empty)) == 0 and concatenate(empty, a).names == a.names
+
+
+@pytest.mark.parametrize("share", [0.2, 0.5, 1e-9])
+def test_a_share_of_the_training_images_is_part_of_a_larger_one(data: Dataset, share: float) -> None:
+    some, more = fewer(data, share), fewer(data, 0.6)
+    for kind, sizes in (("train_sketch", [5] * 7), ("train_photo", [3, 4, 5, 6, 7, 8, 9])):
+        few, many, all_ = (contents(getattr(d, kind), SEEN) for d in (some, more, data))
+        assert few <= many <= all_
+        of_class = np.bincount(getattr(some, kind).labels, minlength=7)
+        assert all(abs(n - share * size) <= 0.5 or n == 1 for n, size in zip(of_class, sizes, strict=True))
+    assert some.query is data.query and some.val_sketch is data.val_sketch and some.seen == data.seen
+    assert len({some.fingerprint, more.fingerprint, data.fingerprint}) == 3
+    assert fewer(data, share).fingerprint == some.fingerprint

@@ -182,11 +182,11 @@ def test_an_unknown_network_unlike_any_other_does_not_list_all_of_timm() -> None
 
 def test_a_network_without_a_linear_classifier_is_refused() -> None:
     """By what it ends in, or by what its weights lack; DINOv2 has no head, CLIP one to the space of its texts."""
+    with pytest.raises(ConfigError, match=r"levit_128s has no linear classifier .* \(it ends in tuple\)"):
+        build_classifier("levit_128s", 5)
     dino, clip = "vit_small_patch14_dinov2", "vit_xsmall_patch16_clip_224"
     headless, texts = (timm.create_model(n, num_classes=c).state_dict() for n, c in ((dino, 0), (clip, 512)))
     for name, state, why in (
-        ("dpn48b", None, "it ends in Conv2d"),
-        ("squeezenet1_1", None, "it ends in Conv2d"),
         (dino, headless, "'weight' is missing.*"),
         (clip, texts, r"'weight' has shape \(512, 256\), not \(5, 256\).*"),
     ):
@@ -194,6 +194,23 @@ def test_a_network_without_a_linear_classifier_is_refused() -> None:
         with pytest.raises(ConfigError, match=words):
             build_classifier(name, 5, state)
         assert build_classifier(name, 5, state, head="probe", size=56).head.out_features == 5
+
+
+@torch.no_grad()
+def test_a_convolution_on_pooled_features_is_a_linear_head(tmp_path: Path) -> None:
+    """DPN's is one as it stands; SqueezeNet's convolution comes before the pooling, and its ReLU is left out."""
+    x = images(2, 64)
+    for name in ("dpn48b", "squeezenet1_0"):
+        state = read_weights(tiny.write_weights(tmp_path / f"{name}.safetensors", name, 7))
+        found, theirs = build_classifier(name, 7, state).eval(), architecture(name).make(7).eval()
+        theirs.load_state_dict(state)
+        if name == "squeezenet1_0":
+            maps = torch.nn.functional.conv2d(theirs.features(x), *theirs.classifier[1].parameters())
+            want = maps.mean(dim=(2, 3))
+        else:
+            want = theirs(x)
+        assert want.std() > 0.01 and isinstance(found.head, torch.nn.Linear)
+        torch.testing.assert_close(found(x), want, rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
