@@ -252,7 +252,7 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
     data = experiment_data(e)
     method, origin = start(e, data)
     work = folder.with_name(f".work-{folder.name}")
-    used = {name: origin[name]["sha256"] for name in ("teacher", "imitated") if name in origin}
+    used = {str(name): origin[name]["sha256"] for name in ("teacher", "imitated") if name in origin}
     _same_inputs(work, {"data": data.fingerprint, **used, "training": str(TRAINING)})
     sweep(folder)
     if earlier := _trained(folder, data.fingerprint):
