@@ -318,7 +318,7 @@ def gain_chart(frame: pd.DataFrame) -> Figure:
         ConfigError: if the frame has no row.
     """
     if frame.empty:
-        raise ConfigError("No class was measured. `make systems PRESET=small` measures some.")
+        raise ConfigError("No class was measured. `make table1 PRESET=small` measures some.")
     looks = dict(zip(dict.fromkeys(frame["split"]), SPARE, strict=False))
     figure, axes = new_figure(PAGE, 2.9, 1, len(BOTH_TASKS), sharey=True)
     for axis, task in zip(axes, BOTH_TASKS, strict=True):

@@ -26,6 +26,7 @@ from .verdicts import bootstrap
 
 FROM, TO = "<!-- from rows -->\n", "<!-- to here -->\n"
 METRICS = ("mAP@all", "mAP@100", "mAP@200", "P@100")
+FROM_ITEMS = ("table1", "systems", "quickdraw")  # whose rows the sentences are about
 ORDERS = ("similarity", "pretrained")  # columns by which classes are put in groups
 
 
@@ -67,7 +68,7 @@ def conventions(run: Run) -> pd.DataFrame:
 
 
 def _facts() -> dict[str, Any]:
-    rows = pd.concat([saved_rows(item, "small") for item in ("systems", "quickdraw")]).drop_duplicates()
+    rows = pd.concat([saved_rows(item, "small") for item in FROM_ITEMS]).drop_duplicates()
 
     def value(method: str, codes: bool = False, task: str = "ZS-SBIR", split: str = "zeroshot1") -> float:
         """Mean over seeds of mAP@all."""
@@ -76,7 +77,7 @@ def _facts() -> dict[str, Any]:
         of = of[of["representation"].str.endswith("-bit") == codes]
         if of.empty:
             raise DataError(
-                f"results/small/systems-rows.csv: has no row of {method}, {task}, {split}, nor has quickdraw-rows.csv."
+                f"results/small: no row of {method}, {task}, {split} in those of {', '.join(FROM_ITEMS)}. Make them."
             )
         return float(of["value"].mean())
 
@@ -102,14 +103,14 @@ def _facts() -> dict[str, Any]:
 
 
 def by_class() -> pd.DataFrame:
-    """The unseen classes of the committed runs of ``systems``, preset ``small``, by task: means over queries and seeds.
+    """The unseen classes of the committed runs of ``table1``, preset ``small``, by task: means over queries and seeds.
 
     Returns:
         One row a split, task (``"ZS-SBIR"``, ``"ZS-PBIR"``) and class, of embeddings, with the columns
         ``split``, ``task``, ``class``, ``similarity`` (to the nearest class of ImageNet, equation 5, in [0, 1]),
         mAP@all of ``pretrained``, ``L_B`` and ``SAKE``, and ``gain`` (SAKE less L_B). Empty without committed rows.
     """
-    rows, known = saved_rows("systems", "small"), saved_runs("systems", "small")
+    rows, known = saved_rows("table1", "small"), saved_runs("table1", "small")
     rows = rows[rows["method"].isin(COMPARED) & rows["representation"].str.endswith("-d") & rows["run"].isin(known)]
     found = []
     for row in records(rows.drop_duplicates(["run", "task"])):

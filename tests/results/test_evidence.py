@@ -26,8 +26,8 @@ def committed(monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
 
 
 def test_a_class_has_the_mean_over_the_seeds_of_its_file(committed: pd.DataFrame) -> None:
-    known = json.loads((SMALL / "systems-runs.json").read_text())
-    with (SMALL / "systems-rows.csv").open() as file:
+    known = json.loads((SMALL / "table1-runs.json").read_text())
+    with (SMALL / "table1-rows.csv").open() as file:
         runs = {row["run"]: (row["method"], row["split"]) for row in csv.DictReader(file)}
     assert len(committed) == 2 * (25 + 21) and not committed.isna().any(axis=None)
     for row in committed.sample(12, random_state=0).to_dict("records"):
@@ -79,7 +79,7 @@ def test_what_runs_read_is_named_with_its_checksum(drawn: None, monkeypatch: pyt
         assert f"| `mini` | pretrained weights of {network} | {digits} | yes" in section
     world = sr.load_dataset("mini", size=48)
     assert f"| `mini` | images of mini | zeroshot {world.fingerprint[:12]}," in section
-    with (SMALL / "systems-rows.csv").open() as file:
+    with (SMALL / "table1-rows.csv").open() as file:
         runs = {row["run"] for row in csv.DictReader(file)}
-    known = json.loads((SMALL / "systems-runs.json").read_text())
+    known = json.loads((SMALL / "table1-runs.json").read_text())
     assert all(known[run][what][:12] in section for run in runs for what in ("data", "teacher"))
