@@ -27,7 +27,7 @@ from .methods.vectors import class_vectors
 from .model import Student, build_student
 from .networks.architectures import teacher_architecture
 from .networks.backbones import Backbone, Classifier, build_classifier
-from .networks.weights import read_weights
+from .networks.weights import read_weights, weights_file
 from .original import original_wnids, outside_original
 from .provenance import provenance, versions
 from .semantics import require_disjoint
@@ -143,6 +143,8 @@ def check_settings(e: Experiment) -> None:
     _check_network(e.backbone, e.size, e.freeze, e.teacher_head)
     if (other := methods.imitated(e)) != e:
         _check_network(other.backbone, e.size, 0, e.teacher_head)
+        if not e.teacher_epochs:
+            weights_file(other.backbone)
     data = experiment_data(e, pack=False)
     _require_zero_shot(data, e)
     if e.photo_queries:
@@ -252,7 +254,8 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
     data = experiment_data(e)
     method, origin = start(e, data)
     work = folder.with_name(f".work-{folder.name}")
-    used = {str(name): origin[name]["sha256"] for name in ("teacher", "imitated") if name in origin}
+    names: tuple[str, ...] = ("teacher", "imitated")
+    used = {name: str(origin[name]["sha256"]) for name in names if name in origin}
     _same_inputs(work, {"data": data.fingerprint, **used, "training": str(TRAINING)})
     sweep(folder)
     if earlier := _trained(folder, data.fingerprint):
@@ -292,7 +295,10 @@ def _require_zero_shot(data: Dataset, e: Experiment) -> None:
 
 
 def start(e: Experiment, data: Dataset) -> tuple[Method, dict[str, Any]]:
-    """The untrained method of an experiment, and the sources of its teacher and, if it has any, its class vectors.
+    """The untrained method of an experiment, and its sources by name.
+
+    ``teacher`` is the network that it starts from and, as a rule, imitates; ``imitated`` another that it imitates;
+    ``class_vectors`` are there if it has any.
 
     Raises:
         DataError: if a class has no vector.

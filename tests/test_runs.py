@@ -19,8 +19,9 @@ from sklearn.metrics import average_precision_score
 from tqdm import auto
 
 from sakerepro import evaluation, hashing, paths, provenance, teachers, training, versions
+from sakerepro.apps.card import model_card
 from sakerepro.data import load_dataset, photo_queries
-from sakerepro.embedding import top1
+from sakerepro.embedding import embed, top1
 from sakerepro.errors import ConfigError, DataError, RunError
 from sakerepro.experiment import Experiment
 from sakerepro.files import read_json, sha256
@@ -425,7 +426,12 @@ def test_a_run_names_the_network_that_it_imitates(tiny_experiment: Experiment, t
     assert "imitated" not in own.provenance() and found.provenance()["teacher"] == own.provenance()["teacher"]
     losses = [r.history()["loss_sake"][0] for r in (found, own)]
     assert abs(losses[0] - losses[1]) > 0.01
-    assert open_run(found.folder).network().student.feature.weight.shape == own.network().student.feature.weight.shape
+    network = open_run(found.folder).network()
+    np.testing.assert_allclose(embed(network, found.dataset().gallery, 32), found.embeddings()["gallery"], atol=1e-4)
+    card = model_card(found)
+    assert f"the frozen teacher is `resnet_mini` (SHA-256 `{sha256(file)}`)" in card and "the same is" not in card
+    with pytest.raises(ConfigError, match="a teacher has no gates. Give 'se_resnet_mini'"):
+        change(tiny_experiment, teacher="cse_resnet_mini")
 
 
 def test_a_run_on_a_share_sees_no_other_images(tiny_experiment: Experiment) -> None:

@@ -20,7 +20,8 @@ from .card import write_card
 from .embedder import Embedder, embed_images
 
 DOMAINS = {"photo": PHOTO, "sketch": SKETCH}
-_KEPT = ("data", "teacher", "class_vectors", "seconds", "seconds_training")  # of a run's provenance, when it is copied
+# of a run's provenance, when it is copied
+_KEPT = ("data", "teacher", "imitated", "class_vectors", "seconds", "seconds_training")
 OPSET = 20
 CLOSE = 1e-4  # of the largest value: how far onnxruntime may be from PyTorch
 

@@ -25,7 +25,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     given = {name: getattr(arguments, name) for name in ("split", "photo_queries", "min_photos")}
     changes = {name: value for name, value in given.items() if value is not None}
     if arguments.dataset:
-        plain = {"split": "", "random_unseen": 0, "outside_original": False, "pseudo_unseen": 0}
+        plain = {"split": "", "random_unseen": 0, "outside_original": False, "pseudo_unseen": 0, "train_share": 1.0}
         changes = {**plain, "dataset": absolute(arguments.dataset), **changes}
     e = r.experiment.but(**changes)
     data = experiment_data(e)

@@ -136,7 +136,7 @@ def random_split(
 def fewer(dataset: Dataset, share: float) -> Dataset:
     """Train on a share of the sketches and of the photos of each seen class, rounded, at least one of each.
 
-    They are drawn once for all seeds, so that the images of a smaller share are part of a larger one.
+    They are the same for every seed of a split; the images of a smaller share are part of a larger one.
 
     Args:
         share: from 0 to 1.
@@ -144,8 +144,11 @@ def fewer(dataset: Dataset, share: float) -> Dataset:
 
     def some(images: ImageSet) -> ImageSet:
         order = np.random.default_rng(0).permutation(len(images))
-        classes = [order[images.labels[order] == c] for c in np.unique(images.labels)]
-        return images.select(np.sort(np.concatenate([mine[: max(1, round(share * len(mine)))] for mine in classes])))
+        kept = np.zeros(len(images), dtype=bool)
+        for c in np.unique(images.labels):
+            mine = order[images.labels[order] == c]
+            kept[mine[: max(1, round(share * len(mine)))]] = True
+        return images.select(kept)
 
     return replace(
         dataset,

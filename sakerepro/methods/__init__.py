@@ -17,13 +17,11 @@ from .. import experiment, inputs
 from ..data.known import datasets, named
 from ..errors import ConfigError, near_misses
 from ..experiment import Experiment
-from .contract import OWN, SHUFFLED, Features, Method, Optimisers, Setting, Side
+from .contract import Features, Method, Optimisers, Setting, Side
 
 __all__ = [
     "ALIASES",
     "METHODS",
-    "OWN",
-    "SHUFFLED",
     "Features",
     "Method",
     "Optimisers",
@@ -210,9 +208,9 @@ def lacks(e: Experiment) -> str:
 
 
 def imitated(e: Experiment) -> Experiment:
-    """The experiment whose teacher a method imitates: its own, or that of another network (SAKE's ``teacher``)."""
-    name = flat(e).get("teacher", OWN)
-    return e if name in (OWN, SHUFFLED) else e.but(backbone=name, weights="")
+    """The experiment whose teacher a run imitates: its own, or that of another network (:meth:`Method.imitates`)."""
+    name = class_of(e.method).imitates(e)
+    return e.but(backbone=name, weights="") if name else e
 
 
 def baseline(e: Experiment) -> Experiment:

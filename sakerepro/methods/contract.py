@@ -48,8 +48,6 @@ class Setting:
         return self.parse(name, value) if self.parse else value
 
 
-OWN, SHUFFLED = "own", "shuffled"  # whose logits SAKE imitates, where it is not another network's
-
 # Settings that several methods share; a method merges those that it needs: ``settings = {**FEATURES, ...}``.
 FEATURES = {
     "features": Setting(
@@ -118,6 +116,11 @@ class Method(nn.Module):
     def uses_teacher(cls, e: Experiment) -> bool:
         """Whether the training uses the teacher."""
         return e.epochs > 0 and "teacher" in cls.needs
+
+    @classmethod
+    def imitates(cls, e: Experiment) -> str:
+        """The network whose logits are imitated in place of those of the own teacher; empty: its own."""
+        return ""
 
     @property
     def backbone(self) -> Backbone:

@@ -7,17 +7,22 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..errors import ConfigError
 from ..experiment import Experiment
 from ..losses import benchmark_loss, sake_loss
 from ..model import Student
-from ..networks.architectures import architecture
+from ..networks.architectures import architecture, teacher_architecture
 from ..networks.backbones import Classifier
 from ..semantics import semantic_similarity
 from ..training import Batch, autocast, frozen
-from .contract import OWN, SHUFFLED, Method, Setting, Side
+from .contract import Method, Setting, Side
+
+OWN, SHUFFLED = "own", "shuffled"  # whose logits are imitated, where it is not another network's
 
 
 def _network(name: str, value: str) -> str:
+    if value.startswith("cse_"):
+        raise ConfigError(f"{name} = {value!r}: a teacher has no gates. Give {teacher_architecture(value)!r}.")
     if value not in (OWN, SHUFFLED):
         architecture(value)  # or ConfigError
     return value
@@ -49,15 +54,15 @@ class SAKE(Method):
 
     teacher: tuple[Classifier, ...] = ()  # in a tuple, to keep its weights out of state_dict
     similarity: Tensor  # A: (C_S, C_O), if there is a teacher
-    its_input: Tensor  # (2, 3, 1, 1) scale and shift from the student's input to that of a teacher of its own
+    to_teacher: Tensor  # (2, 3, 1, 1) scale and shift from the student's normalisation to that of another network
 
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
         super().__init__(e, student, side)
         if side.teacher is not None:
-            self.teacher = (frozen(side.teacher, e if self._own else e.but(freeze=0)),)
+            self.teacher = (frozen(side.teacher, e.but(freeze=0) if self.imitates(e) else e),)
             parts = (getattr(x.backbone, name) for x in (student, side.teacher) for name in ("mean", "std"))
             mean, std, its_mean, its_std = (torch.tensor(part).view(3, 1, 1) for part in parts)
-            self.register_buffer("its_input", torch.stack([std, mean - its_mean]) / its_std, persistent=False)
+            self.register_buffer("to_teacher", torch.stack([std, mean - its_mean]) / its_std, persistent=False)
             a = semantic_similarity(side.seen, side.wnids, rule=self.s.semantics, dataset=e.dataset)
             self.register_buffer("similarity", torch.from_numpy(a), persistent=False)
 
@@ -95,14 +100,17 @@ class SAKE(Method):
         total = loss_b + self.s.lambda_sake * loss_s
         return {"loss": total, "loss_benchmark": loss_b.detach(), "loss_sake": loss_s.detach()}
 
-    @property
-    def _own(self) -> bool:
-        return self.s.teacher in (OWN, SHUFFLED)
+    @classmethod
+    def imitates(cls, e: Experiment) -> str:
+        """The setting ``teacher`` where it names another network than the one that the student starts from."""
+        name = dict(e.settings).get("teacher", OWN)
+        own = (OWN, SHUFFLED) if e.weights else (OWN, SHUFFLED, teacher_architecture(e.backbone))
+        return "" if name in own else str(name)
 
     def _teacher_logits(self, photos: Tensor, shared: Tensor) -> Tensor:
         """(n, C_O) logits of n photos, of which ``shared`` is the output of the student's frozen stages."""
-        if not self._own:  # photos are normalised for the student
-            scale, shift = self.its_input
+        if self.imitates(self.e):  # another normalisation, no shared stages
+            scale, shift = self.to_teacher
             return self.teacher[0](photos * scale + shift)
         logits = self.teacher[0].from_shared(shared, self.e.freeze)
         return logits.roll(1, 0) if self.s.teacher == SHUFFLED else logits

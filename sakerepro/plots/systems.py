@@ -7,10 +7,10 @@ from typing import Any
 import pandas as pd
 from matplotlib.figure import Figure
 
-from .. import methods
+from .. import inputs, methods
 from ..errors import ConfigError
-from ..results.grids import ours_on
-from ..results.paper import SYSTEMS
+from ..results.grids import Grid, ours_on
+from ..results.paper import grids_of
 from ..results.rows import records
 from ..results.tables import Measured
 from ..results.verdicts import PerQuery, judge_contrast
@@ -39,19 +39,21 @@ def family(method: str) -> str:
 
 
 @style()
-def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None) -> Figure:
-    """mAP@all of all that was measured of ``systems``: means and 90 % intervals, best on top, one panel per data set.
+def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None, item: str = "systems") -> Figure:
+    """mAP@all of all that was measured of the ten methods: means and 90 % intervals, best on top, a panel a data set.
 
     Args:
         frame: rows of one preset.
         per_query: of :func:`sakerepro.query_precision`: with one seed, the interval is a bootstrap over the classes.
+        item: ``"systems"``, or ``"generalised"``, where one seed has no interval.
 
     Raises:
         ConfigError: for mixed presets, or if nothing was measured.
     """
-    points = _measured(Measured(frame), per_query or {})
+    (grid,) = grids_of(inputs.one_of(item, ("systems", "generalised"), "item"))
+    points = _measured(grid, Measured(frame), per_query or {})
     if points.empty:
-        raise ConfigError("No row of mAP@all of the ten methods is there. `make systems` makes some.")
+        raise ConfigError(f"No row of mAP@all of the ten methods is there. `make {item}` makes some.")
     panels = dict(iter(points.groupby("data", sort=False)))
     height = 1.3 + 0.17 * points["method"].nunique()
     figure, axes = new_figure(COLUMN * 1.35 if len(panels) == 1 else PAGE, height, 1, len(panels))
@@ -66,21 +68,22 @@ def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None) -> Fig
                 axis.axvline(mean, color="#999999", linewidth=0.7, linestyle=(0, (4, 2)), zorder=0)
         axis.set_title(str(title))
         name_rows(axis, best)
-        name_axes(axis, "ZS-SBIR mAP@all", grid="x")
+        name_axes(axis, f"{grid.axes['task'][0]} mAP@all", grid="x")
     how, seeds = "over classes", points["n"]
     if seeds.max() > 1:
         how = "over seeds" if seeds.min() > 1 else f"over {seeds.max()} seeds, or {how} where there is one"
     networks = ", ".join(dict.fromkeys(frame["backbone"]))
-    about = f"{networks}; 90 % intervals {how}{', one seed' * bool(seeds.max() == 1)}; dashed: L_B"
-    return finish(figure, SYSTEMS.title, about)
+    how = f"; 90 % intervals {how}" if points["low"].notna().any() else ""
+    about = f"{networks}{how}{', one seed' * bool(seeds.max() == 1)}; dashed: L_B"
+    return finish(figure, grid.title, about)
 
 
-def _measured(ask: Measured, per_query: PerQuery) -> pd.DataFrame:
+def _measured(grid: Grid, ask: Measured, per_query: PerQuery) -> pd.DataFrame:
     """One row a data set, method and representation: mean, low and high end of the interval, n."""
     found = []
-    for point in SYSTEMS.points({"metric": "mAP@all"}):
+    for point in grid.points({"metric": "mAP@all"}):
         where = {k: point[k] for k in ("data", "method", "representation", "metric")}
-        judged = judge_contrast(SYSTEMS.at(**where) > 0.0, ask, per_query)
+        judged = judge_contrast(grid.at(**where) > 0.0, ask, per_query)
         if judged.n:
             data = data_title(*ours_on(ask.numbers(point)[0].experiment).rsplit("/", 1))
             interval = {"mean": judged.mean, "low": judged.low, "high": judged.high, "n": judged.n}

@@ -1,8 +1,8 @@
 """Rows outlive runs: an item keeps what its runs measured, and takes it in place of runs that are gone.
 
 ``results/<preset>/<item>-rows.csv`` holds the rows. ``<item>-runs.json`` holds what figures and verdicts need besides,
-one line a run: losses by epoch, mean average precision and number of queries by class, checksums of the inputs, and the
-name of the accelerator if there was one.
+one line a run: losses by epoch, mean average precision and number of queries by class, checksums of the inputs,
+the network that was imitated in place of the own teacher, and the accelerator if there was one.
 """
 
 from __future__ import annotations
@@ -64,7 +64,7 @@ class CommittedRun(Run):
             "versions": versions(),
             "data": known["data"],
             "teacher": {"sha256": known["teacher"]},
-            "accelerator": known.get("accelerator"),
+            **{name: known[name] for name in ("imitated", "accelerator") if name in known},
         }
 
     def file(self, name: str) -> Path:

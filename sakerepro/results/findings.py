@@ -77,7 +77,7 @@ def _facts() -> dict[str, Any]:
         of = of[of["representation"].str.endswith("-bit") == codes]
         if of.empty:
             raise DataError(
-                f"results/small: no row of {method}, {task}, {split} in those of {', '.join(FROM_ITEMS)}. Make them."
+                f"results/small: no row of {method}, {task}, {split} there; `make {' '.join(FROM_ITEMS)} PRESET=small`."
             )
         return float(of["value"].mean())
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pandas as pd
 
-from .. import inputs, paths
+from .. import inputs, methods, paths
 from ..devices import VARIABLE, accelerator
 from ..errors import ConfigError, RunError
 from ..experiment import Experiment
@@ -19,7 +19,18 @@ from ..runs import Run, check_settings, find, prepare, run
 from .committed import CommittedRun, committed_runs
 from .cost import cost_rows, measured_cost
 from .jobs import ENGINES, default_jobs, make_runs, say_slow_precision, unbusy
-from .measures import cluster_rows, code_rows, domain_rows, doodle_rows, group_rows, length_rows, probe_rows, top_rows
+from .measures import (
+    cluster_rows,
+    code_rows,
+    domain_rows,
+    doodle_rows,
+    generalised_rows,
+    group_rows,
+    length_rows,
+    probe_rows,
+    teacher_rows,
+    top_rows,
+)
 from .paper import BITS, GRIDS, grids_of
 from .rows import Row, rows_frame
 from .runrows import run_rows
@@ -34,6 +45,8 @@ MORE: dict[str, Callable[[Sequence[Run]], Iterable[Row]]] = {  # what an item me
     "cost": cost_rows,
     "length": length_rows,
     "quickdraw": doodle_rows,
+    "generalised": generalised_rows,
+    "teachers": teacher_rows,
 }
 PAIRED = ("figure5", "cost")  # rows of a SAKE run that are measured on its L_B run as well
 
@@ -145,7 +158,9 @@ def _check_comparable(runs: Iterable[Run]) -> None:
         data = ("on other images", e.size, *e.group("data").values())
         network = (teacher_architecture(e.backbone), e.weights, e.size)
         teacher = ("with another teacher", *network, *e.group("teacher").values())
-        for (what, *key), digest in ((data, origin["data"]), (teacher, origin["teacher"]["sha256"])):
+        imitated = ("imitating another network", *network, methods.imitated(e).backbone)
+        sources = (origin["data"], origin["teacher"]["sha256"], origin.get("imitated", {}).get("sha256", ""))
+        for (what, *key), digest in zip((data, teacher, imitated), sources, strict=True):
             known, other = first.setdefault((what, *key), (digest, one))
             if known != digest:
                 raise RunError(

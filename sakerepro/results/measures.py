@@ -1,4 +1,4 @@
-"""What single items measure on finished runs beside retrieval: Tables 2 and 5, the probe, Figures 3, 4, 5, doodles."""
+"""What single items measure on finished runs: Tables 2 and 5, the probe, Figures 3, 4, 5, doodles, larger galleries."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from .. import inputs, methods
 from ..data import photo_queries
 from ..data.dataset import OriginalDomain
 from ..devices import device
-from ..embedding import apply, embed, place
-from ..errors import ConfigError
-from ..experiment import split_name
+from ..embedding import apply, embed, place, top1
+from ..errors import ConfigError, DataError
+from ..evaluation import generalised_metrics
+from ..experiment import Experiment, split_name
 from ..hashing import ITQ
 from ..metrics import retrieval_metrics
 from ..networks.probing import STRENGTHS, choose_probe
@@ -56,6 +57,15 @@ def _code_map(run: Run, bits: int) -> float:
     itq = ITQ(bits=bits, seed=run.experiment.seed).fit(np.concatenate([a["train_photo"], a["train_sketch"]]))
     query, gallery = itq.transform(a["query"]), itq.transform(a["gallery"])
     return retrieval_metrics(query, gallery, a["query_labels"], a["gallery_labels"], (), "hamming").map_all
+
+
+def generalised_rows(runs: Iterable[Run]) -> Iterator[Row]:
+    """Retrieval from a gallery of unseen and of seen classes: see :func:`sakerepro.generalised_metrics`."""
+    for run in runs:
+        for m in generalised_metrics(run.embeddings(), run.experiment, run.network()):
+            variant = code_variant(m["representation"], run.experiment.dim)
+            where = {name: m[name] for name in ("representation", "task", "convention")}
+            yield run_row(run, m["metric"], m["value"], variant=variant, **where)
 
 
 def domain_rows(runs: Iterable[Run]) -> Iterator[Row]:
@@ -197,6 +207,26 @@ def probe_rows(runs: Iterable[Run], original: str = "") -> Iterator[Row]:
         found = probe(run, photos)
         for name, variant in (("features", ""), ("embedding", PROBED_EMBEDDING)):
             yield run_row(run, "top-1", found[name]["top-1"], task="probe", variant=variant, representation="")
+
+
+def teacher_rows(runs: Iterable[Run]) -> Iterator[Row]:
+    """Top-1 of the network that each run imitates, among the classes of photos of the original domain; none, no row."""
+    for run in runs:
+        e = methods.imitated(run.experiment)
+        try:
+            photos = original_photos(e)
+        except DataError:
+            return
+        digest = {**run.provenance()["teacher"], **run.provenance().get("imitated", {})}["sha256"]
+        used = {"network": digest, "photos": photos.fingerprint, "size": e.size}
+        value = kept("top-1", e.backbone, used, partial(_teacher_top1, e, photos))
+        yield run_row(run, "top-1", value, task="teacher", representation="")
+
+
+def _teacher_top1(e: Experiment, photos: OriginalDomain) -> float:
+    classifier, wnids, _ = load_teacher(e)
+    asked = [wnids.index(w) for w in photos.wnids]
+    return top1(lambda images, domain: place(classifier)(images)[:, asked], classifier, photos.val, e.size)
 
 
 class Pair(NamedTuple):

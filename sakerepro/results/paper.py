@@ -45,6 +45,14 @@ SYSTEMS = Grid(
     method=("pretrained", "L_B", *OTHER_SYSTEMS, "SAKE"),
     representation=("real", "64-bit"),
 )
+GENERALISED = Grid(
+    "Beyond the paper: all ten systems with photos of seen classes in the gallery, too",
+    ("mAP@all", "seen@100"),
+    data=DATA,
+    task="GZS-SBIR",
+    method=SYSTEMS.axes["method"],
+    representation=("real", "64-bit"),
+)
 # Only SAKE has a run for every length. The baselines have their runs of Table 1. Codes of all lengths from a 512-d
 # embedding are the other reading; the paper does not say which it used.
 TABLE2 = Grid("Table 2: ZS-SBIR mAP@all by the length of the binary code", data=DATA[:2], representation=CODES)
@@ -114,7 +122,14 @@ IMAGES = Grid(
 TEACHERS = Grid(
     "Beyond the paper: SAKE with other teachers",
     task=BOTH_TASKS,
-    teacher=(methods.OWN, "better", "worse", methods.SHUFFLED),
+    teacher=("own", "better", "worse", "shuffled"),
+)
+TEACHERS_ALONE = Grid(
+    "The teachers on photos of the original domain",
+    ("top-1",),
+    task="teacher",
+    representation="",
+    teacher=TEACHERS.axes["teacher"],
 )
 GRIDS: dict[str, tuple[Grid, ...]] = {
     "table1": (TABLE1,),
@@ -131,10 +146,11 @@ GRIDS: dict[str, tuple[Grid, ...]] = {
     "cost": (COST,),
     "length": (LENGTH,),
     "quickdraw": (QUICKDRAW,),
+    "generalised": (GENERALISED,),
     "images": (IMAGES,),
-    "teachers": (TEACHERS,),
+    "teachers": (TEACHERS, TEACHERS_ALONE),
 }
-BEYOND = ("images", "teachers")  # tables that the paper does not have
+OUR_TABLES = ("generalised", "images", "teachers")  # tables that the paper does not have
 TITLES = {item: grids[0].title for item, grids in GRIDS.items()}
 
 

@@ -252,6 +252,17 @@ def _quickdraw() -> Judged:
         yield f"quickdraw.transfers.{name}", [cell["SAKE", "doodles"] > cell["pretrained", "doodles"]]
 
 
+def _generalised() -> Judged:
+    for name, data in SETS.items():
+        for claim, metric, high, low in (
+            ("sake-beats-lb", "mAP@all", "SAKE", "L_B"),
+            ("fewer-seen", "seen@100", "L_B", "SAKE"),
+        ):
+            where = {"data": data, "metric": metric, "representation": "real"}
+            above = paper.GENERALISED.at(method=high, **where) > paper.GENERALISED.at(method=low, **where)
+            yield f"generalised.{claim}.{name}", [above]
+
+
 def _images() -> Judged:
     t, shares = paper.IMAGES, paper.IMAGES.axes["train_share"]
     for name, task in TASKS.items():
@@ -273,7 +284,7 @@ def _teachers() -> Judged:
 def all_claims() -> dict[str, Claim]:
     """Every claim by its id, in the order of the items."""
     tables = (_table1, _systems, _table2, _table3, _table4, _table5, _splits, _forgetting)
-    others = (_figure3, _figure4, _figure5, _cost, _length, _quickdraw, _images, _teachers)
+    others = (_figure3, _figure4, _figure5, _cost, _length, _quickdraw, _generalised, _images, _teachers)
     every = (found for item in (*tables, *others) for found in item())
     frame = pd.read_csv(paths.package_data("claims.csv"), dtype=str, keep_default_na=False)
     sentences = {row.pop("claim"): row for row in records(frame)}

@@ -77,10 +77,13 @@ def _inputs() -> list[list[str]]:
         for row in records(saved_rows(item, preset).drop_duplicates("run")):
             if run := known.get(row["run"]):
                 images, network = datasets().get(row["dataset"], Known("")), teacher_architecture(row["backbone"])
+                share = "".join(re.findall(r", (train_share=[\d.]+)", f", {row['settings']}"))
                 line = (f"`{preset}`", f"images of {row['dataset']}", images.public)
-                found.setdefault(line, {})[f"{row['split']} {run['data'][:12]}"] = None
-                line = (f"`{preset}`", f"pretrained weights of {network}", _source_of(network))
-                found.setdefault(line, {})[run["teacher"][:12]] = None
+                found.setdefault(line, {})[" ".join(filter(None, (row["split"], share, run["data"][:12])))] = None
+                other = [(run["imitated"]["teacher"], run["imitated"]["sha256"])] if "imitated" in run else []
+                for name, digest in [(network, run["teacher"]), *other]:
+                    line = (f"`{preset}`", f"pretrained weights of {name}", _source_of(name))
+                    found.setdefault(line, {})[digest[:12]] = None
     return [[preset, what, ", ".join(digits), public] for (preset, what, public), digits in found.items()]
 
 

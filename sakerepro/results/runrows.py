@@ -127,5 +127,5 @@ def _line(run: Run, item: str) -> dict[str, Any]:
         "classes": classes,  # of the lists in "precision"
         "history": history.to_dict("list"),
         "precision": class_precision(run, item),
-        **({"accelerator": name} if (name := origin.get("accelerator")) else {}),
+        **{name: origin[name] for name in ("imitated", "accelerator") if origin.get(name)},
     }

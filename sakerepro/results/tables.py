@@ -29,7 +29,7 @@ from .grids import (
     run_axes,
     shown,
 )
-from .paper import BEYOND, DATA_NAMES, GRIDS, QUOTED, file_name, grids_of, printed
+from .paper import DATA_NAMES, GRIDS, OUR_TABLES, QUOTED, file_name, grids_of, printed
 from .rows import one_preset, records
 from .tables_text import MARKUP, Saved, csv, escape, markdown
 
@@ -113,8 +113,8 @@ def _notes(point: Point, words: Point, e: Experiment) -> Iterator[str]:
     theirs, ours = f"{words['dataset']}/{words['split']}", ours_on(e)
     if theirs != ours:
         yield f"{ours} for {DATA_NAMES.get(theirs, theirs)}"
-    if point.get("teacher") in NETWORKS:
-        yield f"{methods.setting(e, 'teacher')} for {NETWORKS[point['teacher']]}"
+    if point.get("teacher") in NETWORKS and (other := methods.imitated(e)) != e:
+        yield f"{other.backbone} as {NETWORKS[point['teacher']]}"
     if words["backbone"] not in (e.backbone, ""):
         yield f"{e.backbone} for {NETWORKS.get(words['backbone'], words['backbone'])}"
     paper = papers(point)
@@ -223,7 +223,7 @@ def comparison(item: str, frame: pd.DataFrame, *, convention: str = "standard") 
     """
     grids, paper, ask = grids_of(item), printed(item), Measured(frame, convention)
     if not has_table(item):
-        raise ConfigError(f"There is no table {item!r}. {near_misses(item, paper_tables())}")
+        raise ConfigError(f"There is no table {item!r}. {near_misses(item, (*paper_tables(), *OUR_TABLES))}")
     points = {identity(p): (p, g) for g in grids for p in g.points() if p["metric"]}
     order = points if paper.keys() <= points.keys() else {k: (p, grids[0]) for k, (p, _, _) in paper.items()} | points
     cells, measured = [], []
@@ -267,12 +267,13 @@ def paper_tables() -> tuple[str, ...]:
 
 def has_table(item: str) -> bool:
     """Whether an item is a table: the paper's, one beyond it, or of one's own."""
-    return item in (*paper_tables(), *BEYOND) or ":" in item
+    return item in (*paper_tables(), *OUR_TABLES) or ":" in item
 
 
 def _cell(words: Point, value: float, numbers: list[Number], quoted: bool, lacks: str) -> dict[str, Any]:
     ours = pd.Series([number.value for number in numbers], dtype=float)
     first = numbers[0] if numbers else None
+    theirs = words["method"] in OTHER_SYSTEMS and not math.isnan(value)
     return {
         **words,
         "paper": value,
@@ -283,7 +284,7 @@ def _cell(words: Point, value: float, numbers: list[Number], quoted: bool, lacks
         "quoted": quoted,
         "ours_on": ours_on(first.experiment) if first else "",
         "ours_used": _used(first) if first else "",
-        "status": "measured" if first else lacks or ("paper only" if words["method"] in OTHER_SYSTEMS else "not run"),
+        "status": "measured" if first else lacks or ("paper only" if theirs else "not run"),
     }
 
 
@@ -309,7 +310,7 @@ _HEADS = {"representation": "features", "lambda_sake": "lambda_SAKE", "ours_used
 def _plain(column: str, value: Any) -> str:
     if isinstance(value, float):
         return f"{value:g}"
-    return shown(column, value)
+    return shown(column, value) if isinstance(value, str) else str(value)
 
 
 def _number(value: float, digits: int, missing: str, sign: str = "") -> str:

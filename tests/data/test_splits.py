@@ -178,3 +178,5 @@ def test_a_share_of_the_training_images_is_part_of_a_larger_one(data: Dataset, s
     assert some.query is data.query and some.val_sketch is data.val_sketch and some.seen == data.seen
     assert len({some.fingerprint, more.fingerprint, data.fingerprint}) == 3
     assert fewer(data, share).fingerprint == some.fingerprint
+    nothing = data.train_photo.select([])
+    assert len(fewer(replace(data, train_photo=nothing), share).train_photo) == 0

@@ -302,7 +302,7 @@ def test_every_item_has_claims_and_every_claim_can_be_shown():
     for id_, claim in all_claims().items():
         assert id_ == claim.id and claim.contrasts and claim.says
         by_item.setdefault(claim.item, []).append(claim)
-    beyond = {"figure3", "figure4", "figure5", "cost", "length", "quickdraw", "images", "teachers"}
+    beyond = {"figure3", "figure4", "figure5", "cost", "length", "quickdraw", "generalised", "images", "teachers"}
     assert set(by_item) == {*paper_tables(), *beyond}
     for item, wanted in by_item.items():
         found = results.claims(item, rows_frame([]))

@@ -121,6 +121,7 @@ def test_an_ablation_is_a_grid_and_a_notebook_from_the_skeleton(ablation: str) -
     for cell, run in zip(cells, runs, strict=True):
         (value,) = (m["value"] for m in run.metrics() if wanted.items() <= m.items())
         assert shown.loc[(*cell, "P@100"), "ours"] == value
+    assert next(iter(table.blocks().values()))["batch_photo"].tolist() == ["3", "3", "5", "5"]
     assert "batch_photo" in str(table) and "Batch size (not in the paper)" in table.to_markdown()
     left, right = plots.table_curves(table).axes
     lines = {name: line.get_xdata().tolist() for line in left.lines if (name := line.get_label())[0] != "_"}

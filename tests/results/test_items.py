@@ -13,6 +13,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from fakes import FakeRun, embedded, task
+from sklearn.metrics import average_precision_score
 
 import sakerepro as sr
 from sakerepro import methods, paths, results
@@ -29,7 +30,7 @@ from sakerepro.results.paper import LEVELS, TITLES
 from sakerepro.results.paper_claims import all_claims
 from sakerepro.results.rows import rows_frame
 from sakerepro.results.runrows import run_row
-from sakerepro.runs import busy
+from sakerepro.runs import Run, busy
 from sakerepro.semantics import imagenet_wnids
 from sakerepro.teachers import load_teacher
 
@@ -175,7 +176,12 @@ def test_what_another_process_makes_comes_last(monkeypatch: pytest.MonkeyPatch) 
 
 
 @pytest.mark.parametrize(
-    "more, said", [({"data": "other"}, "on other images"), ({"teacher": {"sha256": "other"}}, "with another teacher")]
+    "more, said",
+    [
+        ({"data": "other"}, "on other images"),
+        ({"teacher": {"sha256": "other"}}, "with another teacher"),
+        ({"imitated": {"sha256": "other"}}, "imitating another network"),
+    ],
 )
 def test_runs_of_other_images_or_teachers_are_not_compared(monkeypatch, more, said):
     wanted = experiments("table4", "mini")
@@ -455,3 +461,18 @@ def test_cost_of_a_step(tiny_run, monkeypatch: pytest.MonkeyPatch) -> None:  # t
     assert memory["L_B"] > 4 * parameters[0]  # itself, its gradient, two moments, and activations
     assert memory["SAKE"] - memory["L_B"] >= parameters[1]  # the teacher
     assert [replace(r, value=0) for r in cost.cost_rows([sake, plain])] == [replace(r, value=0) for r in rows]
+
+
+def test_the_larger_gallery_has_the_training_photos_behind_the_unseen_ones(tiny_run: Run) -> None:
+    frame = sr.item_rows("generalised", [tiny_run]).query("task == 'GZS-SBIR' and representation == '16-d'")
+    found = dict(zip(frame["metric"], frame["value"], strict=True))
+    x = tiny_run.embeddings()
+    gallery = np.concatenate([x["gallery"], x["train_photo"]])
+    gallery /= np.linalg.norm(gallery, axis=1, keepdims=True)
+    right = np.concatenate([x["gallery_labels"], np.full(len(x["train_photo"]), -1)])
+    scores = x["query"] @ gallery.T
+    ap = [average_precision_score(right == c, s) for c, s in zip(x["query_labels"], scores, strict=True)]
+    assert found["mAP@all"] == pytest.approx(np.mean(ap), abs=1e-6)
+    seen = np.take_along_axis(np.tile(right < 0, (len(scores), 1)), np.argsort(-scores, kind="stable"), axis=1)
+    k = min(100, len(gallery))
+    assert found["seen@100"] == pytest.approx(seen[:, :k].mean() * k / 100, abs=1e-6)
