@@ -20,6 +20,7 @@ from ..evaluation import generalised_metrics
 from ..experiment import Experiment, split_name
 from ..hashing import ITQ
 from ..metrics import retrieval_metrics
+from ..networks.architectures import teacher_architecture
 from ..networks.probing import STRENGTHS, choose_probe
 from ..original import original_photos, original_wnids, outside_original
 from ..retrieval import search
@@ -210,7 +211,10 @@ def probe_rows(runs: Iterable[Run], original: str = "") -> Iterator[Row]:
 
 
 def teacher_rows(runs: Iterable[Run]) -> Iterator[Row]:
-    """Top-1 of the network that each run imitates, among the classes of photos of the original domain; none, no row."""
+    """Top-1 of the network that each run imitates, on photos of the original domain, among the classes that it knows.
+
+    Without such photos there is no row.
+    """
     for run in runs:
         e = methods.imitated(run.experiment)
         try:
@@ -219,14 +223,16 @@ def teacher_rows(runs: Iterable[Run]) -> Iterator[Row]:
             return
         digest = {**run.provenance()["teacher"], **run.provenance().get("imitated", {})}["sha256"]
         used = {"network": digest, "photos": photos.fingerprint, "size": e.size}
-        value = kept("top-1", e.backbone, used, partial(_teacher_top1, e, photos))
+        value = kept("top-1", teacher_architecture(e.backbone), used, partial(_teacher_top1, e, photos))
         yield run_row(run, "top-1", value, task="teacher", representation="")
 
 
 def _teacher_top1(e: Experiment, photos: OriginalDomain) -> float:
     classifier, wnids, _ = load_teacher(e)
-    asked = [wnids.index(w) for w in photos.wnids]
-    return top1(lambda images, domain: place(classifier)(images)[:, asked], classifier, photos.val, e.size)
+    known = [c for c, wnid in enumerate(photos.wnids) if wnid in wnids]
+    asked = [wnids.index(photos.wnids[c]) for c in known]
+    val = photos.val.of_classes(known)
+    return top1(lambda images, domain: place(classifier)(images)[:, asked], classifier, val, e.size)
 
 
 class Pair(NamedTuple):

@@ -8,17 +8,21 @@ import re
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pandas as pd
 import pytest
+import torch
 from fakes import FakeRun, embedded, task
 from sklearn.metrics import average_precision_score
 
 import sakerepro as sr
 from sakerepro import methods, paths, results
-from sakerepro.data import photo_queries, random_split
-from sakerepro.errors import ConfigError, RunError
+from sakerepro.data import load_original, photo_queries, random_split
+from sakerepro.data.augmentation import augment
+from sakerepro.errors import ConfigError, DataError, RunError
 from sakerepro.experiment import split_name
 from sakerepro.files import lock
 from sakerepro.methods import baseline, change, preset, setting
@@ -476,3 +480,21 @@ def test_the_larger_gallery_has_the_training_photos_behind_the_unseen_ones(tiny_
     seen = np.take_along_axis(np.tile(right < 0, (len(scores), 1)), np.argsort(-scores, kind="stable"), axis=1)
     k = min(100, len(gallery))
     assert found["seen@100"] == pytest.approx(seen[:, :k].mean() * k / 100, abs=1e-6)
+
+
+def test_a_teacher_is_measured_on_photos_of_its_own_classes(tiny_run: Run, tiny_place: Path, monkeypatch) -> None:
+    monkeypatch.setattr(measures, "original_photos", Mock(side_effect=DataError("there are none")))
+    assert [*measures.teacher_rows([tiny_run])] == []
+    photos = load_original(tiny_place / "original", size=32)
+    monkeypatch.setattr(measures, "original_photos", lambda e: photos)
+    (row,) = measures.teacher_rows([tiny_run])
+    teacher, wnids, _ = load_teacher(tiny_run.experiment)
+    x = augment(photos.val.take(range(len(photos.val))), None, 32, mean=teacher.backbone.mean, std=teacher.backbone.std)
+    with torch.no_grad():
+        logits = teacher(x).numpy()
+    known, right = [w for w in photos.wnids if w in wnids], []
+    for one, label_ in zip(logits, photos.val.labels, strict=True):
+        if (wnid := photos.wnids[label_]) in known:
+            right.append(max(known, key=lambda w: one[wnids.index(w)]) == wnid)
+    assert 0 < len(known) < len(photos.wnids) and len(right) < len(logits)
+    assert (row.task, row.metric, row.value) == ("teacher", "top-1", pytest.approx(np.mean(right)))
