@@ -20,6 +20,7 @@ from ..semantics import imagenet_wnids, semantic_similarity
 from .committed import saved_claims, saved_rows, saved_runs
 from .paper import BOTH_TASKS, COMPARED, LEVELS
 from .rows import Queries, records
+from .tables import comparison
 from .tables_text import filled
 from .tuning import NUMBERS, read_trials, tuning_file
 from .verdicts import bootstrap
@@ -166,4 +167,5 @@ def preserving_text() -> str:
     if frame.empty:
         return ""
     every = {(by, task): gain_by(frame, by, task) for by in ORDERS for task in BOTH_TASKS}
-    return filled("preserving.md", frame=frame, groups=every)
+    cells = {item: comparison(item, saved_rows(item, "small")).cells for item in ("images", "teachers", "generalised")}
+    return filled("preserving.md", frame=frame, groups=every, **cells)
