@@ -154,6 +154,16 @@ def generalised_metrics(arrays: Mapping[str, np.ndarray], e: Experiment, method:
     Raises:
         DataError: if an array is missing.
     """
+    return [{k: v for k, v in row.items() if k != "ap"} for row in _all_generalised(arrays, e, method)]
+
+
+def generalised_precision(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any = None) -> dict[str, np.ndarray]:
+    """(Q,) average precisions by ``task/representation``, behind :func:`generalised_metrics`; the same arguments."""
+    rows = _all_generalised(arrays, e, method)
+    return {f"{row['task']}/{row['representation']}": row["ap"] for row in rows if "ap" in row}
+
+
+def _all_generalised(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any) -> list[dict[str, Any]]:
     inputs.kind(arrays, Mapping, "arrays", "Run.embeddings() gives them.")
     if missing := [name for name in _NEEDED if name not in arrays]:
         raise DataError(f"arrays lack {', '.join(missing)}. Give what Run.embeddings() gives.")
@@ -177,5 +187,4 @@ def _generalised(
     seen = retrieval_metrics(query, gallery, np.ones_like(wanted), is_seen, ks=KS, distance=distance)
     rows = entries(m, GENERALISED, name)
     common = {key: rows[0][key] for key in ("task", "representation", "convention", "ties")}
-    rows += [{**common, "metric": f"seen@{k}", "value": float(share)} for k, share in seen.p_at.items()]
-    return [{key: value for key, value in row.items() if key != "ap"} for row in rows]
+    return rows + [{**common, "metric": f"seen@{k}", "value": float(share)} for k, share in seen.p_at.items()]

@@ -55,6 +55,8 @@ def test_real_values_equal_a_full_sort(arrays: dict[str, np.ndarray], values: di
             seen[k].append(np.mean(order[:k] >= 60))
             right[k].append(np.mean(relevant[order[:k]]))
     assert values["8-d", "mAP@all"] == pytest.approx(np.mean(aps), abs=1e-6)
+    of_queries = evaluation.generalised_precision(arrays, Experiment(dim=DIM, bits=(BITS,)))
+    np.testing.assert_allclose(of_queries["GZS-SBIR/8-d"], aps, atol=1e-6)
     for k in seen:
         assert values["8-d", f"seen@{k}"] == pytest.approx(np.mean(seen[k]), abs=1e-9)
         assert values["8-d", f"P@{k}"] == pytest.approx(np.mean(right[k]), abs=1e-9)

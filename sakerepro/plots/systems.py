@@ -45,7 +45,7 @@ def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None, item: 
     Args:
         frame: rows of one preset.
         per_query: of :func:`sakerepro.query_precision`: with one seed, the interval is a bootstrap over the classes.
-        item: ``"systems"``, or ``"generalised"``, where one seed has no interval.
+        item: ``"systems"`` or ``"generalised"``.
 
     Raises:
         ConfigError: for mixed presets, or if nothing was measured.
@@ -73,8 +73,7 @@ def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None, item: 
     if seeds.max() > 1:
         how = "over seeds" if seeds.min() > 1 else f"over {seeds.max()} seeds, or {how} where there is one"
     networks = ", ".join(dict.fromkeys(frame["backbone"]))
-    how = f"; 90 % intervals {how}" if points["low"].notna().any() else ""
-    about = f"{networks}{how}{', one seed' * bool(seeds.max() == 1)}; dashed: L_B"
+    about = f"{networks}; 90 % intervals {how}{', one seed' * bool(seeds.max() == 1)}; dashed: L_B"
     return finish(figure, grid.title, about)
 
 

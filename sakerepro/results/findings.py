@@ -94,6 +94,7 @@ def _facts() -> dict[str, Any]:
     held_out = trials["split"].str.contains("-pseudo")
     verdicts = pd.concat(saved_claims(item, "small")["verdict"] for item in ("table1", "quickdraw"))
     return {
+        **{item: comparison(item, saved_rows(item, "small")).cells for item in ("systems", "generalised")},
         "v": value,
         "verdict": verdicts.to_dict().__getitem__,
         "n": seeds,

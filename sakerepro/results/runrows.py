@@ -12,6 +12,7 @@ import pandas as pd
 
 from .. import inputs
 from ..errors import DataError
+from ..evaluation import generalised_precision
 from ..experiment import PRESETS, Experiment, split_name
 from ..files import write_text
 from ..methods import ALIASES, flat, label, preset
@@ -81,6 +82,9 @@ def class_precision(run: Run, item: str = "") -> dict[str, dict[str, list[float]
     for name in (n for n in arrays if n.startswith("ap/")):
         labels = arrays["query_labels"] if name.startswith("ap/ZS-SBIR/") else asking
         found[name.removeprefix("ap/")] = class_means(Queries(arrays[name], labels))
+    if item == "generalised":
+        larger = generalised_precision(arrays, e, run.network())
+        found |= {name: class_means(Queries(ap, arrays["query_labels"])) for name, ap in larger.items()}
     if item == "quickdraw":
         found |= {f"{task}/{e.dim}-d": known["by class"] for task, known in measured_doodles(run).items()}
     return found
@@ -90,7 +94,7 @@ def query_precision(runs: Iterable[Run], item: str = "") -> dict[tuple[str, str,
     """(run id, task, representation) to average precision and class of queries, for verdicts on one seed.
 
     Every query has the mean of its class, which is all that an interval over classes looks at. With the item
-    ``"quickdraw"``, those of its doodles as well.
+    ``"quickdraw"``, those of its doodles as well, with ``"generalised"`` those of its larger gallery.
     """
     return precision_of({r.id: class_precision(r, item) for r in inputs.names(runs, "runs", object)})
 
