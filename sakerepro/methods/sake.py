@@ -78,6 +78,13 @@ class SAKE(Method):
         """Whether it is trained with a positive weight of L_SAKE."""
         return super().uses_teacher(e) and dict(e.settings).get("lambda_sake", 1.0) > 0
 
+    @classmethod
+    def imitates(cls, e: Experiment) -> str:
+        """The setting ``teacher`` where it names another network than the one that the student starts from."""
+        name = dict(e.settings).get("teacher", OWN)
+        own = (OWN, SHUFFLED) if e.weights else (OWN, SHUFFLED, teacher_architecture(e.backbone))
+        return "" if name in own else str(name)
+
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """L_benchmark over sketches and photos, L_SAKE over photos."""
         n = batch.photos
@@ -99,13 +106,6 @@ class SAKE(Method):
         )
         total = loss_b + self.s.lambda_sake * loss_s
         return {"loss": total, "loss_benchmark": loss_b.detach(), "loss_sake": loss_s.detach()}
-
-    @classmethod
-    def imitates(cls, e: Experiment) -> str:
-        """The setting ``teacher`` where it names another network than the one that the student starts from."""
-        name = dict(e.settings).get("teacher", OWN)
-        own = (OWN, SHUFFLED) if e.weights else (OWN, SHUFFLED, teacher_architecture(e.backbone))
-        return "" if name in own else str(name)
 
     def _teacher_logits(self, photos: Tensor, shared: Tensor) -> Tensor:
         """(n, C_O) logits of n photos, of which ``shared`` is the output of the student's frozen stages."""
