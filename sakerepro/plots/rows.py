@@ -218,7 +218,7 @@ def table_curves(table: Table) -> Figure:
     names = (*table.lines_by, *table.blocks_by)
     x = next((k for k in names if pd.api.types.is_numeric_dtype(cells[k])), names[0])
     others = [k for k in dict.fromkeys(names) if k != x and cells[k].nunique() > 1]
-    lines = [", ".join(shown(k, cell[k]) for k in others) or table.item for cell in records(cells)]
+    lines = [", ".join(filter(None, (shown(k, cell[k]) for k in others))) or table.item for cell in records(cells)]
     looks = {line: look_of(line, i) for i, line in enumerate(dict.fromkeys(lines))}
     panels = cells.assign(line=lines).groupby("metric", sort=False)
     figure, axes = new_figure(WIDTHS[min(len(panels), 2) - 1], 2.8, 1, len(panels))
