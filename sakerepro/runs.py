@@ -254,8 +254,7 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
     data = experiment_data(e)
     method, origin = start(e, data)
     work = folder.with_name(f".work-{folder.name}")
-    names: tuple[str, ...] = ("teacher", "imitated")
-    used = {name: str(origin[name]["sha256"]) for name in names if name in origin}
+    used = {name: source["sha256"] for name, source in origin.items() if name in ("teacher", "imitated")}
     _same_inputs(work, {"data": data.fingerprint, **used, "training": str(TRAINING)})
     sweep(folder)
     if earlier := _trained(folder, data.fingerprint):

@@ -216,8 +216,7 @@ def build_classifier(
         if what := _load_strictly(network, {k: v for k, v in state.items() if k not in names}):
             raise DataError(f"The weights do not fit {name}: {what}. Give weights of the same architecture.")
         if head == "own" and not why:
-            own = {k.rpartition(".")[2]: state[k] for k in names & state.keys()}
-            why = _load_strictly(last, {k: v.flatten(1) if v.ndim == 4 else v for k, v in own.items()})
+            why = _load_strictly(last, _flat({k.rpartition(".")[2]: state[k] for k in names & state.keys()}))
     if head == "own" and why:
         raise ConfigError(
             f"{name} has no linear classifier over {num_classes} classes ({why}): set --teacher-head probe, which fits "
@@ -249,8 +248,13 @@ def _linear(last: nn.Module) -> nn.Module:
     if not isinstance(last, nn.Conv2d) or last.kernel_size != (1, 1):
         return last
     layer = nn.Linear(last.in_channels, last.out_channels, last.bias is not None)
-    layer.load_state_dict({k: v.flatten(1) if v.ndim == 4 else v for k, v in last.state_dict().items()})
+    layer.load_state_dict(_flat(last.state_dict()))
     return layer
+
+
+def _flat(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Weights of a 1 x 1 convolution as those of a linear layer, which themselves stay as they are."""
+    return {k: v.flatten(1) if v.ndim == 4 else v for k, v in state.items()}
 
 
 def _resize(network: Any, name: str, size: int, native: int) -> int:

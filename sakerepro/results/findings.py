@@ -168,5 +168,5 @@ def preserving_text() -> str:
     if frame.empty:
         return ""
     every = {(by, task): gain_by(frame, by, task) for by in ORDERS for task in BOTH_TASKS}
-    cells = {item: comparison(item, saved_rows(item, "small")).cells for item in ("images", "teachers", "generalised")}
+    cells = {item: comparison(item, saved_rows(item, "small")).cells for item in ("images", "teachers")}
     return filled("preserving.md", frame=frame, groups=every, **cells)

@@ -216,13 +216,13 @@ def teacher_rows(runs: Iterable[Run]) -> Iterator[Row]:
     Without such photos there is no row.
     """
     for run in runs:
-        e = methods.imitated(run.experiment)
+        e, origin = methods.imitated(run.experiment), run.provenance()
         try:
             photos = original_photos(e)
         except DataError:
             return
-        digest = {**run.provenance()["teacher"], **run.provenance().get("imitated", {})}["sha256"]
-        used = {"network": digest, "photos": photos.fingerprint, "size": e.size}
+        network = origin.get("imitated", origin["teacher"])["sha256"]
+        used = {"network": network, "photos": photos.fingerprint, "size": e.size}
         value = kept("top-1", teacher_architecture(e.backbone), used, partial(_teacher_top1, e, photos))
         yield run_row(run, "top-1", value, task="teacher", representation="")
 
@@ -231,8 +231,8 @@ def _teacher_top1(e: Experiment, photos: OriginalDomain) -> float:
     classifier, wnids, _ = load_teacher(e)
     known = [c for c, wnid in enumerate(photos.wnids) if wnid in wnids]
     asked = [wnids.index(photos.wnids[c]) for c in known]
-    val = photos.val.of_classes(known)
-    return top1(lambda images, domain: place(classifier)(images)[:, asked], classifier, val, e.size)
+    place(classifier)
+    return top1(lambda images, domain: classifier(images)[:, asked], classifier, photos.val.of_classes(known), e.size)
 
 
 class Pair(NamedTuple):
