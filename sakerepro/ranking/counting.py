@@ -84,14 +84,15 @@ def buckets_of(row, buckets, low, scale, found):
 
 
 @njit(**_fast)
-def count_tile(row, found, width, thresholds, table, dropped, counts, wraps, classes, wanted, within, seen):
+def count_tile(row, found, width, thresholds, table, dropped, counts, wraps, classes, wanted, notes, noted):
     """Count the keys of one query and tile, found in these buckets, between and on its sorted thresholds.
 
-    counts[2 p] counts keys between thresholds p - 1 and p, counts[2 p + 1] keys equal to p (first of equal ones). If
-    `within` has room for it, it notes for every relevant photo which one it is among the photos of equal key.
+    counts[2 p] counts keys between thresholds p - 1 and p, counts[2 p + 1] keys of other classes equal to p (the first
+    of equal thresholds). Relevant photos need no count: their keys are the thresholds. If `notes` has room, one is made
+    for each that others of equal key precede: p and how many. Returns how many notes there are, after `noted`.
     Thresholds are asked for some keys before they are compared: the first cache has no room for all of them.
     """
-    in_order = len(within) > 0
+    in_order = len(notes) > 0
     for start in range(0, width, AHEAD):  # unsigned indices: numba then tests for no negative ones
         stop = min(start + AHEAD, width)
         for j in range(start, stop):
@@ -105,10 +106,14 @@ def count_tile(row, found, width, thresholds, table, dropped, counts, wraps, cla
             while thresholds[p] < key:
                 p += np.uint64(1)
             equal = thresholds[p] == key
-            count_one(counts, wraps, p + p + np.uint64(equal))
-            if in_order and equal and classes[np.uint64(j)] == wanted:
-                within[p + seen[p]] = counted(counts, wraps, p + p + np.uint64(1))
-                seen[p] += np.uint32(1)
+            if not equal or classes[np.uint64(j)] != wanted:
+                count_one(counts, wraps, p + p + np.uint64(equal))
+            elif in_order:
+                others = counted(counts, wraps, p + p + np.uint64(1))
+                if others > 0:
+                    notes[noted] = p << np.uint64(32) | np.uint64(others)
+                    noted += 1
+    return noted
 
 
 @njit(**_fast)
@@ -136,12 +141,13 @@ def count_block(
     wraps,
     classes,
     wanted,
-    within,
-    seen,
+    notes,
+    noted,
 ):
-    """Count a block of queries against a super-block of `width` photos; in order if `within` has room for it.
+    """Count a block of queries against a super-block of `width` photos; in order if `notes` has room for it.
 
-    Query i owns thresholds and counters from at[i] to at[i + 1], and the table from table_at[i] to table_at[i + 1].
+    Query i owns thresholds, counters and notes from at[i] to at[i + 1], and the table from table_at[i] to
+    table_at[i + 1].
     Thresholds are integers (`as_integers`). A query meets all tiles in turn, so that what it owns, which may outgrow
     the cache, is fetched once for them.
     """
@@ -155,11 +161,13 @@ def count_block(
     for i in range(block):
         own, counters = thresholds[at[i] : at[i + 1]], counts[2 * at[i] : 2 * at[i + 1]]
         table = tables[table_at[i] : table_at[i + 1]]
-        places, noted = within[at[i] : at[i + 1]], seen[at[i] : at[i + 1]]
+        own_notes = notes[at[i] : at[i + 1]]
         found[0] = np.uint32(fetch(own) > 0) + fetch(table) + fetch(counters)
         for t in range(len(tiles)):
             inside, row[:] = min(TILE, width - t * TILE), buffer[t, i]
             buckets_of(row, len(table) - BEYOND, low[i], scale[i], found)
             as_integers(bits)
             here = classes[t * TILE : t * TILE + inside]
-            count_tile(bits, found, inside, own, table, dropped[i], counters, wraps[i], here, wanted[i], places, noted)
+            noted[i] = count_tile(
+                bits, found, inside, own, table, dropped[i], counters, wraps[i], here, wanted[i], own_notes, noted[i]
+            )

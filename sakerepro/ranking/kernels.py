@@ -166,15 +166,16 @@ def distance_histogram(query, words, start, stop, buffer, four, out):
 
 
 @njit(**_fast)
-def places_in_order(query, words, classes, wanted, first, buffer, within):
-    """within[p] = place of a relevant photo among all photos of its distance; distance d begins at p = first[d]."""
-    passed, noted = np.zeros(len(first), np.int64), np.zeros(len(first), np.int64)
+def others_before(query, words, classes, wanted, first, buffer, others):
+    """others[p] = how many photos of other classes precede a relevant one at its distance d; d begins at first[d]."""
+    passed, found = np.zeros(len(first), np.int64), first.copy()
     for begin in range(0, words.shape[1], CODES):
         end = min(begin + CODES, words.shape[1])
         bit_distances(query, words, begin, end, buffer)
         for j in range(end - begin):
             d = buffer[j]
-            passed[d] += 1
             if classes[begin + j] == wanted:
-                within[first[d] + noted[d]] = passed[d]
-                noted[d] += 1
+                others[found[d]] = passed[d]
+                found[d] += 1
+            else:
+                passed[d] += 1

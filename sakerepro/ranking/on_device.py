@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 
 FROM = 10_000_000  # keys or features from which the device takes over: an estimate, until `make gpu` measures it
 CHUNK = 1 << 24  # keys that are sorted at a time
-BYTES = 160  # of the device's memory for each of them, if all photos are relevant: ten matrices of 64 bits
+BYTES = 240  # of the device's memory for each of them, if all photos are relevant: fifteen matrices, some twice
+LAST = torch.iinfo(torch.int64).max  # behind every note of `counting`
 FEATURE = 40  # bytes for each feature: the same in float64 and in another order, what is computed from them
 
 
@@ -65,22 +66,26 @@ def _keys(task: ranks.Task, step: int) -> Iterator[Tensor]:
 def _rank(task: ranks.Task, wanted: np.ndarray, keys: Tensor) -> np.ndarray:
     """Rows of queries of the ``wanted`` classes: sort all keys, then count between and on those of relevant photos."""
     counts = task.last[wanted] - task.first[wanted]
-    first, sizes, by_class = (_send(x)[:, None] for x in (task.first[wanted], counts, task.by_class))
+    begin, sizes, by_class = (_send(x)[:, None] for x in (task.first[wanted], counts, task.by_class))
     column = torch.arange(counts.max() + BEYOND, device=keys.device)
-    relevant = by_class[(first + column).clamp(max=len(by_class) - 1), 0].long()  # then photos of another class
+    relevant = by_class[(begin + column).clamp(max=len(by_class) - 1), 0].long()  # then photos of another class
     keys, order = keys.sort(dim=1, stable=True)
     every = torch.arange(keys.shape[1], device=keys.device).expand_as(order)
     place = torch.empty_like(order).scatter_(1, order, every).gather(1, relevant)
     place = place.masked_fill_(column >= sizes, keys.shape[1] - 1).sort(dim=1).values  # the other ones come last
-    thresholds = keys.gather(1, place)
+    thresholds = keys.gather(1, place).masked_fill_(column >= sizes, torch.inf)
     before, behind = (torch.searchsorted(keys, thresholds, right=right) for right in (False, True))
+    first, last = (torch.searchsorted(thresholds, thresholds, right=right) for right in (False, True))
     passed = torch.nn.functional.pad(behind[:, :-1], (1, 0))
-    counters = torch.stack([before - passed, behind - before], dim=2)
-    within = place - before + 1  # read under INDEX only
+    equal = (behind - before - last + first).clamp_(min=0)  # nothing equals infinity
+    counters = torch.stack([before - passed, equal], dim=2) * (column == first)[:, :, None]
+    others = place - before - column + first  # of equal key, in front
+    notes = torch.where((others > 0) & (column < sizes), first << 32 | others, LAST).sort(dim=1).values
+    notes[notes == LAST] = 0
     kept = column < sizes + BEYOND
     at, overflows = np.concatenate([[0], np.cumsum(counts + BEYOND)]), np.zeros((len(keys), 1), np.uint32)
-    marks, counted, places = (x[kept].flatten().cpu().numpy() for x in (thresholds, counters, within))
-    return ranks.rows_of(task, at, marks, counted, overflows, places)
+    marks, counted, noted = (x[kept].flatten().cpu().numpy() for x in (thresholds, counters, notes))
+    return ranks.rows_of(task, at, marks, counted, overflows, noted.view(np.uint64))
 
 
 def _send(x: np.ndarray) -> Tensor:

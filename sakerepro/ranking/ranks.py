@@ -290,7 +290,7 @@ def _rank_chunk(task: Task, tiles: Tiles, query: np.ndarray, part: slice) -> np.
     table_at = np.concatenate([[0], np.cumsum(_buckets(counts) + counting.BEYOND)])
     tables, counters = np.empty(table_at[-1], np.uint16), np.zeros(2 * at[-1], np.uint16)
     wraps = np.zeros((len(wanted), _wraps(task)), np.uint32)
-    within, seen = (np.zeros(at[-1] if rule == ties.INDEX else 0, np.uint32) for _ in range(2))
+    notes, noted = np.zeros(at[-1] if rule == ties.INDEX else 0, np.uint64), np.zeros(len(wanted), np.int64)
     (low, scale), dropped = np.empty((2, len(wanted)), query.dtype), np.empty(len(wanted), np.uint64)
     blocks = _blocks(len(wanted))
 
@@ -320,31 +320,31 @@ def _rank_chunk(task: Task, tiles: Tiles, query: np.ndarray, part: slice) -> np.
                 wraps[s:e],
                 task.classes[first : first + width],
                 wanted[s:e],
-                within,
-                seen,
+                notes,
+                noted[s:e],
             )
 
         each(count, blocks)
-    return rows_of(task, at, bits, counters, wraps, within)
+    return rows_of(task, at, bits, counters, wraps, notes)
 
 
 def rows_of(
-    task: Task, at: np.ndarray, thresholds: np.ndarray, counters: np.ndarray, wraps: np.ndarray, within: np.ndarray
+    task: Task, at: np.ndarray, thresholds: np.ndarray, counters: np.ndarray, wraps: np.ndarray, notes: np.ndarray
 ) -> np.ndarray:
     """Rows of some queries from what was counted, see `ties.rows_of_counts`."""
     from . import ties
 
-    rows = np.empty((len(wraps), 2 + 4 * len(task.ks)))
+    rows, photos = np.empty((len(wraps), 2 + 4 * len(task.ks))), len(task.gallery)
 
     def fill(part: tuple[int, int]) -> bool:
         s, e = part
         done = ties.rows_of_counts(
-            at[s : e + 1], thresholds, counters, wraps[s:e], within, task.rule, task.ks, rows[s:e]
+            at[s : e + 1], thresholds, counters, wraps[s:e], notes, photos, task.rule, task.ks, rows[s:e]
         )
         return bool(done)
 
     if not all(each(fill, _blocks(len(rows)))):
-        raise AssertionError("a relevant photo was not counted at its own distance: please report this as a bug")
+        raise AssertionError("a photo was not counted at its own distance: please report this as a bug")
     return rows
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from numba import njit
 
 from .counting import BEYOND, counted
-from .kernels import CODES, distance_histogram, places_in_order
+from .kernels import CODES, distance_histogram, others_before
 
 EXPECTED, WORST, BEST, INDEX = range(4)  # in the order of metrics.TIES
 
@@ -132,14 +132,17 @@ def from_groups(groups, before, size, good, ks, row):
 
 
 @njit(**_exact)
-def fill_row(groups, before, size, good, within, rule, ranks, precision, ks, row):
-    """Fill `row` from groups under a rule; `within` holds places in groups for INDEX, one group after the other."""
+def fill_row(groups, before, size, good, others, rule, ranks, precision, ks, row):
+    """Fill `row` from groups under a rule.
+
+    For INDEX, `others` says of each relevant photo, group by group, how many others of its group precede it.
+    """
     mixed, count = False, 0
     for g in range(groups):
         mixed |= good[g] < size[g]
         for j in range(good[g]):
             if rule == INDEX:
-                ranks[count] = before[g] + within[count]
+                ranks[count] = before[g] + j + 1 + others[count]
             elif rule == WORST:
                 ranks[count] = before[g] + size[g] - good[g] + j + 1
             else:
@@ -161,26 +164,36 @@ def longest(first, last):
 
 
 @njit(**_exact)
-def rows_of_counts(at, thresholds, counts, wraps, within, rule, ks, rows):
-    """`fill_row` for queries whose photos were counted against thresholds; False if the counts cannot be right."""
+def rows_of_counts(at, thresholds, counts, wraps, notes, photos, rule, ks, rows):
+    """`fill_row` for queries whose photos were counted as `counting` says; False if the counts cannot be right."""
     most = longest(at[:-1], at[1:])
     before, size, good = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
     ranks, precision = np.empty(most, np.int64), np.empty(most)
+    behind, others = np.empty(most, np.int64), np.empty(most, np.int64)
     for i in range(len(rows)):
         start, count = at[i], at[i + 1] - at[i] - BEYOND
         groups, passed, p, own = 0, 0, 0, counts[2 * start : 2 * at[i + 1]]
+        if np.int64(own.sum()) + (np.int64(wraps[i, 0]) << 16) != photos - count:
+            return False
         while p < count:
             run = 1
             while p + run < count and thresholds[start + p + run] == thresholds[start + p]:
                 run += 1
             passed += counted(own, wraps[i], 2 * p)
-            before[groups], size[groups], good[groups] = passed, counted(own, wraps[i], 2 * p + 1), run
-            if size[groups] < run:
-                return False
+            before[groups], size[groups], good[groups] = passed, counted(own, wraps[i], 2 * p + 1) + run, run
             passed += size[groups]
-            groups, p = groups + 1, p + run
-        places = within[start : start + count] if rule == INDEX else within
-        fill_row(groups, before, size, good, places, rule, ranks, precision, ks, rows[i])
+            behind[p] = p + run
+            groups, p = groups + 1, behind[p]
+        if rule == INDEX:  # the photos without a note come first in their groups
+            others[:count] = 0
+            last = start
+            while notes[last]:
+                last += 1
+            for note in notes[start:last][::-1]:
+                p = note >> np.uint64(32)
+                behind[p] -= 1
+                others[behind[p]] = note & np.uint64(0xFFFFFFFF)
+        fill_row(groups, before, size, good, others, rule, ranks, precision, ks, rows[i])
     return True
 
 
@@ -196,7 +209,7 @@ def rows_of_codes(query, words, in_order, classes, wanted, first, last, rule, ks
     before, size, good = np.empty(bits + 1, np.int64), np.empty(bits + 1, np.int64), np.empty(bits + 1, np.int64)
     four, buffer = np.empty((4, bits + 1), np.uint32), np.empty(CODES, np.int32)
     most = longest(first, last)
-    ranks, precision, within = np.empty(most, np.int64), np.empty(most), np.empty(most, np.uint32)
+    ranks, precision, others = np.empty(most, np.int64), np.empty(most), np.empty(most, np.int64)
     for i in range(len(rows)):
         distance_histogram(query[i], words, 0, words.shape[1], buffer, four, everything)
         distance_histogram(query[i], words, first[i], last[i], buffer, four, relevant)
@@ -204,11 +217,11 @@ def rows_of_codes(query, words, in_order, classes, wanted, first, last, rule, ks
             starts = np.zeros(bits + 1, np.int64)
             for d in range(bits):
                 starts[d + 1] = starts[d] + relevant[d]
-            places_in_order(query[i], in_order, classes, wanted[i], starts, buffer, within)
+            others_before(query[i], in_order, classes, wanted[i], starts, buffer, others)
         groups, passed = 0, 0
         for d in range(bits + 1):
             if relevant[d]:
                 before[groups], size[groups], good[groups] = passed, everything[d], relevant[d]
                 groups += 1
             passed += everything[d]
-        fill_row(groups, before, size, good, within, rule, ranks, precision, ks, rows[i])
+        fill_row(groups, before, size, good, others, rule, ranks, precision, ks, rows[i])
