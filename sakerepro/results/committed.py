@@ -1,5 +1,7 @@
 """Rows outlive runs: an item keeps what its runs measured, and takes it in place of runs that are gone.
 
+Items that measure retrieval alone, grids of one's own among them, also take what the others of them keep.
+
 ``results/<preset>/<item>-rows.csv`` holds the rows. ``<item>-runs.json`` holds what figures and verdicts need besides,
 one line a run: losses by epoch, mean average precision and number of queries by class, checksums of the inputs,
 the network that was imitated in place of the own teacher, and the accelerator if there was one.
@@ -23,7 +25,7 @@ from ..experiment import Experiment, stand_ins
 from ..files import read_json
 from ..provenance import versions
 from ..runs import Run, find, run
-from .paper import file_name
+from .paper import GRIDS, RETRIEVAL, file_name
 from .rows import Queries, one_preset, read_rows, records, rows_frame
 from .tables import Table, comparison, has_table
 from .verdicts import COLUMNS, Verdicts, claims
@@ -85,7 +87,12 @@ def committed_runs(item: str, experiments: list[Experiment], traced: set[Experim
         return {}
     if saved_record(item, preset).get("parameters", {}).get("original"):
         return {}  # measured on an original domain of the reader's own
-    known, rows = saved_runs(item, preset), dict(iter(saved_rows(item, preset).groupby("run", sort=False)))
+    known: dict[str, Any] = {}
+    rows: dict[str, pd.DataFrame] = {}
+    for source in (*RETRIEVAL, item) if item in RETRIEVAL or item not in GRIDS else (item,):  # its own files count most
+        here = {str(id_): part for id_, part in saved_rows(source, preset).groupby("run", sort=False)}
+        rows |= here
+        known |= {id_: line for id_, line in saved_runs(source, preset).items() if id_ in here}
     there = (e for e in experiments if e.id in rows and e.id in known)
     found = (CommittedRun(paths.runs() / e.id, e, rows[e.id], known[e.id], e in traced) for e in there)
     return {r.experiment: r for r in found if _same_images(r)}

@@ -87,8 +87,9 @@ def item_runs(
 ) -> list[Run]:
     """Find or make all runs of an item, saying which is which of how many.
 
-    Where training takes long (``small`` and ``paper``), the item's committed rows stand in for runs that are not here;
-    such a run is trained when its embeddings or its network are used, or now with ``RERUN=1``.
+    Where training takes long (``small`` and ``paper``), committed rows stand in for runs that are not here: those of
+    the item, and of others where all measure retrieval alone. Such a run is trained when its embeddings or its network
+    are used, or now with ``RERUN=1``.
 
     Args:
         item, preset_name, seeds: as in :func:`experiments`.

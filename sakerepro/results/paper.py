@@ -150,6 +150,7 @@ GRIDS: dict[str, tuple[Grid, ...]] = {
     "images": (IMAGES,),
     "teachers": (TEACHERS, TEACHERS_ALONE),
 }
+RETRIEVAL = ("table1", "systems", "table3", "table4", "splits", "images")  # a run has the same rows in each of these
 OUR_TABLES = ("generalised", "images", "teachers")  # tables that the paper does not have
 TITLES = {item: grids[0].title for item, grids in GRIDS.items()}
 

@@ -19,6 +19,7 @@ from sakerepro.files import read_json, write_json
 from sakerepro.methods import label, preset
 from sakerepro.results import committed, items, status
 from sakerepro.results.committed import CommittedRun
+from sakerepro.results.paper import RETRIEVAL
 from sakerepro.results.runrows import class_precision
 from sakerepro.runs import Run, find, run
 
@@ -87,6 +88,18 @@ def test_a_run_is_trained_when_its_embeddings_are_asked_for(
     assert find(known.experiment) is not None and "files" in known.provenance()
     assert "ZS-SBIR" in runs.open_run(known.folder).history()  # traced, as the item wants it
     assert tiny.same(known.network().state_dict(), tiny_run.network().state_dict())
+
+
+def test_items_that_measure_retrieval_alone_share_their_rows(made: list[Run]) -> None:
+    assert set(RETRIEVAL) == set(items.ITEMS) - {*items.MORE, "forgetting"}
+    wanted, rows = [r.experiment for r in made], sr.item_rows("table4", made)
+    for item in (*RETRIEVAL, "my_grids:LONGER"):
+        known = committed.committed_runs(item, wanted, set())
+        pd.testing.assert_frame_equal(sr.item_rows("table1", [known[e] for e in wanted]), rows)
+    assert not any(committed.committed_runs(item, wanted, set()) for item in (*items.MORE, "forgetting"))
+    sr.save_rows("table1", made, rows.assign(value=2.0))  # as no run of theirs has
+    first = {i: committed.committed_runs(i, wanted, set())[wanted[0]].rows["value"] for i in ("table1", "table4")}
+    assert (first["table1"] == 2).all() and not (first["table4"] == 2).any()
 
 
 @pytest.mark.parametrize(
