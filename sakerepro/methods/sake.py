@@ -24,7 +24,10 @@ def _network(name: str, value: str) -> str:
     if value.startswith("cse_"):
         raise ConfigError(f"{name} = {value!r}: a teacher has no gates. Give {teacher_architecture(value)!r}.")
     if value not in (OWN, SHUFFLED):
-        architecture(value)  # or ConfigError
+        try:
+            architecture(value)
+        except ConfigError as error:
+            raise ConfigError(f"{name} has to be {OWN}, {SHUFFLED} or a network. {error}") from error
     return value
 
 
