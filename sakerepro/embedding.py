@@ -33,7 +33,7 @@ def apply(
     backbone: Backbone,
     image_set: ImageSet,
     size: int,
-    batch: int = 256,
+    batch: int | None = None,
     progress: Callable[[int], object] | None = None,
 ) -> np.ndarray:
     """Call ``function(images, domain)`` on a whole set, and ``progress(number of images)`` after each batch.
@@ -41,7 +41,7 @@ def apply(
     Returns:
         (N, ...) float32, the outputs in the order of the set.
     """
-    out, batch = [], inputs.whole(batch, "batch", 1)
+    out, batch = [], devices.at_once(size) if batch is None else inputs.whole(batch, "batch", 1)
     with one_thread(), torch.inference_mode():
         for start in range(0, len(image_set), batch):
             pixels = image_set.take(range(start, min(start + batch, len(image_set))))
@@ -93,7 +93,7 @@ def embed(
     network: Any,
     image_set: ImageSet,
     size: int,
-    batch: int = 256,
+    batch: int | None = None,
     progress: Callable[[int], object] | None = None,
     keep: bool = False,
 ) -> np.ndarray:
@@ -104,7 +104,7 @@ def embed(
             ``mean`` and ``std``, already on the device (:func:`place`). It is put in eval mode and left there.
         image_set: N photos or N sketches; the network is told its domain.
         size: side of the network's square input, in pixels; images of another size are scaled.
-        batch: images embedded at once.
+        batch: images embedded at once; None: as many as the cache of a CPU has room for, or 256 on an accelerator.
         progress: called after each batch with its number of images.
         keep: keep the features of a frozen backbone in the cache, see :func:`backbone_features`.
 
@@ -121,7 +121,7 @@ def embed(
         return apply(network.embed, network.backbone, image_set, size, batch, progress)
     features, out = torch.from_numpy(backbone_features(network, image_set, size)), []
     with torch.inference_mode():
-        for part in features.split(batch):
+        for part in features.split(batch or 256):
             part = part.to(device())
             domain = part.new_full((len(part),), float(image_set.domain))
             out.append(network.embed_features(part, domain).float().cpu().numpy())

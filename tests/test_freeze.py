@@ -16,6 +16,7 @@ from sakerepro.embedding import embed, place
 from sakerepro.errors import ConfigError
 from sakerepro.experiment import Experiment
 from sakerepro.model import Student, build_student
+from sakerepro.networks import backbones
 from sakerepro.networks.architectures import teacher_architecture
 from sakerepro.networks.backbones import Classifier
 from sakerepro.networks.gates import ConditionalSE, DomainToken
@@ -77,7 +78,7 @@ def frozen_names(student: Student) -> set[str]:
 
 
 @torch.no_grad()
-def test_the_rest_after_the_stem_is_the_whole_network(family: Case) -> None:
+def test_the_rest_after_the_stem_is_the_whole_network(family: Case, monkeypatch: pytest.MonkeyPatch) -> None:
     _, k, _, student, teacher = family
     student.eval()
     open_gates(student)
@@ -88,6 +89,8 @@ def test_the_rest_after_the_stem_is_the_whole_network(family: Case) -> None:
     torch.testing.assert_close(student.embed(x, domain), want)
     shared = student.frozen_stages(x)
     assert shared.shape[1:] != x.shape[1:]
+    monkeypatch.setattr(backbones, "at_once", lambda size: 2)
+    torch.testing.assert_close(student.frozen_stages(x), shared)
     seen, original = student.from_shared(shared, domain)
     torch.testing.assert_close(seen, student.seen_head(want))
     torch.testing.assert_close(original, student.original_head(want))
@@ -199,6 +202,8 @@ def test_a_run_with_frozen_stages_is_opened_as_it_was_made(tiny_experiment: Expe
     student = made.network()
     assert student.student.backbone.frozen == 1
     found = embed(student, made.dataset().gallery, e.size)
+    for batch in (1, 7, 256):
+        np.testing.assert_allclose(embed(student, made.dataset().gallery, e.size, batch), found, rtol=1e-5, atol=1e-5)
     np.testing.assert_allclose(found, made.embeddings()["gallery"], rtol=1e-4, atol=1e-5)
 
 

@@ -414,7 +414,7 @@ def test_a_finished_run_of_other_images_is_not_passed_off_as_one_of_these(tiny_r
 
 
 def test_a_run_names_the_network_that_it_imitates(tiny_experiment: Experiment, tmp_path: Path, monkeypatch) -> None:
-    with pytest.raises(ConfigError, match="teacher has to be own, shuffled or a network. .* 'resnet_mimi'.*resnet_mini"):
+    with pytest.raises(ConfigError, match="teacher has to be own, shuffled or a network.*'resnet_mimi'.*resnet_mini"):
         change(tiny_experiment, teacher="resnet_mimi")
     other = change(tiny_experiment, teacher="resnet_mini")
     monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path))

@@ -124,4 +124,4 @@ def embed_images(network: Any, images: Sequence[np.ndarray], domain: int, size: 
     if not images:
         return embed_images(network, [np.zeros((size, size, 1), np.uint8)], domain, size)[:0]
     stacked, rows = np.stack([np.broadcast_to(i, (size, size, 3)) for i in images]), np.arange(len(images))
-    return embed(network, ImageSet(stacked, rows, np.zeros(len(rows), np.int64), ("",) * len(rows), domain), size, 64)
+    return embed(network, ImageSet(stacked, rows, np.zeros(len(rows), np.int64), ("",) * len(rows), domain), size)

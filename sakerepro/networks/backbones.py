@@ -17,6 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import inputs
+from ..devices import at_once
 from ..errors import ConfigError, DataError
 from .architectures import architecture
 from .gates import DomainCode, add_gates
@@ -51,8 +52,11 @@ class Backbone(nn.Module):
         Raises:
             ConfigError: if the network has no such stages.
         """
+        layers, some = self._split(stages)[0], at_once(images.shape[-1])
         with torch.no_grad():
-            return _chain(self._split(stages)[0], images)
+            if not layers or len(images) <= some:
+                return _chain(layers, images)
+            return torch.cat([_chain(layers, part) for part in images.split(some)])
 
     def rest(self, features: Tensor, domain: Tensor, stages: int) -> Tensor:
         """The output of :meth:`stem` and (N,) domains to (N, num_features)."""
