@@ -308,10 +308,12 @@ def test_runs_that_cannot_be_written_are_said_so_before_training(tmp_path, tiny_
 
 
 def test_a_checkpoint_goes_on_only_with_its_own_inputs(tmp_path, tiny_experiment, monkeypatch):
-    """Other images in the same folder, or other weights in the same file, since the run was stopped."""
+    """Other images in the same folder, or other weights in one of the same files, since the run was stopped."""
+    monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path))
     root = tiny.write_folder(tmp_path / "mine")
     weights = tiny.write_weights(tmp_path / "mine.safetensors")
-    e = tiny_experiment.but(dataset=str(root), weights=str(weights))
+    imitated = tiny.write_weights(tmp_path / "weights" / "resnet_mini.safetensors", "resnet_mini")
+    e = change(tiny_experiment, teacher="resnet_mini").but(dataset=str(root), weights=str(weights))
 
     with monkeypatch.context() as patch, pytest.raises(Stop):
         patch.setattr("sakerepro.runs.evaluate", stop)
@@ -324,11 +326,12 @@ def test_a_checkpoint_goes_on_only_with_its_own_inputs(tmp_path, tiny_experiment
     ):
         run(e)
     photo.write_bytes(content)
-    before = weights.read_bytes()
-    flip(weights, 0.9)
-    with pytest.raises(RunError, match="another teacher"):
-        run(e)
-    weights.write_bytes(before)
+    for file in (weights, imitated):
+        before = file.read_bytes()
+        flip(file, 0.9)
+        with pytest.raises(RunError, match="another teacher"):
+            run(e)
+        file.write_bytes(before)
     assert run(e).id == e.id
 
 
