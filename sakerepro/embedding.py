@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 import hashlib
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -38,25 +40,37 @@ def apply(
 ) -> np.ndarray:
     """Call ``function(images, domain)`` on a whole set, and ``progress(number of images)`` after each batch.
 
+    On a CPU batches are computed side by side, each on one thread: the number of cores changes no bit.
+
     Returns:
         (N, ...) float32, the outputs in the order of the set.
     """
-    out, batch = [], devices.at_once(size) if batch is None else inputs.whole(batch, "batch", 1)
-    with one_thread(), torch.inference_mode():
-        for start in range(0, len(image_set), batch):
-            pixels = image_set.take(range(start, min(start + batch, len(image_set))))
-            if devices.accelerated():
-                there = devices.send(torch.from_numpy(pixels))
-                images = augment_on_device(there, None, size, backbone.mean, backbone.std)
-            else:
-                images = augment(pixels, None, size, mean=backbone.mean, std=backbone.std)
-            domain = images.new_full((len(images),), float(image_set.domain))
-            out.append(function(images, domain).float())
-            if progress is not None:
-                progress(len(images))
-        if not out:
-            return np.zeros((0, 0), dtype=np.float32)
-        return torch.cat(out).cpu().numpy()  # one transfer at the end: the device does not wait in between
+    batch = devices.at_once(size) if batch is None else inputs.whole(batch, "batch", 1)
+
+    @torch.inference_mode()
+    def output(start: int) -> Tensor:
+        pixels = image_set.take(range(start, min(start + batch, len(image_set))))
+        if devices.accelerated():
+            there = devices.send(torch.from_numpy(pixels))
+            images = augment_on_device(there, None, size, backbone.mean, backbone.std)
+        else:
+            images = augment(pixels, None, size, mean=backbone.mean, std=backbone.std)
+        domain = images.new_full((len(images),), float(image_set.domain))
+        return function(images, domain).float()
+
+    out, whole = [], len(image_set) // batch * batch
+    threads = 1 if devices.accelerated() else torch.get_num_threads()
+    with one_thread(), ThreadPoolExecutor(threads, initializer=partial(torch.set_num_threads, 1)) as pool:
+        at_a_time = map if threads == 1 else pool.map
+        # equal batches, then the rest: all gates of a network read the domains of their batch from one place
+        for starts in (range(0, whole, batch), range(whole, len(image_set), batch)):
+            for x in at_a_time(output, starts):
+                out.append(x)
+                if progress is not None:
+                    progress(len(x))
+    if not out:
+        return np.zeros((0, 0), dtype=np.float32)
+    return torch.cat(out).cpu().numpy()  # one transfer at the end: the device does not wait in between
 
 
 def backbone_features(method: Any, image_set: ImageSet, size: int) -> np.ndarray:
@@ -97,7 +111,7 @@ def embed(
     progress: Callable[[int], object] | None = None,
     keep: bool = False,
 ) -> np.ndarray:
-    """Embed a whole set.
+    """Embed a whole set, on a CPU with as many threads as torch uses, whose number changes no bit.
 
     Args:
         network: a :class:`Student`, or anything with ``eval()``, ``embed(images, domain)`` and a ``backbone`` that has

@@ -7,8 +7,10 @@ import pytest
 import tiny
 import torch
 
+from sakerepro.embedding import embed, place
 from sakerepro.errors import ConfigError
 from sakerepro.model import build_student, factorise
+from sakerepro.runs import Run
 
 
 def images(n: int, size: int) -> torch.Tensor:
@@ -132,3 +134,17 @@ def test_a_teacher_of_another_architecture_is_refused() -> None:
         ConfigError, match="cse_resnet_mini student starts from se_resnet_mini, .* teacher is resnet_mini"
     ):
         build_student("cse_resnet_mini", dim=4, num_seen=3, teacher=tiny.classifier("resnet_mini", 9))
+
+
+def test_any_number_of_threads_embeds_the_same_bits(tiny_run: Run) -> None:
+    network, photos = place(tiny_run.network()), tiny_run.dataset().gallery
+    before, seen, found = torch.get_num_threads(), list[int](), list[np.ndarray]()
+    try:
+        for threads in (1, 3):
+            torch.set_num_threads(threads)
+            found.append(embed(network, photos, tiny.SIDE, 5, seen.append))
+            assert torch.get_num_threads() == threads
+    finally:
+        torch.set_num_threads(before)
+    assert np.array_equal(*found) and len(found[0]) == len(photos) == sum(seen) / 2
+    assert len(photos) % 5 and seen[-1] == len(photos) % 5  # the last batch is a shorter one

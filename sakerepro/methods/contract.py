@@ -224,7 +224,10 @@ class Method(nn.Module):
         return self.student.feature(features)
 
     def embed(self, images: Tensor, domain: Tensor | int) -> Tensor:
-        """(N, d) embeddings of (N, 3, S, S) normalised images; domain 0 photo, 1 sketch, or (N,) of them."""
+        """(N, d) embeddings of (N, 3, S, S) normalised images; domain 0 photo, 1 sketch, or (N,) of them.
+
+        Batches are embedded side by side, so neither this nor what it calls may keep anything of a batch.
+        """
         return self.embed_features(self.features(images, domain), domain)
 
     def code(self, x: Tensor, domain: int) -> Tensor | None:
