@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import itertools
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -45,31 +46,36 @@ def apply(
     Returns:
         (N, ...) float32, the outputs in the order of the set.
     """
-    batch = devices.at_once(size) if batch is None else inputs.whole(batch, "batch", 1)
+    if not len(image_set):
+        return np.zeros((0, 0), dtype=np.float32)
+    if batch is None:
+        count = len(image_set) // devices.at_once(size) or 1
+    else:
+        count = -(-len(image_set) // inputs.whole(batch, "batch", 1))
+    kind = device().type  # a thread does not inherit autocast
+    mixed, dtype = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
 
     @torch.inference_mode()
-    def output(start: int) -> Tensor:
-        pixels = image_set.take(range(start, min(start + batch, len(image_set))))
+    def output(index: np.ndarray) -> Tensor:
+        pixels = image_set.take(index)
         if devices.accelerated():
             there = devices.send(torch.from_numpy(pixels))
             images = augment_on_device(there, None, size, backbone.mean, backbone.std)
         else:
             images = augment(pixels, None, size, mean=backbone.mean, std=backbone.std)
         domain = images.new_full((len(images),), float(image_set.domain))
-        return function(images, domain).float()
+        with torch.autocast(kind, dtype, enabled=mixed):
+            return function(images, domain).float()
 
-    out, whole = [], len(image_set) // batch * batch
-    threads = 1 if devices.accelerated() else torch.get_num_threads()
+    out, parts = [], np.array_split(np.arange(len(image_set)), count)
+    threads = 1 if devices.accelerated() else min(len(parts), torch.get_num_threads())
     with one_thread(), ThreadPoolExecutor(threads, initializer=partial(torch.set_num_threads, 1)) as pool:
         at_a_time = map if threads == 1 else pool.map
-        # equal batches, then the rest: all gates of a network read the domains of their batch from one place
-        for starts in (range(0, whole, batch), range(whole, len(image_set), batch)):
-            for x in at_a_time(output, starts):
+        for _, equal in itertools.groupby(parts, len):  # all threads give one `DomainCode` its value: an equal one
+            for x in at_a_time(output, equal):
                 out.append(x)
                 if progress is not None:
                     progress(len(x))
-    if not out:
-        return np.zeros((0, 0), dtype=np.float32)
     return torch.cat(out).cpu().numpy()  # one transfer at the end: the device does not wait in between
 
 
@@ -118,7 +124,8 @@ def embed(
             ``mean`` and ``std``, already on the device (:func:`place`). It is put in eval mode and left there.
         image_set: N photos or N sketches; the network is told its domain.
         size: side of the network's square input, in pixels; images of another size are scaled.
-        batch: images embedded at once; None: as many as the cache of a CPU has room for, or 256 on an accelerator.
+        batch: images embedded at once, at most; None: as many as the cache of a CPU has room for, or 256 on an
+            accelerator.
         progress: called after each batch with its number of images.
         keep: keep the features of a frozen backbone in the cache, see :func:`backbone_features`.
 
@@ -135,7 +142,7 @@ def embed(
         return apply(network.embed, network.backbone, image_set, size, batch, progress)
     features, out = torch.from_numpy(backbone_features(network, image_set, size)), []
     with torch.inference_mode():
-        for part in features.split(batch or 256):
+        for part in features.split(256 if batch is None else inputs.whole(batch, "batch", 1)):
             part = part.to(device())
             domain = part.new_full((len(part),), float(image_set.domain))
             out.append(network.embed_features(part, domain).float().cpu().numpy())

@@ -147,4 +147,4 @@ def test_any_number_of_threads_embeds_the_same_bits(tiny_run: Run) -> None:
     finally:
         torch.set_num_threads(before)
     assert np.array_equal(*found) and len(found[0]) == len(photos) == sum(seen) / 2
-    assert len(photos) % 5 and seen[-1] == len(photos) % 5  # the last batch is a shorter one
+    assert set(seen) == {4, 5}  # batches of two lengths, since the gates hold the domain of every photo

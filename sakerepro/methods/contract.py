@@ -226,7 +226,7 @@ class Method(nn.Module):
     def embed(self, images: Tensor, domain: Tensor | int) -> Tensor:
         """(N, d) embeddings of (N, 3, S, S) normalised images; domain 0 photo, 1 sketch, or (N,) of them.
 
-        Batches are embedded side by side, so neither this nor what it calls may keep anything of a batch.
+        Batches are embedded side by side: neither this nor what it calls may store what differs between batches.
         """
         return self.embed_features(self.features(images, domain), domain)
 

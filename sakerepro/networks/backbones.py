@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from .. import inputs
-from ..devices import at_once
+from ..devices import accelerated, at_once
 from ..errors import ConfigError, DataError
 from .architectures import architecture
 from .gates import DomainCode, add_gates
@@ -52,11 +52,12 @@ class Backbone(nn.Module):
         Raises:
             ConfigError: if the network has no such stages.
         """
-        layers, some = self._split(stages)[0], at_once(images.shape[-1])
+        layers = self._split(stages)[0]
         with torch.no_grad():
-            if not layers or len(images) <= some:
+            if not layers or torch.compiler.is_compiling() or accelerated():  # one graph for any number of images
                 return _chain(layers, images)
-            return torch.cat([_chain(layers, part) for part in images.split(some)])
+            parts = images.tensor_split(len(images) // at_once(images.shape[-1]) or 1)
+            return torch.cat([_chain(layers, part) for part in parts]) if len(parts) > 1 else _chain(layers, images)
 
     def rest(self, features: Tensor, domain: Tensor, stages: int) -> Tensor:
         """The output of :meth:`stem` and (N,) domains to (N, num_features)."""

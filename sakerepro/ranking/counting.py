@@ -88,8 +88,9 @@ def count_tile(row, found, width, thresholds, table, dropped, counts, wraps, cla
     """Count the keys of one query and tile, found in these buckets, between and on its sorted thresholds.
 
     counts[2 p] counts keys between thresholds p - 1 and p, counts[2 p + 1] keys of other classes equal to p (the first
-    of equal thresholds). Relevant photos need no count: their keys are the thresholds. If `notes` has room, one is made
-    for each that others of equal key precede: p and how many. Returns how many notes there are, after `noted`.
+    of equal thresholds). Relevant photos need no count: their keys are the thresholds. If `notes` has room, each one
+    that photos of other classes and equal key precede leaves the note ``p << 32 | how many``; zeros follow the last.
+    Returns the number of notes, of which `noted` were there before.
     Thresholds are asked for some keys before they are compared: the first cache has no room for all of them.
     """
     in_order = len(notes) > 0

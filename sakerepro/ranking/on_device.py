@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FROM = 10_000_000  # keys or features from which the device takes over: an estimate, until `make gpu` measures it
 CHUNK = 1 << 24  # keys that are sorted at a time
-BYTES = 240  # of the device's memory for each of them, if all photos are relevant: fifteen matrices, some twice
+BYTES = 240  # of the device's memory for each of them, if all photos are relevant; an estimate with room to spare
 LAST = torch.iinfo(torch.int64).max  # behind every note of `counting`
 FEATURE = 40  # bytes for each feature: the same in float64 and in another order, what is computed from them
 

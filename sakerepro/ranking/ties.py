@@ -190,9 +190,9 @@ def rows_of_counts(at, thresholds, counts, wraps, notes, photos, rule, ks, rows)
             while notes[last]:
                 last += 1
             for note in notes[start:last][::-1]:
-                p = note >> np.uint64(32)
-                behind[p] -= 1
-                others[behind[p]] = note & np.uint64(0xFFFFFFFF)
+                group = np.int64(note >> np.uint64(32))
+                behind[group] -= 1
+                others[behind[group]] = note & np.uint64(0xFFFFFFFF)
         fill_row(groups, before, size, good, others, rule, ranks, precision, ks, rows[i])
     return True
 

@@ -1,6 +1,6 @@
 """Rows outlive runs: an item keeps what its runs measured, and takes it in place of runs that are gone.
 
-Items that measure retrieval alone, grids of one's own among them, also take what the others of them keep.
+Items that measure retrieval alone also take each other's rows; grids of one's own take theirs.
 
 ``results/<preset>/<item>-rows.csv`` holds the rows. ``<item>-runs.json`` holds what figures and verdicts need besides,
 one line a run: losses by epoch, mean average precision and number of queries by class, checksums of the inputs,
@@ -46,8 +46,8 @@ claims_file, record_file = partial(item_file, ending="-claims.csv"), partial(ite
 class CommittedRun(Run):
     """A run that is not here, known by its committed rows. Using its embeddings or its network trains it."""
 
-    rows: pd.DataFrame = field(compare=False, repr=False)  # all rows of the run in its item
-    known: dict[str, Any] = field(compare=False, repr=False)  # its line in ``<item>-runs.json``
+    rows: pd.DataFrame = field(compare=False, repr=False)  # all rows of the run in one item
+    known: dict[str, Any] = field(compare=False, repr=False)  # its line in that item's ``<item>-runs.json``
     trace: bool = False
 
     def metrics(self) -> list[dict[str, Any]]:
@@ -90,10 +90,10 @@ def committed_runs(item: str, experiments: list[Experiment], traced: set[Experim
     known: dict[str, Any] = {}
     rows: dict[str, pd.DataFrame] = {}
     for source in (*RETRIEVAL, item) if item in RETRIEVAL or item not in GRIDS else (item,):  # its own files count most
-        here = {str(id_): part for id_, part in saved_rows(source, preset).groupby("run", sort=False)}
-        rows |= here
-        known |= {id_: line for id_, line in saved_runs(source, preset).items() if id_ in here}
-    there = (e for e in experiments if e.id in rows and e.id in known)
+        lines, of_runs = saved_runs(source, preset), saved_rows(source, preset).groupby("run", sort=False)
+        rows |= (here := {str(id_): part for id_, part in of_runs if id_ in lines})
+        known |= {id_: lines[id_] for id_ in here}
+    there = (e for e in experiments if e.id in rows)
     found = (CommittedRun(paths.runs() / e.id, e, rows[e.id], known[e.id], e in traced) for e in there)
     return {r.experiment: r for r in found if _same_images(r)}
 

@@ -18,6 +18,7 @@ import sakerepro as sr
 from sakerepro.__main__ import main
 from sakerepro.data.dataset import ImageSet
 from sakerepro.errors import ConfigError, DataError, RunError
+from sakerepro.model import build_student
 from sakerepro.runs import Run
 
 
@@ -131,6 +132,17 @@ def test_a_blank_sketch_is_refused_and_a_blank_photo_is_not(net: sr.Embedder) ->
     with pytest.raises(DataError, match="the image: is blank"):
         net.embed_sketch(white)
     assert np.isfinite(net.embed_photo(white)).all()
+
+
+@pytest.mark.slow
+def test_a_network_with_frozen_stages_is_exported_for_any_number_of_images(tmp_path):
+    """The export itself compares the file's answers with the network's, in batches of two sizes."""
+    pytest.importorskip("onnxruntime", reason="pip install 'sakerepro[onnx]'")
+    pytest.importorskip("onnxscript", reason="pip install 'sakerepro[onnx]'")
+    teacher = tiny.classifier("se_resnet_mini")
+    student = build_student("cse_resnet_mini", dim=8, num_seen=4, teacher=teacher, freeze=1).eval()
+    sr.export_onnx(sr.Embedder(student, tiny.SIDE), "sketch", tmp_path / "sketch.onnx")
+    assert [f.name for f in tmp_path.iterdir()] == ["sketch.onnx"]
 
 
 @pytest.mark.slow

@@ -100,6 +100,8 @@ def test_items_that_measure_retrieval_alone_share_their_rows(made: list[Run]) ->
     sr.save_rows("table1", made, rows.assign(value=2.0))  # as no run of theirs has
     first = {i: committed.committed_runs(i, wanted, set())[wanted[0]].rows["value"] for i in ("table1", "table4")}
     assert (first["table1"] == 2).all() and not (first["table4"] == 2).any()
+    committed.runs_file("table1", "tiny").unlink()  # rows alone do not say which images they are of
+    assert not (committed.committed_runs("table1", wanted, set())[wanted[0]].rows["value"] == 2).any()
 
 
 @pytest.mark.parametrize(
