@@ -14,6 +14,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from sakerepro import paths
@@ -25,6 +26,7 @@ from sakerepro.results.jobs import make_runs
 from sakerepro.results.paper_claims import all_claims
 
 ELSEWHERE = 0.03  # another processor or another PyTorch rounds differently, and training makes that visible
+SEEN, TIMES = " seen@", 2  # from seed to seed these shares differ by up to 0.018 (s.d.), mAP@all by 0.0025 (ZSIH)
 LIMIT = 3 * 3600  # seconds for the whole replay; no cell has a clock of its own, so none fails on a crowded machine
 OF_THE_MACHINE = ("time ", "seconds ", "GiB ")  # how metrics begin that no two executions have alike
 NO_FRACTIONS = ("best epoch",)  # what 0.03 says nothing about
@@ -66,7 +68,8 @@ def differences(committed: Path, replayed: Path, tolerance: float) -> list[str]:
             found.append(f"{committed.name}: {len(only)} rows {what}, such as {only[0]}")
     both = want.index.intersection(got.index)
     apart = (got[both] - want[both]).abs()
-    for key in apart[apart > tolerance].nlargest(5).index:
+    allowed = tolerance * np.where(both.str.contains(SEEN, regex=False), TIMES, 1)
+    for key in apart[apart > allowed].nlargest(5).index:
         found.append(f"{committed.name}: {want[key]:.6g} committed, {got[key]:.6g} now: {key}")
     return found
 

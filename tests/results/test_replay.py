@@ -8,7 +8,7 @@ import nbformat
 import pandas as pd
 import pytest
 from nbformat.v4 import new_code_cell, new_notebook
-from replay import ELSEWHERE, differences, of_the_machine, replay, verdict_changes
+from replay import ELSEWHERE, TIMES, differences, of_the_machine, replay, verdict_changes
 
 from sakerepro import paths
 from sakerepro.results import Row, write_rows
@@ -28,6 +28,14 @@ def test_equal_rows_are_equal_and_no_other(tmp_path: Path) -> None:
     assert "0.25 committed, 0.26 now" in said and "run-1" in said
     assert differences(committed, tmp_path / "c.csv", ELSEWHERE) == []
     assert differences(committed, rows(tmp_path / "d.csv", 0.5, 0.25 + 1.1 * ELSEWHERE), ELSEWHERE)
+
+
+def test_shares_of_seen_classes_may_differ_more_on_another_processor(tmp_path: Path) -> None:
+    committed, near, far = (
+        rows(tmp_path / f"{x}.csv", 0.5 + x * ELSEWHERE, metric="seen@25") for x in (0, 1.1, TIMES + 0.1)
+    )
+    assert differences(committed, near, 0.0) and not differences(committed, near, ELSEWHERE)
+    assert differences(committed, far, ELSEWHERE)
 
 
 def test_rows_that_are_gone_or_new_are_named(tmp_path: Path) -> None:
