@@ -56,8 +56,9 @@ class Backbone(nn.Module):
         with torch.no_grad():
             if not layers or torch.compiler.is_compiling() or accelerated():  # one graph for any number of images
                 return _chain(layers, images)
-            parts = images.tensor_split(len(images) // at_once(images.shape[-1]) or 1)
-            return torch.cat([_chain(layers, part) for part in parts]) if len(parts) > 1 else _chain(layers, images)
+            if (count := len(images) // at_once(images.shape[-1])) < 2:
+                return _chain(layers, images)
+            return torch.cat([_chain(layers, part) for part in images.tensor_split(count)])
 
     def rest(self, features: Tensor, domain: Tensor, stages: int) -> Tensor:
         """The output of :meth:`stem` and (N,) domains to (N, num_features)."""
