@@ -20,7 +20,6 @@ import numpy as np
 from sakerepro.data.dataset import PHOTO, SKETCH, Dataset
 from sakerepro.experiment import Experiment
 from sakerepro.methods import preset
-from sakerepro.provenance import slow_bfloat16
 from sakerepro.semantics import imagenet_wnids
 
 from .augmentation import packed
@@ -28,7 +27,6 @@ from .common import OURS, Case, Clock, Contender, Lap, Row, run_cases
 
 BARE = "bare loop, tensors in memory"
 UNFROZEN = "sakerepro, no stage frozen"
-FAST = {"precision": "float32"} if slow_bfloat16() else {}  # both sides would wait for minutes
 ORIGINAL, BAR, TURNS = 1000, 0.95, 5
 
 
@@ -214,8 +212,8 @@ def case(name: str, experiment: Experiment, seen: int, steps: int, turns: int = 
 
 CASES = [
     case("mini", preset("mini"), 20, 20, 15),  # a step takes 40 ms: a busy moment of the machine weighs more
-    case("small", preset("small").but(**FAST), 100, 5, 7),
-    frozen_or_not(preset("small").but(**FAST), 100, 5),
+    case("small", preset("small"), 100, 5, 7),
+    frozen_or_not(preset("small"), 100, 5),
     case("paper on a CPU", preset("paper", precision="float32"), 220, 2),
 ]
 

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from functools import lru_cache
 
 import torch
+from llvmlite.binding import get_host_cpu_features
 from torch import Tensor
 
 from .errors import ConfigError, near_misses
@@ -44,6 +45,14 @@ def accelerator() -> str | None:
     if where.type == "cpu":
         return None
     return torch.cuda.get_device_name(where) if where.type == "cuda" else where.type
+
+
+@lru_cache
+def bfloat16_units() -> bool:
+    """Whether the CPU computes in bfloat16 itself and PyTorch lets it; else it emulates bfloat16, many times slower."""
+    has = get_host_cpu_features()
+    used = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)  # true of emulation with AVX-512, too
+    return used() and any(has.get(name) for name in ("avx512bf16", "amx-bf16", "bf16"))
 
 
 def free_memory() -> int:

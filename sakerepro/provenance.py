@@ -58,16 +58,6 @@ def processor() -> str:
     return f"{said['model name']} (family {said['cpu family']}, model {said['model']})"
 
 
-def slow_bfloat16() -> bool:
-    """Whether networks would train on a CPU without fast bfloat16 (in oneDNN), where it takes many times as long."""
-    import torch
-
-    from .devices import device
-
-    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: True)
-    return device().type == "cpu" and not supported()
-
-
 def provenance(**more: Any) -> dict[str, Any]:
     """Versions, commit, hardware; ``more`` is what the caller knows: seconds, inputs, command."""
     import torch

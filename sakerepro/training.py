@@ -374,22 +374,24 @@ def autocast(precision: str) -> contextlib.AbstractContextManager[object]:
     return torch.autocast(device().type, torch.bfloat16, enabled=precision == "bfloat16")
 
 
-def slow_depthwise_in_float32(network: nn.Module) -> None:
-    """Train strided and large depthwise convolutions in float32 under autocast on a CPU.
+def float32_where_faster(network: nn.Module) -> None:
+    """Let layers compute in float32 where a CPU is slow in bfloat16, in place; under autocast they still give bfloat16.
 
-    PyTorch has no fast bfloat16 gradient for them on a CPU: it takes four to six times as long as in float32. That is a
-    third of a training step of MobileNetV2, and half of one of EfficientNet-Lite0, which has nine 5 x 5 convolutions.
-    Without a gradient bfloat16 is faster, so inference keeps it.
+    A CPU without units for bfloat16 emulates it: a step of EfficientNet-Lite0 takes 1.8 times as long with AVX-512, and
+    nine times without it. There all convolutions and linear layers compute in float32. With units, strided and large
+    depthwise convolutions train in it, whose gradient is four to six times as slow in bfloat16; without a gradient
+    bfloat16 is faster.
     """
+    emulated = not devices.bfloat16_units()
 
-    def forward(conv: nn.Conv2d, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu") or not torch.is_grad_enabled():
-            return type(conv).forward(conv, x)
+    def forward(layer: nn.Module, x: Tensor) -> Tensor:
+        if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu") or not (emulated or torch.is_grad_enabled()):
+            return type(layer).forward(layer, x)
         with torch.autocast("cpu", enabled=False):
-            return type(conv).forward(conv, x.float()).to(x.dtype)
+            return type(layer).forward(layer, x.float()).to(torch.bfloat16)
 
     for module in network.modules():
-        if (
+        if (emulated and isinstance(module, nn.Conv2d | nn.Linear)) or (
             isinstance(module, nn.Conv2d)
             and module.groups == module.in_channels > 1
             and (max(module.stride) > 1 or max(module.kernel_size) > 3)
@@ -399,7 +401,7 @@ def slow_depthwise_in_float32(network: nn.Module) -> None:
 
 def speed_up(network: Any, e: Experiment) -> None:
     """Make training steps of a network with a ``backbone`` faster, in place; results differ by rounding only."""
-    slow_depthwise_in_float32(network)
+    float32_where_faster(network)
     if e.compile:
         network.backbone.compile_layers(e.freeze)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import platform
 from dataclasses import replace
 from functools import partialmethod
 from itertools import combinations
@@ -16,23 +17,36 @@ import torch
 from test_training import sake, train
 from torch import nn
 
+from sakerepro import devices
 from sakerepro.data.dataset import Dataset
 from sakerepro.embedding import embed
 from sakerepro.metrics import retrieval_metrics
-from sakerepro.training import slow_depthwise_in_float32
+from sakerepro.training import float32_where_faster
 
 SEEDS = (0, 1, 2, 3, 4)
 
 
-def depthwise(kernel: int = 3, stride: int = 2) -> nn.Conv2d:
+@pytest.fixture(params=[True, False], ids=["units", "emulated"])
+def units(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> bool:
+    """Whether the CPU has units for bfloat16, as far as training knows."""
+    monkeypatch.setattr(devices, "bfloat16_units", lambda: request.param)
+    return request.param
+
+
+def convolution(kernel: int = 3, stride: int = 2, groups: int = 24) -> nn.Conv2d:
     torch.manual_seed(0)
-    return nn.Conv2d(24, 24, kernel, stride=stride, padding=1, groups=24, bias=False)
+    return nn.Conv2d(24, 24, kernel, stride=stride, padding=1, groups=groups, bias=False)
 
 
-@pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (5, 1), (5, 2)])
-def test_a_slow_depthwise_convolution_is_exact_under_autocast_on_a_cpu(kernel: int, stride: int) -> None:
-    plain, wrapped = depthwise(kernel, stride), depthwise(kernel, stride)
-    slow_depthwise_in_float32(wrapped)
+@pytest.mark.parametrize(("kernel", "stride", "groups"), [(3, 2, 24), (5, 1, 24), (5, 2, 24), (1, 1, 1), (3, 1, 24)])
+def test_a_slow_convolution_is_exact_under_autocast_on_a_cpu(
+    kernel: int, stride: int, groups: int, units: bool
+) -> None:
+    plain, wrapped = (convolution(kernel, stride, groups) for _ in range(2))
+    float32_where_faster(wrapped)
+    if units and kernel * stride in (1, 3):  # fast in bfloat16: left to autocast
+        assert "forward" not in vars(wrapped)
+        return
     # values that bfloat16 holds exactly, so that what remains is the precision of the convolution itself
     x = torch.randn(3, 24, 9, 9).bfloat16()
     with torch.autocast("cpu", torch.bfloat16):
@@ -45,30 +59,43 @@ def test_a_slow_depthwise_convolution_is_exact_under_autocast_on_a_cpu(kernel: i
     torch.testing.assert_close(wrapped.weight.grad, plain.weight.grad, rtol=1e-5, atol=1e-4)
 
 
-def test_a_deep_copy_convolves_with_its_own_weight() -> None:
-    conv = depthwise()
-    slow_depthwise_in_float32(conv)
+def test_a_deep_copy_convolves_with_its_own_weight(units: bool) -> None:
+    conv = convolution()
+    float32_where_faster(conv)
     copied = copy.deepcopy(conv)
     with torch.no_grad():
         copied.weight.zero_()
     x = torch.randn(2, 24, 9, 9)
     assert copied(x).abs().max() == 0
-    assert torch.equal(conv(x), depthwise()(x))
+    assert torch.equal(conv(x), convolution()(x))
 
 
 @torch.no_grad()
-def test_without_a_gradient_autocast_decides() -> None:
-    plain, wrapped = depthwise(), depthwise()
-    slow_depthwise_in_float32(wrapped)
+def test_without_a_gradient_only_emulation_is_avoided(units: bool) -> None:
+    plain, wrapped = convolution(), convolution()
+    float32_where_faster(wrapped)
     x = torch.randn(2, 24, 9, 9)
     with torch.autocast("cpu", torch.bfloat16):
-        assert torch.equal(wrapped(x), plain(x))
+        y, by_autocast = wrapped(x), plain(x)
+    assert y.dtype == torch.bfloat16 and torch.equal(y, by_autocast if units else plain(x).bfloat16())
 
 
-def test_other_convolutions_are_left_to_autocast() -> None:
-    for conv in (nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(4, 8, 3, stride=2), nn.Conv2d(8, 8, 3, stride=2, groups=2)):
-        slow_depthwise_in_float32(conv)
-        assert "forward" not in vars(conv)
+def test_linear_layers_compute_in_float32_where_bfloat16_is_emulated(units: bool) -> None:
+    layer, x = nn.Linear(24, 8), torch.randn(5, 24)
+    exact = layer(x)
+    float32_where_faster(layer)
+    assert torch.equal(layer(x), exact)
+    with torch.autocast("cpu", torch.bfloat16):
+        y = layer(x)
+    assert y.dtype == torch.bfloat16 and torch.equal(y, exact.bfloat16()) != units
+
+
+def test_units_are_what_the_processor_says() -> None:
+    cpuinfo = Path("/proc/cpuinfo")
+    if not cpuinfo.is_file() or platform.machine() != "x86_64":
+        pytest.skip("needs the flags of an x86 processor on Linux")
+    flags = set(cpuinfo.read_text().partition("flags")[2].partition("\n")[0].split())
+    assert devices.bfloat16_units() == bool(flags & {"avx512_bf16", "amx_bf16"})
 
 
 def distance(one: np.ndarray, other: np.ndarray) -> float:

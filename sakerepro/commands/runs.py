@@ -11,7 +11,6 @@ from typing import Any
 from .. import methods as systems
 from .. import paths
 from ..errors import ConfigError, DataError, SakeError, near_misses
-from ..results.jobs import say_slow_precision
 from ..runs import Run, find, map_all, open_run, require_images, run, run_folders
 from .common import numbers, precision, print_json, print_table
 from .settings import absolute, settings, shown
@@ -27,7 +26,6 @@ def train(arguments: argparse.Namespace) -> None:
             changes[name] = absolute(str(changes[name]))
     e = systems.preset(arguments.preset, **changes)
     found = find(e)
-    say_slow_precision([] if found else [e])
     if found and e.dataset.startswith("/"):  # a folder may have changed since
         try:
             require_images(found, found.dataset().fingerprint)

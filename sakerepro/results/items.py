@@ -18,7 +18,7 @@ from ..networks.architectures import teacher_architecture
 from ..runs import Run, check_settings, find, prepare, run
 from .committed import CommittedRun, committed_runs
 from .cost import cost_rows, measured_cost
-from .jobs import ENGINES, default_jobs, make_runs, say_slow_precision, unbusy
+from .jobs import ENGINES, default_jobs, make_runs, unbusy
 from .measures import (
     cluster_rows,
     code_rows,
@@ -117,7 +117,6 @@ def item_runs(
         text = f"{item}, {preset_name}: {len(known)} of {len(wanted)} runs as committed rows; RERUN=1 trains them."
         print(text, file=sys.stderr, flush=True)
     missing = [e for e in missing if e not in known]
-    say_slow_precision(missing)
     for experiment in missing:  # one that cannot work is found before the others are trained
         check_settings(experiment)
     if missing and engine == "local":

@@ -10,11 +10,11 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any
 
-from .. import paths, provenance
+from .. import paths
 from ..display import bar
 from ..errors import ConfigError, DataError, RunError, SakeError
 from ..experiment import Experiment
@@ -25,18 +25,6 @@ EVERY = 60.0  # seconds between two lines of progress where there is no terminal
 _CODES: dict[int, type[SakeError]] = {2: ConfigError, 3: DataError, 4: RunError}  # exit codes of a run that was refused
 Failure = tuple[Experiment, type[SakeError], str]  # what could not be made, the kind of error, what was said
 _PROGRESS = re.compile(r"(\d+)%.*\[[^<]*<([\d:]+)")  # of tqdm: how far, and the time left
-
-
-def say_slow_precision(new: Iterable[Experiment]) -> None:
-    """Advise float32, on stderr, before runs are trained in bfloat16 on a processor without units for it."""
-    half = [e for e in new if e.precision == "bfloat16" and e.epochs]
-    if half and provenance.slow_bfloat16():
-        text = (
-            f"sakerepro: {len(half)} run{'s' * (len(half) > 1)} will train in bfloat16, which this processor, "
-            f"{provenance.processor()}, computes many times slower than float32. For runs of their own in float32, the "
-            "same but for rounding: --precision float32 (with make: PRECISION=float32)."
-        )
-        print(text, file=sys.stderr, flush=True)
 
 
 def default_jobs() -> int:

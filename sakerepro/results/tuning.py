@@ -26,7 +26,7 @@ from ..provenance import versions
 from ..runs import Run, find, map_all, prepare, run
 from .committed import RERUN
 from .grids import ours_on
-from .jobs import ENGINES, default_jobs, make_runs, say_slow_precision
+from .jobs import ENGINES, default_jobs, make_runs
 from .runrows import settings_text
 
 RATES = (0.1, 0.2, 0.3, 0.5, 1.0, 2.0, 3.0)  # times the preset's lr and lr_end; few above 1, where training can diverge
@@ -115,7 +115,6 @@ def _made(
         said = f"{method}, {preset}: {len(known)} of {len(wanted)} trials as committed lines; {RERUN}=1 trains them."
         print(said, file=sys.stderr, flush=True)
     if missing := [e for e in gone if e.id not in kept]:
-        say_slow_precision(missing)
         print(f"{method}, {preset}: {len(wanted) - len(missing)} of {len(wanted)} trials are there.", flush=True)
         prepare(missing[0])
         try:

@@ -145,26 +145,6 @@ def test_help_of_train_shows_the_presets_values(preset_name: str, capsys: pytest
         assert flag.endswith(f"[{value}]") or f"[{value}]" in flag, (name, flag)
 
 
-@pytest.mark.parametrize(
-    ("slow", "precision", "said"), [(True, "bfloat16", True), (True, "float32", False), (False, "bfloat16", False)]
-)
-def test_a_precision_that_the_machine_is_slow_in_is_said_before_training(
-    slow: bool,
-    precision: str,
-    said: bool,
-    tiny_run: Run,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    monkeypatch.setattr(provenance, "slow_bfloat16", lambda: slow)
-    monkeypatch.setattr("sakerepro.commands.runs.run", lambda e, trace: tiny_run)
-    assert main(["train", "--precision", precision]) == 0
-    err = capsys.readouterr().err
-    assert ("1 run will train in bfloat16" in err and "--precision float32" in err) == said == bool(err)
-    monkeypatch.setattr("sakerepro.commands.runs.find", lambda e: tiny_run)  # nothing is trained
-    assert main(["train", "--precision", precision]) == 0 and not capsys.readouterr().err
-
-
 def test_an_item_in_another_precision_says_it_to_its_notebook(monkeypatch, capsys):
     seen: list[object] = []
 
