@@ -142,6 +142,9 @@ def bare(setup: Setup) -> Lap:
     from sakerepro.training import autocast
 
     method, optimiser = setup.method.train(), setup.optimisers["adam"]
+    divided = method.student.backbone.part
+    for network in (method.student, *method.teacher):
+        network.backbone.part = 0
     wait()
     clock = Clock()
     for batch in setup.batches:
@@ -162,7 +165,10 @@ def bare(setup: Setup) -> Lap:
         loss.backward()
         optimiser.step()
     wait()
-    return clock.lap(float(loss.detach()))
+    lap = clock.lap(float(loss.detach()))
+    for network in (method.student, *method.teacher):
+        network.backbone.part = divided
+    return lap
 
 
 def maker(experiment: Experiment, seen: int, steps: int) -> Callable[[float], Setup]:

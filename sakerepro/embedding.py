@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import itertools
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from typing import Any, TypeVar
 
 import numpy as np
@@ -21,7 +18,7 @@ from .devices import device
 from .errors import ConfigError
 from .files import write_whole
 from .networks.backbones import Backbone
-from .threads import one_thread
+from .threads import one_thread, side_by_side
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -52,8 +49,6 @@ def apply(
         count = len(image_set) // devices.at_once(size) or 1
     else:
         count = -(-len(image_set) // inputs.whole(batch, "batch", 1))
-    kind = device().type  # a thread does not inherit autocast
-    mixed, dtype = torch.is_autocast_enabled(kind), torch.get_autocast_dtype(kind)
 
     @torch.inference_mode()
     def output(index: np.ndarray) -> Tensor:
@@ -64,18 +59,14 @@ def apply(
         else:
             images = augment(pixels, None, size, mean=backbone.mean, std=backbone.std)
         domain = images.new_full((len(images),), float(image_set.domain))
-        with torch.autocast(kind, dtype, enabled=mixed):
-            return function(images, domain).float()
+        return function(images, domain).float()
 
-    out, parts = [], np.array_split(np.arange(len(image_set)), count)
-    threads = 1 if devices.accelerated() else min(len(parts), torch.get_num_threads())
-    with one_thread(), ThreadPoolExecutor(threads, initializer=partial(torch.set_num_threads, 1)) as pool:
-        at_a_time = map if threads == 1 else pool.map
-        for _, equal in itertools.groupby(parts, len):  # all threads give one `DomainCode` its value: an equal one
-            for x in at_a_time(output, equal):
-                out.append(x)
-                if progress is not None:
-                    progress(len(x))
+    out, at_a_time = [], map if devices.accelerated() else side_by_side
+    with one_thread():
+        for x in at_a_time(output, np.array_split(np.arange(len(image_set)), count)):
+            out.append(x)
+            if progress is not None:
+                progress(len(x))
     return torch.cat(out).cpu().numpy()  # one transfer at the end: the device does not wait in between
 
 

@@ -402,6 +402,8 @@ def float32_where_faster(network: nn.Module) -> None:
 def speed_up(network: Any, e: Experiment) -> None:
     """Make training steps of a network with a ``backbone`` faster, in place; results differ by rounding only."""
     float32_where_faster(network)
+    if not (e.compile or devices.accelerated()):
+        network.backbone.part = devices.at_once(e.size)
     if e.compile:
         network.backbone.compile_layers(e.freeze)
 

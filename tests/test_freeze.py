@@ -16,7 +16,6 @@ from sakerepro.embedding import embed, place
 from sakerepro.errors import ConfigError
 from sakerepro.experiment import Experiment
 from sakerepro.model import Student, build_student
-from sakerepro.networks import backbones
 from sakerepro.networks.architectures import teacher_architecture
 from sakerepro.networks.backbones import Classifier
 from sakerepro.networks.gates import ConditionalSE, DomainToken
@@ -78,7 +77,7 @@ def frozen_names(student: Student) -> set[str]:
 
 
 @torch.no_grad()
-def test_the_rest_after_the_stem_is_the_whole_network(family: Case, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_rest_after_the_stem_is_the_whole_network(family: Case) -> None:
     _, k, _, student, teacher = family
     student.eval()
     open_gates(student)
@@ -89,7 +88,7 @@ def test_the_rest_after_the_stem_is_the_whole_network(family: Case, monkeypatch:
     torch.testing.assert_close(student.embed(x, domain), want)
     shared = student.frozen_stages(x)
     assert shared.shape[1:] != x.shape[1:]
-    monkeypatch.setattr(backbones, "at_once", lambda size: 1)  # three parts
+    student.backbone.part = 1  # three parts
     torch.testing.assert_close(student.frozen_stages(x), shared)
     seen, original = student.from_shared(shared, domain)
     torch.testing.assert_close(seen, student.seen_head(want))

@@ -26,8 +26,10 @@ from sakerepro.experiment import Experiment
 from sakerepro.losses import sake_loss
 from sakerepro.methods.sake import SAKE
 from sakerepro.model import build_student
+from sakerepro.networks import backbones
 from sakerepro.networks.backbones import build_classifier
 from sakerepro.semantics import semantic_similarity
+from sakerepro.threads import one_thread
 from sakerepro.training import Optimisers, descend
 
 STEPS, EPOCHS, SEED = 3, 2, 5
@@ -394,6 +396,30 @@ def test_the_schedule_is_the_papers(tiny_data: Dataset, tmp_path: Path) -> None:
     assert not torch.equal(before["backbone.body.bn1.weight"], after["backbone.body.bn1.weight"])
     assert tiny.same(teacher.state_dict(), kept) and not any(p.requires_grad for p in teacher.parameters())
     assert not student.training and set(history[0]) >= {"loss", "loss_benchmark", "loss_sake", "val_top1"}
+
+
+def test_the_number_of_cores_changes_no_bit(tiny_data: Dataset, tmp_path: Path, monkeypatch) -> None:
+    """Of student, teacher and frozen stages, which work by parts."""
+    monkeypatch.setattr(training.devices, "at_once", lambda size: 2)
+    before, parts, found = torch.get_num_threads(), list[int](), []
+    divided = backbones.in_parts
+
+    def noted(call: Any, layers: Any, size: int, *tensors: Tensor) -> Tensor:
+        parts.append(len(tensors[0]) // size)
+        return divided(call, layers, size, *tensors)
+
+    monkeypatch.setattr(backbones, "in_parts", noted)
+    try:
+        for cores in (1, 3):
+            torch.set_num_threads(cores)
+            with one_thread():
+                method, _ = sake(batch_norm="frozen", freeze=1)
+                history = without_seconds(train(method, tiny_data, tmp_path / str(cores)))
+            found.append((method.state_dict(), history))
+    finally:
+        torch.set_num_threads(before)
+    assert tiny.same(found[0][0], found[1][0]) and found[0][1] == found[1][1]
+    assert min(parts[:3]) >= 2  # stem, rest, and the teacher's
 
 
 def test_trained_batch_norm_moves_its_statistics(tiny_data: Dataset, tmp_path: Path) -> None:

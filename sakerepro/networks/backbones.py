@@ -17,10 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from .. import inputs
-from ..devices import accelerated, at_once
 from ..errors import ConfigError, DataError
 from .architectures import architecture
 from .gates import DomainCode, add_gates
+from .parts import in_parts
 
 
 class Backbone(nn.Module):
@@ -35,6 +35,7 @@ class Backbone(nn.Module):
         self.body, self.num_features, self.mean, self.std = body, num_features, mean, std
         self.code: DomainCode | None = None
         self.frozen = 0
+        self.part = 0  #: images in a part of a training batch, at least; 0: batches are not divided
 
     def forward(self, images: Tensor, domain: Tensor) -> Tensor:
         return self.rest(self.stem(images, self.frozen), domain, self.frozen)
@@ -54,17 +55,18 @@ class Backbone(nn.Module):
         """
         layers = self._split(stages)[0]
         with torch.no_grad():
-            if not layers or torch.compiler.is_compiling() or accelerated():  # one graph for any number of images
-                return _chain(layers, images)
-            if (count := len(images) // at_once(images.shape[-1])) < 2:
-                return _chain(layers, images)
-            return torch.cat([_chain(layers, part) for part in images.tensor_split(count)])
+            return in_parts(partial(_chain, layers), layers, self.part, images) if layers else images
 
     def rest(self, features: Tensor, domain: Tensor, stages: int) -> Tensor:
         """The output of :meth:`stem` and (N,) domains to (N, num_features)."""
-        if self.code is not None:
-            self.code.value = domain
-        return _chain(self._split(stages)[1], features)
+        layers = self._split(stages)[1]
+
+        def of_part(features: Tensor, domain: Tensor) -> Tensor:
+            if self.code is not None:
+                self.code.value = domain
+            return _chain(layers, features)
+
+        return in_parts(of_part, layers, self.part, features, domain)
 
     def _split(self, stages: int) -> tuple[list[nn.Module], list[nn.Module]]:
         """The layers of the first stages, and the layers that follow; for 0 stages the network in one piece."""

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 
-class DomainCode:
-    """Where a backbone leaves the domain of the current batch for its gates: (N,) floats, 0 photo, 1 sketch."""
+class DomainCode(threading.local):
+    """Where a backbone leaves the domain of a batch for its gates, thread by thread: (N,) floats, 0 photo, 1 sketch."""
 
     value: Tensor
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> DomainCode:
+        return DomainCode()
 
 
 class ConditionalSE(nn.Module):

@@ -1,4 +1,4 @@
-"""Make several runs at a time, each in a process of its own on one thread: the same numbers as one after the other."""
+"""Make several runs at a time, each in a process of its own: the same numbers as one after the other."""
 
 from __future__ import annotations
 
@@ -19,6 +19,7 @@ from ..display import bar
 from ..errors import ConfigError, DataError, RunError, SakeError
 from ..experiment import Experiment
 from ..runs import busy, run
+from ..threads import cores
 
 ENGINES = ("local", "ray")
 EVERY = 60.0  # seconds between two lines of progress where there is no terminal to rewrite one
@@ -58,7 +59,7 @@ def make_runs(
         from . import cluster
 
         return cluster.make_runs(experiments, traced, address)
-    team = Team(experiments, traced)
+    team = Team(experiments, traced, max(1, cores() // jobs))
     with ThreadPoolExecutor(jobs) as pool:
         try:
             workers = [pool.submit(team.work, slot) for slot in range(min(jobs, len(experiments)))]
@@ -85,9 +86,9 @@ def unbusy(experiments: Sequence[Experiment]) -> Experiment:
 class Team:
     """Workers that take experiments from one list, and their messages."""
 
-    def __init__(self, experiments: Sequence[Experiment], traced: Collection[Experiment]) -> None:
+    def __init__(self, experiments: Sequence[Experiment], traced: Collection[Experiment], threads: int = 1) -> None:
         self.waiting, self.number = list(experiments), {e: i + 1 for i, e in enumerate(experiments)}
-        self.traced = traced
+        self.traced, self.threads = traced, threads
         self.failed: list[Failure] = []
         self.children: set[subprocess.Popen[str]] = set()
         self.lock, self.stopped = threading.Lock(), False
@@ -125,7 +126,7 @@ class Team:
                 stdin=subprocess.PIPE,
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.PIPE,
-                env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": paths.search_path()},
+                env={**os.environ, "OMP_NUM_THREADS": str(self.threads), "PYTHONPATH": paths.search_path()},
             )
             self.children.add(child)
         assert child.stdin and child.stderr

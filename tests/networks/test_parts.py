@@ -1,0 +1,128 @@
+"""A training batch in parts, against the same batch as a whole."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+
+import pytest
+import tiny
+import torch
+from torch import Tensor, nn
+
+from sakerepro.model import Student, build_student, freeze_batch_norm
+from sakerepro.networks.architectures import teacher_architecture
+from sakerepro.networks.parts import in_parts
+from sakerepro.threads import cores, one_thread, side_by_side
+
+X = torch.randn(11, 3, 40, 40, generator=torch.Generator().manual_seed(0))
+DOMAIN = torch.tensor([0.0] * 5 + [1.0] * 6)  # the border of photos and sketches lies within a part
+
+
+@pytest.fixture
+def with_cores() -> Iterator[object]:
+    """Sets how many cores there are, and gives them back."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)
+
+
+def student(name: str, freeze: int = 0) -> Student:
+    teacher = tiny.classifier(teacher_architecture(name), 9, size=40)
+    network = build_student(name, dim=8, num_seen=4, teacher=teacher, freeze=freeze)
+    with torch.no_grad():
+        for parameter in network.parameters():  # gates that read the domain, heads that are not zero
+            parameter.add_(0.02 * torch.randn(parameter.shape, generator=torch.Generator().manual_seed(1)))
+    freeze_batch_norm(network.train())
+    return network
+
+
+def step(network: Student, part: int, kind: torch.dtype = torch.float32) -> list[Tensor | None]:
+    """Logits and gradients of a training step."""
+    network.to(kind).backbone.part = part
+    network.zero_grad()
+    with one_thread():
+        logits = [*network(X.to(kind), DOMAIN.to(kind))]
+        sum(x.square().mean() for x in logits).backward()
+    return [*(x.detach() for x in logits), *(p.grad for p in network.parameters())]
+
+
+@pytest.mark.parametrize(
+    ("name", "freeze"), [("cse_resnet_mini", 0), ("cse_efficientnet_lite0", 2), ("cse_vit_tiny_patch16_224", 1)]
+)
+def test_parts_have_the_gradient_of_the_whole_and_the_same_bits_on_any_number_of_cores(
+    name: str, freeze: int, with_cores
+) -> None:
+    network, found = student(name, freeze), []
+    for number in (1, 2, 5):
+        with_cores(number)
+        found.append(step(network, 3))
+    for other in found[1:]:
+        assert all(a is b or torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+    whole, parts = (step(network, part, torch.float64) for part in (0, 3))
+    for want, got in zip(whole, parts, strict=True):
+        assert (want is None) == (got is None)
+        if want is not None:
+            torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-12)
+
+
+@pytest.mark.parametrize(("part", "calls"), [(0, [11]), (3, [4, 4, 3]), (5, [6, 5]), (6, [11])])
+def test_a_part_has_at_least_its_size(part: int, calls: list[int], with_cores) -> None:
+    seen: list[int] = []
+    layer = nn.Linear(2, 2)
+
+    def call(x: Tensor) -> Tensor:
+        seen.append(len(x))
+        return layer(x)
+
+    with_cores(1)
+    x = torch.randn(11, 2)
+    torch.testing.assert_close(in_parts(call, [layer], part, x), layer(x))
+    assert seen == calls
+
+
+@pytest.mark.parametrize("layer", [nn.BatchNorm1d(2), nn.Dropout(0.5)])
+def test_layers_of_a_whole_batch_get_it_whole(layer: nn.Module) -> None:
+    seen: list[int] = []
+
+    def call(x: Tensor) -> Tensor:
+        seen.append(len(x))
+        return layer(x)
+
+    for mode, calls in ((True, [8]), (False, [2, 2, 2, 2])):
+        seen.clear()
+        in_parts(call, [layer.train(mode)], 2, torch.randn(8, 2))
+        assert seen == calls
+
+
+def test_one_weight_of_two_layers_gets_one_gradient() -> None:
+    layer, unused = nn.Linear(2, 2), nn.Linear(2, 2)
+    x = torch.randn(8, 2)
+    in_parts(lambda x: layer(layer(x)), [nn.Sequential(layer, unused), layer], 2, x).sum().backward()
+    assert layer.weight.grad is not None
+    got, layer.weight.grad = layer.weight.grad, None
+    layer(layer(x)).sum().backward()
+    torch.testing.assert_close(got, layer.weight.grad)
+    assert unused.weight.grad is None
+
+
+def test_threads_compute_on_one_thread_each_as_their_caller_does(with_cores) -> None:
+    with_cores(3)
+
+    def seen(number: int) -> tuple[object, ...]:
+        half = (x := torch.ones(2, 2)) @ x
+        return number, torch.get_num_threads(), cores(), torch.is_grad_enabled(), half.dtype, threading.get_ident()
+
+    with one_thread(), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        assert cores() == 3
+        found = [*side_by_side(seen, range(50))]
+    assert [of[0] for of in found] == [*range(50)]
+    assert {of[1:5] for of in found} == {(1, 1, False, torch.bfloat16)}
+    assert threading.get_ident() not in {of[5] for of in found}
+    assert torch.get_num_threads() == cores() == 3
+
+
+def test_what_a_thread_raises_is_raised(with_cores) -> None:
+    with_cores(2)
+    with pytest.raises(ZeroDivisionError), one_thread():
+        list(side_by_side(lambda x: 1 // x, [1, 0, 2]))
