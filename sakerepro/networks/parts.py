@@ -13,7 +13,6 @@ import torch
 from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.dropout import _DropoutNd
 
 from ..threads import side_by_side
 
@@ -22,18 +21,24 @@ def in_parts(call: Callable[..., Tensor], layers: Sequence[nn.Module], size: int
     """``call(*tensors)``, which runs the layers on each image alone, by parts of at least ``size`` images.
 
     Gradients reach the parameters of the layers, not the tensors. Layers that read or draw for the batch as a whole
-    (batch norm and dropout in train mode) get it as a whole, and so do fewer than ``2 * size`` images.
+    (batch norm, dropout and the like in train mode) get it as a whole, and so do fewer than ``2 * size`` images.
     """
     if not size or (count := len(tensors[0]) // size) < 2:
         return call(*tensors)
     modules = [module for layer in layers for module in layer.modules()]
-    if any(module.training and isinstance(module, _BatchNorm | _DropoutNd) for module in modules):
+    if any(map(_of_batch, modules)):
         return call(*tensors)
     parts = [tensor.tensor_split(count) for tensor in tensors]
     trained = dict.fromkeys(p for module in modules for p in module.parameters(recurse=False) if p.requires_grad)
     if trained and torch.is_grad_enabled():
         return _Parts.apply(call, parts, *trained)
     return torch.cat([*side_by_side(call, *parts)])
+
+
+def _of_batch(module: nn.Module) -> bool:
+    """Whether a module reads or draws for the batch as a whole: batch norm, or a positive rate of dropout."""
+    rates = [getattr(module, name, None) for name in ("p", "drop_prob", "drop_rate")]  # PyTorch's and timm's names
+    return module.training and (isinstance(module, _BatchNorm) or any(isinstance(x, float) and x > 0 for x in rates))
 
 
 class _Parts(torch.autograd.Function):

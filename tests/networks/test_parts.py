@@ -8,7 +8,9 @@ from collections.abc import Iterator
 import pytest
 import tiny
 import torch
+from timm.layers import DropPath
 from torch import Tensor, nn
+from torchvision.ops import StochasticDepth
 
 from sakerepro.model import Student, build_student, freeze_batch_norm
 from sakerepro.networks.architectures import teacher_architecture
@@ -81,7 +83,9 @@ def test_a_part_has_at_least_its_size(part: int, calls: list[int], with_cores) -
     assert seen == calls
 
 
-@pytest.mark.parametrize("layer", [nn.BatchNorm1d(2), nn.Dropout(0.5)])
+@pytest.mark.parametrize(
+    "layer", [nn.BatchNorm1d(2), nn.Dropout(0.5), DropPath(0.1), StochasticDepth(0.1, "row")], ids=repr
+)
 def test_layers_of_a_whole_batch_get_it_whole(layer: nn.Module) -> None:
     seen: list[int] = []
 
@@ -93,6 +97,15 @@ def test_layers_of_a_whole_batch_get_it_whole(layer: nn.Module) -> None:
         seen.clear()
         in_parts(call, [layer.train(mode)], 2, torch.randn(8, 2))
         assert seen == calls
+
+
+@pytest.mark.parametrize("name", ["cse_efficientnet_lite0", "cse_vit_tiny_patch16_224", "cse_resnet18"])
+def test_a_network_with_frozen_batch_norm_is_divided(name: str) -> None:
+    network = student(name)
+    seen: list[int] = []
+    network.backbone.body.register_forward_pre_hook(lambda _, x: seen.append(len(x[0])))
+    step(network, 3)
+    assert sorted(seen) == [3, 4, 4]
 
 
 def test_one_weight_of_two_layers_gets_one_gradient() -> None:
