@@ -3,7 +3,7 @@
 Ours is `training.fit` as a run calls it: images are drawn, augmented and put together, in threads where the network
 leaves a core idle; losses are recorded and checked. What is saved at an epoch's end is left out: at
 most a fiftieth of a long run. The bare loop is the least that trains the same networks with the same losses and
-optimiser.
+optimiser, on one thread or on all of PyTorch; it does not divide a batch into parts, as ours does where it can.
 Images are random; so are the weights where no pretrained ones are at hand: neither matters for the time of a step.
 """
 
@@ -18,14 +18,16 @@ from typing import Any
 import numpy as np
 
 from sakerepro.data.dataset import PHOTO, SKETCH, Dataset
+from sakerepro.devices import accelerated, at_once
 from sakerepro.experiment import Experiment
 from sakerepro.methods import preset
 from sakerepro.semantics import imagenet_wnids
+from sakerepro.threads import one_thread
 
 from .augmentation import packed
 from .common import OURS, Case, Clock, Contender, Lap, Row, run_cases
 
-BARE = "bare loop, tensors in memory"
+BARE, BARE_ALL = "bare loop, tensors in memory", "bare loop, all threads"
 UNFROZEN = "sakerepro, no stage frozen"
 ORIGINAL, BAR, TURNS = 1000, 0.95, 5
 
@@ -107,6 +109,12 @@ def wait() -> None:
         torch.cuda.synchronize()
 
 
+def divide(setup: Setup, part: int) -> None:
+    """Let the networks compute parts of a batch side by side, of so many images; 0: none do."""
+    for network in (setup.method.student, *setup.method.teacher):
+        network.backbone.part = 0 if accelerated() else part
+
+
 def ours(setup: Setup) -> Lap:
     """One epoch of `training.fit`, until its last step is done."""
     from sakerepro.training import fit
@@ -120,7 +128,8 @@ def ours(setup: Setup) -> Lap:
 
     wait()
     setup.method.optimisers = lambda: setup.optimisers
-    with tempfile.TemporaryDirectory() as folder:
+    divide(setup, at_once(setup.experiment.size))
+    with one_thread(), tempfile.TemporaryDirectory() as folder:
         clock = Clock()
         history = fit(
             setup.method,
@@ -142,9 +151,7 @@ def bare(setup: Setup) -> Lap:
     from sakerepro.training import autocast
 
     method, optimiser = setup.method.train(), setup.optimisers["adam"]
-    divided = method.student.backbone.part
-    for network in (method.student, *method.teacher):
-        network.backbone.part = 0
+    divide(setup, 0)
     wait()
     clock = Clock()
     for batch in setup.batches:
@@ -165,10 +172,13 @@ def bare(setup: Setup) -> Lap:
         loss.backward()
         optimiser.step()
     wait()
-    lap = clock.lap(float(loss.detach()))
-    for network in (method.student, *method.teacher):
-        network.backbone.part = divided
-    return lap
+    return clock.lap(float(loss.detach()))
+
+
+def bare_on_one(setup: Setup) -> Lap:
+    """The bare loop on the one thread that a run has, apart from the parts of a batch."""
+    with one_thread():
+        return bare(setup)
 
 
 def maker(experiment: Experiment, seen: int, steps: int) -> Callable[[float], Setup]:
@@ -212,7 +222,8 @@ def described(who: str, setup: Setup, loss: Any) -> str:
 def case(name: str, experiment: Experiment, seen: int, steps: int, turns: int = TURNS) -> Case:
     e = experiment
     work = f"{steps} steps, {name}: {e.backbone}, {e.size} px, {e.batch_photo} + {e.batch_sketch} images, {e.precision}"
-    contenders = {OURS: Contender(ours, note="data prepared as well"), BARE: Contender(bare)}
+    loops = {BARE: Contender(bare_on_one, note="one thread"), BARE_ALL: Contender(bare)}
+    contenders = {OURS: Contender(ours, note="data prepared as well"), **loops}
     return Case(work, maker(e, seen, steps), contenders, at_least_95_percent, described, turns, memory=False)
 
 

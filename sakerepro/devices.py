@@ -50,8 +50,11 @@ def accelerator() -> str | None:
 @lru_cache
 def bfloat16_units() -> bool:
     """Whether the CPU computes in bfloat16 itself and PyTorch lets it; else it emulates bfloat16, many times slower."""
-    has = get_host_cpu_features()
     used = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)  # true of emulation with AVX-512, too
+    try:
+        has = get_host_cpu_features()
+    except RuntimeError:  # a processor that LLVM does not know
+        return False
     return used() and any(has.get(name) for name in ("avx512bf16", "amx-bf16", "bf16"))
 
 

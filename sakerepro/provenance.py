@@ -13,6 +13,7 @@ from typing import Any
 
 from . import inputs, paths
 from .experiment import PRECISION, PRESETS, stand_ins
+from .threads import cores
 from .versions import MEASURING, TRAINING
 
 PACKAGES = ("torch", "torchvision", "timm", "numpy", "numba", "scipy", "scikit-learn", "pillow", "safetensors")
@@ -73,7 +74,7 @@ def provenance(**more: Any) -> dict[str, Any]:
         "packages": {p: metadata.version(p) for p in PACKAGES},
         "platform": platform.platform(),
         "processor": processor(),
-        "threads": torch.get_num_threads(),
+        "threads": cores(),
         "cores": os.cpu_count(),
         "accelerator": accelerator(),
         "memory_gib": memory_gib(),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Executor, ThreadPoolExecutor
 from contextvars import ContextVar
@@ -42,15 +43,21 @@ def _pool(threads: int) -> Executor:
     """Threads that compute on one thread each."""
     import torch
 
-    pool, all_here = ThreadPoolExecutor(threads), Barrier(threads)
+    pool, all_here = ThreadPoolExecutor(threads), Barrier(threads, timeout=60)
 
     def begin(_: int) -> None:
-        torch.set_num_threads(1)  # changes this thread's number, and that of the process, which is then given back
+        torch.get_num_threads()  # the first call takes the number of the process
+        torch.set_num_threads(1)  # of this thread and of the process, which gets its own back
+        _cores.set(1)
         all_here.wait()
 
     with one_thread():
         list(pool.map(begin, range(threads)))
     return pool
+
+
+if hasattr(os, "register_at_fork"):  # a forked process has no threads
+    os.register_at_fork(after_in_child=_pool.cache_clear)
 
 
 @contextlib.contextmanager
@@ -67,11 +74,10 @@ def one_thread() -> Iterator[None]:
     if device().type != "cpu":
         yield
         return
-    before = torch.get_num_threads()
-    outside = _cores.set(cores())
+    before, outside = torch.get_num_threads(), _cores.set(cores())
     with threadpool_limits(limits=1):
-        torch.set_num_threads(1)
         try:
+            torch.set_num_threads(1)
             yield
         finally:
             torch.set_num_threads(before)

@@ -365,7 +365,7 @@ def prefetch(make: Callable[[int], Batch], first: int, count: int) -> Iterator[t
 
 
 def _idle_core() -> bool:
-    """Whether a core is idle while the network works. If none is, a thread costs more than it saves."""
+    """Whether a core is idle at times while the network works. If none is, a thread costs more than it saves."""
     return device().type != "cpu" or joblib.cpu_count() > torch.get_num_threads()
 
 
@@ -378,31 +378,34 @@ def float32_where_faster(network: nn.Module) -> None:
     """Let layers compute in float32 where a CPU is slow in bfloat16, in place; under autocast they still give bfloat16.
 
     A CPU without units for bfloat16 emulates it: a step of EfficientNet-Lite0 takes 1.8 times as long with AVX-512, and
-    nine times without it. There all convolutions and linear layers compute in float32. With units, strided and large
+    nine times without it. There convolutions and linear layers compute in float32. With units, strided and large
     depthwise convolutions train in it, whose gradient is four to six times as slow in bfloat16; without a gradient
     bfloat16 is faster.
     """
-    emulated = not devices.bfloat16_units()
+    emulated = device().type == "cpu" and not devices.bfloat16_units()
 
-    def forward(layer: nn.Module, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or not torch.is_autocast_enabled("cpu") or not (emulated or torch.is_grad_enabled()):
-            return type(layer).forward(layer, x)
+    def forward(layer: nn.Module, input: Tensor) -> Tensor:
+        mixed = input.device.type == "cpu" and torch.is_autocast_enabled("cpu") and input.dtype != torch.float64
+        if not mixed or not (emulated or torch.is_grad_enabled()):
+            return type(layer).forward(layer, input)
+        dtype = torch.get_autocast_dtype("cpu")
         with torch.autocast("cpu", enabled=False):
-            return type(layer).forward(layer, x.float()).to(torch.bfloat16)
+            return type(layer).forward(layer, input.float()).to(dtype)
 
     for module in network.modules():
-        if (emulated and isinstance(module, nn.Conv2d | nn.Linear)) or (
+        linear = type(module).forward is nn.Linear.forward  # others may take more than their input
+        if (emulated and (linear or isinstance(module, nn.Conv2d))) or (
             isinstance(module, nn.Conv2d)
             and module.groups == module.in_channels > 1
             and (max(module.stride) > 1 or max(module.kernel_size) > 3)
         ):
-            module.forward = MethodType(forward, module)  # type: ignore[method-assign]  # a deep copy rebinds it
+            module.forward = MethodType(forward, module)  # a deep copy rebinds it
 
 
 def speed_up(network: Any, e: Experiment) -> None:
     """Make training steps of a network with a ``backbone`` faster, in place; results differ by rounding only."""
     float32_where_faster(network)
-    if not (e.compile or devices.accelerated()):
+    if not (e.compile or devices.accelerated()) and getattr(network, "by_parts", True):
         network.backbone.part = devices.at_once(e.size)
     if e.compile:
         network.backbone.compile_layers(e.freeze)

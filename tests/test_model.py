@@ -147,4 +147,4 @@ def test_any_number_of_threads_embeds_the_same_bits(tiny_run: Run) -> None:
     finally:
         torch.set_num_threads(before)
     assert np.array_equal(*found) and len(found[0]) == len(photos) == sum(seen) / 2
-    assert set(seen) == {4, 5}  # batches of two lengths, since the gates hold the domain of every photo
+    assert set(seen) == {4, 5}

@@ -90,6 +90,18 @@ def test_linear_layers_compute_in_float32_where_bfloat16_is_emulated(units: bool
     assert y.dtype == torch.bfloat16 and torch.equal(y, exact.bfloat16()) != units
 
 
+def test_a_layer_with_more_arguments_or_another_precision_stays_as_it_is(units: bool) -> None:
+    class Margin(nn.Linear):
+        def forward(self, input: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+            return super().forward(input) - labels
+
+    double = nn.Sequential(Margin(4, 2), nn.Linear(4, 2).double())
+    float32_where_faster(double)
+    with torch.autocast("cpu", torch.bfloat16):
+        assert double[0](torch.ones(3, 4), torch.ones(3, 1)).shape == (3, 2)
+        assert double[1](input=torch.ones(3, 4).double()).dtype == torch.float64
+
+
 def test_units_are_what_the_processor_says() -> None:
     cpuinfo = Path("/proc/cpuinfo")
     if not cpuinfo.is_file() or platform.machine() != "x86_64":

@@ -97,6 +97,7 @@ class Method(nn.Module):
     distance: ClassVar[str] = "cosine"  #: between real-valued embeddings
     classifies: ClassVar[bool] = False  #: whether seen_logits is trained to classify
     signs: ClassVar[bool] = False  #: whether codes are the signs of embeddings; if not, :meth:`code` or ITQ makes them
+    by_parts: ClassVar[bool] = True  #: whether the backbone may compute parts of a batch side by side, in threads
     settings: ClassVar[dict[str, Setting]] = {}
 
     vectors: Tensor  #: (C_S, k), for methods that need class vectors

@@ -14,8 +14,8 @@ class DomainCode(threading.local):
 
     value: Tensor
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> DomainCode:
-        return DomainCode()
+    def __reduce__(self) -> tuple[type[DomainCode], tuple[()]]:
+        return DomainCode, ()  # a copy starts empty
 
 
 class ConditionalSE(nn.Module):

@@ -5,7 +5,7 @@ Parts, and the order in which their gradients are added, do not depend on the nu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import reduce
 from typing import Any
 
@@ -20,25 +20,36 @@ from ..threads import side_by_side
 def in_parts(call: Callable[..., Tensor], layers: Sequence[nn.Module], size: int, *tensors: Tensor) -> Tensor:
     """``call(*tensors)``, which runs the layers on each image alone, by parts of at least ``size`` images.
 
-    Gradients reach the parameters of the layers, not the tensors. Layers that read or draw for the batch as a whole
-    (batch norm, dropout and the like in train mode) get it as a whole, and so do fewer than ``2 * size`` images.
+    The batch stays whole if it has fewer than ``2 * size`` images, if a layer reads or draws for the batch as a whole
+    (batch norm, dropout and the like in train mode) or has hooks, and if the tensors themselves need a gradient.
     """
     if not size or (count := len(tensors[0]) // size) < 2:
         return call(*tensors)
-    modules = [module for layer in layers for module in layer.modules()]
-    if any(map(_of_batch, modules)):
+    gradients = torch.is_grad_enabled()
+    if gradients and any(tensor.requires_grad for tensor in tensors) or any(map(_whole, _modules(layers))):
         return call(*tensors)
     parts = [tensor.tensor_split(count) for tensor in tensors]
-    trained = dict.fromkeys(p for module in modules for p in module.parameters(recurse=False) if p.requires_grad)
-    if trained and torch.is_grad_enabled():
+    trained = dict.fromkeys(p for layer in layers for p in layer.parameters() if p.requires_grad)
+    if trained and gradients:
         return _Parts.apply(call, parts, *trained)
     return torch.cat([*side_by_side(call, *parts)])
 
 
-def _of_batch(module: nn.Module) -> bool:
-    """Whether a module reads or draws for the batch as a whole: batch norm, or a positive rate of dropout."""
-    rates = [getattr(module, name, None) for name in ("p", "drop_prob", "drop_rate")]  # PyTorch's and timm's names
-    return module.training and (isinstance(module, _BatchNorm) or any(isinstance(x, float) and x > 0 for x in rates))
+RATES = ("p", "drop_prob", "drop_rate", "dropout", "prob")  # of dropout and its kin, in PyTorch and timm
+
+
+def _modules(layers: Sequence[nn.Module]) -> Iterator[nn.Module]:
+    return (module for layer in layers for module in layer.modules())
+
+
+def _whole(module: nn.Module) -> bool:
+    """Whether a module needs the whole batch: batch norm, dropout, hooks; timm's checkpointing runs it again later."""
+    rates = [getattr(module, name, None) for name in RATES] if module.training else []
+    return (
+        (module.training and isinstance(module, _BatchNorm))
+        or any(isinstance(rate, float) and rate > 0 for rate in rates)
+        or bool(module._forward_hooks or module._forward_pre_hooks or getattr(module, "grad_checkpointing", False))
+    )
 
 
 class _Parts(torch.autograd.Function):
@@ -55,8 +66,13 @@ class _Parts(torch.autograd.Function):
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
         def of_part(out: Tensor, gradient: Tensor) -> tuple[Tensor | None, ...]:
-            return torch.autograd.grad(out, ctx.trained, gradient, allow_unused=True)
+            # retained, since the whole graph may be: it is gone with the loss
+            return torch.autograd.grad(out, ctx.trained, gradient, retain_graph=True, allow_unused=True)
 
-        of_parts = [*side_by_side(of_part, ctx.out, gradient.tensor_split(len(ctx.out)))]
-        sums = (None if of[0] is None else reduce(torch.add, of) for of in zip(*of_parts, strict=True))
-        return None, None, *sums
+        of_parts = side_by_side(of_part, ctx.out, gradient.tensor_split(len(ctx.out)))
+        return None, None, *reduce(_add, of_parts)
+
+
+def _add(one: tuple[Tensor | None, ...], other: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    """Sums of gradients; None is that of a parameter that was not used."""
+    return tuple(a if b is None else b if a is None else a + b for a, b in zip(one, other, strict=True))

@@ -60,8 +60,10 @@ class Side:
         teacher: Any = self.method.teacher if methods.setting(self.method.e, "lambda_sake") else ()
         for x in [*self.method.parameters(), *(p for network in teacher for p in network.parameters())]:
             note(x)
+        part, self.method.backbone.part = self.method.backbone.part, 0  # the hooks see this thread only
         with torch.autograd.graph.saved_tensors_hooks(note, lambda x: x):
             self.method.losses(self.batch)
+        self.method.backbone.part = part
         return sum(stores.values()) + 3 * sum(p.nbytes for p in self.method.parameters())
 
 

@@ -15,6 +15,7 @@ from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from typing import Any
 
 from .. import paths
+from ..devices import accelerator
 from ..display import bar
 from ..errors import ConfigError, DataError, RunError, SakeError
 from ..experiment import Experiment
@@ -59,10 +60,11 @@ def make_runs(
         from . import cluster
 
         return cluster.make_runs(experiments, traced, address)
-    team = Team(experiments, traced, max(1, cores() // jobs))
+    jobs = max(1, min(jobs, len(experiments)))
+    team = Team(experiments, traced, 1 if accelerator() else max(1, cores() // jobs))
     with ThreadPoolExecutor(jobs) as pool:
         try:
-            workers = [pool.submit(team.work, slot) for slot in range(min(jobs, len(experiments)))]
+            workers = [pool.submit(team.work, slot) for slot in range(jobs)]
             for worker in wait(workers, return_when=FIRST_EXCEPTION).done:
                 worker.result()
         finally:
