@@ -16,6 +16,8 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..threads import side_by_side
 
+RATES = ("p", "drop_prob", "drop_rate", "dropout", "prob")  # of dropout and its kin, in PyTorch and timm
+
 
 def in_parts(call: Callable[..., Tensor], layers: Sequence[nn.Module], size: int, *tensors: Tensor) -> Tensor:
     """``call(*tensors)``, which runs the layers on each image alone, by parts of at least ``size`` images.
@@ -33,9 +35,6 @@ def in_parts(call: Callable[..., Tensor], layers: Sequence[nn.Module], size: int
     if trained and gradients:
         return _Parts.apply(call, parts, *trained)
     return torch.cat([*side_by_side(call, *parts)])
-
-
-RATES = ("p", "drop_prob", "drop_rate", "dropout", "prob")  # of dropout and its kin, in PyTorch and timm
 
 
 def _modules(layers: Sequence[nn.Module]) -> Iterator[nn.Module]:
