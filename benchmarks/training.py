@@ -231,7 +231,7 @@ CASES = [
     case("mini", preset("mini"), 20, 20, 15),  # a step takes 40 ms: a busy moment of the machine weighs more
     case("small", preset("small"), 100, 5, 7),
     frozen_or_not(preset("small"), 100, 5),
-    case("paper on a CPU", preset("paper", precision="float32"), 220, 2),
+    case("paper on a CPU", preset("paper", precision="float32"), 220, 2, 3),
 ]
 
 
