@@ -122,7 +122,8 @@ def sizes(layer: nn.Module, x: Tensor, monkeypatch: pytest.MonkeyPatch) -> list[
 
 
 @pytest.mark.parametrize("name", ["cse_efficientnet_lite0", "cse_vit_tiny_patch16_224", "cse_resnet18"])
-def test_a_network_with_frozen_batch_norm_is_divided(name: str, monkeypatch) -> None:
+def test_a_network_with_frozen_batch_norm_is_divided(name: str, monkeypatch, with_cores) -> None:
+    with_cores(1)
     network = student(name)
     network.backbone.code.value = DOMAIN[:2]
     assert sizes(network.backbone.body, X[:4], monkeypatch) == [2, 2]
