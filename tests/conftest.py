@@ -17,6 +17,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # a used cache does not see edits i
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import tiny  # noqa: E402
+import torch  # noqa: E402
 import web  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
@@ -106,3 +107,11 @@ def tiny_pair(tiny_experiment: Experiment, tmp_path_factory: pytest.TempPathFact
     """SAKE and L_B with embeddings long enough for codes of 32 bits."""
     sake = tiny_experiment.but(dim=40, bits=(32,))
     return made(tmp_path_factory.mktemp("pair"), sake, baseline(sake))
+
+
+@pytest.fixture
+def with_cores() -> Iterator[object]:
+    """Sets how many cores there are, and gives them back."""
+    before = torch.get_num_threads()
+    yield torch.set_num_threads
+    torch.set_num_threads(before)

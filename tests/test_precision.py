@@ -102,6 +102,12 @@ def test_a_layer_with_more_arguments_or_another_precision_stays_as_it_is(units: 
         assert double[1](input=torch.ones(3, 4).double()).dtype == torch.float64
 
 
+def test_other_convolutions_are_left_to_autocast(units: bool) -> None:
+    for conv in (nn.Conv2d(4, 4, 3, groups=4), nn.Conv2d(4, 8, 3, stride=2), nn.Conv2d(8, 8, 3, stride=2, groups=2)):
+        float32_where_faster(conv)
+        assert ("forward" not in vars(conv)) == units
+
+
 def test_units_are_what_the_processor_says() -> None:
     cpuinfo = Path("/proc/cpuinfo")
     if not cpuinfo.is_file() or platform.machine() != "x86_64":

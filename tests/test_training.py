@@ -398,10 +398,10 @@ def test_the_schedule_is_the_papers(tiny_data: Dataset, tmp_path: Path) -> None:
     assert not student.training and set(history[0]) >= {"loss", "loss_benchmark", "loss_sake", "val_top1"}
 
 
-def test_the_number_of_cores_changes_no_bit(tiny_data: Dataset, tmp_path: Path, monkeypatch) -> None:
+def test_the_number_of_cores_changes_no_bit(tiny_data: Dataset, tmp_path: Path, monkeypatch, with_cores) -> None:
     """Of student, teacher and frozen stages, which work by parts."""
     monkeypatch.setattr(training.devices, "at_once", lambda size: 2)
-    before, parts, found = torch.get_num_threads(), list[int](), []
+    parts, found = list[int](), []
     divided = backbones.in_parts
 
     def noted(call: Any, layers: Any, size: int, *tensors: Tensor) -> Tensor:
@@ -409,15 +409,12 @@ def test_the_number_of_cores_changes_no_bit(tiny_data: Dataset, tmp_path: Path, 
         return divided(call, layers, size, *tensors)
 
     monkeypatch.setattr(backbones, "in_parts", noted)
-    try:
-        for cores in (1, 3):
-            torch.set_num_threads(cores)
-            with one_thread():
-                method, _ = sake(batch_norm="frozen", freeze=1)
-                history = without_seconds(train(method, tiny_data, tmp_path / str(cores)))
-            found.append((method.state_dict(), history))
-    finally:
-        torch.set_num_threads(before)
+    for cores in (1, 3):
+        with_cores(cores)
+        with one_thread():
+            method, _ = sake(batch_norm="frozen", freeze=1)
+            history = without_seconds(train(method, tiny_data, tmp_path / str(cores)))
+        found.append((method.state_dict(), history))
     assert tiny.same(found[0][0], found[1][0]) and found[0][1] == found[1][1]
     assert min(parts[:3]) >= 2  # stem, rest, and the teacher's
 

@@ -7,7 +7,6 @@ import os
 import pickle
 import signal
 import threading
-from collections.abc import Iterator
 
 import numpy as np
 import pytest
@@ -28,14 +27,6 @@ from sakerepro.threads import cores, one_thread, side_by_side
 
 X = torch.randn(11, 3, 40, 40, generator=torch.Generator().manual_seed(0))
 DOMAIN = torch.tensor([0.0] * 5 + [1.0] * 6)  # the border of photos and sketches lies within a part
-
-
-@pytest.fixture
-def with_cores() -> Iterator[object]:
-    """Sets how many cores there are, and gives them back."""
-    before = torch.get_num_threads()
-    yield torch.set_num_threads
-    torch.set_num_threads(before)
 
 
 def student(name: str, freeze: int = 0) -> Student:
