@@ -1,7 +1,7 @@
 # Reproduce SAKE: one target a table. `make` lists them. PRESET=mini (default), small or paper; SEEDS=0,1,2.
 # PRECISION=float32 trains in it where the preset says bfloat16: runs of their own.
 # RERUN=1 trains the runs of small and paper that are not here, although their rows are committed.
-# JOBS=<n> runs are made at a time, which share the cores (default: one a core, two at most; one on a GPU).
+# JOBS=<n> runs are made at a time, which share the cores (default: one a core, as memory allows; one on a GPU).
 # DATA=<folder or file of `data pack --to`> is searched first for data sets and weights (the same as SAKEREPRO_REAL_DATA).
 # PAGE_ARGS='--no-browser --port=8866' are arguments of `make page`.
 # PYTHON=<interpreter> uses an environment of your own instead of .venv (for instance the one of environment.yml).

@@ -93,8 +93,8 @@ def item_runs(
 
     Args:
         item, preset_name, seeds: as in :func:`experiments`.
-        jobs: how many runs are made at a time, sharing the cores; None: one a core, two at most, and one where there
-            is an accelerator. The numbers do not depend on it.
+        jobs: how many runs are made at a time, sharing the cores; None: one a core, as far as memory allows, and one
+            where there is an accelerator. The numbers do not depend on it.
         engine: ``"local"``, or ``"ray"``: on the machines of a Ray cluster, each run with a GPU or a core.
         address: of that cluster; ``"auto"`` is the one that this machine belongs to.
 

@@ -23,6 +23,7 @@ from ..runs import busy, run
 from ..threads import cores
 
 ENGINES = ("local", "ray")
+GIB = 4.0  # of memory for a run: one of ``mini`` takes 1.3, one of ``small`` 3.4
 EVERY = 60.0  # seconds between two lines of progress where there is no terminal to rewrite one
 _CODES: dict[int, type[SakeError]] = {2: ConfigError, 3: DataError, 4: RunError}  # exit codes of a run that was refused
 Failure = tuple[Experiment, type[SakeError], str]  # what could not be made, the kind of error, what was said
@@ -30,12 +31,13 @@ _PROGRESS = re.compile(r"(\d+)%.*\[[^<]*<([\d:]+)")  # of tqdm: how far, and the
 
 
 def default_jobs() -> int:
-    """Runs at a time: as many as there are cores, two at most; one where an accelerator does the work."""
+    """Runs at a time: one a core, and one per ``GIB`` of memory; one where an accelerator does the work."""
     from joblib import cpu_count
 
     from ..devices import device
 
-    return 1 if device().type != "cpu" else min(2, cpu_count())
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
+    return 1 if device().type != "cpu" else max(1, min(cpu_count(), int(memory / GIB)))
 
 
 def make_runs(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -123,3 +124,13 @@ def test_an_item_makes_what_is_missing_two_at_a_time(monkeypatch, capsys):
     assert made == dict.fromkeys(wanted, 2) and capsys.readouterr().out.count("0 of 6 runs are there") == 1
     with pytest.raises(ConfigError, match="jobs=0"):
         items.item_runs("table1", jobs=0)
+
+
+@pytest.mark.parametrize(("cores", "gib", "want"), [(1, 64, 1), (2, 24, 2), (8, 16, 4), (16, 128, 16), (4, 2, 1)])
+def test_by_default_cores_and_memory_set_how_many_runs_are_made_at_a_time(monkeypatch, cores, gib, want):
+    """One a core, one per 4 GiB of memory, at least one; one on an accelerator."""
+    monkeypatch.setattr("joblib.cpu_count", lambda: cores)
+    monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": gib * 2**18, "SC_PAGE_SIZE": 2**12}.__getitem__)
+    assert jobs.default_jobs() == want
+    monkeypatch.setattr("sakerepro.devices.device", lambda: torch.device("meta"))
+    assert jobs.default_jobs() == 1
