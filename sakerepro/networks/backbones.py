@@ -77,7 +77,7 @@ class Backbone(nn.Module):
         if not ends:
             raise ConfigError(
                 f"freeze = {stages}: {kind} has no stages that could be frozen. Set it to 0, or choose a ResNet, "
-                "EfficientNet, MobileNet or ViT as the backbone."
+                "EfficientNet, MobileNet, SqueezeNet or ViT as the backbone."
             )
         if stages >= len(ends):
             raise ConfigError(
@@ -133,20 +133,25 @@ class Backbone(nn.Module):
 def _layers(body: nn.Module) -> tuple[list[nn.Module], list[int]]:
     """A network as layers called one after the other, and behind which of them each stage ends.
 
-    Stages are the residual ones, or the blocks of a ViT; layers before the first stage belong to it. Other networks
-    have no stages here, since their ``forward`` may do more than call the layers in turn.
+    Stages are the residual ones, the blocks of a ViT, or what ends in a max pooling of SqueezeNet; layers before the
+    first stage belong to it. Other networks have no stages here, since their ``forward`` may do more than call the
+    layers in turn.
     """
     from timm.models.efficientnet import EfficientNet
     from timm.models.mobilenetv3 import MobileNetV3
     from timm.models.resnet import ResNet
     from timm.models.senet import SENet
     from timm.models.vision_transformer import VisionTransformer as ViT
+    from torchvision.models import SqueezeNet
 
     if isinstance(body, ViT):
         before = "patch_embed", "cls_token", "reg_token", "pos_embed", "norm_pre"
         first = _Part(lambda vit, x: vit.norm_pre(vit._pos_embed(vit.patch_embed(x))), body, *before)
         last = _Part(lambda vit, x: vit.forward_head(vit.norm(x)), body, "norm", "attn_pool", "fc_norm")
         return [first, *body.blocks, last], [2 + i for i in range(len(body.blocks))]
+    if isinstance(body, SqueezeNet):
+        pools = [place for place, layer in enumerate(body.features, 1) if isinstance(layer, nn.MaxPool2d)]
+        return [*body.features, body.classifier, nn.Flatten()], [*pools, len(body.features)]
     if not isinstance(body, (EfficientNet, MobileNetV3, ResNet, SENet)):
         return [], []
     layers: list[nn.Module] = []

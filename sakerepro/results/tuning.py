@@ -76,7 +76,7 @@ def tune(
         preset: ``"mini"``, ``"small"`` or ``"paper"``; says how many seen classes are held out.
         trials: how many; the same for every method that is to be compared.
         seed: of the draws and of the runs.
-        jobs: runs made at a time, sharing the cores; None: one a core, as memory allows, one where there is an accelerator.
+        jobs: runs made at a time, sharing the cores; None: one a core, as memory allows; on an accelerator one.
         engine, address: where, as in :func:`sakerepro.item_runs`.
         confirm: seeds for which the settings of the best trial are then trained on all seen classes of each split of
             the data set, and measured on the unseen ones. This selects nothing.
