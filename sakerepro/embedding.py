@@ -18,6 +18,7 @@ from .devices import device
 from .errors import ConfigError
 from .files import write_whole
 from .networks.backbones import Backbone
+from .provenance import versions
 from .threads import one_thread, side_by_side
 
 Network = TypeVar("Network", bound=nn.Module)
@@ -83,7 +84,8 @@ def backbone_features(method: Any, image_set: ImageSet, size: int) -> np.ndarray
     """
     if "features" not in method.needs:
         return apply(method.features, method.backbone, image_set, size)
-    digest = hashlib.sha256(repr((size, image_set.domain, method.backbone.mean, method.backbone.std)).encode())
+    about = (versions(), device().type, size, image_set.domain, method.backbone.mean, method.backbone.std)
+    digest = hashlib.sha256(repr((*about, method.backbone.body)).encode())
     for tensor in method.backbone.state_dict().values():
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     for start in range(0, len(image_set), 1024):

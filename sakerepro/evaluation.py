@@ -83,7 +83,7 @@ def coders(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any = None) 
     Args:
         arrays: ``train_photo`` and ``train_sketch``, (N, d) embeddings.
     """
-    own = method and method.code(torch.from_numpy(arrays["train_photo"][:1]), 0)
+    own = method and method.code(torch.from_numpy(arrays["train_photo"][:1]).to(device()), 0)
     if own is not None:
 
         def code(x: np.ndarray, domain: int) -> np.ndarray:

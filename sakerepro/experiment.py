@@ -111,7 +111,9 @@ class Experiment:
     batch_sketch: int = _optimisation(4, "sketches in a batch", low=1)
     batch_photo: int = _optimisation(36, "photos in a batch", low=1)
     lr: float = _optimisation(1e-4, "learning rate at the start")
-    lr_end: float = _optimisation(1e-7, "learning rate at the end, reached by exponential decay with a step per epoch")
+    lr_end: float = _optimisation(
+        1e-7, "learning rate that exponential decay, with a step per epoch, would reach after the last epoch"
+    )
     head_lr: float = _optimisation(1.0, "learning rate of the benchmark head, as a multiple of lr", low=0)
     weight_decay: float = _optimisation(5e-4, "weight decay of Adam (L2)", low=0)
     batch_norm: str = _optimisation(

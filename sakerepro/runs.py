@@ -18,6 +18,7 @@ from .data import Dataset, fewer, load_dataset, photo_queries, pseudo_unseen, ra
 from .data.batches import require_aligned
 from .data.known import datasets
 from .devices import seeded
+from .embedding import place
 from .errors import ConfigError, DataError, RunError, near_misses
 from .evaluation import evaluate, traced
 from .experiment import GET, Experiment
@@ -258,13 +259,14 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
     _same_inputs(work, {"data": data.fingerprint, **used, "training": str(TRAINING)})
     sweep(folder)
     if earlier := _trained(folder, data.fingerprint):
-        method.load_state_dict(earlier.network().state_dict())
+        place(method).load_state_dict(earlier.network().state_dict())
         history = [{str(k): v for k, v in row.items()} for row in earlier.history().to_dict("records")]
-        origin["accelerator"] = earlier.provenance().get("accelerator")  # which trained it
+        before = earlier.provenance()
+        origin |= {"accelerator": before.get("accelerator"), "seconds_training": before.get("seconds_training", 0.0)}
     else:
         tracer = partial(traced, data=data, e=e) if trace else None
         history = training.train(method, data, e, work / "checkpoint.pt", tracer, methods.label(e))
-    trained = time.time()
+        origin["seconds_training"] = round(time.time() - started, 1)
     metrics, arrays = evaluate(method, data, e)
     made = write_run(
         e,
@@ -274,7 +276,6 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
         arrays,
         data=data.fingerprint,
         seconds=round(time.time() - started, 1),
-        seconds_training=round(trained - started, 1),
         **origin,
     )
     shutil.rmtree(work, ignore_errors=True)

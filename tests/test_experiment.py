@@ -260,6 +260,15 @@ def test_aliases_are_read_back_and_are_the_runs_that_they_stand_for() -> None:
     assert label(preset("mini", lambda1=0.5, lambda2=0.0)) == label(preset("mini", lambda_sake=0.1)) == "SAKE"
 
 
+def test_a_method_replaces_an_alias() -> None:
+    named = {name: preset("mini", method=name) for name in ("SAKE", *ALIASES)}
+    for e in named.values():
+        for name, wanted in named.items():
+            assert change(e, method=name) == wanted
+    own = change(preset("mini", method="L_B", dim=32), method="SAKE", settings={"lambda2": 0.1})
+    assert own == preset("mini", dim=32, lambda2=0.1)
+
+
 def test_a_preset_has_settings_of_single_methods_and_a_setting_of_ones_own_wins() -> None:
     """EMS and GN-Triplet both have a margin; the one that a preset gives EMS is no matter of GN-Triplet."""
     assert dict(preset("small", method="EMS").settings) == STANDS_FOR["small"].settings["EMS"]

@@ -11,6 +11,7 @@ from sklearn.metrics import average_precision_score
 
 from sakerepro import ITQ, Experiment, evaluation, generalised_metrics
 from sakerepro.__main__ import main
+from sakerepro.methods.sake import SAKE
 from sakerepro.metrics import retrieval_metrics
 from sakerepro.runs import Run
 
@@ -104,3 +105,13 @@ def test_evaluate_adds_the_task_when_asked(tiny_run: Run, capsys: pytest.Capture
     assert [m["value"] for m in by_task["GZS-SBIR"]] == pytest.approx([m["value"] for m in kept], abs=1e-4)
     assert main(["evaluate", str(tiny_run.folder)]) == 0
     assert "seen@" not in capsys.readouterr().out
+
+
+def test_evaluate_ranks_by_the_distance_of_the_method(tiny_run: Run, monkeypatch, capsys) -> None:
+    monkeypatch.setattr(SAKE, "distance", "euclidean")
+    assert main(["evaluate", str(tiny_run.folder), "--generalised", "--json"]) == 0
+    metrics = json.loads(capsys.readouterr().out)["metrics"]
+    found = [m["value"] for m in metrics if m["task"] == "GZS-SBIR"]
+    x = tiny_run.embeddings(), tiny_run.experiment
+    by_method, by_cosine = ([m["value"] for m in generalised_metrics(*x, n)] for n in (tiny_run.network(), None))
+    assert found == pytest.approx(by_method, abs=1e-4) and found != pytest.approx(by_cosine, abs=1e-4)

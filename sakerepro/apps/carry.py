@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import sys
 import zipfile
 from pathlib import Path
 
@@ -38,7 +37,7 @@ def carry(name: str, to: Path, size: int) -> Path:
     to.parent.mkdir(parents=True, exist_ok=True)
     room = beside(to)
     try:
-        write_subset(root, room / (record.folders[0] if record else root.resolve().name), sys.maxsize, size)
+        write_subset(root, room / (record.folders[0] if record else root.resolve().name), None, size)
         for network in sorted(networks):
             state = read_pretrained(network, weights_file(network))
             (room / "weights").mkdir(exist_ok=True)

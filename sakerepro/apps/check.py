@@ -118,8 +118,9 @@ def check(name: str, split: str | None = None, *, images: bool = True, progress:
     """
     known = datasets()
     root = find_folder(name)
-    label = next((n for n, record in known.items() if name == n or root.name in record.folders), root.resolve().name)
-    plain = not lists.split_names(root)
+    plain, own = not lists.split_names(root), root.resolve().name
+    official = (n for n, record in known.items() if name == n or (not plain and root.name in record.folders))
+    label = next(official, str(root) if own in known else own)
     if plain and not folders.is_plain(root):
         raise DataError(
             f"{root}: holds neither photo/<class>/* with sketch/<class>/*, nor lists (a folder such as "

@@ -29,7 +29,8 @@ def evaluate(arguments: argparse.Namespace) -> None:
         changes = {**plain, "dataset": absolute(arguments.dataset), **changes}
     e = r.experiment.but(**changes)
     data = experiment_data(e)
-    metrics, arrays = measure(place(r.network()), data, e, r.embeddings() if e != r.experiment else None)
+    network = place(r.network())
+    metrics, arrays = measure(network, data, e, r.embeddings() if e != r.experiment else None)
     if e != r.experiment:
         note = _trained_on(r, data.unseen, e.dataset)
     elif data.fingerprint != r.provenance()["data"]:
@@ -37,7 +38,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
     else:
         note = _against_stored(r, metrics)
     if arguments.generalised:
-        metrics += generalised_metrics(arrays, e)
+        metrics += generalised_metrics(arrays, e, network)
     if arguments.json:
         print_json({"run": r.id, "dataset": e.dataset, "split": data.split, "metrics": metrics, "note": note})
         return

@@ -10,6 +10,7 @@ import textwrap
 import time
 import urllib.error
 import urllib.request
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -45,8 +46,8 @@ def fetch_dataset(name: str, *, url: str = "", archive: Path | str | None = None
         return root
     sources = record.sources
     if archive or url:
-        first = sources[0] if sources else Source("", record.folders[0])
-        sources = (Source(url, first.take, first.into, "the archive that you named"),)
+        parts = sources or (Source("", record.folders[0]),)
+        sources = tuple(replace(part, url=url, holds="the archive that you named") for part in parts)
     problems = []
     for source in sources:
         try:
@@ -78,14 +79,15 @@ def _by_hand(record: Known, root: Path) -> list[str]:
 
 def _fetched(source: Source, yes: bool) -> Path:
     """The archive of a source, downloaded unless it is here."""
-    file = paths.data() / "downloads" / (Path(urlsplit(source.url).path).name or "archive.zip")
+    name = Path(urlsplit(source.url).path).name or "archive.zip"
+    file = paths.data() / "downloads" / f"{files.digest(source.url.encode()).hex()[:8]}-{name}"  # mirrors may differ
     if file.is_file():
         print(f"{file}: is here already.")
         return file
     try:
         with open_url(source.url) as response:  # for its size alone
             size = int(response.headers.get("Content-Length") or 0)
-    except OSError as error:
+    except (OSError, http.client.HTTPException) as error:
         raise DataError(f"{source.url}: cannot be reached ({error}). Check the network.") from error
     files.need_space(file.parent, 2 * size, "the archive with what it holds")
     shown = f"{size / 1e9:.2f} GB" if size else "an unknown number of bytes"

@@ -15,7 +15,7 @@ import numpy as np
 from .. import inputs
 from ..errors import DataError
 from ..files import lines
-from .quickdraw import SIDE, parse, picture, place_of
+from .quickdraw import GONE, SIDE, parse, picture, place_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -50,7 +50,7 @@ def read_bytes(path: Path | str) -> bytes:
     if number:
         found = next((line for n, line in lines(Path(file)) if n == number), b"")
         if not found:
-            raise DataError(f"{file}, line {number}: is blank, or not there. Name a line that holds a drawing.")
+            raise DataError(f"{file}, line {number}: {GONE}")
         return found
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever

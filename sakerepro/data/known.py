@@ -126,6 +126,8 @@ def _read(file: Path, changed: int) -> dict[str, dict[str, Known]]:
         raise DataError(
             f"{file}: [{odd[0]}] is unknown. Records are [datasets.<name>], [originals.<name>] or [drawings.<name>]."
         )
+    if odd := [k for k, records in content.items() if not isinstance(records, dict)]:
+        raise DataError(f"{file}: {odd[0]} = {content[odd[0]]!r} has to be a table of records, [{odd[0]}.<name>].")
     return {k: {name: _known(file, name, values) for name, values in content.get(k, {}).items()} for k in kinds}
 
 
@@ -133,13 +135,17 @@ def _known(file: Path, name: str, values: Any) -> Known:
     where = f"{file}, record {name!r}"
     if not isinstance(values, dict):
         raise DataError(f"{where}: is {values!r} and has to be a table, [datasets.{name}].")
-    sources = tuple(_checked(Source("", ""), s, f"{where}, sources") for s in values.get("sources", ()))
+    given = values.get("sources", [])
+    if not (isinstance(given, list) and all(isinstance(s, dict) for s in given)):
+        raise DataError(f"{where}: sources = {given!r} has to be a list of tables, [[datasets.{name}.sources]].")
+    sources = tuple(_checked(Source("", ""), s, f"{where}, sources") for s in given)
     folders = () if values.get("reader") else (name,)
     record = _checked(Known(name, title=name, folders=folders, file=file), values, where)
     for key, want in _KEYS.items():
-        for given in getattr(record, key).values() if key == "published" else filter(None, [getattr(record, key)]):
-            if set(given) != set(want):
-                raise DataError(f"{where}: {key} needs {', '.join(want)}, and has {', '.join(given)}.")
+        for part in getattr(record, key).values() if key == "published" else filter(None, [getattr(record, key)]):
+            if not isinstance(part, dict) or set(part) != set(want):
+                has = ", ".join(part) if isinstance(part, dict) else repr(part)
+                raise DataError(f"{where}: {key} needs {', '.join(want)}, and has {has}.")
     if len(record.doubles) not in (0, 2):
         raise DataError(f"{where}: doubles = {list(record.doubles)} has to be two folders.")
     return replace(record, sources=sources)

@@ -25,7 +25,7 @@ from .. import files, paths
 from ..display import bar
 from ..errors import DataError, RunError
 from .images import decode, read_bytes
-from .quickdraw import contents, place_of
+from .quickdraw import contents, given, place_of
 
 VERSION = 1  # of the format and of how images are read: raise it to have all packs made again
 _AHEAD = 512  # jobs that are made ahead, and so results that are held
@@ -142,7 +142,7 @@ def _open(folder: Path, sources: _Sources, verify: bool) -> Pack | None:
         touched = sources.stats[:, 2] != [entry for _, _, _, entry in index["files"]]
         rows = np.flatnonzero(touched | verify)
         for i, line in contents(sources.root, [names[row] for row in rows]):
-            data = line or read_bytes(sources.root / names[rows[i]])
+            data = given(line) or read_bytes(sources.root / names[rows[i]])
             if files.digest(data) != digests[rows[i]].tobytes():
                 return None
         if touched.any():  # so that it is not read again next time, if the cache can be written
@@ -224,11 +224,11 @@ def read_images(
         the bytes.
     """
 
-    def one(job: tuple[int, bytes | None]) -> tuple[int, np.ndarray | DataError, bytes]:
+    def one(job: tuple[int, bytes | DataError | None]) -> tuple[int, np.ndarray | DataError, bytes]:
         row, line = job
         path = root / names[row]
         try:
-            data = line or read_bytes(path)
+            data = given(line) or read_bytes(path)
             return row, decode(data, size, str(path), drawn=names[row] in drawn), files.digest(data)
         except DataError as error:
             return row, error, b""

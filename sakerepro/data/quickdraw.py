@@ -38,6 +38,9 @@ def is_drawings(name: str) -> bool:
     return name.lower().endswith(SUFFIXES) and not name.rpartition("/")[2].startswith(".")
 
 
+GONE = "is blank, or not there. Name a line that holds a drawing."
+
+
 def class_of(name: str) -> str:
     """``"cat"`` of ``"cat.ndjson.gz"``: Google's files are one a class."""
     return name[: -len(next(s for s in SUFFIXES if name.lower().endswith(s)))]
@@ -49,14 +52,11 @@ def place_of(name: str) -> tuple[str, int]:
     return (file, int(line)) if line.isdecimal() and is_drawings(file) else (name, 0)
 
 
-def contents(root: Path, names: Sequence[str]) -> Iterator[tuple[int, bytes | None]]:
-    """The position of each image in ``names`` and, of a drawing, its line.
+def contents(root: Path, names: Sequence[str]) -> Iterator[tuple[int, bytes | DataError | None]]:
+    """The position of each image in ``names`` and, of a drawing, its line, or the error that says why there is none.
 
     A file of drawings is read once, as a stream. Image files come first and are left to the caller, who may read
     several at a time.
-
-    Raises:
-        DataError: as :func:`~sakerepro.files.lines`, and if a line is gone.
     """
     files: dict[str, dict[int, int]] = {}
     for i, name in enumerate(names):
@@ -66,11 +66,22 @@ def contents(root: Path, names: Sequence[str]) -> Iterator[tuple[int, bytes | No
         else:
             yield i, None
     for file, wanted in files.items():
-        for number, line in lines(root / file):
-            if number in wanted:
-                yield wanted.pop(number), line
-        if wanted:
-            raise DataError(f"{root / file}, line {min(wanted)}: is not there any more. Run the command again.")
+        unread = None
+        try:
+            for number, line in lines(root / file):
+                if number in wanted:
+                    yield wanted.pop(number), line
+        except DataError as error:
+            unread = error
+        for number, i in wanted.items():
+            yield i, unread or DataError(f"{root / file}, line {number}: {GONE}")
+
+
+def given(line: bytes | DataError | None) -> bytes | None:
+    """What :func:`contents` gives of an image; an error is raised."""
+    if isinstance(line, DataError):
+        raise line
+    return line
 
 
 def parse(line: bytes, name: str) -> Drawing:

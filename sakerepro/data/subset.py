@@ -44,8 +44,10 @@ def filtered_lists(root: Path, keep: set[str]) -> dict[str, str]:
     return texts
 
 
-def write_subset(root: Path, to: Path, per_class: int, size: int = 224) -> Path:
+def write_subset(root: Path, to: Path, per_class: int | None, size: int = 224) -> Path:
     """Write the first ``per_class`` photos and sketches of every class, resized, with the lists filtered to them.
+
+    None: all that the lists name, the photos of an extension too.
 
     The synsets of the classes go into ``synsets.csv``. Images become squares of ``size`` pixels and keep their names:
     JPEG at quality 90, but PNG sketches stay PNG, with 16 levels of grey.
@@ -56,12 +58,12 @@ def write_subset(root: Path, to: Path, per_class: int, size: int = 224) -> Path:
         ConfigError: if ``to`` is there already, or ``per_class`` or ``size`` is below 1.
         DataError: if the lists name too few files, or one of them is missing or damaged.
     """
-    if per_class < 1 or size < 1:
+    if (per_class is not None and per_class < 1) or size < 1:
         raise ConfigError(f"per_class = {per_class} and size = {size} have to be at least 1.")
     if to.exists():
         raise ConfigError(f"{to}: is there already. Remove it, or name another folder with --to.")
     names = lists.listed_names(root)
-    keep = {domain: first_of_each(found, per_class) for domain, found in names.items()}
+    keep = {k: found if per_class is None else first_of_each(found, per_class) for k, found in names.items()}
     if not keep[PHOTO] or not keep[SKETCH]:
         raise DataError(f"{root}: its lists name no photos or no sketches. Run `sakerepro check {root}`.")
     with files.write_folder_whole(to) as new:

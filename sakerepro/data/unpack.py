@@ -11,7 +11,7 @@ import zlib
 from pathlib import Path
 
 from ..errors import DataError, RunError
-from ..files import beside, need_space, sweep
+from ..files import beside, hidden, lock, need_space, sweep
 
 # RuntimeError: zipfile raises it for an encrypted file, or a compression that it lacks
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
@@ -33,6 +33,11 @@ def unpack(archive: Path, to: Path, take: str, into: str = "") -> int:
     if not archive.is_file():
         raise DataError(f"{archive}: is {'no file' if archive.exists() else 'not there'}. Name the archive itself.")
     to.mkdir(parents=True, exist_ok=True)
+    with lock(hidden(to, ".lock"), f"Another process unpacks into {to.name}; waiting for it."):
+        return _unpack(archive, to, take, into)
+
+
+def _unpack(archive: Path, to: Path, take: str, into: str) -> int:
     sweep(to)
     room = beside(to)
     try:

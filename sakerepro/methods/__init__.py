@@ -120,10 +120,16 @@ def preset(name: str, **changes: Any) -> Experiment:
 
 
 def change(e: Experiment, **changes: Any) -> Experiment:
-    """A copy of an experiment with some settings changed, checked like a new one; arguments as of :func:`preset`."""
+    """A copy of an experiment with some settings changed, checked like a new one; arguments as of :func:`preset`.
+
+    With ``method``, what the earlier alias has set is as in the preset again: ``change(L_B, method="SAKE")`` is SAKE.
+    """
+    before = resolved(label(e))[1] if "method" in changes else {}
     changes, own = _split(changes, e.method)
+    usual = experiment.preset(e.preset) if before.keys() & _FIELDS.keys() else e
+    changes = {k: getattr(usual, k) for k in before if k in _FIELDS} | changes
     if changes["method"] == e.method:
-        own = {**dict(e.settings), **own}
+        own = {k: v for k, v in e.settings if k not in before} | own
     return checked(e.but(**changes, settings={}), own)
 
 
@@ -157,7 +163,8 @@ def _split(changes: dict[str, Any], usual: str) -> tuple[dict[str, Any], dict[st
     for name in own:
         if name not in known:
             raise ConfigError(f"Unknown setting {name!r} of {target}. {near_misses(name, [*known, *_FIELDS])}")
-    return {k: v for k, v in changes.items() if k in _FIELDS}, own | dict(changes.get("settings", ()))
+    own |= dict(changes.pop("settings", ()))
+    return {k: v for k, v in changes.items() if k in _FIELDS}, own
 
 
 def setting(e: Experiment, name: str) -> Any:

@@ -95,7 +95,7 @@ def identified(name: str, value: str) -> str:
     """
     if value in KINDS:
         return value
-    path, mark, checksum = value.rpartition("#")
+    path, mark, checksum = ("", "", "") if Path(value).expanduser().is_file() else value.rpartition("#")
     file = Path(path if mark else value).expanduser().resolve()
     if not file.is_file():
         if mark:  # a finished run is found without the file

@@ -86,11 +86,12 @@ def _convert_se(network: nn.Module, code: DomainCode) -> int:
     from timm.layers.squeeze_excite import SEModule
     from timm.models.senet import SEModule as LegacySEModule
 
+    plain = nn.Identity()  # a gate has no place for a batch norm between the layers of an SE module
     found = [
         (parent, name, child)
         for parent in network.modules()
         for name, child in parent.named_children()
-        if isinstance(child, (SEModule, LegacySEModule))
+        if isinstance(child, (SEModule, LegacySEModule)) and isinstance(getattr(child, "bn", plain), nn.Identity)
     ]
     for parent, name, child in found:
         setattr(parent, name, ConditionalSE.from_se(child, code))

@@ -28,8 +28,8 @@ def weights_file(name: str, weights: str = "") -> Path:
         DataError: says which file is missing, where it was looked for, how to get it and where to put it.
     """
     if weights:
-        if Path(weights).is_file():
-            return Path(weights)
+        if (file := Path(weights).expanduser()).is_file():
+            return file
         raise DataError(f"{weights}: there is no such weights file. Give the path of a .safetensors file for {name}.")
     if found := places.find_data(f"weights/{name}.safetensors"):
         return found

@@ -17,7 +17,7 @@ from ..errors import ConfigError, near_misses
 from ..results.doodles import doodle_frame
 from ..results.findings import gain_by
 from ..results.grids import shown
-from ..results.paper import ABLATION, BOTH_TASKS, DATA_NAMES, LEVELS
+from ..results.paper import ABLATION, BOTH_TASKS, DATA_NAMES, DOODLE_METRICS, LEVELS
 from ..results.rows import gain_groups, records
 from ..results.tables import Table, comparison
 from .labels import LAMBDA_NAMES, data_title
@@ -64,9 +64,9 @@ def comparison_bars(frame: pd.DataFrame, metric: str = "mAP@all", *, item: str =
         item: ``"table1"`` or ``"splits"``.
 
     Raises:
-        ConfigError: for an unknown metric, mixed presets or ambiguous rows.
+        ConfigError: for another item or an unknown metric, mixed presets or ambiguous rows.
     """
-    cells = comparison(item, frame).cells
+    cells = comparison(inputs.one_of(item, ("table1", "splits"), "item"), frame).cells
     if metric not in set(cells["metric"]):
         raise ConfigError(f"{item} has no {metric!r}. {near_misses(metric, tuple(cells['metric'].unique()))}")
     cells = cells[cells["metric"].eq(metric) & (cells["n"].gt(0) | cells["paper"].notna())]
@@ -281,8 +281,9 @@ def doodle_bars(frame: pd.DataFrame, metric: str = "mAP@all") -> Figure:
         metric: ``"mAP@all"`` or ``"P@100"``.
 
     Raises:
-        ConfigError: if no row is of a doodle.
+        ConfigError: for another metric, or if no row is of a doodle.
     """
+    inputs.one_of(metric, DOODLE_METRICS, "metric")
     shown = doodle_frame(frame).query("metric == @metric")
     shown = shown.assign(data=list(map(data_title, shown["dataset"], shown["split"])))
     panels = list(shown.groupby(["data", "side"], sort=False))

@@ -84,10 +84,9 @@ def _over_epochs(runs: Sequence[Run], wanted: Mapping[str, str], claim: str, ref
     table = pd.concat([t for t in tables if len(t)] or tables)
     names = [n for n in wanted if n in table.columns]
     if not names:
-        raise ConfigError(
-            f"None of these {len(runs)} runs has a history of {', '.join(wanted)}. Give trained runs"
-            + (" that were made with sr.run(experiment, trace=True)." if reference else ".")
-        )
+        how = " made with sr.run(experiment, trace=True); one made without has to be removed first" if reference else ""
+        wants = ", ".join(wanted)
+        raise ConfigError(f"None of these {len(runs)} runs has a history of {wants}. Give trained runs{how}.")
     columns = min(len(names), 3)
     rows = -(-len(names) // columns)
     figure, axes = new_figure((COLUMN, 5.0, PAGE)[columns - 1], 0.6 + 1.75 * rows, rows, columns)

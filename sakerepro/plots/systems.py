@@ -82,9 +82,9 @@ def _measured(grid: Grid, ask: Measured, per_query: PerQuery) -> pd.DataFrame:
     found = []
     for point in grid.points({"metric": "mAP@all"}):
         where = {k: point[k] for k in ("data", "method", "representation", "metric")}
-        judged = judge_contrast(grid.at(**where) > 0.0, ask, per_query)
-        if judged.n:
-            data = data_title(*ours_on(ask.numbers(point)[0].experiment).rsplit("/", 1))
+        if numbers := ask.numbers(point):
+            judged = judge_contrast(grid.at(**where) > 0.0, ask, per_query)
+            data = data_title(*ours_on(numbers[0].experiment).rsplit("/", 1))
             interval = {"mean": judged.mean, "low": judged.low, "high": judged.high, "n": judged.n}
             found.append({"data": data, "method": point["method"], "kind": point["representation"], **interval})
     return pd.DataFrame(found)

@@ -1,4 +1,4 @@
-from .committed import beside, render
+from .committed import render
 from .doodles import doodle_frame, doodle_table, with_doodles
 from .findings import by_class, gain_by
 from .grids import Grid

@@ -26,7 +26,7 @@ from ..files import read_json
 from ..provenance import versions
 from ..runs import Run, find, run
 from .paper import GRIDS, RETRIEVAL, file_name
-from .rows import Queries, one_preset, read_rows, records, rows_frame
+from .rows import Queries, read_rows, records, rows_frame
 from .tables import Table, comparison, has_table
 from .verdicts import COLUMNS, Verdicts, claims
 
@@ -146,16 +146,6 @@ def precision_of(by_run: dict[str, dict[str, dict[str, list[float]]]]) -> dict[t
     return found
 
 
-def beside(item: str, rows: pd.DataFrame) -> pd.DataFrame:
-    """The rows of one preset, followed by those that another item has committed for other runs.
-
-    Args:
-        item: such as ``"systems"``, whose rows Table 1 shows where the versions of now have made some.
-    """
-    more = saved_rows(item, one_preset(rows)) if len(rows) else rows
-    return pd.concat([rows, more[~more["run"].isin(rows["run"])]], ignore_index=True) if len(more) else rows
-
-
 def render(item: str, preset: str) -> tuple[Table | None, Verdicts]:
     """The table (figures have none) and the verdicts of an item from its rows in ``results/<preset>``, in seconds.
 
@@ -167,5 +157,4 @@ def render(item: str, preset: str) -> tuple[Table | None, Verdicts]:
             raise DataError(f"{paths.shown(file)}: is missing. `make {item} PRESET={preset}` makes it.")
     rows = read_rows(rows_file(item, preset))
     precision = precision_of({id_: known["precision"] for id_, known in saved_runs(item, preset).items()})
-    shown = beside("systems", rows) if item == "table1" else rows
-    return comparison(item, shown) if has_table(item) else None, claims(item, rows, per_query=precision)
+    return comparison(item, rows) if has_table(item) else None, claims(item, rows, per_query=precision)

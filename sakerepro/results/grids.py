@@ -157,13 +157,19 @@ def experiment_of(
 
 
 def papers(point: Point) -> Experiment | None:
-    """The paper's experiment of a point, always in float32; two cells with equal ones are the same cell."""
+    """The paper's experiment of a point, always in float32; two cells with equal ones are the same cell.
+
+    None where the paper's preset has none, or refuses a setting that another preset can take.
+    """
     return _papers(run_axes(point))
 
 
 @lru_cache(maxsize=4096)  # called for every cell of every claim; a call takes a millisecond
 def _papers(axes: tuple[tuple[str, Any], ...]) -> Experiment | None:
-    return experiment_of(dict(axes), "paper", 0, "float32")
+    try:
+        return experiment_of(dict(axes), "paper", 0, "float32")
+    except ConfigError:
+        return None
 
 
 def run_axes(point: Point) -> tuple[tuple[str, Any], ...]:
@@ -201,7 +207,8 @@ def identity(point: Point) -> tuple[Any, ...]:
     """A key that is equal for equal cells of the paper, in whichever tables they stand."""
     words = key(point)
     e = papers(point)
-    return (e or words["method"], *(words[k] for k in KEY if k not in ("method", "backbone")))
+    where = (words[k] for k in KEY if k not in ("method", "backbone"))
+    return (e or words["method"], point["convention"], point["variant"], *where)
 
 
 @dataclass(frozen=True)

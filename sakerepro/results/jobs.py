@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Collection, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from pathlib import Path
 from typing import Any
 
 from .. import paths
@@ -23,7 +24,8 @@ from ..runs import busy, run
 from ..threads import cores
 
 ENGINES = ("local", "ray")
-GIB = 4.0  # of memory for a run: one of ``mini`` takes 1.3, one of ``small`` 3.4
+OF_A_RUN = 4 * 2**30  # bytes of memory for a run: one of ``mini`` takes 1.3 GiB, one of ``small`` 3.4
+CONTAINER = Path("/sys/fs/cgroup/memory.max")  # the limit of a container, in bytes
 EVERY = 60.0  # seconds between two lines of progress where there is no terminal to rewrite one
 _CODES: dict[int, type[SakeError]] = {2: ConfigError, 3: DataError, 4: RunError}  # exit codes of a run that was refused
 Failure = tuple[Experiment, type[SakeError], str]  # what could not be made, the kind of error, what was said
@@ -31,13 +33,15 @@ _PROGRESS = re.compile(r"(\d+)%.*\[[^<]*<([\d:]+)")  # of tqdm: how far, and the
 
 
 def default_jobs() -> int:
-    """Runs at a time: one a core, and one per ``GIB`` of memory; one where an accelerator does the work."""
+    """Runs at a time: one a core, and one per 4 GiB of memory; one where an accelerator does the work."""
     from joblib import cpu_count
 
     from ..devices import device
 
-    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
-    return 1 if device().type != "cpu" else max(1, min(cpu_count(), int(memory / GIB)))
+    memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    with contextlib.suppress(OSError, ValueError):  # no container, or one without a limit
+        memory = min(memory, int(CONTAINER.read_text()))
+    return 1 if device().type != "cpu" else max(1, min(cpu_count(), memory // OF_A_RUN))
 
 
 def make_runs(
@@ -107,6 +111,8 @@ class Team:
                 if code and code not in _CODES and not self.stopped:
                     _say(f"{name}: died ({_last(text)}); it goes on from its checkpoint")
                     code, text = self._child(e, name, line)
+            if self.stopped:
+                return
             if code:
                 self.failed.append((e, _CODES.get(code, RunError), text or f"ended with code {code}"))
             _say(f"{name}: failed: {_last(text)}" if code else f"{name}: done in {time.monotonic() - started:.0f} s")

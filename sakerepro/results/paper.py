@@ -161,6 +161,8 @@ def grids_of(item: str) -> tuple[Grid, ...]:
         return GRIDS[item]
     if ":" not in item:
         raise ConfigError(f"Unknown item {item!r}. {near_misses(item, list(GRIDS))} Or MODULE:NAME of a grid.")
+    if (name := file_name(item)) in (*GRIDS, "tuning"):
+        raise ConfigError(f"item {item!r}: its files would be those of {name!r}. Give the grid another name.")
     found = methods.of_ones_own(item, "item")
     grids = found if isinstance(found, tuple) else (found,)
     if not grids or not all(isinstance(g, Grid) for g in grids):

@@ -176,8 +176,9 @@ def _link(target: str, text: str) -> str:
 
 
 def _title(name: str) -> str:
-    """The first heading of a notebook."""
-    return read_json(paths.notebooks() / f"{name}.ipynb")["cells"][0]["source"][0].lstrip("# ").strip()
+    """The first line of a notebook, its heading; of one without any, its name."""
+    cells = read_json(paths.notebooks() / f"{name}.ipynb")["cells"]
+    return next((line for cell in cells for line in cell["source"]), name).lstrip("# ").strip()
 
 
 def _cell(name: str, preset: str) -> str:

@@ -100,6 +100,12 @@ def test_one_thing_under_two_names_is_not_zero_shot(own: Path) -> None:
         run(preset("mini", dataset=str(own), epochs=0, photo_queries=0))
 
 
+def test_a_plain_folder_with_the_name_of_a_data_set_is_ones_own(own: Path) -> None:
+    own = own.rename(own.with_name("sketchy"))
+    report = check(str(own))
+    assert report.name == str(own) and str(own) in report.command()
+
+
 def test_official_classes_that_are_one_thing_are_a_note(own: Path) -> None:
     seen, unseen = ("standing bird",), ("flying bird", "cat")
     classes = resolve_classes([*seen, *unseen], "tuberlin")

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import io
 import shutil
+import socket
 import stat
 import tarfile
+import threading
 import zipfile
 from collections.abc import Callable
 from dataclasses import replace
@@ -254,6 +256,34 @@ def test_fetch_asks_downloads_and_unpacks(
     assert main(["data", "fetch", "sketchy"]) == 0  # complete: nobody is asked, nothing is fetched
     assert main(["data", "fetch", "tuberlin", "--url", server.url, "--yes"]) == 0  # the archive is here already
     assert len(server.requests) == asked and (paths.data() / "TUBerlin/zeroshot/cname_cid.txt").is_file()
+
+
+def test_an_archive_of_another_address_is_not_the_one_that_is_here(official: Path, server: Server) -> None:
+    server.body = official.read_bytes()
+    for mirror in ("one", "other"):
+        asked = len(server.requests)
+        assert main(["data", "fetch", "sketchy", "--url", f"{server.root}/{mirror}/data.zip", "--yes"]) == 0
+        assert len(server.requests) > asked
+
+
+def test_a_server_that_speaks_no_http_is_one_clear_error(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as door:
+
+        def answer() -> None:
+            with door.accept()[0] as line:
+                line.sendall(b"SSH-2.0-OpenSSH_9.2\r\n")
+
+        threading.Thread(target=answer, daemon=True).start()
+        url = f"http://127.0.0.1:{door.getsockname()[1]}/x.zip"
+        assert main(["data", "fetch", "sketchy", "--url", url, "--yes"]) == 3
+    assert f"{url}: cannot be reached" in capsys.readouterr().err
+
+
+def test_an_archive_is_any_of_the_official_ones(tmp_path: Path, official: Path) -> None:
+    """TU-Berlin's sketches alone are in another archive, in another folder."""
+    sketches = archive(tmp_path, {"png/cat/1.png": b"x"})
+    assert main(["data", "fetch", "tuberlin", "--archive", str(sketches)]) == 3  # not complete
+    assert [p.name for p in paths.data().rglob("*.png")] == ["1.png"]
 
 
 def test_a_local_archive_needs_no_network(official: Path, capsys: pytest.CaptureFixture[str]) -> None:

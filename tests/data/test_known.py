@@ -105,6 +105,10 @@ def test_the_original_domain_and_a_local_archive_go_by_the_record(toy: Path) -> 
         ("[datasets.x]\ndoubles = ['a']", "record 'x': doubles = .* has to be two folders"),
         ("[x]\nsplits = []", r"\[x\] is unknown. Records are \[datasets.<name>\]"),
         ("datasets.x = 3", "record 'x': is 3 and has to be a table"),
+        ("datasets = ['a']", r"datasets = \['a'\] has to be a table of records, \[datasets.<name>\]"),
+        ("[datasets.x]\n[datasets.x.sources]\nurl = 'a'", "record 'x': sources = .* has to be a list of tables"),
+        ("[datasets.x]\nsources = ['a']", r"record 'x': sources = \['a'\] has to be a list of tables"),
+        ("[datasets.x]\npublished = { a = 5 }", "record 'x': published needs seen, unseen, .*and has 5"),
         ("datasets = ", "known.toml: cannot be read as TOML"),
     ],
 )

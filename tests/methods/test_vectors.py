@@ -196,6 +196,12 @@ def test_vectors_of_no_length_are_refused(tmp_path: Path) -> None:
         vectors(f"{file}#x", ("cat", "cup"))
 
 
+def test_a_files_name_may_hold_the_mark_of_a_checksum(tmp_path: Path) -> None:
+    file = tmp_path / "vec#1.txt"
+    file.write_text("cat 1 0")
+    assert identified("class_vectors", str(file)).startswith(f"{file}#")
+
+
 def test_the_run_id_holds_the_checksum_of_the_file(tmp_path: Path) -> None:
     glove(file := tmp_path / "words.txt")
     check = contract.CLASS_VECTORS["class_vectors"].check

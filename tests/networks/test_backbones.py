@@ -197,6 +197,13 @@ def test_a_network_without_a_linear_classifier_is_refused() -> None:
 
 
 @torch.no_grad()
+def test_a_batch_norm_inside_an_se_module_is_not_dropped() -> None:
+    """ReXNet's have one; a gate has no place for it."""
+    with pytest.raises(ConfigError, match="no place for CSE gates"):
+        build_classifier("rexnet_100", 5).backbone.with_gates()
+
+
+@torch.no_grad()
 def test_a_convolution_on_pooled_features_is_a_linear_head(tmp_path: Path) -> None:
     """DPN's is one as it stands; SqueezeNet's convolution comes before the pooling, and its ReLU is left out."""
     x = images(2, 64)

@@ -424,6 +424,8 @@ def test_comparison_bars_say_what_the_papers_numbers_were_measured_on():
     assert len(plots.comparison_bars(rows_frame([])).axes) == 2  # mAP@all stands for two data sets
     with pytest.raises(ConfigError, match="P@100"):
         plots.comparison_bars(rows_frame([]), "P@10")
+    with pytest.raises(ConfigError, match="item"):
+        plots.comparison_bars(rows_frame([]), item="table4")
 
 
 def test_the_bars_of_the_splits_show_map_of_each_split_and_method():

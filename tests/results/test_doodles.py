@@ -105,6 +105,8 @@ def test_the_table_and_the_bars_show_value_and_interval() -> None:
         "SAKE": "0.400 (0.350 ... 0.500)",
     }
     figure = plots.doodle_bars(frame)
+    with pytest.raises(ConfigError, match="metric"):
+        plots.doodle_bars(frame, "mAP@200")
     unseen, seen = figure.axes
     assert unseen.get_title(loc="left") == "unseen classes"
     bars = {round(b.get_y() + b.get_height() / 2, 2): b.get_width() for b in seen.patches if b.get_width()}

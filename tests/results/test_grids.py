@@ -10,13 +10,14 @@ import tiny
 
 import sakerepro as sr
 from sakerepro import experiment, paths, plots, results
+from sakerepro.__main__ import main
 from sakerepro.errors import ConfigError
 from sakerepro.methods import Setting, label, preset, setting
 from sakerepro.methods.sake import SAKE
 from sakerepro.results.grids import Grid, identity, rising, with_names
 from sakerepro.results.notebook import notebook_path
 from sakerepro.results.paper import TABLE1, TABLE3, TABLE4
-from sakerepro.results.rows import read_rows
+from sakerepro.results.rows import read_rows, write_rows
 from sakerepro.results.status import all_status, write_record
 
 BATCH = """
@@ -65,9 +66,8 @@ def test_what_stands_for_the_papers_words_comes_from_the_preset() -> None:
     assert len(cells["paper"]) == 3
     nets = {name: {e.backbone for _, e in TABLE4.cells(name)} for name in experiment.PRESETS}
     assert nets["paper"] == {"alexnet", "resnet50", "cse_resnet50"}
-    assert len(nets["mini"]) == 3 and nets["small"] == {
-        experiment.STANDS_FOR["small"].backbones[n] for n in ("resnet50", "cse_resnet50")
-    }
+    assert len(nets["mini"]) == 3
+    assert nets["small"] == {"squeezenet1_0", "efficientnet_lite0", "cse_efficientnet_lite0"}
     own = Grid("x", backbone=("resnet18", "cse_resnet50"))  # a network that the paper does not name
     assert {e.backbone for _, e in own.cells("mini")} == {"resnet18", "cse_resnet_mini"}
 
@@ -78,6 +78,20 @@ def test_cells_that_stand_in_several_tables_are_one() -> None:
     (other,) = TABLE3.points({"lambda1": 1.0, "lambda2": 0.3})
     (third,) = TABLE4.points({"task": "ZS-SBIR", "backbone": "cse_resnet50", "method": "SAKE"})
     assert identity(one) == identity(other) == identity(third)
+
+
+def test_what_is_looked_at_tells_cells_apart() -> None:
+    """Two conventions of one run are two cells."""
+    grid = Grid("x", convention=("standard", "sake"), variant=("", "other"), metrics=("mAP@all", "P@100"))
+    assert len({identity(point) for point in grid.points()}) == 8
+
+
+def test_an_axis_may_have_values_that_the_papers_preset_refuses() -> None:
+    """Its rate ends at 1e-4 at most."""
+    found = [(key["lr_end"], e.lr_end, key["method"]) for key, e in Grid("x", lr_end=(1e-4, 5e-4)).cells("mini")]
+    assert found == [(1e-4, 1e-4, "SAKE"), (5e-4, 5e-4, "SAKE")]
+    with pytest.raises(ConfigError, match="lambda1"):
+        [*Grid("x", lambda1=(-1.0,)).cells("mini")]
 
 
 def test_algebra_of_cells() -> None:
@@ -135,11 +149,26 @@ def test_an_ablation_is_a_grid_and_a_notebook_from_the_skeleton(ablation: str) -
     assert (found.state, found.why) == ("done", "")
 
 
+def test_tables_are_made_without_the_module_of_an_own_grid(
+    ablation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The grid was made from another folder."""
+    monkeypatch.setenv("SAKEREPRO_HOME", str(tmp_path))
+    write_rows((folder := paths.results("mini")) / "batch-rows.csv", [])
+    (folder / "batch-runs.json").write_text("{}")
+    (folder / "batch.json").write_text('{"item": "somewhere_else:BATCH"}')
+    assert main(["tables"]) == 0
+    assert "mini: somewhere_else:BATCH stays as it is." in capsys.readouterr().err
+    assert (tmp_path / "REPRODUCING.md").is_file()
+
+
 def test_an_own_item_that_is_not_there_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     for item, said in (
         ("no_such_module:X", "no_such_module"),
         ("json:dumps", "is no sakerepro.results.Grid"),
+        ("mine:LENGTH", "its files would be those of 'length'"),
+        ("mine:TUNING", "its files would be those of 'tuning'"),
     ):
         with pytest.raises(ConfigError, match=said):
             sr.experiments(item)

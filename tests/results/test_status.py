@@ -175,6 +175,12 @@ def test_every_notebook_but_the_index_has_a_row_with_its_title_items_first() -> 
     assert frame.loc["explore_draw_and_retrieve", "notebook"] == link
 
 
+def test_a_notebook_that_was_just_begun_goes_by_its_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "Untitled.ipynb").write_text('{"cells": [{"cell_type": "code", "source": []}]}')
+    monkeypatch.setattr(paths, "notebooks", lambda: tmp_path)
+    assert status_board(["mini"]).data["notebook"].tolist() == ["<a href='Untitled.ipynb'>Untitled</a>"]
+
+
 def test_what_is_missing_says_how_to_make_it() -> None:
     row = status_board().data.loc["table1"]
     assert row["mini"] == "not made: make table1"

@@ -14,7 +14,7 @@ from sakerepro.errors import ConfigError
 from sakerepro.results.grids import OTHER_SYSTEMS
 from sakerepro.results.items import experiments
 from sakerepro.results.paper_claims import all_claims
-from sakerepro.results.rows import Queries, rows_frame, write_rows
+from sakerepro.results.rows import Queries, rows_frame
 
 TUBERLIN = {"data": "tuberlin/zeroshot"}
 
@@ -74,15 +74,6 @@ def test_what_a_run_used_is_read_from_its_settings():
     )
 
 
-def test_rows_of_another_item_stand_beside_unless_their_run_was_made_here(tmp_path, monkeypatch):
-    monkeypatch.setattr("sakerepro.paths.results", lambda preset="": tmp_path)
-    mine = rows_frame([number(0.3, "mini", representation="real")])
-    assert results.beside("systems", mine) is mine
-    theirs = [number(0.9, "mini", representation="real"), number(0.2, "mini", method="EMS", representation="real")]
-    write_rows(tmp_path / "systems-rows.csv", [*theirs, dataclasses.replace(theirs[1], run="old", training=-1)])
-    assert results.beside("systems", mine)["value"].tolist() == [0.3, 0.2]
-
-
 def test_one_claim_a_system_data_set_and_metric_judged_on_features_and_codes():
     claims = [c for c in all_claims().values() if c.item == "systems"]
     assert len(claims) == 9 * 3 * 2 and {len(c.contrasts) for c in claims} == {2}
@@ -119,3 +110,10 @@ def test_the_chart_shows_means_intervals_and_the_best_on_top():
     }
     with pytest.raises(ConfigError, match="make systems"):
         plots.systems_chart(rows_frame([]))
+
+
+def test_the_figure_shows_no_number_of_the_paper():
+    """Of the paper's data, one system was measured on one data set."""
+    where = {"data": "sketchy/zeroshot1", "representation": "real"}
+    (axis,) = plots.systems_chart(rows_frame([number(0.3, "paper", **where)])).axes
+    assert [label.get_text() for label in axis.get_yticklabels()] == ["SAKE"]
