@@ -6,16 +6,9 @@ from .apps.embedder import Embedder, load
 from .apps.export import export_onnx
 from .apps.official import import_checkpoint, load_official_checkpoint
 from .apps.photos import index_photos, open_collection
-from .data import (
-    Dataset,
-    ImageSet,
-    OriginalDomain,
-    load_dataset,
-    load_original,
-    photo_queries,
-    pseudo_unseen,
-    random_split,
-)
+from .data.dataset import Dataset, ImageSet, OriginalDomain
+from .data.registry import load_dataset, load_original
+from .data.splits import photo_queries, pseudo_unseen, random_split
 from .embedding import embed
 from .errors import ConfigError, DataError, RunError, SakeError
 from .evaluation import generalised_metrics

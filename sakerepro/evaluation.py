@@ -9,8 +9,8 @@ import numpy as np
 import torch
 
 from . import inputs
-from .data import photo_queries
 from .data.dataset import PHOTO, SKETCH, Dataset
+from .data.splits import photo_queries
 from .devices import device
 from .display import bar
 from .embedding import embed

@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 
 # `ranks.each` already spreads rows over threads, and spinning BLAS threads would slow them
 _one_blas_thread = threadpool_limits.wrap(limits=1, user_api="blas")
-_FITTED = ("mean_", "components_", "rotation_", "quantization_errors_")
 
 
 class NotFitted(ConfigError, NotFittedError):
@@ -123,12 +122,6 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
         """(N, d) embeddings to (N, bits / 8) packed uint8 codes; raises what :meth:`project` raises."""
         return pack(self.project(features))
 
-    def state(self) -> dict[str, np.ndarray]:
-        """Settings and fitted arrays, all as arrays, to store with safetensors."""
-        self._require_fit()
-        settings = {name: np.asarray(value, dtype=np.int64) for name, value in self.get_params().items()}
-        return settings | {name: np.ascontiguousarray(getattr(self, name)) for name in _FITTED}
-
     def _require_fit(self) -> None:
         if not hasattr(self, "rotation_"):
             raise NotFitted("this ITQ is not fitted. Call fit with the embeddings of training images first.")
@@ -137,21 +130,6 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def _n_features_out(self) -> int:
         """Number of names that `get_feature_names_out` gives: one for each byte of the code."""
         return self.rotation_.shape[1] // 8
-
-    @classmethod
-    def from_state(cls, state: dict[str, np.ndarray]) -> ITQ:
-        """The inverse of :meth:`state`.
-
-        Raises:
-            DataError: if an array is missing.
-        """
-        if missing := [name for name in (*cls().get_params(), *_FITTED) if name not in state]:
-            raise DataError(f"this is not the state of an ITQ: {', '.join(missing)} missing. Fit it again.")
-        itq = cls(**{name: int(state[name]) for name in ("bits", "seed", "iterations")})
-        for name in _FITTED:
-            setattr(itq, name, np.asarray(state[name]))
-        itq.n_features_in_ = len(itq.mean_)
-        return itq
 
 
 _FAR = 32  # embeddings are rescaled if their largest value is below 2^-32 or above 2^32

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import pkgutil
 from collections.abc import Sequence
 
 import numpy as np
 
 from . import wordnet
-from .data import OriginalDomain, load_original, places
-from .data.known import datasets, named, originals
+from .data import places
+from .data.dataset import OriginalDomain
+from .data.known import datasets, records
+from .data.registry import load_original
 from .errors import DataError
 from .experiment import Experiment
 from .semantics import imagenet_wnids, require_classes
@@ -24,7 +27,7 @@ def original_wnids(e: Experiment) -> tuple[str, ...]:
         return imagenet_wnids()
     record = datasets().get(e.teacher_data or e.dataset)
     if record and record.original_wnids:
-        return named(record.original_wnids)
+        return pkgutil.resolve_name(record.original_wnids)
     return load_original(e.teacher_data or e.dataset, size=e.size).wnids
 
 
@@ -58,7 +61,7 @@ def original_photos(e: Experiment, folder: str = "") -> OriginalDomain:
         return load_original(folder, size=e.size, per_class=PHOTOS_PER_CLASS)
     if e.teacher_epochs:
         return load_original(e.teacher_data or e.dataset, size=e.size)
-    known, record = originals(), datasets().get(e.dataset)
+    known, record = records("originals"), datasets().get(e.dataset)
     names = (record and record.original) or tuple(known)
     there = [name for name in names if name in known and places.find_data(*known[name].folders)]
     if e.teacher_head == "probe" and not there:

@@ -14,9 +14,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from . import inputs, methods, paths, training
-from .data import Dataset, fewer, load_dataset, photo_queries, pseudo_unseen, random_split
 from .data.batches import require_aligned
+from .data.dataset import Dataset
 from .data.known import datasets
+from .data.registry import load_dataset
+from .data.splits import fewer, photo_queries, pseudo_unseen, random_split
 from .devices import seeded
 from .embedding import place
 from .errors import ConfigError, DataError, RunError, near_misses

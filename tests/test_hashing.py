@@ -5,7 +5,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from safetensors.numpy import load_file, save_file
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -92,7 +91,7 @@ def test_follows_scikit_learn(features):
     assert repr(itq) == "ITQ(bits=8, iterations=2, seed=5)"
     with pytest.raises(ValueError, match="Invalid parameter 'bit'.*'bits'"):
         itq.set_params(bit=8)
-    for method in (ITQ().transform, ITQ().project, lambda x: ITQ().state()):
+    for method in (ITQ().transform, ITQ().project):
         for kind in (NotFittedError, SakeError):
             with pytest.raises(kind, match="not fitted"):
                 method(features)
@@ -126,22 +125,6 @@ def test_stands_in_a_pipeline(features):
     assert "ITQ" in pipe._repr_html_() and "ITQ" in ITQ()._repr_html_()  # what a notebook shows
     table = ITQ(16, iterations=3).set_output(transform="pandas").fit_transform(features)
     assert table.columns.tolist() == ["itq0", "itq1"] and len(table) == len(features)
-
-
-def test_state_survives_safetensors(features, tmp_path):
-    itq = ITQ(bits=16, seed=5, iterations=3).fit(features)
-    save_file(itq.state(), tmp_path / "itq.safetensors")
-    again = ITQ.from_state(load_file(tmp_path / "itq.safetensors"))
-    assert again.get_params() == itq.get_params() and again.n_features_in_ == 20
-    assert np.array_equal(again.quantization_errors_, itq.quantization_errors_)
-    assert np.array_equal(again.transform(features), itq.transform(features))
-
-
-def test_state_with_a_missing_array_is_refused(features):
-    state = ITQ(8, iterations=1).fit(features).state()
-    del state["rotation_"]
-    with pytest.raises(DataError, match="rotation_"):
-        ITQ.from_state(state)
 
 
 @pytest.mark.parametrize(
@@ -187,7 +170,7 @@ def test_the_number_of_threads_changes_no_bit(rng):
         for n in (1, 2, 3):
             torch.set_num_threads(n)
             itq = ITQ(bits=16, iterations=10).fit(x)
-            states.append(itq.state() | {"codes": itq.transform(x)})
+            states.append(vars(itq) | {"codes": itq.transform(x)})
     finally:
         torch.set_num_threads(threads)
     for other in states[1:]:

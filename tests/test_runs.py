@@ -20,7 +20,8 @@ from tqdm import auto
 
 from sakerepro import evaluation, hashing, paths, provenance, teachers, training, versions
 from sakerepro.apps.card import model_card
-from sakerepro.data import load_dataset, photo_queries
+from sakerepro.data.registry import load_dataset
+from sakerepro.data.splits import photo_queries
 from sakerepro.embedding import embed, top1
 from sakerepro.errors import ConfigError, DataError, RunError
 from sakerepro.experiment import Experiment

@@ -15,7 +15,6 @@ from .. import methods
 from ..data.known import datasets
 from ..errors import SakeError
 from ..experiment import Experiment, split_name
-from ..files import write_text
 from ..results.tables_text import escape, filled
 from ..runs import Run, require_images
 from .compare import by_metric
@@ -27,16 +26,6 @@ SETS = {
     "gallery": "gallery photos (unseen)",
 }
 BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
-
-
-def write_card(run: Run, path: Path | str) -> Path:
-    """Write :func:`model_card` to a file, whole or not at all.
-
-    Raises:
-        RunError: if the run is damaged, or the file's folder cannot be written.
-    """
-    write_text(Path(path), model_card(run))
-    return Path(path)
 
 
 def model_card(run: Run) -> str:

@@ -16,7 +16,7 @@ from ..embedding import place
 from ..errors import ConfigError, RunError
 from ..evaluation import evaluate
 from ..runs import Run, require_images, write_run
-from .card import write_card
+from .card import model_card
 from .embedder import Embedder, embed_images
 
 DOMAINS = {"photo": PHOTO, "sketch": SKETCH}
@@ -58,7 +58,7 @@ def export_half(run: Run, folder: Path | str) -> Run:
         trained={name: origin[name] for name in ("commit", "processor", "finished")},
         **{name: origin[name] for name in _KEPT if name in origin},
     )
-    write_card(half, half.file("README.md"))
+    files.write_text(half.file("README.md"), model_card(half))
     return half
 
 

@@ -6,9 +6,10 @@ import argparse
 from pathlib import Path
 
 from .. import paths
-from ..data import SKETCH, lists, load_dataset
+from ..data import lists
+from ..data.dataset import SKETCH
 from ..data.fetch import fetch_dataset
-from ..data.registry import find_folder
+from ..data.registry import find_folder, load_dataset
 from ..data.subset import write_subset
 from .common import print_json
 

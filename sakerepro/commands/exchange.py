@@ -7,6 +7,7 @@ from pathlib import Path
 
 from .. import paths
 from ..errors import ConfigError, near_misses
+from ..files import write_text
 from ..runs import named_run
 from .runs import show_runs
 from .settings import absolute
@@ -43,13 +44,14 @@ def export(arguments: argparse.Namespace) -> None:
 
 def card(arguments: argparse.Namespace) -> None:
     """Write or print the model card of a run."""
-    from ..apps.card import model_card, write_card
+    from ..apps.card import model_card
 
     run = named_run(arguments.run)
     if arguments.to == "-":
         print(model_card(run), end="")
-    else:
-        print(paths.shown(write_card(run, Path(arguments.to or f"{run.id}-card.md"))))
+        return
+    write_text(file := Path(arguments.to or f"{run.id}-card.md"), model_card(run))
+    print(paths.shown(file))
 
 
 def weights(arguments: argparse.Namespace) -> None:

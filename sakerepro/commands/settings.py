@@ -86,7 +86,7 @@ def settings(arguments: argparse.Namespace) -> dict[str, object]:
 
 def absolute(name: str) -> str:
     """A folder or file as an absolute path, so that a run's id is the same from every folder; else the name itself."""
-    from ..data.known import datasets, originals
+    from ..data.known import datasets, records
 
     here = Path(name).expanduser()
-    return str(here.resolve()) if name and name not in (*datasets(), *originals()) and here.exists() else name
+    return str(here.resolve()) if name and name not in (*datasets(), *records("originals")) and here.exists() else name

@@ -20,8 +20,7 @@ def epoch_batches(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Two shuffled loaders, zipped as in the official code: the epoch ends with the shorter of the two.
 
-    The last batch of a loader may be smaller, and a set smaller than a batch is a batch of its own. With a batch size
-    of 0, that domain is left out: its index is empty in every step.
+    The last batch of a loader may be smaller, and a set smaller than a batch is a batch of its own.
 
     Args:
         n_sketch, n_photo: images in each training set.
@@ -33,15 +32,11 @@ def epoch_batches(
         (sketch index, photo index) of each step, int64.
 
     Raises:
-        ConfigError: if a batch size is negative, both are 0, ``steps`` is below 1, or there is nothing to draw from.
+        ConfigError: if there is nothing to draw from.
     """
-    if batch_sketch < 0 or batch_photo < 0 or batch_sketch + batch_photo == 0:
-        raise ConfigError(f"batches of {batch_sketch} sketches and {batch_photo} photos do not work. Give 1 or more.")
-    if steps is not None and steps < 1:
-        raise ConfigError(f"steps = {steps}: an epoch needs at least 1. Leave it out for the whole epoch.")
-    for what, count, size in (("sketches", n_sketch, batch_sketch), ("photos", n_photo, batch_photo)):
-        if size and not count:
-            raise ConfigError(f"no {what} to train on, and batches of {size} asked for. Set that batch size to 0.")
+    for what, count in (("sketches", n_sketch), ("photos", n_photo)):
+        if not count:
+            raise ConfigError(f"no {what} to train on.")
     if steps is None:
         steps = zipped_steps(n_sketch, n_photo, batch_sketch, batch_photo)
     streams = np.random.default_rng([seed, epoch]).spawn(2)
@@ -51,8 +46,8 @@ def epoch_batches(
 
 
 def zipped_steps(n_sketch: int, n_photo: int, batch_sketch: int, batch_photo: int) -> int:
-    """Steps until the shorter of two loaders ends; a batch size of 0 leaves its domain out."""
-    return min(-(-n // b) for n, b in ((n_sketch, batch_sketch), (n_photo, batch_photo)) if b)
+    """Steps until the shorter of two loaders ends."""
+    return min(-(-n_sketch // batch_sketch), -(-n_photo // batch_photo))
 
 
 def pair_batches(
@@ -182,7 +177,7 @@ def require_aligned(data: Dataset) -> np.ndarray:
 
 def _loader(count: int, size: int, steps: int, rng: np.random.Generator) -> list[np.ndarray]:
     batches: list[np.ndarray] = []
-    while size and len(batches) < steps:
+    while len(batches) < steps:
         order = rng.permutation(count)
         batches += [order[i : i + size] for i in range(0, count, size)]
-    return batches[:steps] if size else [np.zeros(0, np.int64)] * steps
+    return batches[:steps]

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-import functools
 import io
 import os
 import stat
-import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +21,6 @@ if TYPE_CHECKING:
 EXTENSIONS = frozenset(".jpg .jpeg .png .bmp .gif .webp .tif .tiff .ppm .pgm .pbm .jfif".split())
 _FORMATS = ("JPEG", "PNG", "BMP", "GIF", "WEBP", "TIFF", "PPM")  # no EPS: Pillow would start a program
 READABLE = "JPEG, PNG, BMP, GIF, WebP, TIFF or PPM"
-_FORMATS_LOCK = threading.Lock()
 MAX_PIXELS = 89_478_485  # Pillow's own limit for decompression bombs, as an error instead of a warning
 
 
@@ -114,7 +111,6 @@ def decode(data: bytes | Image.Image, size: int, name: str, *, drawn: bool = Fal
     """
     from PIL import Image, UnidentifiedImageError
 
-    _register_formats()
     if isinstance(data, bytes) and place_of(name)[1]:
         data = picture(parse(data, name).strokes, max(size, SIDE))
     try:
@@ -141,15 +137,6 @@ def decode(data: bytes | Image.Image, size: int, name: str, *, drawn: bool = Fal
     if array.ndim == 3 and (array == array[..., :1]).all():
         array = array[..., 0]
     return array.reshape(size, size, -1)
-
-
-@functools.cache
-def _register_formats() -> None:
-    """Pillow loads its formats when it first needs them, which is not safe in threads."""
-    from PIL import Image
-
-    with _FORMATS_LOCK:
-        Image.init()
 
 
 def _flatten(image: Image.Image, name: str) -> Image.Image:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import importlib
 import io
+import pkgutil
 import re
 import tomllib
 import unicodedata
@@ -72,27 +72,13 @@ class Known:
             DataError: if the table cannot be read.
         """
         if ":" in self.classes:
-            return [(self.classes, name, wnid, "") for name, wnid in named(self.classes).items()]
+            return [(self.classes, name, wnid, "") for name, wnid in pkgutil.resolve_name(self.classes).items()]
         return read_classes(self.file.parent / self.classes) if self.classes else []
 
 
 def datasets() -> dict[str, Known]:
-    """The tasks by name: those of the package, then those of each ``known.toml`` in ``places.data_places()``.
-
-    Raises:
-        DataError: if a record cannot be read, or a name is taken; it names the file and the record.
-    """
-    return _records("datasets")
-
-
-def originals() -> dict[str, Known]:
-    """The original domains by name, as :func:`datasets`."""
-    return _records("originals")
-
-
-def drawings() -> dict[str, Known]:
-    """The sketches without photos by name, as :func:`datasets`."""
-    return _records("drawings")
+    """The tasks by name, as :func:`records`."""
+    return records("datasets")
 
 
 def shipped() -> dict[str, Known]:
@@ -105,7 +91,15 @@ _KEYS = {"lists": ("sketch", "photo"), "batches": ("batch_sketch", "batch_photo"
 _SHIPPED = Path(__file__).with_name("known.toml")
 
 
-def _records(kind: str) -> dict[str, Known]:
+def records(kind: str) -> dict[str, Known]:
+    """Those of the package by name, then those of each ``known.toml`` in ``places.data_places()``.
+
+    Args:
+        kind: ``"datasets"`` (tasks), ``"originals"`` (original domains) or ``"drawings"`` (sketches without photos).
+
+    Raises:
+        DataError: if a record cannot be read, or a name is taken; it names the file and the record.
+    """
     found = dict(_read(_SHIPPED, 0)[kind])
     for file in dict.fromkeys(place / "known.toml" for place in places.data_places()):
         for name, record in _read(file, file.stat().st_mtime_ns)[kind].items() if file.is_file() else ():
@@ -162,12 +156,6 @@ def _checked(record: Any, values: Mapping[str, Any], where: str) -> Any:
             raise DataError(f"{where}: {key} = {value!r} has to be of type {want}.")
         record = replace(record, **{key: value})
     return record
-
-
-def named(text: str) -> Any:
-    """The object that ``"module:name"`` names."""
-    module, _, name = text.partition(":")
-    return getattr(importlib.import_module(module), name)
 
 
 def class_key(name: str) -> str:

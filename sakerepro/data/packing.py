@@ -243,7 +243,9 @@ def on_all_cores(function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iter
     does. Threads do: Pillow decodes and resizes without the interpreter's lock.
     """
     from joblib import cpu_count
+    from PIL import Image
 
+    Image.init()  # loads the formats, which is not safe in threads
     jobs = iter(jobs)
     pool = ThreadPoolExecutor(cpu_count())
     try:

@@ -155,26 +155,15 @@ def fill_row(groups, before, size, good, others, rule, ranks, precision, ks, row
 
 
 @njit(**_exact)
-def longest(first, last):
-    """The largest of some lengths."""
-    most = 0
-    for i in range(len(first)):
-        most = max(most, last[i] - first[i])
-    return most
-
-
-@njit(**_exact)
-def rows_of_counts(at, thresholds, counts, wraps, notes, photos, rule, ks, rows):
-    """`fill_row` for queries whose photos were counted as `counting` says; False if the counts cannot be right."""
-    most = longest(at[:-1], at[1:])
+def rows_of_counts(at, thresholds, counts, wraps, notes, rule, ks, rows):
+    """`fill_row` for queries whose photos were counted as `counting` says."""
+    most = (at[1:] - at[:-1]).max()
     before, size, good = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
     ranks, precision = np.empty(most, np.int64), np.empty(most)
     behind, others = np.empty(most, np.int64), np.empty(most, np.int64)
     for i in range(len(rows)):
         start, count = at[i], at[i + 1] - at[i] - BEYOND
         groups, passed, p, own = 0, 0, 0, counts[2 * start : 2 * at[i + 1]]
-        if np.int64(own.sum()) + (np.int64(wraps[i, 0]) << 16) != photos - count:
-            return False
         while p < count:
             run = 1
             while p + run < count and thresholds[start + p + run] == thresholds[start + p]:
@@ -194,7 +183,6 @@ def rows_of_counts(at, thresholds, counts, wraps, notes, photos, rule, ks, rows)
                 behind[group] -= 1
                 others[behind[group]] = note & np.uint64(0xFFFFFFFF)
         fill_row(groups, before, size, good, others, rule, ranks, precision, ks, rows[i])
-    return True
 
 
 @njit(**_exact)
@@ -208,7 +196,7 @@ def rows_of_codes(query, words, in_order, classes, wanted, first, last, rule, ks
     everything, relevant = np.empty(bits + 1, np.int64), np.empty(bits + 1, np.int64)
     before, size, good = np.empty(bits + 1, np.int64), np.empty(bits + 1, np.int64), np.empty(bits + 1, np.int64)
     four, buffer = np.empty((4, bits + 1), np.uint32), np.empty(CODES, np.int32)
-    most = longest(first, last)
+    most = (last - first).max()
     ranks, precision, others = np.empty(most, np.int64), np.empty(most), np.empty(most, np.int64)
     for i in range(len(rows)):
         distance_histogram(query[i], words, 0, words.shape[1], buffer, four, everything)

@@ -113,15 +113,15 @@ def cost_rows(runs: Iterable[Run]) -> Iterator[Row]:
 
     Ratios of times are rounded to one decimal: the next one changes from one measurement to the next on one machine.
     """
-    for pair in pairs(runs):
-        found = measured_cost(pair.sake)
+    for sake, _ in pairs(runs):
+        found = measured_cost(sake)
         for metric, what, task, digits in (
             ("time relative to L_B", "step", "training", 1),
             ("memory relative to L_B", "bytes", "training", 3),
             ("time relative to L_B", "embed", "test", 1),
         ):
             value = round(found["SAKE"][what] / found["L_B"][what], digits)
-            yield run_row(pair.sake, metric, value, task=task)
+            yield run_row(sake, metric, value, task=task)
 
 
 def measured_cost(run: Run) -> dict[str, dict[str, float]]:

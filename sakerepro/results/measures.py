@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pandas as pd
 import torch
 
 from .. import inputs, methods
-from ..data import photo_queries
 from ..data.dataset import OriginalDomain
+from ..data.splits import photo_queries
 from ..devices import device
 from ..embedding import apply, embed, place, top1
 from ..errors import ConfigError, DataError
@@ -235,14 +235,7 @@ def _teacher_top1(e: Experiment, photos: OriginalDomain) -> float:
     return top1(lambda images, domain: classifier(images)[:, asked], classifier, photos.val.of_classes(known), e.size)
 
 
-class Pair(NamedTuple):
-    """SAKE and L_B on one held-out set, of one seed."""
-
-    sake: Run
-    baseline: Run
-
-
-def pairs(runs: Iterable[Run]) -> list[Pair]:
+def pairs(runs: Iterable[Run]) -> list[tuple[Run, Run]]:
     """Runs of SAKE with the L_B run that differs in nothing but the loss; one without a partner is a ConfigError."""
     runs = inputs.names(runs, "runs", object)
     baselines = {r.experiment: r for r in runs if methods.label(r.experiment) == "L_B"}
@@ -250,7 +243,7 @@ def pairs(runs: Iterable[Run]) -> list[Pair]:
     for run in (r for r in runs if methods.label(r.experiment) == "SAKE"):
         if (partner := methods.baseline(run.experiment)) not in baselines:
             raise ConfigError(f"{run.id} has no run with L_B beside it, and its gain is over that one. Give both.")
-        found.append(Pair(run, baselines[partner]))
+        found.append((run, baselines[partner]))
     return found
 
 
@@ -269,21 +262,21 @@ def class_gains(runs: Iterable[Run]) -> pd.DataFrame:
     """
     if not (found := pairs(runs)):
         raise ConfigError("None of these runs is one of SAKE, whose gain over L_B is asked for. Give some, with L_B's.")
-    frames = pd.concat(map(_gains, found))
+    frames = pd.concat(_gains(*pair) for pair in found)
     return frames.groupby(["dataset", "split", "class"], sort=False, as_index=False).mean()
 
 
-def _gains(pair: Pair) -> pd.DataFrame:
-    e, data = pair.sake.experiment, pair.sake.dataset()
-    name, labels = f"ap/ZS-SBIR/{e.dim}-d", pair.sake.embeddings()["query_labels"]
-    gain = pair.sake.embeddings()[name] - pair.baseline.embeddings()[name]
+def _gains(sake: Run, baseline: Run) -> pd.DataFrame:
+    e, data = sake.experiment, sake.dataset()
+    name, labels = f"ap/ZS-SBIR/{e.dim}-d", sake.embeddings()["query_labels"]
+    gain = sake.embeddings()[name] - baseline.embeddings()[name]
     return pd.DataFrame(
         {
             "dataset": e.dataset,
             "split": split_name(e),
             "class": data.unseen,
             "gain": [np.nanmean(gain[labels == c]) for c in range(len(data.unseen))],
-            "confidence": _confidence(pair.sake),
+            "confidence": _confidence(sake),
             "LCH": leacock_chodorow(data.unseen, original_wnids(e), dataset=e.dataset).max(axis=1),
         }
     )
@@ -305,11 +298,13 @@ def _confidence(run: Run) -> list[float]:
 
 def group_rows(runs: Iterable[Run]) -> Iterator[Row]:
     """Figure 5 as numbers: the classes of each held-out set in three equal groups by SAKE's gain (appendix A.1)."""
-    for pair in pairs(runs):
-        for level, (_, members) in zip(LEVELS, gain_groups(_gains(pair), len(LEVELS)).groupby("group"), strict=True):
+    for sake, baseline in pairs(runs):
+        for level, (_, members) in zip(
+            LEVELS, gain_groups(_gains(sake, baseline), len(LEVELS)).groupby("group"), strict=True
+        ):
             for metric in ("gain", "confidence", "LCH"):
                 value = members[metric].to_numpy().mean()
-                yield run_row(pair.sake, metric, value, task="groups", classes=level)
+                yield run_row(sake, metric, value, task="groups", classes=level)
 
 
 def doodle_rows(runs: Iterable[Run]) -> Iterator[Row]:

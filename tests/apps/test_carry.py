@@ -14,7 +14,8 @@ from safetensors.numpy import load_file
 from sakerepro import paths
 from sakerepro.__main__ import main
 from sakerepro.apps.carry import carry
-from sakerepro.data import load_dataset, places
+from sakerepro.data import places
+from sakerepro.data.registry import load_dataset
 from sakerepro.errors import DataError
 from sakerepro.experiment import PRESETS
 from sakerepro.networks.weights import weights_file

@@ -224,26 +224,11 @@ def test_a_damaged_index_is_named(file: str, left: int | None, photos: Path, tin
     (made.folder / file).unlink()
     if left is not None:
         (made.folder / file).write_bytes(whole[: min(left, len(whole) - 2)])
-    with pytest.raises(RunError, match=f"{made.folder.name}: the index is damaged, or of an earlier version"):
+    with pytest.raises(RunError, match=f"{made.folder.name}: the index is damaged"):
         open_collection(made.folder)
     if (made.folder / "photos.sqlite").exists():
         with pytest.raises(RunError, match=r"Remove it, and make it anew with `sakerepro index`\."):
             index_photos(photos, tiny_run, progress=False)
-
-
-def test_an_index_of_an_earlier_version_is_to_be_made_anew(
-    photos: Path, tiny_run: Run, capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
-    old = paths.collections() / "old"
-    old.mkdir(parents=True)
-    for name in ("index.json", "files.json", "embeddings.npy"):
-        (old / name).write_text("[]")
-    for command in (["index", str(photos), "--run", tiny_run.id, "--to", str(old)], ["query", str(photos / "0.png")]):
-        assert main(command) == 1
-        err = capsys.readouterr().err
-        assert "old: the index is damaged, or of an earlier version" in err and "`sakerepro index`" in err
-        assert len(list(old.iterdir())) == 3  # nothing is touched
 
 
 def test_an_index_can_be_read_where_nothing_can_be_written(photos: Path, tiny_run: Run, tmp_path: Path) -> None:

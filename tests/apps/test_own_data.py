@@ -18,7 +18,7 @@ from safetensors.torch import save_file
 from sakerepro import paths
 from sakerepro.__main__ import main
 from sakerepro.apps.check import Report, Split, _compare_classes, check
-from sakerepro.data import load_dataset
+from sakerepro.data.registry import load_dataset
 from sakerepro.errors import ConfigError, DataError
 from sakerepro.methods import preset
 from sakerepro.networks.gates import ConditionalSE

@@ -13,8 +13,8 @@ import numpy as np
 import pytest
 from data_room import plain_folder, write_image
 
-from sakerepro.data import load_dataset
 from sakerepro.data.folders import examine_folder, left_out_text, read_folder, walk
+from sakerepro.data.registry import load_dataset
 from sakerepro.errors import ConfigError, DataError
 
 

@@ -11,8 +11,8 @@ from official_layout import write_official
 
 from sakerepro.__main__ import main
 from sakerepro.apps.check import check
-from sakerepro.data import load_dataset, load_original
-from sakerepro.data.known import datasets, originals
+from sakerepro.data.known import datasets, records
+from sakerepro.data.registry import load_dataset, load_original
 from sakerepro.errors import ConfigError, DataError
 from sakerepro.experiment import preset
 from sakerepro.original import original_wnids
@@ -136,7 +136,7 @@ def test_every_record_of_the_package_is_whole() -> None:
     """What a record names has to exist: other records, tables, readers, the splits that it has counts of."""
     for name, record in datasets().items():
         assert record.title and record.splits and record.class_rows()
-        assert set(record.original) <= originals().keys()
+        assert set(record.original) <= records("originals").keys()
         assert set(record.published) <= set(record.splits) and set(record.same_splits.values()) <= set(record.splits)
         assert record.reader or (record.get and record.layout and record.hint)
         assert set(record.batches) <= {"batch_sketch", "batch_photo"}, name

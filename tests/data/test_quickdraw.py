@@ -15,11 +15,11 @@ from data_room import plain_folder, real_data
 from PIL import Image
 
 from sakerepro.apps.check import check
-from sakerepro.data import load_dataset, read_image
+from sakerepro.data.images import read_image
 from sakerepro.data.known import class_key
 from sakerepro.data.packing import read_images
 from sakerepro.data.quickdraw import contents, lines, parse, picture, place_of
-from sakerepro.data.registry import load_drawings
+from sakerepro.data.registry import load_dataset, load_drawings
 from sakerepro.errors import DataError, SakeError
 from sakerepro.world.load import load_world
 

@@ -9,10 +9,13 @@ import pytest
 from data_room import plain_folder, real_data, sketchy_like, write_image
 
 from sakerepro import paths
-from sakerepro.data import Dataset, load_dataset, load_original, places, pseudo_unseen
+from sakerepro.data import places
 from sakerepro.data.batches import require_aligned
+from sakerepro.data.dataset import Dataset
 from sakerepro.data.images import read_image
 from sakerepro.data.listing import SETS
+from sakerepro.data.registry import load_dataset, load_original
+from sakerepro.data.splits import pseudo_unseen
 from sakerepro.errors import ConfigError, DataError
 
 SIDE = 10

@@ -10,9 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sakerepro.data import Dataset, ImageSet, fewer, photo_queries, pseudo_unseen, random_split
-from sakerepro.data.dataset import PHOTO, SKETCH, concatenate
-from sakerepro.data.splits import held_out, random_unseen
+from sakerepro.data.dataset import PHOTO, SKETCH, Dataset, ImageSet, concatenate
+from sakerepro.data.splits import fewer, held_out, photo_queries, pseudo_unseen, random_split, random_unseen
 from sakerepro.errors import ConfigError, DataError
 
 SEEN = tuple(f"seen{i}" for i in range(7))

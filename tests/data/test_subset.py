@@ -11,10 +11,10 @@ from PIL import Image
 
 from sakerepro import paths
 from sakerepro.__main__ import main
-from sakerepro.data import load_dataset
 from sakerepro.data.dataset import PHOTO, SKETCH
 from sakerepro.data.images import read_image
 from sakerepro.data.lists import examine_split, listed_names
+from sakerepro.data.registry import load_dataset
 from sakerepro.data.subset import filtered_lists, first_of_each, write_subset
 from sakerepro.errors import ConfigError, DataError
 from sakerepro.semantics import resolve_classes

@@ -14,8 +14,8 @@ from sklearn.preprocessing import StandardScaler
 
 from sakerepro import paths, teachers
 from sakerepro.apps.card import model_card
-from sakerepro.data import load_original
 from sakerepro.data.augmentation import augment
+from sakerepro.data.registry import load_original
 from sakerepro.embedding import embed
 from sakerepro.errors import DataError
 from sakerepro.experiment import Experiment

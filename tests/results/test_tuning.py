@@ -16,7 +16,7 @@ import sakerepro as sr
 from sakerepro import experiment, methods
 from sakerepro.__main__ import main, parser
 from sakerepro.commands.runs import settings
-from sakerepro.data import load_dataset
+from sakerepro.data.registry import load_dataset
 from sakerepro.experiment import Experiment, StandIns
 from sakerepro.results import tuning
 from sakerepro.results.jobs import default_jobs
