@@ -69,11 +69,10 @@ def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None, item: 
         axis.set_title(str(title))
         name_rows(axis, best)
         name_axes(axis, f"{grid.axes['task'][0]} mAP@all", grid="x")
-    how, seeds = "over classes", points["n"]
-    if seeds.max() > 1:
-        how = "over seeds" if seeds.min() > 1 else f"over {seeds.max()} seeds, or {how} where there is one"
+    several = " or ".join(map(str, sorted({*points["n"]} - {1})))
+    how = f"over {several} seeds, or over classes where there is one" if several else "over classes, one seed"
     networks = ", ".join(dict.fromkeys(frame["backbone"]))
-    about = f"{networks}; 90 % intervals {how}{', one seed' * bool(seeds.max() == 1)}; dashed: L_B"
+    about = f"{networks}; 90 % intervals {how}; dashed: L_B"
     return finish(figure, grid.title, about)
 
 
