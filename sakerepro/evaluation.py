@@ -13,7 +13,7 @@ from .data.dataset import PHOTO, SKETCH, Dataset
 from .data.splits import photo_queries
 from .devices import device
 from .display import bar
-from .embedding import embed
+from .embedding import embed, place
 from .errors import DataError
 from .experiment import Experiment
 from .metrics import RetrievalMetrics, retrieval_metrics
@@ -83,7 +83,7 @@ def coders(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any = None) 
     Args:
         arrays: ``train_photo`` and ``train_sketch``, (N, d) embeddings.
     """
-    own = method and method.code(torch.from_numpy(arrays["train_photo"][:1]).to(device()), 0)
+    own = method and place(method).code(torch.from_numpy(arrays["train_photo"][:1]).to(device()), 0)
     if own is not None:
 
         def code(x: np.ndarray, domain: int) -> np.ndarray:

@@ -263,8 +263,7 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
     if earlier := _trained(folder, data.fingerprint):
         place(method).load_state_dict(earlier.network().state_dict())
         history = [{str(k): v for k, v in row.items()} for row in earlier.history().to_dict("records")]
-        before = earlier.provenance()
-        origin |= {"accelerator": before.get("accelerator"), "seconds_training": before.get("seconds_training", 0.0)}
+        origin |= {"accelerator": earlier.provenance().get("accelerator"), "seconds_training": 0.0}  # this time
     else:
         tracer = partial(traced, data=data, e=e) if trace else None
         history = training.train(method, data, e, work / "checkpoint.pt", tracer, methods.label(e))

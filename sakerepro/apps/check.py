@@ -119,7 +119,7 @@ def check(name: str, split: str | None = None, *, images: bool = True, progress:
     known = datasets()
     root = find_folder(name)
     plain, own = not lists.split_names(root), root.resolve().name
-    official = (n for n, record in known.items() if name == n or (not plain and root.name in record.folders))
+    official = (n for n, record in known.items() if name == n or (not plain and own in record.folders))
     label = next(official, str(root) if own in known else own)
     if plain and not folders.is_plain(root):
         raise DataError(

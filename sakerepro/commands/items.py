@@ -109,13 +109,14 @@ def tables(arguments: argparse.Namespace) -> None:
     for preset in PRESETS:
         every = (*items.ITEMS, *own_items(preset))
         there = [i for i in every if rows_file(i, preset).is_file() and runs_file(i, preset).is_file()]
-        for name in there:
+        for name in [*there]:
             try:
                 shown = render(name, preset)
             except ConfigError as error:
                 if ":" not in name:
                     raise
                 print(f"{preset}: {name} stays as it is. {error}", file=sys.stderr)  # its module is elsewhere
+                there.remove(name)
                 continue
             for one in filter(None, shown):
                 one.save(paths.results(preset))

@@ -10,7 +10,6 @@ import textwrap
 import time
 import urllib.error
 import urllib.request
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -44,16 +43,17 @@ def fetch_dataset(name: str, *, url: str = "", archive: Path | str | None = None
     if not (url or archive) and not _missing(name, root):
         print(f"{root}: is there and complete; nothing to do.")
         return root
-    sources = record.sources
-    if archive or url:
-        parts = sources or (Source("", record.folders[0]),)
-        sources = tuple(replace(part, url=url, holds="the archive that you named") for part in parts)
+    sources = [(source, {source.take: source.into}) for source in record.sources]
+    if archive or url:  # any of the official ones
+        takes = {source.take: source.into for source in record.sources} or {record.folders[0]: ""}
+        sources = [(Source(url, "", holds="the archive that you named"), takes)]
     problems = []
-    for source in sources:
+    for source, takes in sources:
         try:
             found = Path(archive).expanduser() if archive else _fetched(source, yes)
             print(f"Unpacking {found} ...", flush=True)
-            count = unpack(found, root, source.take, source.into)
+            with files.lock(files.hidden(root, ".lock"), f"Another process unpacks into {root}; waiting for it."):
+                count = unpack(found, root, takes)
         except DataError as error:
             problems.append(str(error))
             print(error)

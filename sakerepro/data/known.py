@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
+import importlib
 import io
-import pkgutil
 import re
 import tomllib
 import unicodedata
@@ -72,7 +72,7 @@ class Known:
             DataError: if the table cannot be read.
         """
         if ":" in self.classes:
-            return [(self.classes, name, wnid, "") for name, wnid in pkgutil.resolve_name(self.classes).items()]
+            return [(self.classes, name, wnid, "") for name, wnid in named(self.classes).items()]
         return read_classes(self.file.parent / self.classes) if self.classes else []
 
 
@@ -122,16 +122,16 @@ def _read(file: Path, changed: int) -> dict[str, dict[str, Known]]:
         )
     if odd := [k for k, records in content.items() if not isinstance(records, dict)]:
         raise DataError(f"{file}: {odd[0]} = {content[odd[0]]!r} has to be a table of records, [{odd[0]}.<name>].")
-    return {k: {name: _known(file, name, values) for name, values in content.get(k, {}).items()} for k in kinds}
+    return {k: {name: _known(file, k, name, values) for name, values in content.get(k, {}).items()} for k in kinds}
 
 
-def _known(file: Path, name: str, values: Any) -> Known:
+def _known(file: Path, kind: str, name: str, values: Any) -> Known:
     where = f"{file}, record {name!r}"
     if not isinstance(values, dict):
-        raise DataError(f"{where}: is {values!r} and has to be a table, [datasets.{name}].")
+        raise DataError(f"{where}: is {values!r} and has to be a table, [{kind}.{name}].")
     given = values.get("sources", [])
     if not (isinstance(given, list) and all(isinstance(s, dict) for s in given)):
-        raise DataError(f"{where}: sources = {given!r} has to be a list of tables, [[datasets.{name}.sources]].")
+        raise DataError(f"{where}: sources = {given!r} has to be a list of tables, [[{kind}.{name}.sources]].")
     sources = tuple(_checked(Source("", ""), s, f"{where}, sources") for s in given)
     folders = () if values.get("reader") else (name,)
     record = _checked(Known(name, title=name, folders=folders, file=file), values, where)
@@ -156,6 +156,12 @@ def _checked(record: Any, values: Mapping[str, Any], where: str) -> Any:
             raise DataError(f"{where}: {key} = {value!r} has to be of type {want}.")
         record = replace(record, **{key: value})
     return record
+
+
+def named(text: str) -> Any:
+    """The object that ``"module:name"`` names."""
+    module, _, name = text.partition(":")
+    return getattr(importlib.import_module(module), name)
 
 
 def class_key(name: str) -> str:

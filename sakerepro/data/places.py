@@ -41,5 +41,5 @@ def opened(file: Path) -> Path:
     return find_or_make(
         folder,
         find=lambda: folder if folder.is_dir() else None,
-        make=lambda new: unpack(file, new, INSIDE),
+        make=lambda new: unpack(file, new, {INSIDE: ""}),
     )

@@ -8,23 +8,25 @@ import shutil
 import tarfile
 import zipfile
 import zlib
+from collections.abc import Mapping
 from pathlib import Path
 
 from ..errors import DataError, RunError
-from ..files import beside, hidden, lock, need_space, sweep
+from ..files import beside, need_space, sweep
 
 # RuntimeError: zipfile raises it for an encrypted file, or a compression that it lacks
 _BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOFError, RuntimeError)
 
 
-def unpack(archive: Path, to: Path, take: str, into: str = "") -> int:
-    """Unpack the files below a folder of a zip or tar archive, and count them; what else is in ``to`` stays.
+def unpack(archive: Path, to: Path, takes: Mapping[str, str]) -> int:
+    """Unpack the files below some folders of a zip or tar archive, and count them; what else is in ``to`` stays.
 
-    Everything is unpacked beside the target first, and moved in only when the whole archive was read.
+    Everything is unpacked beside the target first, and moved in only when the whole archive was read. The caller must
+    hold a lock.
 
     Args:
-        take: the folder's name, wherever it is in the archive. Hidden files in it are left out.
-        into: where its files go, below ``to``.
+        takes: the name of a folder, wherever it is in the archive -> where its files go, below ``to``. Hidden files in
+            it are left out.
 
     Raises:
         DataError: if the archive is damaged or encrypted, holds a path that leaves its folder, or nothing that is
@@ -33,11 +35,6 @@ def unpack(archive: Path, to: Path, take: str, into: str = "") -> int:
     if not archive.is_file():
         raise DataError(f"{archive}: is {'no file' if archive.exists() else 'not there'}. Name the archive itself.")
     to.mkdir(parents=True, exist_ok=True)
-    with lock(hidden(to, ".lock"), f"Another process unpacks into {to.name}; waiting for it."):
-        return _unpack(archive, to, take, into)
-
-
-def _unpack(archive: Path, to: Path, take: str, into: str) -> int:
     sweep(to)
     room = beside(to)
     try:
@@ -45,8 +42,9 @@ def _unpack(archive: Path, to: Path, take: str, into: str) -> int:
         files = {}
         for path in (p for p in room.rglob("*") if p.is_file()):
             parts = path.relative_to(room).parts
-            if take in parts[:-1] and not any(p.startswith((".", "__MACOSX")) for p in parts):
-                files[path] = to.joinpath(into, *parts[parts.index(take) + 1 :])
+            take = next((name for name in takes if name in parts[:-1]), None)
+            if take is not None and not any(p.startswith((".", "__MACOSX")) for p in parts):
+                files[path] = to.joinpath(takes[take], *parts[parts.index(take) + 1 :])
         if not files:
             raise DataError(f"{archive}: holds nothing that belongs to {to.name}. Look into it, and unpack it by hand.")
         for path, place in files.items():

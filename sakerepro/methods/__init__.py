@@ -8,14 +8,13 @@ made, so that "L_B" and SAKE with ``lambda_sake=0`` are the same run.
 from __future__ import annotations
 
 import dataclasses
-import pkgutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from .. import experiment, inputs
-from ..data.known import datasets
+from ..data.known import datasets, named
 from ..errors import ConfigError, near_misses
 from ..experiment import Experiment
 from .contract import Features, Method, Optimisers, Setting, Side
@@ -74,7 +73,7 @@ def class_of(name: str) -> type[Method]:
         ConfigError: if there is no such class; it names the closest ones, or why the import failed.
     """
     if name in METHODS:
-        return pkgutil.resolve_name(f"{__name__}.{METHODS[name]}")
+        return named(f"{__name__}.{METHODS[name]}")
     if ":" not in name:
         raise ConfigError(f"Unknown method {name!r}. {near_misses(name, [*METHODS, *ALIASES])} Or MODULE:CLASS.")
     found = of_ones_own(name, "method")
@@ -95,8 +94,8 @@ def of_ones_own(name: str, what: str) -> Any:
     if (here := str(Path.cwd())) not in sys.path:
         sys.path.append(here)
     try:
-        return pkgutil.resolve_name(name)
-    except (ImportError, AttributeError, ValueError) as error:
+        return named(name)
+    except (ImportError, AttributeError) as error:
         raise ConfigError(f"{what} {name!r}: {error}. Python has to find it here or on PYTHONPATH.") from error
 
 

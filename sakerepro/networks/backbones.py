@@ -124,8 +124,8 @@ class Backbone(nn.Module):
         place = nn.ModuleList(gated._split(frozen)[1])
         if not add_gates(place, gated.code):
             raise ConfigError(
-                f"{type(self.body).__name__} has neither SE modules nor residual blocks with a last batch norm nor a "
-                "ViT's blocks, so there is no place for CSE gates. Use its name without 'cse_'."
+                f"{type(self.body).__name__} has neither SE modules (without a batch norm) nor residual blocks with a "
+                "last batch norm nor a ViT's blocks, so there is no place for CSE gates. Use its name without 'cse_'."
             )
         return gated
 

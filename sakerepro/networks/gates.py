@@ -75,9 +75,9 @@ class DomainToken(nn.Module):
 def add_gates(network: nn.Module, code: DomainCode) -> int:
     """Put a gate that reads ``code`` into every block of a network, in place; return how many.
 
-    SE modules become gates. Where there are none, a gate follows the last batch norm of every residual block, before
-    the addition; in a transformer, a token follows the first layer norm of every block. The output of the network does
-    not change.
+    SE modules become gates, but for those that hold a batch norm. Where there are none, a gate follows the last batch
+    norm of every residual block, before the addition; in a transformer, a token follows the first layer norm of every
+    block. The output of the network does not change.
     """
     return _convert_se(network, code) or _insert_gates(network, code)
 

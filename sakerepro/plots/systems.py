@@ -69,8 +69,9 @@ def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None, item: 
         axis.set_title(str(title))
         name_rows(axis, best)
         name_axes(axis, f"{grid.axes['task'][0]} mAP@all", grid="x")
-    several = " or ".join(map(str, sorted({*points["n"]} - {1})))
-    how = f"over {several} seeds, or over classes where there is one" if several else "over classes, one seed"
+    numbers = sorted({*points["n"]})
+    how = f"over {' or '.join(str(n) for n in numbers if n > 1)} seeds" if numbers[-1] > 1 else "over classes, one seed"
+    how += ", or over classes where there is one" if len(numbers) > 1 and numbers[0] == 1 else ""
     networks = ", ".join(dict.fromkeys(frame["backbone"]))
     about = f"{networks}; 90 % intervals {how}; dashed: L_B"
     return finish(figure, grid.title, about)

@@ -206,9 +206,11 @@ def key(point: Point, grid: Grid | None = None) -> Point:
 def identity(point: Point) -> tuple[Any, ...]:
     """A key that is equal for equal cells of the paper, in whichever tables they stand."""
     words = key(point)
-    e = papers(point)
+    e: Any = papers(point)
+    if e is None:
+        e = (words["method"], *((k, v) for k, v in run_axes(point) if k not in WORDS or (k == "backbone" and v)))
     where = (words[k] for k in KEY if k not in ("method", "backbone"))
-    return (e or words["method"], point["convention"], point["variant"], *where)
+    return (e, point["convention"], point["variant"], *where)
 
 
 @dataclass(frozen=True)

@@ -24,8 +24,8 @@ from ..runs import busy, run
 from ..threads import cores
 
 ENGINES = ("local", "ray")
-OF_A_RUN = 4 * 2**30  # bytes of memory for a run: one of ``mini`` takes 1.3 GiB, one of ``small`` 3.4
-CONTAINER = Path("/sys/fs/cgroup/memory.max")  # the limit of a container, in bytes
+OF_A_RUN = 7 * 2**29  # bytes of memory for a run, 3.5 GiB: one of ``mini`` takes 1.3 GiB, one of ``small`` 3.4
+CONTAINER = [Path("/sys/fs/cgroup", name) for name in ("memory.max", "memory/memory.limit_in_bytes")]
 EVERY = 60.0  # seconds between two lines of progress where there is no terminal to rewrite one
 _CODES: dict[int, type[SakeError]] = {2: ConfigError, 3: DataError, 4: RunError}  # exit codes of a run that was refused
 Failure = tuple[Experiment, type[SakeError], str]  # what could not be made, the kind of error, what was said
@@ -33,14 +33,15 @@ _PROGRESS = re.compile(r"(\d+)%.*\[[^<]*<([\d:]+)")  # of tqdm: how far, and the
 
 
 def default_jobs() -> int:
-    """Runs at a time: one a core, and one per 4 GiB of memory; one where an accelerator does the work."""
+    """Runs at a time: one a core, and one per 3.5 GiB of memory; one where an accelerator does the work."""
     from joblib import cpu_count
 
     from ..devices import device
 
     memory = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
-    with contextlib.suppress(OSError, ValueError):  # no container, or one without a limit
-        memory = min(memory, int(CONTAINER.read_text()))
+    for limit in CONTAINER:
+        with contextlib.suppress(OSError, ValueError):  # no container, or one without a limit
+            memory = min(memory, int(limit.read_text()))
     return 1 if device().type != "cpu" else max(1, min(cpu_count(), memory // OF_A_RUN))
 
 

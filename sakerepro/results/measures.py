@@ -63,7 +63,7 @@ def _code_map(run: Run, bits: int) -> float:
 def generalised_rows(runs: Iterable[Run]) -> Iterator[Row]:
     """Retrieval from a gallery of unseen and of seen classes: see :func:`sakerepro.generalised_metrics`."""
     for run in runs:
-        for m in generalised_metrics(run.embeddings(), run.experiment, place(run.network())):
+        for m in generalised_metrics(run.embeddings(), run.experiment, run.network()):
             variant = code_variant(m["representation"], run.experiment.dim)
             where = {name: m[name] for name in ("representation", "task", "convention")}
             yield run_row(run, m["metric"], m["value"], variant=variant, **where)

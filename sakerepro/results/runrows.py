@@ -11,7 +11,6 @@ from typing import Any
 import pandas as pd
 
 from .. import inputs
-from ..embedding import place
 from ..errors import DataError
 from ..evaluation import generalised_precision
 from ..experiment import PRESETS, Experiment, split_name
@@ -84,7 +83,7 @@ def class_precision(run: Run, item: str = "") -> dict[str, dict[str, list[float]
         labels = arrays["query_labels"] if name.startswith("ap/ZS-SBIR/") else asking
         found[name.removeprefix("ap/")] = class_means(Queries(arrays[name], labels))
     if item == "generalised":
-        larger = generalised_precision(arrays, e, place(run.network()))
+        larger = generalised_precision(arrays, e, run.network())
         found |= {name: class_means(Queries(ap, arrays["query_labels"])) for name, ap in larger.items()}
     if item == "quickdraw":
         found |= {f"{task}/{e.dim}-d": known["by class"] for task, known in measured_doodles(run).items()}

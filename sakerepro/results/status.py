@@ -178,7 +178,8 @@ def _link(target: str, text: str) -> str:
 def _title(name: str) -> str:
     """The first line of a notebook, its heading; of one without any, its name."""
     cells = read_json(paths.notebooks() / f"{name}.ipynb")["cells"]
-    return next((line for cell in cells for line in cell["source"]), name).lstrip("# ").strip()
+    lines = "\n".join("".join(cell["source"]) for cell in cells).split("\n")
+    return next((title for line in lines if (title := line.lstrip("# ").strip())), name)
 
 
 def _cell(name: str, preset: str) -> str:

@@ -106,6 +106,12 @@ def test_a_plain_folder_with_the_name_of_a_data_set_is_ones_own(own: Path) -> No
     assert report.name == str(own) and str(own) in report.command()
 
 
+def test_a_known_data_set_may_be_named_from_within(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    sketchy_like(tmp_path / "Sketchy")
+    monkeypatch.chdir(tmp_path / "Sketchy")
+    assert check(".", images=False, progress=False).name == "sketchy"
+
+
 def test_official_classes_that_are_one_thing_are_a_note(own: Path) -> None:
     seen, unseen = ("standing bird",), ("flying bird", "cat")
     classes = resolve_classes([*seen, *unseen], "tuberlin")

@@ -96,7 +96,7 @@ def test_disk_space_is_looked_at_first(server: Server, tmp_path: Path, monkeypat
     with pytest.raises(RunError, match="0.00 GB and only 0.00 GB are free"):
         download(server.url, tmp_path / "x.zip", **FAST)
     with pytest.raises(RunError, match="unpacking needs"):
-        unpack(archive(tmp_path, {"a/b.txt": b"x" * 5000}), tmp_path / "out", "a")
+        unpack(archive(tmp_path, {"a/b.txt": b"x" * 5000}), tmp_path / "out", {"a": ""})
 
 
 def archive(folder: Path, members: dict[str, bytes], change: Callable[[zipfile.ZipInfo], None] | None = None) -> Path:
@@ -127,22 +127,22 @@ def test_wanted_files_are_unpacked_and_what_was_there_stays(tmp_path: Path) -> N
     (out / "mine.txt").write_text("mine")
     members = {"d/Sketchy/a b/1.png": b"one", "d/Other/2.png": b"two", "d/Sketchy/.hidden": b"", "d/": b""}
     path = archive(tmp_path, members)
-    assert unpack(path, out, "Sketchy") == 1
+    assert unpack(path, out, {"Sketchy": ""}) == 1
     assert (out / "a b/1.png").read_bytes() == b"one" and (out / "mine.txt").read_text() == "mine"
     assert sorted(p.name for p in out.rglob("*")) == ["1.png", "a b", "mine.txt"]
     entry = tarfile.TarInfo("Sketchy/x/2.png")
-    assert unpack(tar(tmp_path, (entry, b"two")), out, "Sketchy") == 1
+    assert unpack(tar(tmp_path, (entry, b"two")), out, {"Sketchy": ""}) == 1
     assert (out / "x/2.png").read_bytes() == b"two"
 
 
 @pytest.mark.parametrize("name", ["../d/evil", "/d/evil", "d/../../evil", "d\\..\\evil", "C:/d/evil", "d/\x07b"])
 def test_paths_that_leave_the_folder_are_refused(tmp_path: Path, name: str) -> None:
     with pytest.raises(DataError, match="outside of its folder"):
-        unpack(archive(tmp_path, {"d/good": b"1", name: b"2"}), tmp_path / "out", "d")
+        unpack(archive(tmp_path, {"d/good": b"1", name: b"2"}), tmp_path / "out", {"d": ""})
     entry = tarfile.TarInfo(name)
     with pytest.raises(DataError, match="outside of its folder"):
         bad = tar(tmp_path, (tarfile.TarInfo("d/good"), b"1"), (entry, b"2"))
-        unpack(bad, tmp_path / "out", "d")
+        unpack(bad, tmp_path / "out", {"d": ""})
     assert not list((tmp_path / "out").iterdir()) and not (tmp_path / "evil").exists()
 
 
@@ -161,7 +161,7 @@ def test_links_out_of_the_folder_and_devices_are_refused(tmp_path: Path, kind: b
     entry.type, entry.linkname = kind, to
     with pytest.raises(DataError, match="is damaged"):
         bad = tar(tmp_path, (tarfile.TarInfo("d/good"), b"1"), (entry, b""))
-        unpack(bad, tmp_path / "out", "d")
+        unpack(bad, tmp_path / "out", {"d": ""})
     assert not list((tmp_path / "out").iterdir())
 
 
@@ -169,14 +169,14 @@ def test_a_link_in_a_zip_becomes_a_plain_file(tmp_path: Path) -> None:
     def link(info: zipfile.ZipInfo) -> None:
         info.external_attr = (stat.S_IFLNK | 0o777) << 16
 
-    unpack(archive(tmp_path, {"d/link": b"/etc/passwd"}, link), tmp_path / "out", "d")
+    unpack(archive(tmp_path, {"d/link": b"/etc/passwd"}, link), tmp_path / "out", {"d": ""})
     assert not (tmp_path / "out" / "link").is_symlink() and (tmp_path / "out" / "link").read_bytes() == b"/etc/passwd"
 
 
 def test_damage_and_the_wrong_archive_change_nothing(tmp_path: Path) -> None:
     out = tmp_path / "out"
     with pytest.raises(DataError, match="holds nothing that belongs to out"):
-        unpack(archive(tmp_path, {"a": b"1"}), out, "d")
+        unpack(archive(tmp_path, {"a": b"1"}), out, {"d": ""})
     whole = archive(tmp_path, {"d/a": BODY, "d/b": BODY}).read_bytes()
     encrypted = whole.replace(b"PK\x03\x04\x14\x00\x00", b"PK\x03\x04\x14\x00\x01").replace(
         b"PK\x01\x02\x14\x03\x14\x00\x00", b"PK\x01\x02\x14\x03\x14\x00\x01"
@@ -185,18 +185,18 @@ def test_damage_and_the_wrong_archive_change_nothing(tmp_path: Path) -> None:
     for damaged in (whole[:-30_000], whole[:1000] + b"\0" * 100 + whole[1100:], b"no archive at all", encrypted):
         (tmp_path / "bad.zip").write_bytes(damaged)
         with pytest.raises(DataError, match="damaged, encrypted or no zip or tar"):
-            unpack(tmp_path / "bad.zip", out, "d")
+            unpack(tmp_path / "bad.zip", out, {"d": ""})
     with pytest.raises(DataError, match="is not there"):
-        unpack(tmp_path / "none.zip", out, "d")
+        unpack(tmp_path / "none.zip", out, {"d": ""})
     with pytest.raises(DataError, match="is no file. Name the archive itself"):
-        unpack(tmp_path, out, "d")
+        unpack(tmp_path, out, {"d": ""})
     assert not list(out.iterdir())
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(".out-")]
 
 
 def test_files_of_another_folder_get_the_names_of_the_lists(tmp_path: Path) -> None:
     path = archive(tmp_path, {"png/alarm clock/81.png": b"1", "__MACOSX/png/a/1.png": b"2", "other/3.png": b"3"})
-    assert unpack(path, tmp_path / "out", "png", "png_ready") == 1
+    assert unpack(path, tmp_path / "out", {"png": "png_ready"}) == 1
     assert (tmp_path / "out/png_ready/alarm clock/81.png").read_bytes() == b"1"
 
 
@@ -220,13 +220,13 @@ def test_a_tar_archive_with_a_flipped_bit_is_refused(tmp_path: Path, way: str) -
         entry.size = len(noise)
         file.addfile(entry, io.BytesIO(noise))
     whole = path.read_bytes()
-    assert unpack(path, out, "d") == 1 and (out / "noise.bin").read_bytes() == noise
+    assert unpack(path, out, {"d": ""}) == 1 and (out / "noise.bin").read_bytes() == noise
     (out / "noise.bin").write_bytes(b"mine")
     flipped = bytearray(whole)
     flipped[len(whole) // 2] ^= 1
     path.write_bytes(flipped)
     with pytest.raises(DataError, match="is damaged, encrypted or no zip or tar archive"):
-        unpack(path, out, "d")
+        unpack(path, out, {"d": ""})
     assert [f.read_bytes() for f in out.iterdir()] == [b"mine"]
 
 
@@ -234,7 +234,7 @@ def test_space_is_asked_for_where_the_files_go(tmp_path: Path, monkeypatch: pyte
     path, asked = archive(tmp_path, {"d/a": b"1"}), []
     monkeypatch.setattr("sakerepro.data.unpack.need_space", lambda place, need, what: asked.append((place, need)))
     (tmp_path / "disk").mkdir()
-    unpack(path, tmp_path / "disk" / "out", "d")
+    unpack(path, tmp_path / "disk" / "out", {"d": ""})
     assert asked == [(tmp_path / "disk", 1)]
 
 
@@ -283,7 +283,9 @@ def test_an_archive_is_any_of_the_official_ones(tmp_path: Path, official: Path) 
     """TU-Berlin's sketches alone are in another archive, in another folder."""
     sketches = archive(tmp_path, {"png/cat/1.png": b"x"})
     assert main(["data", "fetch", "tuberlin", "--archive", str(sketches)]) == 3  # not complete
-    assert [p.name for p in paths.data().rglob("*.png")] == ["1.png"]
+    assert [p.relative_to(paths.data() / "TUBerlin").parts[1:] for p in paths.data().rglob("*.png")] == [
+        ("cat", "1.png")
+    ]
 
 
 def test_a_local_archive_needs_no_network(official: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -113,6 +113,10 @@ def test_the_backbone_sees_every_image_once_for_all_runs(e: Experiment, monkeypa
     data = second.dataset()
     sets = (data.train_photo, data.train_sketch, data.query, data.gallery)
     assert sum(seen) == sum(map(len, sets))
+    seen.clear()
+    monkeypatch.setattr("sakerepro.embedding.versions", lambda: {"measuring": 99})  # embedded another way
+    run(methods.change(e, class_vectors="means"))
+    assert sum(seen) >= sum(map(len, sets))
 
 
 def test_aligned_pairs_that_the_data_does_not_have_are_refused_before_anything_is_trained(e: Experiment) -> None:

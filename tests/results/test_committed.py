@@ -204,6 +204,7 @@ def test_only_what_was_measured_by_another_version_is_measured_anew(made, monkey
     assert (again.folder / "weights.safetensors").read_bytes() == kept
     assert read_json(again.folder / "provenance.json")["versions"]["measuring"] == 99
     assert again.metrics() == before and again.history().equals(history)
+    assert status._took(again)["seconds"] >= round(history["seconds"].sum(), 1)  # the training counts, once
 
 
 def test_what_a_pair_measures_is_measured_for_the_sake_run_that_is_here(made, as_item, monkeypatch):

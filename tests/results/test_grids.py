@@ -88,8 +88,11 @@ def test_what_is_looked_at_tells_cells_apart() -> None:
 
 def test_an_axis_may_have_values_that_the_papers_preset_refuses() -> None:
     """Its rate ends at 1e-4 at most."""
-    found = [(key["lr_end"], e.lr_end, key["method"]) for key, e in Grid("x", lr_end=(1e-4, 5e-4)).cells("mini")]
-    assert found == [(1e-4, 1e-4, "SAKE"), (5e-4, 5e-4, "SAKE")]
+    rates = (1e-4, 2e-4, 5e-4)
+    grid = Grid("x", lr_end=rates, method=("L_B", "SAKE"), backbone=("resnet18", "resnet34"))
+    found = [(key["lr_end"], e.lr_end, key["method"]) for key, e in grid.cells("mini")]
+    assert set(found) == {(rate, rate, method) for rate in rates for method in ("L_B", "SAKE")}
+    assert len({identity(point) for point in grid.points()}) == 12
     with pytest.raises(ConfigError, match="lambda1"):
         [*Grid("x", lambda1=(-1.0,)).cells("mini")]
 

@@ -128,13 +128,13 @@ def test_an_item_makes_what_is_missing_two_at_a_time(monkeypatch, capsys):
 
 @pytest.mark.parametrize(("cores", "gib", "want"), [(1, 64, 1), (2, 24, 2), (8, 16, 4), (16, 128, 16), (4, 2, 1)])
 def test_by_default_cores_and_memory_set_how_many_runs_are_made_at_a_time(monkeypatch, tmp_path, cores, gib, want):
-    """One a core, one per 4 GiB of memory, at least one; one on an accelerator."""
+    """One a core, one per 3.5 GiB of memory, at least one; one on an accelerator."""
     monkeypatch.setattr("joblib.cpu_count", lambda: cores)
     monkeypatch.setattr(os, "sysconf", {"SC_PHYS_PAGES": gib * 2**18, "SC_PAGE_SIZE": 2**12}.__getitem__)
-    monkeypatch.setattr(jobs, "CONTAINER", tmp_path / "memory.max")
+    monkeypatch.setattr(jobs, "CONTAINER", [tmp_path / "version 1", tmp_path / "version 2"])
     assert jobs.default_jobs() == want
     for limit, most in (("max", 16), (str(8 * 2**30), 2)):
-        jobs.CONTAINER.write_text(limit + "\n")
+        jobs.CONTAINER[1].write_text(limit + "\n")
         assert jobs.default_jobs() == min(want, most)
     monkeypatch.setattr("sakerepro.devices.device", lambda: torch.device("meta"))
     assert jobs.default_jobs() == 1

@@ -117,3 +117,16 @@ def test_the_figure_shows_no_number_of_the_paper():
     where = {"data": "sketchy/zeroshot1", "representation": "real"}
     (axis,) = plots.systems_chart(rows_frame([number(0.3, "paper", **where)])).axes
     assert [label.get_text() for label in axis.get_yticklabels()] == ["SAKE"]
+
+
+@pytest.mark.parametrize(
+    "seeds, says",
+    [
+        ({"SAKE": 1, "L_B": 1}, "intervals over classes, one seed;"),
+        ({"SAKE": 2, "L_B": 3}, "intervals over 2 or 3 seeds;"),
+        ({"SAKE": 3, "L_B": 1}, "intervals over 3 seeds, or over classes where there is one;"),
+    ],
+)
+def test_the_figure_says_how_many_seeds_its_intervals_have(seeds: dict[str, int], says: str) -> None:
+    rows = [number(0.3 + s / 100, "mini", method=m, seed=s) for m, n in seeds.items() for s in range(n)]
+    assert says in plots.systems_chart(rows_frame(rows)).get_suptitle()
