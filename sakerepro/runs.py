@@ -141,13 +141,11 @@ def check_settings(e: Experiment) -> None:
     """Check that the settings fit the network and the classes, before images are packed or a run is trained.
 
     Raises:
-        ConfigError, DataError: for the first setting that does not fit.
+        ConfigError, DataError: for the first setting that does not fit, or weights that are not here.
     """
+    other = methods.imitated(e)
     _check_network(e.backbone, e.size, e.freeze, e.teacher_head)
-    if (other := methods.imitated(e)) != e:
-        _check_network(other.backbone, e.size, 0, e.teacher_head)
-        if not e.teacher_epochs:
-            weights_file(other.backbone)
+    _check_network(other.backbone, e.size, 0, e.teacher_head)
     data = experiment_data(e, pack=False)
     _require_zero_shot(data, e)
     if e.photo_queries:
@@ -155,6 +153,8 @@ def check_settings(e: Experiment) -> None:
     usual = "aligned" if "aligned" in methods.class_of(e.method).needs else "class"
     if methods.flat(e).get("pairs", usual) == "aligned":
         require_aligned(data)
+    for one in (e, other) if not e.teacher_epochs else ():
+        weights_file(teacher_architecture(one.backbone), one.weights)
 
 
 def experiment_data(e: Experiment, pack: bool = True) -> Dataset:

@@ -97,6 +97,15 @@ def test_grids_are_the_papers(name: str) -> None:
         assert all(e.random_unseen and e.min_photos == (20 if name == "mini" else 400) for e in drawn)
 
 
+def test_weights_that_are_missing_are_said_before_anything_is_trained(tiny_experiment, monkeypatch) -> None:
+    """Of the last run of a table, too."""
+    lacking = tiny_experiment.but(backbone="squeezenet1_1", weights="", freeze=0)
+    monkeypatch.setattr(items, "experiments", lambda *_: [tiny_experiment.but(seed=5), lacking])
+    monkeypatch.setattr(items, "run", lambda *_, **__: pytest.fail("trained"))
+    with pytest.raises(DataError, match="The pretrained weights of squeezenet1_1 are missing"):
+        items.item_runs("table4", "mini")
+
+
 def fake_rows(item: str, name: str, value: float = 0.4):
     """A number for everything that the runs of an item measure, without a run."""
     rows = []
