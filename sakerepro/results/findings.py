@@ -72,9 +72,15 @@ def conventions(run: Run) -> pd.DataFrame:
 def _facts() -> dict[str, Any]:
     rows = pd.concat([saved_rows(item, "small") for item in FROM_ITEMS]).drop_duplicates()
 
-    def value(method: str, codes: bool = False, task: str = "ZS-SBIR", split: str = "zeroshot1") -> float:
-        """Mean over seeds of mAP@all."""
-        of = rows.query("method == @method and task == @task and split == @split")
+    alone = saved_rows("forgetting", "small")
+
+    def value(
+        method: str, codes: bool = False, task: str = "ZS-SBIR", split: str = "zeroshot1", backbone: str = ""
+    ) -> float:
+        """Mean over seeds of mAP@all; of a backbone that is named, as ``forgetting`` measured it."""
+        of = (alone.query("backbone == @backbone") if backbone else rows).query(
+            "method == @method and task == @task and split == @split"
+        )
         of = of.query("metric == 'mAP@all' and convention == 'standard'")
         of = of[of["representation"].str.endswith("-bit") == codes]
         if of.empty:
