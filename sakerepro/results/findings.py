@@ -29,6 +29,7 @@ FROM, TO = "<!-- from rows -->\n", "<!-- to here -->\n"
 METRICS = ("mAP@all", "mAP@100", "mAP@200", "P@100")
 FROM_ITEMS = ("table1", "systems", "quickdraw")  # whose rows the sentences are about
 TABLES = ("systems", "generalised", "forgetting", "table5")  # whose cells they quote
+JUDGED = ("table1", "quickdraw", "forgetting", "table5")  # whose verdicts
 ORDERS = ("similarity", "pretrained")  # columns by which classes are put in groups
 
 
@@ -99,7 +100,7 @@ def _facts() -> dict[str, Any]:
         trials[name] = pd.to_numeric(trials[name], errors="coerce")  # NaN: the training failed
     trials["split"] = trials["data"].str.rpartition("/")[2]
     held_out = trials["split"].str.contains("-pseudo")
-    verdicts = pd.concat(saved_claims(item, "small")["verdict"] for item in ("table1", "quickdraw", "forgetting", "table5"))
+    verdicts = pd.concat(saved_claims(item, "small")["verdict"] for item in JUDGED)
     return {
         **{item: comparison(item, saved_rows(item, "small")).cells for item in TABLES},
         "v": value,
