@@ -164,6 +164,8 @@ def finish(figure: Picture, claim: str, about: str) -> Picture:
         size = FontProperties(size=matplotlib.rcParams["legend.fontsize"]).get_size_in_points()
         entry = max(text_width(label, size) for label in labels) + 5.4 * size / 72  # the handle and two gaps
         columns = min(len(labels), max(1, int((figure.get_figwidth() + size / 72) / entry)))
+        if (rows := -(-len(labels) // columns)) > 4:  # a long legend takes no room from the axes
+            figure.set_figheight(figure.get_figheight() + (rows - 4) * 1.6 * size / 72)
         figure.legend([handles[k] for k in labels], labels, loc="outside lower left", ncols=columns)
     figure.suptitle(f"{claim}\n{about}", x=0.01, ha="left", wrap=True)
     return figure

@@ -76,10 +76,15 @@ def _facts() -> dict[str, Any]:
     alone = saved_rows("forgetting", "small")
 
     def value(
-        method: str, codes: bool = False, task: str = "ZS-SBIR", split: str = "zeroshot1", backbone: str = ""
+        method: str,
+        codes: bool = False,
+        task: str = "ZS-SBIR",
+        split: str = "zeroshot1",
+        backbone: str = "",
+        settings: str = "",
     ) -> float:
         """Mean over seeds of mAP@all; of a backbone that is named, as ``forgetting`` measured it."""
-        of = (alone.query("backbone == @backbone") if backbone else rows).query(
+        of = (alone.query("backbone == @backbone and settings == @settings") if backbone else rows).query(
             "method == @method and task == @task and split == @split"
         )
         of = of.query("metric == 'mAP@all' and convention == 'standard'")

@@ -20,7 +20,7 @@ from sakerepro.methods import preset
 from sakerepro.plots.data import class_frame, pick_queries
 from sakerepro.plots.labels import looks_of, run_groups
 from sakerepro.plots.maps import class_look, joint_tsne
-from sakerepro.plots.style import fitted, text_width
+from sakerepro.plots.style import COLUMN, finish, fitted, new_figure, text_width
 from sakerepro.results import paper_values, rows_frame
 from sakerepro.results.rows import gain_groups
 
@@ -396,6 +396,17 @@ def test_semantic_heatmap_pairs_each_seen_class_with_its_closest():
 
 def rows(*values, preset="mini", **where):
     return numbers(*values, preset=preset, **where)
+
+
+def test_a_long_legend_takes_no_room_from_the_axes() -> None:
+    heights = []
+    for lines in (4, 12):
+        figure, (axis,) = new_figure(COLUMN, 2.5)
+        for i in range(lines):
+            axis.plot([0, i], label=f"a name that is so long that it stands alone in its row {i}")
+        finish(figure, "claim", "about").draw_without_rendering()
+        heights.append(axis.get_window_extent().height)
+    assert heights[1] == pytest.approx(heights[0], rel=0.15)
 
 
 def test_comparison_bars_show_means_spread_and_the_papers_numbers():
