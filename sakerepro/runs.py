@@ -145,7 +145,8 @@ def check_settings(e: Experiment) -> None:
     """
     other = methods.imitated(e)
     _check_network(e.backbone, e.size, e.freeze, e.teacher_head)
-    _check_network(other.backbone, e.size, 0, e.teacher_head)
+    if other != e:
+        _check_network(other.backbone, e.size, 0, e.teacher_head)
     data = experiment_data(e, pack=False)
     _require_zero_shot(data, e)
     if e.photo_queries:

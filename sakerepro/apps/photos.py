@@ -104,7 +104,7 @@ def index_photos(
         raise ConfigError(f"{folder}: lies among the photos. Keep the index outside of them, with --to.")
     with files.lock(files.hidden(folder, ".lock"), f"Another process indexes {photos}; waiting for it."):
         files.sweep(folder)
-        if not (folder / DATABASE).is_file() and files.taken(folder):
+        if not is_index(folder) and files.taken(folder):
             raise ConfigError(f"{folder}: is there and holds no index. Name another place with --to.")
         return _update(photos, run, folder, dtype, verify, progress)
 
@@ -112,7 +112,7 @@ def index_photos(
 def _update(
     photos: Path, run: Run, folder: Path, dtype: str, verify: bool, progress: bool
 ) -> tuple[Collection, Changes]:
-    old = open_collection(folder) if (folder / DATABASE).is_file() else None
+    old = open_collection(folder) if is_index(folder) else None
     weights = run.provenance()["files"]["weights.safetensors"]["sha256"]
     if old and (old.weights != weights or (old.root.is_dir() and not old.root.samefile(photos))):
         raise ConfigError(
@@ -227,6 +227,11 @@ def _unchanged(
     return at[same], same, digests
 
 
+def is_index(folder: Path) -> bool:
+    """Whether a folder holds an index."""
+    return (folder / DATABASE).is_file()
+
+
 def _write(file: Path, about: dict[str, Any], rows: Iterator[tuple], bad: dict[str, str]) -> None:
     with contextlib.closing(sqlite3.connect(file)) as db, db:
         db.execute("CREATE TABLE about (key PRIMARY KEY, value)")
@@ -246,7 +251,8 @@ def _opened(folder: Path) -> Iterator[sqlite3.Connection]:
             yield db
     except Exception as error:  # numpy and sqlite3 raise their own kinds for every sort of damage
         raise RunError(
-            f"{folder}: the index is damaged ({error}). Remove it, and make it anew with `sakerepro index`."
+            f"{folder}: the index is damaged, or of an earlier version ({error}). Remove it, and make it anew with "
+            "`sakerepro index`."
         ) from error
 
 
@@ -276,9 +282,9 @@ def named_collection(name: str | None) -> Collection:
         ConfigError: if there is none, or several, with their names.
     """
     for folder in (Path(name).expanduser(), paths.collections() / name) if name else ():
-        if (folder / DATABASE).is_file():
+        if is_index(folder):
             return open_collection(folder)
-    known = sorted(f.name for f in paths.collections().glob("[!.]*/") if (f / DATABASE).is_file())
+    known = sorted(f.name for f in paths.collections().glob("[!.]*/") if is_index(f))
     found = [n for n in known if (name or "") in n]
     if len(found) == 1:
         return open_collection(paths.collections() / found[0])

@@ -108,19 +108,17 @@ def tables(arguments: argparse.Namespace) -> None:
     """Render everything anew from the committed rows."""
     for preset in PRESETS:
         every = (*items.ITEMS, *own_items(preset))
-        there = [i for i in every if rows_file(i, preset).is_file() and runs_file(i, preset).is_file()]
-        for name in [*there]:
+        made = []
+        for name in (i for i in every if rows_file(i, preset).is_file() and runs_file(i, preset).is_file()):
             try:
-                shown = render(name, preset)
+                for shown in filter(None, render(name, preset)):
+                    shown.save(paths.results(preset))
+                made.append(name)
             except ConfigError as error:
                 if ":" not in name:
                     raise
                 print(f"{preset}: {name} stays as it is. {error}", file=sys.stderr)  # its module is elsewhere
-                there.remove(name)
-                continue
-            for one in filter(None, shown):
-                one.save(paths.results(preset))
-        print(f"{preset}: {', '.join(there) or 'no item has left its rows'}")
+        print(f"{preset}: {', '.join(made) or 'no item has left its rows'}")
     try:
         files = write_findings()  # first: the report holds choices.md
     except DataError as error:  # other rows than ours may contradict our sentences

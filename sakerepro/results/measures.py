@@ -299,9 +299,8 @@ def _confidence(run: Run) -> list[float]:
 def group_rows(runs: Iterable[Run]) -> Iterator[Row]:
     """Figure 5 as numbers: the classes of each held-out set in three equal groups by SAKE's gain (appendix A.1)."""
     for sake, baseline in pairs(runs):
-        for level, (_, members) in zip(
-            LEVELS, gain_groups(_gains(sake, baseline), len(LEVELS)).groupby("group"), strict=True
-        ):
+        groups = gain_groups(_gains(sake, baseline), len(LEVELS)).groupby("group")
+        for level, (_, members) in zip(LEVELS, groups, strict=True):
             for metric in ("gain", "confidence", "LCH"):
                 value = members[metric].to_numpy().mean()
                 yield run_row(sake, metric, value, task="groups", classes=level)

@@ -224,7 +224,7 @@ def test_a_damaged_index_is_named(file: str, left: int | None, photos: Path, tin
     (made.folder / file).unlink()
     if left is not None:
         (made.folder / file).write_bytes(whole[: min(left, len(whole) - 2)])
-    with pytest.raises(RunError, match=f"{made.folder.name}: the index is damaged"):
+    with pytest.raises(RunError, match=f"{made.folder.name}: the index is damaged, or of an earlier version"):
         open_collection(made.folder)
     if (made.folder / "photos.sqlite").exists():
         with pytest.raises(RunError, match=r"Remove it, and make it anew with `sakerepro index`\."):
