@@ -21,7 +21,7 @@ def described() -> dict[str, Any]:
 
 
 def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """The whole command line as one parser; the flags of ``train`` depend on the preset and method in ``argv``."""
+    """The whole command line as one parser; those of ``train`` and ``tune`` depend on preset and method in ``argv``."""
     from .. import __version__
 
     about = "SAKE: zero-shot sketch-based image retrieval, reproduced."
@@ -37,12 +37,11 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
             _add_arguments(made, command)
         else:
             actions[name] = made.add_subparsers(dest="action", required=True, metavar="ACTION")
-    train = actions[""].choices["train"]
-    if "train" in argv[:1]:  # other commands and the top-level help need not import a method
-        add_settings(train, argv)
-        add_method_settings(train, argv)
-    else:
-        add_settings(train)
+    for name in ("train", "tune"):
+        command, chosen = actions[""].choices[name], name in argv[:1]
+        add_settings(command, argv if chosen else ())
+        if chosen:  # other commands and the top-level help need not import a method
+            add_method_settings(command, argv)
     return top
 
 

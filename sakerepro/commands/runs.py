@@ -12,8 +12,8 @@ from .. import methods as systems
 from .. import paths
 from ..errors import ConfigError, DataError, SakeError, near_misses
 from ..runs import Run, find, map_all, open_run, require_images, run, run_folders
-from .common import numbers, precision, print_json, print_table
-from .settings import absolute, settings, shown
+from .common import numbers, print_json, print_table
+from .settings import settings, shown
 
 WIDTH, COLUMN = 100, 9  # of a list of runs, and of one of its numbers
 
@@ -21,9 +21,6 @@ WIDTH, COLUMN = 100, 9  # of a list of runs, and of one of its numbers
 def train(arguments: argparse.Namespace) -> None:
     """Find or make a run."""
     changes = settings(arguments)
-    for name in ("dataset", "weights", "teacher_data"):
-        if name in changes:
-            changes[name] = absolute(str(changes[name]))
     e = systems.preset(arguments.preset, **changes)
     found = find(e)
     if found and e.dataset.startswith("/"):  # a folder may have changed since
@@ -43,11 +40,11 @@ def tune(arguments: argparse.Namespace) -> None:
     """Make the trials, list them, and show how to train with the best."""
     from ..results import tuning
 
-    method, preset = arguments.method, arguments.preset
-    seeds = numbers(arguments.confirm, "confirm") if arguments.confirm else []
-    with precision(arguments):
-        where = arguments.jobs, arguments.engine, arguments.address
-        found = tuning.tune(method, preset, arguments.trials, arguments.seed, *where, seeds)
+    given: dict[str, Any] = settings(arguments)
+    preset, method, seed = arguments.preset, given.pop("method", "SAKE"), given.pop("seed", 0)
+    where, confirm = (arguments.jobs, arguments.engine, arguments.address), arguments.confirm
+    seeds = numbers(confirm, "confirm") if confirm else []
+    found = tuning.tune(method, preset, arguments.trials, seed, *where, seeds, **given)
     print(f"\n{method}, preset {preset}: mAP@all on {found['data'][0]}, seen classes held out as if unseen\n")
     lines = found.astype(object).where(found.notna(), None).to_dict("records")
     lines, confirmed = lines[: arguments.trials], lines[arguments.trials :]
@@ -56,12 +53,13 @@ def tune(arguments: argparse.Namespace) -> None:
         [[t["trial"], t["settings"] or "the preset's own", *(t[n] for n in tuning.NUMBERS)] for t in lines],
         left=2,
     )
-    flags = ["--preset", preset, "--method", method]
-    for setting in filter(None, lines[0]["settings"].split(", ")):
-        name, value = setting.split("=")
-        flags += [f"--{name.replace('_', '-')}", value]
+    best = tuning.trial_experiments(method, preset, arguments.trials, seed, **given)[lines[0]["trial"]]
+    on = {k: v for k, v in given.items() if k == "dataset"}  # it brings settings of its own
+    usual = systems.flat(systems.preset(preset, **on, method=method))
+    differ = on | {k: v for k, v in systems.flat(best.but(pseudo_unseen=0)).items() if v != usual[k]}
+    flags = [flag for k, v in differ.items() for flag in (f"--{k.replace('_', '-')}", shown(v))]
     print(f"\nBest is trial {lines[0]['trial']} of {len(lines)}. To train with its settings on all seen classes:")
-    print(f"  {shlex.join(['sakerepro', 'train', *flags])}\n")
+    print(f"  {shlex.join(['sakerepro', 'train', '--preset', preset, '--method', method, *flags])}\n")
     if confirmed:
         print("The best trial, trained on all seen classes and measured on the unseen ones:\n")
         print_table(

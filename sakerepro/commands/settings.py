@@ -1,4 +1,4 @@
-"""The settings of a run as flags of ``train``."""
+"""The settings of a run as flags of ``train`` and ``tune``."""
 
 from __future__ import annotations
 
@@ -12,18 +12,11 @@ from .common import numbers
 
 
 def add_settings(parser: argparse.ArgumentParser, argv: Sequence[str] = ()) -> None:
-    """Every field of Experiment as a flag, in brackets its value in the preset that ``argv`` names.
-
-    A flag that is not given keeps the preset's value.
-    """
-    values: dict[str, object] = {}
-    if argv:
-        preset = _asked("--preset", "mini", argv)
-        values = PRESETS.get(preset, {})
-        parser.description = (
-            f"Find or make one run. Every setting is a flag. Brackets show the values of preset {preset}."
-        )
-    group = parser.add_argument_group("settings", "a flag that is not given keeps the preset's value")
+    """Every field of Experiment as a flag, in brackets its value in the preset of ``argv``; without it the paper's."""
+    preset = _asked("--preset", parser.get_default("preset"), argv) if argv else "paper"
+    values = PRESETS.get(preset, {})
+    about = f"a flag that is not given keeps the preset's value; in brackets that of preset {preset}"
+    group = parser.add_argument_group("settings", about)
     for f in dataclasses.fields(Experiment):
         if f.name not in ("preset", "settings", "method_version"):
             choices = ("true", "false") if isinstance(f.default, bool) else CHOICES.get(f.name)
@@ -81,7 +74,7 @@ def settings(arguments: argparse.Namespace) -> dict[str, object]:
         else:
             yes_or_no = isinstance(defaults.get(name, True), bool)  # a method's own setting may be one
             values[name] = {"true": True, "false": False}.get(given, given) if yes_or_no else given
-    return values
+    return values | {k: absolute(str(values[k])) for k in ("dataset", "weights", "teacher_data") if k in values}
 
 
 def absolute(name: str) -> str:

@@ -13,6 +13,7 @@ import pandas as pd
 
 from .. import inputs, paths
 from ..errors import DataError
+from ..experiment import preset as experiment
 from ..files import write_text
 from ..metrics import CONVENTIONS, retrieval_metrics
 from ..runs import Run, named_run
@@ -100,19 +101,21 @@ def _facts() -> dict[str, Any]:
         return rows.query("method == @method and split == @split")["seed"].nunique()
 
     trials = read_trials(tuning_file("small"))
-    trials = trials[trials["method"].isin(("L_B", "SAKE")) & trials["seed"].eq(0)].copy()
+    trials = trials[trials["method"].isin(("L_B", "SAKE")) & trials["seed"].eq(0)]
+    trials = trials[trials["data"].str.startswith(f"{experiment('small').dataset}/")].copy()
+    trials["network"] = trials["settings"].str.extract(r"^backbone=([^,]*)", expand=False).fillna("")
     for name in NUMBERS:
         trials[name] = pd.to_numeric(trials[name], errors="coerce")  # NaN: the training failed
     trials["split"] = trials["data"].str.rpartition("/")[2]
-    held_out = trials["split"].str.contains("-pseudo")
+    held_out, own = trials["split"].str.contains("-pseudo"), trials["network"] == ""
     verdicts = pd.concat(saved_claims(item, "small")["verdict"] for item in JUDGED)
     return {
         **{item: comparison(item, saved_rows(item, "small")).cells for item in TABLES},
         "v": value,
         "verdict": verdicts.to_dict().__getitem__,
         "n": seeds,
-        "trials": trials[held_out],
-        "confirmed": trials[~held_out].set_index(["method", "split"]),
+        "trials": trials[held_out & own],
+        "confirmed": trials[~held_out & own].set_index(["method", "split"]),
         "conventions": conventions(named_run()),
     }
 

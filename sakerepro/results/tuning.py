@@ -34,16 +34,20 @@ LENGTHS = (0.5, 1.0, 2.0)  # times the preset's epochs
 NUMBERS = ("ZS-SBIR", "ZS-SBIR 64-bit", "ZS-PBIR")  # mAP@all of embeddings, of their codes, from photo to photo
 
 
-def trial_experiments(method: str, preset: str = "small", trials: int = 6, seed: int = 0) -> list[Experiment]:
+def trial_experiments(
+    method: str, preset: str = "small", trials: int = 6, seed: int = 0, **given: Any
+) -> list[Experiment]:
     """The experiments of a search, no two equal; a search with more trials begins with the same ones."""
     name, fixed = methods.resolved(method)
     cls = methods.class_of(name)
-    own = methods.preset(preset, method=method, seed=seed)
-    own = own.but(pseudo_unseen=stand_ins(preset).data["tuberlin/long"]["pseudo_unseen"])
+    own = methods.preset(preset, **{**given, "method": method, "seed": seed})
+    if "pseudo_unseen" not in given:
+        own = own.but(pseudo_unseen=stand_ins(preset).data["tuberlin/long"]["pseudo_unseen"])
     axes = {name: s.search for name, s in cls.settings.items() if s.search and name not in fixed}
     if own.epochs and "features" not in cls.needs:
         axes["lr"] = tuple(float(f"{own.lr * k:g}") for k in RATES)
         axes["epochs"] = tuple(max(1, round(own.epochs * k)) for k in LENGTHS)
+    axes = {name: values for name, values in axes.items() if name not in given}
     grid, found = [*itertools.product(*axes.values())], {own: None}
     left = [grid[i] for i in np.random.default_rng(seed).permutation(len(grid))]
     used = Counter((name, methods.flat(own)[name]) for name in axes)
@@ -68,6 +72,7 @@ def tune(
     engine: str = "local",
     address: str = "auto",
     confirm: Sequence[int] = (),
+    **given: Any,
 ) -> pd.DataFrame:
     """Find or make the trials of a method, and keep what they measured in ``results/<preset>/tuning.csv``.
 
@@ -80,18 +85,18 @@ def tune(
         engine, address: where, as in :func:`sakerepro.item_runs`.
         confirm: seeds for which the settings of the best trial are then trained on all seen classes of each split of
             the data set, and measured on the unseen ones. This selects nothing.
+        given: settings of every trial in place of the preset's, such as ``backbone`` or ``dataset``, by name.
 
     Returns:
         A line a trial, the best ZS-SBIR first, then a line for each split and seed of ``confirm``, with ``trial``,
-        ``data`` (data set, split, draw of held-out classes), ``settings`` (empty for the preset's own; else as
-        ``sakerepro train`` names them), mAP@all of ``ZS-SBIR``, ``ZS-SBIR 64-bit`` and ``ZS-PBIR`` (NaN: not measured,
-        or the training failed), and more.
+        ``data`` (data set, split, draw of held-out classes), ``settings`` (empty for the preset's own), mAP@all of
+        ``ZS-SBIR``, ``ZS-SBIR 64-bit`` and ``ZS-PBIR`` (NaN: not measured, or the training failed), and more.
 
     Raises:
-        ConfigError: for an unknown method or preset, an engine or a number of trials or jobs that is not possible.
+        ConfigError: for an unknown method, preset or setting, or a value that is not possible.
         SakeError: if no trial could be made.
     """
-    wanted, seeds = trial_experiments(method, preset, trials, seed), inputs.wholes(confirm, "confirm", 0)
+    wanted, seeds = trial_experiments(method, preset, trials, seed, **given), inputs.wholes(confirm, "confirm", 0)
     jobs = default_jobs() if jobs is None else inputs.whole(jobs, "jobs", 1)
     where = jobs, inputs.one_of(engine, ENGINES, "engine"), address
     found = _made(method, preset, range(trials), wanted, *where)
@@ -109,7 +114,8 @@ def _made(
     method: str, preset: str, trials: Sequence[int], wanted: list[Experiment], jobs: int, engine: str, address: str
 ) -> pd.DataFrame:
     """Find or make the runs of some trials, and keep their lines."""
-    kept = kept_trials(preset)
+    own = wanted[0].dataset == methods.preset(preset).dataset  # the images of another folder may have changed since
+    kept = kept_trials(preset) if own else {}
     gone = [e for e in wanted if find(e) is None]
     if known := [e for e in gone if e.id in kept]:
         said = f"{method}, {preset}: {len(known)} of {len(wanted)} trials as committed lines; {RERUN}=1 trains them."
@@ -144,12 +150,17 @@ def _line(trial: int, e: Experiment, measured: dict[str, float]) -> dict[str, An
         "method": methods.label(e),
         "trial": trial,
         "data": ours_on(e),
-        "settings": settings_text(e),
+        "settings": ", ".join(filter(None, [_network(e), settings_text(e)])),
         **{name: measured.get(name) for name in NUMBERS},
         "seed": e.seed,
         "run": e.id,
         **versions(),
     }
+
+
+def _network(e: Experiment) -> str:
+    """``backbone=...`` where it is not the preset's."""
+    return f"backbone={e.backbone}" if e.backbone != methods.preset(e.preset).backbone else ""
 
 
 def kept_trials(preset: str) -> dict[str, dict[str, float]]:

@@ -55,6 +55,7 @@ def here(monkeypatch: pytest.MonkeyPatch) -> list[Experiment]:
 def test_every_method_has_its_trials_the_preset_first_and_only_its_own_settings_change(method: str, name: str) -> None:
     pairs = {"pairs": "class"} if name == "mini" and method in ("CVAE", "CAAE") else {}  # the world has no aligned ones
     found, own = trial_experiments(method, name, 6), methods.preset(name, method=method, **pairs)
+    assert trial_experiments(method, name, 6, backbone="resnet50") == [e.but(backbone="resnet50") for e in found]
     assert len(set(found)) == 6 == len({e.id for e in found})
     assert found[0] == own.but(pseudo_unseen=found[0].pseudo_unseen) and found[0].pseudo_unseen > 0
     tried = {k for k, s in methods.class_of(own.method).settings.items() if s.search}
@@ -82,6 +83,12 @@ def test_a_trial_depends_on_seed_and_number_alone(method: str) -> None:
     other = [e.but(seed=3) for e in trial_experiments(method, "small", 9, seed=4)]
     assert other[0] == nine[0] and other != nine
     assert {e.pseudo_unseen for e in nine} == {20} and {e.class_seed for e in nine} == {0}
+
+
+def test_what_is_given_is_the_same_in_every_trial() -> None:
+    found = trial_experiments("SAKE", "small", 6, lambda_sake=0.3, epochs=2, pseudo_unseen=5)
+    assert len(set(found)) == 6 == len({e.lr for e in found})
+    assert {(methods.setting(e, "lambda_sake"), e.epochs, e.pseudo_unseen) for e in found} == {(0.3, 2, 5)}
 
 
 @pytest.mark.parametrize(("trials", "said"), [(0, "trials=0"), (True, "trials=True"), (10, "SAE has 9 .* 1 ... 9")])
@@ -150,6 +157,31 @@ def test_the_best_trial_is_confirmed_on_unseen_classes(
     assert "data/unseen.txt" in capsys.readouterr().out
     with pytest.raises(sr.ConfigError, match="confirm"):
         tune("L_B", "tiny", 2, confirm=[-1])
+
+
+def test_a_folder_and_network_of_ones_own_are_tuned_on(
+    data: Path, here: list[Experiment], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(data.parent)
+    data.rename("mine")
+    weights = data.parent / "weights.safetensors"
+    shutil.copy(methods.preset("tiny").weights, weights)
+    command = ["tune", "--preset", "tiny", "--trials", "2", "--lambda1", "0.5", "--lr", "0.002"]
+    mine = ["--dataset", "mine", "--split", "unseen.txt", "--backbone", "cse_se_resnet_mini", "--weights", weights.name]
+    assert main([*command, *mine]) == 0
+    assert {e.dataset for e in here} == {str(data.parent / "mine")} and {e.weights for e in here} == {str(weights)}
+    said = capsys.readouterr().out
+    (train,) = (shlex.split(line) for line in said.splitlines() if " sakerepro train " in line)
+    again = methods.preset("tiny", **settings(parser(train[1:]).parse_args(train[1:])))
+    assert again.but(pseudo_unseen=1) in here and (again.lr, again.backbone) == (0.002, "cse_se_resnet_mini")
+    lines = pd.read_csv(tuning_file("tiny"), keep_default_na=False)
+    assert set(lines["data"]) == {"mine/unseen.txt-pseudo0"}
+    assert lines["settings"].str.startswith("backbone=cse_se_resnet_mini, ").all()
+    here.clear()
+    shutil.rmtree(sr.paths.runs())
+    assert main([*command, *mine]) == 0 and len(here) == 2  # a line does not know the images of a folder
+    assert main([*command, *mine, "--pseudo-unseen", "9"]) == 2
+    assert "9 pseudo-unseen of 4 seen classes" in capsys.readouterr().err
 
 
 def test_the_lines_of_methods_and_seeds_stand_beside_each_other(data: Path, here: list[Experiment]) -> None:
