@@ -29,7 +29,7 @@ from .verdicts import bootstrap
 FROM, TO = "<!-- from rows -->\n", "<!-- to here -->\n"
 METRICS = ("mAP@all", "mAP@100", "mAP@200", "P@100")
 FROM_ITEMS = ("table1", "systems", "quickdraw")  # whose rows the sentences are about
-TABLES = ("systems", "generalised", "forgetting", "table5")  # whose cells they quote
+TABLES = ("generalised", "forgetting", "table5")  # whose cells they quote
 JUDGED = ("table1", "quickdraw", "forgetting", "table5")  # whose verdicts
 ORDERS = ("similarity", "pretrained")  # columns by which classes are put in groups
 
@@ -74,8 +74,6 @@ def conventions(run: Run) -> pd.DataFrame:
 def _facts() -> dict[str, Any]:
     rows = pd.concat([saved_rows(item, "small") for item in FROM_ITEMS]).drop_duplicates()
 
-    alone = saved_rows("forgetting", "small")
-
     def value(
         method: str,
         codes: bool = False,
@@ -83,11 +81,12 @@ def _facts() -> dict[str, Any]:
         split: str = "zeroshot1",
         backbone: str = "",
         settings: str = "",
+        item: str = "",
     ) -> float:
         """Mean over seeds of mAP@all; of a backbone that is named, as ``forgetting`` measured it."""
-        of = (alone.query("backbone == @backbone and settings == @settings") if backbone else rows).query(
-            "method == @method and task == @task and split == @split"
-        )
+        of = saved_rows(item or "forgetting", "small") if item or backbone else rows
+        of = of.query("backbone == @backbone and settings == @settings") if backbone else of
+        of = of.query("method == @method and task == @task and split == @split")
         of = of.query("metric == 'mAP@all' and convention == 'standard'")
         of = of[of["representation"].str.endswith("-bit") == codes]
         if of.empty:
