@@ -104,7 +104,7 @@ def number(value: float, preset: str = "paper", seed: int = 0, convention: str =
     assert e is not None
     features = f"{e.dim}-d" if point["representation"] in (None, "real") else point["representation"]
     looked = {k: point[k] for k in ("task", "classes", "variant")}
-    return run_row(FakeRun(e), point["metric"], value, representation=features, convention=convention, **looked)  # type: ignore[arg-type]
+    return run_row(FakeRun(e), point["metric"], value, representation=features, convention=convention, **looked)
 
 
 def numbers(*values: float, **where: Any) -> list[Row]:

@@ -105,7 +105,7 @@ def test_a_stopped_training_ends_the_same_to_the_bit(tiny_data, tmp_path, accele
             raise Stop
         return losses(batch)
 
-    stopped.losses = stop  # type: ignore[method-assign]
+    stopped.losses = stop
     with accelerated.context() as patch, pytest.raises(Stop):
         patch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
         train(stopped, tiny_data, tmp_path / "stopped")

@@ -13,7 +13,7 @@ ONLY_CONDA = {"python", "pip"}
 
 def split(requirement: str) -> tuple[str, str]:
     """``"torch>=2.6"`` as (name, version)."""
-    name, version = re.fullmatch(r"([A-Za-z0-9_.-]+?)\s*((?:[<>=!~].*)?)", requirement.strip()).groups()  # type: ignore[union-attr]
+    name, version = re.fullmatch(r"([A-Za-z0-9_.-]+?)\s*((?:[<>=!~].*)?)", requirement.strip()).groups()
     return name.lower().replace("_", "-"), version.replace(" ", "")
 
 

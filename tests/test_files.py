@@ -88,7 +88,7 @@ def test_json_that_cannot_be_read_is_named(content: bytes | None, tmp_path: Path
 
 
 @pytest.mark.parametrize("write", [lambda p: files.write_text(p, "x"), lambda p: files.lock(p).__enter__()])
-def test_a_folder_that_cannot_be_made_is_named(write, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_folder_that_cannot_be_made_is_named(write, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     for path in (tmp_path / "taken" / "x", tmp_path / "taken" / "deeper" / "x"):
         with pytest.raises(RunError, match="taken.*cannot be created .*(File exists|Not a directory).*another place"):

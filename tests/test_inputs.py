@@ -156,9 +156,9 @@ def test_positions_that_are_none_are_named(index: Any, words: str) -> None:
         (lambda: measure(NAMES, ties=3), "ties=3 is not known. Known: expected"),
         (lambda: measure(NAMES, convention=["sake"]), r"convention=\['sake'\] is not known"),
         (lambda: sr.open_run("some/run"), "some/run: is not there"),
-        (lambda: sr.preset(None), "Unknown preset None. Known: mini"),  # type: ignore[arg-type]
+        (lambda: sr.preset(None), "Unknown preset None. Known: mini"),
         (lambda: sr.generalised_metrics({}, sr.preset("mini")), "arrays lack query, query_labels"),
-        (lambda: sr.experiments("table1", "mini", 3), "seeds=3 has to be a list"),  # type: ignore[arg-type]
+        (lambda: sr.experiments("table1", "mini", 3), "seeds=3 has to be a list"),
         # one name is not a list of names
         (lambda: sr.semantic_similarity("cat", WNIDS), r"names is 'cat'. Give a list, such as names=\['cat'\]"),
         (lambda: sr.leacock_chodorow("cat", WNIDS), "Give a list"),
@@ -171,9 +171,9 @@ def test_positions_that_are_none_are_named(index: Any, words: str) -> None:
         (lambda: sr.random_split(dataset(), 1, 0, 1, among="a"), "among is 'a'. Give a list"),
         # ranges
         (lambda: sr.photo_queries(dataset(), -1), "per_class=-1 is not possible. Give a whole number from 0 on"),
-        (lambda: sr.photo_queries(dataset(), 1.5), "per_class=1.5 is not possible"),  # type: ignore[arg-type]
+        (lambda: sr.photo_queries(dataset(), 1.5), "per_class=1.5 is not possible"),
         (lambda: sr.photo_queries(dataset(), 3), "class 'y' has 3 gallery photos"),
-        (lambda: sr.pseudo_unseen(dataset(), "1"), "n='1' is not possible"),  # type: ignore[arg-type]
+        (lambda: sr.pseudo_unseen(dataset(), "1"), "n='1' is not possible"),
         (lambda: sr.pseudo_unseen(dataset(), 1, seed=-1), "seed=-1 is not possible"),
         (lambda: sr.random_split(dataset(), 1, seed=-1, min_photos=1), "seed=-1 is not possible"),
         (lambda: dataset().gallery.of_classes([0, 0]), "holds a class twice"),

@@ -78,7 +78,7 @@ def on_line(levels: list[int]) -> tuple[np.ndarray, np.ndarray]:
     return np.zeros((1, 2), np.float32), np.asarray(levels, np.float32)[:, None] * np.array([3, 4], np.float32)
 
 
-def measure(levels, good, make, **settings):  # type: ignore[no-untyped-def]
+def measure(levels, good, make, **settings):
     query, gallery = make(levels)
     distance = {on_circle: "cosine", on_line: "euclidean", as_codes: "hamming"}[make]
     return retrieval_metrics(query, gallery, [1], np.asarray(good, int), distance=distance, **settings)
@@ -128,7 +128,7 @@ def test_hand_computed_case():
     assert m.map_at[2] == pytest.approx((1 / 2) / 2)
 
 
-def random_retrieval(queries: int, photos: int, rng: np.random.Generator, classes: int = 3, d: int = 5):  # type: ignore[no-untyped-def]
+def random_retrieval(queries: int, photos: int, rng: np.random.Generator, classes: int = 3, d: int = 5):
     query, gallery = rng.standard_normal((queries, d)), rng.standard_normal((photos, d))
     gl = np.concatenate([np.arange(classes), rng.integers(0, classes, photos)])[:photos]
     return query, gallery, rng.choice(gl, queries), gl
@@ -385,7 +385,7 @@ def test_result_cannot_be_changed_and_knows_its_settings(rng):
     assert (m.ks, m.ties, m.convention, m.distance, m.n_gallery) == ((5, 2), "worst", "sem-pcyc", "cosine", 50)
     assert m.under("standard").ap_at[5].shape == (4,)
     with pytest.raises(AttributeError):
-        m.map_all = 1.0  # type: ignore[misc]
+        m.map_all = 1.0
 
 
 @pytest.mark.parametrize(

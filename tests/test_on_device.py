@@ -51,9 +51,7 @@ def test_equals_naive_loops_and_brute_force_ties(levels, good, make, ties, conve
 
 @pytest.mark.parametrize("chunk", [1, 5 * 333, 1 << 24])
 @pytest.mark.parametrize("kind, accuracy", [(np.float64, 1e-12), (np.float32, 1e-5)])
-def test_map_equals_scikit_learn(
-    chunk: int, kind: type, accuracy: float, rng: np.random.Generator, device: pytest.MonkeyPatch
-) -> None:
+def test_map_equals_scikit_learn(chunk, kind, accuracy, rng, device):
     device.setattr(on_device, "CHUNK", chunk)
     query, gallery, ql, gl = random_retrieval(40, 333, rng)
     query[3], gallery[5] = 0, 0  # cosine 0 with everything
@@ -69,9 +67,7 @@ def test_map_equals_scikit_learn(
 @pytest.mark.parametrize("ties", TIES)
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
-def test_exact_ties_are_those_of_the_cpu(
-    ties: str, distance: str, kind: type, rng: np.random.Generator, device: pytest.MonkeyPatch
-) -> None:
+def test_exact_ties_are_those_of_the_cpu(ties, distance, kind, rng, device):
     """Whole numbers, most photos several times; four entries of 1 or -1 make cosines of quarters, which are exact."""
     gallery: np.ndarray = rng.integers(-3, 4, (700, 6)).astype(kind)
     if distance == "cosine":
@@ -94,9 +90,7 @@ def test_exact_ties_are_those_of_the_cpu(
 
 
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
-def test_equal_photos_tie_wherever_they_stand(
-    distance: str, rng: np.random.Generator, device: pytest.MonkeyPatch
-) -> None:
+def test_equal_photos_tie_wherever_they_stand(distance, rng, device):
     """1,000 photos of 40 features: the expected AP over ties is that of any order of the gallery."""
     query, gallery, ql, _ = random_retrieval(9, 40, rng, d=65)
     gallery = gallery.astype(np.float32)[np.arange(1000) % 40]
@@ -110,9 +104,7 @@ def test_equal_photos_tie_wherever_they_stand(
 
 
 @pytest.mark.parametrize("kind, scale", [(np.float32, 1e-30), (np.float32, 1e30), (np.float64, 1e-200)])
-def test_lengths_of_features_do_not_matter(
-    kind: type, scale: float, rng: np.random.Generator, device: pytest.MonkeyPatch
-) -> None:
+def test_lengths_of_features_do_not_matter(kind, scale, rng, device):
     query, gallery, ql, gl = random_retrieval(8, 200, rng)
     factor = rng.choice([0.25, 1, 8], (200, 1)) * scale
     ap = retrieval_metrics((query * scale).astype(kind), (gallery * factor).astype(kind), ql, gl).ap
@@ -121,9 +113,7 @@ def test_lengths_of_features_do_not_matter(
 
 @pytest.mark.parametrize("bits, iterations", [(8, 0), (16, 20)])
 @pytest.mark.parametrize("kind, accuracy", [(np.float64, 1e-9), (np.float32, 1e-5)])
-def test_itq_is_that_of_the_cpu_and_the_naive_one(
-    bits: int, iterations: int, kind: type, accuracy: float, rng: np.random.Generator, device: pytest.MonkeyPatch
-) -> None:
+def test_itq_is_that_of_the_cpu_and_the_naive_one(bits, iterations, kind, accuracy, rng, device):
     device.setattr(on_device, "CHUNK", 20 * 1000)
     features: np.ndarray = (rng.standard_normal((4501, 20)) @ rng.standard_normal((20, 20)) + 100).astype(kind)
     itq = ITQ(bits=bits, seed=3, iterations=iterations).fit(features)
@@ -148,9 +138,7 @@ def test_itq_is_that_of_the_cpu_and_the_naive_one(
         ({"device": torch.device("mps")}, False),
     ],
 )
-def test_the_device_takes_what_is_large_and_fits(
-    change: dict[str, object], taken: bool, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_device_takes_what_is_large_and_fits(change, taken, monkeypatch):
     for name, value in {"accelerated": True, "free_memory": 2**40, "device": torch.device("cuda"), **change}.items():
         monkeypatch.setattr(devices, name, lambda value=value: value)
     assert on_device.worthwhile(on_device.FROM, 2**20) == taken

@@ -82,9 +82,7 @@ def test_the_same_experiment_is_found_and_not_trained_again(copy: Run, no_traini
     assert find(again.but(seed=1)) is None
 
 
-def test_a_run_of_an_older_measuring_version_is_measured_again_and_says_who_trained_it(
-    copy: Run, no_training: None
-) -> None:
+def test_a_run_of_an_older_measuring_version_is_measured_again_and_says_who_trained_it(copy, no_training):
     file, metrics = copy.folder / "provenance.json", copy.metrics()
     origin = json.loads(file.read_text())
     older = {"versions": origin["versions"] | {"measuring": 0}, "accelerator": "NVIDIA H200"}
@@ -143,7 +141,7 @@ def test_the_network_needs_no_teacher(tiny_run: Run, monkeypatch: pytest.MonkeyP
 def test_measuring_shows_how_far_it_is(tiny_run, monkeypatch, capsys):
     bars = []
 
-    class Bar(auto.tqdm):  # type: ignore[type-arg]
+    class Bar(auto.tqdm):
         def __init__(self, *arguments: Any, **settings: Any) -> None:
             bars.append(self)
             super().__init__(*arguments, **{**settings, "disable": False, "delay": 0, "mininterval": 0})
@@ -354,7 +352,7 @@ def own_teacher(tiny_place: Path, tiny_experiment: Experiment) -> Experiment:
 
 def test_a_teacher_is_trained_once_for_all_runs(own_teacher: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     real, trained = training.train_teacher, []
-    monkeypatch.setattr(training, "train_teacher", lambda *a, **k: trained.append(1) or real(*a, **k))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(training, "train_teacher", lambda *a, **k: trained.append(1) or real(*a, **k))
     one, other = run(own_teacher), run(baseline(own_teacher))
     assert len(trained) == 1 and one.provenance()["teacher"] == other.provenance()["teacher"]
     (folder,) = paths.runs().glob("teacher-*")

@@ -345,7 +345,7 @@ def test_overlap_tells_same_wider_narrower_and_none():
     assert found[0].imagenet == ("n07873807",) and found[1].imagenet == ("n02389026",)  # pizza; sorrel
     assert [o.inside for o in imagenet_overlap(["pizza", "horse", "brain"], "tuberlin", "related")] == [1, 1, 0]
     with pytest.raises(ConfigError, match="relation='synsets' is not known"):
-        imagenet_overlap(["pizza"], relation="synsets")  # type: ignore[arg-type]
+        imagenet_overlap(["pizza"], relation="synsets")
 
 
 def test_overlap_of_the_official_test_classes(official_names):

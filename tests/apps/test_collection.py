@@ -100,9 +100,7 @@ def test_a_second_call_embeds_new_and_changed_files_only(photos: Path, tiny_run:
     np.testing.assert_allclose(made.embeddings, fresh.embeddings, rtol=2e-3, atol=2e-3)  # other batches, half precision
 
 
-def test_an_interrupted_call_goes_on(
-    photos: Path, tiny_run: Run, counted: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_call_goes_on(photos, tiny_run, counted, monkeypatch):
     monkeypatch.setattr(collection, "CHUNK", 2)
     counting = collection.embed_images
 
@@ -128,9 +126,7 @@ def test_an_interrupted_call_goes_on(
 
 
 @pytest.mark.parametrize("left", [0, 5000, -1, None])
-def test_what_a_killed_call_left_may_be_damaged(
-    left: int | None, photos: Path, tiny_run: Run, counted: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_killed_call_left_may_be_damaged(left, photos, tiny_run, counted, monkeypatch):
     """Cut to 0 or 5,000 bytes, or overwritten: the photos are embedded again; else (None) they are taken over."""
     monkeypatch.setattr(collection, "CHUNK", 3)
     monkeypatch.setattr(collection, "SAVE", 0.0)
@@ -251,9 +247,7 @@ def test_a_name_that_is_no_utf8_is_skipped_by_name(photos: Path, tiny_run: Run) 
     assert changes.bad == 2 and "rename it" in made.bad["caf\\udce9.png"]
 
 
-def test_index_and_query_on_the_command_line(
-    photos: Path, tiny_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_index_and_query_on_the_command_line(photos, tiny_run, tmp_path, capsys):
     sketch, sheet = write(tmp_path / "a sketch.png", 1, SKETCH, 1), tmp_path / "sheet.png"
     assert main(["query", str(sketch)]) == 2
     assert "0 indexes are in" in capsys.readouterr().err
@@ -290,9 +284,7 @@ def swap(a: Path, b: Path) -> None:
 
 
 @pytest.mark.parametrize("entries", [True, False])
-def test_swapped_photos_of_one_length_and_date_are_found(
-    entries: bool, tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_swapped_photos_of_one_length_and_date_are_found(entries, tiny_run, tmp_path, monkeypatch):
     """At once where the file system tells when an entry changed, else with ``verify``."""
     if not entries:
         stat = collection.stat_files
@@ -313,9 +305,7 @@ def test_swapped_photos_of_one_length_and_date_are_found(
     assert index_photos(red.parent, tiny_run, verify=True, progress=False)[1].kept == 2
 
 
-def test_photos_that_moved_are_followed(
-    photos: Path, tiny_run: Run, tmp_path: Path, counted: list[int], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_photos_that_moved_are_followed(photos, tiny_run, tmp_path, counted, capsys):
     shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
     to, new = tmp_path / "ix", tmp_path / "elsewhere"
     index_photos(photos, tiny_run, to, progress=False)

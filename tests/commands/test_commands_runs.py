@@ -28,7 +28,7 @@ def twin(run: Run, folder: Path, shift: float = 0.0, **changes: object) -> Run:
     shutil.copytree(run.folder, folder)
     write_json(folder / "experiment.json", run.experiment.but(**changes).to_dict())
     arrays = {k: v + shift if k.startswith("ap/") else v for k, v in run.embeddings().items()}
-    np.savez(folder / "embeddings.npz", **arrays)  # type: ignore[arg-type]
+    np.savez(folder / "embeddings.npz", **arrays)
     origin = run.provenance()
     for name in ("experiment.json", "embeddings.npz"):
         origin["files"][name]["bytes"] = (folder / name).stat().st_size
@@ -133,7 +133,7 @@ def test_two_runs_side_by_side(tiny_run: Run, tmp_path: Path, capsys: pytest.Cap
 def test_photos_that_ask_otherwise_are_not_paired(tiny_run: Run) -> None:
     other = twin(tiny_run, paths.runs() / "fewer", photo_queries=tiny_run.experiment.photo_queries - 1)
     arrays = {k: v[:-2] if k.startswith("ap/ZS-PBIR") else v for k, v in other.embeddings().items()}
-    np.savez(other.folder / "embeddings.npz", **arrays)  # type: ignore[arg-type]
+    np.savez(other.folder / "embeddings.npz", **arrays)
     assert {t.task for t in paired_tests(tiny_run, other)[0]} == {"ZS-SBIR"}
     assert {t.task for t in paired_tests(tiny_run, tiny_run)[0]} == {"ZS-SBIR", "ZS-PBIR"}
 
@@ -144,7 +144,7 @@ def test_runs_on_other_images_are_not_paired(tiny_run: Run) -> None:
     note.write_text(note.read_text().replace(tiny_run.provenance()["data"], "1" * 64))
     assert "other images" in paired_tests(tiny_run, other)[1]
     fewer = {k: v[:-1] if k.startswith("query") else v for k, v in tiny_run.embeddings().items()}
-    np.savez(other.folder / "embeddings.npz", **fewer)  # type: ignore[arg-type]
+    np.savez(other.folder / "embeddings.npz", **fewer)
     assert "other queries" in paired_tests(tiny_run, other)[1]
 
 

@@ -37,7 +37,7 @@ def photos(tmp_path: Path) -> Photos:
 
 
 def packed(root: Path, names: list[str], **options: bool) -> Pack:
-    return pack_images(root, names, SIDE, progress=False, **options)  # type: ignore[arg-type]
+    return pack_images(root, names, SIDE, progress=False, **options)
 
 
 def no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -150,7 +150,7 @@ def test_a_missing_file_is_named(photos: Photos) -> None:
 
 def test_too_little_space_is_said_before_work_begins(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
     no_decoding(monkeypatch)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 1000))  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 1000))
     with pytest.raises(RunError, match=r"needs 0\.00 GB .* SAKEREPRO_CACHE"):
         packed(*photos)
 

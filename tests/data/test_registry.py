@@ -31,7 +31,7 @@ def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def load(name: str | Path, split: str | None = None, **options: object) -> Dataset:
-    return load_dataset(name, split, size=SIDE, progress=False, **options)  # type: ignore[arg-type]
+    return load_dataset(name, split, size=SIDE, progress=False, **options)
 
 
 def assert_pixels_are_the_files(data: Dataset, root: Path) -> None:

@@ -53,7 +53,7 @@ def test_the_scale_of_the_features_changes_no_loss() -> None:
     for factor in (1.0, 64.0):
         method = make()
         scaled = frozen.Features(factor * found.photo, found.photo_labels, factor * found.sketch, found.sketch_labels)
-        method.begin(lambda scaled=scaled: scaled)  # type: ignore[misc]
+        method.begin(lambda scaled=scaled: scaled)
         torch.manual_seed(0)
         values.append(float(method.losses(frozen.pairs(scaled, 8, 0, 0))["loss"].detach()))
     assert values[0] == pytest.approx(values[1], rel=1e-5)
@@ -118,7 +118,7 @@ def test_features_below_zero_can_be_made() -> None:
     signed = frozen.Features(found.photo - 1, found.photo_labels, found.sketch - 1, found.sketch_labels)
     for features in (found, signed):
         method = make()
-        method.begin(lambda features=features: features)  # type: ignore[misc]
+        method.begin(lambda features=features: features)
         made.append(method.decode(method.noise, torch.rand(1, frozen.WIDTH)).min())
     assert made[0] == 0 > made[1]
 

@@ -16,7 +16,7 @@ LABELS = torch.arange(12) % 7
 
 def points() -> tuple[torch.Tensor, torch.Tensor]:
     generator = torch.Generator().manual_seed(1)
-    return tuple(torch.randn(n, 5, generator=generator, dtype=torch.float64) for n in (12, 7))  # type: ignore[return-value]
+    return tuple(torch.randn(n, 5, generator=generator, dtype=torch.float64) for n in (12, 7))
 
 
 def loss(x: torch.Tensor, a: torch.Tensor, m: float) -> torch.Tensor:
@@ -54,13 +54,13 @@ def test_descent_moves_a_sample_to_its_centre() -> None:
     x.requires_grad_()
     loss(x, a, 4.0).backward()
     to_centre = a[LABELS] - x.detach()
-    assert (-(x.grad * to_centre).sum(dim=1) > 0).all()  # type: ignore[operator]
+    assert (-(x.grad * to_centre).sum(dim=1) > 0).all()
 
 
 def test_the_margin_grows_over_the_first_half() -> None:
     method, seen = frozen.make("EMS", epochs=8), []
     for epoch in range(8):
-        method.before_epoch(epoch, lambda: None)  # type: ignore[arg-type, return-value]
+        method.before_epoch(epoch, lambda: None)
         seen.append(float(method.m))
     assert seen == pytest.approx([1, 1.75, 2.5, 3.25, 4, 4, 4, 4])
 

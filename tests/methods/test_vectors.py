@@ -41,7 +41,7 @@ WORDS = {
 
 def vectors(kind: str, names: tuple[str, ...] = SEEN, dataset: str = "sketchy") -> tuple[np.ndarray, dict[str, Any]]:
     data: Any = SimpleNamespace(seen=names)
-    found, about = class_vectors(kind, data, SimpleNamespace(dataset=dataset, seed=3), None)  # type: ignore[arg-type]
+    found, about = class_vectors(kind, data, SimpleNamespace(dataset=dataset, seed=3), None)
     assert np.linalg.norm(found.numpy(), axis=1) == pytest.approx(np.ones(len(names)), abs=1e-6)
     assert about["width"] == found.shape[1]
     return found.numpy(), about
@@ -129,7 +129,7 @@ def table(file: Path) -> None:
 
 def archive(file: Path) -> None:
     with open(file, "wb") as out:
-        np.savez(out, **{w: np.array(v, np.float32) for w, v in WORDS.items()})  # type: ignore[arg-type]
+        np.savez(out, **{w: np.array(v, np.float32) for w, v in WORDS.items()})
 
 
 @pytest.mark.parametrize("write", [glove, fasttext, binary, zipped, table, archive])
@@ -181,7 +181,7 @@ def test_what_is_wrong_in_a_file_is_said(content: bytes, says: str, tmp_path: Pa
 
 
 def test_pickles_are_refused_with_a_way_to_convert_them(tmp_path: Path) -> None:
-    np.save(tmp_path / "a.npy", {"cat": np.ones(3)}, allow_pickle=True)  # type: ignore[arg-type]
+    np.save(tmp_path / "a.npy", {"cat": np.ones(3)}, allow_pickle=True)
     (tmp_path / "b").write_bytes(pickle.dumps({"cat": [1.0]}))
     with open(tmp_path / "c", "wb") as out:
         np.savez(out, cat=np.array([{"a": 1}], dtype=object))
@@ -222,4 +222,4 @@ def test_the_run_id_holds_the_checksum_of_the_file(tmp_path: Path) -> None:
 def test_only_seen_classes_enter(tiny_experiment: Experiment) -> None:
     data = replace(tiny.dataset(), unseen=("no such word", "nor this"))
     for kind in ("wordnet", "hiesim", "random"):
-        class_vectors(kind, data, tiny_experiment, None)  # type: ignore[arg-type]
+        class_vectors(kind, data, tiny_experiment, None)

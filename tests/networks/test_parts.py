@@ -52,9 +52,7 @@ def step(network: Student, part: int, kind: torch.dtype = torch.float32) -> list
 @pytest.mark.parametrize(
     ("name", "freeze"), [("cse_resnet_mini", 0), ("cse_efficientnet_lite0", 2), ("cse_vit_tiny_patch16_224", 1)]
 )
-def test_parts_have_the_gradient_of_the_whole_and_the_same_bits_on_any_number_of_cores(
-    name: str, freeze: int, with_cores
-) -> None:
+def test_parts_have_the_gradient_of_the_whole_and_the_same_bits_on_any_number_of_cores(name, freeze, with_cores):
     network, found = student(name, freeze), []
     for number in (1, 2, 5):
         with_cores(number)

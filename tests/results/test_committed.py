@@ -78,9 +78,7 @@ def test_rows_of_a_gpu_say_so(made: list[Run], as_item: Callable[[], list[Run]])
     assert [one.provenance()["accelerator"] for one in known] == ["NVIDIA H200"] * 2
 
 
-def test_a_run_is_trained_when_its_embeddings_are_asked_for(
-    made: list[Run], as_item: Callable[[], list[Run]], tiny_run: Run
-) -> None:
+def test_a_run_is_trained_when_its_embeddings_are_asked_for(made, as_item, tiny_run):
     forget(made[0])
     known = as_item()[0]
     assert find(known.experiment) is None and "files" not in known.provenance()

@@ -152,9 +152,7 @@ def test_an_ablation_is_a_grid_and_a_notebook_from_the_skeleton(ablation: str) -
     assert (found.state, found.why) == ("done", "")
 
 
-def test_tables_are_made_without_the_module_of_an_own_grid(
-    ablation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_tables_are_made_without_the_module_of_an_own_grid(ablation, tmp_path, monkeypatch, capsys):
     """The grid was made from another folder."""
     monkeypatch.setenv("SAKEREPRO_HOME", str(tmp_path))
     write_rows((folder := paths.results("mini")) / "batch-rows.csv", [])

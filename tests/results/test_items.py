@@ -220,9 +220,7 @@ def test_runs_of_a_cpu_and_of_a_gpu_are_not_compared(monkeypatch: pytest.MonkeyP
 
 
 @pytest.mark.parametrize("there, here", [("NVIDIA H200", None), (None, "NVIDIA H200")])
-def test_no_run_is_trained_that_could_not_be_compared(
-    there: str | None, here: str | None, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_no_run_is_trained_that_could_not_be_compared(there, here, monkeypatch):
     *made, missing = experiments("table5", "mini")
     found = {e: FakeRun(e, more={"accelerator": there}) for e in made}
     monkeypatch.setattr(items, "find", found.get)
@@ -245,7 +243,7 @@ def test_outside_is_neither_equal_nor_above_nor_below() -> None:
     assert outside_original(["cat", "dog"], ["n02118333"], "mini") == ("cat", "dog")  # red fox's genus
 
 
-def test_held_out_sets_are_drawn_among_what_is_allowed(tiny_data) -> None:  # type: ignore[no-untyped-def]
+def test_held_out_sets_are_drawn_among_what_is_allowed(tiny_data) -> None:
     among = ("cat", "cup", "bear")
     drawn = {random_split(tiny_data, 2, seed, 1, among).unseen for seed in range(20)}
     assert all(set(unseen) < set(among) for unseen in drawn) and len(drawn) == 3
@@ -264,7 +262,7 @@ def noise(rng: np.random.Generator) -> FakeRun:
     return embedded(preset("mini"), task(names, np.arange(23) % 4, rng.permutation(np.arange(60) % 4)), rng)
 
 
-def values(rows) -> dict:  # type: ignore[no-untyped-def]
+def values(rows) -> dict:
     return {(r.metric, r.task, r.classes): r.value for r in rows}
 
 
@@ -321,7 +319,7 @@ def test_inside_and_outside_share_the_queries(rng: np.random.Generator, monkeypa
     run = noise(rng)
     monkeypatch.setattr(measures, "original_wnids", lambda e: ("n02391049",))  # zebra, and a horse for the test:
     monkeypatch.setattr(measures, "outside_original", lambda names, wnids, dataset: ("giraffe", "swan"))
-    asks = photo_queries(run.data)[0].labels  # type: ignore[arg-type]
+    asks = photo_queries(run.data)[0].labels
     ap = rng.random(len(asks))
     ap[3] = math.nan  # a query without a relevant photo
     run.arrays["ap/ZS-PBIR/64-d"] = ap
@@ -367,9 +365,9 @@ def test_a_gain_needs_its_baseline(rng: np.random.Generator) -> None:
     sake, baseline = pair(rng, 0, np.zeros(9))
     other = FakeRun(baseline.experiment.but(seed=1))
     with pytest.raises(ConfigError, match="no run with L_B"):
-        measures.pairs([sake, other])  # type: ignore[list-item]
+        measures.pairs([sake, other])
     with pytest.raises(ConfigError, match="None of these runs is one of SAKE"):
-        measures.class_gains([other])  # type: ignore[list-item]
+        measures.class_gains([other])
 
 
 def test_codes_of_long_features(rng: np.random.Generator) -> None:
@@ -382,7 +380,7 @@ def test_codes_of_long_features(rng: np.random.Generator) -> None:
         "gallery_labels": np.arange(31) % 3,
     }
     run = FakeRun(preset("mini", dim=40, bits=(16,), seed=2), arrays)
-    (row,) = measures.code_rows([run], (8, 16))  # type: ignore[list-item]
+    (row,) = measures.code_rows([run], (8, 16))
     itq = sr.ITQ(bits=8, seed=2).fit(np.concatenate([arrays["train_photo"], arrays["train_sketch"]]))
     q, g = (np.unpackbits(itq.transform(arrays[k]), axis=1) for k in ("query", "gallery"))
     distance = (q[:, None] != g[None]).sum(2)
@@ -451,7 +449,7 @@ def test_two_at_once_measure_once(capsys: pytest.CaptureFixture[str]) -> None:
     assert capsys.readouterr().err.count("measuring") == 1
 
 
-def test_cost_of_a_step(tiny_run, monkeypatch: pytest.MonkeyPatch) -> None:  # type: ignore[no-untyped-def]
+def test_cost_of_a_step(tiny_run, monkeypatch: pytest.MonkeyPatch) -> None:
     from sakerepro.results import cost
 
     monkeypatch.setattr(cost, "STEPS", 2)

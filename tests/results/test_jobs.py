@@ -75,7 +75,7 @@ if e["seed"] == 2:
 def children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Processes that make nothing: seed 1 dies the first time, seed 2 has no data; how often each began."""
 
-    class Popen(subprocess.Popen):  # type: ignore[type-arg]
+    class Popen(subprocess.Popen):
         def __init__(self, command: list[str], **more: Any) -> None:
             super().__init__([sys.executable, "-c", CHILD], **more)
 
