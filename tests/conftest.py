@@ -8,6 +8,7 @@ import shutil
 import tempfile
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ["TQDM_DISABLE"] = "1"  # read when tqdm is imported
 if "PYTEST_XDIST_WORKER" not in os.environ:  # a used cache does not see edits in functions of another file
@@ -21,7 +22,9 @@ import torch  # noqa: E402
 import web  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
+from sakerepro import wordnet  # noqa: E402
 from sakerepro.data.dataset import Dataset  # noqa: E402
+from sakerepro.errors import DataError  # noqa: E402
 from sakerepro.experiment import Experiment  # noqa: E402
 from sakerepro.methods import baseline  # noqa: E402
 from sakerepro.runs import Run, run  # noqa: E402
@@ -29,16 +32,25 @@ from sakerepro.runs import Run, run  # noqa: E402
 # a busy machine is no fault
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
-PLACES = ("RUNS", "RESULTS", "CACHE")
+PLACES = ("RUNS", "RESULTS", "CACHE", "COLLECTIONS")
 
 
 @pytest.fixture(autouse=True)
 def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test sees or leaves a run, a result or a pack of another."""
+    """No test sees or leaves a run, a result, a pack or an index of another."""
     for place in PLACES:
         monkeypatch.setenv(f"SAKEREPRO_{place}", str(tmp_path / place.lower()))
     monkeypatch.delenv("SAKEREPRO_PRECISION", raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No data set or weights are to be found but those that a test puts into this folder."""
+    monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("SAKEREPRO_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("SAKEREPRO_REAL_DATA", raising=False)
+    return tmp_path / "data"
 
 
 @pytest.fixture
@@ -107,6 +119,16 @@ def tiny_pair(tiny_experiment: Experiment, tmp_path_factory: pytest.TempPathFact
     """SAKE and L_B with embeddings long enough for codes of 32 bits."""
     sake = tiny_experiment.but(dim=40, bits=(32,))
     return made(tmp_path_factory.mktemp("pair"), sake, baseline(sake))
+
+
+@pytest.fixture(scope="session")
+def nltk_wordnet() -> Any:
+    """NLTK's WordNet, or the test is skipped."""
+    try:
+        with wordnet.corpus() as found:
+            return found
+    except DataError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from test_training import STEPS, Stop, Toy, fit, sake, train, without_seconds
+from test_training import STEPS, Toy, fit, sake, train, without_seconds
+from tiny import Stop
 
 from sakerepro import devices, training
 from sakerepro.data.batching import Batch, batch_maker, make_batch

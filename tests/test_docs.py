@@ -17,8 +17,7 @@ import huggingface_hub.constants
 import pytest
 import timm
 import tiny
-from data_room import sketchy_like
-from official_layout import write_official
+from data_room import sketchy_like, write_official
 from safetensors.torch import save
 from web import Server
 
@@ -68,8 +67,7 @@ def place(tmp_path: Path, tiny_place: Path, hub: Server, monkeypatch: pytest.Mon
     for room in ("results.items", "results.tuning"):  # here, not in processes that each import PyTorch
         monkeypatch.setattr(f"sakerepro.{room}.make_runs", lambda wanted, *_: [run(e) for e in wanted])
     monkeypatch.setattr(places, "data_places", lambda: [data])
-    for name in ("DATA", "COLLECTIONS"):
-        monkeypatch.setenv(f"SAKEREPRO_{name}", str(tmp_path / name.lower()))
+    monkeypatch.setenv("SAKEREPRO_DATA", str(data))
     monkeypatch.chdir(here)
     monkeypatch.syspath_prepend(str(here))  # as `python -m sakerepro` has it
     yield here

@@ -15,14 +15,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from tiny import Stop
 
 from sakerepro import files, paths
 from sakerepro.data import places
 from sakerepro.errors import RunError
-
-
-class Stop(Exception):
-    """Something goes wrong half-way."""
 
 
 def test_a_file_is_replaced_only_when_whole(tmp_path: Path) -> None:

@@ -52,8 +52,7 @@ def test_an_installed_wheel_works(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     (tmp_path / "elsewhere").mkdir()
     monkeypatch.chdir(tmp_path / "elsewhere")
     monkeypatch.setenv("PYTHONPATH", str(target))
-    for place in ("DATA", "RUNS", "CACHE", "COLLECTIONS", "RESULTS"):
-        monkeypatch.setenv(f"SAKEREPRO_{place}", str(tmp_path / place.lower()))
+    monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("NUMBA_CACHE_DIR", str(tmp_path / "numba"))  # nobody else runs this copy
     assert called(target / "bin" / "sakerepro", "--version") == f"sakerepro {__version__}\n"
     assert "train" in called(sys.executable, "-m", "sakerepro", "--help")

@@ -16,6 +16,7 @@ import tiny
 import torch
 from safetensors.torch import load_file
 from sklearn.metrics import average_precision_score
+from tiny import Stop
 from tqdm import auto
 
 from sakerepro import evaluation, hashing, paths, provenance, teachers, training, versions
@@ -31,10 +32,6 @@ from sakerepro.methods import baseline, change, label
 from sakerepro.runs import FILES, Run, all_runs, find, open_run, run
 from sakerepro.semantics import imagenet_wnids
 from sakerepro.teachers import load_teacher
-
-
-class Stop(Exception):
-    """What stops a run here."""
 
 
 def stop(*_: object) -> None:
@@ -244,18 +241,29 @@ def test_a_stopped_run_goes_on_and_ends_the_same(tiny_run, tiny_experiment, monk
     assert {f.name for f in paths.runs().iterdir()} == {done.id, f".{done.id}.lock"}
 
 
+TWICE = """
+import json, sys, tiny, torch
+from multiprocessing import get_context
+from pathlib import Path
+from sakerepro import runs, training
+real, trained = training.train, []
+training.train = lambda *arguments, **named: trained.append(1) or real(*arguments, **named)
+def make(_):
+    return runs.run(tiny.experiment(*map(Path, sys.argv[1:]))).id, len(trained)
+torch.set_num_threads(1)  # a process with a pool of threads cannot be forked
+with get_context("fork").Pool(2) as pool:
+    print(json.dumps(pool.map(make, range(2), chunksize=1)))
+"""
+
+
 def test_two_processes_make_one_run(tiny_place: Path) -> None:
     """One trains; the other says that it waits, and uses what it finds."""
-    driver = str(Path(__file__).with_name("runs_driver.py"))
-    done = tiny.python(driver, str(tiny_place / "data"), str(tiny_place / "se_resnet_mini.safetensors"))
+    done = tiny.python("-c", TWICE, str(tiny_place / "data"), str(tiny_place / "se_resnet_mini.safetensors"))
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    found = [json.loads(line) for line in lines if line.startswith("{")]
-    assert sorted(r["trained"] for r in found) == [0, 1] and found[0]["id"] == found[1]["id"]
-    assert [line for line in done.stderr.splitlines() if "waiting" in line] == [
-        f"Another process makes {found[0]['id']}; waiting for it."
-    ]
-    assert [r.id for r in all_runs()] == [found[0]["id"]]
+    (id_, one), (same_id, other) = json.loads(done.stdout.splitlines()[-1])
+    assert id_ == same_id and {one, other} == {0, 1} and [r.id for r in all_runs()] == [id_]
+    waiting = [line for line in done.stderr.splitlines() if "waiting" in line]
+    assert waiting == [f"Another process makes {id_}; waiting for it."]
 
 
 def truncate(file: Path) -> None:

@@ -49,15 +49,6 @@ def no_nltk(monkeypatch):
     nltk_as_new(monkeypatch)
 
 
-@pytest.fixture(scope="module")
-def nltk_wordnet():
-    try:
-        with wordnet.corpus() as found:
-            return found
-    except DataError as error:
-        pytest.skip(str(error))
-
-
 def curated(dataset: str) -> pd.DataFrame:
     record = datasets()[dataset]
     return pd.read_csv(record.file.parent / record.classes)

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from tiny import Stop
 from torch import Tensor, nn
 
 from sakerepro import methods, training
@@ -34,10 +35,6 @@ from sakerepro.training import Optimisers, descend
 
 STEPS, EPOCHS, SEED = 3, 2, 5
 POINTS = torch.from_numpy(np.random.default_rng(1).normal(size=(40, 6)).astype(np.float32))
-
-
-class Stop(Exception):
-    """What stops a training here."""
 
 
 class Toy(nn.Module):

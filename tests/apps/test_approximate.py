@@ -119,9 +119,8 @@ def test_a_table_is_whole_or_not_there(groups, rng, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def photos(tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def photos(tiny_run: Run, tmp_path: Path) -> Path:
     """An index of five photos, and a sketch beside it."""
-    monkeypatch.setenv("SAKEREPRO_COLLECTIONS", str(tmp_path / "collections"))
     shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
     (tmp_path / "photos").mkdir()
     for i in range(5):

@@ -30,11 +30,6 @@ from sakerepro.hashing import ITQ
 from sakerepro.runs import Run
 
 
-@pytest.fixture(autouse=True)
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SAKEREPRO_COLLECTIONS", str(tmp_path / "collections"))
-
-
 def write(file: Path, kind: int, domain: int, index: int) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(shape(kind, domain, index).squeeze()).save(file)

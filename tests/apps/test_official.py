@@ -234,7 +234,6 @@ def test_an_imported_run_is_measured_indexed_asked_and_described(
     capsys: pytest.CaptureFixture[str],
 ) -> None:
     monkeypatch.setattr("sakerepro.apps.official.SIZE", 32)
-    monkeypatch.setenv("SAKEREPRO_COLLECTIONS", str(tmp_path / "collections"))
     data = tiny_place / "data"
     assert main(["import", str(file), "--dataset", str(data)]) == 0
     out = capsys.readouterr().out

@@ -24,7 +24,6 @@ from sakerepro.methods import preset
 from sakerepro.networks.gates import ConditionalSE
 from sakerepro.runs import all_runs, run
 from sakerepro.semantics import require_classes, resolve_classes
-from sakerepro.wordnet import corpus
 from sakerepro.world.example import example_folder
 from sakerepro.world.files import write_world
 
@@ -198,12 +197,8 @@ def test_without_unseen_txt_it_says_what_a_random_split_needs(tmp_path: Path) ->
     assert any("name the unseen classes in" in note for note in report.notes)
 
 
+@pytest.mark.usefixtures("nltk_wordnet")
 def test_a_class_without_a_synset_gets_near_misses_and_how_to_set_it(own: Path) -> None:
-    try:
-        with corpus() as found:
-            found.synsets("dog")
-    except DataError:
-        pytest.skip("NLTK has no WordNet")
     for domain in ("photo", "sketch"):
         (own / domain / "frobnicator").rename(own / domain / "aligator")
     (own / "synsets.csv").unlink()

@@ -22,7 +22,6 @@ from sakerepro.runs import Run
 @pytest.fixture
 def here(tmp_path: Path, tiny_run: Run, tiny_place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two indexes, and a folder with two sketches, a text and a file that is no image."""
-    monkeypatch.setenv("SAKEREPRO_COLLECTIONS", str(tmp_path / "collections"))
     monkeypatch.chdir(tmp_path)
     shutil.copytree(tiny_run.folder, tmp_path / "runs" / tiny_run.id)
     for name in ("bear", "airplane"):

@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from official_layout import write_official
+from data_room import write_official
 from web import BODY, Server
 
 from sakerepro import paths
@@ -197,10 +197,8 @@ def test_files_of_another_folder_get_the_names_of_the_lists(tmp_path: Path) -> N
 
 
 @pytest.fixture
-def official(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def official(tmp_path: Path, own_data: Path) -> Path:
     """An archive laid out like the official one, with small generated data sets, and an empty data folder."""
-    monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path / "data"))
-    monkeypatch.delenv("SAKEREPRO_REAL_DATA", raising=False)
     place = tmp_path / "made" / "dataset"
     write_official(place / "Sketchy", "sketchy", seen=["cat", "cup"], unseen=["bear"], per_class=2, size=8)
     write_official(place / "TUBerlin", "tuberlin", seen=["cat", "cup"], unseen=["bear (animal)"], per_class=2, size=8)
