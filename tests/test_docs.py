@@ -141,18 +141,6 @@ def test_what_is_only_parsed_is_in_the_documents() -> None:
     assert all(text.startswith("make ") or documents.words(text) for text in said)
 
 
-def test_console_blocks_are_read_as_people_read_them() -> None:
-    text = "```console\n$ sakerepro runs --json   # all\nout $ put\n$ make table1\n```\n```python\n$ no\n```\n"
-    assert documents.commands(text) == ["sakerepro runs --json", "make table1"]
-    assert documents.words("source <(sakerepro completion bash)") == ["completion", "bash"]
-    with pytest.raises(ValueError, match="neither"):
-        documents.words("rm -rf x")
-    with pytest.raises(AssertionError, match="SEED"):
-        make("make table1 SEED=1")
-    with pytest.raises(AssertionError, match="No rule"):
-        make("make tabel1")
-
-
 def test_the_commands_of_a_model_card_are_commands(tiny_run: Run) -> None:
     found = documents.commands(model_card(tiny_run))
     assert len(found) == 2

@@ -133,15 +133,12 @@ def test_a_teacher_of_another_architecture_is_refused() -> None:
         build_student("cse_resnet_mini", dim=4, num_seen=3, teacher=tiny.classifier("resnet_mini", 9))
 
 
-def test_any_number_of_threads_embeds_the_same_bits(tiny_run: Run) -> None:
+def test_any_number_of_threads_embeds_the_same_bits(tiny_run: Run, with_cores) -> None:
     network, photos = place(tiny_run.network()), tiny_run.dataset().gallery
-    before, seen, found = torch.get_num_threads(), list[int](), list[np.ndarray]()
-    try:
-        for threads in (1, 3):
-            torch.set_num_threads(threads)
-            found.append(embed(network, photos, tiny.SIDE, 5, seen.append))
-            assert torch.get_num_threads() == threads
-    finally:
-        torch.set_num_threads(before)
+    seen, found = list[int](), list[np.ndarray]()
+    for threads in (1, 3):
+        with_cores(threads)
+        found.append(embed(network, photos, tiny.SIDE, 5, seen.append))
+        assert torch.get_num_threads() == threads
     assert np.array_equal(*found) and len(found[0]) == len(photos) == sum(seen) / 2
     assert set(seen) == {4, 5}

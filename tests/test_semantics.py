@@ -129,9 +129,7 @@ def test_shapes_of_nothing_and_of_one():
     assert semantic_similarity(["dog", "dog"], [DOG]).tolist() == [[1], [1]]
 
 
-def test_unknown_rule_and_bad_wnid_are_named(nltk_wordnet):
-    with pytest.raises(ConfigError, match="'paths' is not known. Did you mean 'path'"):
-        semantic_similarity(["dog"], [DOG], rule="paths")
+def test_a_bad_wnid_is_named(nltk_wordnet):
     with pytest.raises(DataError, match="'dog.n.01' is no WordNet id"):
         semantic_similarity(["dog"], ["dog.n.01"])
     with pytest.raises(DataError, match="'n02084072' is no noun of WordNet 3.0"):

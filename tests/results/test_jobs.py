@@ -39,14 +39,10 @@ def test_two_at_a_time_make_the_numbers_of_one_after_the_other(tiny_run, tiny_pl
     assert [("ZS-SBIR" in r.history()) for e in wanted if (r := find(e))] == [True, False]
 
 
-def test_two_threads_change_no_number(tiny_run: Run) -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        assert alike(run(tiny_run.experiment), tiny_run)
-        assert torch.get_num_threads() == 2  # a run gives the threads back
-    finally:
-        torch.set_num_threads(before)
+def test_two_threads_change_no_number(tiny_run: Run, with_cores) -> None:
+    with_cores(2)
+    assert alike(run(tiny_run.experiment), tiny_run)
+    assert torch.get_num_threads() == 2  # a run gives the threads back
 
 
 def test_one_thread_is_given_back_after_an_error() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import nbformat
@@ -15,41 +16,28 @@ from sakerepro.results import Row, write_rows
 from sakerepro.results.paper_claims import all_claims
 
 
-def rows(file: Path, *values: float, metric: str = "mAP@all") -> Path:
-    made = [Row("mini", "zeroshot", "SAKE", metric, v, "mini", run=f"run-{i}") for i, v in enumerate(values)]
-    write_rows(file, made)
-    return file
-
-
-def test_equal_rows_are_equal_and_no_other(tmp_path: Path) -> None:
-    committed = rows(tmp_path / "a.csv", 0.5, 0.25)
-    assert differences(committed, rows(tmp_path / "b.csv", 0.5, 0.25), 0.0) == []
-    (said,) = differences(committed, rows(tmp_path / "c.csv", 0.5, 0.26), 0.0)
-    assert "0.25 committed, 0.26 now" in said and "run-1" in said
-    assert differences(committed, tmp_path / "c.csv", ELSEWHERE) == []
-    assert differences(committed, rows(tmp_path / "d.csv", 0.5, 0.25 + 1.1 * ELSEWHERE), ELSEWHERE)
-
-
-def test_shares_of_seen_classes_may_differ_more_on_another_processor(tmp_path: Path) -> None:
-    committed, near, far = (
-        rows(tmp_path / f"{x}.csv", 0.5 + x * ELSEWHERE, metric="seen@25") for x in (0, 1.1, TIMES + 0.1)
-    )
-    assert differences(committed, near, 0.0) and not differences(committed, near, ELSEWHERE)
-    assert differences(committed, far, ELSEWHERE)
-
-
-def test_rows_that_are_gone_or_new_are_named(tmp_path: Path) -> None:
-    committed = rows(tmp_path / "a.csv", 0.5, 0.25)
-    (said,) = differences(committed, rows(tmp_path / "b.csv", 0.5), ELSEWHERE)
-    assert "1 rows committed only" in said and "run-1" in said
-    (said,) = differences(tmp_path / "b.csv", committed, ELSEWHERE)
-    assert "1 rows new" in said
-    assert differences(committed, tmp_path / "none.csv", ELSEWHERE) == ["a.csv: the replay wrote none"]
-
-
-def test_what_a_machine_needs_is_not_compared(tmp_path: Path) -> None:
-    first, second = (rows(tmp_path / f"{v}.csv", v, metric="seconds a step") for v in (1.0, 2.0))
-    assert differences(first, second, 0.0) == []
+@pytest.mark.parametrize(
+    ("committed", "replayed", "metric", "tolerance", "says"),
+    [
+        ((0.5, 0.25), (0.5, 0.25), "mAP@all", 0.0, None),
+        ((0.5, 0.25), (0.5, 0.26), "mAP@all", 0.0, "0.25 committed, 0.26 now: .*run-1"),
+        ((0.5, 0.25), (0.5, 0.26), "mAP@all", ELSEWHERE, None),
+        ((0.5, 0.25), (0.5, 0.25 + 1.1 * ELSEWHERE), "mAP@all", ELSEWHERE, "0.25 committed"),
+        ((0.5,), (0.5 + 1.1 * ELSEWHERE,), "seen@25", 0.0, "0.5 committed"),
+        ((0.5,), (0.5 + 1.1 * ELSEWHERE,), "seen@25", ELSEWHERE, None),  # shares of seen classes may differ more
+        ((0.5,), (0.5 + (TIMES + 0.1) * ELSEWHERE,), "seen@25", ELSEWHERE, "0.5 committed"),
+        ((0.5, 0.25), (0.5,), "mAP@all", ELSEWHERE, "1 rows committed only.*run-1"),
+        ((0.5,), (0.5, 0.25), "mAP@all", ELSEWHERE, "1 rows new"),
+        ((1.0,), (2.0,), "seconds a step", 0.0, None),  # what a machine needs is not compared
+    ],
+)
+def test_rows_that_are_others_are_named(tmp_path, committed, replayed, metric, tolerance, says):
+    for name, values in (("committed", committed), ("replayed", replayed)):
+        made = [Row("mini", "zeroshot", "SAKE", metric, v, "mini", run=f"run-{i}") for i, v in enumerate(values)]
+        write_rows(tmp_path / name, made)
+    said = differences(tmp_path / "committed", tmp_path / "replayed", tolerance)
+    assert len(said) == bool(says) and all(re.search(says, line) for line in said)
+    assert differences(tmp_path / "committed", tmp_path / "none", 0.0) == ["committed: the replay wrote none"]
 
 
 def test_verdicts_that_differ_are_listed(tmp_path: Path) -> None:
