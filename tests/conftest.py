@@ -6,6 +6,7 @@ import atexit
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -22,7 +23,7 @@ import torch  # noqa: E402
 import web  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
-from sakerepro import wordnet  # noqa: E402
+from sakerepro import paths, wordnet  # noqa: E402
 from sakerepro.data.dataset import Dataset  # noqa: E402
 from sakerepro.errors import DataError  # noqa: E402
 from sakerepro.experiment import Experiment  # noqa: E402
@@ -69,8 +70,11 @@ def rng() -> np.random.Generator:
 @pytest.fixture
 def server() -> Iterator[web.Server]:
     """A web server of this test alone."""
-    with web.serving() as made:
-        yield made
+    made = web.Server()
+    threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    yield made
+    made.shutdown()
+    made.server_close()
 
 
 @pytest.fixture(scope="session")
@@ -106,6 +110,12 @@ def made(folder: Path, *experiments: Experiment, trace: bool = False) -> list[Ru
 def tiny_run(tiny_place: Path, tiny_experiment: Experiment) -> Run:
     """A finished run that was never interrupted; tests that damage it work on a copy."""
     return made(tiny_place, tiny_experiment, trace=True)[0]
+
+
+@pytest.fixture
+def my_run(tiny_run: Run) -> Run:
+    """A copy of ``tiny_run`` among this test's own runs."""
+    return Run(Path(shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)), tiny_run.experiment)
 
 
 @pytest.fixture(scope="session")

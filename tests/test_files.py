@@ -115,7 +115,7 @@ def test_a_lock_goes_with_its_process(tmp_path: Path, capsys: pytest.CaptureFixt
     environment = {**os.environ, "PYTHONPATH": str(Path(files.__file__).parent.parent)}
     command = [sys.executable, "-c", HOLD, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as other:
-        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        assert other.stdout.readline() == "held\n"
         threading.Timer(1, other.kill).start()
         with files.lock(path, "somebody works on it; waiting"):
             assert other.wait(timeout=60) == -9

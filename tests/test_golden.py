@@ -53,9 +53,7 @@ def test_the_reference_is_that_of_the_version_and_the_changelog_says_so(part: st
     assert lines[0] == (reference["versions"][part], golden.checksum(reference[part]))
 
 
-def test_the_reference_is_not_written_for_numbers_whose_version_was_not_raised(
-    reference: dict[str, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Any, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_reference_is_not_written_where_the_version_was_not_raised(reference, monkeypatch, tmp_path, capsys):
     file = tmp_path / "golden.json"
     file.write_bytes(golden.REFERENCE.read_bytes())
     changed = copy.deepcopy({k: reference[k] for k in ("training", "measuring", "machine")})

@@ -45,13 +45,6 @@ def stopping(real: Callable[..., Any], at: int) -> Callable[..., Any]:
 
 
 @pytest.fixture
-def copy(tiny_run: Run) -> Run:
-    """A copy of the finished run among this test's own."""
-    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
-    return Run(paths.runs() / tiny_run.id, tiny_run.experiment)
-
-
-@pytest.fixture
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
     def refuse(*_: object) -> None:
         raise AssertionError("trained again")
@@ -71,21 +64,21 @@ def test_a_run_is_a_whole_folder_and_nothing_else_is_left(tiny_run: Run) -> None
     assert {f.name for f in tiny_run.folder.parent.iterdir()} == {tiny_run.id, f".{tiny_run.id}.lock"}
 
 
-def test_the_same_experiment_is_found_and_not_trained_again(copy: Run, no_training: None) -> None:
-    again = Experiment.from_dict(json.loads(json.dumps(copy.experiment.to_dict())))
-    before = {f: f.stat().st_mtime_ns for f in copy.folder.iterdir()}
-    assert run(again) == find(again) == open_run(copy.folder) == copy
-    assert {f: f.stat().st_mtime_ns for f in copy.folder.iterdir()} == before
+def test_the_same_experiment_is_found_and_not_trained_again(my_run: Run, no_training: None) -> None:
+    again = Experiment.from_dict(json.loads(json.dumps(my_run.experiment.to_dict())))
+    before = {f: f.stat().st_mtime_ns for f in my_run.folder.iterdir()}
+    assert run(again) == find(again) == open_run(my_run.folder) == my_run
+    assert {f: f.stat().st_mtime_ns for f in my_run.folder.iterdir()} == before
     assert find(again.but(seed=1)) is None
 
 
-def test_a_run_of_an_older_measuring_version_is_measured_again_and_says_who_trained_it(copy, no_training):
-    file, metrics = copy.folder / "provenance.json", copy.metrics()
+def test_a_run_of_an_older_measuring_version_is_measured_again_and_says_who_trained_it(my_run, no_training):
+    file, metrics = my_run.folder / "provenance.json", my_run.metrics()
     origin = json.loads(file.read_text())
     older = {"versions": origin["versions"] | {"measuring": 0}, "accelerator": "NVIDIA H200"}
     file.write_text(json.dumps(origin | older))
-    assert find(copy.experiment) is None
-    again = run(copy.experiment)
+    assert find(my_run.experiment) is None
+    again = run(my_run.experiment)
     assert again.metrics() == metrics and again.provenance()["versions"] == origin["versions"]
     assert again.provenance()["accelerator"] == "NVIDIA H200"
 
@@ -272,34 +265,34 @@ def truncate(file: Path) -> None:
 
 @pytest.mark.parametrize("name", [*FILES, "provenance.json"])
 @pytest.mark.parametrize("damage", [truncate, Path.unlink], ids=["truncated", "missing"])
-def test_a_damaged_run_is_named_and_not_trained_over(name, damage, copy, no_training):
-    damage(copy.folder / name)
-    for opening in (lambda: run(copy.experiment), lambda: find(copy.experiment), lambda: open_run(copy.folder)):
+def test_a_damaged_run_is_named_and_not_trained_over(name, damage, my_run, no_training):
+    damage(my_run.folder / name)
+    for opening in (lambda: run(my_run.experiment), lambda: find(my_run.experiment), lambda: open_run(my_run.folder)):
         with pytest.raises(RunError, match=f"{name}: (is|cannot be) .*Remove") as error:
             opening()
-        assert copy.id in str(error.value)
+        assert my_run.id in str(error.value)
 
 
-def test_broken_json_gets_a_sentence(copy: Run) -> None:
-    whole = (copy.folder / "provenance.json").read_text()
+def test_broken_json_gets_a_sentence(my_run: Run) -> None:
+    whole = (my_run.folder / "provenance.json").read_text()
     for content in ("[]", "{}", "nonsense", '{"files": {}}'):
-        (copy.folder / "provenance.json").write_text(content)
+        (my_run.folder / "provenance.json").write_text(content)
         with pytest.raises(RunError, match="Remove"):
-            open_run(copy.folder)
-    (copy.folder / "provenance.json").write_text(whole)
-    flip(copy.folder / "experiment.json", 0.0)  # of the right length
+            open_run(my_run.folder)
+    (my_run.folder / "provenance.json").write_text(whole)
+    flip(my_run.folder / "experiment.json", 0.0)  # of the right length
     with pytest.raises(RunError, match=r"experiment\.json: cannot be read"):
-        find(copy.experiment)
+        find(my_run.experiment)
 
 
-def test_numbers_that_were_changed_are_noticed_when_they_are_used(copy: Run) -> None:
+def test_numbers_that_were_changed_are_noticed_when_they_are_used(my_run: Run) -> None:
     for name in ("weights.safetensors", "embeddings.npz"):
-        flip(copy.folder / name)
-    assert find(copy.experiment) is not None  # the lengths are right
+        flip(my_run.folder / name)
+    assert find(my_run.experiment) is not None  # the lengths are right
     with pytest.raises(RunError, match=r"weights\.safetensors: is not what the run wrote"):
-        copy.network()
+        my_run.network()
     with pytest.raises(RunError, match=r"embeddings\.npz: is damaged"):
-        copy.embeddings()
+        my_run.embeddings()
 
 
 def test_runs_that_cannot_be_written_are_said_so_before_training(tmp_path, tiny_experiment, monkeypatch, no_training):

@@ -54,10 +54,6 @@ def curated(dataset: str) -> pd.DataFrame:
     return pd.read_csv(record.file.parent / record.classes)
 
 
-def names_of(dataset: str) -> list[str]:
-    return curated(dataset)["class"].tolist()
-
-
 @pytest.fixture
 def official_names():
     """The names in a list of the official code: classes, or files."""
@@ -88,7 +84,7 @@ def test_similarity_of_a_chain_worked_out_by_hand():
 
 @pytest.mark.parametrize("dataset", ["tuberlin", "sketchy", "mini"])
 def test_sampled_pairs_equal_nltk_to_the_last_bit(dataset, nltk_wordnet):
-    names = [c.name for c in CLASSES] if dataset == "mini" else names_of(dataset)
+    names = [c.name for c in CLASSES] if dataset == "mini" else curated(dataset)["class"].tolist()
     original = imagenet_wnids()
     path = semantic_similarity(names, original, dataset=dataset)
     near = leacock_chodorow(names, original, dataset=dataset)
@@ -171,7 +167,7 @@ def test_curated_synset_names_belong_to_their_ids():
 )
 def test_every_official_class_is_curated(dataset, folder, official_names):
     names = official_names(f"{folder}/cname_cid.txt.gz") + official_names(f"{folder}/cname_cid_zero.txt.gz")
-    assert sorted(names) == sorted(names_of(dataset))
+    assert sorted(names) == sorted(curated(dataset)["class"].tolist())
     assert {r.source for r in resolve_classes(names, dataset)} == {"table"}
 
 

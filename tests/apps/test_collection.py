@@ -242,15 +242,14 @@ def test_a_name_that_is_no_utf8_is_skipped_by_name(photos: Path, tiny_run: Run) 
     assert changes.bad == 2 and "rename it" in made.bad["caf\\udce9.png"]
 
 
-def test_index_and_query_on_the_command_line(photos, tiny_run, tmp_path, capsys):
+def test_index_and_query_on_the_command_line(photos, my_run, tmp_path, capsys):
     sketch, sheet = write(tmp_path / "a sketch.png", 1, SKETCH, 1), tmp_path / "sheet.png"
     assert main(["query", str(sketch)]) == 2
     assert "0 indexes are in" in capsys.readouterr().err
-    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
-    assert main(["index", str(photos), "--run", tiny_run.id[-6:], "--json"]) == 0
+    assert main(["index", str(photos), "--run", my_run.id[-6:], "--json"]) == 0
     made = json.loads(capsys.readouterr().out)
     assert made["photos"] == made["added"] == 7 and list(made["bad_files"]) == ["bad one.jpg"]
-    assert main(["index", str(photos), "--run", tiny_run.id]) == 0
+    assert main(["index", str(photos), "--run", my_run.id]) == 0
     out = capsys.readouterr().out
     assert "0 embedded now, 7 kept" in out and "Skipped bad one.jpg: is not a" in out
     assert main(["query", str(sketch), str(photos / "0.png"), "-k", "3", "--json", "--sheet", str(sheet)]) == 0
@@ -300,10 +299,9 @@ def test_swapped_photos_of_one_length_and_date_are_found(entries, tiny_run, tmp_
     assert index_photos(red.parent, tiny_run, verify=True, progress=False)[1].kept == 2
 
 
-def test_photos_that_moved_are_followed(photos, tiny_run, tmp_path, counted, capsys):
-    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
+def test_photos_that_moved_are_followed(photos, my_run, tmp_path, counted, capsys):
     to, new = tmp_path / "ix", tmp_path / "elsewhere"
-    index_photos(photos, tiny_run, to, progress=False)
+    index_photos(photos, my_run, to, progress=False)
     shutil.copytree(photos, new)  # with other dates
     shutil.rmtree(photos)
     ask = ["query", str(new / "4.png"), "--photo", "--index", str(to), "-k", "1", "--json"]
@@ -315,10 +313,10 @@ def test_photos_that_moved_are_followed(photos, tiny_run, tmp_path, counted, cap
     out, err = capsys.readouterr()
     assert json.loads(out)[0]["found"][0]["path"] == str(new / "4.png") and not err
     del counted[:]
-    made, changes = index_photos(new, tiny_run, to, progress=False)
+    made, changes = index_photos(new, my_run, to, progress=False)
     assert (made.root, changes.kept, changes.added, counted) == (new, 7, 0, [])
     write(new / "4.png", 9, PHOTO, 9)
-    assert index_photos(new, tiny_run, to, progress=False)[1].added == 1
+    assert index_photos(new, my_run, to, progress=False)[1].added == 1
 
 
 def test_a_name_in_another_unicode_form_is_the_same_photo(tiny_run: Run, tmp_path: Path, counted: list[int]) -> None:
@@ -332,13 +330,12 @@ def test_a_name_in_another_unicode_form_is_the_same_photo(tiny_run: Run, tmp_pat
     assert all((made.root / n).is_file() for n in made.names)
 
 
-def test_nothing_is_left_out_without_a_word(photos: Path, tiny_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
+def test_nothing_is_left_out_without_a_word(photos: Path, my_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     (photos / "IMG_1.HEIC").touch()
     write(photos / "@eaDir/0.png/THUMB.png", 0, PHOTO, 0)
     if hasattr(os, "mkfifo"):
         os.mkfifo(photos / "bad one.png")  # waits for ever if it is opened
-    assert main(["index", str(photos), "--run", tiny_run.id]) == 0
+    assert main(["index", str(photos), "--run", my_run.id]) == 0
     out = capsys.readouterr().out
     left_out = "1 system folder (@eaDir), 1 hidden file (.hidden.png), 1 .heic (IMG_1.HEIC), 1 .txt (notes.txt)."
     assert f"Left out: {left_out}" in out

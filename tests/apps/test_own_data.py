@@ -291,14 +291,6 @@ def test_any_network_of_timm_without_gates_and_without_photo_queries(own, timm_w
     assert "Did you mean 'test_resnet'" in capsys.readouterr().err
 
 
-def test_a_preset_with_another_data_set_takes_its_usual_split_and_keeps_its_teacher() -> None:
-    own = preset("mini", dataset="/a/folder")
-    assert own.split == "" and own.teacher_data == "mini"
-    assert preset("small", dataset="tuberlin").split == "zeroshot"
-    assert preset("small", dataset="/a/folder", split="random").split == "random"
-    assert preset("mini").teacher_data == "" and preset("mini").split == "zeroshot"
-
-
 def test_the_teacher_of_mini_can_be_kept_for_other_images(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without pretrained weights: the original domain of the generated world teaches."""
     asked = []

@@ -6,7 +6,6 @@ import dataclasses
 import json
 import os
 import re
-import shutil
 from typing import Any
 
 import documents
@@ -186,16 +185,15 @@ def test_every_flag_has_the_type_of_its_setting(flags: list[str], values: dict[s
     assert preset("mini", **found) == preset("mini", **values)
 
 
-def test_train_finds_the_run_and_says_where_it_is(tiny_run, monkeypatch, capsys):
-    monkeypatch.setitem(PRESETS, "tiny", tiny_run.experiment.to_dict() | {"preset": "tiny"})
-    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
+def test_train_finds_the_run_and_says_where_it_is(my_run, monkeypatch, capsys):
+    monkeypatch.setitem(PRESETS, "tiny", my_run.experiment.to_dict() | {"preset": "tiny"})
     assert main(["train", "--preset", "tiny", "--json"]) == 0
     found = json.loads(capsys.readouterr().out)
-    assert found["id"] == tiny_run.id and found["metrics"] == tiny_run.metrics()
+    assert found["id"] == my_run.id and found["metrics"] == my_run.metrics()
     assert main(["train", "--preset", "tiny"]) == 0
     out = capsys.readouterr().out
-    assert tiny_run.id in out and "Found, nothing trained: " in out
-    gone = Run(tiny_run.folder, tiny_run.experiment.but(dataset="/gone"))
+    assert my_run.id in out and "Found, nothing trained: " in out
+    gone = Run(my_run.folder, my_run.experiment.but(dataset="/gone"))
     monkeypatch.setattr("sakerepro.commands.runs.find", lambda e: gone)
     assert main(["train", "--preset", "tiny", "--dataset", "/gone"]) == 0
     out, err = capsys.readouterr()

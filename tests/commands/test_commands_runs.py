@@ -108,25 +108,24 @@ def test_runs_are_filtered_sorted_and_fit_100_columns(tiny_run: Run, capsys: pyt
     assert main(["runs", "cat", "--json"]) == 0 and len(json.loads(capsys.readouterr().out)["runs"]) == 1
 
 
-def test_two_runs_side_by_side(tiny_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    other = twin(tiny_run, paths.runs() / "better", shift=0.125, seed=5, lr=5e-3)
-    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
-    tests, untested = paired_tests(tiny_run, other)
+def test_two_runs_side_by_side(my_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = twin(my_run, paths.runs() / "better", shift=0.125, seed=5, lr=5e-3)
+    tests, untested = paired_tests(my_run, other)
     assert not untested
-    queries = len(tiny_run.embeddings()["ap/ZS-SBIR/16-d"])
+    queries = len(my_run.embeddings()["ap/ZS-SBIR/16-d"])
     first = next(t for t in tests if (t.task, t.representation) == ("ZS-SBIR", "16-d"))
     assert (first.queries, first.better, first.worse) == (queries, queries, 0)
     assert first.difference == pytest.approx(0.125) and first.low == pytest.approx(0.125) == first.high
     assert first.p == pytest.approx(2 / 2**queries if queries <= EXACT else 1 / 20_001)
-    assert main(["compare", tiny_run.id, "better"]) == 0
+    assert main(["compare", my_run.id, "better"]) == 0
     out = capsys.readouterr().out
-    assert f"A: {tiny_run.id} (seed 0)" in out and "B: better (seed 5)" in out
-    assert re.search(rf"^lr +{tiny_run.experiment.lr} +0.005$", out, re.MULTILINE) and "dataset" not in out
+    assert f"A: {my_run.id} (seed 0)" in out and "B: better (seed 5)" in out
+    assert re.search(rf"^lr +{my_run.experiment.lr} +0.005$", out, re.MULTILINE) and "dataset" not in out
     assert "B - A = +0.1250 mAP" in out and f"over {queries:,} queries" in out
-    assert main(["compare", tiny_run.id, "better", "--json"]) == 0
+    assert main(["compare", my_run.id, "better", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert [g["seeds"] for g in said["groups"]] == [[0], [5]] and len(said["tests"]) == len(tests)
-    assert main(["compare", tiny_run.id, tiny_run.id]) == 0
+    assert main(["compare", my_run.id, my_run.id]) == 0
     assert "none differs" in capsys.readouterr().out
 
 

@@ -1,4 +1,4 @@
-"""CVAE: its divergence is what draws give, its noise reaches the photo, and its queries are a mean over draws."""
+"""CVAE: its divergence is that of torch, its noise reaches the photo, and its queries are a mean over draws."""
 
 from __future__ import annotations
 
@@ -18,13 +18,9 @@ from sakerepro.training import descend
 make = partial(frozen.make, "CVAE", pairs="class", noise=4, batch_pairs=8, rounds=2)
 
 
-def test_kl_equals_monte_carlo_and_torch() -> None:
+def test_kl_equals_torch() -> None:
     mu, lv = torch.tensor([[0.3, -0.5, 0.1]]).double(), torch.tensor([[-0.4, 0.2, 0.3]]).double()
     q, p = Normal(mu, (lv / 2).exp()), Normal(torch.zeros(1, 3).double(), torch.ones(1, 3).double())
-    torch.manual_seed(0)
-    z = q.sample((200_000,))
-    drawn = (q.log_prob(z) - p.log_prob(z)).sum(dim=-1).mean()
-    assert float(kl_to_normal(mu, lv)) == pytest.approx(float(drawn), abs=3e-3)
     assert float(kl_to_normal(mu, lv)) == pytest.approx(float(kl_divergence(q, p).sum()), abs=1e-12)
     assert float(kl_to_normal(torch.zeros(5, 7), torch.zeros(5, 7))) == 0
     two = kl_to_normal(torch.cat([mu, 0 * mu]), torch.cat([lv, 0 * lv]))  # a mean over samples, a sum over numbers

@@ -261,12 +261,7 @@ def test_names_of_classes_are_text_in_every_figure():
     run = make_run(data=data)
     matrix = plots.semantic_heatmap(np.eye(5), names, names)
     bars, _ = plots.per_class_bars(run)
-    for figure in (
-        bars,
-        matrix,
-        plots.tsne_map(run),
-        plots.retrieval_grid(run, 5, 3, cases="good", images=True),
-    ):
+    for figure in (bars, matrix, plots.tsne_map(run), plots.retrieval_grid(run, 5, 3, cases="good", images=True)):
         figure.draw_without_rendering()
         texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text()]
         assert not any(t.get_parse_math() for t in texts)

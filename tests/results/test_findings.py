@@ -112,7 +112,6 @@ def test_rows_that_contradict_us_leave_our_sentences_and_make_the_report(tmp_pat
 
 def test_bars_of_conventions_are_their_metrics() -> None:
     run = sr.load().run
-    assert run is not None
     x = run.embeddings()
     arrays = (x["query"], x["gallery"], x["query_labels"], x["gallery_labels"])
     axis = sr.plots.conventions_chart(run).axes[0]

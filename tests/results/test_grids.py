@@ -131,7 +131,6 @@ def test_an_ablation_is_a_grid_and_a_notebook_from_the_skeleton(ablation: str) -
     kept = read_rows(paths.results("tiny") / "batch-rows.csv")
     assert set(kept["settings"]) == {"batch_photo=3", "batch_photo=5"}
     table, verdicts = results.render(ablation, "tiny")
-    assert table is not None
     shown = table.cells.set_index(["batch_photo", "method", "metric"])
     assert len(shown) == 8 and (shown["status"] == "measured").all()
     wanted = {"task": "ZS-SBIR", "representation": "16-d", "metric": "P@100", "convention": "standard"}

@@ -22,9 +22,8 @@ from sakerepro.runs import Run, find, run
 from sakerepro.threads import one_thread
 
 
-def alike(one: Run | None, other: Run) -> bool:
+def alike(one: Run, other: Run) -> bool:
     """Whether two runs have the same weights and measurements, to the last bit."""
-    assert one is not None
     weights = (read_weights(r.folder / "weights.safetensors") for r in (one, other))
     return same(*weights) and one.metrics() == other.metrics()
 
