@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from test_training import sake, train
+from test_training import sake
 from tiny import noise
 
-from sakerepro.data.dataset import Dataset
-from sakerepro.embedding import embed, place
+from sakerepro.embedding import embed
 from sakerepro.errors import ConfigError
 from sakerepro.experiment import Experiment
 from sakerepro.model import Student, build_student
@@ -182,15 +181,6 @@ def test_the_loss_and_its_gradient_are_those_of_the_whole_network() -> None:
     for key, p in student.named_parameters():
         if p.grad is not None:
             torch.testing.assert_close(found[key], p.grad, rtol=1e-4, atol=1e-6)
-
-
-def test_training_keeps_the_frozen_stages(tiny_data: Dataset, tmp_path: Path) -> None:
-    method = place(sake(freeze=2)[0])  # another memory layout rounds differently
-    student, x = method.student.eval(), noise(3, 32)
-    stem, whole = student.frozen_stages(x), student.embed(x, 1).detach()
-    train(method, tiny_data, tmp_path)
-    assert torch.equal(student.frozen_stages(x), stem)
-    assert not torch.equal(student.embed(x, 1), whole)
 
 
 def test_a_run_with_frozen_stages_is_opened_as_it_was_made(tiny_experiment: Experiment) -> None:
