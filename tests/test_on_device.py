@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import itertools
-
 import numpy as np
 import pytest
 import torch
 from sklearn.metrics import average_precision_score
 from sklearn.metrics.pairwise import cosine_similarity
 from test_hashing import naive_itq
-from test_metrics import CASES, REFUSED, measure, on_circle, on_line, random_retrieval, want
+from test_metrics import CASES, RULES, check, on_circle, on_line, random_retrieval
 
 from sakerepro import devices
 from sakerepro.hashing import ITQ
-from sakerepro.metrics import CONVENTIONS, TIES, retrieval_metrics
+from sakerepro.metrics import TIES, retrieval_metrics
 from sakerepro.ranking import on_device
 
 
@@ -31,14 +29,9 @@ def device(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
 
 @pytest.mark.parametrize("levels, good", CASES)
 @pytest.mark.parametrize("make", [on_circle, on_line])
-@pytest.mark.parametrize("convention, ties", [p for p in itertools.product(CONVENTIONS, TIES) if p != REFUSED])
+@pytest.mark.parametrize("convention, ties", RULES)
 def test_equals_naive_loops_and_brute_force_ties(levels, good, make, ties, convention, device):
-    ks = (1, 3, 50)
-    m = measure(levels, good, make, ks=ks, convention=convention, ties=ties)
-    assert m.map_all == pytest.approx(want(levels, good, None, convention, ties)[0], abs=1e-12)
-    for k in ks:
-        ap, precision = want(levels, good, k, convention, ties)
-        assert (m.map_at[k], m.p_at[k]) == pytest.approx((ap, precision), abs=1e-12), k
+    check(levels, good, make, (1, 3, 50), ties, convention)
 
 
 @pytest.mark.parametrize("chunk", [1, 5 * 333, 1 << 24])
