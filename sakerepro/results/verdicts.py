@@ -81,16 +81,9 @@ class Verdict:
     def row(self) -> dict[str, Any]:
         """The row of :meth:`Verdicts.frame`."""
         theirs, ours = (j.shown(named=len(self.judged) > 1) for j in (self.paper, self.decides))
-        return {
-            "claim": self.claim.id,
-            "section": self.claim.section,
-            "the paper says": self.claim.says,
-            "its numbers": f"{theirs}; by the same rule: {self.paper.verdict}" if theirs else "",
-            "ours": ours,
-            "n": self.decides.n,
-            "verdict": self.verdict,
-            "reason": self.reason,
-        }
+        theirs += f"; by the same rule: {self.paper.verdict}" if theirs else ""
+        says = (self.claim.id, self.claim.section, self.claim.says, theirs)
+        return dict(zip(COLUMNS, (*says, ours, self.decides.n, self.verdict, self.reason), strict=True))
 
 
 @dataclass(frozen=True, repr=False)
