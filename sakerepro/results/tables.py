@@ -205,11 +205,7 @@ class Table(Saved):
 
     def texts(self) -> dict[str, str]:
         """The content of ``<item>.csv``, ``.md`` and ``.tex``."""
-        return {
-            "csv": csv((self.title, *self.label), self.cells),
-            "md": self.to_markdown(),
-            "tex": self.to_latex(),
-        }
+        return {"csv": csv((self.title, *self.label), self.cells), "md": self.to_markdown(), "tex": self.to_latex()}
 
 
 def comparison(item: str, frame: pd.DataFrame, *, convention: str = "standard") -> Table:
