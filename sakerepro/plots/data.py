@@ -76,8 +76,7 @@ def class_frame(run: Run, other: Run | None = None, k: int = 10) -> pd.DataFrame
         taken = data.unseen[wrong.argmax()] if wrong.any() else "", wrong.max() / (mine.sum() * k)
         quartiles = np.nanquantile(ap[mine], [0.25, 0.75])
         rows.append((data.unseen[label], np.nanmean(ap[mine]), *quartiles, query, *taken))
-    columns = ["class", "ap", "low", "high", "worst_query", "taken_for", "taken_share"]
-    frame = pd.DataFrame(rows, columns=columns)
+    frame = pd.DataFrame(rows, columns=["class", "ap", "low", "high", "worst_query", "taken_for", "taken_share"])
     if other:
         theirs = _same_queries(run, other)
         frame["other_ap"] = [np.nanmean(theirs[labels == label]) for label in worst]
