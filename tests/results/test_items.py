@@ -118,23 +118,10 @@ def fake_rows(item: str, name: str, value: float = 0.4):
     return rows_frame(rows)
 
 
-@pytest.mark.parametrize(
-    "item, name, absent",
-    [
-        *((i, "paper", set()) for i in ("table1", "table2", "table3", "table4", "splits")),
-        ("table1", "mini", {"sketchy"}),
-        ("table2", "mini", {"sketchy"}),
-        ("table3", "mini", set()),
-        ("table4", "mini", set()),
-        ("splits", "mini", set()),
-        ("table1", "small", {"tuberlin"}),
-        ("table2", "small", {"tuberlin"}),
-        ("table3", "small", set()),
-        ("table4", "small", set()),
-        ("splits", "small", set()),
-    ],
-)
+@pytest.mark.parametrize("name, absent", [("paper", set()), ("mini", {"sketchy"}), ("small", {"tuberlin"})])
+@pytest.mark.parametrize("item", ["table1", "table2", "table3", "table4", "splits"])
 def test_the_runs_of_an_item_fill_its_table(item: str, name: str, absent: set[str]) -> None:
+    absent = absent if item in ("table1", "table2") else set()  # the others are of one data set
     cells = results.comparison(item, fake_rows(item, name)).cells
     ours = cells[~cells["method"].isin(OTHER_SYSTEMS)]
     not_run = ours[ours["status"] == "not run"]
