@@ -215,6 +215,6 @@ def test_an_original_domain_of_ones_own_is_measured_on_runs(made, as_item, monke
     asked: list[Run] = []
     shutil.rmtree(made[1].folder)
     known = as_item()
-    monkeypatch.setattr(items, "probe_rows", lambda runs, original: asked.extend(runs) or [])
+    monkeypatch.setattr(items.measures, "probe_rows", lambda runs, original: asked.extend(runs) or [])
     sr.item_rows("forgetting", known, original="my-photos")
     assert [type(r) for r in asked] == [Run, Run] and find(made[1].experiment)
