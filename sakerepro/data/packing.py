@@ -17,7 +17,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -165,10 +165,9 @@ def _make(folder: Path, sources: _Sources, size: int, channels: int, label: str,
 
 
 def _write_index(folder: Path, sources: _Sources, shape: tuple[int, ...]) -> None:
-    stats = zip(sources.names, sources.stats.tolist(), strict=True)
-    index: dict[str, Any] = {"version": VERSION, "root": str(sources.root), "shape": shape, "listing": sources.listing}
-    index["files"] = [[name, *stat] for name, stat in stats]
-    files.write_text(folder / "index.json", json.dumps(index, ensure_ascii=False))
+    entries = [[name, *stat] for name, stat in zip(sources.names, sources.stats.tolist(), strict=True)]
+    about = {"version": VERSION, "root": str(sources.root), "shape": shape, "listing": sources.listing}
+    files.write_text(folder / "index.json", json.dumps({**about, "files": entries}, ensure_ascii=False))
 
 
 def _reserve(path: Path, shape: tuple[int, ...]) -> np.memmap:
