@@ -254,10 +254,7 @@ def _opened(folder: Path) -> Iterator[sqlite3.Connection]:
 
 
 def open_collection(folder: Path | str) -> Collection:
-    """Open an index; embeddings are memory-mapped.
-
-    Args:
-        folder: of the index, as :func:`index_photos` made it.
+    """Open the index that :func:`index_photos` made in a folder; embeddings are memory-mapped.
 
     Raises:
         RunError: if files of it are missing, damaged, or do not fit each other (then its cause is a ValueError).

@@ -46,7 +46,6 @@ class Retriever:
             the run has kept.
 
     Attributes:
-        run: the run.
         photos, classes: what is searched, and the names of its labels: of an index, the photos' folders, or their
             names where they lie in none.
         about: what is searched, in words.
