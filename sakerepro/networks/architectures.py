@@ -20,9 +20,9 @@ class MiniAlexNet(nn.Module):
 
     num_features = 512
 
-    def __init__(self, num_classes: int, width: int = 24) -> None:
+    def __init__(self, num_classes: int) -> None:
         super().__init__()
-        w, relu = width, partial(nn.ReLU, inplace=True)
+        w, relu = 24, partial(nn.ReLU, inplace=True)
         self.features = nn.Sequential(
             nn.Conv2d(3, w, 5, stride=2, padding=2),
             relu(),
