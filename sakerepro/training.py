@@ -59,25 +59,20 @@ class Optimisers(dict[str, torch.optim.Optimizer]):
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        """The groups of all optimisers, in order."""
         return [group for one in self.values() for group in one.param_groups]
 
     def zero_grad(self) -> None:
-        """Clear all gradients."""
         for one in self.values():
             one.zero_grad(set_to_none=True)
 
     def step(self) -> None:
-        """Let every optimiser take one step."""
         for one in self.values():
             one.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of each optimiser, by its name."""
         return {name: one.state_dict() for name, one in self.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what :meth:`state_dict` gave."""
         for name, one in self.items():
             one.load_state_dict(state[name])
 
