@@ -15,9 +15,32 @@ from .kernels import CODES, STEP, TILE, _fast, bit_distances, keys
 
 
 @njit(**_fast)
+def smallest(x, k):
+    """The k-th smallest of x (from 1), by quickselect; x is left in another order."""
+    low, high = 0, len(x) - 1
+    while low < high:
+        pivot, i, j = x[(low + high) >> 1], low, high
+        while i <= j:
+            while x[i] < pivot:
+                i += 1
+            while pivot < x[j]:
+                j -= 1
+            if i <= j:
+                x[i], x[j] = x[j], x[i]
+                i, j = i + 1, j - 1
+        if k - 1 <= j:
+            high = j
+        elif k - 1 >= i:
+            low = i
+        else:
+            break
+    return x[k - 1]
+
+
+@njit(**_fast)
 def shrink(keys_kept, index_kept, count, k):
     """Keep the k smallest of `count` candidates, the earlier of equal ones, in their order; return the k-th key."""
-    bound = np.partition(keys_kept[:count], k - 1)[k - 1]
+    bound = smallest(keys_kept[:count].copy(), k)
     equal = k
     for j in range(count):
         equal -= keys_kept[j] < bound
