@@ -22,7 +22,7 @@ def cores() -> int:
     return _cores.get(0) or torch.get_num_threads()
 
 
-def each(work: Callable[[Any], T], items: Iterable[Any]) -> list[T]:
+def each(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
     """``[work(item) for item in items]`` on as many threads as torch uses; compiled loops release the lock."""
     import torch
 

@@ -223,8 +223,8 @@ class Progress:
         state = self._load()
         self.fresh = state is None
         rates = [group["lr"] for group in optimisers.param_groups]
-        new = {"epoch": 0, "step": 0, "sums": {}, "history": [], "best": None, "first_rates": rates}
-        self.state: dict[str, Any] = state or new
+        new: dict[str, Any] = {"epoch": 0, "step": 0, "sums": {}, "history": [], "best": None, "first_rates": rates}
+        self.state = state or new
 
     def epochs(self) -> Iterator[int]:
         """The remaining epochs."""

@@ -59,7 +59,8 @@ def query(arguments: argparse.Namespace) -> None:
         [(rank, photos.names[row], float(d)) for rank, (row, d) in enumerate(zip(*answer, strict=True), 1)]
         for answer in answers
     ]
-    answered, share = list(zip(asked, found, strict=True)), {}
+    answered = list(zip(asked, found, strict=True))
+    share = {}
     if arguments.approximate:
         k = min(arguments.k, len(photos))
         share["recall"], n = recall(photos.folder, run, k, domain)

@@ -157,7 +157,7 @@ def _chunks(
     for start in range(0, queries, step):
         stop = min(start + step, queries)
         some = stop - start
-        kept = [np.empty((some, room), kind), np.empty((some, room), np.int64)]
+        kept: list[Any] = [np.empty((some, room), kind), np.empty((some, room), np.int64)]
         kept += [np.zeros(some, np.int64), np.full(some, limit, kind)]
         firsts = range(start, stop, ranks.BLOCK)
         parts = [(slice(s, min(s + ranks.BLOCK, stop)), [x[s - start :][: ranks.BLOCK] for x in kept]) for s in firsts]

@@ -164,13 +164,13 @@ class Tiles:
         count, most = len(self.gallery), self._most()
         tiles = np.empty((most, padded(self.gallery.shape[1]), TILE), self.gallery.dtype)
 
-        def fill(start: int, stop: int, t: int) -> None:
+        def fill(start: int, stop: int, here: np.ndarray, t: int) -> None:
             kernels.fill_tiles(self.gallery, start + t * TILE, stop, self.factor, here[t : t + 8])
 
         for start in range(0, count, most * TILE):
             stop = min(start + most * TILE, count)
             here = tiles[: -(-(stop - start) // TILE)]
-            each(partial(fill, start, stop), range(0, len(here), 8))
+            each(partial(fill, start, stop, here), range(0, len(here), 8))
             yield start, stop - start, here
 
 
