@@ -96,16 +96,7 @@ class Toy(nn.Module):
 
 def fit(toy: Toy, checkpoint: Path) -> list[dict[str, float]]:
     """Train it; its history without the seconds, which no two trainings share."""
-    history = training.fit(
-        toy,
-        lambda epoch: toy.plan(epoch),
-        lambda index, rng: toy.prepare(index, rng),
-        lambda: toy.measured(),
-        checkpoint,
-        toy.epochs,
-        SEED,
-        score=toy.score,
-    )
+    history = training.fit(toy, toy.plan, toy.prepare, toy.measured, checkpoint, toy.epochs, SEED, score=toy.score)
     return without_seconds(history)
 
 
