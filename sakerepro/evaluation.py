@@ -51,13 +51,10 @@ def evaluate(
 def measure(
     arrays: dict[str, np.ndarray], data: Dataset, e: Experiment, method: Any = None
 ) -> tuple[list[dict[str, Any]], dict[str, np.ndarray]]:
-    """Hash, rank and measure embeddings.
-
-    Binary codes come from an ITQ rotation learned on the training embeddings alone (section 4.1).
+    """Hash (see :func:`coders`), rank and measure embeddings.
 
     Args:
-        arrays: ``query``, ``gallery``, ``train_photo``, ``train_sketch``: (N, dim) embeddings of
-            the images of ``data``.
+        arrays: ``query``, ``gallery``, ``train_photo``, ``train_sketch``: (N, dim) embeddings of ``data``.
         method: gives the distance (cosine without a method), and binary codes if it has codes of its own.
 
     Returns:
@@ -135,9 +132,7 @@ def entries(m: RetrievalMetrics, task: str, name: str) -> list[dict[str, Any]]:
 def generalised_metrics(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any = None) -> list[dict[str, Any]]:
     """Generalised ZS-SBIR (not in the paper): the gallery holds photos of unseen and of seen classes.
 
-    In ZS-SBIR the gallery holds unseen classes only, so a bias towards seen classes costs nothing.
-    Here it costs accuracy.
-
+    In ZS-SBIR the gallery holds unseen classes only: a bias towards seen classes costs nothing. Here it costs accuracy.
     The photos of seen classes are the training photos. Papers that hold some of them out of the training for this task
     (Dutta and Akata 2019: a fifth) use another gallery.
 

@@ -49,7 +49,6 @@ def write_whole(path: Path) -> Iterator[Path]:
     Raises:
         RunError: if the folder cannot be written, or ``path`` is itself a folder.
     """
-    path = Path(path)
     _writable(path.parent)
     if path.is_dir():
         raise RunError(f"{path}: is a folder, and a file is to be written. Name a file.")
@@ -76,7 +75,6 @@ def beside(path: Path, what: str = "") -> Path:
 @contextlib.contextmanager
 def write_folder_whole(path: Path) -> Iterator[Path]:
     """Like :func:`write_whole` for a folder; an existing ``path`` is replaced only once the new one is complete."""
-    path = Path(path)
     _writable(path.parent)
     temporary = beside(path)
     rights = temporary.stat().st_mode & 0o666
@@ -140,7 +138,6 @@ def taken(path: Path) -> bool:
 
 def sweep(path: Path) -> None:
     """Remove what killed processes left of writing ``path``. The caller must hold the lock."""
-    path = Path(path)
     file, folder = hidden(path.with_name(path.stem), "-").name, hidden(path, "-sakerepro-").name
     for left in path.parent.glob(f"{glob.escape(file)}????????.tmp{glob.escape(path.suffix)}"):
         left.unlink(missing_ok=True)
@@ -167,7 +164,7 @@ def read_json(path: Path) -> Any:
         RunError: if the file is not there or is not JSON.
     """
     try:
-        return json.loads(Path(path).read_text(encoding="utf-8"))
+        return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise RunError(f"{path}: cannot be read ({error}). Remove its folder and run the command again.") from error
 
@@ -197,7 +194,7 @@ def lock(path: Path, waiting: str = "") -> Iterator[None]:
     Raises:
         RunError: if the folder cannot be written, or its file system has no locks (some network folders).
     """
-    _writable(Path(path).parent)
+    _writable(path.parent)
     if (held := _acquired(path, 0)) is None:
         if waiting:
             print(waiting, file=sys.stderr, flush=True)
@@ -210,7 +207,7 @@ def lock(path: Path, waiting: str = "") -> Iterator[None]:
 
 def locked(path: Path) -> bool:
     """Whether somebody else holds :func:`lock` on ``path`` at this moment."""
-    if not Path(path).exists():
+    if not path.exists():
         return False
     if (held := _acquired(path, 0)) is not None:
         held.release()

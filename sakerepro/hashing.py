@@ -14,15 +14,15 @@ from threadpoolctl import threadpool_limits
 
 from . import inputs
 from .errors import ConfigError, DataError
-from .ranking import ranks
 from .ranking.codes import pack, whole_bytes
+from .threads import each
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterator
 
     from .inputs import Array
 
-# `ranks.each` already spreads rows over threads, and spinning BLAS threads would slow them
+# `each` already spreads rows over threads, and spinning BLAS threads would slow them
 _one_blas_thread = threadpool_limits.wrap(limits=1, user_api="blas")
 
 
@@ -112,7 +112,8 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             DataError: if the embeddings are not finite, or of another dimension than those of ``fit``.
             NotFitted: before ``fit`` (a ConfigError, and scikit-learn's NotFittedError).
         """
-        self._require_fit()
+        if not hasattr(self, "rotation_"):
+            raise NotFitted("this ITQ is not fitted. Call fit with the embeddings of training images first.")
         x = inputs.features(features, "features")
         if x.shape[1] != self.n_features_in_:
             raise DataError(f"features has {x.shape[1]} columns; ITQ was fitted on {self.n_features_in_}.")
@@ -121,10 +122,6 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
     def transform(self, features: Array) -> np.ndarray:
         """(N, d) embeddings to (N, bits / 8) packed uint8 codes; raises what :meth:`project` raises."""
         return pack(self.project(features))
-
-    def _require_fit(self) -> None:
-        if not hasattr(self, "rotation_"):
-            raise NotFitted("this ITQ is not fitted. Call fit with the embeddings of training images first.")
 
     @property
     def _n_features_out(self) -> int:
@@ -143,7 +140,7 @@ def _chunks(x: np.ndarray, rows: int = _ROWS) -> Iterator[np.ndarray]:
 
 def _total(of_share: Callable[[np.ndarray], np.ndarray], x: np.ndarray) -> np.ndarray:
     """Sum ``of_share(part)`` over up to ``_SHARES`` parts of the images."""
-    return sum(ranks.each(of_share, _chunks(x, -(-len(x) // _SHARES))), start=np.zeros(()))
+    return sum(each(of_share, _chunks(x, -(-len(x) // _SHARES))), start=np.zeros(()))
 
 
 def _scatter(x: np.ndarray, mean: np.ndarray) -> np.ndarray:
@@ -178,7 +175,7 @@ def _apply(x: np.ndarray, mean: np.ndarray, matrix: np.ndarray, kind: np.dtype) 
         part, rows = part_and_rows
         rows[:] = (part.astype(kind, copy=False) - mean) @ matrix
 
-    ranks.each(fill, zip(_chunks(x), _chunks(out), strict=True))
+    each(fill, zip(_chunks(x), _chunks(out), strict=True))
     return out
 
 
@@ -210,6 +207,6 @@ class _Signs:
                 turn_signs(turned, self.tiles[t], self.v[t * TILE : (t + 1) * TILE], self.positive[t], gain)
             return gain
 
-        for gain in ranks.each(change, blocks):  # added in fixed order: the number of threads changes no bit
+        for gain in each(change, blocks):  # added in fixed order: the number of threads changes no bit
             self.correlation += gain
         return self.correlation.T

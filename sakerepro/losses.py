@@ -32,12 +32,7 @@ def benchmark_loss(seen_logits: Tensor, labels: Tensor) -> Tensor:
 
 
 def sake_loss(
-    original_logits: Tensor,
-    teacher_logits: Tensor,
-    similarity: Tensor,
-    *,
-    lambda1: float = 1.0,
-    lambda2: float = 0.3,
+    original_logits: Tensor, teacher_logits: Tensor, similarity: Tensor, *, lambda1: float = 1.0, lambda2: float = 0.3
 ) -> Tensor:
     """Cross-entropy to the semantic-aware teacher signal (section 3.4, L_SAKE).
 

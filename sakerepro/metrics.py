@@ -17,10 +17,10 @@ import numpy as np
 from . import inputs
 from .display import Brief
 from .errors import ConfigError, DataError
-from .ranking import ranks
 
 if TYPE_CHECKING:
     from .inputs import Array
+    from .ranking import ranks
 
 CONVENTIONS = ("standard", "sake", "sem-pcyc")
 TIES = ("expected", "worst", "best", "index")
@@ -109,6 +109,8 @@ def retrieval_metrics(
         ConfigError: if a setting is not known, a ``k`` is below 1, or ``"sake"`` is combined with ``"expected"``.
         DataError: if shapes or types are wrong, a value is NaN or infinite, or no query has its class in the gallery.
     """
+    from .ranking import ranks  # here: it loads the compiled loops
+
     if ties is None:
         ties = "index" if convention == "sake" else "expected"
     _check_rules(convention, ties)

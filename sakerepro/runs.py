@@ -193,11 +193,7 @@ def find(experiment: Experiment) -> Run | None:
 
 def busy(experiment: Experiment) -> bool:
     """Whether another process is making the run of an experiment right now."""
-    return locked(_lock_file(paths.runs() / experiment.id))
-
-
-def _lock_file(folder: Path) -> Path:
-    return hidden(folder, ".lock")
+    return locked(hidden(paths.runs() / experiment.id, ".lock"))
 
 
 def open_run(folder: Path | str) -> Run:
@@ -239,7 +235,7 @@ def run(experiment: Experiment, trace: bool = False) -> Run:
             require_images(found, found.dataset().fingerprint)
         return found
     folder = paths.runs() / experiment.id
-    with one_thread(), lock(_lock_file(folder), f"Another process makes {folder.name}; waiting for it."):
+    with one_thread(), lock(hidden(folder, ".lock"), f"Another process makes {folder.name}; waiting for it."):
         return find(experiment) or _make(experiment, folder, trace)
 
 
@@ -270,16 +266,8 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
         history = training.train(method, data, e, work / "checkpoint.pt", tracer, methods.label(e))
         origin["seconds_training"] = round(time.time() - started, 1)
     metrics, arrays = evaluate(method, data, e)
-    made = write_run(
-        e,
-        method,
-        history,
-        metrics,
-        arrays,
-        data=data.fingerprint,
-        seconds=round(time.time() - started, 1),
-        **origin,
-    )
+    origin |= {"data": data.fingerprint, "seconds": round(time.time() - started, 1)}
+    made = write_run(e, method, history, metrics, arrays, **origin)
     shutil.rmtree(work, ignore_errors=True)
     return made
 

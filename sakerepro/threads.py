@@ -22,6 +22,16 @@ def cores() -> int:
     return _cores.get(0) or torch.get_num_threads()
 
 
+def each(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
+    """``[work(item) for item in items]`` on as many threads as torch uses; compiled loops release the lock."""
+    import torch
+
+    if torch.get_num_threads() == 1:
+        return [work(item) for item in items]
+    with ThreadPoolExecutor(torch.get_num_threads()) as pool:
+        return list(pool.map(work, items))
+
+
 def side_by_side(call: Callable[..., T], *items: Iterable[Any]) -> Iterator[T]:
     """Like ``map`` with a network on a CPU, on all cores, each call on one thread; results come in order.
 

@@ -59,25 +59,20 @@ class Optimisers(dict[str, torch.optim.Optimizer]):
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        """The groups of all optimisers, in order."""
         return [group for one in self.values() for group in one.param_groups]
 
     def zero_grad(self) -> None:
-        """Clear all gradients."""
         for one in self.values():
             one.zero_grad(set_to_none=True)
 
     def step(self) -> None:
-        """Let every optimiser take one step."""
         for one in self.values():
             one.step()
 
     def state_dict(self) -> dict[str, Any]:
-        """The state of each optimiser, by its name."""
         return {name: one.state_dict() for name, one in self.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Restore what :meth:`state_dict` gave."""
         for name, one in self.items():
             one.load_state_dict(state[name])
 
@@ -147,7 +142,7 @@ def train(
 
     history = fit(
         method,
-        lambda epoch: method.plan(data, epoch),
+        partial(method.plan, data),
         lambda index, rng: of_positions(index[::-1], rng),  # sketches come first in a plan, photos in a batch
         after_epoch,
         checkpoint,
@@ -195,7 +190,7 @@ def fit(
         method.begin(features)
     for epoch in progress.epochs():  # from the last checkpoint on
         progress.set_rate(method.rate(epoch))
-        if progress.step == 0:
+        if progress.state["step"] == 0:
             method.before_epoch(epoch, features)
         method.train()
         for batch in progress.steps(plan(epoch), make):
@@ -227,20 +222,9 @@ class Progress:
         sweep(checkpoint)
         state = self._load()
         self.fresh = state is None
-        first_rates = [group["lr"] for group in optimisers.param_groups]
-        self.state: dict[str, Any] = state or {
-            "epoch": 0,
-            "step": 0,
-            "sums": {},
-            "history": [],
-            "best": None,
-            "first_rates": first_rates,
-        }
-
-    @property
-    def step(self) -> int:
-        """Number of finished steps of the epoch."""
-        return self.state["step"]
+        rates = [group["lr"] for group in optimisers.param_groups]
+        new: dict[str, Any] = {"epoch": 0, "step": 0, "sums": {}, "history": [], "best": None, "first_rates": rates}
+        self.state = state or new
 
     def epochs(self) -> Iterator[int]:
         """The remaining epochs."""
@@ -422,13 +406,11 @@ def training_features(method: Any, data: Dataset, size: int) -> Features:
     """Backbone features of the training photos and sketches, not augmented, on the device."""
     was = method.training
     method.eval()
-    photo, sketch = (
-        torch.from_numpy(backbone_features(method, images, size)).to(device())
-        for images in (data.train_photo, data.train_sketch)
-    )
+    found: list[Tensor] = []
+    for images in (data.train_photo, data.train_sketch):
+        found += (torch.from_numpy(x).to(device()) for x in (backbone_features(method, images, size), images.labels))
     method.train(was)
-    labels = (torch.from_numpy(images.labels).to(device()) for images in (data.train_photo, data.train_sketch))
-    return Features(photo, next(labels), sketch, next(labels))
+    return Features(*found)
 
 
 def feature_maker(sets: Sequence[ImageSet], features: Features) -> Callable[..., Batch]:
@@ -463,13 +445,9 @@ class Pretraining(nn.Module):
     def before_epoch(self, epoch: int, features: Any) -> None:
         """Nothing changes between epochs."""
 
-    def losses(self, batch: Batch) -> dict[str, Tensor]:
-        """Cross-entropy to the true class."""
-        return {"loss": benchmark_loss(self.network(batch.images), batch.labels)}
-
     def step(self, batch: Batch, optimisers: Optimisers) -> dict[str, Tensor]:
-        """One gradient step."""
-        return descend(self.losses, batch, optimisers)
+        """One gradient step on the cross-entropy to the true class."""
+        return descend(lambda b: {"loss": benchmark_loss(self.network(b.images), b.labels)}, batch, optimisers)
 
 
 def train_teacher(
@@ -479,22 +457,14 @@ def train_teacher(
     network = place(teacher)
     of_images = batch_maker([original.train], size, "centred", network.backbone)
 
-    def plan(epoch: int) -> list[np.ndarray]:
+    def plan(epoch: int) -> list[list[np.ndarray]]:
         order = generator(seed, epoch, 2**31).permutation(len(original.train))
-        return np.array_split(order, max(1, len(order) // 64))
+        return [[rows] for rows in np.array_split(order, max(1, len(order) // 64))]
 
     def after_epoch() -> dict[str, float]:
         return {"val_top1": top1(lambda x, d: network(x), network, original.val, size)}
 
-    history = fit(
-        Pretraining(network, epochs),
-        plan,
-        lambda index, rng: of_images([index], rng),
-        after_epoch,
-        checkpoint,
-        epochs,
-        seed,
-        label="teacher",
-    )
+    pretraining = Pretraining(network, epochs)
+    history = fit(pretraining, plan, of_images, after_epoch, checkpoint, epochs, seed, label="teacher")
     network.eval()
     return history

@@ -6,8 +6,10 @@ import atexit
 import os
 import shutil
 import tempfile
+import threading
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 os.environ["TQDM_DISABLE"] = "1"  # read when tqdm is imported
 if "PYTEST_XDIST_WORKER" not in os.environ:  # a used cache does not see edits in functions of another file
@@ -21,7 +23,9 @@ import torch  # noqa: E402
 import web  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
+from sakerepro import paths, wordnet  # noqa: E402
 from sakerepro.data.dataset import Dataset  # noqa: E402
+from sakerepro.errors import DataError  # noqa: E402
 from sakerepro.experiment import Experiment  # noqa: E402
 from sakerepro.methods import baseline  # noqa: E402
 from sakerepro.runs import Run, run  # noqa: E402
@@ -29,16 +33,25 @@ from sakerepro.runs import Run, run  # noqa: E402
 # a busy machine is no fault
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
-PLACES = ("RUNS", "RESULTS", "CACHE")
+PLACES = ("RUNS", "RESULTS", "CACHE", "COLLECTIONS")
 
 
 @pytest.fixture(autouse=True)
 def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No test sees or leaves a run, a result or a pack of another."""
+    """No test sees or leaves a run, a result, a pack or an index of another."""
     for place in PLACES:
         monkeypatch.setenv(f"SAKEREPRO_{place}", str(tmp_path / place.lower()))
     monkeypatch.delenv("SAKEREPRO_PRECISION", raising=False)
     return tmp_path
+
+
+@pytest.fixture
+def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """No data set or weights are to be found but those that a test puts into this folder."""
+    monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path / "data"))
+    monkeypatch.setenv("SAKEREPRO_HOME", str(tmp_path / "home"))
+    monkeypatch.delenv("SAKEREPRO_REAL_DATA", raising=False)
+    return tmp_path / "data"
 
 
 @pytest.fixture
@@ -57,8 +70,11 @@ def rng() -> np.random.Generator:
 @pytest.fixture
 def server() -> Iterator[web.Server]:
     """A web server of this test alone."""
-    with web.serving() as made:
-        yield made
+    made = web.Server()
+    threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    yield made
+    made.shutdown()
+    made.server_close()
 
 
 @pytest.fixture(scope="session")
@@ -96,6 +112,12 @@ def tiny_run(tiny_place: Path, tiny_experiment: Experiment) -> Run:
     return made(tiny_place, tiny_experiment, trace=True)[0]
 
 
+@pytest.fixture
+def my_run(tiny_run: Run) -> Run:
+    """A copy of ``tiny_run`` among this test's own runs."""
+    return Run(Path(shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)), tiny_run.experiment)
+
+
 @pytest.fixture(scope="session")
 def tiny_plain(tiny_experiment: Experiment, tmp_path_factory: pytest.TempPathFactory) -> Run:
     """L_B beside ``tiny_run``: one epoch, not traced."""
@@ -107,6 +129,16 @@ def tiny_pair(tiny_experiment: Experiment, tmp_path_factory: pytest.TempPathFact
     """SAKE and L_B with embeddings long enough for codes of 32 bits."""
     sake = tiny_experiment.but(dim=40, bits=(32,))
     return made(tmp_path_factory.mktemp("pair"), sake, baseline(sake))
+
+
+@pytest.fixture(scope="session")
+def nltk_wordnet() -> Any:
+    """NLTK's WordNet, or the test is skipped."""
+    try:
+        with wordnet.corpus() as found:
+            return found
+    except DataError as error:
+        pytest.skip(str(error))
 
 
 @pytest.fixture

@@ -1,8 +1,9 @@
-"""Small data sets on disk for the tests of the data room."""
+"""Small data sets on disk, of random pixels or of drawings, in every layout that the data room reads."""
 
 from __future__ import annotations
 
 import zlib
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -10,6 +11,9 @@ import pytest
 from PIL import Image
 
 from sakerepro.data import places
+from sakerepro.data.dataset import PHOTO, SKETCH
+from sakerepro.world.draw import HELD_OUT
+from sakerepro.world.files import write_image as draw_image
 
 OFFICIAL_PHOTO = "256x256/photo/tx_000000000000_ready"
 OFFICIAL_SKETCH = "256x256/sketch/tx_000000000000_ready"
@@ -74,3 +78,50 @@ def sketchy_like(
                 write_image(root / path, seed=zlib.crc32(path.encode()), grey="sketch/" in path)
     write_lists(root, split, lists)
     return root
+
+
+def write_official(
+    folder: Path,
+    layout: str,
+    *,
+    seen: Sequence[str],
+    unseen: Sequence[str],
+    per_class: int = 4,
+    size: int = 64,
+    split: str = "",
+) -> Path:
+    """Write images and lists as ``tuberlin`` or ``sketchy`` have them; return the folder.
+
+    A class has ``per_class`` training sketches, training photos, queries and gallery photos, and half as many
+    validation sketches. In Sketchy every second photo lies in the extension. ``split`` is the folder of the lists.
+    """
+    path_of, sketch_list, photo_list, usual = {
+        "tuberlin": (_tuberlin, "png_ready", "ImageResized_ready", "zeroshot"),
+        "sketchy": (_sketchy, "sketch_tx_000000000000_ready", "all_photo", "zeroshot1"),
+    }[layout]
+    lists: dict[str, list[str]] = {}
+    for classes, ids, ending in ((seen, "cname_cid", "train"), (unseen, "cname_cid_zero", "zero")):
+        lists[ids] = [f"{name} {label}" for label, name in enumerate(classes)]
+        wanted = [(SKETCH, f"{sketch_list}_filelist_{ending}", i) for i in range(per_class)]
+        wanted += [(PHOTO, f"{photo_list}_filelist_{ending}", i) for i in range(per_class)]
+        if ending == "train":
+            held_out = range(HELD_OUT, HELD_OUT + (per_class + 1) // 2)
+            wanted += [(SKETCH, f"{sketch_list}_filelist_test", i) for i in held_out]
+        for label, name in enumerate(classes):
+            for domain, file, i in wanted:
+                path = path_of(name, domain, i)
+                draw_image(folder / path, name, domain, i, size)
+                lists.setdefault(file, []).append(f"{path} {label}")
+    write_lists(folder, split or usual, lists)
+    return folder
+
+
+def _tuberlin(name: str, domain: int, i: int) -> str:
+    return f"png_ready/{name}/{i + 1}.png" if domain == SKETCH else f"ImageResized_ready/{name}/n{i:08d}_{i}.JPEG"
+
+
+def _sketchy(name: str, domain: int, i: int) -> str:
+    ready, stem = "tx_000000000000_ready", f"n00000000_{i}"
+    if domain == SKETCH:
+        return f"256x256/sketch/{ready}/{name}/{stem}-1.png"
+    return f"EXTEND_image_sketchy_ready/{name}/{stem}.jpg" if i % 2 else f"256x256/photo/{ready}/{name}/{stem}.jpg"

@@ -45,7 +45,6 @@ class FakeRun:
         return self.measured
 
     def dataset(self) -> Dataset:
-        assert self.data is not None
         return self.data
 
     def provenance(self) -> dict[str, Any]:
@@ -101,10 +100,9 @@ def number(value: float, preset: str = "paper", seed: int = 0, convention: str =
     """A row as the run of a cell would leave it; ``where`` are axes of a grid, in the paper's words."""
     point = {**WORDS, **MEASURING, **where}
     e = experiment_of(point, preset, seed)
-    assert e is not None
     features = f"{e.dim}-d" if point["representation"] in (None, "real") else point["representation"]
     looked = {k: point[k] for k in ("task", "classes", "variant")}
-    return run_row(FakeRun(e), point["metric"], value, representation=features, convention=convention, **looked)  # type: ignore[arg-type]
+    return run_row(FakeRun(e), point["metric"], value, representation=features, convention=convention, **looked)
 
 
 def numbers(*values: float, **where: Any) -> list[Row]:

@@ -62,7 +62,7 @@ def child(folder: Path, moment: str) -> None:
         real(self)
         self.cost, self.saved_at = 0.0, 0.0
 
-    training.Progress._save, training.CHECKPOINT_SECONDS = save, -1.0  # type: ignore[method-assign]
+    training.Progress._save, training.CHECKPOINT_SECONDS = save, -1.0
     train(folder)
 
 

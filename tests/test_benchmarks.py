@@ -15,8 +15,10 @@ from sakerepro.experiment import Experiment
 from sakerepro.files import read_json
 
 benchmarks = pytest.importorskip("benchmarks", reason="benchmarks/ is only in a checkout, run from its root")
-common = importlib.import_module("benchmarks.common")
-main = importlib.import_module("benchmarks.__main__")
+common, main, training, augmentation, start, ranking, itq, gpu = (
+    importlib.import_module(f"benchmarks.{name}")
+    for name in "common __main__ training augmentation start ranking itq gpu_bench".split()
+)
 
 
 @pytest.fixture
@@ -81,13 +83,9 @@ def test_cases_whose_times_are_compared_take_turns(monkeypatch):
     assert names == ["small"] * (2 + common.ROUNDS) + ["large"] * 4
 
 
-def test_absent_peer_is_a_row_that_says_so(rows):
-    absent = rows[0][2]
+def test_absent_peer_is_a_row_that_says_so_and_the_table_shows_what_was_not_reached(rows):
+    absent, text = rows[0][2], main.table(rows[0])
     assert (absent.who, absent.seconds) == ("absent", None) and "no_such_package is not installed" in absent.note
-
-
-def test_table_shows_what_was_not_reached_and_what_is_missing(rows):
-    text = main.table(rows[0])
     assert "NOT REACHED: at least 2 x" in text and "no_such_package" in text and "note of peer" in text
 
 
@@ -137,16 +135,13 @@ def test_bars_are_judged_by_what_was_measured():
     def rows(**seconds):
         return {who: common.Row("work", who, s, note="") for who, s in seconds.items()}
 
-    ours, training = common.OURS, importlib.import_module("benchmarks.training")
+    ours = common.OURS
     for slow, holds in ((1.04, True), (1.06, False)):
         text, found = training.at_least_95_percent(rows(**{ours: slow, training.BARE: 1.0}))
         assert found == holds and f"{1 / slow:.1%}" in text
-    augmentation = importlib.import_module("benchmarks.augmentation")
     assert augmentation.fast_enough(rows(**{ours: 400 / 1301}))[1]
     assert not augmentation.fast_enough(rows(**{ours: 400 / 1299}))[1]
-    start = importlib.import_module("benchmarks.start")
     assert start.under_half_a_second(rows(**{ours: 0.49}))[1] and not start.under_half_a_second(rows(**{ours: 0.5}))[1]
-    gpu = importlib.import_module("benchmarks.gpu_bench")
     names = (ours, training.BARE, gpu.EAGER)
     for seconds, holds in (
         ((1, 0.96, 3.1), True),
@@ -162,29 +157,26 @@ def test_bars_are_judged_by_what_was_measured():
 
 @pytest.fixture(scope="module")
 def setup():
-    training = importlib.import_module("benchmarks.training")
     short = dict(epochs=1, steps=2, batch_photo=3, batch_sketch=2, teacher_epochs=1, select="last")
     e = Experiment(dataset="mini", backbone="cse_resnet_mini", dim=16, size=32, **short)
     return training.set_up(e, seen=4, photos=6, sketches=4)
 
 
 def test_training_and_the_bare_loop_descend_the_same_loss(setup):
-    training = importlib.import_module("benchmarks.training")
-    start = copy.deepcopy((setup.method.state_dict(), setup.optimisers.state_dict()))
+    begun = copy.deepcopy((setup.method.state_dict(), setup.optimisers.state_dict()))
     batches = [setup.make(index, generator(0, 0, i)) for i, index in enumerate(setup.method.plan(setup.data, 0))]
     lap = training.ours(setup)
     trained = copy.deepcopy(setup.method.state_dict())
-    setup.method.load_state_dict(start[0])
-    setup.optimisers.load_state_dict(start[1])
+    setup.method.load_state_dict(begun[0])
+    setup.optimisers.load_state_dict(begun[1])
     bare = training.bare(replace(setup, batches=batches))  # what `fit` draws: seed 0, epoch 0, step i
     assert lap.seconds > 0 and bare.seconds > 0 and setup.images == 10
     for name, value in setup.method.state_dict().items():
         torch.testing.assert_close(value, trained[name], msg=name)
-    assert not all(torch.equal(trained[name], start[0][name]) for name in trained)
+    assert not all(torch.equal(trained[name], begun[0][name]) for name in trained)
 
 
 def test_the_first_queries_stand_for_all():
-    ranking = importlib.import_module("benchmarks.ranking")
     task = ranking.features(1200, 2000, 7)(1.0)
     lap, few = ranking.share(ranking.argsort)(task), ranking.QUERIES
     assert lap.answer["mAP@all"] == pytest.approx(ranking.ours(task)[0].ap[:few].mean(), abs=1e-6)
@@ -193,8 +185,6 @@ def test_the_first_queries_stand_for_all():
 
 
 def test_ranking_and_itq_on_the_device_answer_as_ours_do():
-    gpu = importlib.import_module("benchmarks.gpu_bench")
-    ranking, itq = (importlib.import_module(f"benchmarks.{name}") for name in ("ranking", "itq"))
     task = ranking.features(300, 1500, 7)(1.0)
     standard, sake = ranking.ours(task)
     got = gpu.rank_on_device(task)

@@ -11,7 +11,8 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from test_training import STEPS, Stop, Toy, fit, sake, train, without_seconds
+from test_training import STEPS, Toy, fit, sake, train, without_seconds
+from tiny import Stop
 
 from sakerepro import devices, training
 from sakerepro.data.batching import Batch, batch_maker, make_batch
@@ -105,7 +106,7 @@ def test_a_stopped_training_ends_the_same_to_the_bit(tiny_data, tmp_path, accele
             raise Stop
         return losses(batch)
 
-    stopped.losses = stop  # type: ignore[method-assign]
+    stopped.losses = stop
     with accelerated.context() as patch, pytest.raises(Stop):
         patch.setattr(training, "CHECKPOINT_SECONDS", -1.0)
         train(stopped, tiny_data, tmp_path / "stopped")

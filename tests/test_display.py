@@ -18,11 +18,6 @@ def test_without_a_terminal_a_bar_is_for_logs_only(progress, log, shown, capsys)
     assert captured.out == "" and ("counting: 100%" in captured.err) == shown
 
 
-def test_the_variable_turns_a_bar_off(capsys: pytest.CaptureFixture[str]) -> None:
-    assert list(bar(range(3), "counting", log=True)) == [0, 1, 2]  # TQDM_DISABLE is set for the tests
-    assert capsys.readouterr().err == ""
-
-
 def test_a_notebook_watches(monkeypatch: pytest.MonkeyPatch) -> None:
     given: dict[str, Any] = {}
     monkeypatch.setattr(auto, "notebook_tqdm", type("Widget", (std.tqdm,), {}))

@@ -17,8 +17,7 @@ import huggingface_hub.constants
 import pytest
 import timm
 import tiny
-from data_room import sketchy_like
-from official_layout import write_official
+from data_room import sketchy_like, write_official
 from safetensors.torch import save
 from web import Server
 
@@ -68,8 +67,7 @@ def place(tmp_path: Path, tiny_place: Path, hub: Server, monkeypatch: pytest.Mon
     for room in ("results.items", "results.tuning"):  # here, not in processes that each import PyTorch
         monkeypatch.setattr(f"sakerepro.{room}.make_runs", lambda wanted, *_: [run(e) for e in wanted])
     monkeypatch.setattr(places, "data_places", lambda: [data])
-    for name in ("DATA", "COLLECTIONS"):
-        monkeypatch.setenv(f"SAKEREPRO_{name}", str(tmp_path / name.lower()))
+    monkeypatch.setenv("SAKEREPRO_DATA", str(data))
     monkeypatch.chdir(here)
     monkeypatch.syspath_prepend(str(here))  # as `python -m sakerepro` has it
     yield here
@@ -141,18 +139,6 @@ def test_what_is_only_parsed_is_in_the_documents() -> None:
     said = {text for document in DOCUMENTS for kind, text in documents.steps(document) if kind == "console"}
     assert set(PARSED_ONLY) <= said and set(EXIT_CODES) <= said and len(said) > 25
     assert all(text.startswith("make ") or documents.words(text) for text in said)
-
-
-def test_console_blocks_are_read_as_people_read_them() -> None:
-    text = "```console\n$ sakerepro runs --json   # all\nout $ put\n$ make table1\n```\n```python\n$ no\n```\n"
-    assert documents.commands(text) == ["sakerepro runs --json", "make table1"]
-    assert documents.words("source <(sakerepro completion bash)") == ["completion", "bash"]
-    with pytest.raises(ValueError, match="neither"):
-        documents.words("rm -rf x")
-    with pytest.raises(AssertionError, match="SEED"):
-        make("make table1 SEED=1")
-    with pytest.raises(AssertionError, match="No rule"):
-        make("make tabel1")
 
 
 def test_the_commands_of_a_model_card_are_commands(tiny_run: Run) -> None:

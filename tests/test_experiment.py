@@ -52,12 +52,13 @@ def test_a_variable_stands_in_place_of_the_presets_precision(monkeypatch: pytest
         preset("small")
 
 
-def test_sketchys_batches_come_with_sketchy() -> None:
+def test_sketchys_batches_and_every_data_set_s_usual_split_come_with_it() -> None:
     e = preset("paper", dataset="sketchy")
     assert (e.batch_sketch, e.batch_photo, e.split) == (13, 26, "zeroshot1")
     mine = preset("paper", dataset="sketchy", batch_photo=5, split="zeroshot2")
     assert (mine.batch_sketch, mine.batch_photo, mine.split) == (13, 5, "zeroshot2")
-    assert preset("paper").batch_photo == 36
+    assert preset("paper").batch_photo == 36 and preset("small", dataset="tuberlin").split == "zeroshot"
+    assert preset("mini").split == "zeroshot" and preset("small", dataset="/a/folder", split="random").split == "random"
 
 
 @pytest.mark.parametrize(
@@ -154,7 +155,7 @@ def test_round_trip_through_json(name: str) -> None:
 def test_one_run_however_it_is_written() -> None:
     """Whole numbers for floats, lists for tuples, numpy's numbers: equal experiments have equal ids."""
     one = Experiment(lr=1e-3, bits=(32,), seed=2)
-    other = Experiment(lr=np.float64(1e-3), bits=[np.int32(32)], seed=np.int64(2))  # type: ignore[arg-type]
+    other = Experiment(lr=np.float64(1e-3), bits=[np.int32(32)], seed=np.int64(2))
     assert one == other and one.id == other.id
     assert json.dumps(other.to_dict()) == json.dumps(one.to_dict())
 
@@ -162,7 +163,7 @@ def test_one_run_however_it_is_written() -> None:
 def test_one_id_for_one_folder_and_one_zero() -> None:
     places = ("d", "d/", "./d", ".//d/.", Path("d"), Path("./d/"))
     for name in ("dataset", "weights", "teacher_data"):
-        made = [Experiment(**{name: place}) for place in places] + [Experiment().but(**{name: "./d"})]  # type: ignore[arg-type]
+        made = [Experiment(**{name: place}) for place in places] + [Experiment().but(**{name: "./d"})]
         assert len(set(made)) == len({e.id for e in made}) == 1 and getattr(made[0], name) == "d"
     assert Experiment(weights="", teacher_data="").weights == ""
     zeros = [preset("mini", weight_decay=zero, lambda1=zero) for zero in (0.0, -0.0, 0, np.float32(-0.0))]
@@ -238,7 +239,7 @@ def test_but_changes_a_copy() -> None:
     changed = e.but(dim=8, bits=[8])
     assert (changed.dim, changed.bits, e.dim) == (8, (8,), 64) and changed.but(dim=64, bits=(64,)) == e
     with pytest.raises(dataclasses.FrozenInstanceError):
-        e.dim = 8  # type: ignore[misc]
+        e.dim = 8
 
 
 def test_aliases_are_read_back_and_are_the_runs_that_they_stand_for() -> None:

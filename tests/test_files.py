@@ -15,14 +15,11 @@ import numpy as np
 import pytest
 import torch
 from safetensors.torch import save_file
+from tiny import Stop
 
 from sakerepro import files, paths
 from sakerepro.data import places
 from sakerepro.errors import RunError
-
-
-class Stop(Exception):
-    """Something goes wrong half-way."""
 
 
 def test_a_file_is_replaced_only_when_whole(tmp_path: Path) -> None:
@@ -88,7 +85,7 @@ def test_json_that_cannot_be_read_is_named(content: bytes | None, tmp_path: Path
 
 
 @pytest.mark.parametrize("write", [lambda p: files.write_text(p, "x"), lambda p: files.lock(p).__enter__()])
-def test_a_folder_that_cannot_be_made_is_named(write, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_a_folder_that_cannot_be_made_is_named(write, tmp_path: Path) -> None:
     (tmp_path / "taken").write_text("a file")
     for path in (tmp_path / "taken" / "x", tmp_path / "taken" / "deeper" / "x"):
         with pytest.raises(RunError, match="taken.*cannot be created .*(File exists|Not a directory).*another place"):
@@ -118,7 +115,7 @@ def test_a_lock_goes_with_its_process(tmp_path: Path, capsys: pytest.CaptureFixt
     environment = {**os.environ, "PYTHONPATH": str(Path(files.__file__).parent.parent)}
     command = [sys.executable, "-c", HOLD, str(path)]
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as other:
-        assert other.stdout is not None and other.stdout.readline() == "held\n"
+        assert other.stdout.readline() == "held\n"
         threading.Timer(1, other.kill).start()
         with files.lock(path, "somebody works on it; waiting"):
             assert other.wait(timeout=60) == -9

@@ -92,7 +92,7 @@ def test_a_terminal_that_is_not_utf_8_gets_what_it_can_show(json_too: bool, monk
     stdout = io.TextIOWrapper(io.BytesIO(), "ascii")
     monkeypatch.setattr(sys, "stdout", stdout)
     assert main(["runs", *["--json"] * json_too]) == 1
-    said = stdout.buffer.getvalue().decode("ascii")  # type: ignore[attr-defined]
+    said = stdout.buffer.getvalue().decode("ascii")
     if json_too:
         assert "café 名" in json.loads(said)["damaged"][0]["problem"]
     else:

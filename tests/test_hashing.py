@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import torch
 from sklearn.base import clone
 from sklearn.decomposition import PCA
 from sklearn.exceptions import NotFittedError
@@ -60,19 +59,11 @@ def test_quantisation_error_never_rises_and_the_rotation_is_orthogonal(features,
     assert itq.quantization_errors_[-1] == pytest.approx(error, rel=1e-4)
 
 
-def test_same_seed_same_codes_other_seed_other_codes(features):
+def test_codes_are_those_of_the_seed_and_of_each_row_and_features_are_left_alone(features):
+    before = features.copy()
     first, second, third = (ITQ(8, seed=s).fit_transform(features) for s in (1, 1, 2))
     assert np.array_equal(first, second) and not np.array_equal(first, third)
-
-
-def test_codes_do_not_depend_on_what_is_coded_beside_them(features):
-    itq = ITQ(16).fit(features)
-    assert np.array_equal(itq.transform(features)[4321:], itq.transform(features[4321:]))
-
-
-def test_features_are_left_alone(features):
-    before = features.copy()
-    ITQ(8).fit_transform(features)
+    assert np.array_equal(first[4321:], ITQ(8, seed=1).fit(features).transform(features[4321:]))
     assert np.array_equal(features, before)
 
 
@@ -84,13 +75,7 @@ def test_constant_and_few_features_still_give_codes():
 def test_follows_scikit_learn(features):
     itq = ITQ(bits=16, seed=5, iterations=2)
     assert itq.get_params() == {"bits": 16, "seed": 5, "iterations": 2}
-    fitted = itq.fit(features)
-    assert fitted is itq and not hasattr(clone(itq), "rotation_")
-    assert clone(itq).get_params() == itq.get_params()
-    assert itq.set_params(bits=8).bits == 8
-    assert repr(itq) == "ITQ(bits=8, iterations=2, seed=5)"
-    with pytest.raises(ValueError, match="Invalid parameter 'bit'.*'bits'"):
-        itq.set_params(bit=8)
+    assert itq.fit(features) is itq and not hasattr(clone(itq), "rotation_")
     for method in (ITQ().transform, ITQ().project):
         for kind in (NotFittedError, SakeError):
             with pytest.raises(kind, match="not fitted"):
@@ -120,9 +105,7 @@ def test_stands_in_a_pipeline(features):
     scaled = (features - features.mean(0)) / features.std(0)
     assert np.array_equal(codes, ITQ(16, iterations=3).fit(scaled).transform(scaled))
     assert np.array_equal(clone(pipe).fit_transform(features), codes)
-    assert clone(pipe).set_params(itq__bits=8).fit(features).transform(features).shape == (len(features), 1)
     assert pipe.get_feature_names_out().tolist() == ["itq0", "itq1"]  # one a byte
-    assert "ITQ" in pipe._repr_html_() and "ITQ" in ITQ()._repr_html_()  # what a notebook shows
     table = ITQ(16, iterations=3).set_output(transform="pandas").fit_transform(features)
     assert table.columns.tolist() == ["itq0", "itq1"] and len(table) == len(features)
 
@@ -162,17 +145,12 @@ def test_a_packed_bit_is_a_sign(bits, rng):
         pack(np.zeros((1, 9)))
 
 
-def test_the_number_of_threads_changes_no_bit(rng):
-
-    x = rng.standard_normal((20_000, 40), dtype=np.float32)
-    threads, states = torch.get_num_threads(), []
-    try:
-        for n in (1, 2, 3):
-            torch.set_num_threads(n)
-            itq = ITQ(bits=16, iterations=10).fit(x)
-            states.append(vars(itq) | {"codes": itq.transform(x)})
-    finally:
-        torch.set_num_threads(threads)
+def test_the_number_of_threads_changes_no_bit(rng, with_cores):
+    x, states = rng.standard_normal((20_000, 40), dtype=np.float32), []
+    for n in (1, 2, 3):
+        with_cores(n)
+        itq = ITQ(bits=16, iterations=10).fit(x)
+        states.append(vars(itq) | {"codes": itq.transform(x)})
     for other in states[1:]:
         for name, array in states[0].items():
             np.testing.assert_array_equal(other[name], array, err_msg=name)

@@ -151,14 +151,13 @@ def test_positions_that_are_none_are_named(index: Any, words: str) -> None:
         (lambda: sr.search(X, X.astype(object), 1), "gallery is not numeric"),
         (lambda: sr.search(X, X, True), "k=True is not possible"),
         (lambda: measure(NAMES, ks=5), r"ks=5 has to be a list of whole numbers from 1 on, such as ks=\[1\]"),
-        (lambda: measure(NAMES, ks="5"), "ks='5' has to be a list"),
         (lambda: measure(NAMES, ks=(3, True)), r"ks\[1\]=True is not possible"),
         (lambda: measure(NAMES, ties=3), "ties=3 is not known. Known: expected"),
         (lambda: measure(NAMES, convention=["sake"]), r"convention=\['sake'\] is not known"),
         (lambda: sr.open_run("some/run"), "some/run: is not there"),
-        (lambda: sr.preset(None), "Unknown preset None. Known: mini"),  # type: ignore[arg-type]
+        (lambda: sr.preset(None), "Unknown preset None. Known: mini"),
         (lambda: sr.generalised_metrics({}, sr.preset("mini")), "arrays lack query, query_labels"),
-        (lambda: sr.experiments("table1", "mini", 3), "seeds=3 has to be a list"),  # type: ignore[arg-type]
+        (lambda: sr.experiments("table1", "mini", 3), "seeds=3 has to be a list"),
         # one name is not a list of names
         (lambda: sr.semantic_similarity("cat", WNIDS), r"names is 'cat'. Give a list, such as names=\['cat'\]"),
         (lambda: sr.leacock_chodorow("cat", WNIDS), "Give a list"),
@@ -171,9 +170,9 @@ def test_positions_that_are_none_are_named(index: Any, words: str) -> None:
         (lambda: sr.random_split(dataset(), 1, 0, 1, among="a"), "among is 'a'. Give a list"),
         # ranges
         (lambda: sr.photo_queries(dataset(), -1), "per_class=-1 is not possible. Give a whole number from 0 on"),
-        (lambda: sr.photo_queries(dataset(), 1.5), "per_class=1.5 is not possible"),  # type: ignore[arg-type]
+        (lambda: sr.photo_queries(dataset(), 1.5), "per_class=1.5 is not possible"),
         (lambda: sr.photo_queries(dataset(), 3), "class 'y' has 3 gallery photos"),
-        (lambda: sr.pseudo_unseen(dataset(), "1"), "n='1' is not possible"),  # type: ignore[arg-type]
+        (lambda: sr.pseudo_unseen(dataset(), "1"), "n='1' is not possible"),
         (lambda: sr.pseudo_unseen(dataset(), 1, seed=-1), "seed=-1 is not possible"),
         (lambda: sr.random_split(dataset(), 1, seed=-1, min_photos=1), "seed=-1 is not possible"),
         (lambda: dataset().gallery.of_classes([0, 0]), "holds a class twice"),
@@ -188,7 +187,6 @@ def test_positions_that_are_none_are_named(index: Any, words: str) -> None:
         (lambda: sr.find(None), "experiment=None is no Experiment"),
         (lambda: sr.load_teacher("mini"), "experiment='mini' is no Experiment"),
         (lambda: sr.preset("mini", method=None), "method=None is no str. Give a name"),
-        (lambda: sr.preset(["mini"]), r"Unknown preset \['mini'\]"),
         (lambda: sr.embed("net", dataset().gallery, 8), "network='net' embeds nothing. Give a Student"),
         (lambda: sr.generalised_metrics(None, sr.preset("mini")), "arrays=None is no Mapping. Run.embeddings"),
         (lambda: sr.item_rows("table1", "a run"), r"runs is 'a run'. Give a list, such as runs=\['a run'\]"),

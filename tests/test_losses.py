@@ -73,12 +73,6 @@ def test_without_semantics_it_is_the_teachers_loss(shape: tuple[int, int], rng: 
     assert torch.equal(sake_loss(s, t, a, lambda1=1.0, lambda2=0.0), teacher_loss(s, t))
 
 
-def test_the_teachers_loss_is_least_where_the_student_agrees(rng: np.random.Generator) -> None:
-    t = logits((6, 9), rng)
-    least = teacher_loss(t, t)
-    assert all(teacher_loss(t + logits((6, 9), rng, 0.1), t) > least for _ in range(20))
-
-
 @pytest.mark.parametrize("extreme", [1e4, -1e4])
 def test_large_logits_stay_finite(extreme: float) -> None:
     s = torch.tensor([[extreme, 0.0, 1.0]], requires_grad=True)

@@ -39,9 +39,7 @@ def convolution(kernel: int = 3, stride: int = 2, groups: int = 24) -> nn.Conv2d
 
 
 @pytest.mark.parametrize(("kernel", "stride", "groups"), [(3, 2, 24), (5, 1, 24), (5, 2, 24), (1, 1, 1), (3, 1, 24)])
-def test_a_slow_convolution_is_exact_under_autocast_on_a_cpu(
-    kernel: int, stride: int, groups: int, units: bool
-) -> None:
+def test_a_slow_convolution_is_exact_under_autocast_on_a_cpu(kernel, stride, groups, units):
     plain, wrapped = (convolution(kernel, stride, groups) for _ in range(2))
     float32_where_faster(wrapped)
     if units and kernel * stride in (1, 3):  # fast in bfloat16: left to autocast
@@ -92,7 +90,7 @@ def test_linear_layers_compute_in_float32_where_bfloat16_is_emulated(units: bool
 
 def test_a_layer_with_more_arguments_or_another_precision_stays_as_it_is(units: bool) -> None:
     class Margin(nn.Linear):
-        def forward(self, input: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:  # type: ignore[override]
+        def forward(self, input: torch.Tensor, labels: torch.Tensor) -> torch.Tensor:
             return super().forward(input) - labels
 
     double = nn.Sequential(Margin(4, 2), nn.Linear(4, 2).double())

@@ -16,6 +16,7 @@ import tiny
 import torch
 from safetensors.torch import load_file
 from sklearn.metrics import average_precision_score
+from tiny import Stop
 from tqdm import auto
 
 from sakerepro import evaluation, hashing, paths, provenance, teachers, training, versions
@@ -33,10 +34,6 @@ from sakerepro.semantics import imagenet_wnids
 from sakerepro.teachers import load_teacher
 
 
-class Stop(Exception):
-    """What stops a run here."""
-
-
 def stop(*_: object) -> None:
     raise Stop
 
@@ -45,13 +42,6 @@ def stopping(real: Callable[..., Any], at: int) -> Callable[..., Any]:
     """A function that stops at its ``at``-th call, and else does what the real one does."""
     calls = itertools.count(1)
     return lambda *arguments: stop() if next(calls) == at else real(*arguments)
-
-
-@pytest.fixture
-def copy(tiny_run: Run) -> Run:
-    """A copy of the finished run among this test's own."""
-    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
-    return Run(paths.runs() / tiny_run.id, tiny_run.experiment)
 
 
 @pytest.fixture
@@ -74,23 +64,21 @@ def test_a_run_is_a_whole_folder_and_nothing_else_is_left(tiny_run: Run) -> None
     assert {f.name for f in tiny_run.folder.parent.iterdir()} == {tiny_run.id, f".{tiny_run.id}.lock"}
 
 
-def test_the_same_experiment_is_found_and_not_trained_again(copy: Run, no_training: None) -> None:
-    again = Experiment.from_dict(json.loads(json.dumps(copy.experiment.to_dict())))
-    before = {f: f.stat().st_mtime_ns for f in copy.folder.iterdir()}
-    assert run(again) == find(again) == open_run(copy.folder) == copy
-    assert {f: f.stat().st_mtime_ns for f in copy.folder.iterdir()} == before
+def test_the_same_experiment_is_found_and_not_trained_again(my_run: Run, no_training: None) -> None:
+    again = Experiment.from_dict(json.loads(json.dumps(my_run.experiment.to_dict())))
+    before = {f: f.stat().st_mtime_ns for f in my_run.folder.iterdir()}
+    assert run(again) == find(again) == open_run(my_run.folder) == my_run
+    assert {f: f.stat().st_mtime_ns for f in my_run.folder.iterdir()} == before
     assert find(again.but(seed=1)) is None
 
 
-def test_a_run_of_an_older_measuring_version_is_measured_again_and_says_who_trained_it(
-    copy: Run, no_training: None
-) -> None:
-    file, metrics = copy.folder / "provenance.json", copy.metrics()
+def test_a_run_of_an_older_measuring_version_is_measured_again_and_says_who_trained_it(my_run, no_training):
+    file, metrics = my_run.folder / "provenance.json", my_run.metrics()
     origin = json.loads(file.read_text())
     older = {"versions": origin["versions"] | {"measuring": 0}, "accelerator": "NVIDIA H200"}
     file.write_text(json.dumps(origin | older))
-    assert find(copy.experiment) is None
-    again = run(copy.experiment)
+    assert find(my_run.experiment) is None
+    again = run(my_run.experiment)
     assert again.metrics() == metrics and again.provenance()["versions"] == origin["versions"]
     assert again.provenance()["accelerator"] == "NVIDIA H200"
 
@@ -143,7 +131,7 @@ def test_the_network_needs_no_teacher(tiny_run: Run, monkeypatch: pytest.MonkeyP
 def test_measuring_shows_how_far_it_is(tiny_run, monkeypatch, capsys):
     bars = []
 
-    class Bar(auto.tqdm):  # type: ignore[type-arg]
+    class Bar(auto.tqdm):
         def __init__(self, *arguments: Any, **settings: Any) -> None:
             bars.append(self)
             super().__init__(*arguments, **{**settings, "disable": False, "delay": 0, "mininterval": 0})
@@ -246,18 +234,29 @@ def test_a_stopped_run_goes_on_and_ends_the_same(tiny_run, tiny_experiment, monk
     assert {f.name for f in paths.runs().iterdir()} == {done.id, f".{done.id}.lock"}
 
 
+TWICE = """
+import json, sys, tiny, torch
+from multiprocessing import get_context
+from pathlib import Path
+from sakerepro import runs, training
+real, trained = training.train, []
+training.train = lambda *arguments, **named: trained.append(1) or real(*arguments, **named)
+def make(_):
+    return runs.run(tiny.experiment(*map(Path, sys.argv[1:]))).id, len(trained)
+torch.set_num_threads(1)  # a process with a pool of threads cannot be forked
+with get_context("fork").Pool(2) as pool:
+    print(json.dumps(pool.map(make, range(2), chunksize=1)))
+"""
+
+
 def test_two_processes_make_one_run(tiny_place: Path) -> None:
     """One trains; the other says that it waits, and uses what it finds."""
-    driver = str(Path(__file__).with_name("runs_driver.py"))
-    done = tiny.python(driver, str(tiny_place / "data"), str(tiny_place / "se_resnet_mini.safetensors"))
+    done = tiny.python("-c", TWICE, str(tiny_place / "data"), str(tiny_place / "se_resnet_mini.safetensors"))
     assert done.returncode == 0, done.stderr
-    lines = done.stdout.splitlines()
-    found = [json.loads(line) for line in lines if line.startswith("{")]
-    assert sorted(r["trained"] for r in found) == [0, 1] and found[0]["id"] == found[1]["id"]
-    assert [line for line in done.stderr.splitlines() if "waiting" in line] == [
-        f"Another process makes {found[0]['id']}; waiting for it."
-    ]
-    assert [r.id for r in all_runs()] == [found[0]["id"]]
+    (id_, one), (same_id, other) = json.loads(done.stdout.splitlines()[-1])
+    assert id_ == same_id and {one, other} == {0, 1} and [r.id for r in all_runs()] == [id_]
+    waiting = [line for line in done.stderr.splitlines() if "waiting" in line]
+    assert waiting == [f"Another process makes {id_}; waiting for it."]
 
 
 def truncate(file: Path) -> None:
@@ -266,34 +265,34 @@ def truncate(file: Path) -> None:
 
 @pytest.mark.parametrize("name", [*FILES, "provenance.json"])
 @pytest.mark.parametrize("damage", [truncate, Path.unlink], ids=["truncated", "missing"])
-def test_a_damaged_run_is_named_and_not_trained_over(name, damage, copy, no_training):
-    damage(copy.folder / name)
-    for opening in (lambda: run(copy.experiment), lambda: find(copy.experiment), lambda: open_run(copy.folder)):
+def test_a_damaged_run_is_named_and_not_trained_over(name, damage, my_run, no_training):
+    damage(my_run.folder / name)
+    for opening in (lambda: run(my_run.experiment), lambda: find(my_run.experiment), lambda: open_run(my_run.folder)):
         with pytest.raises(RunError, match=f"{name}: (is|cannot be) .*Remove") as error:
             opening()
-        assert copy.id in str(error.value)
+        assert my_run.id in str(error.value)
 
 
-def test_broken_json_gets_a_sentence(copy: Run) -> None:
-    whole = (copy.folder / "provenance.json").read_text()
+def test_broken_json_gets_a_sentence(my_run: Run) -> None:
+    whole = (my_run.folder / "provenance.json").read_text()
     for content in ("[]", "{}", "nonsense", '{"files": {}}'):
-        (copy.folder / "provenance.json").write_text(content)
+        (my_run.folder / "provenance.json").write_text(content)
         with pytest.raises(RunError, match="Remove"):
-            open_run(copy.folder)
-    (copy.folder / "provenance.json").write_text(whole)
-    flip(copy.folder / "experiment.json", 0.0)  # of the right length
+            open_run(my_run.folder)
+    (my_run.folder / "provenance.json").write_text(whole)
+    flip(my_run.folder / "experiment.json", 0.0)  # of the right length
     with pytest.raises(RunError, match=r"experiment\.json: cannot be read"):
-        find(copy.experiment)
+        find(my_run.experiment)
 
 
-def test_numbers_that_were_changed_are_noticed_when_they_are_used(copy: Run) -> None:
+def test_numbers_that_were_changed_are_noticed_when_they_are_used(my_run: Run) -> None:
     for name in ("weights.safetensors", "embeddings.npz"):
-        flip(copy.folder / name)
-    assert find(copy.experiment) is not None  # the lengths are right
+        flip(my_run.folder / name)
+    assert find(my_run.experiment) is not None  # the lengths are right
     with pytest.raises(RunError, match=r"weights\.safetensors: is not what the run wrote"):
-        copy.network()
+        my_run.network()
     with pytest.raises(RunError, match=r"embeddings\.npz: is damaged"):
-        copy.embeddings()
+        my_run.embeddings()
 
 
 def test_runs_that_cannot_be_written_are_said_so_before_training(tmp_path, tiny_experiment, monkeypatch, no_training):
@@ -354,7 +353,7 @@ def own_teacher(tiny_place: Path, tiny_experiment: Experiment) -> Experiment:
 
 def test_a_teacher_is_trained_once_for_all_runs(own_teacher: Experiment, monkeypatch: pytest.MonkeyPatch) -> None:
     real, trained = training.train_teacher, []
-    monkeypatch.setattr(training, "train_teacher", lambda *a, **k: trained.append(1) or real(*a, **k))  # type: ignore[func-returns-value]
+    monkeypatch.setattr(training, "train_teacher", lambda *a, **k: trained.append(1) or real(*a, **k))
     one, other = run(own_teacher), run(baseline(own_teacher))
     assert len(trained) == 1 and one.provenance()["teacher"] == other.provenance()["teacher"]
     (folder,) = paths.runs().glob("teacher-*")

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from tiny import Stop
 from torch import Tensor, nn
 
 from sakerepro import methods, training
@@ -34,10 +35,6 @@ from sakerepro.training import Optimisers, descend
 
 STEPS, EPOCHS, SEED = 3, 2, 5
 POINTS = torch.from_numpy(np.random.default_rng(1).normal(size=(40, 6)).astype(np.float32))
-
-
-class Stop(Exception):
-    """What stops a training here."""
 
 
 class Toy(nn.Module):
@@ -99,16 +96,7 @@ class Toy(nn.Module):
 
 def fit(toy: Toy, checkpoint: Path) -> list[dict[str, float]]:
     """Train it; its history without the seconds, which no two trainings share."""
-    history = training.fit(
-        toy,
-        lambda epoch: toy.plan(epoch),
-        lambda index, rng: toy.prepare(index, rng),
-        lambda: toy.measured(),
-        checkpoint,
-        toy.epochs,
-        SEED,
-        score=toy.score,
-    )
+    history = training.fit(toy, toy.plan, toy.prepare, toy.measured, checkpoint, toy.epochs, SEED, score=toy.score)
     return without_seconds(history)
 
 
@@ -203,7 +191,7 @@ def test_no_epochs_leave_the_network_as_it_is(checkpoint: Path) -> None:
 def test_the_rate_is_a_factor_on_every_group(checkpoint: Path) -> None:
     toy, rates = Toy(epochs=3), []
     losses = toy.losses
-    toy.losses = lambda batch: rates.append([g["lr"] for g in toy.optimiser.param_groups]) or losses(batch)  # type: ignore[method-assign, func-returns-value]
+    toy.losses = lambda batch: rates.append([g["lr"] for g in toy.optimiser.param_groups]) or losses(batch)
     fit(toy, checkpoint)
     assert rates[::STEPS] == [[0.01, 0.1], [0.005, 0.05], [0.0025, 0.025]]
 

@@ -26,6 +26,15 @@ ORIGINAL = ("n02084071", "n02118333", "n03001627", "n02958343", "n07697537")  # 
 PHOTOS, SKETCHES, VALIDATION = 12, 7, 1  # a class
 
 
+class Stop(Exception):
+    """What stops something half-way in a test."""
+
+
+def noise(n: int, size: int) -> torch.Tensor:
+    """(n, 3, size, size) normal numbers, the same in every call."""
+    return torch.randn(n, 3, size, size, generator=torch.Generator().manual_seed(0))
+
+
 def shape(kind: int, domain: int, index: int) -> np.ndarray:
     """(SIDE, SIDE, 3 or 1) uint8: a polygon of ``kind + 3`` corners, filled and coloured or outlined."""
     rng = np.random.default_rng([kind, domain, index])

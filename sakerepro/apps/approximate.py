@@ -64,10 +64,9 @@ def recall(folder: Path, run: Run, k: int, domain: int = SKETCH) -> tuple[float,
     which approximate search avoids. The share is measured once for each table, k and domain.
 
     Args:
-        folder: of the index.
+        folder, k: as of :func:`nearest`.
         run: the one that the index was made with.
-        k: from 1 to the number of photos.
-        domain: of the queries, ``SKETCH`` or ``PHOTO``.
+        domain: of the queries.
     """
     _made(folder, run.distance)
     vectors = run.embeddings()["query" if domain == SKETCH else "gallery"]

@@ -42,7 +42,7 @@ def model_card(run: Run) -> str:
 
 def _facts(run: Run) -> dict[str, Any]:
     """Everything that the template names."""
-    e, origin, arrays, history = run.experiment, run.provenance(), run.embeddings(), run.history()
+    e, origin, arrays = run.experiment, run.provenance(), run.embeddings()
     classes, generated = _classes(run)
     most = int(np.bincount(arrays["gallery_labels"]).max())
     head, rows = _measured(run)
@@ -57,7 +57,6 @@ def _facts(run: Run) -> dict[str, Any]:
         "weights": origin["files"]["weights.safetensors"],
         "generated": generated,
         "parameters": _parameters(run),
-        "gated": e.backbone.startswith("cse_"),
         "codes": ", ".join(str(b) for b in e.bits if b <= e.dim),
         "original": _name(e.teacher_data or e.dataset),
         "dataset": _name(e.dataset),
@@ -72,10 +71,8 @@ def _facts(run: Run) -> dict[str, Any]:
         "rows": rows,
         "fewest_most": most,
         "caps": [(k, most / k) for k in cut if most < k],
-        "epochs": len(history),
+        "history": run.history(),
         "settings": list(_settings(e)),
-        "first_loss": f"{history['loss'].iloc[0]:.3f}" if len(history) else "",
-        "last_loss": f"{history['loss'].iloc[-1]:.3f}" if len(history) else "",
         "finished": datetime.fromtimestamp(origin["finished"], UTC).strftime("%Y-%m-%d %H:%M"),
     }
 

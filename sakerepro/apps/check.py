@@ -145,8 +145,7 @@ def _plain(report: Report, split: str | None) -> list[Listing]:
     text = "is a link to nothing, or may not be read. Mend or remove it."
     report.problems.extend([*problems, *(Problem(printable(n), 0, text) for n in links)])
     for what, files in (("photos", photos), ("sketches", sketches)):
-        counts = sorted(map(len, files.values()))
-        if counts:
+        if counts := sorted(map(len, files.values())):
             total = f"{sum(counts):,} {what} in {len(counts)} classes"
             report.notes.append(f"{total}, {counts[0]} to {counts[-1]} a class (median {float(np.median(counts)):g}).")
     report.notes.extend(notes)
@@ -179,7 +178,7 @@ def _listed(report: Report, split: str | None) -> list[Listing]:
 
 
 def _split(report: Report, listing: Listing) -> Split:
-    counts = {"seen": len(listing.seen), "unseen": len(listing.unseen)} | {s: len(getattr(listing, s)) for s in SETS}
+    counts = {name: len(getattr(listing, name)) for name in COUNTS}
     record = datasets().get(report.name)
     official = record.same_splits.get(listing.split, listing.split) if record else ""
     published = dict(record.published.get(official, {})) if record else {}
@@ -206,7 +205,6 @@ def _split(report: Report, listing: Listing) -> Split:
         wnids = {name: known[name] for name in names if name in known}
         found = imagenet_overlap(list(wnids), synsets=wnids) if wnids else []
         overlap[side] = [o for o in found if o.kind != "none"]
-    counts = {n: counts[n] for n in COUNTS}
     return Split(listing.split, counts, published, per_class, listing.seen, listing.unseen, overlap)
 
 
@@ -262,15 +260,12 @@ def _read_all(report: Report, listings: Sequence[Listing], progress: bool) -> in
         report.notes.append(f"{doubled:,} of {len(digests):,} files hold the same bytes as another one.")
     in_several = {n: d for n, d in digests.items() if times[d] > 1}
     for listing in listings:
-        problems, notes = _doubles(listing, in_several)
-        report.problems.extend(problems)
-        report.notes.extend(n for n in notes if n not in report.notes)
+        _doubles(report, listing, in_several)
     return len(names)
 
 
-def _doubles(listing: Listing, doubled: dict[str, bytes]) -> tuple[list[Problem], list[str]]:
-    """Images that are both seen and unseen, and notes on images in two seen or two unseen classes, by their bytes."""
-    problems, notes = [], []
+def _doubles(report: Report, listing: Listing, doubled: dict[str, bytes]) -> None:
+    """Images that are both seen and unseen are problems, those in two seen or two unseen classes are notes."""
     trained: dict[bytes, tuple[str, int]] = {}
     for side in (SETS[:3], SETS[3:]):
         first: dict[bytes, tuple[str, int]] = {}
@@ -281,11 +276,12 @@ def _doubles(listing: Listing, doubled: dict[str, bytes]) -> tuple[list[Problem]
                 content = doubled[name]
                 if content in trained:
                     text = f"is unseen in {listing.split} and the same file as {trained[content][0]!r}, which is"
-                    problems.append(Problem(name, 0, f"{text} trained on. Remove one."))
-                if (other := first.setdefault(content, (name, label)))[1] != label:
-                    notes.append(f"One image stands in two classes, {other[0]} and {name}. Remove it from one.")
+                    report.problems.append(Problem(name, 0, f"{text} trained on. Remove one."))
+                other, its_label = first.setdefault(content, (name, label))
+                note = f"One image stands in two classes, {other} and {name}. Remove it from one."
+                if its_label != label and note not in report.notes:
+                    report.notes.append(note)
         trained = first
-    return problems, notes
 
 
 def _lines(report: Report, most: int | None) -> Iterator[str]:

@@ -131,7 +131,12 @@ def _student(path: Path, content: dict[str, Any]) -> Student:
     )
     with torch.random.fork_rng(devices=[]):  # all weights are overwritten below
         student = Student(build_classifier("se_resnet50", 1).backbone.with_gates(), dim, seen, original)
-    theirs = {name: _official(name) for name in student.state_dict()}
+    theirs = {
+        name: _PARTS[part] + name.removeprefix(part)
+        for name in student.state_dict()
+        for part in _PARTS
+        if name.startswith(f"{part}.")
+    }
     if what := misfit({theirs[name]: tensor for name, tensor in student.state_dict().items()}, state):
         raise DataError(f"{path}: is no checkpoint of the official CSE-ResNet-50: {what}.")
     for name in [n for n in state if n.endswith("se_module.fc2.weight")]:
@@ -147,9 +152,3 @@ def swap_tag(weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
     With w the last column, ``w (1 - domain) + b = -w domain + (b + w)``.
     """
     return torch.cat([weight[:, :-1], -weight[:, -1:]], dim=1), bias + weight[:, -1]
-
-
-def _official(name: str) -> str:
-    """The official name of one of our parameters."""
-    part = next(part for part in _PARTS if name.startswith(f"{part}."))
-    return _PARTS[part] + name.removeprefix(part)

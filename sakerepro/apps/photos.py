@@ -184,7 +184,8 @@ def _embedded(
     with bar(None, "Embedding", progress=progress, total=len(names), unit=" photos") as shown:
         read = read_images(photos, names, run.experiment.size)
         while found := list(itertools.islice(read, CHUNK)):
-            bad = {names[i]: _why(image, photos / names[i]) for i, image, _ in found if isinstance(image, DataError)}
+            errors = {names[i]: str(image) for i, image, _ in found if isinstance(image, DataError)}
+            bad = {name: error.removeprefix(f"{photos / name}: ") for name, error in errors.items()}
             images = [image for _, image, _ in found if not isinstance(image, DataError)]
             rows = [i for i, _, _ in found if names[i] not in bad]
             sha256 = np.frombuffer(b"".join(digest for _, _, digest in found), np.uint8).reshape(-1, 32)
@@ -194,10 +195,6 @@ def _embedded(
                 x = embed_images(network, images, PHOTO, run.experiment.size)
             shown.update(len(found))
             yield rows, x, sha256, bad
-
-
-def _why(error: DataError, file: Path) -> str:
-    return str(error).removeprefix(f"{file}: ")
 
 
 def _nfc(name: str) -> str:
@@ -257,10 +254,7 @@ def _opened(folder: Path) -> Iterator[sqlite3.Connection]:
 
 
 def open_collection(folder: Path | str) -> Collection:
-    """Open an index; embeddings are memory-mapped.
-
-    Args:
-        folder: of the index, as :func:`index_photos` made it.
+    """Open the index that :func:`index_photos` made in a folder; embeddings are memory-mapped.
 
     Raises:
         RunError: if files of it are missing, damaged, or do not fit each other (then its cause is a ValueError).
@@ -382,7 +376,7 @@ def contact_sheet(to: Path, queries: Sequence[Path], found: Sequence[Sequence[tu
 def picture(file: Path, side: int) -> np.ndarray:
     """(side, side, 3) uint8 of an image file; grey if it cannot be read."""
     try:
-        return np.broadcast_to(read_image(file, side), (side, side, 3))
+        return read_image(file, side)
     except DataError:
         return np.full((side, side, 3), 235, np.uint8)
 

@@ -46,7 +46,6 @@ class Retriever:
             the run has kept.
 
     Attributes:
-        run: the run.
         photos, classes: what is searched, and the names of its labels: of an index, the photos' folders, or their
             names where they lie in none.
         about: what is searched, in words.
@@ -118,11 +117,13 @@ class Retriever:
         """
         import pandas as pd
 
-        gallery = self._gallery(representation)
-        query = self.embed(sketch)
-        distance = self._embedder.distance
-        if representation != REAL:
-            query, distance = self._coders[representation](query, SKETCH), "hamming"
+        inputs.one_of(representation, self.representations, "representation")
+        query, distance = self.embed(sketch), self._embedder.distance
+        if coder := self._coders.get(representation):
+            query, distance = coder(query, SKETCH), "hamming"
+            if representation not in self._galleries:  # codes are made when they are first needed
+                self._galleries[representation] = coder(self._galleries[REAL], PHOTO)
+        gallery = self._galleries[representation]
         index, distances = (a[0] for a in search(query, gallery, min(k, len(gallery)), distance))
         return pd.DataFrame(
             {
@@ -145,10 +146,3 @@ class Retriever:
             picture.save(buffer, "JPEG", quality=90, subsampling=0)
             self._thumbnails[photo] = buffer.getvalue()
         return self._thumbnails[photo]
-
-    def _gallery(self, representation: str) -> np.ndarray:
-        """Embeddings or codes; codes are made when they are first needed."""
-        inputs.one_of(representation, self.representations, "representation")
-        if representation not in self._galleries:
-            self._galleries[representation] = self._coders[representation](self._galleries[REAL], PHOTO)
-        return self._galleries[representation]

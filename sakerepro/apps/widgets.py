@@ -108,12 +108,10 @@ class DrawAndRetrieve(anywidget.AnyWidget):
         """What each strip of photos is: method and representation."""
         labels = [methods.label(r.run.experiment) for r in self.retrievers]
         titles = []
-        for run, label in zip((r.run for r in self.retrievers), labels, strict=True):
-            name = NAMES.get(label, label) + (f" {run.id.rpartition('-')[2]}" if labels.count(label) > 1 else "")
-            real = self.representation == REAL
-            titles.append(
-                f"{name}, {run.experiment.dim}-d real-valued" if real else f"{name}, {self.representation} codes"
-            )
+        for r, label in zip(self.retrievers, labels, strict=True):
+            name = NAMES.get(label, label) + (f" {r.run.id.rpartition('-')[2]}" if labels.count(label) > 1 else "")
+            real = f"{r.run.experiment.dim}-d real-valued"
+            titles.append(f"{name}, {real if self.representation == REAL else f'{self.representation} codes'}")
         return titles
 
     def _answer(self, *_: Any) -> None:

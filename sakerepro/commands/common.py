@@ -42,10 +42,5 @@ def print_json(value: Any) -> None:
 
 def print_table(head: Sequence[str], rows: Iterable[Sequence[object]], left: int = 1) -> None:
     """Aligned columns: the first ``left`` flush left, the others flush right; numbers with three decimals."""
-    print("\n".join(table_lines(head, [[_cell(value) for value in row] for row in rows], left)))
-
-
-def _cell(value: object) -> str:
-    if value is None:
-        return "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    cells = [["-" if x is None else f"{x:.3f}" if isinstance(x, float) else str(x) for x in row] for row in rows]
+    print("\n".join(table_lines(head, cells, left)))

@@ -92,16 +92,11 @@ def status(arguments: argparse.Namespace) -> None:
     rows = []
     for s in found:
         made = ("", "") if s.state == MISSING else (s.commit[:12] + "+" * s.dirty or "unknown", s.age)
-        rows.append((s.item, s.preset, s.state, *made, _short(s.why)))
+        first, *more = s.why.split("; ")  # --json has all reasons
+        rows.append((s.item, s.preset, s.state, *made, f"{first} and {len(more)} more" if more else first))
     print_table(("item", "preset", "state", "commit", "age", "why"), rows, left=6)
     if any(s.dirty for s in found):
         print("+: made from a checkout with changes that were not committed")
-
-
-def _short(why: str) -> str:
-    """The first reason; --json has all of them."""
-    first, *more = why.split("; ")
-    return f"{first} and {len(more)} more" if more else first
 
 
 def tables(arguments: argparse.Namespace) -> None:

@@ -6,7 +6,6 @@ import argparse
 from collections.abc import Sequence
 from dataclasses import asdict
 from statistics import mean, stdev
-from typing import Any
 
 from ..apps.compare import by_metric, grouped, paired_tests
 from ..embedding import place
@@ -36,7 +35,10 @@ def evaluate(arguments: argparse.Namespace) -> None:
     elif data.fingerprint != r.provenance()["data"]:
         note = "The images or lists changed since the run was made, so its own numbers cannot be compared with."
     else:
-        note = _against_stored(r, metrics)
+        furthest = max(abs(m["value"] - s["value"]) for m, s in zip(metrics, r.metrics(), strict=True))
+        note = f"The run wrote the same numbers; the largest difference is {furthest:.1e}."
+        if not furthest < 1e-3:
+            note = f"The run wrote other numbers: they differ by up to {furthest:.3f}."
     if arguments.generalised:
         metrics += generalised_metrics(arrays, e, network)
     if arguments.json:
@@ -50,16 +52,6 @@ def evaluate(arguments: argparse.Namespace) -> None:
     rows = [[*key, *map(line.get, names)] for key, line in lines.items()]
     print_table(["task", "features", "convention", *names], rows, left=3)
     print(note)
-
-
-def _against_stored(r: Run, metrics: list[dict[str, Any]]) -> str:
-    stored = [m["value"] for m in r.metrics()]
-    furthest = max(abs(m["value"] - v) for m, v in zip(metrics, stored, strict=True))
-    return (
-        f"The run wrote the same numbers; the largest difference is {furthest:.1e}."
-        if furthest < 1e-3
-        else f"The run wrote other numbers: they differ by up to {furthest:.3f}."
-    )
 
 
 def _trained_on(r: Run, unseen: Sequence[str], dataset: str) -> str:

@@ -7,7 +7,7 @@ import functools
 import pkgutil
 import tomllib
 from collections.abc import Sequence
-from typing import Any, NoReturn
+from typing import Any
 
 from .. import paths
 from ..errors import near_misses
@@ -72,14 +72,11 @@ class Parser(argparse.ArgumentParser):
         """As argparse does; what a command does not know is refused here, where its flags are known."""
         found, unknown = super().parse_known_args(args, namespace)
         if unknown and self._subparsers is None:
-            self._refuse(unknown)
+            flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
+            name = next((word.partition("=")[0] for word in unknown if word.startswith("--")), "")
+            offer = near_misses(name, flags).partition("Known:")[0] if name else ""
+            self.error(f"unknown: {' '.join(unknown)}. {offer}`{self.prog} --help` shows what there is.")
         return found, unknown
-
-    def _refuse(self, unknown: Sequence[str]) -> NoReturn:
-        flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
-        name = next((word.partition("=")[0] for word in unknown if word.startswith("--")), "")
-        offer = near_misses(name, flags).partition("Known:")[0] if name else ""
-        self.error(f"unknown: {' '.join(unknown)}. {offer}`{self.prog} --help` shows what there is.")
 
 
 class Grouped(argparse.RawDescriptionHelpFormatter):

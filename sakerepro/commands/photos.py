@@ -59,6 +59,7 @@ def query(arguments: argparse.Namespace) -> None:
         [(rank, photos.names[row], float(d)) for rank, (row, d) in enumerate(zip(*answer, strict=True), 1)]
         for answer in answers
     ]
+    answered = list(zip(asked, found, strict=True))
     share = {}
     if arguments.approximate:
         k = min(arguments.k, len(photos))
@@ -80,15 +81,13 @@ def query(arguments: argparse.Namespace) -> None:
     if arguments.csv:
         import pandas as pd
 
-        both = zip(asked, found, strict=True)
-        table = pd.DataFrame([{"sketch": s, **hit} for s, hits in both for hit in _entries(hits, root)])
+        table = pd.DataFrame([{"sketch": s, **hit} for s, hits in answered for hit in _entries(hits, root)])
         write_text(Path(arguments.csv), table.to_csv(index=False, float_format="%.6g", lineterminator="\n"))
     if arguments.json:
-        both = zip(asked, found, strict=True)
-        print_json([{"sketch": s, **share, "found": _entries(hits, root)} for s, hits in both])
+        print_json([{"sketch": s, **share, "found": _entries(hits, root)} for s, hits in answered])
         return
     shown, digits = Path(paths.shown(root)), "g" if arguments.codes else ".4f"
-    for sketch, hits in zip(asked, found, strict=True):
+    for sketch, hits in answered:
         print(sketch)
         rows = [[f"  {rank}", f"{distance:{digits}}", str(shown / photo)] for rank, photo, distance in hits]
         print_table(["rank", "bits" if arguments.codes else "distance", "photo"], rows, left=3)

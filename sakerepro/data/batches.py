@@ -39,9 +39,8 @@ def epoch_batches(
             raise ConfigError(f"no {what} to train on.")
     if steps is None:
         steps = zipped_steps(n_sketch, n_photo, batch_sketch, batch_photo)
-    streams = np.random.default_rng([seed, epoch]).spawn(2)
-    sketches = _loader(n_sketch, batch_sketch, steps, streams[0])
-    photos = _loader(n_photo, batch_photo, steps, streams[1])
+    one, other = np.random.default_rng([seed, epoch]).spawn(2)
+    sketches, photos = _loader(n_sketch, batch_sketch, steps, one), _loader(n_photo, batch_photo, steps, other)
     return list(zip(sketches, photos, strict=True))
 
 
@@ -58,9 +57,7 @@ def pair_batches(
     Sketches come shuffled; all are shown before one is shown again. Photos are drawn with replacement.
 
     Args:
-        data: gives the training sets.
-        pairs: number of pairs in every step.
-        steps: number of steps in the epoch, at least 1.
+        pairs, steps: pairs in every step, steps in the epoch.
         seed, epoch: together they give the order.
         aligned: take the photo that the sketch was drawn from; sketches without one are left out.
         balanced: draw the class of each sketch uniformly, with replacement (as SEM-PCYC does).

@@ -68,12 +68,10 @@ def fetch_dataset(name: str, *, url: str = "", archive: Path | str | None = None
 def _by_hand(record: Known, root: Path) -> list[str]:
     """What to place where, in lines."""
     text = record.by_hand or f"{record.layout or 'the data set'}\n    {record.get or record.title}"
-    lines = textwrap.indent(text.strip(), "  ").split("\n")
-    command = f"sakerepro data fetch {record.name}"
     return [
         f"What to place where, below {root}:",
-        *lines,
-        f"With the archive in another place: `{command} --archive FILE` or `--url URL`.",
+        *textwrap.indent(text.strip(), "  ").split("\n"),
+        f"With the archive in another place: `sakerepro data fetch {record.name} --archive FILE` or `--url URL`.",
     ]
 
 

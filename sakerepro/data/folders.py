@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from difflib import get_close_matches
 from pathlib import Path
@@ -106,25 +106,20 @@ def examine_folder(root: Path) -> tuple[dict[str, list[str]], dict[str, list[str
         text = f"has {len(photos)} class. Zero-shot retrieval trains on some classes and tests on others: add some."
         problems.append(Problem(str(root), 0, text))
     notes = [left_out_text(left_out)] if left_out else []
-    for where, name, typing_error in _idle(root / "synsets.csv", photos.keys() | sketches.keys()):
-        if typing_error:
+    try:
+        rows = read_classes(root / "synsets.csv") if (root / "synsets.csv").is_file() else []
+    except DataError:  # is raised when synsets are looked up
+        rows = []
+    known = {class_key(name) for name in (*photos, *sketches)}
+    unset = known - {class_key(name) for _, name, _, _ in rows}
+    for where, name, _, _ in rows:
+        if class_key(name) in known:
+            continue
+        if get_close_matches(class_key(name), unset, cutoff=0.6):  # a typing error
             problems.append(Problem(where, 0, f"class {name!r} is not there. {near_misses(name, sorted(photos))}"))
         else:
             notes.append(f"{where}: there is no class {name!r}; the line does nothing.")
     return photos, sketches, problems, notes
-
-
-def _idle(file: Path, classes: Iterable[str]) -> Iterator[tuple[str, str, bool]]:
-    """Lines of ``synsets.csv`` without a class: place, name, and whether it looks like a typing error for a class."""
-    try:
-        rows = read_classes(file) if file.is_file() else []
-    except DataError:  # is raised when synsets are looked up
-        return
-    known = {class_key(name) for name in classes}
-    unset = known - {class_key(name) for _, name, _, _ in rows}
-    for where, name, _, _ in rows:
-        if class_key(name) not in known:
-            yield where, name, bool(get_close_matches(class_key(name), unset, cutoff=0.6))
 
 
 def walk(root: Path, below: str = "", left_out: LeftOut | None = None, drawings: bool = False) -> Walk:
@@ -229,23 +224,20 @@ def class_folders(
 
 def _named(file: Path, classes: list[str]) -> tuple[str, ...]:
     """The classes that ``unseen.txt`` names, in its order."""
-    texts: list[str] = []
-    try:
-        for line in file.read_bytes().split(b"\n"):
-            texts.append(line.decode("utf-8-sig"))
-    except (OSError, UnicodeDecodeError) as error:
-        where, why = ("", error.strerror) if isinstance(error, OSError) else (f", line {len(texts) + 1}", error)
-        raise DataError(f"{file}{where}: cannot be read ({why}). Write one class name a line, in UTF-8.") from error
     names: list[str] = []
-    for number, text in enumerate(texts, 1):
-        name = unicodedata.normalize("NFC", text.strip())
-        if not name:
-            continue
-        if name not in classes:
-            raise DataError(f"{file}, line {number}: class {name!r} is not there. {near_misses(name, classes)}")
-        if name in names:
-            raise DataError(f"{file}, line {number}: class {name!r} is named twice. Remove one of the lines.")
-        names.append(name)
+    where = f"{file}"
+    try:
+        for number, line in enumerate(file.read_bytes().split(b"\n"), 1):
+            where = f"{file}, line {number}"
+            name = unicodedata.normalize("NFC", line.decode("utf-8-sig").strip())
+            if name and name not in classes:
+                raise DataError(f"{where}: class {name!r} is not there. {near_misses(name, classes)}")
+            if name in names:
+                raise DataError(f"{where}: class {name!r} is named twice. Remove one of the lines.")
+            names += [name] if name else []
+    except (OSError, UnicodeDecodeError) as error:
+        why = getattr(error, "strerror", error)
+        raise DataError(f"{where}: cannot be read ({why}). Write one class name a line, in UTF-8.") from error
     if not names:
         raise DataError(f"{file}: names 0 of {len(classes)} classes. Name those that stay unseen, one a line.")
     return tuple(names)

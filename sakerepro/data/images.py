@@ -12,8 +12,7 @@ import numpy as np
 
 from .. import inputs
 from ..errors import DataError
-from ..files import lines
-from .quickdraw import GONE, SIDE, parse, picture, place_of
+from .quickdraw import SIDE, contents, given, parse, picture, place_of
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -43,12 +42,8 @@ def read_bytes(path: Path | str) -> bytes:
 
     A missing, unreadable or empty one is a :class:`DataError`, and so is a pipe or device.
     """
-    file, number = place_of(str(path))
-    if number:
-        found = next((line for n, line in lines(Path(file)) if n == number), b"")
-        if not found:
-            raise DataError(f"{file}, line {number}: {GONE}")
-        return found
+    if line := given(next(contents(Path(), [str(path)]))[1]):
+        return line
     try:
         if not stat.S_ISREG(os.stat(path).st_mode):  # opening a pipe would wait for ever
             raise DataError(f"{path}: cannot be read (a folder, pipe or device, not a file). Remove or rename it.")

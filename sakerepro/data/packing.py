@@ -17,7 +17,7 @@ from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import TypeVar
 
 import numpy as np
 
@@ -155,20 +155,34 @@ def _open(folder: Path, sources: _Sources, verify: bool) -> Pack | None:
 
 
 def _make(folder: Path, sources: _Sources, size: int, channels: int, label: str, progress: bool) -> None:
-    shape = (len(sources.names), size, size, channels)
-    pixels = _reserve(folder / "pixels.npy", shape)
-    digests = np.zeros((len(sources.names), 32), np.uint8)
-    _decode_all(sources, pixels, digests, label, progress)
+    """Write the files of a pack; bad images are collected, so that one error shows them together."""
+    shape, bad = (len(sources.names), size, size, channels), list[str]()
+    pixels, digests = _reserve(folder / "pixels.npy", shape), np.zeros((len(sources.names), 32), np.uint8)
+    images = read_images(sources.root, sources.names, size)
+    with bar(None, label, progress=progress, log=True, total=len(pixels), unit=" images") as shown:
+        for row, image, digest in images:
+            shown.update()
+            if isinstance(image, DataError):
+                bad.append(str(image))
+                if len(bad) >= _ENOUGH_BAD:
+                    break
+            elif image.shape[2] > channels:
+                raise _Coloured
+            else:
+                pixels[row], digests[row] = image, np.frombuffer(digest, np.uint8)
+    if bad:
+        first = "\n  ".join(sorted(bad)[:5])
+        more = f"\n  ... and {len(bad) - 5:,} more files like these." if len(bad) > 5 else ""
+        raise DataError(f"{first}{more}")
     pixels.flush()
     np.save(folder / "sha256.npy", digests, allow_pickle=False)
     _write_index(folder, sources, shape)
 
 
 def _write_index(folder: Path, sources: _Sources, shape: tuple[int, ...]) -> None:
-    stats = zip(sources.names, sources.stats.tolist(), strict=True)
-    index: dict[str, Any] = {"version": VERSION, "root": str(sources.root), "shape": shape, "listing": sources.listing}
-    index["files"] = [[name, *stat] for name, stat in stats]
-    files.write_text(folder / "index.json", json.dumps(index, ensure_ascii=False))
+    entries = [[name, *stat] for name, stat in zip(sources.names, sources.stats.tolist(), strict=True)]
+    about = {"version": VERSION, "root": str(sources.root), "shape": shape, "listing": sources.listing}
+    files.write_text(folder / "index.json", json.dumps({**about, "files": entries}, ensure_ascii=False))
 
 
 def _reserve(path: Path, shape: tuple[int, ...]) -> np.memmap:
@@ -186,27 +200,6 @@ def _reserve(path: Path, shape: tuple[int, ...]) -> np.memmap:
                 "space, or name another place, on a local disk, with SAKEREPRO_CACHE."
             ) from error
     return array
-
-
-def _decode_all(sources: _Sources, pixels: np.ndarray, digests: np.ndarray, label: str, progress: bool) -> None:
-    """Fill both arrays on all cores; bad files are collected, so that one error shows them together."""
-    channels, bad = pixels.shape[3], list[str]()
-    images = read_images(sources.root, sources.names, pixels.shape[1])
-    with bar(None, label, progress=progress, log=True, total=len(pixels), unit=" images") as shown:
-        for row, image, digest in images:
-            shown.update()
-            if isinstance(image, DataError):
-                bad.append(str(image))
-                if len(bad) >= _ENOUGH_BAD:
-                    break
-            elif image.shape[2] > channels:
-                raise _Coloured
-            else:
-                pixels[row], digests[row] = image, np.frombuffer(digest, np.uint8)
-    if bad:
-        first = "\n  ".join(sorted(bad)[:5])
-        more = f"\n  ... and {len(bad) - 5:,} more files like these." if len(bad) > 5 else ""
-        raise DataError(f"{first}{more}")
 
 
 def read_images(

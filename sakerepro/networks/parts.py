@@ -5,7 +5,7 @@ Parts, and the order in which their gradients are added, do not depend on the nu
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
 from typing import Any
 
@@ -28,17 +28,14 @@ def in_parts(call: Callable[..., Tensor], layers: Sequence[nn.Module], size: int
     if not size or (count := len(tensors[0]) // size) < 2:
         return call(*tensors)
     gradients = torch.is_grad_enabled()
-    if gradients and any(tensor.requires_grad for tensor in tensors) or any(map(_whole, _modules(layers))):
+    given = gradients and any(tensor.requires_grad for tensor in tensors)
+    if given or any(_whole(module) for layer in layers for module in layer.modules()):
         return call(*tensors)
     parts = [tensor.tensor_split(count) for tensor in tensors]
     trained = dict.fromkeys(p for layer in layers for p in layer.parameters() if p.requires_grad)
     if trained and gradients:
         return _Parts.apply(call, parts, *trained)
     return torch.cat([*side_by_side(call, *parts)])
-
-
-def _modules(layers: Sequence[nn.Module]) -> Iterator[nn.Module]:
-    return (module for layer in layers for module in layer.modules())
 
 
 def _whole(module: nn.Module) -> bool:

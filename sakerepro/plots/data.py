@@ -49,8 +49,7 @@ def pick_queries(ap: np.ndarray, labels: np.ndarray, n: int, cases: str = "mixed
         orders = [best_first if cases == "good" else np.lexsort((np.arange(len(ap)), ap))[: len(best_first)]] * n
     chosen: list[int] = []
     for order in orders:
-        taken = set(labels[chosen].tolist())
-        chosen.append(int(next(q for q in order if int(labels[q]) not in taken)))
+        chosen.append(order[~np.isin(labels[order], labels[chosen])][0])
     return np.array(chosen, dtype=np.int64)
 
 
@@ -74,19 +73,10 @@ def class_frame(run: Run, other: Run | None = None, k: int = 10) -> pd.DataFrame
         mine = labels == label
         wrong = np.bincount(top[mine].ravel(), minlength=len(data.unseen))
         wrong[label] = 0
-        low, high = np.nanquantile(ap[mine], [0.25, 0.75])
-        rows.append(
-            {
-                "class": data.unseen[label],
-                "ap": np.nanmean(ap[mine]),
-                "low": low,
-                "high": high,
-                "worst_query": query,
-                "taken_for": data.unseen[wrong.argmax()] if wrong.any() else "",
-                "taken_share": wrong.max() / (mine.sum() * k),
-            }
-        )
-    frame = pd.DataFrame(rows)
+        taken = data.unseen[wrong.argmax()] if wrong.any() else "", wrong.max() / (mine.sum() * k)
+        quartiles = np.nanquantile(ap[mine], [0.25, 0.75])
+        rows.append((data.unseen[label], np.nanmean(ap[mine]), *quartiles, query, *taken))
+    frame = pd.DataFrame(rows, columns=["class", "ap", "low", "high", "worst_query", "taken_for", "taken_share"])
     if other:
         theirs = _same_queries(run, other)
         frame["other_ap"] = [np.nanmean(theirs[labels == label]) for label in worst]

@@ -26,12 +26,12 @@ def run_groups(runs: Sequence[Run]) -> dict[str, list[Run]]:
     for run in runs:
         groups.setdefault(run.experiment.but(seed=0), []).append(run)
     values = {e: methods.flat(e) for e in groups}
-    labels = {}
+    named = {}
     for e, mine in values.items():
         same = [v for o, v in values.items() if methods.label(o) == methods.label(e)]
         differ = [k for k, v in mine.items() if any(o[k] != v for o in same)]
-        labels[e] = ", ".join([methods.label(e), *(_setting(k, mine[k]) for k in differ)])
-    return {labels[e]: members for e, members in groups.items()}
+        named[", ".join([methods.label(e), *(_setting(k, mine[k]) for k in differ)])] = groups[e]
+    return named
 
 
 def looks_of(groups: Mapping[str, Sequence[Run]]) -> dict[str, Look]:

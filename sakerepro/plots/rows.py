@@ -13,7 +13,7 @@ from matplotlib.figure import Figure
 from scipy import stats
 
 from .. import inputs
-from ..errors import ConfigError, near_misses
+from ..errors import ConfigError
 from ..results.doodles import doodle_frame
 from ..results.findings import gain_by
 from ..results.grids import shown
@@ -67,8 +67,7 @@ def comparison_bars(frame: pd.DataFrame, metric: str = "mAP@all", *, item: str =
         ConfigError: for another item or an unknown metric, mixed presets or ambiguous rows.
     """
     cells = comparison(inputs.one_of(item, ("table1", "splits"), "item"), frame).cells
-    if metric not in set(cells["metric"]):
-        raise ConfigError(f"{item} has no {metric!r}. {near_misses(metric, tuple(cells['metric'].unique()))}")
+    inputs.one_of(metric, tuple(cells["metric"].unique()), "metric")
     cells = cells[cells["metric"].eq(metric) & (cells["n"].gt(0) | cells["paper"].notna())]
     panels = _panels(cells.assign(label=cells["method"] + ", " + cells["representation"]))
     lines = _bar_lines(pd.concat(panels.values()))

@@ -43,7 +43,6 @@ _LOSSES = {
     "val_top1": "validation top-1 (fraction)",
 }
 _TRACED = {"ZS-SBIR": "ZS-SBIR mAP@all", "ZS-PBIR": "ZS-PBIR mAP@all", "probe": "original domain, top-1 (fraction)"}
-Groups = Mapping[str, list["Run"]]
 
 
 @style()
@@ -136,7 +135,7 @@ def _measured(members: Sequence[Run], task: str) -> float | None:
     return float(np.mean(values)) if values else None
 
 
-def _start(groups: Groups, label: str, name: str) -> float | None:
+def _start(groups: Mapping[str, list[Run]], label: str, name: str) -> float | None:
     """The pretrained network's value for the same data, backbone and dimension, where the curve of a group starts."""
 
     def start(members: Sequence[Run]) -> object:

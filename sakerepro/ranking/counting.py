@@ -118,57 +118,42 @@ def count_tile(row, found, width, thresholds, table, dropped, counts, wraps, cla
 
 
 @njit(**_fast)
-def build_tables(at, thresholds, bits, table_at, tables, low, scale, dropped):
-    """`build_table` for a block of queries, whose thresholds become integers, as which `bits` has the same memory."""
-    for i in range(len(low)):
+def build_tables(some, thresholds, at, bits, table_at, tables, scales, dropped):
+    """`build_table` for queries some[0] ... some[1]; thresholds become integers, as which `bits` has their memory."""
+    for i in range(*some):
         own = thresholds[at[i] : at[i + 1]]
-        low[i], scale[i], dropped[i] = build_table(own, tables[table_at[i] : table_at[i + 1]])
+        scales[0, i], scales[1, i], dropped[i] = build_table(own, tables[table_at[i] : table_at[i + 1]])
         as_integers(bits[at[i] : at[i + 1]])
 
 
 @njit(**_fast)
 def count_block(
-    query,
-    tiles,
-    width,
-    at,
-    thresholds,
-    table_at,
-    tables,
-    low,
-    scale,
-    dropped,
-    counts,
-    wraps,
-    classes,
-    wanted,
-    notes,
-    noted,
+    some, query, tiles, at, bits, table_at, tables, scales, dropped, counts, wraps, classes, wanted, notes, noted
 ):
-    """Count a block of queries against a super-block of `width` photos; in order if `notes` has room for it.
+    """Count queries some[0] ... some[1] against a super-block of photos; in order if `notes` has room for it.
 
     Query i owns thresholds, counters and notes from at[i] to at[i + 1], and the table from table_at[i] to
     table_at[i + 1].
     Thresholds are integers (`as_integers`). A query meets all tiles in turn, so that what it owns, which may outgrow
     the cache, is fetched once for them.
     """
-    block = len(wanted)
-    buffer = np.empty((len(tiles), block + STEP, TILE), query.dtype)
+    first, stop = some
+    buffer = np.empty((len(tiles), stop - first + STEP, TILE), query.dtype)
     row, found = np.empty(TILE, query.dtype), np.empty(TILE, np.uint32)
-    bits = row.view(thresholds.dtype)
+    as_bits = row.view(bits.dtype)
     for t in range(len(tiles)):
-        for i in range(0, block, STEP):
-            keys(query[i : i + STEP], tiles[t], buffer[t, i : i + STEP])
-    for i in range(block):
-        own, counters = thresholds[at[i] : at[i + 1]], counts[2 * at[i] : 2 * at[i + 1]]
+        for i in range(first, stop, STEP):
+            keys(query[i : i + STEP], tiles[t], buffer[t, i - first : i - first + STEP])
+    for i in range(first, stop):
+        own, counters = bits[at[i] : at[i + 1]], counts[2 * at[i] : 2 * at[i + 1]]
         table = tables[table_at[i] : table_at[i + 1]]
         own_notes = notes[at[i] : at[i + 1]]
         found[0] = np.uint32(fetch(own) > 0) + fetch(table) + fetch(counters)
         for t in range(len(tiles)):
-            inside, row[:] = min(TILE, width - t * TILE), buffer[t, i]
-            buckets_of(row, len(table) - BEYOND, low[i], scale[i], found)
-            as_integers(bits)
+            inside, row[:] = min(TILE, len(classes) - t * TILE), buffer[t, i - first]
+            buckets_of(row, len(table) - BEYOND, scales[0, i], scales[1, i], found)
+            as_integers(as_bits)
             here = classes[t * TILE : t * TILE + inside]
             noted[i] = count_tile(
-                bits, found, inside, own, table, dropped[i], counters, wraps[i], here, wanted[i], own_notes, noted[i]
+                as_bits, found, inside, own, table, dropped[i], counters, wraps[i], here, wanted[i], own_notes, noted[i]
             )

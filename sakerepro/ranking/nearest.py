@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
 import numpy as np
 from numba import njit
 
+from ..threads import each
+from . import ranks
 from .kernels import CODES, STEP, TILE, _fast, bit_distances, keys
 
 
@@ -110,3 +116,52 @@ def finish(k, keys_kept, index_kept, counts):
     for s in range(len(counts)):
         if counts[s] > k:
             shrink(keys_kept[s], index_kept[s], counts[s], k)
+
+
+def of_features(query: np.ndarray, gallery: np.ndarray, k: int, unit: bool = True) -> tuple[np.ndarray, np.ndarray]:
+    """(Q, k) keys and gallery indices of the nearest, in the order of the gallery; ``unit`` scales to norm 1 first."""
+    tiles, padded = ranks.Tiles.of(gallery, unit), ranks.query_keys(query, unit)
+
+    def search_block(first: int, width: int, block: np.ndarray, part: Part) -> None:
+        rows, kept = part
+        nearest_features(padded[rows.start : rows.stop + STEP], block, width, first, k, *kept)
+
+    def search(parts: list[Part]) -> None:
+        for of_block in tiles.blocks():
+            each(partial(search_block, *of_block), parts)
+
+    return _chunks(len(query), k, query.dtype, search)
+
+
+def of_codes(query: np.ndarray, gallery: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
+    """The same for packed codes."""
+    rows, words = ranks.as_words(query), np.ascontiguousarray(ranks.as_words(gallery).T)
+
+    def search(parts: list[Part]) -> None:
+        each(lambda part: nearest_codes(rows[part[0]], words, k, *part[1]), parts)
+
+    return _chunks(len(query), k, np.dtype(np.int32), search)
+
+
+Part = tuple[slice, list[Any]]  # some queries, and their keys_kept, index_kept, counts and bounds
+
+
+def _chunks(
+    queries: int, k: int, kind: np.dtype, search: Callable[[list[Part]], None]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Keys and indices of all queries, as many at a time as the budget allows; ``search`` collects candidates."""
+    room = 2 * k + 64  # places for candidates; more than k, so that cutting back to k is rare
+    limit = np.inf if kind.kind == "f" else np.iinfo(kind).max
+    keys_found, index_found = np.empty((queries, k), kind), np.empty((queries, k), np.int64)
+    step = max(1, ranks.BUDGET // (16 * room))
+    for start in range(0, queries, step):
+        stop = min(start + step, queries)
+        some = stop - start
+        kept: list[Any] = [np.empty((some, room), kind), np.empty((some, room), np.int64)]
+        kept += [np.zeros(some, np.int64), np.full(some, limit, kind)]
+        firsts = range(start, stop, ranks.BLOCK)
+        parts = [(slice(s, min(s + ranks.BLOCK, stop)), [x[s - start :][: ranks.BLOCK] for x in kept]) for s in firsts]
+        search(parts)
+        each(lambda part: finish(k, *part[1][:3]), parts)
+        keys_found[start:stop], index_found[start:stop] = kept[0][:, :k], kept[1][:, :k]
+    return keys_found, index_found

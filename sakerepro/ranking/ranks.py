@@ -8,17 +8,18 @@ does not grow with queries x photos: queries are taken in chunks that keep it at
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from functools import partial
 
 import numpy as np
+import torch
 
 from .. import inputs
-
-if TYPE_CHECKING:
-    from collections.abc import Iterator
+from ..threads import each
+from . import counting, kernels, ties
+from .counting import BEYOND
+from .kernels import STEP, TILE
 
 BUDGET = 92 << 20  # bytes for the queries that are ranked together, the tiles, the threads' buffers and what follows
 PHOTO = 16  # bytes that are kept for each photo: its class, its place in `by_class`, its norm
@@ -38,15 +39,6 @@ class Sums:
     interpolated_at: np.ndarray  # (Q, K) the same, list and envelope cut at k
     hits_at: np.ndarray  # (Q, K) relevant images among the top k
     per_hit_at: np.ndarray  # (Q, K) plain_at / hits_at, or 0; its expected value if ties are averaged
-
-
-def each(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
-    """``[work(item) for item in items]`` on as many threads as torch uses; compiled loops release the lock."""
-    threads = _threads()
-    if threads == 1:
-        return [work(item) for item in items]
-    with ThreadPoolExecutor(threads) as pool:
-        return list(pool.map(work, items))
 
 
 def rank(
@@ -70,22 +62,12 @@ def rank(
     few = len(sizes) <= 1 << 16  # 16 bits are sorted digit by digit
     by_class = np.argsort(class_g.astype(np.uint16) if few else class_g, kind="stable").astype(np.int32)
     ends = np.cumsum(sizes)
-    task = Task(
-        query[chosen],
-        gallery,
-        class_q[chosen],
-        class_g,
-        by_class,
-        ends - sizes,
-        ends,
-        cuts,
-        rule,
-        distance != "euclidean",
-    )
+    unit = distance != "euclidean"
+    task = Task(query[chosen], gallery, class_q[chosen], class_g, by_class, ends - sizes, ends, cuts, rule, unit)
     if distance == "hamming":
         rows[chosen] = _rank_codes(task)
     else:
-        from . import on_device
+        from . import on_device  # here, because it imports this module
 
         rows[chosen] = on_device.rank_features(task) if on_device.takes(task) else _rank_features(task)
     at = np.split(rows[:, 2:], 4, axis=1)
@@ -127,8 +109,6 @@ def as_words(codes: np.ndarray) -> np.ndarray:
 
 
 def _rank_codes(task: Task) -> np.ndarray:
-    from . import ties
-
     query, gallery = as_words(task.query), as_words(task.gallery)
     words = np.ascontiguousarray(gallery[task.by_class].T)
     in_order = np.ascontiguousarray(gallery.T) if task.rule == ties.INDEX else words
@@ -137,17 +117,9 @@ def _rank_codes(task: Task) -> np.ndarray:
     def block(start: int) -> None:
         part = slice(start, start + BLOCK)
         wanted = task.wanted[part]
+        first, last = task.first[wanted], task.last[wanted]
         ties.rows_of_codes(
-            query[part],
-            words,
-            in_order,
-            task.classes,
-            wanted,
-            task.first[wanted],
-            task.last[wanted],
-            task.rule,
-            task.ks,
-            rows[part],
+            query[part], words, in_order, task.classes, wanted, first, last, task.rule, task.ks, rows[part]
         )
 
     each(block, range(0, len(query), BLOCK))
@@ -163,54 +135,43 @@ class Tiles:
 
     @classmethod
     def of(cls, gallery: np.ndarray, unit: bool = True) -> Tiles:
-        from .kernels import inverse_lengths
-
         if not unit:
             return cls(gallery, np.ones(len(gallery)))
         if gallery.dtype == np.float64 and _extreme(gallery):  # squares would overflow or vanish
             gallery = inputs.unit(gallery)
         factor = np.empty(len(gallery))
         parts = range(0, len(gallery), 1 << 14)
-        each(lambda s: inverse_lengths(gallery[s : s + (1 << 14)], factor[s : s + (1 << 14)]), parts)
+        each(lambda s: kernels.inverse_lengths(gallery[s : s + (1 << 14)], factor[s : s + (1 << 14)]), parts)
         return cls(gallery, factor)
 
     def one(self, rows: np.ndarray) -> np.ndarray:
         """(d padded, TILE) of up to TILE photos."""
-        from .kernels import TILE, fill_tile
-
         tile = np.empty((padded(self.gallery.shape[1]), TILE), self.gallery.dtype)
-        fill_tile(self.gallery, rows, self.factor, tile)
+        kernels.fill_tile(self.gallery, rows, self.factor, tile)
         return tile
 
     def _most(self) -> int:
-        from .kernels import TILE
-
         each_one = TILE * padded(self.gallery.shape[1]) * self.gallery.itemsize
         return max(1, min(64, SUPER // each_one, -(-len(self.gallery) // TILE)))
 
     def shared(self, threads: int) -> int:
         """Bytes of a super-block and of the keys that each thread keeps for it (`counting.count_block`)."""
-        from .kernels import STEP, TILE
-
         lines = padded(self.gallery.shape[1]) + threads * (BLOCK + STEP)
         return self._most() * lines * TILE * self.gallery.itemsize
 
     def blocks(self) -> Iterator[tuple[int, int, np.ndarray]]:
         """First photo, number of photos and (tiles, d padded, TILE) of each super-block; its memory is used again."""
-        from .kernels import TILE, fill_tiles
+        count, most = len(self.gallery), self._most()
+        tiles = np.empty((most, padded(self.gallery.shape[1]), TILE), self.gallery.dtype)
 
-        count, d, most = len(self.gallery), padded(self.gallery.shape[1]), self._most()
-        tiles = np.empty((most, d, TILE), self.gallery.dtype)
+        def fill(start: int, stop: int, here: np.ndarray, t: int) -> None:
+            kernels.fill_tiles(self.gallery, start + t * TILE, stop, self.factor, here[t : t + 8])
+
         for start in range(0, count, most * TILE):
             stop = min(start + most * TILE, count)
-            here = -(-(stop - start) // TILE)
-            each(
-                lambda t, start=start, stop=stop, here=here: fill_tiles(  # type: ignore[misc]
-                    self.gallery, start + t * TILE, stop, self.factor, tiles[t : min(t + 8, here)]
-                ),
-                range(0, here, 8),
-            )
-            yield start, stop - start, tiles[:here]
+            here = tiles[: -(-(stop - start) // TILE)]
+            each(partial(fill, start, stop, here), range(0, len(here), 8))
+            yield start, stop - start, here
 
 
 def _extreme(x: np.ndarray) -> bool:
@@ -220,29 +181,23 @@ def _extreme(x: np.ndarray) -> bool:
 
 def padded(width: int) -> int:
     """The width filled up to whole steps of the compiled product."""
-    return -(-width // 4) * 4
+    return -(-width // STEP) * STEP
 
 
 def query_keys(query: np.ndarray, unit: bool = True) -> np.ndarray:
     """Minus the queries, scaled to norm 1 if ``unit``, with zeros up to whole steps, for `kernels.keys`."""
-    from .kernels import STEP
-
     out = np.zeros((len(query) + STEP, padded(query.shape[1])), query.dtype)
     np.negative(inputs.unit(query) if unit else query, out=out[: len(query), : query.shape[1]])
     return out
 
 
 def _rank_features(task: Task) -> np.ndarray:
-    from . import ties
-    from .counting import BEYOND
-    from .kernels import STEP
-
     tiles, query = Tiles.of(task.gallery, task.unit), query_keys(task.query, task.unit)
     counts = task.last[task.wanted] - task.first[task.wanted]
     own = query.itemsize + 4 + (8 if task.rule == ties.INDEX else 0)  # a threshold and its counters
     cost = np.cumsum((counts + BEYOND) * own + (_buckets(counts) + BEYOND) * 2 + 4 * _wraps(task))
     rows = np.empty((len(counts), 2 + 4 * len(task.ks)))
-    room = max(BUDGET - tiles.shared(_threads()) - PHOTO * len(task.gallery), BUDGET // 4, 1)
+    room = max(BUDGET - tiles.shared(torch.get_num_threads()) - PHOTO * len(task.gallery), BUDGET // 4, 1)
     chunks = -(-int(cost[-1]) // room) if len(cost) else 0  # of equal cost, so that none is left with a few queries
     ends = np.searchsorted(cost, cost[-1:] * (np.arange(1, chunks) / max(chunks, 1))) + 1
     for start, stop in itertools.pairwise(np.unique([0, *ends, len(counts)])):
@@ -255,12 +210,6 @@ def _buckets(counts: np.ndarray) -> np.ndarray:
     return 2 ** np.ceil(np.log2(np.clip(2 * counts, 64, 1 << 16))).astype(np.int64)
 
 
-def _threads() -> int:
-    import torch
-
-    return torch.get_num_threads()
-
-
 def _wraps(task: Task) -> int:
     """Room for the overflows of a query's counters (`counting.count_one`) and their number."""
     return 1 + (len(task.gallery) >> 16)
@@ -268,9 +217,7 @@ def _wraps(task: Task) -> int:
 
 def _blocks(queries: int) -> list[tuple[int, int]]:
     """First and last of the queries that each task takes: whole steps, tasks for all threads."""
-    from .kernels import STEP
-
-    steps, threads = -(-queries // STEP), _threads()
+    steps, threads = -(-queries // STEP), torch.get_num_threads()
     tasks = min(steps, threads * -(-queries // (BLOCK * threads)))
     edges = np.minimum(np.arange(tasks + 1) * steps // tasks * STEP, queries).tolist()
     return list(itertools.pairwise(edges))
@@ -278,53 +225,26 @@ def _blocks(queries: int) -> list[tuple[int, int]]:
 
 def _rank_chunk(task: Task, tiles: Tiles, query: np.ndarray, part: slice) -> np.ndarray:
     """Rows of one chunk of queries, as many as the budget allows."""
-    from . import counting, ties
-    from .kernels import STEP
-
     wanted, rule = task.wanted[part], task.rule
     counts = task.last[wanted] - task.first[wanted]
-    at = np.concatenate([[0], np.cumsum(counts + counting.BEYOND)])
+    at = np.concatenate([[0], np.cumsum(counts + BEYOND)])
     thresholds = np.full(at[-1], np.inf, query.dtype)
     _sorted_thresholds(task, tiles, query, wanted, at, thresholds)
     bits = thresholds.view(f"i{query.itemsize}")  # in whose place `build_tables` leaves integers of the same order
-    table_at = np.concatenate([[0], np.cumsum(_buckets(counts) + counting.BEYOND)])
+    table_at = np.concatenate([[0], np.cumsum(_buckets(counts) + BEYOND)])
     tables, counters = np.empty(table_at[-1], np.uint16), np.zeros(2 * at[-1], np.uint16)
     wraps = np.zeros((len(wanted), _wraps(task)), np.uint32)
     notes, noted = np.zeros(at[-1] if rule == ties.INDEX else 0, np.uint64), np.zeros(len(wanted), np.int64)
-    (low, scale), dropped = np.empty((2, len(wanted)), query.dtype), np.empty(len(wanted), np.uint64)
-    blocks = _blocks(len(wanted))
+    scales, dropped = np.empty((2, len(wanted)), query.dtype), np.empty(len(wanted), np.uint64)
+    made, blocks = (at, bits, table_at, tables, scales, dropped), _blocks(len(wanted))
+    each(lambda some: counting.build_tables(some, thresholds, *made), blocks)
 
-    def build(part: tuple[int, int]) -> None:
-        s, e = part
-        counting.build_tables(
-            at[s : e + 1], thresholds, bits, table_at[s : e + 1], tables, low[s:e], scale[s:e], dropped[s:e]
-        )
+    def count(first: int, width: int, block: np.ndarray, some: tuple[int, int]) -> None:
+        classes = task.classes[first : first + width]
+        counting.count_block(some, query, block, *made, counters, wraps, classes, wanted, notes, noted)
 
-    each(build, blocks)
     for first, width, block in tiles.blocks():
-
-        def count(part: tuple[int, int], first: int = first, width: int = width, block: np.ndarray = block) -> None:
-            s, e = part
-            counting.count_block(
-                query[s : e + STEP],
-                block,
-                width,
-                at[s : e + 1],
-                bits,
-                table_at[s : e + 1],
-                tables,
-                low[s:e],
-                scale[s:e],
-                dropped[s:e],
-                counters,
-                wraps[s:e],
-                task.classes[first : first + width],
-                wanted[s:e],
-                notes,
-                noted[s:e],
-            )
-
-        each(count, blocks)
+        each(partial(count, first, width, block), blocks)
     return rows_of(task, at, bits, counters, wraps, notes)
 
 
@@ -332,8 +252,6 @@ def rows_of(
     task: Task, at: np.ndarray, thresholds: np.ndarray, counters: np.ndarray, wraps: np.ndarray, notes: np.ndarray
 ) -> np.ndarray:
     """Rows of some queries from what was counted, see `ties.rows_of_counts`."""
-    from . import ties
-
     rows = np.empty((len(wraps), 2 + 4 * len(task.ks)))
 
     def fill(part: tuple[int, int]) -> None:
@@ -348,15 +266,14 @@ def _sorted_thresholds(
     task: Task, tiles: Tiles, query: np.ndarray, wanted: np.ndarray, at: np.ndarray, thresholds: np.ndarray
 ) -> None:
     """Fill in, for each query, the sorted keys of the photos of its class; the places behind them stay infinite."""
-    from . import counting, kernels
 
     def one_class(c: int) -> None:
         a, b = np.searchsorted(wanted, [c, c + 1])
         rows = task.by_class[task.first[c] : task.last[c]].astype(np.int64)
-        out = thresholds[at[a] : at[b]].reshape(b - a, len(rows) + counting.BEYOND)
-        for s in range(0, len(rows), kernels.TILE):
-            here = rows[s : s + kernels.TILE]
-            kernels.relevant_keys(query[a : b + kernels.STEP], tiles.one(here), len(here), out[:, s : s + len(here)])
+        out = thresholds[at[a] : at[b]].reshape(b - a, len(rows) + BEYOND)
+        for s in range(0, len(rows), TILE):
+            here = rows[s : s + TILE]
+            kernels.relevant_keys(query[a : b + STEP], tiles.one(here), len(here), out[:, s : s + len(here)])
         out.sort(axis=1)
 
     each(one_class, np.unique(wanted))

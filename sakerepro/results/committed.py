@@ -61,13 +61,8 @@ class CommittedRun(Run):
         """Versions, checksums of the inputs and the accelerator; everything once the run is here."""
         if find(self.experiment):
             return super().provenance()
-        known = self.known
-        return {
-            "versions": versions(),
-            "data": known["data"],
-            "teacher": {"sha256": known["teacher"]},
-            **{name: known[name] for name in ("imitated", "accelerator") if name in known},
-        }
+        known = {k: self.known[k] for k in self.known.keys() & {"data", "imitated", "accelerator"}}
+        return {"versions": versions(), "teacher": {"sha256": self.known["teacher"]}, **known}
 
     def file(self, name: str) -> Path:
         if find(self.experiment) is None:

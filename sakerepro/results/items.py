@@ -16,37 +16,26 @@ from ..experiment import preset as check_preset
 from ..methods import label
 from ..networks.architectures import teacher_architecture
 from ..runs import Run, check_settings, find, prepare, run
+from . import measures
 from .committed import CommittedRun, committed_runs
 from .cost import cost_rows, measured_cost
 from .jobs import ENGINES, default_jobs, make_runs, unbusy
-from .measures import (
-    cluster_rows,
-    code_rows,
-    domain_rows,
-    doodle_rows,
-    generalised_rows,
-    group_rows,
-    length_rows,
-    probe_rows,
-    teacher_rows,
-    top_rows,
-)
 from .paper import BITS, GRIDS, grids_of
 from .rows import Row, rows_frame
 from .runrows import run_rows
 
 ITEMS = tuple(GRIDS)
 MORE: dict[str, Callable[[Sequence[Run]], Iterable[Row]]] = {  # what an item measures beside retrieval
-    "table2": lambda runs: code_rows(runs, BITS),
-    "table5": domain_rows,
-    "figure3": top_rows,
-    "figure4": cluster_rows,
-    "figure5": group_rows,
+    "table2": lambda runs: measures.code_rows(runs, BITS),
+    "table5": measures.domain_rows,
+    "figure3": measures.top_rows,
+    "figure4": measures.cluster_rows,
+    "figure5": measures.group_rows,
     "cost": cost_rows,
-    "length": length_rows,
-    "quickdraw": doodle_rows,
-    "generalised": generalised_rows,
-    "teachers": teacher_rows,
+    "length": measures.length_rows,
+    "quickdraw": measures.doodle_rows,
+    "generalised": measures.generalised_rows,
+    "teachers": measures.teacher_rows,
 }
 PAIRED = ("figure5", "cost")  # rows of a SAKE run that are measured on its L_B run as well
 
@@ -187,7 +176,7 @@ def item_rows(item: str, runs: Sequence[Run], original: str = "") -> pd.DataFram
     known = [r for r in runs if isinstance(r, CommittedRun)]
     fresh = [r for r in runs if not isinstance(r, CommittedRun)]
     asked = [r for r in runs if r in fresh or (item in PAIRED and label(r.experiment) == "L_B")]
-    more = probe_rows(fresh, original) if item == "forgetting" else MORE[item](asked) if item in MORE else ()
+    more = measures.probe_rows(fresh, original) if item == "forgetting" else MORE[item](asked) if item in MORE else ()
     rows = pd.concat([run_rows(fresh), rows_frame(more), *(r.rows for r in known)], ignore_index=True)
     place = {r.id: number for number, r in enumerate(runs)}  # the same rows in the same order, wherever they are from
     return rows.sort_values("run", key=lambda ids: ids.map(place), kind="stable", ignore_index=True)

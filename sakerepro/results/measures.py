@@ -32,7 +32,7 @@ from .doodles import ENDS, measured_doodles
 from .kept import checksum, kept
 from .paper import BEST, BEST_EPOCH, BOTH_TASKS, DOODLE_METRICS, FIRST, LATER, LEVELS
 from .rows import Row, code_variant, gain_groups
-from .runrows import run_row
+from .runrows import metric_row, run_row
 
 TOP = 10  # photos of Figure 3
 MOSTLY_WRONG = 5  # of them: a negative case, of which Figure 3 shows two
@@ -64,9 +64,7 @@ def generalised_rows(runs: Iterable[Run]) -> Iterator[Row]:
     """Retrieval from a gallery of unseen and of seen classes: see :func:`sakerepro.generalised_metrics`."""
     for run in runs:
         for m in generalised_metrics(run.embeddings(), run.experiment, run.network()):
-            variant = code_variant(m["representation"], run.experiment.dim)
-            where = {name: m[name] for name in ("representation", "task", "convention")}
-            yield run_row(run, m["metric"], m["value"], variant=variant, **where)
+            yield metric_row(run, m)
 
 
 def domain_rows(runs: Iterable[Run]) -> Iterator[Row]:

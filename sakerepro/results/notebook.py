@@ -61,9 +61,8 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
                 cwd=str(Path.cwd() if ":" in name else paths.notebooks()),
                 request_save_on_cell_execute=False,
                 coalesce_streams=True,  # else the kernel's timing decides how a printed text is cut
-                extra_arguments=[
-                    "--log-level=CRITICAL"
-                ],  # of plain TCP it warns, and being busy at its end is an error to it
+                # else a kernel warns of plain TCP, and logs it as an error if it is busy at its end
+                extra_arguments=["--log-level=CRITICAL"],
             )
         except PapermillExecutionError as error:
             failed = paths.cache() / "failed" / target.name

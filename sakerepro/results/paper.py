@@ -9,7 +9,7 @@ from typing import Any
 
 import pandas as pd
 
-from .. import methods
+from .. import inputs, methods
 from ..errors import ConfigError, near_misses
 from .grids import MEASURING, OTHER_SYSTEMS, PRINTED, WORDS, Grid, Point, identity
 
@@ -195,8 +195,7 @@ def paper_values(item: str | None = None) -> pd.DataFrame:
     frame = PRINTED.assign(**PRINTED[numbers].replace("", "nan").astype(float))
     if item is None:
         return frame
-    if item not in set(frame["item"]):
-        raise ConfigError(f"The paper has no item {item!r}. {near_misses(item, tuple(frame['item'].unique()))}")
+    inputs.one_of(item, tuple(frame["item"].unique()), "item")
     return frame[frame["item"] == item].reset_index(drop=True)
 
 

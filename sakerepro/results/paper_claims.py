@@ -41,7 +41,7 @@ class Claim:
 
 NINE = Grid(
     "The nine other systems",
-    ("mAP@all", "P@100", "mAP@200", "P@200"),
+    paper.METRICS[:4],
     data=paper.DATA,
     method=tuple(OTHER_SYSTEMS),
     representation=tuple(dict.fromkeys(["64-d", *paper.CODES, *(p["representation"] for p in paper.systems())])),

@@ -104,15 +104,10 @@ def _counts(claims: pd.DataFrame) -> list[str]:
 def _judged(item: str, found: Found) -> tuple[str, str]:
     """Links to the executed notebooks of an item, and the table of its claims."""
     presets = [p for p in PRESETS if item in set(found[p]["item"])]
-    rows = [
-        [
-            f"`{row['claim']}`",
-            f"{row['the paper says']} ({row['section']})",
-            row["its numbers"],
-            *([_shown(found[p], row["claim"]) for p in presets] or [NOT_RUN]),
-        ]
-        for row in records(judged(item, rows_frame([])).frame())
-    ]
+    rows = []
+    for row in records(judged(item, rows_frame([])).frame()):
+        ours = [_shown(found[p], row["claim"]) for p in presets] or [NOT_RUN]
+        rows.append([f"`{row['claim']}`", f"{row['the paper says']} ({row['section']})", row["its numbers"], *ours])
     notebooks = {p: item_file(item, p, ".ipynb") for p in presets}
     there = {p: f for p, f in notebooks.items() if f.is_file() and f.is_relative_to(paths.root())}
     links = ", ".join(f"[{p}]({file.relative_to(paths.root()).as_posix()})" for p, file in there.items())

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_type_hints
 
 import numpy as np
 import pandas as pd
@@ -53,8 +53,8 @@ def class_means(queries: Queries) -> dict[str, list[float]]:
     return {"mean": (total / np.maximum(count, 1)).tolist(), "queries": count.tolist()}
 
 
-COLUMNS = tuple(field.name for field in fields(Row))
-WHOLE = ("seed", "training", "measuring")
+TYPES = get_type_hints(Row)
+COLUMNS = tuple(TYPES)
 
 
 def code_variant(representation: str, dim: int) -> str:
@@ -72,8 +72,7 @@ def rows_frame(rows: Iterable[Row]) -> pd.DataFrame:
 
 
 def _typed(frame: pd.DataFrame) -> pd.DataFrame:
-    types = {name: str for name in COLUMNS} | {"value": float} | dict.fromkeys(WHOLE, int)
-    return frame.astype(types).astype({k: object for k, t in types.items() if t is str})
+    return frame.astype(TYPES).astype({k: object for k, t in TYPES.items() if t is str})
 
 
 def write_rows(path: Path, rows: Iterable[Row] | pd.DataFrame) -> None:

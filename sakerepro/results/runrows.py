@@ -56,20 +56,16 @@ def run_row(run: Run, metric: str, value: float, **fields: Any) -> Row:
     return Row(metric=metric, value=float(value), **{**of_run, **fields})
 
 
+def metric_row(run: Run, m: dict[str, Any]) -> Row:
+    """One measurement of ``evaluation.py``, or of a committed row, as a row."""
+    where = {name: m[name] for name in ("representation", "task", "convention")}
+    variant = m.get("variant", code_variant(m["representation"], run.experiment.dim))
+    return run_row(run, m["metric"], m["value"], classes=m.get("classes", "all"), variant=variant, **where)
+
+
 def run_rows(runs: Iterable[Run]) -> pd.DataFrame:
     """The measurements of runs as tidy result rows (see :class:`sakerepro.results.Row`)."""
-    return rows_frame(
-        run_row(
-            r,
-            m["metric"],
-            m["value"],
-            classes=m.get("classes", "all"),
-            variant=m.get("variant", code_variant(m["representation"], r.experiment.dim)),
-            **{name: m[name] for name in ("representation", "task", "convention")},
-        )
-        for r in inputs.names(runs, "runs", object)
-        for m in r.metrics()
-    )
+    return rows_frame(metric_row(r, m) for r in inputs.names(runs, "runs", object) for m in r.metrics())
 
 
 def class_precision(run: Run, item: str = "") -> dict[str, dict[str, list[float]]]:

@@ -40,7 +40,6 @@ class Number(NamedTuple):
     """What one run measured of a cell."""
 
     value: float
-    seed: int
     experiment: Experiment
     representation: str  # "64-bit", or the dimension of the run's embedding, such as "52-d"
 
@@ -80,7 +79,7 @@ class Measured:
         for e in filter(None, (self._experiment(run_axes(point), seed) for seed in self.seeds)):
             values = (self._values.get((e.id, *looked, convention, kind)) for convention in conventions)
             if first := next(filter(None, values), None):
-                found.append(Number(first[0], e.seed, e, first[1]))
+                found.append(Number(first[0], e, first[1]))
         return found
 
     def label(self, cells: Iterable[tuple[Point, Point, list[Number]]], *more: str) -> tuple[str, ...]:
@@ -97,7 +96,7 @@ class Measured:
             stand |= dict.fromkeys(note for n in numbers for note in _notes(point, words, n.experiment))
         label = [f"Preset {self.preset}: {stand_ins(self.preset).says}", *more]
         if used:
-            seeds = ", ".join(map(str, sorted({number.seed for number in used.values()})))
+            seeds = ", ".join(map(str, sorted({number.experiment.seed for number in used.values()})))
             shown = ", ".join([*used][:4]) + (f" and {len(used) - 4} more" if len(used) > 4 else "")
             label.append(f"Seeds {seeds}; runs {shown}; metrics: {self.convention} convention")
         return (*label, f"In place of the paper's: {'; '.join(stand)}") if stand else tuple(label)
@@ -205,11 +204,7 @@ class Table(Saved):
 
     def texts(self) -> dict[str, str]:
         """The content of ``<item>.csv``, ``.md`` and ``.tex``."""
-        return {
-            "csv": csv((self.title, *self.label), self.cells),
-            "md": self.to_markdown(),
-            "tex": self.to_latex(),
-        }
+        return {"csv": csv((self.title, *self.label), self.cells), "md": self.to_markdown(), "tex": self.to_latex()}
 
 
 def comparison(item: str, frame: pd.DataFrame, *, convention: str = "standard") -> Table:

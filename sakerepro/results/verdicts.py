@@ -13,7 +13,7 @@ import pandas as pd
 
 from ..experiment import stand_ins
 from ..paths import package_data
-from .grids import NETWORKS, OTHER_SYSTEMS, Contrast, Point, Selection, Unit, identity
+from .grids import OTHER_SYSTEMS, Contrast, Point, Selection, Unit, identity, shown
 from .paper import all_printed, grids_of
 from .paper_claims import Claim, all_claims
 from .rows import Queries
@@ -81,16 +81,9 @@ class Verdict:
     def row(self) -> dict[str, Any]:
         """The row of :meth:`Verdicts.frame`."""
         theirs, ours = (j.shown(named=len(self.judged) > 1) for j in (self.paper, self.decides))
-        return {
-            "claim": self.claim.id,
-            "section": self.claim.section,
-            "the paper says": self.claim.says,
-            "its numbers": f"{theirs}; by the same rule: {self.paper.verdict}" if theirs else "",
-            "ours": ours,
-            "n": self.decides.n,
-            "verdict": self.verdict,
-            "reason": self.reason,
-        }
+        theirs += f"; by the same rule: {self.paper.verdict}" if theirs else ""
+        says = (self.claim.id, self.claim.section, self.claim.says, theirs)
+        return dict(zip(COLUMNS, (*says, ours, self.decides.n, self.verdict, self.reason), strict=True))
 
 
 @dataclass(frozen=True, repr=False)
@@ -156,7 +149,7 @@ def _cells(weight: float, selection: Selection, ask: Measured | None) -> Cells:
     printed: dict[Unit, float] = {}
     for unit, point in selection.points():
         found = ask.numbers(point) if ask else []
-        numbers |= {(*unit, n.seed): n for n in found}
+        numbers |= {(*unit, n.experiment.seed): n for n in found}
         alone = ask is None or (stand_ins(ask.preset).papers and point["method"] in OTHER_SYSTEMS)
         if alone and not found and identity(point) in all_printed():
             printed[(*unit, 0)] = all_printed()[identity(point)]
@@ -276,8 +269,7 @@ def _sides(values: np.ndarray, contrast: Contrast) -> str:
 
 
 def _name(words: Point) -> str:
-    network = NETWORKS.get(words["backbone"], words["backbone"])
-    return " ".join(filter(None, (network, words["method"], words["representation"], words["task"])))
+    return " ".join(filter(None, (shown(k, words[k]) for k in ("backbone", "method", "representation", "task"))))
 
 
 def judge(claim: Claim, ask: Measured, per_query: PerQuery) -> Verdict:

@@ -21,7 +21,7 @@ import io
 import re
 import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cache
@@ -184,12 +184,8 @@ def distances(graph: Graph, rows: Iterable[str], columns: Iterable[str]) -> np.n
     return result
 
 
-def contains(graph: Graph, rows: Iterable[str], columns: Iterable[str]) -> np.ndarray:
+def contains(graph: Graph, rows: Sequence[str], columns: Sequence[str]) -> np.ndarray:
     """(R, C) int8: 2 where the synsets are equal, 1 where the column is a kind of the row, -1 the reverse, else 0."""
-    above_rows = [(w, ancestors(graph, w)) for w in rows]
-    above_columns = [(w, ancestors(graph, w)) for w in columns]
-    result = np.zeros((len(above_rows), len(above_columns)), dtype=np.int8)
-    for i, (row, above_row) in enumerate(above_rows):
-        for j, (column, above_column) in enumerate(above_columns):
-            result[i, j] = 2 if row == column else (row in above_column) - (column in above_row)
-    return result
+    above = {w: ancestors(graph, w) for w in {*rows, *columns}}
+    pairs = [[2 if r == c else (r in above[c]) - (c in above[r]) for c in columns] for r in rows]
+    return np.array(pairs, np.int8).reshape(len(rows), len(columns))

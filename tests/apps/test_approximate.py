@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import shutil
 import sys
 from functools import partial
 from pathlib import Path
@@ -13,13 +12,13 @@ import pytest
 from PIL import Image
 from tiny import shape
 
-from sakerepro import paths
 from sakerepro.__main__ import main
 from sakerepro.apps import approximate
 from sakerepro.apps.approximate import nearest, recall
 from sakerepro.apps.photos import index_photos, query
 from sakerepro.data.dataset import PHOTO, SKETCH
 from sakerepro.errors import ConfigError, RunError
+from sakerepro.retrieval import search
 from sakerepro.runs import Run
 
 
@@ -43,16 +42,9 @@ def write(folder: Path, x: np.ndarray) -> Path:
     return folder
 
 
-def naive(q: np.ndarray, x: np.ndarray, k: int, distance: str) -> tuple[np.ndarray, np.ndarray]:
-    """Rows and distances by the definition, in double precision."""
-    q, x = q.astype(np.float64), x.astype(np.float64)
-    if distance == "cosine":
-        lengths = np.linalg.norm(q, axis=1)[:, None] * np.linalg.norm(x, axis=1)
-        all_pairs = 1 - np.divide(q @ x.T, lengths, out=np.zeros_like(lengths), where=lengths > 0)
-    else:
-        all_pairs = np.stack([np.linalg.norm(x - one, axis=1) for one in q])
-    rows = np.argsort(all_pairs, axis=1, kind="stable")[:, :k]
-    return rows, np.take_along_axis(all_pairs, rows, 1)
+def exact(q: np.ndarray, x: np.ndarray, k: int, distance: str) -> tuple[np.ndarray, np.ndarray]:
+    """Rows and distances by exact search in double precision, which test_retrieval.py holds against a full sort."""
+    return search(q.astype(float), x.astype(float), k, distance)
 
 
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])
@@ -60,7 +52,7 @@ def test_with_all_groups_it_is_exact(distance, groups, rng, tmp_path, monkeypatc
     monkeypatch.setattr(approximate, "PROBES", 100)
     x, q = clustered(rng, 5_000, 8), rng.normal(size=(6, 8)).astype(np.float32)
     rows, distances = nearest(write(tmp_path / "an #index?", x), q, 9, distance)
-    want = naive(q, x, 9, distance)
+    want = exact(q, x, 9, distance)
     np.testing.assert_array_equal(rows, want[0])
     np.testing.assert_allclose(distances, want[1], rtol=1e-4, atol=1e-6)
 
@@ -79,8 +71,8 @@ def test_the_recall_is_a_count_by_hand(domain, groups, tiny_run, rng, tmp_path, 
     x = rng.normal(asked.mean(axis=0), 2 * asked.std(), (5_000, asked.shape[1])).astype(np.float16)
     share, n = recall(write(tmp_path / "index", x), tiny_run, 10, domain)
     assert n == len(asked)  # all, as there are few
-    found, exact = nearest(tmp_path / "index", asked, 10, "cosine")[0], naive(asked, x, 10, "cosine")[0]
-    by_hand = sum(len(set(a) & set(b)) for a, b in zip(found.tolist(), exact.tolist(), strict=True)) / (10 * n)
+    found, want = nearest(tmp_path / "index", asked, 10, "cosine")[0], exact(asked, x, 10, "cosine")[0]
+    by_hand = sum(len(set(a) & set(b)) for a, b in zip(found.tolist(), want.tolist(), strict=True)) / (10 * n)
     assert share == pytest.approx(by_hand) and 0.1 < share < 1
     monkeypatch.setattr(approximate, "search", lambda *_: pytest.fail("measured again"))
     assert recall(tmp_path / "index", tiny_run, 10, domain) == (share, n)
@@ -96,7 +88,7 @@ def test_the_table_is_made_anew_when_the_embeddings_change(groups, rng, tiny_run
     nearest(tmp_path / "index", q, 1, "cosine")
     assert list((tmp_path / "index/lance").glob("*.lance")) == [first]
     write(tmp_path / "index", y)
-    np.testing.assert_array_equal(nearest(tmp_path / "index", q, 5, "cosine")[0], naive(q, y, 5, "cosine")[0])
+    np.testing.assert_array_equal(nearest(tmp_path / "index", q, 5, "cosine")[0], exact(q, y, 5, "cosine")[0])
     (second,) = (tmp_path / "index/lance").iterdir()  # the recall of the first went with it
     assert second != first
 
@@ -119,15 +111,13 @@ def test_a_table_is_whole_or_not_there(groups, rng, tmp_path, monkeypatch):
 
 
 @pytest.fixture
-def photos(tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def photos(my_run: Run, tmp_path: Path) -> Path:
     """An index of five photos, and a sketch beside it."""
-    monkeypatch.setenv("SAKEREPRO_COLLECTIONS", str(tmp_path / "collections"))
-    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
     (tmp_path / "photos").mkdir()
     for i in range(5):
         Image.fromarray(shape(i, PHOTO, i)).save(tmp_path / f"photos/{i}.png")
     Image.fromarray(shape(1, SKETCH, 1).squeeze()).save(tmp_path / "sketch.png")
-    index_photos(tmp_path / "photos", tiny_run, progress=False)
+    index_photos(tmp_path / "photos", my_run, progress=False)
     return tmp_path
 
 

@@ -92,7 +92,7 @@ def test_names_are_text_in_markdown(tiny_run: Run, monkeypatch: pytest.MonkeyPat
     named = replace(tiny_run.dataset(), seen=names[:4], unseen=names[4:])
     monkeypatch.setattr(Run, "dataset", lambda run: named)
     card = model_card(Run(tiny_run.folder, tiny_run.experiment.but(dataset="/place/<i>_my_ $data|s$")))
-    shown = mistune.create_markdown(escape=False, plugins=["table"])(card)  # type: ignore[arg-type]
+    shown = mistune.create_markdown(escape=False, plugins=["table"])(card)
     seen, unseen = (", ".join(side).replace("<", "&lt;").replace(">", "&gt;") for side in (names[:4], names[4:]))
     assert f"Seen (4): {seen}." in shown and f"Unseen (2): {unseen}." in shown
     assert (

@@ -30,11 +30,6 @@ from sakerepro.hashing import ITQ
 from sakerepro.runs import Run
 
 
-@pytest.fixture(autouse=True)
-def places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("SAKEREPRO_COLLECTIONS", str(tmp_path / "collections"))
-
-
 def write(file: Path, kind: int, domain: int, index: int) -> Path:
     file.parent.mkdir(parents=True, exist_ok=True)
     Image.fromarray(shape(kind, domain, index).squeeze()).save(file)
@@ -100,9 +95,7 @@ def test_a_second_call_embeds_new_and_changed_files_only(photos: Path, tiny_run:
     np.testing.assert_allclose(made.embeddings, fresh.embeddings, rtol=2e-3, atol=2e-3)  # other batches, half precision
 
 
-def test_an_interrupted_call_goes_on(
-    photos: Path, tiny_run: Run, counted: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_an_interrupted_call_goes_on(photos, tiny_run, counted, monkeypatch):
     monkeypatch.setattr(collection, "CHUNK", 2)
     counting = collection.embed_images
 
@@ -128,9 +121,7 @@ def test_an_interrupted_call_goes_on(
 
 
 @pytest.mark.parametrize("left", [0, 5000, -1, None])
-def test_what_a_killed_call_left_may_be_damaged(
-    left: int | None, photos: Path, tiny_run: Run, counted: list[int], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_what_a_killed_call_left_may_be_damaged(left, photos, tiny_run, counted, monkeypatch):
     """Cut to 0 or 5,000 bytes, or overwritten: the photos are embedded again; else (None) they are taken over."""
     monkeypatch.setattr(collection, "CHUNK", 3)
     monkeypatch.setattr(collection, "SAVE", 0.0)
@@ -251,17 +242,14 @@ def test_a_name_that_is_no_utf8_is_skipped_by_name(photos: Path, tiny_run: Run) 
     assert changes.bad == 2 and "rename it" in made.bad["caf\\udce9.png"]
 
 
-def test_index_and_query_on_the_command_line(
-    photos: Path, tiny_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_index_and_query_on_the_command_line(photos, my_run, tmp_path, capsys):
     sketch, sheet = write(tmp_path / "a sketch.png", 1, SKETCH, 1), tmp_path / "sheet.png"
     assert main(["query", str(sketch)]) == 2
     assert "0 indexes are in" in capsys.readouterr().err
-    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
-    assert main(["index", str(photos), "--run", tiny_run.id[-6:], "--json"]) == 0
+    assert main(["index", str(photos), "--run", my_run.id[-6:], "--json"]) == 0
     made = json.loads(capsys.readouterr().out)
     assert made["photos"] == made["added"] == 7 and list(made["bad_files"]) == ["bad one.jpg"]
-    assert main(["index", str(photos), "--run", tiny_run.id]) == 0
+    assert main(["index", str(photos), "--run", my_run.id]) == 0
     out = capsys.readouterr().out
     assert "0 embedded now, 7 kept" in out and "Skipped bad one.jpg: is not a" in out
     assert main(["query", str(sketch), str(photos / "0.png"), "-k", "3", "--json", "--sheet", str(sheet)]) == 0
@@ -290,9 +278,7 @@ def swap(a: Path, b: Path) -> None:
 
 
 @pytest.mark.parametrize("entries", [True, False])
-def test_swapped_photos_of_one_length_and_date_are_found(
-    entries: bool, tiny_run: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_swapped_photos_of_one_length_and_date_are_found(entries, tiny_run, tmp_path, monkeypatch):
     """At once where the file system tells when an entry changed, else with ``verify``."""
     if not entries:
         stat = collection.stat_files
@@ -313,12 +299,9 @@ def test_swapped_photos_of_one_length_and_date_are_found(
     assert index_photos(red.parent, tiny_run, verify=True, progress=False)[1].kept == 2
 
 
-def test_photos_that_moved_are_followed(
-    photos: Path, tiny_run: Run, tmp_path: Path, counted: list[int], capsys: pytest.CaptureFixture[str]
-) -> None:
-    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
+def test_photos_that_moved_are_followed(photos, my_run, tmp_path, counted, capsys):
     to, new = tmp_path / "ix", tmp_path / "elsewhere"
-    index_photos(photos, tiny_run, to, progress=False)
+    index_photos(photos, my_run, to, progress=False)
     shutil.copytree(photos, new)  # with other dates
     shutil.rmtree(photos)
     ask = ["query", str(new / "4.png"), "--photo", "--index", str(to), "-k", "1", "--json"]
@@ -330,10 +313,10 @@ def test_photos_that_moved_are_followed(
     out, err = capsys.readouterr()
     assert json.loads(out)[0]["found"][0]["path"] == str(new / "4.png") and not err
     del counted[:]
-    made, changes = index_photos(new, tiny_run, to, progress=False)
+    made, changes = index_photos(new, my_run, to, progress=False)
     assert (made.root, changes.kept, changes.added, counted) == (new, 7, 0, [])
     write(new / "4.png", 9, PHOTO, 9)
-    assert index_photos(new, tiny_run, to, progress=False)[1].added == 1
+    assert index_photos(new, my_run, to, progress=False)[1].added == 1
 
 
 def test_a_name_in_another_unicode_form_is_the_same_photo(tiny_run: Run, tmp_path: Path, counted: list[int]) -> None:
@@ -347,13 +330,12 @@ def test_a_name_in_another_unicode_form_is_the_same_photo(tiny_run: Run, tmp_pat
     assert all((made.root / n).is_file() for n in made.names)
 
 
-def test_nothing_is_left_out_without_a_word(photos: Path, tiny_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
+def test_nothing_is_left_out_without_a_word(photos: Path, my_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
     (photos / "IMG_1.HEIC").touch()
     write(photos / "@eaDir/0.png/THUMB.png", 0, PHOTO, 0)
     if hasattr(os, "mkfifo"):
         os.mkfifo(photos / "bad one.png")  # waits for ever if it is opened
-    assert main(["index", str(photos), "--run", tiny_run.id]) == 0
+    assert main(["index", str(photos), "--run", my_run.id]) == 0
     out = capsys.readouterr().out
     left_out = "1 system folder (@eaDir), 1 hidden file (.hidden.png), 1 .heic (IMG_1.HEIC), 1 .txt (notes.txt)."
     assert f"Left out: {left_out}" in out

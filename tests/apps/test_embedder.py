@@ -16,7 +16,6 @@ from PIL import Image
 
 import sakerepro as sr
 from sakerepro.__main__ import main
-from sakerepro.data.dataset import ImageSet
 from sakerepro.errors import ConfigError, DataError, RunError
 from sakerepro.model import build_student
 from sakerepro.runs import Run
@@ -25,10 +24,6 @@ from sakerepro.runs import Run
 @pytest.fixture(scope="module")
 def net(tiny_run: Run) -> sr.Embedder:
     return sr.load(tiny_run)
-
-
-def file_of(run: Run, images: ImageSet, i: int) -> Path:
-    return Path(run.experiment.dataset) / images.names[i]
 
 
 FORMS: dict[str, Callable[[Path], Any]] = {
@@ -47,15 +42,12 @@ FORMS: dict[str, Callable[[Path], Any]] = {
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_an_image_has_the_embedding_that_the_run_kept(net: sr.Embedder, tiny_run: Run, form: str) -> None:
     data, kept = tiny_run.dataset(), tiny_run.embeddings()
-    for images, name, embed in (
-        (data.query, "query", net.embed_sketch),
-        (data.gallery, "gallery", net.embed_photo),
-    ):
-        given = [FORMS[form](file_of(tiny_run, images, i)) for i in range(3)]
+    for images, key, embed in ((data.query, "query", net.embed_sketch), (data.gallery, "gallery", net.embed_photo)):
+        given = [FORMS[form](Path(tiny_run.experiment.dataset) / name) for name in images.names[:3]]
         many, one = embed(given), embed(given[1])
         assert many.shape == (3, 16) and one.shape == (16,) and many.dtype == one.dtype == np.float32
-        np.testing.assert_allclose(many, kept[name][:3], rtol=1e-3, atol=1e-4)
-        np.testing.assert_allclose(one, kept[name][1], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(many, kept[key][:3], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(one, kept[key][1], rtol=1e-3, atol=1e-4)
 
 
 def test_a_batch_is_a_list_and_an_empty_list_has_no_rows(net, tiny_run, monkeypatch):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Any
 
 import nbformat
 import pytest
@@ -40,8 +39,7 @@ def test_draw_and_retrieve_answers_the_bundled_drawing(tiny_pair: list[Run], mon
     assert "application/vnd.jupyter.widget" not in done.read_text(encoding="utf-8")
 
 
-def test_train_your_own_goes_from_a_folder_to_an_index(tiny_place: Path, tmp_path: Path, monkeypatch: Any) -> None:
-    monkeypatch.setenv("SAKEREPRO_COLLECTIONS", str(tmp_path / "collections"))
+def test_train_your_own_goes_from_a_folder_to_an_index(tiny_place: Path, tmp_path: Path) -> None:
     more = {"dim": 16, "bits": [8], "steps": 2, "batch_sketch": 4, "batch_photo": 4, "photo_queries": 3}
     more |= {"weights": str(tiny_place / "se_resnet_mini.safetensors")}
     folder = tiny_place / "data"

@@ -225,16 +225,8 @@ def test_a_student_embeds_images_of_one_s_own(student: sr.Student, state: Ordere
 
 
 @pytest.mark.slow
-def test_an_imported_run_is_measured_indexed_asked_and_described(
-    file: Path,
-    student: sr.Student,
-    tiny_place: Path,
-    tmp_path: Path,
-    monkeypatch: pytest.MonkeyPatch,
-    capsys: pytest.CaptureFixture[str],
-) -> None:
+def test_an_imported_run_is_measured_indexed_asked_and_described(file, student, tiny_place, monkeypatch, capsys):
     monkeypatch.setattr("sakerepro.apps.official.SIZE", 32)
-    monkeypatch.setenv("SAKEREPRO_COLLECTIONS", str(tmp_path / "collections"))
     data = tiny_place / "data"
     assert main(["import", str(file), "--dataset", str(data)]) == 0
     out = capsys.readouterr().out

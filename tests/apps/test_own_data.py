@@ -24,7 +24,6 @@ from sakerepro.methods import preset
 from sakerepro.networks.gates import ConditionalSE
 from sakerepro.runs import all_runs, run
 from sakerepro.semantics import require_classes, resolve_classes
-from sakerepro.wordnet import corpus
 from sakerepro.world.example import example_folder
 from sakerepro.world.files import write_world
 
@@ -198,12 +197,8 @@ def test_without_unseen_txt_it_says_what_a_random_split_needs(tmp_path: Path) ->
     assert any("name the unseen classes in" in note for note in report.notes)
 
 
+@pytest.mark.usefixtures("nltk_wordnet")
 def test_a_class_without_a_synset_gets_near_misses_and_how_to_set_it(own: Path) -> None:
-    try:
-        with corpus() as found:
-            found.synsets("dog")
-    except DataError:
-        pytest.skip("NLTK has no WordNet")
     for domain in ("photo", "sketch"):
         (own / domain / "frobnicator").rename(own / domain / "aligator")
     (own / "synsets.csv").unlink()
@@ -294,14 +289,6 @@ def test_any_network_of_timm_without_gates_and_without_photo_queries(own, timm_w
     assert {m["task"] for m in json.loads(capsys.readouterr().out)["metrics"]} == {"ZS-SBIR"}
     assert main([*TRAIN, "--backbone", "test_resnett", "--dataset", str(own), "--photo-queries", "0"]) == 2
     assert "Did you mean 'test_resnet'" in capsys.readouterr().err
-
-
-def test_a_preset_with_another_data_set_takes_its_usual_split_and_keeps_its_teacher() -> None:
-    own = preset("mini", dataset="/a/folder")
-    assert own.split == "" and own.teacher_data == "mini"
-    assert preset("small", dataset="tuberlin").split == "zeroshot"
-    assert preset("small", dataset="/a/folder", split="random").split == "random"
-    assert preset("mini").teacher_data == "" and preset("mini").split == "zeroshot"
 
 
 def test_the_teacher_of_mini_can_be_kept_for_other_images(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:

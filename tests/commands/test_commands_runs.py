@@ -28,7 +28,7 @@ def twin(run: Run, folder: Path, shift: float = 0.0, **changes: object) -> Run:
     shutil.copytree(run.folder, folder)
     write_json(folder / "experiment.json", run.experiment.but(**changes).to_dict())
     arrays = {k: v + shift if k.startswith("ap/") else v for k, v in run.embeddings().items()}
-    np.savez(folder / "embeddings.npz", **arrays)  # type: ignore[arg-type]
+    np.savez(folder / "embeddings.npz", **arrays)
     origin = run.provenance()
     for name in ("experiment.json", "embeddings.npz"):
         origin["files"][name]["bytes"] = (folder / name).stat().st_size
@@ -108,32 +108,31 @@ def test_runs_are_filtered_sorted_and_fit_100_columns(tiny_run: Run, capsys: pyt
     assert main(["runs", "cat", "--json"]) == 0 and len(json.loads(capsys.readouterr().out)["runs"]) == 1
 
 
-def test_two_runs_side_by_side(tiny_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    other = twin(tiny_run, paths.runs() / "better", shift=0.125, seed=5, lr=5e-3)
-    shutil.copytree(tiny_run.folder, paths.runs() / tiny_run.id)
-    tests, untested = paired_tests(tiny_run, other)
+def test_two_runs_side_by_side(my_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    other = twin(my_run, paths.runs() / "better", shift=0.125, seed=5, lr=5e-3)
+    tests, untested = paired_tests(my_run, other)
     assert not untested
-    queries = len(tiny_run.embeddings()["ap/ZS-SBIR/16-d"])
+    queries = len(my_run.embeddings()["ap/ZS-SBIR/16-d"])
     first = next(t for t in tests if (t.task, t.representation) == ("ZS-SBIR", "16-d"))
     assert (first.queries, first.better, first.worse) == (queries, queries, 0)
     assert first.difference == pytest.approx(0.125) and first.low == pytest.approx(0.125) == first.high
     assert first.p == pytest.approx(2 / 2**queries if queries <= EXACT else 1 / 20_001)
-    assert main(["compare", tiny_run.id, "better"]) == 0
+    assert main(["compare", my_run.id, "better"]) == 0
     out = capsys.readouterr().out
-    assert f"A: {tiny_run.id} (seed 0)" in out and "B: better (seed 5)" in out
-    assert re.search(rf"^lr +{tiny_run.experiment.lr} +0.005$", out, re.MULTILINE) and "dataset" not in out
+    assert f"A: {my_run.id} (seed 0)" in out and "B: better (seed 5)" in out
+    assert re.search(rf"^lr +{my_run.experiment.lr} +0.005$", out, re.MULTILINE) and "dataset" not in out
     assert "B - A = +0.1250 mAP" in out and f"over {queries:,} queries" in out
-    assert main(["compare", tiny_run.id, "better", "--json"]) == 0
+    assert main(["compare", my_run.id, "better", "--json"]) == 0
     said = json.loads(capsys.readouterr().out)
     assert [g["seeds"] for g in said["groups"]] == [[0], [5]] and len(said["tests"]) == len(tests)
-    assert main(["compare", tiny_run.id, tiny_run.id]) == 0
+    assert main(["compare", my_run.id, my_run.id]) == 0
     assert "none differs" in capsys.readouterr().out
 
 
 def test_photos_that_ask_otherwise_are_not_paired(tiny_run: Run) -> None:
     other = twin(tiny_run, paths.runs() / "fewer", photo_queries=tiny_run.experiment.photo_queries - 1)
     arrays = {k: v[:-2] if k.startswith("ap/ZS-PBIR") else v for k, v in other.embeddings().items()}
-    np.savez(other.folder / "embeddings.npz", **arrays)  # type: ignore[arg-type]
+    np.savez(other.folder / "embeddings.npz", **arrays)
     assert {t.task for t in paired_tests(tiny_run, other)[0]} == {"ZS-SBIR"}
     assert {t.task for t in paired_tests(tiny_run, tiny_run)[0]} == {"ZS-SBIR", "ZS-PBIR"}
 
@@ -144,7 +143,7 @@ def test_runs_on_other_images_are_not_paired(tiny_run: Run) -> None:
     note.write_text(note.read_text().replace(tiny_run.provenance()["data"], "1" * 64))
     assert "other images" in paired_tests(tiny_run, other)[1]
     fewer = {k: v[:-1] if k.startswith("query") else v for k, v in tiny_run.embeddings().items()}
-    np.savez(other.folder / "embeddings.npz", **fewer)  # type: ignore[arg-type]
+    np.savez(other.folder / "embeddings.npz", **fewer)
     assert "other queries" in paired_tests(tiny_run, other)[1]
 
 

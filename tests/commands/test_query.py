@@ -20,13 +20,11 @@ from sakerepro.runs import Run
 
 
 @pytest.fixture
-def here(tmp_path: Path, tiny_run: Run, tiny_place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def here(tmp_path: Path, my_run: Run, tiny_place: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Two indexes, and a folder with two sketches, a text and a file that is no image."""
-    monkeypatch.setenv("SAKEREPRO_COLLECTIONS", str(tmp_path / "collections"))
     monkeypatch.chdir(tmp_path)
-    shutil.copytree(tiny_run.folder, tmp_path / "runs" / tiny_run.id)
     for name in ("bear", "airplane"):
-        index_photos(tiny_place / "data" / "photo" / name, tiny_run, progress=False)
+        index_photos(tiny_place / "data" / "photo" / name, my_run, progress=False)
         (tmp_path / "asks" / name).mkdir(parents=True)
         shutil.copy(tiny_place / "data" / "sketch" / name / "0.png", tmp_path / "asks" / name)
     (tmp_path / "asks" / "bad.png").write_bytes(b"no image")

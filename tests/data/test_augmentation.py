@@ -146,10 +146,3 @@ def test_fill_and_names() -> None:
     assert [fill_value(s, d) for s in STYLES for d in (PHOTO, SKETCH)] == [0, 0, 0, 255, 0, 0]
     with pytest.raises(ConfigError, match="Did you mean 'centred'"):
         draw_transforms(1, "centered", np.random.default_rng(0))
-
-
-def test_a_centred_sketch_keeps_its_white_paper() -> None:
-    pixels = np.full((50, 12, 12, 1), 255, np.uint8)
-    transforms = draw_transforms(50, "centred", np.random.default_rng(0))
-    got = augment(pixels, transforms, 12, fill=fill_value("centred", SKETCH), **ONE)
-    np.testing.assert_allclose(got.numpy(), 255, atol=1e-3)

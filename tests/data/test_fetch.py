@@ -15,7 +15,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from official_layout import write_official
+from data_room import write_official
 from web import BODY, Server
 
 from sakerepro import paths
@@ -44,18 +44,14 @@ RESUMED = [None, "bytes=100000-", "bytes=200000-", "bytes=300000-"]
         ("cuts", "no ranges", 20.0, RESUMED[:2]),  # everything is sent anew
     ],
 )
-def test_a_whole_file_arrives(
-    server: Server, tmp_path: Path, way: str, then: str, timeout: float, requests: list[str | None]
-) -> None:
+def test_a_whole_file_arrives(server, tmp_path, way, then, timeout, requests):
     server.way, server.then = way, then
     assert download(server.url, tmp_path / "x.zip", **{**FAST, "timeout": timeout}).read_bytes() == BODY
     assert server.requests == requests and left(tmp_path) == ["x.zip"]
 
 
 @pytest.mark.parametrize(("part", "last"), [(BODY[:100_000], "bytes=100000-"), (BODY + b"more", None)])
-def test_a_later_call_goes_on_where_an_earlier_one_gave_up(
-    server: Server, tmp_path: Path, part: bytes, last: str | None
-) -> None:
+def test_a_later_call_goes_on_where_an_earlier_one_gave_up(server, tmp_path, part, last):
     """With more bytes than the file has, it begins anew."""
     server.way, server.then = "cuts", "broken"
     with pytest.raises(DataError, match="100,000 bytes are here. The same command goes on"):
@@ -201,10 +197,8 @@ def test_files_of_another_folder_get_the_names_of_the_lists(tmp_path: Path) -> N
 
 
 @pytest.fixture
-def official(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def official(tmp_path: Path, own_data: Path) -> Path:
     """An archive laid out like the official one, with small generated data sets, and an empty data folder."""
-    monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path / "data"))
-    monkeypatch.delenv("SAKEREPRO_REAL_DATA", raising=False)
     place = tmp_path / "made" / "dataset"
     write_official(place / "Sketchy", "sketchy", seen=["cat", "cup"], unseen=["bear"], per_class=2, size=8)
     write_official(place / "TUBerlin", "tuberlin", seen=["cat", "cup"], unseen=["bear (animal)"], per_class=2, size=8)
@@ -215,7 +209,7 @@ def official(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def test_a_tar_archive_with_a_flipped_bit_is_refused(tmp_path: Path, way: str) -> None:
     """In the content, stored as it is: tar itself has no checksum of it, only what it is wrapped in has."""
     noise, path, out = np.random.default_rng(0).bytes(200_000), tmp_path / f"a.tar.{way}", tmp_path / "out"
-    with tarfile.open(path, f"w:{way}") as file:  # type: ignore[call-overload]
+    with tarfile.open(path, f"w:{way}") as file:
         entry = tarfile.TarInfo("d/noise.bin")
         entry.size = len(noise)
         file.addfile(entry, io.BytesIO(noise))
@@ -238,9 +232,7 @@ def test_space_is_asked_for_where_the_files_go(tmp_path: Path, monkeypatch: pyte
     assert asked == [(tmp_path / "disk", 1)]
 
 
-def test_fetch_asks_downloads_and_unpacks(
-    official: Path, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_fetch_asks_downloads_and_unpacks(official, server, monkeypatch, capsys):
     server.body = official.read_bytes()
     monkeypatch.setattr("builtins.input", lambda question: "n")
     assert main(["data", "fetch", "sketchy", "--url", server.url]) == 2
@@ -294,9 +286,7 @@ def test_a_local_archive_needs_no_network(official: Path, capsys: pytest.Capture
     assert "train sketch: 4 are listed, and the official lists have 15,400" in capsys.readouterr().out
 
 
-def test_when_the_sources_are_gone_it_says_what_to_place_where(
-    official: Path, server: Server, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_when_the_sources_are_gone_it_says_what_to_place_where(official, server, monkeypatch, capsys):
     server.way = "gone"
     record = known.datasets()["tuberlin"]
     gone = tuple(replace(source, url=server.url) for source in record.sources)

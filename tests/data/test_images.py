@@ -65,22 +65,12 @@ def test_grey_is_decoded_to_one_channel_whatever_its_mode() -> None:
     assert np.array_equal(decoded(Image.fromarray(black_and_white).convert("1")), black_and_white[..., None])
 
 
-def of_palette() -> tuple[Image.Image, np.ndarray, np.ndarray]:
-    """An image of seven colours, its (SIDE, SIDE) indices and its (7, 3) palette."""
+@pytest.mark.parametrize("transparency", [3, bytes([0, 255, 128, 0, 255, 7, 64])])
+def test_a_palette_of_which_colours_are_transparent_lies_on_white(transparency: int | bytes) -> None:
     index, palette = random_pixels(1) % 7, np.random.default_rng(1).integers(0, 256, (7, 3), dtype=np.uint8)
     image = Image.fromarray(index)
     image.putpalette(palette.tobytes())
-    return image, index, palette
-
-
-def test_palette() -> None:
-    image, index, palette = of_palette()
     assert np.array_equal(decoded(image), palette[index])
-
-
-@pytest.mark.parametrize("transparency", [3, bytes([0, 255, 128, 0, 255, 7, 64])])
-def test_transparent_palette_lies_on_white(transparency: int | bytes) -> None:
-    image, index, palette = of_palette()
     if isinstance(transparency, int):
         alpha = np.where(np.arange(7) == transparency, 0, 255)
     else:
@@ -143,12 +133,7 @@ def test_exif_orientation(orientation: int) -> None:
     assert np.array_equal(decoded(Image.fromarray(stored), exif=exif), upright)
 
 
-def test_one_pixel() -> None:
-    image = Image.new("RGB", (1, 1), (3, 77, 200))
-    assert (decode(as_bytes(image), 5, "a") == (3, 77, 200)).all()
-
-
-@pytest.mark.parametrize(("height", "width", "size"), [(37, 61, 16), (5, 100, 8), (9, 7, 20), (64, 64, 31)])
+@pytest.mark.parametrize(("height", "width", "size"), [(37, 61, 16), (5, 100, 8), (9, 7, 20), (64, 64, 31), (1, 1, 5)])
 def test_stretched_as_by_antialiased_interpolation(height: int, width: int, size: int) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     tensor = torch.from_numpy(pixels).permute(2, 0, 1)[None].float()
@@ -208,17 +193,8 @@ def test_image_names() -> None:
 
 def test_sixteen_bit_tiff_with_white_as_zero() -> None:
     deep = np.random.default_rng(0).integers(0, 65536, (SIDE, SIDE)).astype("<u2")
-    tags = {
-        256: (4, SIDE),
-        257: (4, SIDE),
-        258: (3, 16),
-        259: (3, 1),
-        262: (3, 0),
-        273: (4, 122),
-        277: (3, 1),
-        278: (4, SIDE),
-        279: (4, deep.nbytes),
-    }
+    tags = {256: (4, SIDE), 257: (4, SIDE), 258: (3, 16), 259: (3, 1), 262: (3, 0)}
+    tags |= {273: (4, 122), 277: (3, 1), 278: (4, SIDE), 279: (4, deep.nbytes)}
     directory = b"".join(struct.pack("<HHII", tag, kind, 1, value) for tag, (kind, value) in tags.items())
     header = b"II*\0" + struct.pack("<IH", 8, len(tags)) + directory + bytes(4)
     assert len(header) == 122

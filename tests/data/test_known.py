@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 import tiny
-from official_layout import write_official
+from data_room import write_official
 
 from sakerepro.__main__ import main
 from sakerepro.apps.check import check
@@ -43,21 +43,17 @@ per_class = 4
 
 
 @pytest.fixture
-def toy(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def toy(own_data: Path) -> Path:
     """A data folder that holds one record, its class table and its images; no class is a word of WordNet."""
-    data = tmp_path / "data"
-    monkeypatch.setenv("SAKEREPRO_DATA", str(data))
-    monkeypatch.setenv("SAKEREPRO_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("SAKEREPRO_REAL_DATA", raising=False)
-    root = data / "ToyData"
+    root = own_data / "ToyData"
     write_official(root, "tuberlin", seen=list(WNIDS)[:3], unseen=list(WNIDS)[3:], size=32, split="second")
     for file in (root / "second").iterdir():
         name = file.name.replace("png_ready_file", "drawn_file").replace("ImageResized_ready_file", "taken_file")
         file.rename(file.with_name(name))
     shutil.copytree(root / "second", root / "first")
-    (data / "known.toml").write_text(RECORD)
-    (data / "toy.csv").write_text("class,wnid\n" + "".join(f"{name},{wnid}\n" for name, wnid in WNIDS.items()))
-    return data
+    (own_data / "known.toml").write_text(RECORD)
+    (own_data / "toy.csv").write_text("class,wnid\n" + "".join(f"{name},{wnid}\n" for name, wnid in WNIDS.items()))
+    return own_data
 
 
 def test_a_record_and_its_class_table_are_all_that_a_data_set_needs(toy, tiny_place, capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import gzip
+import re
 from pathlib import Path
 
 import numpy as np
@@ -97,10 +98,7 @@ def test_every_set_is_read_in_order(root: Path) -> None:
     assert listing.split == "zeroshot1" and listing.name == "Sketchy"
     assert (listing.seen, listing.unseen) == (("ant", "bee", "cow"), ("dog", "elk"))
     assert counts(listing) == (3, 2, 9, 3, 8, 12, 8)
-    assert listing.train_sketch.names[:2] == (
-        f"{OFFICIAL_SKETCH}/ant/n0_0-1.png",
-        f"{OFFICIAL_SKETCH}/ant/n0_1-1.png",
-    )
+    assert listing.train_sketch.names[:2] == (f"{OFFICIAL_SKETCH}/ant/n0_0-1.png", f"{OFFICIAL_SKETCH}/ant/n0_1-1.png")
     assert listing.gallery.labels.tolist() == [0] * 4 + [1] * 4
 
 
@@ -176,20 +174,15 @@ def test_tuberlin_s_names(tmp_path: Path) -> None:
 )
 def test_a_wrong_line_is_named(root: Path, name: str, line: int, text: str | None, says: str) -> None:
     edit(root, name, line, text)
-    with pytest.raises(DataError) as error:
+    with pytest.raises(DataError, match=re.escape(says)):
         read_split(root)
-    assert says in str(error.value)
 
 
 def test_a_file_listed_twice_is_named_with_both_places(root: Path) -> None:
     path = f"{OFFICIAL_SKETCH}/ant/n0_0-1.png"
     edit(root, "sketch_tx_000000000000_ready_filelist_test", 1, f"{path} 0")
-    with pytest.raises(DataError) as error:
+    with pytest.raises(DataError, match=rf"_test.txt, line 1: '{path}' is listed before.*/{SKETCH_TRAIN}.txt, line 1"):
         read_split(root)
-    assert str(error.value).startswith(
-        f"zeroshot1/sketch_tx_000000000000_ready_filelist_test.txt, line 1: {path!r} is listed before, "
-        f"in zeroshot1/{SKETCH_TRAIN}.txt, line 1."
-    )
 
 
 def test_missing_files_are_counted(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -197,12 +190,9 @@ def test_missing_files_are_counted(root: Path, monkeypatch: pytest.MonkeyPatch) 
     gone = ["EXTEND_image_sketchy_ready/bee/ext_1.png", "EXTEND_image_sketchy_ready/elk/ext_1.png"]
     for name in gone:
         (root / name).unlink()
-    with pytest.raises(DataError) as error:
+    says = rf"line 8: '{gone[0]}' is listed but not there\.\n  2 of 40 .* below Sketchy\. Run `sakerepro check sketchy`"
+    with pytest.raises(DataError, match=says):
         read_split(root, name="sketchy")
-    assert str(error.value) == (
-        f"zeroshot1/{PHOTO_TRAIN}.txt, line 8: {gone[0]!r} is listed but not there.\n"
-        "  2 of 40 listed files are missing below Sketchy. Run `sakerepro check sketchy` for the full list."
-    )
     _, problems = examine_split(root)
     assert [p.line for p in problems] == [8, 8] and all(p.missing for p in problems)
 

@@ -37,7 +37,7 @@ def photos(tmp_path: Path) -> Photos:
 
 
 def packed(root: Path, names: list[str], **options: bool) -> Pack:
-    return pack_images(root, names, SIDE, progress=False, **options)  # type: ignore[arg-type]
+    return pack_images(root, names, SIDE, progress=False, **options)
 
 
 def no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -105,29 +105,22 @@ def test_a_changed_set_is_packed_again_in_its_place(photos: Photos, change: str)
     assert the_folder()
 
 
-def damage(folder: Path, how: str) -> None:
-    pixels, index = folder / "pixels.npy", folder / "index.json"
-    if how == "cut":
-        pixels.write_bytes(pixels.read_bytes()[:-10])
-    elif how == "longer":
-        pixels.write_bytes(pixels.read_bytes() + b"junk")
-    elif how == "another shape":
-        np.save(pixels, np.zeros((4, SIDE, SIDE, 1), np.uint8))
-    elif how == "pickle":
-        np.save(pixels, np.array([{}], object))
-    elif how == "index":
-        index.write_text(index.read_text()[:50])
-    elif how == "gone":
-        pixels.unlink()
-    elif how == "digests":
-        np.save(folder / "sha256.npy", np.zeros((1, 32), np.uint8))
+DAMAGE = {
+    "cut": lambda pack: (pack / "pixels.npy").write_bytes((pack / "pixels.npy").read_bytes()[:-10]),
+    "longer": lambda pack: (pack / "pixels.npy").write_bytes((pack / "pixels.npy").read_bytes() + b"junk"),
+    "another shape": lambda pack: np.save(pack / "pixels.npy", np.zeros((4, SIDE, SIDE, 1), np.uint8)),
+    "pickle": lambda pack: np.save(pack / "pixels.npy", np.array([{}], object)),
+    "index": lambda pack: (pack / "index.json").write_text((pack / "index.json").read_text()[:50]),
+    "gone": lambda pack: (pack / "pixels.npy").unlink(),
+    "digests": lambda pack: np.save(pack / "sha256.npy", np.zeros((1, 32), np.uint8)),
+}
 
 
-@pytest.mark.parametrize("how", ["cut", "longer", "another shape", "pickle", "index", "gone", "digests"])
+@pytest.mark.parametrize("how", DAMAGE)
 def test_a_damaged_pack_is_noticed_and_made_again(photos: Photos, how: str, capsys: pytest.CaptureFixture[str]) -> None:
     root, names = photos
     want = np.array(packed(root, names).pixels)
-    damage(the_folder(), how)
+    DAMAGE[how](the_folder())
     assert np.array_equal(packed(root, names).pixels, want)
     assert "is damaged" in capsys.readouterr().err
 
@@ -150,7 +143,7 @@ def test_a_missing_file_is_named(photos: Photos) -> None:
 
 def test_too_little_space_is_said_before_work_begins(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
     no_decoding(monkeypatch)
-    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 1000))  # type: ignore[attr-defined]
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: shutil._ntuple_diskusage(10**9, 10**9, 1000))
     with pytest.raises(RunError, match=r"needs 0\.00 GB .* SAKEREPRO_CACHE"):
         packed(*photos)
 

@@ -21,17 +21,8 @@ from sakerepro.errors import ConfigError, DataError
 SIDE = 10
 
 
-@pytest.fixture
-def elsewhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Data below a temporary folder, and nothing else to be found."""
-    monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("SAKEREPRO_HOME", str(tmp_path / "home"))
-    monkeypatch.delenv("SAKEREPRO_REAL_DATA", raising=False)
-    return tmp_path
-
-
 def load(name: str | Path, split: str | None = None, **options: object) -> Dataset:
-    return load_dataset(name, split, size=SIDE, progress=False, **options)  # type: ignore[arg-type]
+    return load_dataset(name, split, size=SIDE, progress=False, **options)
 
 
 def assert_pixels_are_the_files(data: Dataset, root: Path) -> None:
@@ -42,8 +33,8 @@ def assert_pixels_are_the_files(data: Dataset, root: Path) -> None:
             assert np.array_equal(np.broadcast_to(images.take([i])[0], want.shape), want)
 
 
-def test_a_named_data_set_is_found_below_the_data_folder(elsewhere: Path) -> None:
-    root = sketchy_like(elsewhere / "data" / "Sketchy")
+def test_a_named_data_set_is_found_below_the_data_folder(own_data: Path) -> None:
+    root = sketchy_like(own_data / "Sketchy")
     data = load("sketchy", "zeroshot1")
     assert (data.name, data.split, len(data.seen), len(data.unseen)) == ("sketchy", "zeroshot1", 3, 2)
     assert [len(getattr(data, s)) for s in SETS] == [9, 3, 12, 8, 8]
@@ -51,8 +42,8 @@ def test_a_named_data_set_is_found_below_the_data_folder(elsewhere: Path) -> Non
     assert_pixels_are_the_files(data, root)
 
 
-def test_dedupe_and_other_splits_use_the_same_packs(elsewhere: Path) -> None:
-    root = sketchy_like(elsewhere / "data" / "Sketchy")
+def test_dedupe_and_other_splits_use_the_same_packs(own_data: Path) -> None:
+    root = sketchy_like(own_data / "Sketchy")
     sketchy_like(root, seen=("ant", "dog"), unseen=("elk",), split="zeroshot2", images=False)
     all_photos, other = load("sketchy", "zeroshot1"), load(root, "zeroshot2")
     deduped = load("sketchy", "zeroshot1", dedupe=True)
@@ -62,8 +53,8 @@ def test_dedupe_and_other_splits_use_the_same_packs(elsewhere: Path) -> None:
     assert_pixels_are_the_files(deduped, root)
 
 
-def test_a_plain_folder_by_path(elsewhere: Path) -> None:
-    root = plain_folder(elsewhere / "my photos")
+def test_a_plain_folder_by_path(own_data: Path) -> None:
+    root = plain_folder(own_data / "my photos")
     (root / "unseen.txt").write_text("elk\n")
     data = load(root)
     assert (data.name, data.unseen, data.split) == ("my photos", ("elk",), "unseen.txt")
@@ -72,8 +63,8 @@ def test_a_plain_folder_by_path(elsewhere: Path) -> None:
     assert len(drawn.unseen) == 1 and drawn.split == "random1-3"
 
 
-def test_the_fingerprint_follows_contents_names_labels_and_size(elsewhere: Path) -> None:
-    root = plain_folder(elsewhere / "set")
+def test_the_fingerprint_follows_contents_names_labels_and_size(own_data: Path) -> None:
+    root = plain_folder(own_data / "set")
     (root / "unseen.txt").write_text("elk\n")
     seen = {load(root).fingerprint}
     assert {load(root).fingerprint} == seen
@@ -88,7 +79,7 @@ def test_the_fingerprint_follows_contents_names_labels_and_size(elsewhere: Path)
 
 
 @pytest.mark.parametrize("name", ["sketchy", "tuberlin", "sketchy-125x25"])
-def test_a_missing_data_set_says_what_to_get_and_where_to_put_it(elsewhere: Path, name: str) -> None:
+def test_a_missing_data_set_says_what_to_get_and_where_to_put_it(own_data: Path, name: str) -> None:
     with pytest.raises(DataError) as error:
         load(name)
     says = str(error.value)
@@ -97,7 +88,7 @@ def test_a_missing_data_set_says_what_to_get_and_where_to_put_it(elsewhere: Path
     assert "Get the" in says and "zeroshot" in says and "SAKEREPRO_REAL_DATA" in says and "SAKEREPRO_DATA" in says
 
 
-def test_unknown_names_offer_the_closest(elsewhere: Path) -> None:
+def test_unknown_names_offer_the_closest(own_data: Path) -> None:
     with pytest.raises(ConfigError, match=r"data set 'tu-berlin' is unknown, and no folder\. Did you mean 'tuberlin'"):
         load("tu-berlin")
     with pytest.raises(DataError, match="is not there, or not a folder"):
@@ -106,9 +97,9 @@ def test_unknown_names_offer_the_closest(elsewhere: Path) -> None:
         load("mini", "zeroshot7")
     with pytest.raises(ConfigError, match="size=0"):
         load_dataset("mini", size=0)
-    (elsewhere / "empty").mkdir()
+    (own_data / "empty").mkdir(parents=True)
     with pytest.raises(DataError, match="has no split|photo"):
-        load(elsewhere / "empty")
+        load(own_data / "empty")
 
 
 # the original domain
@@ -122,8 +113,8 @@ def image_folder(root: Path, wnids: tuple[str, ...] = ("n02084071", "n02121620")
     return root
 
 
-def test_an_image_folder_is_an_original_domain(elsewhere: Path) -> None:
-    root = image_folder(elsewhere / "imagenet")
+def test_an_image_folder_is_an_original_domain(own_data: Path) -> None:
+    root = image_folder(own_data / "imagenet")
     original = load_original(root, SIDE, progress=False)
     assert original.wnids == ("n02084071", "n02121620")
     assert original.train.labels.tolist() == [0, 0, 0, 1, 1, 1] and original.val.labels.tolist() == [0, 1]
@@ -134,8 +125,8 @@ def test_an_image_folder_is_an_original_domain(elsewhere: Path) -> None:
     assert len(load_original(root, SIDE, progress=False, per_class=2).train) == 4
 
 
-def test_what_is_wrong_with_an_image_folder(elsewhere: Path) -> None:
-    root = image_folder(elsewhere / "imagenet")
+def test_what_is_wrong_with_an_image_folder(own_data: Path) -> None:
+    root = image_folder(own_data / "imagenet")
     (root / "train" / "n99999999").mkdir()
     with pytest.raises(DataError, match=r"n99999999: holds no image"):
         load_original(root, SIDE, progress=False)
@@ -146,7 +137,7 @@ def test_what_is_wrong_with_an_image_folder(elsewhere: Path) -> None:
     with pytest.raises(DataError, match=r"dogs: is not named by a WordNet id"):
         load_original(root, SIDE, progress=False)
     with pytest.raises(DataError, match=r"train: is not there"):
-        load_original(elsewhere, SIDE, progress=False)
+        load_original(own_data, SIDE, progress=False)
     with pytest.raises(ConfigError, match="Did you mean 'tiny-imagenet-40'"):
         load_original("tiny-imagenet", SIDE)
 

@@ -108,10 +108,8 @@ def test_a_missing_image_leaves_no_half_subset(tmp_path: Path) -> None:
     assert not (tmp_path / "part").exists()
 
 
-def test_subset_and_pack_on_the_command_line(tmp_path, monkeypatch, capsys):
-    monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path / "data"))
-    monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(tmp_path / "data"))
-    sketchy_like(tmp_path / "data" / "Sketchy")
+def test_subset_and_pack_on_the_command_line(own_data, capsys):
+    sketchy_like(own_data / "Sketchy")
     assert main(["data", "subset", "sketchy", "--per-class", "1", "--size", "8"]) == 0
     assert (paths.data() / "sketchy-5x1/zeroshot1/cname_cid.txt").is_file()
     assert main(["data", "pack", str(paths.data() / "sketchy-5x1"), "--size", "8"]) == 0

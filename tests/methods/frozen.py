@@ -50,17 +50,13 @@ def pairs(found: Features, n: int, epoch: int, step: int) -> Batch:
     return Batch(torch.cat([found.photo[p], found.sketch[s]]), labels, domain.float(), n, [""] * (2 * n))
 
 
-class Killed(Exception):
-    """What stops a training here."""
-
-
 def trained(method: Method, data: Dataset, checkpoint: Path, kill_at: int = -1) -> tuple[list[dict[str, float]], int]:
     """Train; the history and the number of steps. Stops before step ``kill_at``, with a checkpoint after every step."""
     steps, own, save = [0], method.step, training.Progress._save
 
     def step(*arguments: Any) -> dict[str, Tensor]:
         if steps[0] == kill_at:
-            raise Killed
+            raise tiny.Stop
         steps[0] += 1
         return own(*arguments)
 

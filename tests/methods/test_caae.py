@@ -85,7 +85,7 @@ def test_each_side_descends_by_its_own_loss_only() -> None:
             seen[f"{side} first"] = {k for k, p in method.named_parameters() if not torch.equal(p, before[k])}
             own()
 
-        optimisers[side].step = step  # type: ignore[method-assign]
+        optimisers[side].step = step
 
     watch("adversary")
     watch("autoencoder")

@@ -1,4 +1,4 @@
-"""CVAE: its divergence is what draws give, its noise reaches the photo, and its queries are a mean over draws."""
+"""CVAE: its divergence is that of torch, its noise reaches the photo, and its queries are a mean over draws."""
 
 from __future__ import annotations
 
@@ -18,13 +18,9 @@ from sakerepro.training import descend
 make = partial(frozen.make, "CVAE", pairs="class", noise=4, batch_pairs=8, rounds=2)
 
 
-def test_kl_equals_monte_carlo_and_torch() -> None:
+def test_kl_equals_torch() -> None:
     mu, lv = torch.tensor([[0.3, -0.5, 0.1]]).double(), torch.tensor([[-0.4, 0.2, 0.3]]).double()
     q, p = Normal(mu, (lv / 2).exp()), Normal(torch.zeros(1, 3).double(), torch.ones(1, 3).double())
-    torch.manual_seed(0)
-    z = q.sample((200_000,))
-    drawn = (q.log_prob(z) - p.log_prob(z)).sum(dim=-1).mean()
-    assert float(kl_to_normal(mu, lv)) == pytest.approx(float(drawn), abs=3e-3)
     assert float(kl_to_normal(mu, lv)) == pytest.approx(float(kl_divergence(q, p).sum()), abs=1e-12)
     assert float(kl_to_normal(torch.zeros(5, 7), torch.zeros(5, 7))) == 0
     two = kl_to_normal(torch.cat([mu, 0 * mu]), torch.cat([lv, 0 * lv]))  # a mean over samples, a sum over numbers
@@ -53,7 +49,7 @@ def test_the_scale_of_the_features_changes_no_loss() -> None:
     for factor in (1.0, 64.0):
         method = make()
         scaled = frozen.Features(factor * found.photo, found.photo_labels, factor * found.sketch, found.sketch_labels)
-        method.begin(lambda scaled=scaled: scaled)  # type: ignore[misc]
+        method.begin(lambda scaled=scaled: scaled)
         torch.manual_seed(0)
         values.append(float(method.losses(frozen.pairs(scaled, 8, 0, 0))["loss"].detach()))
     assert values[0] == pytest.approx(values[1], rel=1e-5)
@@ -118,7 +114,7 @@ def test_features_below_zero_can_be_made() -> None:
     signed = frozen.Features(found.photo - 1, found.photo_labels, found.sketch - 1, found.sketch_labels)
     for features in (found, signed):
         method = make()
-        method.begin(lambda features=features: features)  # type: ignore[misc]
+        method.begin(lambda features=features: features)
         made.append(method.decode(method.noise, torch.rand(1, frozen.WIDTH)).min())
     assert made[0] == 0 > made[1]
 

@@ -110,7 +110,7 @@ def test_with_the_published_w_codes_collapse_and_with_ours_they_do_not() -> None
         method = frozen.make("DSH", torch.eye(4), balanced=balanced)
         method.vectors = torch.eye(30)
         x = torch.randn(30, method.backbone.num_features, generator=torch.Generator().manual_seed(0))[y]
-        method.before_epoch(0, lambda x=x: Features(x, y, x, y))  # type: ignore[misc]
+        method.before_epoch(0, lambda x=x: Features(x, y, x, y))
         product = method.codes_p.double().T @ method.codes_s.double() / method.e.dim
         agreement[balanced] = product[y[:, None] == y].mean().item()
     assert agreement[True] > 0.3 and agreement[False] < 0

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
-from official_layout import write_official
+from data_room import write_official
 
 from sakerepro import methods, runs
 from sakerepro.errors import DataError

@@ -121,7 +121,7 @@ def test_pairs_and_triplets_cost_as_many_images_as_sake_s_plan(steps: int) -> No
     method = frozen.make("L_B", steps=steps, batch_sketch=5, batch_photo=7)
 
     def images(plan: object) -> int:
-        return sum(len(s) + len(p) for s, p in plan)  # type: ignore[attr-defined]
+        return sum(len(s) + len(p) for s, p in plan)
 
     sake = images(Method.plan(method, TINY, 0))
     assert abs(images(method.pairs(TINY, 0)) - sake) < 12

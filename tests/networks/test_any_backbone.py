@@ -121,9 +121,7 @@ def test_a_vit_trains_behind_frozen_blocks(e: Experiment) -> None:
     assert blocks == {"11"} and "student.backbone.body.blocks.11.norm1.1.token" in moved
 
 
-def test_without_photos_one_sentence_says_what_is_needed(tiny_place, weights, tmp_path, monkeypatch):
-    for place in ("DATA", "REAL_DATA", "HOME"):
-        monkeypatch.setenv(f"SAKEREPRO_{place}", str(tmp_path))
+def test_without_photos_one_sentence_says_what_is_needed(tiny_place, weights, own_data):
     words = r"needs labelled photos .*, and imagenet .* is not here: name a folder .* as --teacher-data\.$"
     with pytest.raises(DataError, match=words):
         load_teacher(probed(tiny_place, weights, "squeezenet1_1").but(teacher_data=""))

@@ -27,10 +27,8 @@ NAME = "test_resnet"  # of timm, half a million parameters
 
 
 @pytest.fixture
-def state(server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
+def state(server: Server, own_data: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, torch.Tensor]:
     """The weights that the hub has, and an empty data folder."""
-    monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path / "data"))
-    monkeypatch.delenv("SAKEREPRO_REAL_DATA", raising=False)
     template = server.root + "/{repo_id}/{revision}/{filename}"
     monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
     made = tiny.randomise(timm.create_model(NAME)).state_dict()

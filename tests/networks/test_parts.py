@@ -52,9 +52,7 @@ def step(network: Student, part: int, kind: torch.dtype = torch.float32) -> list
 @pytest.mark.parametrize(
     ("name", "freeze"), [("cse_resnet_mini", 0), ("cse_efficientnet_lite0", 2), ("cse_vit_tiny_patch16_224", 1)]
 )
-def test_parts_have_the_gradient_of_the_whole_and_the_same_bits_on_any_number_of_cores(
-    name: str, freeze: int, with_cores
-) -> None:
+def test_parts_have_the_gradient_of_the_whole_and_the_same_bits_on_any_number_of_cores(name, freeze, with_cores):
     network, found = student(name, freeze), []
     for number in (1, 2, 5):
         with_cores(number)
@@ -68,39 +66,17 @@ def test_parts_have_the_gradient_of_the_whole_and_the_same_bits_on_any_number_of
             torch.testing.assert_close(got, want, rtol=1e-9, atol=1e-12)
 
 
-@pytest.mark.parametrize(("part", "calls"), [(0, [11]), (3, [4, 4, 3]), (5, [6, 5]), (6, [11])])
-def test_a_part_has_at_least_its_size(part: int, calls: list[int], with_cores) -> None:
-    seen: list[int] = []
-    layer = nn.Linear(2, 2)
-
-    def call(x: Tensor) -> Tensor:
-        seen.append(len(x))
-        return layer(x)
-
-    with_cores(1)
-    x = torch.randn(11, 2)
-    torch.testing.assert_close(in_parts(call, [layer], part, x), layer(x))
-    assert seen == calls
-
-
 @pytest.mark.parametrize(
     "layer", [nn.BatchNorm1d(2), nn.Dropout(0.5), DropPath(0.1), StochasticDepth(0.1, "row")], ids=repr
 )
-def test_layers_of_a_whole_batch_get_it_whole(layer: nn.Module) -> None:
-    seen: list[int] = []
-
-    def call(x: Tensor) -> Tensor:
-        seen.append(len(x))
-        return layer(x)
-
+def test_layers_of_a_whole_batch_get_it_whole(layer: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = nn.Sequential(nn.Linear(2, 2), layer)
     for mode, calls in ((True, [8]), (False, [2, 2, 2, 2])):
-        seen.clear()
-        in_parts(call, [layer.train(mode)], 2, torch.randn(8, 2))
-        assert seen == calls
+        assert sizes(network.train(mode), torch.randn(8, 2), monkeypatch) == calls
 
 
-def sizes(layer: nn.Module, x: Tensor, monkeypatch: pytest.MonkeyPatch) -> list[int]:
-    """How many images each call of a layer gets when the batch may be divided by two."""
+def sizes(layer: nn.Module, x: Tensor, monkeypatch: pytest.MonkeyPatch, part: int = 2) -> list[int]:
+    """How many images each call of a layer gets when the batch may be divided into parts, in ascending order."""
     seen, forward = list[int](), layer.forward
 
     def noted(x: Tensor) -> Tensor:
@@ -108,8 +84,13 @@ def sizes(layer: nn.Module, x: Tensor, monkeypatch: pytest.MonkeyPatch) -> list[
         return forward(x)
 
     monkeypatch.setattr(layer, "forward", noted)
-    in_parts(layer, [layer], 2, x).sum().backward()
+    in_parts(layer, [layer], part, x).sum().backward()
     return sorted(seen)
+
+
+@pytest.mark.parametrize(("part", "calls"), [(0, [11]), (3, [3, 4, 4]), (5, [5, 6]), (6, [11])])
+def test_a_part_has_at_least_its_size(part: int, calls: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert sizes(nn.Linear(2, 2), torch.randn(11, 2), monkeypatch, part) == calls
 
 
 @pytest.mark.parametrize("name", ["cse_efficientnet_lite0", "cse_vit_tiny_patch16_224", "cse_resnet18"])
@@ -151,7 +132,6 @@ def test_one_weight_of_two_layers_gets_one_gradient() -> None:
     layer, unused = nn.Linear(2, 2), nn.Linear(2, 2)
     x = torch.randn(8, 2)
     in_parts(lambda x: layer(layer(x)), [nn.Sequential(layer, unused), layer], 2, x).sum().backward()
-    assert layer.weight.grad is not None
     got, layer.weight.grad = layer.weight.grad, None
     layer(layer(x)).sum().backward()
     torch.testing.assert_close(got, layer.weight.grad)

@@ -144,13 +144,8 @@ def test_runs_of_different_splits_are_not_compared(change):
 
 def test_gain_groups_are_equal_parts_of_each_held_out_set():
     gains = {"a": [5, 1, 4, 2, 3, 6], "b": [0.3, 0.1, 0.2, 0.4]}
-    frame = pd.DataFrame(
-        [
-            {"split": s, "class": f"{s}{i}", "gain": g, "confidence": 0.5}
-            for s, gs in gains.items()
-            for i, g in enumerate(gs)
-        ]
-    )
+    lines = [(s, f"{s}{i}", g) for s, gs in gains.items() for i, g in enumerate(gs)]
+    frame = pd.DataFrame(lines, columns=["split", "class", "gain"])
     grouped = gain_groups(frame, 3).set_index(["split", "gain"])["group"]
     assert [grouped["a", g] for g in (1, 2, 3, 4, 5, 6)] == [0, 0, 1, 1, 2, 2]
     assert [grouped["b", g] for g in (0.1, 0.2, 0.3, 0.4)] == [0, 0, 1, 2]
@@ -261,12 +256,7 @@ def test_names_of_classes_are_text_in_every_figure():
     run = make_run(data=data)
     matrix = plots.semantic_heatmap(np.eye(5), names, names)
     bars, _ = plots.per_class_bars(run)
-    for figure in (
-        bars,
-        matrix,
-        plots.tsne_map(run),
-        plots.retrieval_grid(run, 5, 3, cases="good", images=True),
-    ):
+    for figure in (bars, matrix, plots.tsne_map(run), plots.retrieval_grid(run, 5, 3, cases="good", images=True)):
         figure.draw_without_rendering()
         texts = [t for t in figure.findobj(Text) if t.get_visible() and t.get_text()]
         assert not any(t.get_parse_math() for t in texts)
@@ -441,15 +431,9 @@ def test_comparison_bars_say_what_the_papers_numbers_were_measured_on():
 
 def test_the_bars_of_the_splits_show_map_of_each_split_and_method():
     at = {"representation": "64-bit"}
-    frame = rows_frame(
-        [
-            r
-            for i in range(3)
-            for m, v in (("SAKE", 0.3 + i / 10), ("L_B", 0.2 + i / 10))
-            for r in rows(v, data=f"tuberlin/random{i}", method=m, **at)
-        ]
-    )
-    axes = named(plots.comparison_bars(frame, item="splits"))
+    cells = [(i, m, v + i / 10) for i in range(3) for m, v in (("SAKE", 0.3), ("L_B", 0.2))]
+    every = [r for i, m, v in cells for r in rows(v, data=f"tuberlin/random{i}", method=m, **at)]
+    axes = named(plots.comparison_bars(rows_frame(every), item="splits"))
     for i, axis in enumerate(axes):
         assert axis.get_title(loc="left").startswith(f"ours: generated mini world, random{i}\n")
         assert [bar.get_width() for bar in axis.patches] == pytest.approx([0.2 + i / 10, 0.3 + i / 10])
@@ -493,13 +477,8 @@ def test_lambda_curves_have_zero_on_the_axis():
 
 
 def test_gain_by_similarity_shows_means_over_held_out_sets():
-    frame = pd.DataFrame(
-        [
-            {"split": s, "class": f"{s}{i}", "gain": i, "confidence": i / 10 + e, "LCH": 1.0 + i}
-            for s, e in (("set 1", 0.0), ("set 2", 0.2))
-            for i in range(6)
-        ]
-    )
+    lines = [(s, f"{s}{i}", i, i / 10 + e, 1.0 + i) for s, e in (("set 1", 0.0), ("set 2", 0.2)) for i in range(6)]
+    frame = pd.DataFrame(lines, columns=["split", "class", "gain", "confidence", "LCH"])
     confidence, lch = named(plots.gain_by_similarity(frame))
     means, _, (bars,) = confidence.containers[0].lines
     np.testing.assert_allclose(means.get_ydata(orig=False), [0.15, 0.35, 0.55])

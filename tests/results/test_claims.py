@@ -20,13 +20,9 @@ from sakerepro.results.rows import Queries
 from sakerepro.results.tables import paper_tables
 from sakerepro.results.verdicts import CLOSE, FAILS, HOLDS, NOT_RUN, RULE, bootstrap
 
-SAKE, TEACHER, LB, PRETRAINED = {}, {"lambda2": 0.0}, {"method": "L_B"}, {"method": "pretrained"}
+TEACHER, LB, PRETRAINED = {"lambda2": 0.0}, {"method": "L_B"}, {"method": "pretrained"}
 SMALL = {"preset": "small", "data": "sketchy/zeroshot1"}
 BOOST = "table3.semantics-boost"  # SAKE at lambda2 = 0.3 above lambda2 = 0
-
-
-def seeds(where, *values):
-    return numbers(*values, **where)
 
 
 def verdict(id_, *rows, **options):
@@ -51,7 +47,7 @@ def verdict(id_, *rows, **options):
     ],
 )
 def test_verdict_by_hand(differences, wanted):
-    rows = [*seeds(TEACHER, *[0.4] * len(differences)), *seeds(SAKE, *[0.4 + d for d in differences])]
+    rows = [*numbers(*[0.4] * len(differences), **TEACHER), *numbers(*[0.4 + d for d in differences])]
     found = verdict(BOOST, *rows)
     assert found.verdict == wanted
     assert found.decides.n == len(differences)
@@ -59,7 +55,7 @@ def test_verdict_by_hand(differences, wanted):
 
 
 def test_interval_is_scipys():
-    decides = verdict(BOOST, *seeds(TEACHER, 0.4, 0.4, 0.4), *seeds(SAKE, 0.42, 0.43, 0.44)).decides
+    decides = verdict(BOOST, *numbers(0.4, 0.4, 0.4, **TEACHER), *numbers(0.42, 0.43, 0.44)).decides
     theirs = ttest_1samp([0.02, 0.03, 0.04], 0).confidence_interval(0.90)
     assert (decides.low, decides.high) == pytest.approx(tuple(theirs))
 
@@ -75,17 +71,17 @@ def test_not_run():
 
 def test_seeds_are_paired():
     """Seeds differ by 0.2, the pairs by 0.03 +- 0.001; and a seed that only one side has does not enter."""
-    rows = [*seeds(TEACHER, 0.2, 0.4, 0.6, 0.9), *seeds(SAKE, 0.231, 0.43, 0.629)]
+    rows = [*numbers(0.2, 0.4, 0.6, 0.9, **TEACHER), *numbers(0.231, 0.43, 0.629)]
     found = verdict(BOOST, *rows)
     assert (found.verdict, found.decides.n) == (HOLDS, 3)
-    shuffled = verdict(BOOST, *seeds(TEACHER, 0.2, 0.4, 0.6), *seeds(SAKE, 0.629, 0.231, 0.43))
+    shuffled = verdict(BOOST, *numbers(0.2, 0.4, 0.6, **TEACHER), *numbers(0.629, 0.231, 0.43))
     assert shuffled.verdict == CLOSE
 
 
 def test_a_pretrained_network_stands_beside_every_seed():
     id_ = "table4.lb-forgets-photos.cse_resnet50"
     photos = {"task": "ZS-PBIR", "backbone": "cse_resnet50"}
-    rows = [number(0.6, **PRETRAINED, **photos), *seeds(LB | photos, 0.5, 0.51, 0.52)]
+    rows = [number(0.6, **PRETRAINED, **photos), *numbers(0.5, 0.51, 0.52, **LB, **photos)]
     assert (verdict(id_, *rows).verdict, verdict(id_, *rows).decides.n) == (HOLDS, 3)
     rows[0] = replace(rows[0], value=0.4)
     assert verdict(id_, *rows).verdict == FAILS
@@ -208,15 +204,15 @@ def test_other_systems_stand_with_the_papers_numbers_only_beside_the_papers_data
 
 def test_the_printed_figures_are_judged_on_the_papers_data_only():
     official = {"convention": "sake"}
-    rows = seeds(official, 0.43, 0.435, 0.44)  # Table 3 prints 0.434
+    rows = numbers(0.43, 0.435, 0.44, **official)  # Table 3 prints 0.434
     assert verdict("table3.numbers", *rows).verdict == HOLDS
-    assert verdict("table3.numbers", *seeds(official, 0.38, 0.385)).verdict == FAILS
-    both = [*seeds(SAKE, 0.38, 0.385, 0.385), *rows]  # the plain mAP of the same rankings
+    assert verdict("table3.numbers", *numbers(0.38, 0.385, **official)).verdict == FAILS
+    both = [*numbers(0.38, 0.385, 0.385), *rows]  # the plain mAP of the same rankings
     assert verdict("table3.numbers", *both).verdict == HOLDS
     probe = {"task": "probe", "metric": "top-1", "representation": "", "backbone": "alexnet"}
     rows = [number(v, **probe, method=m) for m, v in (("SAKE", 0.4), ("L_B", 0.1))]
     assert verdict("forgetting.numbers", *rows).verdict != NOT_RUN  # a top-1 has no convention
-    found = verdict("table3.numbers", *seeds({"preset": "small"} | official, 0.43, 0.435, 0.44))
+    found = verdict("table3.numbers", *numbers(0.43, 0.435, 0.44, preset="small", **official))
     assert (found.verdict, found.reason) == (NOT_RUN, "the paper's figures are of other data")
 
 

@@ -19,7 +19,7 @@ from sakerepro.networks.weights import read_weights
 from sakerepro.results import cluster, jobs
 from sakerepro.results.items import item_runs
 from sakerepro.results.runrows import run_rows
-from sakerepro.runs import Run, busy, find, run
+from sakerepro.runs import busy, find, run
 
 HELD = """
 import time
@@ -46,12 +46,6 @@ def wait(until: Callable[[], object], seconds: float = 240) -> None:
     while not until():
         assert time.monotonic() < end
         time.sleep(0.05)
-
-
-def made(e: Experiment) -> Run:
-    found = find(e)
-    assert found is not None
-    return found
 
 
 @pytest.mark.slow
@@ -91,9 +85,9 @@ def test_a_machine_that_dies_changes_no_number(tiny_experiment, tmp_path, monkey
     assert sorted(map(begun, held)) == ["01", "011"]
     said = capfd.readouterr().out
     assert all(f"run {number} of 4: done in" in said for number in range(1, 5))
-    pd.testing.assert_frame_equal(run_rows([*map(made, wanted)]), local, check_exact=True)
+    pd.testing.assert_frame_equal(run_rows([*map(find, wanted)]), local, check_exact=True)
     for e, state in zip(wanted, weights, strict=True):
-        assert same(read_weights(made(e).file("weights.safetensors")), state)
+        assert same(read_weights(find(e).file("weights.safetensors")), state)
 
 
 @pytest.mark.parametrize("command", [["item", "table1"], ["tune", "--method", "L_B", "--preset", "mini"]])

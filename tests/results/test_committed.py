@@ -43,10 +43,6 @@ def made(as_item: Callable[[], list[Run]]) -> list[Run]:
     return found
 
 
-def forget(one: Run) -> None:
-    shutil.rmtree(one.folder)
-
-
 def test_rows_take_the_place_of_runs_that_are_gone(as_item, monkeypatch, capsys):
     made = as_item()
     rows = sr.item_rows("table4", made)
@@ -72,16 +68,14 @@ def test_rows_of_a_gpu_say_so(made: list[Run], as_item: Callable[[], list[Run]])
         file = one.folder / "provenance.json"
         write_json(file, read_json(file) | {"accelerator": "NVIDIA H200"})
     sr.save_rows("table4", as_item(), sr.item_rows("table4", made))
-    forget(made[0])
+    shutil.rmtree(made[0].folder)
     known = as_item()
     assert isinstance(known[0], CommittedRun)
     assert [one.provenance()["accelerator"] for one in known] == ["NVIDIA H200"] * 2
 
 
-def test_a_run_is_trained_when_its_embeddings_are_asked_for(
-    made: list[Run], as_item: Callable[[], list[Run]], tiny_run: Run
-) -> None:
-    forget(made[0])
+def test_a_run_is_trained_when_its_embeddings_are_asked_for(made, as_item, tiny_run):
+    shutil.rmtree(made[0].folder)
     known = as_item()[0]
     assert find(known.experiment) is None and "files" not in known.provenance()
     np.testing.assert_array_equal(known.embeddings()["query"], tiny_run.embeddings()["query"])
@@ -212,15 +206,15 @@ def test_what_a_pair_measures_is_measured_for_the_sake_run_that_is_here(made, as
     asked: list[list[str]] = []
     monkeypatch.setitem(items.MORE, "cost", lambda runs: asked.append([label(r.experiment) for r in runs]) or [])
     for gone, wanted in ((made[1], ["SAKE", "L_B"]), (made[0], ["L_B"])):  # then both are gone
-        forget(gone)
+        shutil.rmtree(gone.folder)
         sr.item_rows("cost", as_item())
         assert asked[-1] == wanted
 
 
 def test_an_original_domain_of_ones_own_is_measured_on_runs(made, as_item, monkeypatch):
     asked: list[Run] = []
-    forget(made[1])
+    shutil.rmtree(made[1].folder)
     known = as_item()
-    monkeypatch.setattr(items, "probe_rows", lambda runs, original: asked.extend(runs) or [])
+    monkeypatch.setattr(items.measures, "probe_rows", lambda runs, original: asked.extend(runs) or [])
     sr.item_rows("forgetting", known, original="my-photos")
     assert [type(r) for r in asked] == [Run, Run] and find(made[1].experiment)

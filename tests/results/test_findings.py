@@ -96,9 +96,7 @@ def test_a_sentence_that_no_longer_holds_is_refused(tmp_path: Path, monkeypatch:
     assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text()
 
 
-def test_rows_that_contradict_us_leave_our_sentences_and_make_the_report(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_rows_that_contradict_us_leave_our_sentences_and_make_the_report(tmp_path, monkeypatch, capsys):
     def refuse(premise: bool, sentence: str) -> str:
         raise DataError(f"{sentence!r} no longer holds")
 
@@ -114,11 +112,10 @@ def test_rows_that_contradict_us_leave_our_sentences_and_make_the_report(
 
 def test_bars_of_conventions_are_their_metrics() -> None:
     run = sr.load().run
-    assert run is not None
     x = run.embeddings()
     arrays = (x["query"], x["gallery"], x["query_labels"], x["gallery_labels"])
     axis = sr.plots.conventions_chart(run).axes[0]
     names = [label.get_text() for label in axis.get_xticklabels()]
     for bars, convention in zip(axis.containers, ("standard", "sake", "sem-pcyc"), strict=True):
         metrics = sr.retrieval_metrics(*arrays, ks=(100, 200), convention=convention).summary()
-        assert [bar.get_height() for bar in bars] == pytest.approx([metrics[name] for name in names])  # type: ignore[attr-defined]
+        assert [bar.get_height() for bar in bars] == pytest.approx([metrics[name] for name in names])

@@ -118,10 +118,8 @@ def test_rows_of_the_probe(tiny_run: Run, tmp_path: Path) -> None:
     assert all(0 <= r.value <= 1 and r.run == tiny_run.id for r in rows)
 
 
-def test_missing_photos_of_the_original_domain_are_named(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    for place in ("DATA", "REAL_DATA", "HOME"):
-        monkeypatch.setenv(f"SAKEREPRO_{place}", str(tmp_path))
+def test_missing_photos_of_the_original_domain_are_named(own_data: Path) -> None:
     with pytest.raises(DataError, match="original=<folder>"):
         original_photos(preset("paper"))
     with pytest.raises(DataError, match="no-such"):
-        original_photos(preset("paper"), str(tmp_path / "no-such"))
+        original_photos(preset("paper"), str(own_data / "no-such"))

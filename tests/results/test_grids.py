@@ -131,7 +131,6 @@ def test_an_ablation_is_a_grid_and_a_notebook_from_the_skeleton(ablation: str) -
     kept = read_rows(paths.results("tiny") / "batch-rows.csv")
     assert set(kept["settings"]) == {"batch_photo=3", "batch_photo=5"}
     table, verdicts = results.render(ablation, "tiny")
-    assert table is not None
     shown = table.cells.set_index(["batch_photo", "method", "metric"])
     assert len(shown) == 8 and (shown["status"] == "measured").all()
     wanted = {"task": "ZS-SBIR", "representation": "16-d", "metric": "P@100", "convention": "standard"}
@@ -152,9 +151,7 @@ def test_an_ablation_is_a_grid_and_a_notebook_from_the_skeleton(ablation: str) -
     assert (found.state, found.why) == ("done", "")
 
 
-def test_tables_are_made_without_the_module_of_an_own_grid(
-    ablation: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_tables_are_made_without_the_module_of_an_own_grid(ablation, tmp_path, monkeypatch, capsys):
     """The grid was made from another folder."""
     monkeypatch.setenv("SAKEREPRO_HOME", str(tmp_path))
     write_rows((folder := paths.results("mini")) / "batch-rows.csv", [])

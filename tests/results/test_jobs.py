@@ -22,9 +22,8 @@ from sakerepro.runs import Run, find, run
 from sakerepro.threads import one_thread
 
 
-def alike(one: Run | None, other: Run) -> bool:
+def alike(one: Run, other: Run) -> bool:
     """Whether two runs have the same weights and measurements, to the last bit."""
-    assert one is not None
     weights = (read_weights(r.folder / "weights.safetensors") for r in (one, other))
     return same(*weights) and one.metrics() == other.metrics()
 
@@ -39,14 +38,10 @@ def test_two_at_a_time_make_the_numbers_of_one_after_the_other(tiny_run, tiny_pl
     assert [("ZS-SBIR" in r.history()) for e in wanted if (r := find(e))] == [True, False]
 
 
-def test_two_threads_change_no_number(tiny_run: Run) -> None:
-    before = torch.get_num_threads()
-    torch.set_num_threads(2)
-    try:
-        assert alike(run(tiny_run.experiment), tiny_run)
-        assert torch.get_num_threads() == 2  # a run gives the threads back
-    finally:
-        torch.set_num_threads(before)
+def test_two_threads_change_no_number(tiny_run: Run, with_cores) -> None:
+    with_cores(2)
+    assert alike(run(tiny_run.experiment), tiny_run)
+    assert torch.get_num_threads() == 2  # a run gives the threads back
 
 
 def test_one_thread_is_given_back_after_an_error() -> None:
@@ -75,7 +70,7 @@ if e["seed"] == 2:
 def children(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """Processes that make nothing: seed 1 dies the first time, seed 2 has no data; how often each began."""
 
-    class Popen(subprocess.Popen):  # type: ignore[type-arg]
+    class Popen(subprocess.Popen):
         def __init__(self, command: list[str], **more: Any) -> None:
             super().__init__([sys.executable, "-c", CHILD], **more)
 

@@ -26,7 +26,7 @@ def source(cell: dict[str, Any]) -> str:
 
 def literal(node: ast.expr | None) -> bool:
     try:
-        ast.literal_eval(node)  # type: ignore[arg-type]
+        ast.literal_eval(node)
     except ValueError:
         return False
     return True

@@ -28,8 +28,8 @@ from sakerepro.results.status import DONE, MISSING, STALE, Status, record_file, 
 def make(item: str, preset: str = "mini", seeds: tuple[int, ...] = (0,)) -> Path:
     """Leave what an item leaves, with one row a run."""
     runs = [FakeRun(e) for e in experiments(item, preset, seeds)]
-    write_record(item, preset, seeds, {"original": ""}, runs, 12.0)  # type: ignore[arg-type]
-    rows = rows_frame(run_row(r, "mAP@all", 0.3 + 0.1 * (label(r.experiment) == "SAKE")) for r in runs)  # type: ignore
+    write_record(item, preset, seeds, {"original": ""}, runs, 12.0)
+    rows = rows_frame(run_row(r, "mAP@all", 0.3 + 0.1 * (label(r.experiment) == "SAKE")) for r in runs)
     results.claims(item, rows).save(paths.results(preset))
     record_file(item, preset).with_suffix(".ipynb").write_text("{}")
     return record_file(item, preset)
@@ -45,7 +45,7 @@ def test_seconds_of_all_sittings_count() -> None:
     at_once = FakeRun(experiment, more={"seconds": 270.0, "seconds_training": 251.0}, epochs=history)
     resumed = FakeRun(experiment, more={"seconds": 70.0, "seconds_training": 51.0}, epochs=history)
     for run, wanted in ((at_once, 270.0), (resumed, 269.0)):
-        write_record("figure3", "mini", (0,), {}, [run], 1.0)  # type: ignore[list-item]
+        write_record("figure3", "mini", (0,), {}, [run], 1.0)
         (made,) = read_json(record_file("figure3", "mini"))["runs"].values()
         assert made["seconds"] == wanted
 

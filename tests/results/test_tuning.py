@@ -140,9 +140,7 @@ def test_the_command_shows_keeps_and_finds_its_trials(data, here, capsys):
     assert main([*command[:-1], "2"]) == 0 and file.read_bytes() == before  # fewer trials take no line away
 
 
-def test_the_best_trial_is_confirmed_on_unseen_classes(
-    data: Path, here: list[Experiment], capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_the_best_trial_is_confirmed_on_unseen_classes(data, here, capsys):
     trials = tune("L_B", "tiny", 2)
     best = trial_experiments("L_B", "tiny", 2)[trials["trial"][0]]
     here.clear()
@@ -159,9 +157,7 @@ def test_the_best_trial_is_confirmed_on_unseen_classes(
         tune("L_B", "tiny", 2, confirm=[-1])
 
 
-def test_a_folder_and_network_of_ones_own_are_tuned_on(
-    data: Path, here: list[Experiment], capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_folder_and_network_of_ones_own_are_tuned_on(data, here, capsys, monkeypatch):
     monkeypatch.chdir(data.parent)
     data.rename("mine")
     weights = data.parent / "weights.safetensors"

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import pytest
 import tiny
-from official_layout import write_official
+from data_room import write_official
 from PIL import Image
 
 from sakerepro.data.dataset import PHOTO, SKETCH, Dataset, OriginalDomain
@@ -26,11 +26,6 @@ from sakerepro.world.plans import PLANS, recipe
 FEW = dict(original_train=2, original_val=1, train_photo=3, train_sketch=2, val_sketch=1, gallery=3, query=2)
 ONE = dict.fromkeys(FEW, 1)
 SETS = ("train_sketch", "val_sketch", "train_photo", "query", "gallery")
-
-
-@pytest.fixture(autouse=True)
-def own_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("SAKEREPRO_CACHE", str(tmp_path / "cache"))
 
 
 class World(NamedTuple):
@@ -61,26 +56,15 @@ def test_class_sets_are_disjoint_and_large_enough():
     assert len(of_role("unseen")) >= 12
 
 
-@pytest.fixture
-def wordnet():
-    wordnet = pytest.importorskip("nltk.corpus").wordnet
-    try:
-        if wordnet.get_version() != "3.0":
-            pytest.skip("NLTK's WordNet is not version 3.0")
-    except LookupError:
-        pytest.skip("NLTK has no WordNet here (nltk.download('wordnet') gets it)")
-    return wordnet
-
-
-def test_wnids_are_the_nouns_that_the_names_say(wordnet):
+def test_wnids_are_the_nouns_that_the_names_say(nltk_wordnet):
     for c in CLASSES:
-        synset = wordnet.synset_from_pos_and_offset("n", int(c.wnid[1:]))
+        synset = nltk_wordnet.synset_from_pos_and_offset("n", int(c.wnid[1:]))
         assert c.wnid == f"n{synset.offset():08d}"
         assert c.name.replace(" ", "_").lower() in [lemma.lower() for lemma in synset.lemma_names()], c
 
 
-def test_no_unseen_class_lies_above_or_below_an_original_one(wordnet):
-    synset = {c.name: wordnet.synset_from_pos_and_offset("n", int(c.wnid[1:])) for c in CLASSES}
+def test_no_unseen_class_lies_above_or_below_an_original_one(nltk_wordnet):
+    synset = {c.name: nltk_wordnet.synset_from_pos_and_offset("n", int(c.wnid[1:])) for c in CLASSES}
     for unseen in of_role("unseen"):
         for other in (*of_role("original"), *of_role("seen")):
             a, b = synset[unseen.name], synset[other.name]
