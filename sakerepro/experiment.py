@@ -233,7 +233,7 @@ def split_name(e: Experiment) -> str:
     """The split's name in rows of results: that of the data set, ``random0``, ``outside0`` or ``zeroshot1-pseudo0``."""
     if e.random_unseen:
         return f"{'outside' if e.outside_original else 'random'}{e.class_seed}"
-    return f"{e.split}-pseudo{e.class_seed}" if e.pseudo_unseen else e.split
+    return f"{e.split}-pseudo{e.class_seed}".removeprefix("-") if e.pseudo_unseen else e.split
 
 
 GET = 'sr.preset("mini") gives one.'  # hint in errors about an argument that is no Experiment

@@ -163,7 +163,7 @@ def test_a_folder_and_network_of_ones_own_are_tuned_on(data, here, capsys, monke
     weights = data.parent / "weights.safetensors"
     shutil.copy(methods.preset("tiny").weights, weights)
     command = ["tune", "--preset", "tiny", "--trials", "2", "--lambda1", "0.5", "--lr", "0.002"]
-    mine = ["--dataset", "mine", "--split", "unseen.txt", "--backbone", "cse_se_resnet_mini", "--weights", weights.name]
+    mine = ["--dataset", "mine", "--backbone", "cse_se_resnet_mini", "--weights", weights.name]
     assert main([*command, *mine]) == 0
     assert {e.dataset for e in here} == {str(data.parent / "mine")} and {e.weights for e in here} == {str(weights)}
     said = capsys.readouterr().out
@@ -171,7 +171,7 @@ def test_a_folder_and_network_of_ones_own_are_tuned_on(data, here, capsys, monke
     again = methods.preset("tiny", **settings(parser(train[1:]).parse_args(train[1:])))
     assert again.but(pseudo_unseen=1) in here and (again.lr, again.backbone) == (0.002, "cse_se_resnet_mini")
     lines = pd.read_csv(tuning_file("tiny"), keep_default_na=False)
-    assert set(lines["data"]) == {"mine/unseen.txt-pseudo0"}
+    assert set(lines["data"]) == {"mine/pseudo0"}
     assert lines["settings"].str.startswith("backbone=cse_se_resnet_mini, ").all()
     here.clear()
     shutil.rmtree(sr.paths.runs())
