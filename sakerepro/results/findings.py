@@ -31,6 +31,7 @@ METRICS = ("mAP@all", "mAP@100", "mAP@200", "P@100")
 FROM_ITEMS = ("table1", "systems", "quickdraw")  # whose rows the sentences are about
 TABLES = ("generalised", "forgetting", "table5")  # whose cells they quote
 JUDGED = ("table1", "quickdraw", "forgetting", "table5")  # whose verdicts
+OTHER = "squeezenet1_0"  # the network beside the preset's own whose trials they quote
 ORDERS = ("similarity", "pretrained")  # columns by which classes are put in groups
 
 
@@ -102,19 +103,23 @@ def _facts() -> dict[str, Any]:
     trials = read_trials(tuning_file("small"))
     trials = trials[trials["method"].isin(("L_B", "SAKE")) & trials["seed"].eq(0)]
     trials = trials[trials["data"].str.startswith(f"{experiment('small').dataset}/")].copy()
-    trials["network"] = trials["settings"].str.extract(r"^backbone=([^,]*)", expand=False).fillna("")
+    parts = trials["settings"].str.extract("^(?:backbone=(?P<network>[^,]*)(?:, )?)?(?P<settings>.*)").fillna("")
+    trials[["network", "settings"]] = parts
     for name in NUMBERS:
         trials[name] = pd.to_numeric(trials[name], errors="coerce")  # NaN: the training failed
     trials["split"] = trials["data"].str.rpartition("/")[2]
-    held_out, own = trials["split"].str.contains("-pseudo"), trials["network"] == ""
+    held_out = trials["split"].str.contains("-pseudo")
+    if not {"", OTHER} <= {*trials["network"][held_out]} & {*trials["network"][~held_out]}:
+        file = paths.shown(tuning_file("small"))
+        raise DataError(f"{file}: lacks trials of L_B and SAKE. Restore it, or make them with `sakerepro tune`.")
     verdicts = pd.concat(saved_claims(item, "small")["verdict"] for item in JUDGED)
     return {
         **{item: comparison(item, saved_rows(item, "small")).cells for item in TABLES},
         "v": value,
         "verdict": verdicts.to_dict().__getitem__,
         "n": seeds,
-        "trials": trials[held_out & own],
-        "confirmed": trials[~held_out & own].set_index(["method", "split"]),
+        "trials": dict(list(trials[held_out].groupby("network"))),
+        "confirmed": dict(list(trials[~held_out].set_index(["method", "split"]).groupby("network"))),
         "conventions": conventions(named_run()),
     }
 

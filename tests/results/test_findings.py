@@ -74,7 +74,10 @@ def test_a_trial_that_failed_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyP
     trials.to_csv(tmp_path / "tuning.csv", index=False)
     monkeypatch.setattr(findings, "tuning_file", lambda preset: tmp_path / "tuning.csv")
     text = filled("trials.md", **findings._facts() | {"holds": lambda premise, sentence: ""})
-    assert text.count("| training failed | training failed | training failed |") == 2
+    assert text.count("| training failed | training failed | training failed |") == 4
+    trials[~trials["settings"].str.startswith("backbone=")].to_csv(tmp_path / "tuning.csv", index=False)
+    with pytest.raises(DataError, match="tuning.csv: lacks trials"):
+        findings._facts()
 
 
 def test_a_page_without_its_marks_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
