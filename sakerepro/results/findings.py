@@ -101,7 +101,7 @@ def _facts() -> dict[str, Any]:
         return rows.query("method == @method and split == @split")["seed"].nunique()
 
     trials = read_trials(tuning_file("small"))
-    trials = trials[trials["method"].isin(("L_B", "SAKE")) & trials["seed"].eq(0)]
+    trials = trials[trials["method"].isin(("L_B", "SAKE"))]
     trials = trials[trials["data"].str.startswith(f"{experiment('small').dataset}/")].copy()
     parts = trials["settings"].str.extract("^(?:backbone=(?P<network>[^,]*)(?:, )?)?(?P<settings>.*)").fillna("")
     trials[["network", "settings"]] = parts
@@ -112,14 +112,17 @@ def _facts() -> dict[str, Any]:
     if not {"", OTHER} <= {*trials["network"][held_out]} & {*trials["network"][~held_out]}:
         file = paths.shown(tuning_file("small"))
         raise DataError(f"{file}: lacks trials of L_B and SAKE. Restore it, or make them with `sakerepro tune`.")
+    confirmed = trials[~held_out].sort_values(["split", "method", "seed"])
+    of_seeds = {**dict.fromkeys(NUMBERS, "mean"), "settings": "first", "seed": "nunique"}
     verdicts = pd.concat(saved_claims(item, "small")["verdict"] for item in JUDGED)
     return {
         **{item: comparison(item, saved_rows(item, "small")).cells for item in TABLES},
         "v": value,
         "verdict": verdicts.to_dict().__getitem__,
         "n": seeds,
-        "trials": dict(list(trials[held_out].groupby("network"))),
-        "confirmed": dict(list(trials[~held_out].set_index(["method", "split"]).groupby("network"))),
+        "trials": dict(list(trials[held_out & trials["seed"].eq(0)].groupby("network"))),
+        "confirmed": dict(list(confirmed.groupby("network"))),
+        "means": {k: part.groupby(["method", "split"]).agg(of_seeds) for k, part in confirmed.groupby("network")},
         "conventions": conventions(named_run()),
     }
 
