@@ -33,7 +33,7 @@ from sakerepro.runs import Run, all_runs, run
 PARSED_ONLY = {
     "sakerepro item table1 --preset paper --engine ray --address auto": "needs a cluster; test_cluster.py starts one",
     "sakerepro tune --method EMS --preset paper --engine ray": "needs a cluster; test_cluster.py starts one",
-    "sakerepro tune --preset small --backbone squeezenet1_0 --method SAKE --confirm 0,1,2": "test_tuning.py has a backbone",
+    "sakerepro tune --preset small --backbone squeezenet1_0 --method SAKE --confirm 0,1,2": "needs its weights",
     "sakerepro import model_best.pth.tar --dataset tuberlin": "needs the authors' file; test_official.py writes one",
     "sakerepro export RUN --onnx sketch sketch.onnx": "needs sakerepro[onnx]; test_embedder.py writes one",
 }
