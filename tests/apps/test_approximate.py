@@ -66,7 +66,7 @@ def test_k_may_be_all_photos(groups, rng, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("domain", [SKETCH, PHOTO])
 def test_the_recall_is_a_count_by_hand(domain, groups, tiny_run, rng, tmp_path, monkeypatch):
-    monkeypatch.setattr(approximate, "PROBES", 1)
+    monkeypatch.setattr(approximate, "PROBES", 5)  # of 100: .3 to .8 are found; LanceDB groups at random
     asked = tiny_run.embeddings()["query" if domain == SKETCH else "gallery"]
     x = rng.normal(asked.mean(axis=0), 2 * asked.std(), (5_000, asked.shape[1])).astype(np.float16)
     share, n = recall(write(tmp_path / "index", x), tiny_run, 10, domain)
