@@ -74,6 +74,7 @@ def conventions(run: Run) -> pd.DataFrame:
 
 def _facts() -> dict[str, Any]:
     rows = pd.concat([saved_rows(item, "small") for item in FROM_ITEMS]).drop_duplicates()
+    measured = {item: saved_rows(item, "small") for item in TABLES}
 
     def value(
         method: str,
@@ -85,7 +86,7 @@ def _facts() -> dict[str, Any]:
         item: str = "",
     ) -> float:
         """Mean over seeds of mAP@all; of a backbone that is named, as ``forgetting`` measured it."""
-        of = saved_rows(item or "forgetting", "small") if item or backbone else rows
+        of = measured[item or "forgetting"] if item or backbone else rows
         of = of.query("backbone == @backbone and settings == @settings") if backbone else of
         of = of.query("method == @method and task == @task and split == @split")
         of = of.query("metric == 'mAP@all' and convention == 'standard'")
@@ -116,7 +117,7 @@ def _facts() -> dict[str, Any]:
     of_seeds = {**dict.fromkeys(NUMBERS, "mean"), "settings": "first", "seed": "nunique"}
     verdicts = pd.concat(saved_claims(item, "small")["verdict"] for item in JUDGED)
     return {
-        **{item: comparison(item, saved_rows(item, "small")).cells for item in TABLES},
+        **{item: comparison(item, found).cells for item, found in measured.items()},
         "v": value,
         "verdict": verdicts.to_dict().__getitem__,
         "n": seeds,
