@@ -29,6 +29,13 @@ def place(network: Network) -> Network:
     return network.to(device=device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 
+def ready(network: Any) -> None:
+    """Put a network on the device and in eval mode."""
+    if isinstance(network, nn.Module):
+        place(network)
+    network.eval()
+
+
 def apply(
     function: Callable[[Tensor, Tensor], Tensor],
     backbone: Backbone,
@@ -114,7 +121,7 @@ def embed(
 
     Args:
         network: a :class:`Student`, or anything with ``eval()``, ``embed(images, domain)`` and a ``backbone`` that has
-            ``mean`` and ``std``, already on the device (:func:`place`). It is put in eval mode and left there.
+            ``mean`` and ``std``. It is moved to the device, put in eval mode and left so.
         image_set: N photos or N sketches; the network is told its domain.
         size: side of the network's square input, in pixels; images of another size are scaled.
         batch: images embedded at once, at most; None: as many as the cache of a CPU has room for, or 256 on an
@@ -130,7 +137,7 @@ def embed(
     """
     if not hasattr(network, "embed"):
         raise ConfigError(f"network={network!r} embeds nothing. Give a Student or Run.network().")
-    network.eval()
+    ready(network)
     if not (keep and "features" in getattr(network, "needs", ()) and len(image_set)):
         return apply(network.embed, network.backbone, image_set, size, batch, progress)
     features, out = torch.from_numpy(backbone_features(network, image_set, size)), []
@@ -146,6 +153,6 @@ def embed(
 
 def top1(logits: Callable[[Tensor, Tensor], Tensor], network: Any, image_set: ImageSet, size: int) -> float:
     """Top-1 accuracy on a set, in [0, 1]."""
-    network.eval()
+    ready(network)
     predicted = apply(logits, network.backbone, image_set, size).argmax(axis=1)
     return float(np.mean(predicted == image_set.labels))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import elsewhere
 import numpy as np
 import pytest
 import torch
@@ -18,9 +19,8 @@ from sakerepro.ranking import on_device
 
 @pytest.fixture
 def device(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The CPU is taken for an accelerator that ranks whatever is asked for; the loops of the CPU are not at hand."""
-    monkeypatch.setattr(devices, "accelerated", lambda: True)
-    monkeypatch.setattr(devices, "free_memory", lambda: 2**40)
+    """A second device ranks whatever is asked for; the loops of the CPU are not at hand."""
+    elsewhere.use(monkeypatch)
     monkeypatch.setattr(on_device, "FROM", 0)
     monkeypatch.setattr("sakerepro.ranking.ranks._rank_features", None)
     monkeypatch.setattr("sakerepro.hashing._Signs", None)

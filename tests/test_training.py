@@ -22,6 +22,7 @@ from sakerepro.data.augmentation import augment, draw_transforms
 from sakerepro.data.batches import generator
 from sakerepro.data.batching import Batch, make_batch
 from sakerepro.data.dataset import Dataset
+from sakerepro.devices import device
 from sakerepro.errors import RunError
 from sakerepro.experiment import Experiment
 from sakerepro.losses import sake_loss
@@ -46,8 +47,9 @@ class Toy(nn.Module):
     def __init__(self, stop_at: int = -1, where: str = "losses", epochs: int = EPOCHS, score: str = "") -> None:
         super().__init__()
         torch.manual_seed(0)
-        first, last = nn.Linear(6, 9), nn.Linear(9, 3)
-        self.network = nn.Sequential(first, nn.BatchNorm1d(9), nn.ReLU(), nn.Dropout(0.4), last)
+        layers = [nn.Linear(6, 9), nn.BatchNorm1d(9), nn.ReLU(), nn.Dropout(0.4), nn.Linear(9, 3)]
+        self.network = nn.Sequential(*layers).to(device())
+        first, last = self.network[0], self.network[-1]
         groups = [{"params": first.parameters(), "lr": 0.01}, {"params": last.parameters(), "lr": 0.1}]
         self.optimiser: torch.optim.Optimizer = torch.optim.Adam(groups)
         self.stop_at, self.where, self.epochs, self.score = stop_at, where, epochs, score
@@ -91,7 +93,7 @@ class Toy(nn.Module):
     def measured(self) -> dict[str, float]:
         self.count("measured")
         self.eval()
-        return {"val": float(self.network(POINTS).sum().detach())}
+        return {"val": float(self.network(POINTS.to(device())).sum().detach())}
 
 
 def fit(toy: Toy, checkpoint: Path) -> list[dict[str, float]]:

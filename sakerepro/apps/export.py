@@ -12,7 +12,6 @@ from torch import Tensor, nn
 
 from .. import files, inputs
 from ..data.dataset import PHOTO, SKETCH
-from ..embedding import place
 from ..errors import ConfigError, RunError
 from ..evaluation import evaluate
 from ..runs import Run, require_images, write_run
@@ -45,7 +44,7 @@ def export_half(run: Run, folder: Path | str) -> Run:
         raise ConfigError(f"{folder}: is there already. Name a new folder.")
     data, e, origin = run.dataset(), run.experiment, run.provenance()
     require_images(run, data.fingerprint)
-    method = place(run.network().half().float())
+    method = run.network().half().float()
     metrics, arrays = evaluate(method, data, e)
     half = write_run(
         e,

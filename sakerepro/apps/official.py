@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from .. import methods
-from ..embedding import place, top1
+from ..embedding import top1
 from ..errors import DataError
 from ..evaluation import evaluate
 from ..experiment import Experiment
@@ -78,7 +78,7 @@ def import_checkpoint(path: Path | str, dataset: str, split: str = "") -> Run:
             f"{path}: was trained on {student.seen_head.out_features} classes, and {data.name}, {data.split} has "
             f"{len(data.seen)} seen ones. Name the data and the split that it was trained on."
         )
-    method: Any = place(methods.class_of(e.method)(e, student, methods.Side(data.seen)).eval())
+    method: Any = methods.class_of(e.method)(e, student, methods.Side(data.seen)).eval()
     metrics, arrays = evaluate(method, data, e)
     official = {"best_acc1": float(content["best_acc1"])} if "best_acc1" in content else {}
     if len(data.val_sketch):

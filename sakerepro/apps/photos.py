@@ -25,7 +25,6 @@ from ..data.folders import left_out_text, walk
 from ..data.images import read_bytes, read_image
 from ..data.packing import read_images, stat_files
 from ..display import Brief, bar
-from ..embedding import place
 from ..errors import ConfigError, DataError, RunError
 from ..retrieval import search
 from ..runs import Run
@@ -191,7 +190,7 @@ def _embedded(
             sha256 = np.frombuffer(b"".join(digest for _, _, digest in found), np.uint8).reshape(-1, 32)
             x = np.zeros((0, 1))
             if images:
-                network = place(run.network()) if network is None else network
+                network = run.network() if network is None else network
                 x = embed_images(network, images, PHOTO, run.experiment.size)
             shown.update(len(found))
             yield rows, x, sha256, bad

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from statistics import mean, stdev
 
 from ..apps.compare import by_metric, grouped, paired_tests
-from ..embedding import place
 from ..errors import ConfigError, SakeError
 from ..evaluation import evaluate as measure
 from ..evaluation import generalised_metrics
@@ -28,7 +27,7 @@ def evaluate(arguments: argparse.Namespace) -> None:
         changes = {**plain, "dataset": absolute(arguments.dataset), **changes}
     e = r.experiment.but(**changes)
     data = experiment_data(e)
-    network = place(r.network())
+    network = r.network()
     metrics, arrays = measure(network, data, e, r.embeddings() if e != r.experiment else None)
     if e != r.experiment:
         note = _trained_on(r, data.unseen, e.dataset)

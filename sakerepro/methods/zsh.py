@@ -38,7 +38,7 @@ from .contract import CLASS_VECTORS, FEATURES, Features, Method, Optimisers, Set
 
 def w_step(b: Tensor, target: Tensor, ridge: float) -> Tensor:
     """W = (B B' + l I)^-1 B Y'R; ``target`` is R'Y."""
-    return torch.linalg.solve(b @ b.T + ridge * torch.eye(len(b)).to(b), b @ target.T)
+    return torch.linalg.solve(b @ b.T + ridge * torch.eye(len(b), dtype=b.dtype, device=b.device), b @ target.T)
 
 
 def p_step(gram: Tensor, phi: Tensor, b: Tensor) -> Tensor:
@@ -136,7 +136,7 @@ class ZSH(Method):
         self.anchors = x[rng.permutation(len(x))[: self.s.anchors]].float()
         self.width = 2 * (x - x.mean(dim=0)).square().sum(dim=1).mean().float()  # mean of |x_i - x_j|^2 over all pairs
         phi = self.phi(x.float())
-        self.gram = phi @ phi.T + self.s.ridge * len(x) * torch.eye(len(phi)).to(phi)
+        self.gram = phi @ phi.T + self.s.ridge * len(x) * torch.eye(len(phi), dtype=phi.dtype, device=phi.device)
         if self.s.gamma:
             self.gram += self.s.gamma * smoothness(phi, x, self.s.neighbours)
         signs = rng.integers(2, size=(self.s.code_bits, len(x)), dtype=np.int8) * 2 - 1

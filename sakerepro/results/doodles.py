@@ -15,7 +15,7 @@ import pandas as pd
 
 from ..data.dataset import Dataset, ImageSet
 from ..data.registry import load_drawings
-from ..embedding import embed, place
+from ..embedding import embed
 from ..errors import ConfigError
 from ..files import digest
 from ..metrics import retrieval_metrics
@@ -51,7 +51,7 @@ def measured_doodles(run: Run) -> dict[str, dict[str, Any]]:
     inputs = {"weights": checksum(run), "queries": digests}
 
     def compute() -> dict[str, dict[str, Any]]:
-        network, arrays = place(run.network()), run.embeddings()
+        network, arrays = run.network(), run.embeddings()
         found: dict[str, dict[str, Any]] = {}
         for task, images in sets.items():
             x, photos = embed(network, images, run.experiment.size), "gallery" if "unseen" in task else "train_photo"
@@ -106,7 +106,7 @@ class DoodleRun(Run):
 
     def embeddings(self) -> dict[str, np.ndarray]:
         query, known = self.dataset().query, self.of.embeddings()
-        x = embed(place(self.of.network()), query, self.experiment.size)
+        x = embed(self.of.network(), query, self.experiment.size)
         photos, classes = known["gallery"], known["gallery_labels"]
         ap = retrieval_metrics(x, photos, query.labels, classes, (), distance=self.distance).ap
         found = {"query": x, "query_labels": query.labels, "gallery": photos, "gallery_labels": classes}

@@ -90,7 +90,7 @@ def _original_map(run: Run) -> float:
     original = original_photos(run.experiment)
 
     def compute() -> float:
-        x, labels = embed(place(run.network()), original.val, run.experiment.size), original.val.labels
+        x, labels = embed(run.network(), original.val, run.experiment.size), original.val.labels
         place_in_class = pd.Series(labels).groupby(labels).cumcount().to_numpy()
         asks = place_in_class < min(10, np.bincount(labels).min() // 2)
         return retrieval_metrics(x[asks], x[~asks], labels[asks], labels[~asks], ks=()).map_all
@@ -229,7 +229,6 @@ def _teacher_top1(e: Experiment, photos: OriginalDomain) -> float:
     classifier, wnids, _ = load_teacher(e)
     known = [c for c, wnid in enumerate(photos.wnids) if wnid in wnids]
     asked = [wnids.index(photos.wnids[c]) for c in known]
-    place(classifier)
     return top1(lambda images, domain: classifier(images)[:, asked], classifier, photos.val.of_classes(known), e.size)
 
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import elsewhere
 import frozen
 import numpy as np
 import pytest
@@ -94,6 +95,25 @@ def test_a_killed_training_goes_on_to_the_same_bits(e: Experiment, data: Dataset
             again(stop_at)
     assert again() == (history, steps - stop_at)  # those before the kill are not made again
     assert tiny.same(made[-1].state_dict(), state)
+
+
+def test_another_device_trains_the_same_and_no_step_waits_for_it(e, data, whole, tmp_path, monkeypatch):
+    elsewhere.use(monkeypatch)
+    method, _ = start(e, data)
+    step, waited = method.step, []
+
+    def watched(*arguments: Any) -> dict[str, Tensor]:
+        elsewhere.waits.clear()
+        found = step(*arguments)
+        waited.extend(elsewhere.waits)
+        return found
+
+    monkeypatch.setattr(method, "step", watched)
+    history, steps = frozen.trained(method, data, tmp_path / "there.pt")
+    assert steps == whole[2] and not waited
+    for row, want in zip(history, whole[1], strict=True):
+        assert row == pytest.approx(want, rel=0.1)  # augmentation rounds otherwise, which turns a few signs of codes
+    assert all(0 <= m["value"] <= 1 for m in evaluate(method, data, e)[0])
 
 
 def unread(images: ImageSet, rng: np.random.Generator) -> ImageSet:
