@@ -25,7 +25,14 @@ Network = TypeVar("Network", bound=nn.Module)
 
 
 def place(network: Network) -> Network:
-    """Move a network to the device, in channels-last order: about three times as fast on a CPU."""
+    """Move a network to the device, in channels-last order: about three times as fast on a CPU.
+
+    Raises:
+        ConfigError: if it is a method that needs float64, and the device has none.
+    """
+    if device().type == "mps" and "float64" in getattr(network, "needs", ()):
+        name = type(network).__name__
+        raise ConfigError(f"{name} computes in float64, which mps has not. Set {devices.VARIABLE}=cpu for {name}.")
     return network.to(device=device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
 
 

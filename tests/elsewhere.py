@@ -36,10 +36,13 @@ class Elsewhere(torch.Tensor):
     """A tensor of the device; ``inner`` is its content."""
 
     inner: torch.Tensor
+    float64 = True  # whether the device has it
     __torch_function__ = torch._C._disabled_torch_function_impl
 
     @staticmethod
     def __new__(cls, inner: torch.Tensor) -> Elsewhere:
+        if inner.dtype == torch.float64 and not cls.float64:
+            raise TypeError("the device has no float64")
         about = {"strides": inner.stride(), "storage_offset": inner.storage_offset(), "dtype": inner.dtype}
         made = torch.Tensor._make_wrapper_subclass(cls, inner.size(), device=torch.device(NAME, 0), **about)
         made.inner = inner
@@ -101,8 +104,9 @@ class _Module(_DummyBackendModule):
         return []
 
 
-def use(monkeypatch: pytest.MonkeyPatch) -> pytest.MonkeyPatch:
-    """The package runs on the device, on which everything fits; nothing has waited yet."""
+def use(monkeypatch: pytest.MonkeyPatch, float64: bool = True) -> pytest.MonkeyPatch:
+    """The package runs on the device, on which everything fits; nothing has waited yet. MPS has no float64."""
+    monkeypatch.setattr(Elsewhere, "float64", float64)
     monkeypatch.setattr(devices, "_device", lambda name: torch.device(NAME, 0))
     monkeypatch.setattr(devices, "free_memory", lambda: 2**40)
     monkeypatch.setattr(torch, "inference_mode", torch.no_grad)  # PyTorch allows no other to tensors of this kind

@@ -93,7 +93,7 @@ class Method(nn.Module):
     """
 
     version: ClassVar[int] = 1  #: raised when this method's numbers change; the results of others stay
-    needs: ClassVar[frozenset[str]] = frozenset()  #: some of "teacher", "class vectors", "aligned", "features"
+    needs: ClassVar[frozenset[str]] = frozenset()  #: of "teacher", "class vectors", "aligned", "features", "float64"
     distance: ClassVar[str] = "cosine"  #: between real-valued embeddings
     classifies: ClassVar[bool] = False  #: whether seen_logits is trained to classify
     signs: ClassVar[bool] = False  #: whether codes are the signs of embeddings; if not, :meth:`code` or ITQ makes them
@@ -243,6 +243,11 @@ class Method(nn.Module):
                 if saved is not None and (value is None or value.shape != saved.shape):
                     module._buffers[name] = torch.empty_like(saved)
         return super().load_state_dict(state, strict, assign)
+
+
+def root_mean_square(x: Tensor) -> Tensor:
+    """Of all entries, summed in float64; on the CPU, since MPS has no float64."""
+    return x.cpu().double().square().mean().sqrt().to(x)
 
 
 @torch.no_grad()

@@ -32,7 +32,7 @@ from ..devices import seeded
 from ..experiment import Experiment
 from ..model import Student
 from ..training import Batch
-from .contract import ALIGNED, FEATURES, Features, Method, Optimisers, Setting, Side
+from .contract import ALIGNED, FEATURES, Features, Method, Optimisers, Setting, Side, root_mean_square
 
 DRAWS = 100
 
@@ -105,7 +105,7 @@ class CVAE(Method):
         """Find the scale of the features, and whether they can be negative."""
         found = features()
         both = torch.cat([found.photo, found.sketch])
-        self.scale = both.double().square().mean().sqrt().float()
+        self.scale = root_mean_square(both)
         self.floor = self.floor.new_tensor(-torch.inf if both.min() < 0 else 0.0)
 
     def pair(self, batch: Batch) -> tuple[Tensor, Tensor]:

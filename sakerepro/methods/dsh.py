@@ -83,7 +83,7 @@ class DSH(Method):
     """Discrete codes by alternation, and a network that regresses to them."""
 
     version = 2  # the layer of F starts at the least squares fit of the first codes
-    needs = frozenset({"class vectors"})
+    needs = frozenset({"class vectors", "float64"})
     signs = True  # sign(F)
     settings = {
         "words": Setting(

@@ -41,7 +41,7 @@ def sylvester(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
 class SAE(Method):
     """Features mapped to class vectors by a linear map whose transpose reconstructs them."""
 
-    needs = frozenset({"features", "class vectors"})
+    needs = frozenset({"features", "class vectors", "float64"})
     settings = {
         **FEATURES,
         **CLASS_VECTORS,

@@ -34,7 +34,7 @@ from ..devices import seeded
 from ..experiment import Experiment
 from ..model import Student
 from ..training import Batch, minimise
-from .contract import CLASS_VECTORS, FEATURES, Features, Method, Optimisers, Setting, Side
+from .contract import CLASS_VECTORS, FEATURES, Features, Method, Optimisers, Setting, Side, root_mean_square
 
 Pair = dict[str, Tensor]  # "p": of photos, "s": of sketches of the same classes
 
@@ -124,7 +124,7 @@ class SEMPCYC(Method):
     def begin(self, features: Callable[[], Features]) -> None:
         """Find the scale of the features; make c of the classes; train the classifiers."""
         found = features()
-        self.scale = torch.cat([found.photo, found.sketch]).double().square().mean().sqrt().float()
+        self.scale = root_mean_square(torch.cat([found.photo, found.sketch]))
         with seeded(self.e.seed):
             self.c = compress(self.vectors, self.e.dim)
         p, s = (found.photo / self.scale, found.photo_labels), (found.sketch / self.scale, found.sketch_labels)

@@ -32,9 +32,9 @@ class Probe:
 
     def layer(self) -> nn.Linear:
         """A linear layer that gives the same logits from features that are not standardised."""
-        weight = self.weight.double() / self.scale
+        weight = self.weight.cpu().double() / self.scale.cpu()  # MPS has no float64
         layer = nn.utils.skip_init(nn.Linear, weight.shape[1], len(weight))
-        layer.load_state_dict({"weight": weight, "bias": self.bias - weight @ self.mean.double()})
+        layer.load_state_dict({"weight": weight, "bias": self.bias.cpu() - weight @ self.mean.cpu().double()})
         return layer
 
 

@@ -97,8 +97,8 @@ def test_a_killed_training_goes_on_to_the_same_bits(e: Experiment, data: Dataset
     assert tiny.same(made[-1].state_dict(), state)
 
 
-def test_another_device_trains_the_same_and_no_step_waits_for_it(e, data, whole, tmp_path, monkeypatch):
-    elsewhere.use(monkeypatch)
+def test_another_device_trains_the_same_and_no_step_waits_for_it(name, e, data, whole, tmp_path, monkeypatch):
+    elsewhere.use(monkeypatch, float64="float64" in methods.class_of(name).needs)
     method, _ = start(e, data)
     step, waited = method.step, []
 

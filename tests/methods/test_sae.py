@@ -12,6 +12,8 @@ import torch
 from torch import Tensor
 
 from sakerepro.data.dataset import Dataset
+from sakerepro.embedding import place
+from sakerepro.errors import ConfigError
 from sakerepro.methods.sae import sylvester
 
 VECTORS = torch.from_numpy(np.random.default_rng(4).normal(size=(4, 3)).astype(np.float32))
@@ -76,3 +78,11 @@ def test_a_sketch_enters_by_a_map_of_its_own(tiny_data: Dataset, tmp_path: Path)
     embedded = two.embed_features(3 * found.sketch, 1)  # of length 1, whatever came
     unit = found.sketch / found.sketch.norm(dim=1, keepdim=True)
     torch.testing.assert_close(embedded, unit @ two.w[1].T)
+
+
+def test_a_method_that_needs_float64_is_refused_where_there_is_none(monkeypatch):
+    method = frozen.make("SAE", torch.eye(4))
+    assert place(method) is method
+    monkeypatch.setattr("sakerepro.embedding.device", lambda: torch.device("mps"))
+    with pytest.raises(ConfigError, match="SAE computes in float64, which mps has not. Set SAKEREPRO_DEVICE=cpu"):
+        place(method)
