@@ -76,11 +76,14 @@ def at_once(size: int) -> int:
 
 
 def send(tensor: Tensor, where: torch.device | None = None) -> Tensor:
-    """The tensor on the device, by way of pinned memory: a copy from other memory waits until the device is idle."""
+    """The tensor on the device, by way of pinned memory: a copy from other memory waits until the device is idle.
+
+    MPS pins nothing, and could read memory that is already given to something else.
+    """
     where = where or device()
     if where.type == "cuda" and tensor.device.type == "cpu":
         tensor = tensor.pin_memory()
-    return tensor.to(where, non_blocking=True)
+    return tensor.to(where, non_blocking=where.type not in ("cpu", "mps"))
 
 
 def seed(number: int) -> None:

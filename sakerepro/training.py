@@ -323,8 +323,9 @@ class Progress:
             with zipfile.ZipFile(self.checkpoint) as archive:  # torch.load does not check the checksums
                 if archive.testzip():
                     raise ValueError("checksum")
-            state = torch.load(self.checkpoint, map_location=device(), weights_only=True)
+            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)  # where Adam keeps its counters
             self.method.load_state_dict(state.pop("network"))
+            place(self.method)  # buffers that took the saved shape
             self.optimisers.load_state_dict(state.pop("optimiser"))
         except Exception as error:
             raise RunError(

@@ -16,7 +16,7 @@ if "PYTEST_XDIST_WORKER" not in os.environ:  # a used cache does not see edits i
     os.environ["NUMBA_CACHE_DIR"] = tempfile.mkdtemp(prefix="sakerepro-numba-")  # workers share it
     atexit.register(shutil.rmtree, os.environ["NUMBA_CACHE_DIR"], ignore_errors=True)
 
-import elsewhere  # noqa: E402, F401  (PyTorch counts its devices at the first backward)
+import elsewhere  # noqa: E402, F401  (before the first backward, which counts the devices)
 import numpy as np  # noqa: E402
 import pytest  # noqa: E402
 import tiny  # noqa: E402

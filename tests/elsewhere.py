@@ -28,6 +28,8 @@ READS = {  # what a host can only answer, or go on with, once the device has fin
     aten.unique_consecutive.default,
     aten.bincount.default,
     aten.repeat_interleave.Tensor,
+    aten._linalg_check_errors.default,
+    aten._linalg_svd.default,
 }
 waits: list[str] = []  #: the operations since it was last cleared at which the host would have waited
 
@@ -110,13 +112,12 @@ def use(monkeypatch: pytest.MonkeyPatch, float64: bool = True) -> pytest.MonkeyP
     monkeypatch.setattr(devices, "_device", lambda name: torch.device(NAME, 0))
     monkeypatch.setattr(devices, "free_memory", lambda: 2**40)
     monkeypatch.setattr(torch, "inference_mode", torch.no_grad)  # PyTorch allows no other to tensors of this kind
-    load = torch.load
-    monkeypatch.setattr(torch, "load", lambda file, map_location=None, **how: load(file, map_location="cpu", **how))
     waits.clear()
     return monkeypatch
 
 
 _setup_privateuseone_for_python_backend(NAME, backend_module=_Module())
+torch.autograd.set_multithreading_enabled(False)  # a thread of the device that still lives at the exit ends in abort()
 _library = torch.library.Library("aten", "IMPL")
 _library.impl("_copy_from", _upload, "PrivateUse1")
 for name in ("empty.memory_format", "empty_strided", "eye", "arange", "arange.start", "arange.start_step"):
