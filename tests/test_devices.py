@@ -118,6 +118,19 @@ def test_batches_are_those_of_the_cpu(free, style, tiny_data, accelerated):
     assert all(torch.equal(getattr(got, name), getattr(want, name)) for name in ("labels", "domain", "rows"))
 
 
+def test_training_is_that_of_the_cpu_up_to_rounding(tiny_data, tmp_path, monkeypatch):
+    want = train(sake()[0], tiny_data, tmp_path / "usual")
+    elsewhere.use(monkeypatch)
+    method, _ = sake()
+    got = train(method, tiny_data, tmp_path / "device")
+    assert [row.keys() for row in got] == [row.keys() for row in want]
+    for name in ("loss", "loss_benchmark", "loss_sake", "lr"):
+        assert [row[name] for row in got] == pytest.approx([row[name] for row in want], rel=1e-3), name
+    embedded = embed(method, tiny_data.query, 32)
+    monkeypatch.undo()
+    np.testing.assert_allclose(embedded, embed(method, tiny_data.query, 32), rtol=1e-3, atol=1e-4)
+
+
 def test_a_stopped_training_ends_the_same_to_the_bit(tiny_data, tmp_path, accelerated):
     whole, _ = sake()
     history = train(whole, tiny_data, tmp_path / "whole")

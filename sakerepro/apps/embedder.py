@@ -11,7 +11,7 @@ import numpy as np
 
 from ..data.dataset import PHOTO, SKETCH, ImageSet
 from ..data.images import pixels
-from ..embedding import embed, place
+from ..embedding import embed
 from ..errors import ConfigError
 from ..evaluation import Coder, coders
 from ..model import Student
@@ -37,7 +37,7 @@ class Embedder:
     """
 
     def __init__(self, network: Any, size: int, run: Run | None = None) -> None:
-        self.network, self.size, self.run = place(network), size, run
+        self.network, self.size, self.run = network, size, run
         self.distance: str = getattr(network, "distance", "cosine")
         self._coders: dict[int, Coder] = {}
 
