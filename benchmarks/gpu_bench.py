@@ -2,9 +2,9 @@
 
 Training is the paper's (CSE-ResNet-50 with its teacher at 224 px) and that of the preset ``small``: our loop, with
 images resident on the device and augmented there, beside the bare loop of the same networks on tensors that are there
-already, and beside the bare loop in float32, not compiled. Ranking and ITQ run on the device, on the CPU, and by plain
-PyTorch on the device, in two sizes: from the size on at which the device wins, `on_device.FROM` should choose it.
-Images are random; so are weights that are not at hand.
+already, and beside the bare loop in float32 (with all its bits, no TF32), not compiled. Ranking and ITQ run on the
+device, on the CPU, and by plain PyTorch on the device, in two sizes: from the size on at which the device wins,
+`on_device.FROM` should choose it. Images are random; so are weights that are not at hand.
 """
 
 from __future__ import annotations
@@ -44,11 +44,11 @@ def with_peak(run: Callable[[Setup], Lap], setup: Setup) -> tuple[Lap, float]:
     """The lap, and the MiB of the device that were taken at its peak, inputs included."""
     import torch
 
-    cuda = devices.device().type == "cuda"
-    if cuda:
-        torch.cuda.reset_peak_memory_stats()
+    where = devices.device()
+    if where.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(where)
     lap = run(setup)
-    return lap, torch.cuda.max_memory_allocated() / 2**20 if cuda else 0.0
+    return lap, devices.peak_memory() / 2**20
 
 
 def measured(
@@ -100,10 +100,10 @@ def compared(work: str, inputs: Any, sides: dict[str, Callable[[Any], Any]], rem
     rows = []
     for who, run in sides.items():
         answer = run(inputs)
-        training.wait()
+        devices.wait()
         clock = Clock()
         run(inputs)
-        training.wait()
+        devices.wait()
         rows.append(Row(work, who, clock.lap().seconds, note=remark(who, inputs, answer)))
     return rows
 

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from sakerepro.data.dataset import PHOTO, SKETCH, Dataset
-from sakerepro.devices import accelerated, at_once
+from sakerepro.devices import accelerated, at_once, wait
 from sakerepro.experiment import Experiment
 from sakerepro.methods import preset
 from sakerepro.semantics import imagenet_wnids
@@ -101,14 +101,6 @@ def _teacher(experiment: Experiment) -> tuple[Any, str]:
     return build_classifier(teacher_architecture(experiment.backbone), ORIGINAL).eval(), "random weights"
 
 
-def wait() -> None:
-    """For what the device still works on."""
-    import torch
-
-    if torch.cuda.is_available():
-        torch.cuda.synchronize()
-
-
 def divide(setup: Setup, part: int) -> None:
     """Let the networks compute parts of a batch side by side, of so many images; 0: none do."""
     for network in (setup.method.student, *setup.method.teacher):
@@ -127,7 +119,8 @@ def ours(setup: Setup) -> Lap:
         return {}
 
     wait()
-    setup.method.optimisers = lambda: setup.optimisers
+    optimisers = setup.optimisers
+    setup.method.optimisers = lambda: optimisers  # not by way of the setup, which would never be freed
     divide(setup, at_once(setup.experiment.size))
     with one_thread(), tempfile.TemporaryDirectory() as folder:
         clock = Clock()

@@ -31,7 +31,10 @@ def _device(name: str) -> torch.device:
     known = ["cpu", *(["cuda", *cuda] if cuda else []), *(["mps"] if torch.backends.mps.is_available() else [])]
     if name and name not in known:
         raise ConfigError(f"{VARIABLE} = {name!r} is not there. {near_misses(name, known)}")
-    return torch.device(name or ("cuda" if cuda else "cpu"))
+    where = torch.device(name or ("cuda" if cuda else "cpu"))
+    if where.type == "cuda":  # convolutions in float32 keep all its bits, and add in the same order each time
+        torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic = False, True
+    return where
 
 
 def accelerated() -> bool:
@@ -59,11 +62,27 @@ def bfloat16_units() -> bool:
 
 
 def free_memory() -> int:
-    """Free memory of the accelerator, in bytes."""
+    """Free memory of the accelerator, in bytes, with what PyTorch holds of it for later."""
     where = device()
     if where.type == "cuda":
-        return torch.cuda.mem_get_info(where)[0]
+        held = torch.cuda.memory_reserved(where) - torch.cuda.memory_allocated(where)
+        return torch.cuda.mem_get_info(where)[0] + held
     return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
+
+
+def peak_memory() -> int:
+    """The most memory that tensors took on a CUDA device, in bytes; 0 elsewhere."""
+    where = device()
+    return torch.cuda.max_memory_allocated(where) if where.type == "cuda" else 0
+
+
+def wait() -> None:
+    """Until the device has done all that it was given."""
+    where = device()
+    if where.type == "cuda":
+        torch.cuda.synchronize(where)
+    elif where.type == "mps":
+        torch.mps.synchronize()
 
 
 def at_once(size: int) -> int:

@@ -30,10 +30,15 @@ def place(network: Network) -> Network:
     Raises:
         ConfigError: if it is a method that needs float64, and the device has none.
     """
-    if device().type == "mps" and "float64" in getattr(network, "needs", ()):
-        name = type(network).__name__
-        raise ConfigError(f"{name} computes in float64, which mps has not. Set {devices.VARIABLE}=cpu for {name}.")
+    require_float64(type(network))
     return network.to(device=device(), memory_format=torch.channels_last)  # type: ignore[call-overload]
+
+
+def require_float64(kind: type) -> None:
+    """Raise :class:`ConfigError` if a method of this class needs float64, and the device has none."""
+    if device().type == "mps" and getattr(kind, "float64", False):
+        name = kind.__name__
+        raise ConfigError(f"{name} computes in float64, which mps has not. Set {devices.VARIABLE}=cpu for {name}.")
 
 
 def ready(network: Any) -> None:

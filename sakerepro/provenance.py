@@ -61,9 +61,7 @@ def processor() -> str:
 
 def provenance(**more: Any) -> dict[str, Any]:
     """Versions, commit, hardware; ``more`` is what the caller knows: seconds, inputs, command."""
-    import torch
-
-    from .devices import accelerator
+    from .devices import accelerator, peak_memory
 
     sha, dirty = commit()
     return {
@@ -78,7 +76,7 @@ def provenance(**more: Any) -> dict[str, Any]:
         "cores": os.cpu_count(),
         "accelerator": accelerator(),
         "memory_gib": memory_gib(),
-        "accelerator_memory_gib": round(torch.cuda.max_memory_allocated() / 2**30, 2),
+        "accelerator_memory_gib": round(peak_memory() / 2**30, 2),
         **more,
     }
 

@@ -20,7 +20,7 @@ from .data.known import datasets
 from .data.registry import load_dataset
 from .data.splits import fewer, photo_queries, pseudo_unseen, random_split
 from .devices import seeded
-from .embedding import place
+from .embedding import place, require_float64
 from .errors import ConfigError, DataError, RunError, near_misses
 from .evaluation import evaluate, traced
 from .experiment import GET, Experiment
@@ -143,6 +143,7 @@ def check_settings(e: Experiment) -> None:
     Raises:
         ConfigError, DataError: for the first setting that does not fit, or weights that are not here.
     """
+    require_float64(methods.class_of(e.method))
     other = methods.imitated(e)
     _check_network(e.backbone, e.size, e.freeze, e.teacher_head)
     if other != e:

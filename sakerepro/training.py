@@ -393,7 +393,7 @@ def speed_up(network: Any, e: Experiment) -> None:
     if not (e.compile or devices.accelerated()) and getattr(network, "by_parts", True):
         network.backbone.part = devices.at_once(e.size)
     if e.compile:
-        network.backbone.compile_layers(e.freeze)
+        network.backbone.compile_layers()
 
 
 def frozen(teacher: Classifier, e: Experiment) -> Classifier:

@@ -1,6 +1,6 @@
 """A second device without hardware: its tensors lie on the CPU, but may meet the CPU's only by a copy, as on a GPU.
 
-PyTorch's place for a backend of one's own (``privateuseone``) gives the device. Every operation goes through
+PyTorch's place for an own backend (``privateuseone``, as of 2.10) gives the device. Every operation goes through
 ``__torch_dispatch__``: it refuses two devices in one operation, and notes what would make the host wait for a GPU.
 """
 

@@ -51,7 +51,10 @@ def test_a_variable_chooses_the_device(count, name, want, fresh, monkeypatch):
     monkeypatch.setattr(torch.cuda, "is_available", lambda: count > 0)
     monkeypatch.setattr(torch.cuda, "device_count", lambda: count)
     monkeypatch.setenv("SAKEREPRO_DEVICE", name)
+    for flag, usual in (("allow_tf32", True), ("deterministic", False)):
+        monkeypatch.setattr(torch.backends.cudnn, flag, usual)
     assert devices.device() == torch.device(want) and devices.accelerated() == (want != "cpu")
+    assert torch.backends.cudnn.deterministic != torch.backends.cudnn.allow_tf32 == (want == "cpu")
 
 
 @pytest.mark.parametrize("name", ["cuda:2", "gpu", "mps"])

@@ -93,7 +93,8 @@ class Method(nn.Module):
     """
 
     version: ClassVar[int] = 1  #: raised when this method's numbers change; the results of others stay
-    needs: ClassVar[frozenset[str]] = frozenset()  #: of "teacher", "class vectors", "aligned", "features", "float64"
+    needs: ClassVar[frozenset[str]] = frozenset()  #: of "teacher", "class vectors", "aligned", "features"
+    float64: ClassVar[bool] = False  #: whether it computes in float64, which mps has not
     distance: ClassVar[str] = "cosine"  #: between real-valued embeddings
     classifies: ClassVar[bool] = False  #: whether seen_logits is trained to classify
     signs: ClassVar[bool] = False  #: whether codes are the signs of embeddings; if not, :meth:`code` or ITQ makes them
@@ -243,6 +244,14 @@ class Method(nn.Module):
                 if saved is not None and (value is None or value.shape != saved.shape):
                     module._buffers[name] = torch.empty_like(saved)
         return super().load_state_dict(state, strict, assign)
+
+
+def class_sums(x: Tensor, labels: Tensor, classes: int) -> Tensor:
+    """(C, d) sums of (N, d) rows over each class; on a GPU, too, the same each time."""
+    sums = x.new_zeros(classes, x.shape[1])
+    if x.device.type == "cpu":
+        return sums.index_add_(0, labels, x)
+    return sums.index_put_((labels,), x, accumulate=True)  # index_add_ adds there in any order
 
 
 def root_mean_square(x: Tensor) -> Tensor:

@@ -34,7 +34,7 @@ from ..experiment import Experiment
 from ..model import Student
 from ..ranking.codes import whole_bytes
 from ..training import Batch, autocast
-from .contract import CLASS_VECTORS, Features, Method, Setting, Side, regress, standardise
+from .contract import CLASS_VECTORS, Features, Method, Setting, Side, class_sums, regress, standardise
 
 
 @dataclass
@@ -47,7 +47,7 @@ class Domain:
 
     def class_sums(self, of: Tensor, classes: int) -> Tensor:
         """(C, rows) sums of the columns of (rows, N) by class."""
-        return of.new_zeros(classes, len(of)).index_add_(0, self.y, of.T)
+        return class_sums(of.T, self.y, classes)
 
 
 def d_step(p: Domain, s: Domain, v: Tensor) -> Tensor:
@@ -83,7 +83,8 @@ class DSH(Method):
     """Discrete codes by alternation, and a network that regresses to them."""
 
     version = 2  # the layer of F starts at the least squares fit of the first codes
-    needs = frozenset({"class vectors", "float64"})
+    needs = frozenset({"class vectors"})
+    float64 = True
     signs = True  # sign(F)
     settings = {
         "words": Setting(

@@ -27,7 +27,7 @@ from ..experiment import Experiment
 from ..losses import benchmark_loss
 from ..model import Student
 from ..training import Batch, Optimisers, autocast
-from .contract import Features, Method, Setting, Side
+from .contract import Features, Method, Setting, Side, class_sums
 
 
 def margin_logits(x: Tensor, centres: Tensor, labels: Tensor | None = None, m: Tensor | float = 1.0) -> Tensor:
@@ -85,7 +85,7 @@ class EMS(Method):
             length = x.norm(dim=1).mean()
             layer.weight.div_(length)
             layer.bias.div_(length)
-            sums = torch.zeros_like(self.centres).index_add_(0, y, x / length)
+            sums = class_sums(x / length, y, len(self.centres))
             self.centres.copy_(sums / y.bincount(minlength=len(sums)).clamp(min=1)[:, None])
 
     def before_epoch(self, epoch: int, features: Any) -> None:

@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from ..experiment import Experiment
 from ..model import Student
-from .contract import CLASS_VECTORS, FEATURES, Features, Method, Setting, Side
+from .contract import CLASS_VECTORS, FEATURES, Features, Method, Setting, Side, class_sums
 
 
 def sylvester(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
@@ -41,7 +41,8 @@ def sylvester(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
 class SAE(Method):
     """Features mapped to class vectors by a linear map whose transpose reconstructs them."""
 
-    needs = frozenset({"features", "class vectors", "float64"})
+    needs = frozenset({"features", "class vectors"})
+    float64 = True
     settings = {
         **FEATURES,
         **CLASS_VECTORS,
@@ -84,7 +85,7 @@ class SAE(Method):
         """
         x, v, weight = F.normalize(features.double()), self.vectors.double().T, self.s.lambda_sae  # (N, F), (k, C_S)
         count = torch.bincount(labels, minlength=v.shape[1])
-        sums = x.new_zeros(v.shape[1], x.shape[1]).index_add_(0, labels, x)
+        sums = class_sums(x, labels, v.shape[1])
         return sylvester((v * count) @ v.T, weight * (x.T @ x), (1 + weight) * (v @ sums))
 
     def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:

@@ -73,7 +73,8 @@ def smoothness(phi: Tensor, features: Tensor, neighbours: int) -> Tensor:
 class ZSH(Method):
     """Codes that fit rotated class vectors, and a kernel hash function that fits the codes."""
 
-    needs = frozenset({"features", "class vectors", "float64"})
+    needs = frozenset({"features", "class vectors"})
+    float64 = True
     signs = True  # sign(P'Phi(f))
     settings = {
         **FEATURES,

@@ -35,6 +35,7 @@ class Backbone(nn.Module):
         self.body, self.num_features, self.mean, self.std = body, num_features, mean, std
         self.code: DomainCode | None = None
         self.frozen = 0
+        self.chain = _chain
         self.part = 0  #: images in a part of a training batch, at least; 0: batches are not divided
 
     def forward(self, images: Tensor, domain: Tensor) -> Tensor:
@@ -55,7 +56,7 @@ class Backbone(nn.Module):
         """
         layers = self._split(stages)[0]
         with torch.no_grad():
-            return in_parts(partial(_chain, layers), layers, self.part, images) if layers else images
+            return in_parts(partial(self.chain, layers), layers, self.part, images) if layers else images
 
     def rest(self, features: Tensor, domain: Tensor, stages: int) -> Tensor:
         """The output of :meth:`stem` and (N,) domains to (N, num_features)."""
@@ -64,7 +65,7 @@ class Backbone(nn.Module):
         def of_part(features: Tensor, domain: Tensor) -> Tensor:
             if self.code is not None:
                 self.code.value = domain
-            return _chain(layers, features)
+            return self.chain(layers, features)
 
         return in_parts(of_part, layers, self.part, features, domain)
 
@@ -105,10 +106,10 @@ class Backbone(nn.Module):
             layer.eval()
         return self
 
-    def compile_layers(self, stages: int) -> None:
-        """Compile what :meth:`stem` and :meth:`rest` call for so many stages, in place (``torch.compile``)."""
-        for layer in sum(self._split(stages), []):
-            layer.compile()
+    def compile_layers(self) -> None:
+        """Compile what :meth:`stem` and :meth:`rest` call, each in one piece."""
+        torch.compiler.reset()  # of graphs of other networks: a process has room for eight
+        self.chain = torch.compile(_chain)
 
     def with_gates(self, frozen: int = 0) -> Backbone:
         """A copy with a gate or token of the domain in every block; its output is still the same for both domains.

@@ -12,6 +12,7 @@ import time
 from collections.abc import Collection, Sequence
 
 from .. import paths
+from ..devices import VARIABLE
 from ..errors import ConfigError, RunError
 from ..experiment import Experiment
 from ..runs import base, find
@@ -36,6 +37,8 @@ def make_runs(experiments: Sequence[Experiment], traced: Collection[Experiment] 
     except ModuleNotFoundError:
         raise ConfigError("engine = ray needs a package: `pip install 'sakerepro[cluster]'`.") from None
     own = {name: value for name, value in os.environ.items() if name.startswith("SAKEREPRO_")}
+    if own.get(VARIABLE, "").startswith("cuda:"):
+        own[VARIABLE] = "cuda"  # a task sees no card but its own
     environment = {"env_vars": {**own, "PYTHONPATH": paths.search_path()}}
     try:
         cluster = ray.init(address, runtime_env=environment, logging_level=logging.WARNING)

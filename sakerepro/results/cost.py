@@ -17,7 +17,7 @@ import torch
 from .. import methods
 from ..data.batches import generator
 from ..data.batching import Batch, make_batch
-from ..devices import accelerator, device
+from ..devices import accelerator, device, wait
 from ..embedding import place
 from ..experiment import Experiment
 from ..provenance import processor
@@ -93,19 +93,14 @@ def measure_cost(e: Experiment) -> dict[str, dict[str, float]]:
         for _ in range(WARM_UP + STEPS):
             for name, side in both.items():
                 side.method.train(what == "step")
-                _wait()
+                wait()
                 started = time.perf_counter()
                 getattr(side, what)()
-                _wait()
+                wait()
                 seconds[name].append(time.perf_counter() - started)
         for name, values in seconds.items():
             found[name][what] = median(values[WARM_UP:])
     return found
-
-
-def _wait() -> None:
-    if device().type == "cuda":
-        torch.cuda.synchronize()
 
 
 def cost_rows(runs: Iterable[Run]) -> Iterator[Row]:

@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import SimpleNamespace
 
 import pandas as pd
 import pytest
@@ -24,6 +25,7 @@ from sakerepro.runs import busy, find, run
 HELD = """
 import time
 from pathlib import Path
+from types import SimpleNamespace
 from sakerepro.methods.sake import SAKE
 
 class Held(SAKE):
@@ -115,3 +117,15 @@ def test_without_ray_it_says_what_to_install(tiny_experiment: Experiment, monkey
     monkeypatch.setitem(sys.modules, "ray", None)
     with pytest.raises(ConfigError, match=r"pip install 'sakerepro\[cluster\]'"):
         jobs.make_runs([tiny_experiment], engine="ray")
+
+
+@pytest.mark.parametrize("chosen, passed_on", [("cuda:1", "cuda"), ("cpu", "cpu")])
+def test_a_task_uses_the_card_that_ray_gives_it(chosen, passed_on, tiny_experiment, monkeypatch):
+    def init(address: str, runtime_env: dict[str, dict[str, str]], logging_level: int) -> None:
+        assert runtime_env["env_vars"]["SAKEREPRO_DEVICE"] == passed_on
+        raise ConnectionError
+
+    monkeypatch.setenv("SAKEREPRO_DEVICE", chosen)
+    monkeypatch.setitem(sys.modules, "ray", SimpleNamespace(init=init))
+    with pytest.raises(ConfigError, match="no Ray cluster answers"):
+        cluster.make_runs([tiny_experiment])
