@@ -169,7 +169,7 @@ def test_training_and_the_bare_loop_descend_the_same_loss(setup):
     trained = copy.deepcopy(setup.method.state_dict())
     setup.method.load_state_dict(begun[0])
     setup.optimisers.load_state_dict(begun[1])
-    bare = training.bare(replace(setup, batches=batches))  # what `fit` draws: seed 0, epoch 0, step i
+    bare = training.bare_on_one(replace(setup, batches=batches))  # what `fit` draws: seed 0, epoch 0, step i
     assert lap.seconds > 0 and bare.seconds > 0 and setup.images == 10
     for name, value in setup.method.state_dict().items():
         torch.testing.assert_close(value, trained[name], msg=name)
