@@ -24,7 +24,7 @@ from .rows import Queries, records
 from .tables import comparison
 from .tables_text import filled
 from .tuning import NUMBERS, read_trials, tuning_file
-from .verdicts import bootstrap
+from .verdicts import bootstrap, t_interval
 
 FROM, TO = "<!-- from rows -->\n", "<!-- to here -->\n"
 METRICS = ("mAP@all", "mAP@100", "mAP@200", "P@100")
@@ -72,6 +72,18 @@ def conventions(run: Run) -> pd.DataFrame:
     return pd.DataFrame(found).T[list(METRICS)].rename_axis("convention")
 
 
+def lead(frame: pd.DataFrame, one: str, other: str, number: str = "value") -> pd.Series:
+    """``mean``, ``low``, ``high`` and ``n`` of a method's lead over another: pairs of split and seed, 90 % t-interval.
+
+    Args:
+        frame: a row a method, split and seed, with a column ``number``; at least two pairs.
+    """
+    wide = frame.pivot(index=["split", "seed"], columns="method", values=number)
+    differences = (wide[one] - wide[other]).dropna().to_numpy()
+    ends = t_interval(differences)
+    return pd.Series([differences.mean(), *ends, len(differences)], ["mean", "low", "high", "n"])
+
+
 def _facts() -> dict[str, Any]:
     rows = pd.concat([saved_rows(item, "small") for item in FROM_ITEMS]).drop_duplicates()
     measured = {item: saved_rows(item, "small") for item in TABLES}
@@ -115,12 +127,15 @@ def _facts() -> dict[str, Any]:
         raise DataError(f"{file}: lacks trials of L_B and SAKE. Restore it, or make them with `sakerepro tune`.")
     confirmed = trials[~held_out].sort_values(["split", "method", "seed"])
     of_seeds = {**dict.fromkeys(NUMBERS, "mean"), "settings": "first", "seed": "nunique"}
+    hidden = measured["generalised"].query("split == 'zeroshot2' and task == 'GZS-SBIR' and metric == 'mAP@all'")
     verdicts = pd.concat(saved_claims(item, "small")["verdict"] for item in JUDGED)
     return {
         **{item: comparison(item, found).cells for item, found in measured.items()},
         "v": value,
         "verdict": verdicts.to_dict().__getitem__,
         "n": seeds,
+        "lead": lead,
+        "hidden": hidden[hidden["representation"].str.endswith("-d")],
         "trials": dict(list(trials[held_out & trials["seed"].eq(0)].groupby("network"))),
         "confirmed": dict(list(confirmed.groupby("network"))),
         "means": {k: part.groupby(["method", "split"]).agg(of_seeds) for k, part in confirmed.groupby("network")},

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import re
-from collections.abc import Iterator, Sized
+from collections.abc import Iterator
 from pathlib import Path
 
 import pandas as pd
@@ -17,7 +17,7 @@ from ..data.known import Known, datasets
 from ..errors import DataError
 from ..files import write_text
 from ..networks.architectures import architecture, teacher_architecture
-from .committed import item_file, saved_claims, saved_record, saved_rows, saved_runs
+from .committed import item_file, saved_claims, saved_rows, saved_runs
 from .findings import preserving_text
 from .items import ITEMS
 from .paper import TITLES
@@ -58,8 +58,8 @@ def report() -> str:
 def _made_from(item: str, preset: str) -> str:
     if status(item, preset).state == MISSING:
         return NOT_RUN
-    record = saved_record(item, preset)
-    return f"{_count(record['runs'], 'run')}, {_count(record['seeds'], 'seed')}"
+    rows = saved_rows(item, preset)
+    return f"{_count(rows['run'].nunique(), 'run')}, {_count(rows['seed'].nunique(), 'seed')}"
 
 
 def _preserving() -> str:
@@ -141,5 +141,5 @@ def _not_run(claims: pd.DataFrame) -> str:
     return "\n".join(lines) or "Everything was run."
 
 
-def _count(things: Sized, noun: str) -> str:
-    return f"{len(things)} {noun}{'s' * (len(things) != 1)}"
+def _count(number: int, noun: str) -> str:
+    return f"{number} {noun}{'s' * (number != 1)}"

@@ -186,16 +186,23 @@ def _paired(cells: list[Cells], by_set: bool) -> np.ndarray:
     return (paired.groupby([str(u[:-1]) for u in units], sort=False).mean() if by_set and units else paired).to_numpy()
 
 
+def t_interval(differences: np.ndarray) -> tuple[float, float]:
+    """Ends of the 90 % t-interval around the mean of at least two differences, never closer to it than rounding."""
+    from scipy.stats import t
+
+    mean, n = float(differences.mean()), len(differences)
+    half = max(ROUNDING, float(t.ppf((1 + CONFIDENCE) / 2, n - 1) * differences.std(ddof=1) / math.sqrt(n)))
+    return mean - half, mean + half
+
+
 def _interval(
     contrast: Contrast, cells: list[Cells], total: np.ndarray, per_query: PerQuery
 ) -> tuple[float, float, str]:
     """Lower end, upper end and kind of the interval around the mean of ``total``."""
-    from scipy.stats import t
-
     mean, n, minus = float(total.mean()), len(total), contrast.sum.minus
     if n > 1:
-        half = max(ROUNDING, float(t.ppf((1 + CONFIDENCE) / 2, n - 1) * total.std(ddof=1) / math.sqrt(n)))
-        return mean - half, mean + half, f"90 % t-interval {mean - half:+.3f} ... {mean + half:+.3f}, n = {n}"
+        low, high = t_interval(total)
+        return low, high, f"90 % t-interval {low:+.3f} ... {high:+.3f}, n = {n}"
     if drawn := _by_query(cells, per_query):
         low, high = bootstrap(*drawn)
         low, high = min(low - minus, mean - ROUNDING), max(high - minus, mean + ROUNDING)

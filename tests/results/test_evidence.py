@@ -10,9 +10,10 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+import scipy.stats
 
 import sakerepro as sr
-from sakerepro.results.findings import preserving_text
+from sakerepro.results.findings import lead, preserving_text
 from sakerepro.results.report import report
 from sakerepro.teachers import shipped_file
 
@@ -42,6 +43,24 @@ def test_a_class_has_the_mean_over_the_seeds_of_its_file(committed: pd.DataFrame
     wnids = pd.read_csv(package / "data/sketchy.csv").set_index("class")["wnid"]
     itself = wnids[committed["class"]].isin(pd.read_csv(package / "tables/imagenet1k.csv")["wnid"]).tolist()
     assert any(itself) and committed["similarity"].eq(1).tolist() == itself
+
+
+@pytest.mark.parametrize("preset", ["mini", "small"])
+def test_a_run_has_the_same_numbers_in_every_item(preset: str) -> None:
+    """Else a run was made twice, on two machines or by two versions of the code, and only some items were made anew."""
+    files = [*(SMALL.parent / preset).glob("*-rows.csv")]
+    rows = pd.concat([pd.read_csv(file, keep_default_na=False) for file in files], ignore_index=True)
+    values = rows.groupby([name for name in rows if name != "value"])["value"].nunique()
+    assert len(files) > 10 and values[values > 1].index.unique("run").tolist() == []
+
+
+def test_a_lead_is_that_of_a_paired_t_test() -> None:
+    rng = np.random.default_rng(3)
+    at = pd.MultiIndex.from_product([["A", "B", "C"], ["one", "two"], [0, 1, 2]], names=["method", "split", "seed"])
+    frame = pd.DataFrame({"value": rng.normal(size=18)}, at).drop(("B", "two", 1))
+    a, b = (frame.loc[method].drop(("two", 1), errors="ignore")["value"] for method in "AB")
+    ends = scipy.stats.ttest_rel(a, b).confidence_interval(0.9)
+    assert lead(frame.reset_index(), "A", "B").tolist() == pytest.approx([(a - b).mean(), *ends, 5])
 
 
 def test_groups_are_thirds_and_intervals_hold_their_means() -> None:
