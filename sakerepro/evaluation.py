@@ -174,9 +174,10 @@ def _generalised(
     arrays: Mapping[str, np.ndarray], features: Mapping[str, np.ndarray], distance: str, name: str
 ) -> list[dict[str, Any]]:
     query, gallery = features["query"], np.concatenate([features["gallery"], features["train_photo"]])
-    wanted, unseen = arrays["query_labels"], arrays["gallery_labels"]
+    names = ("query_labels", "gallery_labels", "train_photo_labels")
+    wanted, unseen, trained = (np.asarray(arrays[name]).astype(np.int64) for name in names)  # narrow types overflow
     behind = max(wanted.max(), unseen.max()) + 1  # unseen and seen classes are both numbered from 0
-    labels = np.concatenate([unseen, arrays["train_photo_labels"] + behind])
+    labels = np.concatenate([unseen, trained + behind])
     m = retrieval_metrics(query, gallery, wanted, labels, ks=KS, distance=distance)
     is_seen = (labels >= behind).astype(np.int64)  # count photos of seen classes as relevant: P@k is their share
     seen = retrieval_metrics(query, gallery, np.ones_like(wanted), is_seen, ks=KS, distance=distance)

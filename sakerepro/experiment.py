@@ -159,6 +159,8 @@ class Experiment:
             of = f.metadata
             value = valid(f.name, getattr(self, f.name), type(f.default), of["low"], of["choices"])
             object.__setattr__(self, f.name, _one_spelling(value) if f.name in _PLACES else value)
+        if self.seed >= 1 << 63:
+            raise ConfigError(f"seed = {self.seed} has to be below 2^63.")
         if not 0 < self.lr_end <= self.lr:
             raise ConfigError(f"lr_end = {self.lr_end} has to be above 0 and at most lr = {self.lr}.")
         if not 0 < self.train_share <= 1:

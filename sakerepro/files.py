@@ -157,8 +157,8 @@ def write_json(path: Path, value: Any) -> None:
     write_text(path, json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n")
 
 
-def read_json(path: Path) -> Any:
-    """Read JSON; a damaged file is named.
+def read_json(path: Path, advice: str = "Mend it, or remove it and make it again.") -> Any:
+    """Read JSON; a damaged file is named, with what to do.
 
     Raises:
         RunError: if the file is not there or is not JSON.
@@ -166,7 +166,7 @@ def read_json(path: Path) -> Any:
     try:
         return json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
-        raise RunError(f"{path}: cannot be read ({error}). Remove its folder and run the command again.") from error
+        raise RunError(f"{path}: cannot be read ({error}). {advice}") from error
 
 
 def lines(file: Path) -> Iterator[tuple[int, bytes]]:

@@ -39,7 +39,7 @@ def path(value: Any, name: str) -> Path:
     """A path; ``~`` is the home folder."""
     if not isinstance(value, str | os.PathLike):
         raise ConfigError(f"{name}={value!r} is no path. Give a string or a pathlib.Path.")
-    return Path(value).expanduser()
+    return Path(os.path.expanduser(value))
 
 
 def whole(value: Any, name: str, low: int) -> int:
@@ -102,6 +102,8 @@ def as_numpy(x: Any, name: str) -> np.ndarray:
             x = x.detach().cpu()
             new = x.is_floating_point() and (x.itemsize == 1 or str(x.dtype) == "torch.bfloat16")
             return (x.float() if new else x).numpy()
+        if isinstance(x, np.ma.MaskedArray) and x.mask.any():
+            raise DataError(f"{name} is a masked array, and its masked values would be taken, too. Fill it first.")
         return np.asarray(x)
     except (TypeError, ValueError, RuntimeError) as error:  # from numpy and torch: ragged rows, meta tensors
         why = str(error).partition(". ")[0]
@@ -182,11 +184,13 @@ def labels(x: Any, count: int, name: str) -> np.ndarray:
     Raises:
         DataError: if their number or type is wrong, or one is missing; the row is named.
     """
-    x = as_numpy(x, name)
+    given, x = x, as_numpy(x, name)
     if x.shape != (count,):
         raise DataError(f"{name} has shape {x.shape}. Give one label for each of the {count} images.")
     if x.dtype.kind in "OST":  # object, bytes and StringDType: the types in which pandas, h5py and numpy keep names
         x = _plain(x.tolist(), name)
+    elif x.dtype.kind == "U" and isinstance(given, list | tuple):  # numpy made strings of whatever stands beside one
+        x = _plain([*given], name)
     if x.dtype.kind not in "iubU":
         raise DataError(f"{name} has type {x.dtype}. Give class ids (integers) or class names (strings).")
     return x

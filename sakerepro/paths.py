@@ -29,14 +29,14 @@ def variable(name: str, value: str) -> Iterator[None]:
 def root() -> Path:
     """The checkout that holds this package, or the current folder if the package is installed elsewhere."""
     if home := os.environ.get("SAKEREPRO_HOME"):
-        return Path(home).expanduser().resolve()
+        return Path(os.path.expanduser(home)).resolve()
     checkout = Path(__file__).resolve().parent.parent
     return checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()
 
 
 def _folder(variable: str, default: str) -> Path:
     value = os.environ.get(variable)
-    return Path(value).expanduser().resolve() if value else root() / default
+    return Path(os.path.expanduser(value)).resolve() if value else root() / default
 
 
 def data() -> Path:

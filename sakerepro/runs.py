@@ -21,7 +21,7 @@ from .data.registry import load_dataset
 from .data.splits import fewer, photo_queries, pseudo_unseen, random_split
 from .devices import seeded
 from .embedding import place, require_float64
-from .errors import ConfigError, DataError, RunError, near_misses
+from .errors import ConfigError, DataError, RunError, SakeError, near_misses
 from .evaluation import evaluate, traced
 from .experiment import GET, Experiment
 from .files import hidden, lock, locked, read_json, sha256, sweep, write_folder_whole, write_json, write_text
@@ -206,16 +206,17 @@ def open_run(folder: Path | str) -> Run:
     folder = inputs.path(folder, "folder")
     if not folder.is_dir():
         raise RunError(f"{folder}: is not there. Give the folder of a finished run; `sr.all_runs()` lists them.")
-    origin, settings = read_json(folder / "provenance.json"), read_json(folder / "experiment.json")
-    sizes = origin.get("files", {}) if isinstance(origin, dict) and isinstance(settings, dict) else {}
+    again = f"Remove the folder {folder.name}; the same command makes the run again. Other runs are not touched."
+    origin, settings = (read_json(folder / name, again) for name in ("provenance.json", "experiment.json"))
+    sizes = origin.get("files") if isinstance(origin, dict) else None
     for name in FILES:
-        file = folder / name
-        if not file.is_file() or file.stat().st_size != sizes.get(name, {}).get("bytes"):
-            raise RunError(
-                f"{file}: is {'damaged' if file.is_file() else 'missing'}. Remove the folder {folder.name}; the same "
-                "command makes the run again. Other runs are not touched."
-            )
-    return Run(folder, Experiment.from_dict(settings))
+        file, known = folder / name, sizes.get(name) if isinstance(sizes, dict) else None
+        if not file.is_file() or not isinstance(known, dict) or file.stat().st_size != known.get("bytes"):
+            raise RunError(f"{file}: is {'damaged' if file.is_file() else 'missing'}. {again}")
+    try:
+        return Run(folder, Experiment.from_dict(settings))
+    except (SakeError, TypeError, ValueError) as error:
+        raise RunError(f"{folder}/experiment.json: {error} {again}") from error
 
 
 def run(experiment: Experiment, trace: bool = False) -> Run:

@@ -169,7 +169,7 @@ def require_classes(names: Sequence[str], dataset: str | None = None, synsets: S
         raise DataError(
             f"{len(lost)} of {len(found)} classes have no WordNet synset:\n{what}\n"
             "Set them by hand: a file synsets.csv in the data folder, with a line class,wnid and below it "
-            f'{lost[0].name},n02084071; or, in Python, synsets={{"{lost[0].name}": "n02084071"}}.'
+            f'{lost[0].name},<wnid>; or, in Python, synsets={{"{lost[0].name}": "<wnid>"}}.'
         )
     return found
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import documents
 import huggingface_hub.constants
+import pandas as pd
 import pytest
 import timm
 import tiny
@@ -246,3 +247,14 @@ def test_reproducing_has_every_item_claim_and_deviation() -> None:
     assert [name for name in (*ITEMS, *all_claims()) if f"`{name}`" not in text] == []
     words = paths.package_data("reproducing.md").read_text(encoding="utf-8").splitlines()
     assert [line for line in words if line.startswith("|") and line not in text] == []
+
+
+def test_the_guide_has_the_numbers_of_the_committed_run() -> None:
+    text = (paths.root() / "docs" / "guide.md").read_text(encoding="utf-8")
+    rows = pd.read_csv(paths.root() / "results" / "mini" / "table1-rows.csv", keep_default_na=False)
+    mine = rows.query("method == 'SAKE' and task == 'ZS-SBIR' and representation == '64-d' and seed == 0")
+    for convention in ("standard", "sake"):
+        line = next(line for line in text.splitlines() if line.startswith(f"| `{convention}`"))
+        want = mine[mine["convention"] == convention].set_index("metric")["value"]
+        numbers = [f"{want[metric]:.3f}" for metric in ("mAP@all", "mAP@100", "mAP@200", "P@100")]
+        assert line.removesuffix(" |").split(" | ")[4:] == numbers

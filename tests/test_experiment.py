@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -62,6 +63,25 @@ def test_sketchys_batches_and_every_data_set_s_usual_split_come_with_it() -> Non
 
 
 @pytest.mark.parametrize(
+    "code, words",
+    [
+        ("1 / 0", r"method 'mine:Mine': ZeroDivisionError: division by zero \(mine\.py, line 3\)"),
+        (
+            "class Mine(SAKE):\n    settings = {'dim': Setting(8, 'mine')}",
+            "setting 'dim' has the name of a setting",
+        ),
+    ],
+)
+def test_a_method_of_ones_own_that_is_wrong_is_named(code, words, tmp_path, monkeypatch):
+    head = "from sakerepro.methods.sake import SAKE\nfrom sakerepro.methods.contract import Setting\n"
+    (tmp_path / "mine.py").write_text(head + code)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.delitem(sys.modules, "mine", raising=False)
+    with pytest.raises(ConfigError, match=words):
+        preset("mini", method="mine:Mine")
+
+
+@pytest.mark.parametrize(
     ("call", "words"),
     [
         (lambda: preset("minni"), "Unknown preset 'minni'. Did you mean 'mini'"),
@@ -74,6 +94,8 @@ def test_sketchys_batches_and_every_data_set_s_usual_split_come_with_it() -> Non
         (lambda: preset("mini", method="SAKEE"), "Unknown method 'SAKEE'. Did you mean 'SAKE'"),
         (lambda: preset("mini", method="nowhere:Mine"), "method 'nowhere:Mine': No module named 'nowhere'"),
         (lambda: preset("mini", method="json:dumps"), "method 'json:dumps': is no subclass"),
+        (lambda: preset("mini", method=":X"), "method ':X': ValueError"),
+        (lambda: preset("mini", seed=2**63), "seed = 9223372036854775808 has to be below 2\\^63"),
         (lambda: preset("mini", semantics="paths"), "semantics = 'paths' is not known. Did you mean 'path'"),
         (lambda: Experiment.from_dict({"Epochs": 3}), "Unknown setting 'Epochs'. Did you mean 'epochs'"),
     ],

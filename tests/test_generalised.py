@@ -36,6 +36,16 @@ def arrays() -> dict[str, np.ndarray]:
     return found
 
 
+def test_labels_of_a_narrow_type_do_not_overflow(arrays: dict[str, np.ndarray]) -> None:
+    wide, narrow = dict(arrays), dict(arrays)
+    for name in ("query_labels", "gallery_labels"):
+        wide[name] = arrays[name] + 125
+        narrow[name] = wide[name].astype(np.int8)
+    narrow["train_photo_labels"] = arrays["train_photo_labels"].astype(np.int8)
+    e = Experiment(dim=DIM, bits=(BITS,))
+    assert generalised_metrics(narrow, e) == generalised_metrics(wide, e)
+
+
 @pytest.fixture(scope="module")
 def values(arrays: dict[str, np.ndarray]) -> dict[tuple[str, str], float]:
     rows = generalised_metrics(arrays, Experiment(dim=DIM, bits=(BITS, 64)))  # 64 bits do not fit into 8 values

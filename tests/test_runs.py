@@ -275,7 +275,14 @@ def test_a_damaged_run_is_named_and_not_trained_over(name, damage, my_run, no_tr
 
 def test_broken_json_gets_a_sentence(my_run: Run) -> None:
     whole = (my_run.folder / "provenance.json").read_text()
-    for content in ("[]", "{}", "nonsense", '{"files": {}}'):
+    for content in (
+        "[]",
+        "{}",
+        "nonsense",
+        '{"files": {}}',
+        '{"files": []}',
+        whole.replace('"metrics.json": {', '"metrics.json": 3, "": {'),
+    ):
         (my_run.folder / "provenance.json").write_text(content)
         with pytest.raises(RunError, match="Remove"):
             open_run(my_run.folder)

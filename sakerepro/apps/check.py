@@ -341,7 +341,7 @@ def _class_lines(report: Report, most: int | None) -> Iterator[str]:
         yield f"  ... and {len(told) - most} more; --all lists them."
     if told:
         file = report.root / "synsets.csv"
-        yield f"  To set one by hand: lines 'class,wnid' and '{told[0].name},n02084071' in {file}."
+        yield f"  To set one by hand: lines 'class,wnid' and '{told[0].name},<wnid>' in {file}."
 
 
 def _missing(names: list[str], most: int = 20) -> str:

@@ -90,7 +90,8 @@ def paired_tests(a: Run, b: Run) -> tuple[list[Paired], str]:
         if not np.array_equal(one[name], two[name]):
             return [], "the two runs have other queries or another gallery, so their queries cannot be paired."
     same_files = a.provenance()["data"] == b.provenance()["data"]
-    if not same_files and a.experiment.size == b.experiment.size:
+    resized = a.experiment.size != b.experiment.size and a.experiment.dataset == b.experiment.dataset
+    if not same_files and not resized:
         return [], "the two runs were measured on other images, so their queries cannot be paired."
     if a.experiment.photo_queries != b.experiment.photo_queries:  # other photos ask, and search in what is left
         one = {name: array for name, array in one.items() if not name.startswith("ap/ZS-PBIR")}

@@ -39,7 +39,7 @@ def export_half(run: Run, folder: Path | str) -> Run:
         ConfigError: if the folder holds something. DataError: if the run's data is not here.
         RunError: if the data has changed since, or the run is damaged.
     """
-    folder = inputs.path(folder, "folder").expanduser().resolve()
+    folder = inputs.path(folder, "folder").resolve()
     if files.taken(folder):
         raise ConfigError(f"{folder}: is there already. Name a new folder.")
     data, e, origin = run.dataset(), run.experiment, run.provenance()

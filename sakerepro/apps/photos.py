@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import os
 import shutil
 import sqlite3
 import time
@@ -98,7 +99,7 @@ def index_photos(
         raise DataError(f"{photos}: is not there, or not a folder. Name the folder that holds the photos.")
     inputs.one_of(dtype, DTYPES, "dtype")
     usual = paths.collections() / f"{files.short_name(photos.name)}-{run.id.rpartition('-')[2]}"
-    folder = Path(to).expanduser().resolve() if to else usual
+    folder = Path(os.path.expanduser(to)).resolve() if to else usual
     if any(place.exists() and place.samefile(photos) for place in (folder, *folder.parents)):
         raise ConfigError(f"{folder}: lies among the photos. Keep the index outside of them, with --to.")
     with files.lock(files.hidden(folder, ".lock"), f"Another process indexes {photos}; waiting for it."):
@@ -135,12 +136,20 @@ def _update(
         about = {"version": VERSION, "root": str(photos), "run": run.id, "weights": weights}
         rows = zip(names[there], *stats[there].T.tolist(), map(bytes, digests[there]), strict=True)
         with files.write_folder_whole(to) as new:
+            for other in to.iterdir() if to.is_dir() else ():  # a sheet or a table that was put there
+                if other.name not in ("embeddings.npy", DATABASE, "lance"):
+                    (shutil.copytree if other.is_dir() else shutil.copy2)(other, new / other.name)
             np.save(new / "embeddings.npy", vectors[there], allow_pickle=False)
             texts = {files.printable(n): why for n, why in sorted(bad.items())}
             _write(new / DATABASE, {**about, "size": run.experiment.size}, rows, texts)
 
     if old:
         take_over(old)
+    if old and len(old) and not old.root.is_dir() and not there.any():
+        raise ConfigError(
+            f"{folder}: is an index of {old.root}, which is not there, and {photos} has none of its photos. Name "
+            "another place with --to, or remove it."
+        )
     kept, due = int(there.sum()), time.monotonic() + SAVE
     work = files.hidden(folder, "-sakerepro-unfinished")  # an index of the photos that are done
     files.sweep(work)
@@ -274,7 +283,7 @@ def named_collection(name: str | None) -> Collection:
     Raises:
         ConfigError: if there is none, or several, with their names.
     """
-    for folder in (Path(name).expanduser(), paths.collections() / name) if name else ():
+    for folder in (Path(os.path.expanduser(name)), paths.collections() / name) if name else ():
         if is_index(folder):
             return open_collection(folder)
     known = sorted(f.name for f in paths.collections().glob("[!.]*/") if is_index(f))
@@ -353,13 +362,14 @@ def contact_sheet(to: Path, queries: Sequence[Path], found: Sequence[Sequence[tu
         found: for each query, (file, caption) of the photos found, nearest first. A file that cannot be read any more
             becomes an empty frame with its caption.
     """
+    from matplotlib import get_data_path  # whose font has more letters than Pillow's
     from PIL import Image, ImageDraw, ImageFont
 
     side, margin, line = 128, 8, 28  # a picture's side, the space around it, its caption
     columns = 1 + max((len(row) for row in found), default=0)
     width, height = columns * (side + margin) + 2 * margin, len(queries) * (side + line + margin) + margin
     sheet = Image.new("RGB", (width, height), "white")
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(10)
+    pen, font = ImageDraw.Draw(sheet), ImageFont.truetype(Path(get_data_path(), "fonts/ttf/DejaVuSans.ttf"), 10)
     for row, (query, hits) in enumerate(zip(queries, found, strict=True)):
         y = margin + row * (side + line + margin)
         for column, (file, caption) in enumerate([(query, query.name), *hits]):

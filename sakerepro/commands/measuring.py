@@ -34,10 +34,15 @@ def evaluate(arguments: argparse.Namespace) -> None:
     elif data.fingerprint != r.provenance()["data"]:
         note = "The images or lists changed since the run was made, so its own numbers cannot be compared with."
     else:
-        furthest = max(abs(m["value"] - s["value"]) for m, s in zip(metrics, r.metrics(), strict=True))
-        note = f"The run wrote the same numbers; the largest difference is {furthest:.1e}."
-        if not furthest < 1e-3:
-            note = f"The run wrote other numbers: they differ by up to {furthest:.3f}."
+        pairs = zip(metrics, r.metrics(), strict=True)
+        by, most = max(((abs(m["value"] - s["value"]), m) for m, s in pairs), key=lambda pair: pair[0])
+        note = f"The run wrote the same numbers; the largest difference is {by:.1e}."
+        if not by < 1e-3:
+            note = (
+                f"The run wrote other numbers; {most['metric']} of {most['task']}, {most['representation']}, differs "
+                f"by {by:.3f}, the most. Another processor rounds otherwise, and the rotation of codes is fitted anew: "
+                "they may move by 0.01."
+            )
     if arguments.generalised:
         metrics += generalised_metrics(arrays, e, network)
     if arguments.json:

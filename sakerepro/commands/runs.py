@@ -155,5 +155,5 @@ def show_runs(found: Iterable[Run], sort: str = "") -> None:
 
 
 def _cut(name: str, room: int) -> str:
-    """A run's id without its middle; the end is enough to name it."""
-    return name if len(name) <= room else f"{name[: room - 16]}...{name[-13:]}"
+    """The end of a run's id, which is enough to name it and says what it was made with."""
+    return name if len(name) <= room else f"...{name[3 - room :]}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import os
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -81,5 +82,5 @@ def absolute(name: str) -> str:
     """A folder or file as an absolute path, so that a run's id is the same from every folder; else the name itself."""
     from ..data.known import datasets, records
 
-    here = Path(name).expanduser()
+    here = Path(os.path.expanduser(name))
     return str(here.resolve()) if name and name not in (*datasets(), *records("originals")) and here.exists() else name

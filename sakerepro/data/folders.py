@@ -69,7 +69,7 @@ def read_folder(root: Path, split: str | None = None, *, seed: int = 0, min_phot
         more = f"\n  And {len(problems) - 1:,} more. Run `sakerepro check {root}` for the full list."
         raise DataError(str(problems[0]) + (more if len(problems) > 1 else ""))
     classes = sorted(photos)
-    if split == "unseen.txt" or (split is None and (root / "unseen.txt").is_file()):
+    if split == "unseen.txt" or (split is None and os.path.lexists(root / "unseen.txt")):
         unseen, split = _named(root / "unseen.txt", classes), "unseen.txt"
     else:
         n_unseen = max(1, round(len(classes) / 5))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -97,7 +98,7 @@ def load_original(
         return named(record.original_reader)(size, seed, progress=progress)
     folder = find_folder(name, known)
     record = known.get(str(name))
-    per_class = per_class or (record.per_class if record else 0) or None
+    per_class = inputs.whole(per_class or 0, "per_class", 0) or (record.per_class if record else 0) or None
     left_out: folders.LeftOut = defaultdict(list)
     train, val = (_image_folder(folder, part, left_out) for part in ("train", "val"))
     if odd := sorted(train.keys() ^ val.keys()):
@@ -184,8 +185,8 @@ def find_folder(name: str | Path, known: Mapping[str, Known] | None = None) -> P
         if found := places.find_data(*record.folders):
             return found
         raise DataError(_not_here(record))
-    if Path(name).expanduser().is_dir():
-        return Path(name).expanduser()
+    if Path(os.path.expanduser(name)).is_dir():
+        return Path(os.path.expanduser(name))
     if "/" in name or "\\" in name:
         raise DataError(f"{name}: is not there, or not a folder. Check the path.")
     raise ConfigError(f"data set {name!r} is unknown, and no folder. {near_misses(name, list(known))}")

@@ -34,7 +34,7 @@ def random_unseen(photos: Mapping[str, int], n: int, seed: int, min_photos: int 
         fewer = f"Ask for at most {len(able)}, or set" if able else "Set"
         raise ConfigError(
             f"{n} unseen classes with at least {min_photos} photos each were asked for, and only {len(able)} of "
-            f"{len(photos)} classes have so many. {fewer} min_photos to {feasible}."
+            f"{len(photos)} classes have so many. {fewer} min_photos (--min-photos) to {feasible}."
         )
     drawn = np.random.default_rng(inputs.whole(seed, "seed", 0)).choice(len(able), n, replace=False)
     return tuple(able[i] for i in sorted(drawn))
@@ -175,7 +175,8 @@ def photo_queries(dataset: Dataset, per_class: int = 10) -> tuple[ImageSet, Imag
         name, count = dataset.unseen[few[0]], counts[few[0]]
         raise DataError(
             f"{dataset.name}/{dataset.split}: class {name!r} has {count} gallery photos, and {per_class} would be "
-            f"queries ({few.size} such classes). Ask for {max(int(counts.min()) - 1, 0)} or fewer, or add photos."
+            f"queries ({few.size} such classes). Set photo_queries (--photo-queries) to at most "
+            f"{max(int(counts.min()) - 1, 0)}, or add photos."
         )
     first = np.zeros(len(gallery), dtype=bool)
     for label in range(len(dataset.unseen)):

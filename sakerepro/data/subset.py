@@ -65,7 +65,10 @@ def write_subset(root: Path, to: Path, per_class: int | None, size: int = 224) -
     names = lists.listed_names(root)
     keep = {k: found if per_class is None else first_of_each(found, per_class) for k, found in names.items()}
     if not keep[PHOTO] or not keep[SKETCH]:
-        raise DataError(f"{root}: its lists name no photos or no sketches. Run `sakerepro check {root}`.")
+        raise DataError(
+            f"{root}: has no lists that name photos and sketches. Only a data set in the official list format is cut "
+            "or packed into one file; a plain folder is carried as it is."
+        )
     with files.write_folder_whole(to) as new:
         for path, text in filtered_lists(root, keep[PHOTO] | keep[SKETCH]).items():
             (new / path).parent.mkdir(exist_ok=True)

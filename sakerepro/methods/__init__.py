@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 import sys
+import traceback
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -79,6 +80,8 @@ def class_of(name: str) -> type[Method]:
     found = of_ones_own(name, "method")
     if not (isinstance(found, type) and issubclass(found, Method)):
         raise ConfigError(f"method {name!r}: is no subclass of sakerepro.methods.Method.")
+    if clash := sorted(found.settings.keys() & _FIELDS.keys()):
+        raise ConfigError(f"method {name!r}: its setting {clash[0]!r} has the name of a setting of all; rename it.")
     return found
 
 
@@ -97,6 +100,10 @@ def of_ones_own(name: str, what: str) -> Any:
         return named(name)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"{what} {name!r}: {error}. Python has to find it here or on PYTHONPATH.") from error
+    except Exception as error:  # of the module itself, or of a name that is none
+        place = traceback.extract_tb(error.__traceback__)[-1]
+        where = f"{Path(place.filename).name}, line {place.lineno}"
+        raise ConfigError(f"{what} {name!r}: {type(error).__name__}: {error} ({where}).") from error
 
 
 def preset(name: str, **changes: Any) -> Experiment:

@@ -15,6 +15,7 @@ import functools
 import gzip
 import importlib.metadata
 import importlib.util
+import os
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -95,8 +96,8 @@ def identified(name: str, value: str) -> str:
     """
     if value in KINDS:
         return value
-    path, mark, checksum = ("", "", "") if Path(value).expanduser().is_file() else value.rpartition("#")
-    file = Path(path if mark else value).expanduser().resolve()
+    path, mark, checksum = ("", "", "") if Path(os.path.expanduser(value)).is_file() else value.rpartition("#")
+    file = Path(os.path.expanduser(path if mark else value)).resolve()
     if not file.is_file():
         if mark:  # a finished run is found without the file
             return value

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib.util
+import os
 import shutil
 from pathlib import Path
 
@@ -28,7 +29,7 @@ def weights_file(name: str, weights: str = "") -> Path:
         DataError: says which file is missing, where it was looked for, how to get it and where to put it.
     """
     if weights:
-        if (file := Path(weights).expanduser()).is_file():
+        if (file := Path(os.path.expanduser(weights))).is_file():
             return file
         raise DataError(f"{weights}: there is no such weights file. Give the path of a .safetensors file for {name}.")
     if found := places.find_data(f"weights/{name}.safetensors"):

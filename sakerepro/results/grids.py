@@ -70,7 +70,7 @@ class Grid:
         given = {k: tuple(v) if isinstance(v, (tuple, list)) else (v,) for k, v in axes.items()}
         usual = {k: (v,) for k, v in {**WORDS, **MEASURING}.items() if k not in given}
         self.title = title
-        self.axes: Point = {**given, **usual, "metric": tuple(metrics)}
+        self.axes: Point = {**given, **usual, "metric": (metrics,) if isinstance(metrics, str) else tuple(metrics)}
         names = {*_FIELDS, *WORDS, *MEASURING}
         classes = [methods.class_of(methods.resolved(m)[0]) for m in self.axes["method"] if known(m)]
         settings = {name for cls in classes for name in cls.settings}

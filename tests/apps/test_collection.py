@@ -299,6 +299,28 @@ def test_swapped_photos_of_one_length_and_date_are_found(entries, tiny_run, tmp_
     assert index_photos(red.parent, tiny_run, verify=True, progress=False)[1].kept == 2
 
 
+def test_what_lies_in_an_index_stays(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
+    made, _ = index_photos(photos, tiny_run, tmp_path / "ix", progress=False)
+    (made.folder / "found.csv").write_text("mine")
+    (made.folder / "notes").mkdir()
+    (made.folder / "notes/a.txt").write_text("too")
+    write(photos / "4.png", 9, PHOTO, 9)
+    made, changes = index_photos(photos, tiny_run, made.folder, progress=False)
+    assert changes.added == 1 and (made.folder / "found.csv").read_text() == "mine"
+    assert (made.folder / "notes/a.txt").read_text() == "too"
+
+
+def test_photos_that_are_not_plugged_in_keep_their_index(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
+    made, _ = index_photos(photos, tiny_run, tmp_path / "ix", progress=False)
+    photos.rename(tmp_path / "unplugged")
+    other = tmp_path / "other"
+    other.mkdir()
+    write(other / "4.png", 9, PHOTO, 9)
+    with pytest.raises(ConfigError, match="which is not there, and .*other has none of its photos"):
+        index_photos(other, tiny_run, made.folder, progress=False)
+    assert same(made, open_collection(made.folder))
+
+
 def test_photos_that_moved_are_followed(photos, my_run, tmp_path, counted, capsys):
     to, new = tmp_path / "ix", tmp_path / "elsewhere"
     index_photos(photos, my_run, to, progress=False)

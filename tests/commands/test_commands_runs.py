@@ -98,9 +98,9 @@ def test_runs_are_filtered_sorted_and_fit_100_columns(tiny_run: Run, capsys: pyt
         assert main(["runs", *arguments]) == 0
         return capsys.readouterr().out.splitlines()
 
-    assert [line.split()[0] for line in shown()[2:]] == ["a" * 48 + "...-000000000001", "b-cat-000000000002"]
+    assert [line.split()[0] for line in shown()[2:]] == ["..." + "a" * 48 + "-000000000001", "b-cat-000000000002"]
     assert max(map(len, shown())) <= 100 and shown()[0].split() == ["ZS-SBIR", "ZS-SBIR", "ZS-PBIR", "ZS-PBIR"]
-    assert [line.split()[0][0] for line in shown("--sort", "zs-pbir")[2:]] == ["b", "a"]
+    assert [line.split()[0][0] for line in shown("--sort", "zs-pbir")[2:]] == ["b", "."]
     assert shown("--sort", "PBIR")[0].split()[0] == "ZS-PBIR"
     assert [line.split()[0] for line in shown("CAT", "sake")[2:]] == ["b-cat-000000000002"]
     assert shown("nothing") == ["No finished run has nothing in its id or method. `sakerepro runs` lists all."]
@@ -142,6 +142,10 @@ def test_runs_on_other_images_are_not_paired(tiny_run: Run) -> None:
     note = other.folder / "provenance.json"
     note.write_text(note.read_text().replace(tiny_run.provenance()["data"], "1" * 64))
     assert "other images" in paired_tests(tiny_run, other)[1]
+    resized = Run(other.folder, other.experiment.but(size=16))  # of the same data set, as far as anybody can tell
+    assert paired_tests(tiny_run, resized)[0]
+    elsewhere = Run(other.folder, other.experiment.but(size=16, dataset="another"))
+    assert "other images" in paired_tests(tiny_run, elsewhere)[1]
     fewer = {k: v[:-1] if k.startswith("query") else v for k, v in tiny_run.embeddings().items()}
     np.savez(other.folder / "embeddings.npz", **fewer)
     assert "other queries" in paired_tests(tiny_run, other)[1]
@@ -185,7 +189,7 @@ def test_evaluate_says_so_when_the_numbers_are_others(tiny_run, tmp_path, capsys
     first, *rest = tiny_run.metrics()
     set_metrics(other, [first | {"value": (first["value"] + 0.5) % 1}, *rest])
     assert main(["evaluate", str(other.folder)]) == 0
-    assert "The run wrote other numbers: they differ by up to 0.500" in capsys.readouterr().out
+    assert "-d, differs by 0.500, the most" in capsys.readouterr().out
 
 
 def test_a_run_is_named_by_a_part_of_its_id(tiny_run: Run) -> None:

@@ -48,7 +48,7 @@ def test_a_random_split_is_seeded_and_keeps_to_the_least_number_of_photos(root: 
             write_image(root / "photo" / name / f"more {i}.png", seed=i)
     drawn = {read_folder(root, min_photos=10, seed=s).unseen for s in range(12)}
     assert drawn == {("bee",), ("elk",)}
-    with pytest.raises(ConfigError, match=r"at least 400 photos .* only 0 of 5 .* Set min_photos to 10\."):
+    with pytest.raises(ConfigError, match=r"at least 400 photos .* 0 of 5 .* Set min_photos \(--min-photos\) to 10\."):
         read_folder(root)
 
 
@@ -154,6 +154,10 @@ def test_unknown_split_and_missing_unseen_txt(root: Path) -> None:
         read_folder(root, "zeroshot1")
     with pytest.raises(DataError, match=r"unseen\.txt: cannot be read \(No such .*\)\. Write one class name a line"):
         read_folder(root, "unseen.txt")
+    (root / "unseen.txt").symlink_to(root / "not mounted")  # there, and no reason to draw classes
+    with pytest.raises(DataError, match=r"unseen\.txt: cannot be read"):
+        read_folder(root)
+    (root / "unseen.txt").unlink()
     (root / "unseen.txt").write_bytes("dog\nlöwe\n".encode("latin-1"))
     with pytest.raises(DataError, match=r"unseen\.txt, line 2: cannot be read .* Write one class name a line, in"):
         read_folder(root, "unseen.txt")

@@ -102,9 +102,9 @@ def test_random_split_loses_and_doubles_nothing(data: Dataset, seed: int) -> Non
 
 def test_random_split_differs_by_seed_and_names_the_largest_feasible(data: Dataset) -> None:
     assert len({random_split(data, 3, s, min_photos=1).unseen for s in range(6)}) > 1
-    with pytest.raises(ConfigError, match=r"400 photos each .* only 0 of 10 .* Set min_photos to 9\."):
+    with pytest.raises(ConfigError, match=r"400 photos each .* only 0 of 10 .* Set min_photos \(--min-photos\) to 9\."):
         random_split(data, 4, 0)
-    with pytest.raises(ConfigError, match=r"Ask for at most 3, or set min_photos to 8\."):
+    with pytest.raises(ConfigError, match=r"Ask for at most 3, or set min_photos \(--min-photos\) to 8\."):
         random_split(data, 5, 0, min_photos=10)
 
 
@@ -142,7 +142,7 @@ def test_photo_queries_are_the_first_of_each_class(data: Dataset) -> None:
         order = [n for n, label in zip(data.gallery.names, data.gallery.labels, strict=True) if label == c]
         assert [n for n, label in zip(queries.names, queries.labels, strict=True) if label == c] == order[:10]
         assert [n for n, label in zip(gallery.names, gallery.labels, strict=True) if label == c] == order[10:]
-    with pytest.raises(DataError, match=r"class 'new0' has 12 gallery photos.* Ask for 11 or fewer"):
+    with pytest.raises(DataError, match=r"class 'new0' has 12 gallery photos.*--photo-queries\) to at most 11"):
         photo_queries(data, per_class=12)
 
 
