@@ -80,7 +80,7 @@ def test_json_round_trip_is_canonical(tmp_path: Path) -> None:
 def test_json_that_cannot_be_read_is_named(content: bytes | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "a.json").write_bytes(content)
-    with pytest.raises(RunError, match=r"a\.json: cannot be read.*Remove"):
+    with pytest.raises(RunError, match=r"a\.json: cannot be read.*Mend it, or remove"):
         files.read_json(tmp_path / "a.json")
 
 

@@ -29,7 +29,7 @@ from .verdicts import bootstrap, t_interval
 FROM, TO = "<!-- from rows -->\n", "<!-- to here -->\n"
 METRICS = ("mAP@all", "mAP@100", "mAP@200", "P@100")
 FROM_ITEMS = ("table1", "systems", "quickdraw")  # whose rows the sentences are about
-TABLES = ("generalised", "forgetting", "table3", "table4", "table5")  # whose cells they quote
+TABLES = ("generalised", "forgetting", "splits", "table3", "table4", "table5")  # whose cells they quote
 JUDGED = ("table1", "quickdraw", "forgetting", "table3", "table4", "table5")  # whose verdicts
 OTHER = "squeezenet1_0"  # the network beside the preset's own whose trials they quote
 ORDERS = ("similarity", "pretrained")  # columns by which classes are put in groups
