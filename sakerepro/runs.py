@@ -64,11 +64,11 @@ class Run:
 
     def metrics(self) -> list[dict[str, Any]]:
         """One dict for each measurement: task, representation, metric, convention, value."""
-        return read_json(self.file("metrics.json"))
+        return read_json(self.file("metrics.json"), _again(self.folder))
 
     def provenance(self) -> dict[str, Any]:
         """Versions, commit, hardware, seconds, checksums of the inputs."""
-        return read_json(self.file("provenance.json"))
+        return read_json(self.file("provenance.json"), _again(self.folder))
 
     def history(self) -> pd.DataFrame:
         """One row for each epoch: losses, rate, validation accuracy, seconds."""
@@ -197,6 +197,10 @@ def busy(experiment: Experiment) -> bool:
     return locked(hidden(paths.runs() / experiment.id, ".lock"))
 
 
+def _again(folder: Path) -> str:
+    return f"Remove the folder {folder.name}; the same command makes the run again. Other runs are not touched."
+
+
 def open_run(folder: Path | str) -> Run:
     """Open a run folder; check that every file is there and has its full size.
 
@@ -206,7 +210,7 @@ def open_run(folder: Path | str) -> Run:
     folder = inputs.path(folder, "folder")
     if not folder.is_dir():
         raise RunError(f"{folder}: is not there. Give the folder of a finished run; `sr.all_runs()` lists them.")
-    again = f"Remove the folder {folder.name}; the same command makes the run again. Other runs are not touched."
+    again = _again(folder)
     origin, settings = (read_json(folder / name, again) for name in ("provenance.json", "experiment.json"))
     sizes = origin.get("files") if isinstance(origin, dict) else None
     for name in FILES:
@@ -215,8 +219,8 @@ def open_run(folder: Path | str) -> Run:
             raise RunError(f"{file}: is {'damaged' if file.is_file() else 'missing'}. {again}")
     try:
         return Run(folder, Experiment.from_dict(settings))
-    except (SakeError, TypeError, ValueError) as error:
-        raise RunError(f"{folder}/experiment.json: {error} {again}") from error
+    except (SakeError, TypeError, ValueError) as error:  # damaged, or of a version that knows other settings
+        raise RunError(f"{folder}/experiment.json: {str(error).rstrip('.')}. {again}") from error
 
 
 def run(experiment: Experiment, trace: bool = False) -> Run:
@@ -338,7 +342,7 @@ def _trained(folder: Path, fingerprint: str) -> Run | None:
 def _same_inputs(work: Path, inputs: dict[str, str]) -> None:
     """Raise :class:`RunError` if ``work`` holds a checkpoint of other data, another teacher or another version."""
     note = work / "inputs.json"
-    if note.is_file() and read_json(note) != inputs:
+    if note.is_file() and read_json(note, f"Remove the folder {work} to train from the beginning.") != inputs:
         raise RunError(
             f"{work}: the unfinished run began with other images, another teacher or version. Remove this folder "
             "to train from the beginning."

@@ -182,7 +182,7 @@ def ship_teacher(name: str) -> Path:
 
 
 def _read(module: nn.Module, folder: Path) -> None:
-    read_json(folder / "teacher.json")
+    read_json(folder / "teacher.json", f"Remove {folder}; the teacher is trained again.")
     try:
         module.load_state_dict(read_weights(folder / "weights.safetensors"))
     except Exception as error:

@@ -90,7 +90,8 @@ def index_photos(
         progress: show a bar on stderr meanwhile.
 
     Raises:
-        ConfigError: for a wrong argument, or if the index there is of another run or another folder.
+        ConfigError: for a wrong argument, or if the index there is of another run or another folder, or of a folder
+            that is gone and had none of these photos.
         DataError: if there is no photo at all.
     """
     inputs.kind(run, Run, "run", "sr.open_run and sr.all_runs() give one.")
@@ -138,14 +139,17 @@ def _update(
         with files.write_folder_whole(to) as new:
             for other in to.iterdir() if to.is_dir() else ():  # a sheet or a table that was put there
                 if other.name not in ("embeddings.npy", DATABASE, "lance"):
-                    (shutil.copytree if other.is_dir() else shutil.copy2)(other, new / other.name)
+                    if other.is_dir() and not other.is_symlink():
+                        shutil.copytree(other, new / other.name, symlinks=True)
+                    else:
+                        shutil.copy2(other, new / other.name, follow_symlinks=False)
             np.save(new / "embeddings.npy", vectors[there], allow_pickle=False)
             texts = {files.printable(n): why for n, why in sorted(bad.items())}
             _write(new / DATABASE, {**about, "size": run.experiment.size}, rows, texts)
 
     if old:
         take_over(old)
-    if old and len(old) and not old.root.is_dir() and not there.any():
+    if old and len(old) and not old.root.is_dir() and not _unchanged(old, photos, names, stats, verify)[1].any():
         raise ConfigError(
             f"{folder}: is an index of {old.root}, which is not there, and {photos} has none of its photos. Name "
             "another place with --to, or remove it."

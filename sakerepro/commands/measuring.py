@@ -39,9 +39,9 @@ def evaluate(arguments: argparse.Namespace) -> None:
         note = f"The run wrote the same numbers; the largest difference is {by:.1e}."
         if not by < 1e-3:
             note = (
-                f"The run wrote other numbers; {most['metric']} of {most['task']}, {most['representation']}, differs "
-                f"by {by:.3f}, the most. Another processor rounds otherwise, and the rotation of codes is fitted anew: "
-                "they may move by 0.01."
+                f"The run wrote other numbers; the largest difference is {by:.3f}, of {most['metric']}, "
+                f"{most['task']}, {most['representation']}. Another processor rounds otherwise, and the rotation of "
+                "codes is fitted anew: they may move by 0.01. More has another cause."
             )
     if arguments.generalised:
         metrics += generalised_metrics(arrays, e, network)

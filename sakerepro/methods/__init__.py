@@ -101,9 +101,10 @@ def of_ones_own(name: str, what: str) -> Any:
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"{what} {name!r}: {error}. Python has to find it here or on PYTHONPATH.") from error
     except Exception as error:  # of the module itself, or of a name that is none
-        place = traceback.extract_tb(error.__traceback__)[-1]
-        where = f"{Path(place.filename).name}, line {place.lineno}"
-        raise ConfigError(f"{what} {name!r}: {type(error).__name__}: {error} ({where}).") from error
+        stem = name.partition(":")[0].rpartition(".")[2]
+        lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).stem == stem]
+        where = f" ({stem}.py, line {lines[-1]})" if lines else ""  # a SyntaxError says it itself
+        raise ConfigError(f"{what} {name!r}: {type(error).__name__}: {error}{where}.") from error
 
 
 def preset(name: str, **changes: Any) -> Experiment:

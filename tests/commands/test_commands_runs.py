@@ -189,7 +189,7 @@ def test_evaluate_says_so_when_the_numbers_are_others(tiny_run, tmp_path, capsys
     first, *rest = tiny_run.metrics()
     set_metrics(other, [first | {"value": (first["value"] + 0.5) % 1}, *rest])
     assert main(["evaluate", str(other.folder)]) == 0
-    assert "-d, differs by 0.500, the most" in capsys.readouterr().out
+    assert "the largest difference is 0.500, of mAP@all, ZS-SBIR, " in capsys.readouterr().out
 
 
 def test_a_run_is_named_by_a_part_of_its_id(tiny_run: Run) -> None:

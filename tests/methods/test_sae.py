@@ -14,7 +14,9 @@ from torch import Tensor
 from sakerepro.data.dataset import Dataset
 from sakerepro.embedding import place
 from sakerepro.errors import ConfigError
+from sakerepro.methods import preset
 from sakerepro.methods.sae import sylvester
+from sakerepro.runs import check_settings
 
 VECTORS = torch.from_numpy(np.random.default_rng(4).normal(size=(4, 3)).astype(np.float32))
 
@@ -86,3 +88,5 @@ def test_a_method_that_needs_float64_is_refused_where_there_is_none(monkeypatch)
     monkeypatch.setattr("sakerepro.embedding.device", lambda: torch.device("mps"))
     with pytest.raises(ConfigError, match="SAE computes in float64, which mps has not. Set SAKEREPRO_DEVICE=cpu"):
         place(method)
+    with pytest.raises(ConfigError, match="SAE computes in float64"):  # before its L_B run is trained
+        check_settings(preset("mini", method="SAE"))

@@ -25,7 +25,6 @@ from sakerepro.runs import busy, find, run
 HELD = """
 import time
 from pathlib import Path
-from types import SimpleNamespace
 from sakerepro.methods.sake import SAKE
 
 class Held(SAKE):
