@@ -125,9 +125,11 @@ def test_report_without_results_says_so() -> None:
     assert "holds**" not in text
 
 
-def test_report_shows_what_was_measured(tmp_path: Path) -> None:
+def test_report_shows_what_was_measured(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     for item in ("table5", "figure3", "figure4"):
         make(item)
+    rows = pd.DataFrame({"run": [*"abcdea"], "seed": 0})
+    monkeypatch.setattr("sakerepro.results.report.saved_rows", lambda *_: rows)
     text = report()
     assert text == report()
     assert "| `table5.sbir-peak` |" in text and "[mini](" not in text  # results lie elsewhere here
