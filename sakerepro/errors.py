@@ -24,6 +24,7 @@ def near_misses(name: object, known: "list[str] | tuple[str, ...]") -> str:
     """A sentence that offers the closest known names: ``"Did you mean 'mini'? Known: ..."``; of many, the first few."""
     import difflib
 
+    known = [*dict.fromkeys(known)]
     close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
     offer = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
     shown = known if len(known) <= _ALL else [*known[:8], f"... ({len(known)} in all)"]

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from . import paths
 from .errors import ConfigError, DataError, near_misses
 
 if TYPE_CHECKING:
@@ -39,7 +40,7 @@ def path(value: Any, name: str) -> Path:
     """A path; ``~`` is the home folder."""
     if not isinstance(value, str | os.PathLike):
         raise ConfigError(f"{name}={value!r} is no path. Give a string or a pathlib.Path.")
-    return Path(os.path.expanduser(value))
+    return paths.expanded(value)
 
 
 def whole(value: Any, name: str, low: int) -> int:

@@ -26,17 +26,22 @@ def variable(name: str, value: str) -> Iterator[None]:
             os.environ[name] = before
 
 
+def expanded(path: str | os.PathLike[str]) -> Path:
+    """The path; ``~`` is the home folder, and stays where nobody of that name has one."""
+    return Path(os.path.expanduser(path))
+
+
 def root() -> Path:
     """The checkout that holds this package, or the current folder if the package is installed elsewhere."""
     if home := os.environ.get("SAKEREPRO_HOME"):
-        return Path(os.path.expanduser(home)).resolve()
+        return expanded(home).resolve()
     checkout = Path(__file__).resolve().parent.parent
     return checkout if (checkout / "pyproject.toml").is_file() else Path.cwd()
 
 
 def _folder(variable: str, default: str) -> Path:
     value = os.environ.get(variable)
-    return Path(os.path.expanduser(value)).resolve() if value else root() / default
+    return expanded(value).resolve() if value else root() / default
 
 
 def data() -> Path:

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import os
 import shutil
 import sqlite3
 import time
@@ -100,7 +99,7 @@ def index_photos(
         raise DataError(f"{photos}: is not there, or not a folder. Name the folder that holds the photos.")
     inputs.one_of(dtype, DTYPES, "dtype")
     usual = paths.collections() / f"{files.short_name(photos.name)}-{run.id.rpartition('-')[2]}"
-    folder = Path(os.path.expanduser(to)).resolve() if to else usual
+    folder = paths.expanded(to).resolve() if to else usual
     if any(place.exists() and place.samefile(photos) for place in (folder, *folder.parents)):
         raise ConfigError(f"{folder}: lies among the photos. Keep the index outside of them, with --to.")
     with files.lock(files.hidden(folder, ".lock"), f"Another process indexes {photos}; waiting for it."):
@@ -128,28 +127,27 @@ def _update(
     vectors, digests = np.zeros((len(names), dim), dtype), np.zeros((len(names), 32), np.uint8)
     there = np.zeros(len(names), bool)
 
-    def take_over(index: Collection) -> None:
-        if (index.weights, index.embeddings.dtype) == (weights, dtype):
-            at, same, known = _unchanged(index, photos, names, stats, verify)
+    def take_over(index: Collection) -> bool:
+        """Take the embeddings of unchanged photos, if they are of the same network and type; whether it knows any."""
+        if index.weights != weights:
+            return False
+        at, same, known = _unchanged(index, photos, names, stats, verify)
+        if index.embeddings.dtype == dtype:
             vectors[same], digests[same], there[same] = index.embeddings[at], known[at], True
+        return bool(same.any())
 
     def save(to: Path) -> None:
         about = {"version": VERSION, "root": str(photos), "run": run.id, "weights": weights}
         rows = zip(names[there], *stats[there].T.tolist(), map(bytes, digests[there]), strict=True)
         with files.write_folder_whole(to) as new:
-            for other in to.iterdir() if to.is_dir() else ():  # a sheet or a table that was put there
-                if other.name not in ("embeddings.npy", DATABASE, "lance"):
-                    if other.is_dir() and not other.is_symlink():
-                        shutil.copytree(other, new / other.name, symlinks=True)
-                    else:
-                        shutil.copy2(other, new / other.name, follow_symlinks=False)
             np.save(new / "embeddings.npy", vectors[there], allow_pickle=False)
             texts = {files.printable(n): why for n, why in sorted(bad.items())}
             _write(new / DATABASE, {**about, "size": run.experiment.size}, rows, texts)
+            if to.is_dir():  # a sheet or a table that was put there
+                own = {str(to): ("embeddings.npy", DATABASE, "lance")}
+                shutil.copytree(to, new, symlinks=True, ignore=lambda at, _: own.get(at, ()), dirs_exist_ok=True)
 
-    if old:
-        take_over(old)
-    if old and len(old) and not old.root.is_dir() and not _unchanged(old, photos, names, stats, verify)[1].any():
+    if old and not take_over(old) and len(old) and not old.root.is_dir():
         raise ConfigError(
             f"{folder}: is an index of {old.root}, which is not there, and {photos} has none of its photos. Name "
             "another place with --to, or remove it."
@@ -287,7 +285,7 @@ def named_collection(name: str | None) -> Collection:
     Raises:
         ConfigError: if there is none, or several, with their names.
     """
-    for folder in (Path(os.path.expanduser(name)), paths.collections() / name) if name else ():
+    for folder in (paths.expanded(name), paths.collections() / name) if name else ():
         if is_index(folder):
             return open_collection(folder)
     known = sorted(f.name for f in paths.collections().glob("[!.]*/") if is_index(f))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -51,7 +50,7 @@ def query(arguments: argparse.Namespace) -> None:
     if arguments.k < 1:
         raise ConfigError(f"-k {arguments.k}: has to be at least 1.")
     photos = named_collection(arguments.index)
-    root = Path(os.path.expanduser(arguments.photos)).resolve() if arguments.photos else photos.root
+    root = paths.expanded(arguments.photos).resolve() if arguments.photos else photos.root
     run, domain, asked = named_run(arguments.run or photos.run), PHOTO if arguments.photo else SKETCH, list[str]()
     images = _images(arguments.sketch, photos.size, domain, asked)
     choices = {"codes": arguments.codes, "approximate": arguments.approximate, "domain": domain}

@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
-import os
 from collections.abc import Sequence
-from pathlib import Path
 
+from .. import paths
 from ..experiment import CHOICES, PRESETS, Experiment
 from .common import numbers
 
@@ -82,5 +81,5 @@ def absolute(name: str) -> str:
     """A folder or file as an absolute path, so that a run's id is the same from every folder; else the name itself."""
     from ..data.known import datasets, records
 
-    here = Path(os.path.expanduser(name))
+    here = paths.expanded(name)
     return str(here.resolve()) if name and name not in (*datasets(), *records("originals")) and here.exists() else name

@@ -6,7 +6,6 @@ The sources are those that the official code and the authors of the data name; t
 from __future__ import annotations
 
 import http.client
-import os
 import textwrap
 import time
 import urllib.error
@@ -51,7 +50,7 @@ def fetch_dataset(name: str, *, url: str = "", archive: Path | str | None = None
     problems = []
     for source, takes in sources:
         try:
-            found = Path(os.path.expanduser(archive)) if archive else _fetched(source, yes)
+            found = paths.expanded(archive) if archive else _fetched(source, yes)
             print(f"Unpacking {found} ...", flush=True)
             with files.lock(files.hidden(root, ".lock"), f"Another process unpacks into {root}; waiting for it."):
                 count = unpack(found, root, takes)

@@ -18,7 +18,7 @@ def data_places() -> list[Path]:
     ``SAKEREPRO_REAL_DATA`` (a folder, or a file of ``sakerepro data pack --to``), then
     :func:`sakerepro.paths.data`, then ``shared/data`` beside the checkout.
     """
-    first = [Path(os.path.expanduser(named)).resolve()] if (named := os.environ.get("SAKEREPRO_REAL_DATA")) else []
+    first = [paths.expanded(named).resolve()] if (named := os.environ.get("SAKEREPRO_REAL_DATA")) else []
     if first and first[0].is_file():
         first = [opened(first[0])]
     return [*first, paths.data(), paths.root().parent / "shared" / "data"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -185,8 +184,8 @@ def find_folder(name: str | Path, known: Mapping[str, Known] | None = None) -> P
         if found := places.find_data(*record.folders):
             return found
         raise DataError(_not_here(record))
-    if Path(os.path.expanduser(name)).is_dir():
-        return Path(os.path.expanduser(name))
+    if (folder := paths.expanded(name)).is_dir():
+        return folder
     if "/" in name or "\\" in name:
         raise DataError(f"{name}: is not there, or not a folder. Check the path.")
     raise ConfigError(f"data set {name!r} is unknown, and no folder. {near_misses(name, list(known))}")

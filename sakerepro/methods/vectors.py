@@ -15,7 +15,6 @@ import functools
 import gzip
 import importlib.metadata
 import importlib.util
-import os
 import re
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -26,7 +25,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .. import wordnet
+from .. import paths, wordnet
 from ..data.dataset import Dataset
 from ..data.known import class_key
 from ..embedding import apply, place
@@ -96,8 +95,8 @@ def identified(name: str, value: str) -> str:
     """
     if value in KINDS:
         return value
-    path, mark, checksum = ("", "", "") if Path(os.path.expanduser(value)).is_file() else value.rpartition("#")
-    file = Path(os.path.expanduser(path if mark else value)).resolve()
+    path, mark, checksum = ("", "", "") if paths.expanded(value).is_file() else value.rpartition("#")
+    file = paths.expanded(path if mark else value).resolve()
     if not file.is_file():
         if mark:  # a finished run is found without the file
             return value

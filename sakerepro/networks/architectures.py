@@ -133,7 +133,7 @@ def architecture(name: str) -> Architecture:
         raise ConfigError(f"Unknown weights {name!r} of {plain}. {near_misses(name, tagged)}")
 
     if not timm.is_model(name):
-        close = near_misses(name, [*dict.fromkeys([*ARCHITECTURES, *timm.list_models()])]).partition("Known:")[0]
+        close = near_misses(name, [*ARCHITECTURES, *timm.list_models()]).partition("Known:")[0]
         raise ConfigError(
             f"Unknown backbone {name!r}. {close}The package's own: {', '.join(ARCHITECTURES)} "
             "(cse_ in front adds gates); every timm model works too."

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib.util
-import os
 import shutil
 from pathlib import Path
 
@@ -29,7 +28,7 @@ def weights_file(name: str, weights: str = "") -> Path:
         DataError: says which file is missing, where it was looked for, how to get it and where to put it.
     """
     if weights:
-        if (file := Path(os.path.expanduser(weights))).is_file():
+        if (file := paths.expanded(weights)).is_file():
             return file
         raise DataError(f"{weights}: there is no such weights file. Give the path of a .safetensors file for {name}.")
     if found := places.find_data(f"weights/{name}.safetensors"):

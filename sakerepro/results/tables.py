@@ -239,8 +239,9 @@ def comparison(item: str, frame: pd.DataFrame, *, convention: str = "standard") 
     if convention == "standard" and any(k[-1].startswith("mAP") for k in paper):
         more += ['The paper\'s mAP is interpolated, higher on the same ranking: convention="sake" shows ours so']
     if ":" in item:  # a grid of one's own: what it sets for all its runs
-        fixed = {k: v[0] for k, v in grids[0].axes.items() if len(v) == 1 and k not in {*WORDS, *MEASURING, "metric"}}
-        more += [f"In all runs: {', '.join(f'{k}={v}' for k, v in fixed.items())}"] if fixed else []
+        elsewhere = {*grids[0].varies, *WORDS, *MEASURING, "metric"}
+        fixed = [f"{name}={values[0]}" for name, values in grids[0].axes.items() if name not in elsewhere]
+        more += [f"In all runs: {', '.join(fixed)}"] if fixed else []
     more += ["quoted: by a later repository; our text of the paper lost it"] if table["quoted"].any() else []
     more += ["Ours: mean ± standard deviation over seeds (how many)"] if (table["n"] > 1).any() else []
     blocks, lines = _layout(grids, tuple(settings))

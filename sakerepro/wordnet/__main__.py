@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import os
 import shutil
 import sys
 from pathlib import Path
@@ -63,7 +62,7 @@ def link(source: Path, nltk_data: Path) -> Path:
     Raises:
         DataError: if a file of WordNet is missing from ``source``.
     """
-    source, corpus = Path(os.path.expanduser(source)), Path(os.path.expanduser(nltk_data)) / "corpora" / "wordnet"
+    source, corpus = paths.expanded(source), paths.expanded(nltk_data) / "corpora" / "wordnet"
     if missing := [name for name in _FILES if not (source / name).is_file()]:
         raise DataError(
             f"{source}: {len(missing)} of {len(_FILES)} WordNet files are not there ({', '.join(missing[:4])}). "

@@ -337,6 +337,11 @@ def test_photos_that_moved_are_followed(photos, my_run, tmp_path, counted, capsy
     del counted[:]
     made, changes = index_photos(new, my_run, to, progress=False)
     assert (made.root, changes.kept, changes.added, counted) == (new, 7, 0, [])
+    again = Path(shutil.copytree(new, tmp_path / "again"))
+    shutil.rmtree(new)
+    assert index_photos(again, my_run, to, dtype="float32", progress=False)[1].added == 7  # they are known all the same
+    again.rename(new)
+    assert index_photos(new, my_run, to, progress=False)[1].added == 7
     write(new / "4.png", 9, PHOTO, 9)
     assert index_photos(new, my_run, to, progress=False)[1].added == 1
 
