@@ -46,17 +46,20 @@ def memory_gib() -> float:
 
 
 def processor() -> str:
-    """Name of the CPU, with family and model if known, since the name of a virtual CPU says little."""
+    """Name of the CPU, with family and model if known, and the instructions that PyTorch uses.
+
+    The name of a virtual CPU says little, and it may hide instructions of its model: then all rounds otherwise.
+    """
+    import torch
+
     try:
         first = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
     except OSError:
         first = ""
     said = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())}
-    if "model name" not in said:
-        return platform.processor() or platform.machine()
-    if "cpu family" not in said or "model" not in said:
-        return said["model name"]
-    return f"{said['model name']} (family {said['cpu family']}, model {said['model']})"
+    name = said.get("model name") or platform.processor() or platform.machine()
+    model = [f"{part} {said[key]}" for part, key in (("family", "cpu family"), ("model", "model")) if key in said]
+    return f"{name} ({', '.join([*model, torch.backends.cpu.get_cpu_capability()])})"
 
 
 def provenance(**more: Any) -> dict[str, Any]:

@@ -171,10 +171,13 @@ def test_provenance_says_where_the_numbers_come_from(tiny_run: Run, tiny_place: 
 @pytest.mark.parametrize(
     ("said", "name"),
     [
-        ("cpu family\t: 25\nmodel\t: 1\nmodel name\t: AMD EPYC\n\ncpu family\t: 6\n", "AMD EPYC (family 25, model 1)"),
-        ("model name\t: Cortex: A76\nfeatures\t: fp\n", "Cortex: A76"),
-        ("BogoMIPS\t: 50.0\n", "of the system"),  # 64-bit ARM names no model
-        (None, "of the system"),  # no such file
+        (
+            "cpu family\t: 25\nmodel\t: 1\nmodel name\t: AMD EPYC\n\ncpu family\t: 6\n",
+            "AMD EPYC (family 25, model 1, AVX2)",
+        ),
+        ("model name\t: Cortex: A76\nfeatures\t: fp\n", "Cortex: A76 (AVX2)"),
+        ("BogoMIPS\t: 50.0\n", "of the system (AVX2)"),  # 64-bit ARM names no model
+        (None, "of the system (AVX2)"),  # no such file
     ],
 )
 def test_two_machines_of_one_name_are_told_apart(said: str | None, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -185,6 +188,7 @@ def test_two_machines_of_one_name_are_told_apart(said: str | None, name: str, mo
 
     monkeypatch.setattr(Path, "read_text", read_text)
     monkeypatch.setattr(provenance.platform, "processor", lambda: "of the system")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
     assert provenance.processor() == name
 
 

@@ -9,7 +9,7 @@ from ..errors import ConfigError
 from . import render
 from .plans import figure_of, number_of, recipe
 
-VERSION = 2  # of the pictures: raise it with every change of a plan or of the rendering, so that caches are made again
+PHOTOS, SKETCHES = 2, 3  # versions: raise one with every change of its pictures, so that caches are made again
 HELD_OUT = 5000  # the index of the first validation image, so that more training images change no validation image
 _DOMAINS = {"photo": PHOTO, "sketch": SKETCH}
 

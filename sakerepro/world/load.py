@@ -20,7 +20,7 @@ from ..data.listing import fingerprint_of
 from ..display import bar
 from ..errors import ConfigError, RunError, near_misses
 from .classes import CLASSES, ORIGINAL_WNIDS, Role, of_role
-from .draw import HELD_OUT, VERSION, check_size, draw
+from .draw import HELD_OUT, PHOTOS, SKETCHES, check_size, draw
 
 
 @dataclass(frozen=True)
@@ -85,12 +85,13 @@ def original_key(size: int = 48, seed: int = 0) -> str:
     """12 digits that stand for the images of the original domain, without drawing one."""
     n = Counts()
     classes = [(c.name, c.wnid) for c in of_role("original")]
-    return files.short_hash([VERSION, size, seed, n.original_train, n.original_val, classes])
+    return files.short_hash([PHOTOS, size, seed, n.original_train, n.original_val, classes])
 
 
 def _load(part: str, size: int, seed: int, progress: bool, counts: dict[str, int]) -> Any:
     amount = _checked(size, seed, counts)
-    key = files.short_hash([VERSION, size, seed, asdict(amount), [c.name for c in CLASSES]])
+    version = [PHOTOS, SKETCHES] if part == "dataset" else PHOTOS
+    key = files.short_hash([version, size, seed, asdict(amount), [c.name for c in CLASSES]])
     folder = paths.cache() / f"world-{part}-{key}"
 
     def make(new: Path) -> None:
@@ -98,7 +99,7 @@ def _load(part: str, size: int, seed: int, progress: bool, counts: dict[str, int
         fingerprint = _assemble(part, amount, size, packs).fingerprint
         for name, pack in packs.items():
             np.save(new / f"{name}.npy", pack, allow_pickle=False)
-        marks = {"size": size, "seed": seed, "version": VERSION, "fingerprint": fingerprint}
+        marks = {"size": size, "seed": seed, "version": version, "fingerprint": fingerprint}
         files.write_json(new / "index.json", marks)
 
     waiting = "Another process draws the generated world; waiting for it."

@@ -234,10 +234,13 @@ def _is_curve(points: np.ndarray) -> bool:
 
 
 def _resampled(points: np.ndarray, step: float) -> np.ndarray:
-    """The same polyline with a vertex about every ``step`` pixels, corners kept."""
+    """The same polyline with a vertex about every ``step`` pixels, corners kept.
+
+    Lengths are whole 1/256 pixels: processors differ in their last bits, and then in which vertices are the same one.
+    """
     lengths = np.hypot(*np.diff(points, axis=0).T)
-    along = np.concatenate([[0.0], np.cumsum(lengths)])
+    along = np.round(256 * np.concatenate([[0.0], np.cumsum(lengths)])) / 256
     if along[-1] <= step:
         return points
-    at = np.union1d(along, np.linspace(0, along[-1], int(along[-1] / step) + 2))
+    at = np.union1d(along, np.round(256 * np.linspace(0, along[-1], int(along[-1] / step) + 2)) / 256)
     return np.stack([np.interp(at, along, points[:, 0]), np.interp(at, along, points[:, 1])], axis=1)
