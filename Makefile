@@ -104,7 +104,7 @@ status: $(READY) ## which items are done, stale (versions, settings or notebook 
 tables: $(READY) ## every table, claim and REPRODUCING.md anew from the committed rows, in seconds
 	@$(PY) -m sakerepro tables
 
-test: $(if $(PYTHON),,docs) unit replay ## all tests: unit, end to end, real data where it is at hand, the pages of `docs`, and the replay of the mini notebooks
+test: $(if $(PYTHON),,docs) unit replay ## all tests: unit, end to end, real data if available, the pages of `docs`, and the replay of the mini notebooks
 
 unit: $(READY) ## the tests below tests/
 	@OMP_NUM_THREADS=1 $(PY) -m pytest -q -n $(or $(JOBS),2) --dist worksteal tests
@@ -115,7 +115,7 @@ replay: $(READY) ## train the mini runs afresh, execute the committed mini noteb
 lint: $(READY) ## ruff (rules and format), mypy, and the directions of the imports
 	@$(PY) -m ruff check . && $(PY) -m ruff format --check --quiet . && $(PY) -m mypy && $(PY) -c 'import importlinter.cli as c; raise SystemExit(c.lint_imports(no_cache=True))'
 
-bench: $(READY) ## speed and memory beside peers (adds them to the environment); a table, a curve, results/bench/
+bench: $(READY) ## speed and memory beside other libraries (installs them): a table and a curve in results/bench/
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[bench]'
 	@$(PY) -m benchmarks
 
@@ -123,14 +123,14 @@ gpu: $(READY) ## on a GPU: speed of training, ranking and ITQ, then runs of smal
 	@$(PY) -m benchmarks.gpu_bench
 	@$(PY) -m benchmarks.gpu_small
 
-lab: $(READY) ## JupyterLab on the notebooks; LAB_ARGS='--no-browser --port 9999' and the like go to it
+lab: $(READY) ## JupyterLab on the notebooks; LAB_ARGS='--no-browser --port 9999' passes flags to it
 	@$(PY) -m jupyterlab --ServerApp.root_dir=. $(if $(filter 0,$(shell id -u)),--allow-root) $(LAB_ARGS) notebooks/00_index.ipynb
 
 page: $(READY) ## the drawing notebook as a web page, by voila (adds it to the environment)
 	@$(PY) -m pip install --quiet --disable-pip-version-check -e '.[page]'
 	@$(PY) -m voila notebooks/explore_draw_and_retrieve.ipynb $(PAGE_ARGS)
 
-docs: $(READY) $(DOCS) ## the documents, notebooks, every name and command as pages (extra `docs`): build/docs/docs/index.html
+docs: $(READY) $(DOCS) ## a site of the documents, notebooks, names and commands (extra `docs`): build/docs/docs/index.html
 	@$(PY) -m sphinx --quiet --fresh-env --fail-on-warning --keep-going -c docs . build/docs
 	@echo build/docs/docs/index.html
 

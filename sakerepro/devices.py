@@ -62,7 +62,7 @@ def bfloat16_units() -> bool:
 
 
 def free_memory() -> int:
-    """Free memory of the accelerator, in bytes, with what PyTorch holds of it for later."""
+    """Free memory of the accelerator, in bytes, including what PyTorch holds in reserve."""
     where = device()
     if where.type == "cuda":
         held = torch.cuda.memory_reserved(where) - torch.cuda.memory_allocated(where)
@@ -77,7 +77,7 @@ def peak_memory() -> int:
 
 
 def wait() -> None:
-    """Until the device has done all that it was given."""
+    """Wait until the device has finished its work."""
     where = device()
     if where.type == "cuda":
         torch.cuda.synchronize(where)
@@ -86,10 +86,10 @@ def wait() -> None:
 
 
 def at_once(size: int) -> int:
-    """How many images of a side, in pixels, a network without a gradient takes at once, at least 16.
+    """How many images of ``size`` pixels a network computes at once without a gradient; at least 16.
 
-    On a CPU a quarter of a million pixels: what the layers make of more outgrows the cache, and takes up to twice as
-    long. Below 16 images libraries compute in another way, which rounds otherwise.
+    On a CPU, a quarter of a million pixels: the activations of more pixels outgrow the cache, which takes up to twice
+    as long. Below 16 images libraries compute in another way, which rounds differently.
     """
     return 256 if accelerated() else max(16, (1 << 18) // size**2)
 

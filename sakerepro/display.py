@@ -15,12 +15,12 @@ _SHOWN = 4  # members of a list or dictionary that are shown
 def bar(
     steps: Iterable[Any] | None = None, what: str = "", *, progress: bool = True, log: bool = False, **more: Any
 ) -> Any:
-    """A progress bar of tqdm: a widget in a notebook, a line on a terminal, nothing where nobody watches.
+    """A progress bar of tqdm: a widget in a notebook, a line on a terminal, nothing elsewhere.
 
     Args:
-        steps: what is gone through; ``None`` where the caller updates the bar.
+        steps: the values to iterate over; ``None`` if the caller updates the bar.
         progress: whether to show it; ``TQDM_DISABLE`` turns it off too.
-        log: where nobody watches, a line every ten seconds.
+        log: print a line every ten seconds if there is neither a notebook nor a terminal.
         more: settings of tqdm.
     """
     from tqdm import auto, std

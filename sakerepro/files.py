@@ -44,7 +44,7 @@ def hidden(path: Path, ending: str) -> Path:
 def write_whole(path: Path) -> Iterator[Path]:
     """Give a temporary path beside ``path``; rename it to ``path`` when the block ends well, else remove it.
 
-    The file gets the rights that the umask says, whatever its writer gave it.
+    The umask determines the file's permissions, not its writer.
 
     Raises:
         RunError: if the folder cannot be written, or ``path`` is itself a folder.
@@ -103,7 +103,7 @@ def find_or_make(
         folder: is replaced whole.
         find: returns ``None`` if the folder is not there, damaged or out of date.
         make: writes the files into the empty folder that it is given.
-        waiting: printed if another process is at it.
+        waiting: printed if another process is making it.
 
     Raises:
         RunError: if the folder cannot be written, or nothing is found after that.
@@ -137,7 +137,7 @@ def taken(path: Path) -> bool:
 
 
 def sweep(path: Path) -> None:
-    """Remove what killed processes left of writing ``path``. The caller must hold the lock."""
+    """Remove the temporary files that killed processes left beside ``path``. The caller must hold the lock."""
     file, folder = hidden(path.with_name(path.stem), "-").name, hidden(path, "-sakerepro-").name
     for left in path.parent.glob(f"{glob.escape(file)}????????.tmp{glob.escape(path.suffix)}"):
         left.unlink(missing_ok=True)

@@ -1,4 +1,4 @@
-"""Every folder of the project. Nobody else builds a path from scratch.
+"""Every folder of the project. No other module builds a path from scratch.
 
 Each folder can be moved by an environment variable; without one it lies below the checkout, or, for an installed
 package, below the current folder.

@@ -48,7 +48,7 @@ def memory_gib() -> float:
 def processor() -> str:
     """Name of the CPU, with family and model if known, and the instructions that PyTorch uses.
 
-    The name of a virtual CPU says little, and it may hide instructions of its model: then all rounds otherwise.
+    The name of a virtual CPU says little, and it may hide instructions of its model, which changes rounding.
     """
     import torch
 
@@ -85,7 +85,7 @@ def provenance(**more: Any) -> dict[str, Any]:
 
 
 def about(preset: str, seeds: Sequence[int]) -> str:
-    """What a notebook says of itself first: preset, seeds, versions; nothing of the machine or the time."""
+    """The heading of a notebook: preset, seeds, versions; not the machine or the time."""
     usual, wanted = PRESETS.get(preset, {}).get("precision", "float32"), os.environ.get(PRECISION)
     chosen = f" (computed in {wanted})" if wanted and wanted != usual else ""
     packages = ", ".join(f"{p} {metadata.version(p).partition('+')[0]}" for p in ("torch", "timm", "numpy"))

@@ -1,4 +1,4 @@
-"""The model card of a finished run. Every sentence of it is in ``tables/model_card.md``; here are the facts."""
+"""The model card of a finished run: facts for the sentences in ``tables/model_card.md``."""
 
 from __future__ import annotations
 

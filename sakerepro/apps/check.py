@@ -1,4 +1,4 @@
-"""Look at a data set before anything is trained on it: counts, splits, every problem by file name, WordNet, overlap."""
+"""Check a data set before training on it: counts, splits, every problem by file name, WordNet, overlap."""
 
 from __future__ import annotations
 

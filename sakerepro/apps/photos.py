@@ -325,7 +325,7 @@ def query(
         run: the one that the index was made with.
         images: files of sketches (or photos, with ``domain=PHOTO``), or what ``decode`` made of them; of an iterator, a
             few hundred are in memory at a time.
-        k: from 1 on, at most the number of photos; more is cut to it.
+        k: at least 1; reduced to the number of photos if it is larger.
         codes: compare binary codes, those that the run was measured with, instead of embeddings.
         approximate: by LanceDB, which misses some (:func:`sakerepro.apps.approximate.recall`), for millions of photos.
 

@@ -92,7 +92,7 @@ _SHIPPED = Path(__file__).with_name("known.toml")
 
 
 def records(kind: str) -> dict[str, Known]:
-    """Those of the package by name, then those of each ``known.toml`` in ``places.data_places()``.
+    """The records of the package by name, then those of each ``known.toml`` in ``places.data_places()``.
 
     Args:
         kind: ``"datasets"`` (tasks), ``"originals"`` (original domains) or ``"drawings"`` (sketches without photos).

@@ -232,8 +232,8 @@ def read_images(
 def on_all_cores(function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
     """Call a function on every job, on all cores, and yield its results in order.
 
-    No more than 512 jobs are made ahead: a window that moves with what is taken, so that threads work while the caller
-    does. Threads do: Pillow decodes and resizes without the interpreter's lock.
+    At most 512 jobs are queued ahead of the caller, so that threads work while it does. Threads suffice, since Pillow
+    decodes and resizes without the interpreter's lock.
     """
     from joblib import cpu_count
     from PIL import Image

@@ -47,7 +47,7 @@ def filtered_lists(root: Path, keep: set[str]) -> dict[str, str]:
 def write_subset(root: Path, to: Path, per_class: int | None, size: int = 224) -> Path:
     """Write the first ``per_class`` photos and sketches of every class, resized, with the lists filtered to them.
 
-    None: all that the lists name, the photos of an extension too.
+    With ``per_class=None``: all files that the lists name, those of an extension included.
 
     The synsets of the classes go into ``synsets.csv``. Images become squares of ``size`` pixels and keep their names:
     JPEG at quality 90, but PNG sketches stay PNG, with 16 levels of grey.

@@ -1,1 +1,1 @@
-"""Networks that are trained and taught by: timm's, with CSE gates or domain tokens, their weights, a linear probe."""
+"""Student and teacher networks: timm's, with CSE gates or domain tokens; their weights; a linear probe."""

@@ -122,7 +122,7 @@ def architecture(name: str) -> Architecture:
     """Look up a classifier: one of ``ARCHITECTURES`` or any model of timm.
 
     Raises:
-        ConfigError: if nobody knows the name, or timm has no weights of its tag (what follows the dot).
+        ConfigError: if the name is unknown, or timm has no weights with its tag (the part after the dot).
     """
     if inputs.kind(name, str, "name", "Give the name of a network.") in ARCHITECTURES:
         return ARCHITECTURES[name]

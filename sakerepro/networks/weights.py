@@ -99,7 +99,7 @@ def fetch_weights(name: str, ask: bool = True) -> Path:
 
     Raises:
         ConfigError: if the name is unknown or has no pretrained weights.
-        DataError: if the weights cannot be had now (what was had is kept), or are not what the hub says.
+        DataError: if the download fails (finished parts are kept), or the weights are not what the hub says.
     """
     from safetensors.torch import save_file
 

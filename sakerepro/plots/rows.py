@@ -232,7 +232,7 @@ def gain_by_similarity(frame: pd.DataFrame) -> Figure:
     """Figure 5: do classes that gain more from SAKE lie closer to the original domain?
 
     As in appendix A.1, the classes of each held-out set are sorted by gain and divided into equal groups (the first
-    get what does not divide). Each small mark is a class, each large one the mean over the held-out sets of a group's
+    take the remainder). Each small mark is a class, each large one the mean over the held-out sets of a group's
     mean; error bars are its 95 % interval (Student's t over the held-out sets), if there are several sets.
 
     Args:

@@ -1,4 +1,4 @@
-"""The one style of every figure: sizes, fonts, colours and marks, and how a figure is kept.
+"""The one style of every figure: sizes, fonts, colours and marks, and how a figure is saved.
 
 Figures fit a paper's column (``COLUMN``, 3.3 in) or page (``PAGE``, 7 in) at their own size. Colours are those of
 Okabe and Ito, safe for colour-blind readers; what colours tell apart is also told apart by markers, line
@@ -157,7 +157,7 @@ def new_figure(
 
 
 def finish(figure: Picture, claim: str, about: str) -> Picture:
-    """Give a figure its title, claim above data and method, and a legend below its axes of what is labelled there."""
+    """Give a figure its title (the claim above data and method), and a legend of the labelled marks below its axes."""
     pairs = [pair for axis in figure.axes for pair in zip(*axis.get_legend_handles_labels(), strict=True)]
     if handles := {label: handle for handle, label in reversed(pairs)}:  # each label once
         labels = list(dict.fromkeys(label for _, label in pairs))

@@ -1,7 +1,7 @@
-"""Ranking and ITQ on an accelerator: it sorts and multiplies; conventions and rules for ties stay where they are.
+"""Ranking and ITQ on an accelerator: it sorts and multiplies; conventions and rules for ties are those of the CPU.
 
 All sums are in float64, which neither TF32 nor an autocast touches. Codes are ranked on the CPU: a histogram of their
-distances takes less than the way to the device.
+distances takes less time than the transfer to the device.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ FEATURE = 40  # bytes for each feature: the same in float64 and in another order
 
 
 def worthwhile(values: int, need: int) -> bool:
-    """Whether so many values are worth the way to the device, and half of its free memory holds ``need`` bytes."""
+    """Whether so many values are worth the transfer to the device, and half of its free memory holds ``need`` bytes."""
     if values < FROM or not devices.accelerated() or devices.device().type == "mps":  # which has no float64
         return False
     return need <= devices.free_memory() // 2
@@ -109,7 +109,7 @@ def scatter(x: np.ndarray, mean: np.ndarray) -> np.ndarray:
 
 
 class Signs:
-    """B = sign(V R) and V^T B, the whole product each time: what the CPU saves with few changes is little here."""
+    """B = sign(V R) and V^T B, the whole product each time: updates, which save time on the CPU, save little here."""
 
     def __init__(self, v: np.ndarray) -> None:
         self.v = _send(v).double()

@@ -1,4 +1,4 @@
-"""What is made of result rows: tables paper | ours | difference, claims and their verdicts.
+"""Tables (paper | ours | difference), claims and their verdicts, made from result rows.
 
 Everything here works on a CSV of rows (:func:`read_rows`): nothing trains, nothing needs a GPU.
 ``table1(frame)`` ... ``forgetting(frame)`` give a table, ``claims("table1", frame)`` the verdicts behind it; both show

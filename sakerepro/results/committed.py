@@ -1,10 +1,10 @@
-"""Rows outlive runs: an item keeps what its runs measured, and takes it in place of runs that are gone.
+"""Rows outlive runs: an item stores what its runs measured, and uses it in place of runs that are gone.
 
-Items that measure retrieval alone also take each other's rows; grids of one's own take theirs.
+Items that measure only retrieval also use each other's rows; a user's grids use the rows of these items.
 
 ``results/<preset>/<item>-rows.csv`` holds the rows. ``<item>-runs.json`` holds what figures and verdicts need besides,
 one line a run: losses by epoch, mean average precision and number of queries by class, checksums of the inputs,
-the network that was imitated in place of the own teacher, and the accelerator if there was one.
+the network that was imitated in place of the run's own teacher, and the accelerator if there was one.
 """
 
 from __future__ import annotations
@@ -74,8 +74,8 @@ class CommittedRun(Run):
 def committed_runs(item: str, experiments: list[Experiment], traced: set[Experiment]) -> dict[Experiment, CommittedRun]:
     """The experiments of a preset that have committed rows of the current versions and images.
 
-    None for a preset that shows that everything can be made (``mini``), and none where ``RERUN`` is set. Of ``traced``,
-    retrieval is measured after every epoch if they are trained after all.
+    There are none for ``mini``, which is always made from runs, and none if ``RERUN`` is set. If experiments in
+    ``traced`` are trained after all, their retrieval is measured after every epoch.
     """
     preset = experiments[0].preset if experiments else ""
     if not experiments or os.environ.get(RERUN) or not stand_ins(preset).from_rows:
@@ -145,7 +145,7 @@ def render(item: str, preset: str) -> tuple[Table | None, Verdicts]:
     """The table (figures have none) and the verdicts of an item from its rows in ``results/<preset>``, in seconds.
 
     Raises:
-        DataError: if the item has not left its rows there.
+        DataError: if the rows of the item are not there.
     """
     for file in (rows_file(item, preset), runs_file(item, preset)):
         if not file.is_file():

@@ -1,4 +1,4 @@
-"""What L_SAKE costs (section 1): steps of both losses, timed and weighed side by side, and embedding at test time.
+"""What L_SAKE costs (section 1): time and memory of alternating steps of both losses, time of embedding at test.
 
 Other work on the machine would distort the seconds of whole runs; interleaved steps suffer from it alike.
 """
@@ -85,7 +85,7 @@ def sides(e: Experiment) -> dict[str, Side]:
 
 @one_thread()
 def measure_cost(e: Experiment) -> dict[str, dict[str, float]]:
-    """By side: median seconds of a training step and of embedding a batch, the sides in turn; bytes of a step."""
+    """For each side, taken in turn: median seconds of a training step and of embedding a batch; bytes of a step."""
     both = sides(e)
     found = {name: {"bytes": float(side.memory())} for name, side in both.items()}
     for what in ("step", "embed"):

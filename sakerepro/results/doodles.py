@@ -1,4 +1,4 @@
-"""Beyond its own data set: doodles of Quick, Draw! search a run's photos, seen and unseen classes apart.
+"""Doodles of Quick, Draw! search a run's photos, seen and unseen classes separately.
 
 The data set's own sketches of the same classes are measured beside them: query sketches of unseen classes, validation
 sketches of seen classes (not trained on). Sketches of unseen classes search the gallery photos of all unseen classes,

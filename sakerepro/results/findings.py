@@ -1,4 +1,4 @@
-"""Committed rows in templates: docs/findings.md, sections of README.md, choices.md and REPRODUCING.md.
+"""Fill templates with committed rows: docs/findings.md, sections of README.md, choices.md and REPRODUCING.md.
 
 A template states with ``holds`` what its sentences assume; if a new row contradicts this, the template must be mended.
 """
@@ -97,7 +97,7 @@ def _facts() -> dict[str, Any]:
         settings: str = "",
         item: str = "",
     ) -> float:
-        """Mean over seeds of mAP@all; of a backbone that is named, as ``forgetting`` measured it."""
+        """Mean over seeds of mAP@all; with a ``backbone``, from the rows of ``forgetting``."""
         of = measured[item or "forgetting"] if item or backbone else rows
         of = of.query("backbone == @backbone and settings == @settings") if backbone else of
         of = of.query("method == @method and task == @task and split == @split")

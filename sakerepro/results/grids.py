@@ -50,7 +50,7 @@ class Grid:
     An axis is a field of Experiment, a setting of the method, or one of these:
 
     - ``data``, the paper's data set and split (``"sketchy/zeroshot1"``), ``backbone``, ``teacher`` and
-      ``representation``, in the paper's words: embeddings ``"64-d"``, codes ``"64-bit"`` of 64-d embeddings, or
+      ``representation``, named as in the paper: embeddings ``"64-d"``, codes ``"64-bit"`` of 64-d embeddings, or
       ``"real"``: embeddings of the preset's dimension or the method's own.
       :data:`sakerepro.experiment.STANDS_FOR` says what a preset uses in their place. A network that the paper does not
       name is taken as it is.
@@ -129,7 +129,7 @@ def known(method: str) -> bool:
 def experiment_of(
     point: Point, preset: str, seed: int, precision: str = "", lacking: bool = False
 ) -> Experiment | None:
-    """The run that measures a point of a grid, in a precision of its own or the preset's.
+    """The experiment whose run measures a point of a grid, in this precision or else the preset's.
 
     None if the preset has no stand-in for the paper's data or network, or if the data lack what the method needs; with
     ``lacking``, only in the first case.
@@ -157,7 +157,7 @@ def experiment_of(
 
 
 def papers(point: Point) -> Experiment | None:
-    """The paper's experiment of a point, always in float32; two cells with equal ones are the same cell.
+    """The paper's experiment of a point, always in float32; cells with equal experiments are the same cell.
 
     None where the paper's preset has none, or refuses a setting that another preset can take.
     """
@@ -183,7 +183,7 @@ def ours_on(e: Experiment) -> str:
 
 
 def key(point: Point, grid: Grid | None = None) -> Point:
-    """A point in the paper's words: the columns ``KEY``, and the settings that the grid varies."""
+    """A point, named as in the paper: the columns ``KEY``, and the settings that the grid varies."""
     e = papers(point)
     place = ours_on(e) if "dataset" in point and e else point["data"] or MAIN_DATA
     dataset, _, split = place.rpartition("/")
@@ -232,7 +232,7 @@ class Selection:
 
     @property
     def key(self) -> Point:
-        """The same in the paper's words."""
+        """The same, named as in the paper."""
         return key(self.point, self.grid)
 
 
@@ -284,7 +284,7 @@ def rising(*cells: Sum) -> tuple[Contrast, ...]:
 
 
 def with_names(contrasts: Sequence[Contrast]) -> tuple[Contrast, ...]:
-    """Name each pair of cells by the values in which they differ, and by those in which the claim's pairs differ."""
+    """Name each contrast by the values in which its cells differ, and in which it differs from the others."""
     keys = [[{"method": s.grid.axes["method"][0], **s.where} for _, s in c.sum.terms] for c in contrasts]
     shared = [{k: v for k, v in pair[0].items() if all(o.get(k) == v for o in pair)} for pair in keys]
     telling = [k for k in {k: 0 for s in shared for k in s} if len({str(s.get(k)) for s in shared}) > 1]

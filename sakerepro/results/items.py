@@ -74,11 +74,11 @@ def item_runs(
     engine: str = "local",
     address: str = "auto",
 ) -> list[Run]:
-    """Find or make all runs of an item, saying which is which of how many.
+    """Find or make all runs of an item, and print the number of each.
 
-    Where training takes long (``small`` and ``paper``), committed rows stand in for runs that are not here: those of
-    the item, and of others where all measure retrieval alone. Such a run is trained when its embeddings or its network
-    are used, or now with ``RERUN=1``.
+    Where training takes long (``small`` and ``paper``), committed rows stand in for runs that are not here: rows
+    of the item or, if it measures only retrieval, of another such item. Such a run is trained when its embeddings or
+    its network are used, or now with ``RERUN=1``.
 
     Args:
         item, preset_name, seeds: as in :func:`experiments`.
@@ -183,6 +183,6 @@ def item_rows(item: str, runs: Sequence[Run], original: str = "") -> pd.DataFram
 
 
 def times(item: str, runs: Iterable[Run]) -> dict[str, Any]:
-    """What an item measured of this machine, for its record: of ``cost`` seconds and bytes a step, seconds to embed."""
+    """Measurements that depend on this machine, for the item's record: seconds and bytes of ``cost``."""
     sake = [r for r in runs if label(r.experiment) == "SAKE" and not isinstance(r, CommittedRun)]
     return {"measured": {r.id: measured_cost(r) for r in sake}} if item == "cost" and sake else {}

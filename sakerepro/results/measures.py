@@ -166,7 +166,7 @@ def linear_probe(
     """How well a linear classifier reads classes off (N, F) frozen features; its penalty is chosen on held-out photos.
 
     Gives ``top-1`` in [0, 1] on the (M, F) features ``val``, the ``strength`` that was chosen, ``gradient``: near 0 if
-    the solver arrived, and ``width``: F.
+    the solver converged, and ``width``: F.
     """
     classes = int(max(train_labels.max(), val_labels.max())) + 1
     final, _ = choose_probe(train, train_labels, classes, seed)

@@ -181,7 +181,7 @@ def grids_of(item: str) -> tuple[Grid, ...]:
 
 
 def file_name(item: str) -> str:
-    """What an item's files are called: its name, of ``ablations:BATCH`` ``batch``."""
+    """The name of an item's files: the item's own, or ``batch`` for ``ablations:BATCH``."""
     return item.rpartition(":")[2].lower()
 
 

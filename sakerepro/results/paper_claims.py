@@ -1,4 +1,4 @@
-"""What has to hold between cells of the paper's tables and figures for each sentence of it that can be tested.
+"""For each testable sentence of the paper, the condition on the cells of its tables and figures.
 
 The sentences are in ``tables/claims.csv``. Here each has one or several ids, ``item.sentence`` or
 ``item.sentence.where``, and for each id its contrasts: it holds if all of them do.

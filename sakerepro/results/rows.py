@@ -125,7 +125,7 @@ def one_preset(frame: pd.DataFrame) -> str:
 def gain_groups(frame: pd.DataFrame, n: int = 3) -> pd.DataFrame:
     """Divide the classes of each ``split`` by ``gain`` (appendix A.1): column ``group``, 0 (lowest gain) ... n - 1.
 
-    The groups of a split are equally large; the first get what does not divide.
+    The groups of a split are equally large; the first ones take the remainder.
     """
     parts = []
     for split, part in frame.groupby("split", sort=False):

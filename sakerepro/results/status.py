@@ -72,8 +72,8 @@ def write_record(
 ) -> None:
     """Record what an item was made from and what it cost: all that may differ while the numbers are equal.
 
-    ``seconds`` are those of the notebook itself. Of a run that is known by its committed rows, what the earlier record
-    says stays.
+    ``seconds`` are those of the notebook itself. For a run that is known only by its committed rows, the entry of the
+    earlier record is kept.
     """
     earlier = saved_record(item, preset).get("runs", {})
     took = {r.id: earlier.get(r.id, {}) if isinstance(r, CommittedRun) else _took(r) for r in runs}

@@ -39,7 +39,7 @@ NUMBERS = ("paper", "ours", "std", "n", "difference")
 
 
 class Number(NamedTuple):
-    """What one run measured of a cell."""
+    """What one run measured for a cell."""
 
     value: float
     experiment: Experiment
@@ -262,7 +262,7 @@ systems, splits, forgetting = _short("systems"), _short("splits"), _short("forge
 
 
 def paper_tables() -> tuple[str, ...]:
-    """The items that the paper has numbers of."""
+    """The items for which the paper has numbers."""
     return tuple(item for item in GRIDS if printed(item))
 
 

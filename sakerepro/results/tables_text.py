@@ -1,4 +1,4 @@
-"""What is shown, as text: what tables and verdicts share, templates, CSV, Markdown and its escapes."""
+"""Text output that tables and verdicts share: templates, CSV, Markdown and its escapes."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from .paper import file_name
 
 
 class Saved:
-    """What of an item is kept as files, the same text in several formats."""
+    """A table or verdicts of an item, saved as files in several formats."""
 
     item: str
     ending = ""  # of the files' names, after the item's
@@ -33,7 +33,7 @@ class Saved:
 
 
 def holds(premise: bool, sentence: str) -> str:
-    """Nothing, in a template: what its sentences rest on.
+    """Check what a template's sentences assume; return an empty text.
 
     Raises:
         DataError: if the rows say otherwise.

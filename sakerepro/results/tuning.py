@@ -80,7 +80,7 @@ def tune(
         method: a name or alias as of :func:`sakerepro.preset`.
         preset: ``"mini"``, ``"small"`` or ``"paper"``; says how many seen classes are held out.
         trials: how many; the same for every method that is to be compared.
-        seed: of the draws and of the runs.
+        seed: seed for drawing the settings and for the runs.
         jobs: runs made at a time, sharing the cores; None: one a core, as memory allows; on an accelerator one.
         engine, address: where, as in :func:`sakerepro.item_runs`.
         confirm: seeds for which the settings of the best trial are then trained on all seen classes of each split of
@@ -166,7 +166,7 @@ def _network(e: Experiment) -> str:
 def kept_trials(preset: str) -> dict[str, dict[str, float]]:
     """The numbers in a preset's committed lines that the current versions measured, by run id.
 
-    Lines name the data set, not its files: those of one that was made anew are of the images of before.
+    A line names the data set, not its files. If the data set was made anew, the line is about the earlier images.
     """
     if os.environ.get(RERUN) or not stand_ins(preset).from_rows:
         return {}

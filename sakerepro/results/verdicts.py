@@ -1,4 +1,4 @@
-"""Verdicts: what the paper says, what was measured here, and whether it holds, by a rule that is stated with it."""
+"""Verdicts: what the paper says, what was measured here, and whether the claim holds, by a stated rule."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ class Judged:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A claim, what decides it here, and what the same rule says of the paper's own numbers."""
+    """A claim, its contrasts judged on our numbers, and the verdict of the same rule on the paper's own numbers."""
 
     claim: Claim
     decides: Judged  # the weakest contrast that was run
@@ -232,8 +232,8 @@ def _by_query(cells: list[Cells], per_query: PerQuery) -> list[Queries]:
 def bootstrap(*tasks: Queries, level: float = CONFIDENCE) -> tuple[float, float]:
     """Percentile interval of the sum of some tasks' means over queries: classes drawn with replacement.
 
-    A class brings all its queries of all tasks, because queries of one class succeed and fail together; NaN is left
-    out. One class alone gives its mean twice.
+    A drawn class brings all its queries of all tasks, because queries of one class succeed and fail together; NaN is
+    left out. One class alone gives its mean twice.
     """
     from scipy import stats
 
