@@ -15,7 +15,6 @@ from .. import methods
 from ..embedding import top1
 from ..errors import DataError
 from ..evaluation import evaluate
-from ..experiment import Experiment
 from ..files import sha256
 from ..model import Student
 from ..networks.backbones import build_classifier, misfit
@@ -60,16 +59,9 @@ def import_checkpoint(path: Path | str, dataset: str, split: str = "") -> Run:
     path, started = Path(path), time.time()
     content = _read(path)
     student, digest = _student(path, content), sha256(path)
-    e = methods.checked(
-        Experiment(
-            preset=f"official-{digest[:8]}",
-            dataset=dataset,
-            split=split,
-            dim=student.feature.out_features,
-            keep_bias=False,
-            size=SIZE,
-        )
-    )
+    theirs = {"keep_bias": False, "semantics": "thresholded", "size": SIZE, "precision": "float32"}
+    e = methods.preset("paper", dataset=dataset, split=split, dim=student.feature.out_features, **theirs)
+    e = e.but(preset=f"official-{digest[:8]}")
     if found := find(e):
         return found
     data = experiment_data(e)

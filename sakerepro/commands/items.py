@@ -46,6 +46,7 @@ def _make(arguments: argparse.Namespace, seeds: list[int], more: dict[str, objec
     if all(e in known or find(e) for e in wanted):
         print(f"{name}, {preset}: {len(wanted)} runs found, nothing trained.", flush=True)
     runs = items.item_runs(name, preset, seeds, arguments.jobs, arguments.engine, arguments.address)
+    asked = [r for r in runs if r.experiment in wanted]
     before = number_files(name, preset)
     items.item_rows(name, runs, original)  # here, because a notebook shows no progress
     print(f"{name}: executing the notebook ...", flush=True)
@@ -53,7 +54,7 @@ def _make(arguments: argparse.Namespace, seeds: list[int], more: dict[str, objec
     notebook = execute(name, preset, **parameters)
     if number_files(name, preset) != before or status_of(name, preset).state != DONE:
         seconds = time.monotonic() - started
-        write_record(name, preset, seeds, parameters, runs, seconds, **items.times(name, runs))
+        write_record(name, preset, seeds, parameters, asked, seconds, **items.times(name, asked))
     table, verdicts = render(name, preset)
     print(*filter(None, [table, _without_not_run(str(verdicts))]), sep="\n\n")
     print("Where it is:")

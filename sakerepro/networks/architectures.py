@@ -90,7 +90,10 @@ class Architecture:
 
 
 ARCHITECTURES: dict[str, Architecture] = {
-    "se_resnet50": Architecture(partial(_timm, "legacy_seresnet50"), hub="legacy_seresnet50.in1k"),
+    "se_resnet50": Architecture(
+        partial(_timm, "legacy_seresnet50", drop_rate=0.0),  # timm's has 0.2, the official code's none
+        hub="legacy_seresnet50.in1k",
+    ),
     "resnet50": Architecture(partial(_timm, "resnet50"), hub="resnet50.tv_in1k"),
     "alexnet": Architecture(partial(_torchvision, "alexnet"), hub="torchvision/AlexNet_Weights.IMAGENET1K_V1"),
     **{

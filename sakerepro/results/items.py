@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -17,7 +18,7 @@ from ..methods import label
 from ..networks.architectures import teacher_architecture
 from ..runs import Run, check_settings, find, prepare, run
 from . import measures
-from .committed import CommittedRun, committed_runs
+from .committed import CommittedRun, committed_runs, saved_rows
 from .cost import cost_rows, measured_cost
 from .jobs import ENGINES, default_jobs, make_runs, unbusy
 from .paper import BITS, GRIDS, grids_of
@@ -78,7 +79,7 @@ def item_runs(
 
     Where training takes long (``small`` and ``paper``), committed rows stand in for runs that are not here: rows
     of the item or, if it measures only retrieval, of another such item. Such a run is trained when its embeddings or
-    its network are used, or now with ``RERUN=1``.
+    its network are used, or now with ``RERUN=1``. Committed rows of the item's other seeds are kept.
 
     Args:
         item, preset_name, seeds: as in :func:`experiments`.
@@ -88,7 +89,7 @@ def item_runs(
         address: of that cluster; ``"auto"`` is the one that this machine belongs to.
 
     Returns:
-        The runs, in the order of :func:`experiments`.
+        The runs, in the order of :func:`experiments`; behind them the committed ones of other seeds.
 
     Raises:
         ConfigError: as :func:`experiments`; for an unknown engine; if Ray is not installed or no cluster answers.
@@ -123,7 +124,22 @@ def item_runs(
     runs = [known.get(experiment) or run(experiment) for experiment in wanted]
     _check_comparable(runs)
     _one_device(runs)
-    return runs
+    return runs + _of_other_seeds(item, preset_name, seeds, runs)
+
+
+def _of_other_seeds(item: str, preset_name: str, seeds: Sequence[int], runs: Sequence[Run]) -> list[Run]:
+    """The committed trained runs of the item with other seeds, if they can stand beside these."""
+    others = sorted(set(saved_rows(item, preset_name)["seed"]) - {*seeds})
+    trained = [e for e in experiments(item, preset_name, others) if e.epochs] if others else []
+    kept = list(committed_runs(item, trained, set()).values())
+    with contextlib.suppress(RunError):
+        _check_comparable([*runs, *kept])
+        _one_device([*runs, *kept])
+        if found := sorted({r.experiment.seed for r in kept}):
+            text = f"{item}, {preset_name}: {len(kept)} committed runs of seeds {', '.join(map(str, found))} stay."
+            print(text, file=sys.stderr, flush=True)
+        return list[Run](kept)
+    return []
 
 
 def _one_device(runs: Iterable[Run], missing: Experiment | None = None) -> None:

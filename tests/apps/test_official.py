@@ -232,7 +232,7 @@ def test_an_imported_run_is_measured_indexed_asked_and_described(file, student, 
     out = capsys.readouterr().out
     assert re.search(r"Held-out sketches of seen classes: top-1 [\d.]+ %; the file says 71\.2 %\.", out)
     (run,) = sr.all_runs()
-    assert run.id.startswith("official-") and "cse_resnet50-sake-64d" in run.id
+    assert run.id.startswith("official-") and "cse_resnet50-sake-semantics=thresholded-64d" in run.id
     pixels = run.dataset().query.take(range(3))
     np.testing.assert_allclose(
         sr.load(run).embed_sketch(pixels), sr.Embedder(student, 32).embed_sketch(pixels), rtol=1e-4, atol=1e-4

@@ -11,6 +11,7 @@ import torch
 from data_room import real_data
 from safetensors.torch import load_file, save_file
 from tiny import noise
+from torch import nn
 
 from sakerepro.data import places
 from sakerepro.errors import ConfigError, DataError
@@ -23,6 +24,17 @@ from sakerepro.networks.weights import read_weights, weights_file
 from sakerepro.teachers import load_teacher
 
 PHOTO, SKETCH = 0.0, 1.0
+
+
+@pytest.mark.parametrize("name", ["se_resnet50", "resnet50", "efficientnet_lite0", "se_resnet_mini"])
+def test_training_drops_no_feature(name: str) -> None:
+    """As in the official code; timm's SE-ResNet-50 drops a fifth unless it is told otherwise."""
+    network = build_classifier(name, 10, size=64).train()
+    for module in network.modules():
+        if isinstance(module, nn.BatchNorm2d):
+            module.eval()
+    x = noise(2, 64)
+    assert torch.equal(network(x), network(x))
 
 
 @torch.no_grad()

@@ -120,6 +120,27 @@ def test_rows_that_do_not_speak_for_the_run_are_not_taken(made, why, monkeypatch
     assert committed.committed_runs("table4", wanted, set()) == {}
 
 
+@pytest.mark.parametrize("why", ["", "RERUN", "a GPU", "another teacher"])
+def test_rows_of_other_seeds_stay_if_they_are_comparable(made, as_item, why, monkeypatch, capsys):
+    here = [r.experiment for r in made]
+    there = {r.id: r.experiment.but(seed=1) for r in made}
+    by_seed = {0: here, 1: [*there.values(), *(e.but(epochs=0, seed=1) for e in here)]}
+    monkeypatch.setattr(items, "experiments", lambda item, preset, seeds: [e for s in seeds for e in by_seed[s]])
+    rows, lines = committed.saved_rows("table4", "tiny"), committed.saved_runs("table4", "tiny")
+    ids = {old: e.id for old, e in there.items()}
+    more = rows.assign(seed=1, run=rows["run"].map(ids), value=0.25)
+    results.write_rows(committed.rows_file("table4", "tiny"), pd.concat([rows, more], ignore_index=True))
+    other = {"a GPU": {"accelerator": "NVIDIA H200"}, "another teacher": {"teacher": "0" * 64}}.get(why, {})
+    write_json(committed.runs_file("table4", "tiny"), lines | {ids[k]: line | other for k, line in lines.items()})
+    if why == "RERUN":
+        monkeypatch.setenv(committed.RERUN, "1")
+    found = as_item()
+    assert [r.experiment for r in found] == [*here, *([] if why else there.values())]
+    assert ("table4, tiny: 2 committed runs of seeds 1 stay." in capsys.readouterr().err) == (not why)
+    again = sr.item_rows("table4", found)
+    pd.testing.assert_frame_equal(again, rows if why else pd.concat([rows, more], ignore_index=True))
+
+
 def test_verdicts_follow_from_the_files_alone(made: list[Run]) -> None:
     rows = sr.item_rows("table4", made).assign(preset="small", settings="")  # as if they were the runs of small
     ids = {one.id: preset("small", method=label(one.experiment)).id for one in made}
