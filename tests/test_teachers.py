@@ -52,7 +52,9 @@ def test_a_teacher_with_other_settings_is_trained(changes: dict, monkeypatch: py
 def test_a_teacher_of_other_pictures_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teachers, "_trained", lambda name, e: ("trained", name))
     assert load_teacher(preset("mini"))[0] != "trained"
-    monkeypatch.setattr(load, "VERSION", load.VERSION + 1)
+    monkeypatch.setattr(load, "SKETCHES", load.SKETCHES + 1)  # it saw photos only
+    assert load_teacher(preset("mini"))[0] != "trained"
+    monkeypatch.setattr(load, "PHOTOS", load.PHOTOS + 1)
     assert load_teacher(preset("mini"))[0] == "trained"
 
 
