@@ -162,6 +162,9 @@ def _all_generalised(arrays: Mapping[str, np.ndarray], e: Experiment, method: An
     inputs.kind(arrays, Mapping, "arrays", "Run.embeddings() gives them.")
     if missing := [name for name in _NEEDED if name not in arrays]:
         raise DataError(f"arrays lack {', '.join(missing)}. Give what Run.embeddings() gives.")
+    for name in ("query_labels", "gallery_labels", "train_photo_labels"):
+        if (labels := np.asarray(arrays[name])).dtype.kind not in "iu" or (labels < 0).any():
+            raise DataError(f"{name} have to be whole numbers from 0 on, the ids of classes.")
     rows = _generalised(arrays, arrays, getattr(method, "distance", "cosine"), f"{arrays['query'].shape[1]}-d")
     domains = {"query": SKETCH, "gallery": PHOTO, "train_photo": PHOTO}
     for bits, code in coders(arrays, e, method).items():

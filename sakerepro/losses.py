@@ -10,6 +10,7 @@ from . import inputs
 from .errors import ConfigError
 
 _MAKE = "torch.as_tensor makes one."
+_IGNORED = -(2**63)  # what no label is: PyTorch leaves out -100 unless another number is named
 
 
 def benchmark_loss(seen_logits: Tensor, labels: Tensor) -> Tensor:
@@ -26,7 +27,7 @@ def benchmark_loss(seen_logits: Tensor, labels: Tensor) -> Tensor:
         ConfigError: if a shape or type is wrong, or a label is out of range (checked on the CPU only).
     """
     try:
-        return F.cross_entropy(seen_logits, labels, reduction="sum") / max(len(labels), 1)
+        return F.cross_entropy(seen_logits, labels, reduction="sum", ignore_index=_IGNORED) / max(len(labels), 1)
     except (IndexError, RuntimeError, TypeError, ValueError) as error:  # checking first would wait for the GPU
         raise ConfigError(f"seen_logits have to be (N, C_S), labels (N,) whole numbers below C_S: {error}") from error
 
@@ -52,7 +53,7 @@ def sake_loss(
     given = {"original_logits": original_logits, "teacher_logits": teacher_logits, "similarity": similarity}
     for name, x in given.items():
         inputs.kind(x, Tensor, name, _MAKE)
-    if not original_logits.shape == teacher_logits.shape == similarity.shape:
+    if not original_logits.shape == teacher_logits.shape == similarity.shape or original_logits.ndim != 2:
         raise ConfigError(
             "original_logits, teacher_logits and similarity must have the same shape (N, C_O), not "
             f"{tuple(original_logits.shape)}, {tuple(teacher_logits.shape)} and {tuple(similarity.shape)}."

@@ -39,6 +39,7 @@ def search(query: Array, gallery: Array, k: int = 10, distance: str = "cosine") 
     query, gallery = inputs.pair(query, gallery, distance)
     if isinstance(k, bool) or not isinstance(k, int | np.integer) or not 1 <= k <= len(gallery):
         raise ConfigError(f"k={k} is not possible with a gallery of {len(gallery)} images. Use 1 to {len(gallery)}.")
+    k = int(k)  # a narrow type overflows
     if distance == "hamming":
         keys, index = nearest.of_codes(query, gallery, k)
     elif distance == "euclidean":

@@ -11,6 +11,7 @@ from sklearn.metrics import average_precision_score
 
 from sakerepro import ITQ, Experiment, evaluation, generalised_metrics
 from sakerepro.__main__ import main
+from sakerepro.errors import DataError
 from sakerepro.methods.sake import SAKE
 from sakerepro.metrics import retrieval_metrics
 from sakerepro.runs import Run
@@ -44,6 +45,14 @@ def test_labels_of_a_narrow_type_do_not_overflow(arrays: dict[str, np.ndarray]) 
     narrow["train_photo_labels"] = arrays["train_photo_labels"].astype(np.int8)
     e = Experiment(dim=DIM, bits=(BITS,))
     assert generalised_metrics(narrow, e) == generalised_metrics(wide, e)
+
+
+@pytest.mark.parametrize("labels", [-1, 0.5, "ant"])
+def test_what_is_no_class_id_is_refused(arrays: dict[str, np.ndarray], labels: object) -> None:
+    """A class -1 of the seen ones would be numbered as the last unseen one."""
+    given = arrays | {"train_photo_labels": np.full(70, labels)}
+    with pytest.raises(DataError, match="train_photo_labels have to be whole numbers from 0 on"):
+        generalised_metrics(given, Experiment(dim=DIM, bits=(BITS,)))
 
 
 @pytest.fixture(scope="module")

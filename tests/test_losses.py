@@ -101,6 +101,14 @@ def test_other_shapes_are_refused_and_not_broadcast(shapes: tuple[tuple[int, int
         sake_loss(*(torch.zeros(s) for s in shapes))
 
 
+def test_no_label_is_left_out_and_logits_have_two_axes() -> None:
+    for label in (-100, -1, 4):  # PyTorch leaves out -100, and would still count it
+        with pytest.raises(ValueError, match=r"labels \(N,\) whole numbers below C_S"):
+            benchmark_loss(torch.zeros(3, 4), torch.tensor([0, label, 2]))
+    with pytest.raises(ValueError, match=r"same shape \(N, C_O\), not \(2, 3, 5\)"):
+        sake_loss(*[torch.zeros(2, 3, 5)] * 3)
+
+
 # the objective of a training step: student, teacher and both losses together
 
 

@@ -90,6 +90,14 @@ def test_inputs_are_left_alone(rng):
     assert np.array_equal(query, before[0]) and np.array_equal(gallery, before[1])
 
 
+@pytest.mark.parametrize("kind", [np.int8, np.uint8, np.int16, np.uint64])
+def test_k_of_a_narrow_type_does_not_overflow(kind, rng):
+    x, codes = rng.standard_normal((302, 6)), rng.integers(0, 256, (302, 2), dtype=np.uint8)
+    for features, distance in ((x, "cosine"), (codes, "hamming")):
+        found, wanted = (search(features[:2], features[2:], k=k, distance=distance) for k in (kind(100), 100))
+        assert np.array_equal(found[0], wanted[0]) and np.array_equal(found[1], wanted[1])
+
+
 @pytest.mark.parametrize(
     "arguments, error, message",
     [

@@ -125,7 +125,7 @@ def _parse(path: Path, shown: str, what: str, problems: list[Problem]) -> list[t
     parsed = []
     for line, text in lines_of(path):
         name, _, number = text.rstrip().rpartition(" ")
-        if name.strip() and number.isascii() and number.isdecimal():
+        if name.strip() and number.isascii() and number.isdecimal() and len(number) < 19:
             parsed.append((line, name.strip(), int(number)))
         else:
             problems.append(Problem(shown, line, f"{text!r} has no label. Each line is '{what} label'."))
@@ -147,8 +147,9 @@ def _read_classes(folder: Path, file: str, problems: list[Problem]) -> tuple[str
         elif name in by_id.values():
             problems.append(Problem(shown, line, f"class {name!r} is named twice. Remove one of the lines."))
         by_id.setdefault(number, name)
-    if gaps := sorted(set(range(max(by_id, default=-1) + 1)) - set(by_id)):
-        text = f"labels run to {max(by_id)} and {gaps[0]} is not among them ({len(gaps)} missing). Leave no gap."
+    if gaps := max(by_id, default=-1) + 1 - len(by_id):
+        first = next(i for i in range(len(by_id)) if i not in by_id)
+        text = f"labels run to {max(by_id)} and {first} is not among them ({gaps} missing). Leave no gap."
         problems.append(Problem(shown, 0, text))
     if not by_id:
         problems.append(Problem(shown, 0, "names no class. Add one line 'name id' each."))

@@ -113,7 +113,10 @@ def _facts() -> dict[str, Any]:
         """Number of seeds."""
         return rows.query("method == @method and split == @split")["seed"].nunique()
 
-    trials = read_trials(tuning_file("small"))
+    file = paths.shown(tuning_file("small"))
+    lacks = f"{file}: lacks trials of L_B and SAKE. Restore it, or make them with `sakerepro tune`."
+    if (trials := read_trials(tuning_file("small"))).empty:
+        raise DataError(lacks)
     trials = trials[trials["method"].isin(("L_B", "SAKE"))]
     trials = trials[trials["data"].str.startswith(f"{experiment('small').dataset}/")].copy()
     parts = trials["settings"].str.extract("^(?:backbone=(?P<network>[^,]*)(?:, )?)?(?P<settings>.*)").fillna("")
@@ -123,16 +126,22 @@ def _facts() -> dict[str, Any]:
     trials["split"] = trials["data"].str.rpartition("/")[2]
     held_out = trials["split"].str.contains("-pseudo")
     if not {"", OTHER} <= {*trials["network"][held_out]} & {*trials["network"][~held_out]}:
-        file = paths.shown(tuning_file("small"))
-        raise DataError(f"{file}: lacks trials of L_B and SAKE. Restore it, or make them with `sakerepro tune`.")
+        raise DataError(lacks)
     confirmed = trials[~held_out].sort_values(["split", "method", "seed"])
     of_seeds = {**dict.fromkeys(NUMBERS, "mean"), "settings": "first", "seed": "nunique"}
     hidden = measured["generalised"].query("split == 'zeroshot2' and task == 'GZS-SBIR' and metric == 'mAP@all'")
-    verdicts = pd.concat(saved_claims(item, "small")["verdict"] for item in JUDGED)
+    verdicts = pd.concat(saved_claims(item, "small")["verdict"] for item in JUDGED).to_dict()
+
+    def verdict(claim: str) -> str:
+        if claim not in verdicts:
+            item = claim.partition(".")[0]
+            raise DataError(f"results/small: no verdict of {claim} there; `make {item} PRESET=small` makes it.")
+        return str(verdicts[claim])
+
     return {
         **{item: comparison(item, found).cells for item, found in measured.items()},
         "v": value,
-        "verdict": verdicts.to_dict().__getitem__,
+        "verdict": verdict,
         "n": seeds,
         "lead": lead,
         "hidden": hidden[hidden["representation"].str.endswith("-d")],

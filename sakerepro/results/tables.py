@@ -32,7 +32,7 @@ from .grids import (
     shown,
 )
 from .paper import DATA_NAMES, GRIDS, OUR_TABLES, QUOTED, file_name, grids_of, printed
-from .rows import one_preset, records
+from .rows import TYPES, one_preset, records
 from .tables_text import MARKUP, Saved, csv, escape, markdown
 
 NUMBERS = ("paper", "ours", "std", "n", "difference")
@@ -55,6 +55,8 @@ class Measured:
 
     def __init__(self, frame: pd.DataFrame, convention: str = "standard", other: str = "") -> None:
         self.convention, self.other, self.preset = convention, other, one_preset(frame)
+        texts = [name for name, kind in TYPES.items() if kind is str and name in frame]  # NaN where pd.read_csv read ""
+        frame = frame.assign(**{k: frame[k].astype(object).where(frame[k].notna(), "") for k in texts})
         self.seeds = sorted(frame["seed"].unique().tolist())
         usual = PRESETS.get(self.preset, {}).get("precision", Experiment.precision)
         found = sorted(set(frame["settings"].str.extract(r"precision=(\w+)", expand=False).fillna(usual))) or [usual]

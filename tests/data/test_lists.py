@@ -165,6 +165,8 @@ def test_tuberlin_s_names(tmp_path: Path) -> None:
         (PHOTO_TRAIN, 1, "../x.png 0", "line 1: '../x.png' leaves the data set's folder"),
         (PHOTO_TRAIN, 1, "/etc/x.png 0", "line 1: '/etc/x.png' leaves the data set's folder"),
         ("cname_cid", 2, None, "cname_cid.txt: labels run to 2 and 1 is not among them (1 missing)"),
+        ("cname_cid", 2, f"bee {10**12}", "cname_cid.txt: labels run to 1000000000000 and 1 is not among them ("),
+        ("cname_cid", 2, f"bee {'0' * 5000}", "0' has no label. Each line is 'name label'"),
         ("cname_cid", 2, "bee 2", "line 3: label 2 is given to 'bee' and to 'cow'"),
         ("cname_cid", 2, "ant 1", "line 2: class 'ant' is named twice"),
         ("cname_cid", 1, "ant", "line 1: 'ant' has no label. Each line is 'name label'"),

@@ -78,6 +78,9 @@ def test_a_trial_that_failed_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyP
     trials[~trials["settings"].str.startswith("backbone=")].to_csv(tmp_path / "tuning.csv", index=False)
     with pytest.raises(DataError, match="tuning.csv: lacks trials"):
         findings._facts()
+    (tmp_path / "tuning.csv").unlink()
+    with pytest.raises(DataError, match="tuning.csv: lacks trials"):
+        findings._facts()
 
 
 def test_a_page_without_its_marks_is_left_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

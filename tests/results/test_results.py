@@ -8,7 +8,7 @@ import pandas as pd
 import pytest
 from fakes import number, numbers
 
-from sakerepro import methods, results
+from sakerepro import methods, paths, results
 from sakerepro.errors import ConfigError, DataError
 from sakerepro.experiment import stand_ins
 from sakerepro.methods import preset, setting
@@ -228,3 +228,12 @@ def test_html_is_the_same_every_time_and_escaped(monkeypatch):
 def test_unknown_table_is_named():
     with pytest.raises(ConfigError, match="'table9'"):
         results.comparison("table9", rows_frame([]))
+
+
+@pytest.mark.parametrize("item", ["table1", "table3", "forgetting"])
+def test_rows_that_pandas_read_give_the_same_table(item: str) -> None:
+    """``pd.read_csv`` makes NaN of an empty cell."""
+    file = paths.root() / "results" / "small" / f"{item}-rows.csv"
+    ours, theirs = results.read_rows(file), pd.read_csv(file)
+    assert str(results.comparison(item, theirs)) == str(results.comparison(item, ours))
+    assert str(results.claims(item, theirs)) == str(results.claims(item, ours))
