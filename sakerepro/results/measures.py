@@ -32,7 +32,7 @@ from .doodles import ENDS, measured_doodles
 from .kept import checksum, kept
 from .paper import BEST, BEST_EPOCH, BOTH_TASKS, DOODLE_METRICS, FIRST, LATER, LEVELS
 from .rows import Row, code_variant, gain_groups
-from .runrows import metric_row, run_row
+from .runrows import metric_row, run_row, settings_text
 
 TOP = 10  # photos of Figure 3
 MOSTLY_WRONG = 5  # of them: a negative case, of which Figure 3 shows two
@@ -255,10 +255,14 @@ def class_gains(runs: Iterable[Run]) -> pd.DataFrame:
         runs: one or more of SAKE, each with the L_B run that differs in ``lambda_sake`` alone; others are left out.
 
     Raises:
-        ConfigError: if a run of SAKE has no such partner, or there is none.
+        ConfigError: if a run of SAKE has no such partner, or there is none; for runs of several settings.
     """
     if not (found := pairs(runs)):
         raise ConfigError("None of these runs is one of SAKE, whose gain over L_B is asked for. Give some, with L_B's.")
+    every = [sake.experiment for sake, _ in found]
+    kinds = sorted({" ".join(filter(None, (e.preset, e.backbone, f"{e.dim}-d", settings_text(e)))) for e in every})
+    if len(kinds) > 1:
+        raise ConfigError(f"Runs of {' and of '.join(kinds)} are mixed; a mean is over seeds. Give those of one.")
     frames = pd.concat(_gains(*pair) for pair in found)
     return frames.groupby(["dataset", "split", "class"], sort=False, as_index=False).mean()
 

@@ -347,6 +347,17 @@ def test_a_gain_needs_its_baseline(rng: np.random.Generator) -> None:
         measures.class_gains([other])
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"), [({"lambda2": 3.0}, "lambda2=3"), ({"backbone": "resnet_mini"}, "resnet_mini")]
+)
+def test_a_gain_is_not_averaged_over_settings(changes, said, rng):
+    runs = pair(rng, 0, np.zeros(9))
+    other = change(runs[0].experiment, **changes)
+    more = [FakeRun(other, runs[0].arrays, runs[0].data), FakeRun(baseline(other), runs[1].arrays, runs[1].data)]
+    with pytest.raises(ConfigError, match=f"{said}.* are mixed; a mean is over seeds"):
+        measures.class_gains([*runs, *more])
+
+
 def test_codes_of_long_features(rng: np.random.Generator) -> None:
     arrays = {
         "train_photo": rng.normal(size=(90, 40)).astype(np.float32),
