@@ -113,20 +113,18 @@ def _facts() -> dict[str, Any]:
         """Number of seeds."""
         return rows.query("method == @method and split == @split")["seed"].nunique()
 
-    file = paths.shown(tuning_file("small"))
-    lacks = f"{file}: lacks trials of L_B and SAKE. Restore it, or make them with `sakerepro tune`."
-    if (trials := read_trials(tuning_file("small"))).empty:
-        raise DataError(lacks)
+    trials = read_trials(tuning_file("small"))
     trials = trials[trials["method"].isin(("L_B", "SAKE"))]
     trials = trials[trials["data"].str.startswith(f"{experiment('small').dataset}/")].copy()
     parts = trials["settings"].str.extract("^(?:backbone=(?P<network>[^,]*)(?:, )?)?(?P<settings>.*)").fillna("")
     trials[["network", "settings"]] = parts
     for name in NUMBERS:
         trials[name] = pd.to_numeric(trials[name], errors="coerce")  # NaN: the training failed
-    trials["split"] = trials["data"].str.rpartition("/")[2]
+    trials["split"] = trials["data"].str.split("/").str[-1]
     held_out = trials["split"].str.contains("-pseudo")
     if not {"", OTHER} <= {*trials["network"][held_out]} & {*trials["network"][~held_out]}:
-        raise DataError(lacks)
+        file = paths.shown(tuning_file("small"))
+        raise DataError(f"{file}: lacks trials of L_B and SAKE. Restore it, or make them with `sakerepro tune`.")
     confirmed = trials[~held_out].sort_values(["split", "method", "seed"])
     of_seeds = {**dict.fromkeys(NUMBERS, "mean"), "settings": "first", "seed": "nunique"}
     hidden = measured["generalised"].query("split == 'zeroshot2' and task == 'GZS-SBIR' and metric == 'mAP@all'")

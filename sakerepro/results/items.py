@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
@@ -131,15 +130,16 @@ def _of_other_seeds(item: str, preset_name: str, seeds: Sequence[int], runs: Seq
     """The committed trained runs of the item with other seeds, if they can stand beside these."""
     others = sorted(set(saved_rows(item, preset_name)["seed"]) - {*seeds})
     trained = [e for e in experiments(item, preset_name, others) if e.epochs] if others else []
-    kept = list(committed_runs(item, trained, set()).values())
-    with contextlib.suppress(RunError):
-        _check_comparable([*runs, *kept])
-        _one_device([*runs, *kept])
-        if found := sorted({r.experiment.seed for r in kept}):
-            text = f"{item}, {preset_name}: {len(kept)} committed runs of seeds {', '.join(map(str, found))} stay."
-            print(text, file=sys.stderr, flush=True)
-        return list[Run](kept)
-    return []
+    if not (kept := committed_runs(item, trained, set())):
+        return []
+    try:
+        _check_comparable([*runs, *kept.values()])
+        _one_device([*runs, *kept.values()])
+    except RunError:
+        return []
+    found = ", ".join(map(str, sorted({e.seed for e in kept})))
+    print(f"{item}, {preset_name}: {len(kept)} committed runs of seeds {found} stay.", file=sys.stderr, flush=True)
+    return [*kept.values()]
 
 
 def _one_device(runs: Iterable[Run], missing: Experiment | None = None) -> None:
