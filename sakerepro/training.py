@@ -53,6 +53,11 @@ class Features:
     sketch: Tensor  #: (M, F)
     sketch_labels: Tensor  #: (M,) int64
 
+    @property
+    def both(self) -> Tensor:
+        """(N + M, F): photos, then sketches."""
+        return torch.cat([self.photo, self.sketch])
+
 
 class Optimisers(dict[str, torch.optim.Optimizer]):
     """One or more optimisers by name, with the interface of a single optimiser."""
