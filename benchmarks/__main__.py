@@ -28,14 +28,14 @@ def modules() -> list[str]:
 
 def table(rows: list[Row]) -> str:
     """Rows as text: seconds, how many times our time, memory, notes."""
-    mine = {row.work: row.seconds for row in rows if row.who == OURS}
+    ours = {row.work: row.seconds for row in rows if row.who == OURS}
     lines = [f"{'':<44}{'seconds':>10}{'x ours':>9}{'MiB':>8}  note"]
     work = ""
     for row in rows:
         if row.work != work:
             lines += ["", row.work]
             work = row.work
-        seconds, ratio, memory = _figures(row, mine.get(work))
+        seconds, ratio, memory = _figures(row, ours.get(work))
         lines.append(f"  {row.who:<42}{seconds:>10}{ratio:>9}{memory:>8}  {row.note}")
         if row.bar:
             lines.append(f"    {'reached' if row.holds else 'NOT REACHED'}: {row.bar}")
@@ -43,7 +43,7 @@ def table(rows: list[Row]) -> str:
 
 
 def version(package: str) -> str:
-    """The installed version, or that there is none."""
+    """The installed version, or ``not installed``."""
     try:
         return metadata.version(package)
     except metadata.PackageNotFoundError:
@@ -51,23 +51,23 @@ def version(package: str) -> str:
 
 
 def keep(name: str, rows: list[Row], load: float) -> Path:
-    """Put the rows of one piece of work into the file of this machine; what was measured of others stays."""
+    """Put the rows of one piece of work into the file of this machine; the rows of others stay."""
     about: dict[str, Any] = provenance()
     about["packages"] |= {package: version(package) for package in PEERS}
     about |= {"load_before": round(load, 2), "date": time.strftime("%Y-%m-%d")}
     path = file_of_machine(".json")
-    kept = read_json(path) if path.exists() else {}
-    done = {rows[0].work: {"about": about, "rows": [vars(row) for row in rows]}}
-    kept |= {name: kept.get(name, {}) | done}
-    write_json(path, kept)
+    record = read_json(path) if path.exists() else {}
+    entry = {rows[0].work: {"about": about, "rows": [vars(row) for row in rows]}}
+    record |= {name: record.get(name, {}) | entry}
+    write_json(path, record)
     curve = file_of_machine(CURVE)
-    write_text(path.with_suffix(".md"), page(kept, curve.name if curve.is_file() else ""))
+    write_text(path.with_suffix(".md"), page(record, curve.name if curve.is_file() else ""))
     return path
 
 
-def page(kept: dict[str, Any], curve: str) -> str:
-    """All that is kept of a machine, for people, with the file of its curve if there is one."""
-    entries = [entry for module in kept.values() for entry in module.values()]
+def page(record: dict[str, Any], curve: str) -> str:
+    """The record of a machine as a page of Markdown, with the file of its curve if there is one."""
+    entries = [entry for module in record.values() for entry in module.values()]
     about = entries[-1]["about"]
     lines = [
         f"# Speed on {about['processor']}, {about['threads']} threads",
@@ -78,7 +78,7 @@ def page(kept: dict[str, Any], curve: str) -> str:
     lines += ["", f"![Time and memory as the gallery grows]({curve})"] if curve else []
     for entry in entries:
         rows, about = [Row(**row) for row in entry["rows"]], entry["about"]
-        own = next((row.seconds for row in rows if row.who == OURS), None)
+        ours = next((row.seconds for row in rows if row.who == OURS), None)
         when = f"{about['date']}, commit {about['commit'][:12]}{' (changed)' if about['dirty'] else ''}"
         lines += [
             "",
@@ -90,7 +90,7 @@ def page(kept: dict[str, Any], curve: str) -> str:
             "| | seconds | ratio | MiB | note |",
             "| --- | ---: | ---: | ---: | --- |",
         ]
-        lines += ["| " + " | ".join([row.who, *_figures(row, own), row.note.replace("|", "/")]) + " |" for row in rows]
+        lines += ["| " + " | ".join([row.who, *_figures(row, ours), row.note.replace("|", "/")]) + " |" for row in rows]
     return "\n".join(lines) + "\n"
 
 
@@ -98,25 +98,25 @@ def _verdict(row: Row) -> str:
     return f"{'Reached' if row.holds else '**Not reached**'}: {row.bar}"
 
 
-def _figures(row: Row, own: float | None) -> tuple[str, str, str]:
+def _figures(row: Row, ours: float | None) -> tuple[str, str, str]:
     """Seconds, how many times our time, and MiB, as text."""
     return (
         f"{row.seconds:.3f}" if row.seconds is not None else "-",
-        f"{row.seconds / own:.2f}" if row.seconds is not None and own else "-",
+        f"{row.seconds / ours:.2f}" if row.seconds is not None and ours else "-",
         f"{row.peak_mib:.0f}" if row.peak_mib is not None else "-",
     )
 
 
 def main() -> None:
-    known = modules()
+    names = modules()
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("names", nargs="*", metavar="name", help=f"what to run, all by default: {', '.join(known)}")
+    parser.add_argument("names", nargs="*", metavar="name", help=f"what to run, all by default: {', '.join(names)}")
     parser.add_argument("--quick", action="store_true", help="small sizes: shows that everything runs; nothing is kept")
     chosen = parser.parse_args()
-    if unknown := [name for name in chosen.names if name not in known]:
-        parser.error(f"{', '.join(unknown)}: not known. Known: {', '.join(known)}")
+    if unknown := [name for name in chosen.names if name not in names]:
+        parser.error(f"{', '.join(unknown)}: not known. Known: {', '.join(names)}")
     everything: list[Row] = []
-    for name in chosen.names or known:
+    for name in chosen.names or names:
         print(f"{name} ...", flush=True)
         load = os.getloadavg()[0]
         for rows in importlib.import_module(f"benchmarks.{name}").rows(chosen.quick):

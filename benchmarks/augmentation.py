@@ -57,7 +57,7 @@ def one_core(run: Callable[[Task], Any]) -> Callable[[Task], Any]:
 
 
 def let_go(batch: Any) -> float:
-    """What is kept of a batch: the mean of every 16th row."""
+    """The mean of every 16th row: all that is kept of a batch."""
     return float(batch[:, :, ::16].mean())
 
 
@@ -123,7 +123,7 @@ def fast_enough(rows: dict[str, Row]) -> tuple[str, bool]:
 
 
 def moments(who: str, task: Task, answer: list[float]) -> str:
-    """Mean of what comes out: near alike where all do the same work."""
+    """The mean of the output, nearly the same if all sides do the same work."""
     return f"{len(answer) * (PHOTOS + SKETCHES)} images, mean {np.mean(answer):.2f}"
 
 

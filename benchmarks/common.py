@@ -1,4 +1,4 @@
-"""How everything here is measured: warm-up, all sides in turn, medians, peak memory in a process of its own."""
+"""The way of measuring: warm-up, all sides in turn, medians, peak memory in a process of its own."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from sakerepro.provenance import processor
 
 OURS = "sakerepro"
 CURVE = "-scaling.png"  # behind the name of the machine
-ROUNDS = 7  # repeats of what takes below `LONG` seconds
-LONG = 10.0  # what takes longer is measured once
+ROUNDS = 7  # repeats of a call that takes less than `LONG` seconds
+LONG = 10.0  # a call that takes longer is measured once
 
 
 @dataclass(frozen=True)
@@ -31,16 +31,16 @@ class Row:
     work: str
     who: str
     seconds: float | None = None  # wall clock, median
-    cpu_seconds: float | None = None  # of all threads, median: what a busy machine cannot change much
+    cpu_seconds: float | None = None  # of all threads, median: a busy machine changes it little
     peak_mib: float | None = None  # peak of resident memory above inputs and imports
     note: str = ""
-    bar: str = ""  # what had to be reached, on the row that had to reach it
-    holds: bool | None = None
+    bar: str = ""  # the target, on the row that has to reach it
+    holds: bool | None = None  # whether it is reached
 
 
 @dataclass(frozen=True)
 class Lap:
-    """What ``run`` answers where not all of the call counts, or where a part of the work stands for the whole."""
+    """An answer of ``run`` with its own times: only a part of the call counts, or a part of the work stands for all."""
 
     seconds: float
     cpu_seconds: float
@@ -61,12 +61,12 @@ class Clock:
 
 @dataclass(frozen=True)
 class Contender:
-    """One way to do a piece of work. ``run(inputs)`` is what is measured, unless it answers with a :class:`Lap`."""
+    """One way to do a piece of work. The call ``run(inputs)`` is timed, unless it answers with a :class:`Lap`."""
 
     run: Callable[[Any], Any]
-    package: str = ""  # imported first; a missing one makes a row that says so
+    package: str = ""  # imported first; if it is missing, the row says so
     note: str = ""
-    hindrance: Callable[[], str] = lambda: ""  # what else keeps it from taking part here
+    hindrance: Callable[[], str] = lambda: ""  # another reason why it cannot take part here, or ""
 
 
 @dataclass(frozen=True)
@@ -78,24 +78,24 @@ class Case:
     contenders: dict[str, Contender]
     judge: Callable[[dict[str, Row]], tuple[str, bool]] | None = None  # rows by name -> the bar, and whether it holds
     remark: Callable[[str, Any, Any], str] = field(default=lambda who, inputs, answer: "")  # from an answer to a note
-    turns: int | None = None  # exactly so many after the warm-up, however long one takes
-    memory: bool = True  # whether the peak of this process says anything
+    turns: int | None = None  # exact number of turns after the warm-up; None: by the time of a call
+    memory: bool = True  # whether peak memory is measured
 
 
 def machine() -> str:
-    """The CPU and the threads used of it."""
+    """The CPU and the number of threads in use."""
     import torch
 
     return f"{processor()}, {torch.get_num_threads()} threads"
 
 
 def file_of_machine(end: str) -> Path:
-    """Where what was measured on this machine is kept: ``results/bench/<machine><end>``."""
+    """The file of this machine's measurements: ``results/bench/<machine><end>``."""
     return paths.results("bench") / (re.sub(r"[^a-z0-9]+", "-", machine().lower()).strip("-") + end)
 
 
 def missing(package: str) -> str:
-    """Why a peer cannot take part, or nothing."""
+    """A sentence if the package cannot be imported, else an empty string."""
     if not package:
         return ""
     try:
@@ -117,15 +117,15 @@ def fresh_process(*arguments: str) -> Lap:
     """A Python process of its own, from its start to its end.
 
     Raises:
-        RuntimeError: with what it printed, if it fails.
+        RuntimeError: if it fails, with its output on stderr.
     """
     before, wall = os.times(), time.perf_counter()
-    done = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
+    result = subprocess.run([sys.executable, *arguments], capture_output=True, text=True)
     wall, after = time.perf_counter() - wall, os.times()
-    if done.returncode:
-        raise RuntimeError(f"python {' '.join(arguments)} failed: {done.stderr}")
+    if result.returncode:
+        raise RuntimeError(f"python {' '.join(arguments)} failed: {result.stderr}")
     cpu = after.children_user + after.children_system - before.children_user - before.children_system
-    return Lap(wall, cpu, done.stdout)
+    return Lap(wall, cpu, result.stdout)
 
 
 def measure(module: str, cases: dict[int, Case], quick: bool) -> Iterator[list[Row]]:
@@ -138,8 +138,8 @@ def measure(module: str, cases: dict[int, Case], quick: bool) -> Iterator[list[R
     absent, first = {}, {}
     for number, case in cases.items():
         for who, contender in case.contenders.items():
-            if why := missing(contender.package) or contender.hindrance():
-                absent[number, who] = why
+            if reason := missing(contender.package) or contender.hindrance():
+                absent[number, who] = reason
                 continue
             if not quick:
                 contender.run(case.inputs(0.002))  # imports, compiles
@@ -148,9 +148,9 @@ def measure(module: str, cases: dict[int, Case], quick: bool) -> Iterator[list[R
     # the first call was one more warm-up, unless it is too long to be done again
     once = {side for side, lap in first.items() if quick or (cases[side[0]].turns is None and lap.seconds > LONG)}
     laps = {side: [first[side]] if side in once else [] for side in first}
-    most = {number: case.turns or ROUNDS for number, case in cases.items()}
-    for turn in range(max(most.values(), default=0)):
-        for number, who in (side for side in first if side not in once and turn < most[side[0]]):
+    turns = {number: case.turns or ROUNDS for number, case in cases.items()}
+    for turn in range(max(turns.values(), default=0)):
+        for number, who in (side for side in first if side not in once and turn < turns[side[0]]):
             laps[number, who].append(timed(cases[number].contenders[who].run, inputs[number]))
     for number, case in cases.items():
         rows = {who: Row(case.work, who, note=absent.get((number, who), "")) for who in case.contenders}
@@ -170,9 +170,9 @@ def _row(case: Case, who: str, laps: list[Lap], peak: float | None, remark: str)
 
 
 def run_cases(module: str, quick: bool, together: bool = False) -> Iterator[list[Row]]:
-    """Rows of each of the ``CASES`` of a module as it is done: what was measured is at hand if a later one fails.
+    """Rows of the ``CASES`` of a module, each case as it is done, so that none is lost if a later one fails.
 
-    With ``together`` all cases take turns, as for times that are compared across them; their rows come at the end.
+    With ``together`` all cases take turns, so that their times can be compared; their rows come at the end.
     """
     cases = dict(enumerate(importlib.import_module(module).CASES))
     for group in [cases] if together else [{number: case} for number, case in cases.items()]:
@@ -180,7 +180,7 @@ def run_cases(module: str, quick: bool, together: bool = False) -> Iterator[list
 
 
 def peak_memory(module: str, number: int, who: str, share: float) -> float | None:
-    """MiB that one call needs at its peak above what inputs and imports hold; None where the system cannot say."""
+    """Peak memory of one call above inputs and imports, in MiB; None where the system does not report it."""
     if not Path("/proc/self/clear_refs").exists():
         return None
     context = multiprocessing.get_context("spawn")

@@ -44,9 +44,9 @@ def with_peak(run: Callable[[Setup], Lap], setup: Setup) -> tuple[Lap, float]:
     """The lap, and the MiB of the device that were taken at its peak, inputs included."""
     import torch
 
-    where = devices.device()
-    if where.type == "cuda":
-        torch.cuda.reset_peak_memory_stats(where)
+    device = devices.device()
+    if device.type == "cuda":
+        torch.cuda.reset_peak_memory_stats(device)
     lap = run(setup)
     return lap, devices.peak_memory() / 2**20
 
@@ -61,10 +61,10 @@ def measured(
         for who, run in sides.items():
             laps[who].append(with_peak(run, setup))
     rows = {}
-    for who, found in laps.items():
-        seconds = statistics.median(lap.seconds for lap, _ in found[1:])
-        note = f"{setup.images / seconds:,.0f} images/s, loss {found[-1][0].answer:.2f}, {setup.weights}"
-        rows[who] = Row("", who, seconds, peak_mib=max(peak for _, peak in found), note=note)
+    for who, peaks in laps.items():
+        seconds = statistics.median(lap.seconds for lap, _ in peaks[1:])
+        note = f"{setup.images / seconds:,.0f} images/s, loss {peaks[-1][0].answer:.2f}, {setup.weights}"
+        rows[who] = Row("", who, seconds, peak_mib=max(peak for _, peak in peaks), note=note)
     return rows, setup
 
 
@@ -143,11 +143,11 @@ def at(run: Callable[[Any], Any], size: int) -> Callable[[Any], Any]:
     """``run`` as if the device took over from another size on: from 0 always, from `sys.maxsize` never."""
 
     def run_at(inputs: Any) -> Any:
-        usual, on_device.FROM = on_device.FROM, size
+        previous, on_device.FROM = on_device.FROM, size
         try:
             return run(inputs)
         finally:
-            on_device.FROM = usual
+            on_device.FROM = previous
 
     return run_at
 
@@ -166,14 +166,14 @@ def rank_on_device(task: ranking.Task) -> dict[str, float]:
     for q, label in zip(query.split(256), ql.split(256), strict=True):
         good = gl[(q @ gallery.T).argsort(dim=1, descending=True)] == label[:, None]
         precision = good.cumsum(1) / ranks
-        found = {f"P@{k}": good[:, :k].double().mean(1) for k in (100, 200)}
+        metrics = {f"P@{k}": good[:, :k].double().mean(1) for k in (100, 200)}
         for name, k in (("all", len(gl)), ("200", 200)):
             p, g = precision[:, :k], good[:, :k]
             divisor = good.sum(1).clamp(max=k)
-            found[f"mAP@{name}"] = (p * g).sum(1, dtype=torch.float64) / divisor
+            metrics[f"mAP@{name}"] = (p * g).sum(1, dtype=torch.float64) / divisor
             envelope = p.flip(1).cummax(1).values.flip(1)
-            found[f"interpolated mAP@{name}"] = (envelope * g).sum(1, dtype=torch.float64) / divisor
-        for name, values in found.items():
+            metrics[f"interpolated mAP@{name}"] = (envelope * g).sum(1, dtype=torch.float64) / divisor
+        for name, values in metrics.items():
             sums[name] = sums.get(name, 0.0) + float(values.sum())
     return {name: total / len(query) for name, total in sums.items()}
 
@@ -194,8 +194,8 @@ def itq_on_device(x: np.ndarray) -> Callable[[np.ndarray], np.ndarray]:
     v = (features - mean) @ components
     rotation = to(np.linalg.qr(np.random.default_rng(0).standard_normal((64, 64)))[0].astype(np.float32))
     for _ in range(50):
-        left, _, right = torch.linalg.svd(v.T @ (v @ rotation).sign())
-        rotation = left @ right
+        u, _, vt = torch.linalg.svd(v.T @ (v @ rotation).sign())
+        rotation = u @ vt
     return lambda y: ((to(y) - mean) @ components @ rotation).cpu().numpy()
 
 

@@ -82,9 +82,9 @@ def tables(experiments: Sequence[Experiment]) -> str:
     write_text(file, rows.to_csv(index=False))
     shown = rows[(rows["metric"] == "mAP@all") & (rows["convention"] == "standard") & (rows["classes"] == "all")]
     by = ["device", "torch", "split", "task", "method", "settings", "representation"]  # no mean over two devices
-    found = shown.groupby(by, sort=False)["value"].agg(["mean", "std", "count"]).reset_index()
+    summary = shown.groupby(by, sort=False)["value"].agg(["mean", "std", "count"]).reset_index()
     with pd.option_context("display.width", 250, "display.max_columns", None, "display.max_rows", None):
-        text = found.to_string(index=False, float_format=lambda v: f"{v:.4f}")
+        text = summary.to_string(index=False, float_format=lambda v: f"{v:.4f}")
     seconds = sum(r.provenance()["seconds"] for r in runs)
     return (
         f"{text}\n{len(runs)} of {len(experiments)} runs, {seconds / len(runs):.0f} s each on average, "
@@ -94,8 +94,8 @@ def tables(experiments: Sequence[Experiment]) -> str:
 
 def main() -> None:
     def add(parser: argparse.ArgumentParser) -> None:
-        usual = max(1, min(8, (os.cpu_count() or 1) // 2))
-        parser.add_argument("--jobs", type=int, default=usual, help=f"runs at a time [{usual}]")
+        default = max(1, min(8, (os.cpu_count() or 1) // 2))
+        parser.add_argument("--jobs", type=int, default=default, help=f"runs at a time [{default}]")
         parser.add_argument("--seconds", type=float, default=SECONDS, help=f"for the runs [{SECONDS:.0f}]")
 
     arguments = begin(__doc__, add)

@@ -107,14 +107,14 @@ def argsort_codes(task: Task) -> dict[str, float]:
 def of_order(order: np.ndarray, ql: np.ndarray, gl: np.ndarray) -> dict[str, np.ndarray]:
     good = gl[order] == ql[:, None]
     precision = np.cumsum(good, axis=1) / np.arange(1, good.shape[1] + 1)
-    found = {}
+    metrics = {}
     for name, k in (("all", good.shape[1]), ("200", 200)):
         p, g = precision[:, :k], good[:, :k]
         divisor = np.minimum(k, good.sum(1))
-        found[f"mAP@{name}"] = (p * g).sum(1) / divisor
+        metrics[f"mAP@{name}"] = (p * g).sum(1) / divisor
         envelope = np.maximum.accumulate(p[:, ::-1], axis=1)[:, ::-1]
-        found[f"interpolated mAP@{name}"] = (envelope * g).sum(1) / divisor
-    return found | {f"P@{k}": good[:, :k].mean(1) for k in (100, 200)}
+        metrics[f"interpolated mAP@{name}"] = (envelope * g).sum(1) / divisor
+    return metrics | {f"P@{k}": good[:, :k].mean(1) for k in (100, 200)}
 
 
 def scikit_learn(task: Task) -> dict[str, float]:
@@ -192,13 +192,13 @@ def _codes_case(name: str, size: tuple[int, int, int]) -> Case:
 
 
 def ours_of_floats(queries: int, photos: int, classes: int) -> Callable[[Task], Any]:
-    """The float case as a contender of the binary one; the features are made once."""
-    made: dict[int, Task] = {}
+    """The float case as a contender of the binary one; the features are tasks once."""
+    tasks: dict[int, Task] = {}
 
     def run(task: Task) -> Any:
-        if len(task.query) not in made:
-            made[len(task.query)] = features(queries, photos, classes)(len(task.query) / queries)
-        return ours(made[len(task.query)])
+        if len(task.query) not in tasks:
+            tasks[len(task.query)] = features(queries, photos, classes)(len(task.query) / queries)
+        return ours(tasks[len(task.query)])
 
     return run
 

@@ -29,21 +29,21 @@ CASES = [_case(photos) for photos in PHOTOS]
 
 def rows(quick: bool) -> Iterator[list[Row]]:
     """One row for each gallery and side; the last of ours carries the bar, and the curve is drawn."""
-    found: list[Row] = []
+    finished: list[Row] = []
     for case in run_cases(__name__, quick, together=True):
-        found += case
-        if len(found) == sum(len(c.contenders) for c in CASES) and not quick:
-            _draw(found)
-            case = [_judged(found)]
+        finished += case
+        if len(finished) == sum(len(c.contenders) for c in CASES) and not quick:
+            _draw(finished)
+            case = [_judged(finished)]
         yield case
 
 
-def _judged(found: list[Row]) -> Row:
-    mine = [row for row in found if row.who == OURS]
-    first, last = mine[2], mine[-1]
+def _judged(table: list[Row]) -> Row:
+    ours = [row for row in table if row.who == OURS]
+    first, last = ours[2], ours[-1]
     growth = last.seconds / first.seconds / (PHOTOS[-1] / PHOTOS[2])  # type: ignore[operator]
     spread = (last.peak_mib or 0) - (first.peak_mib or 0)
-    slope = np.polyfit(np.log(PHOTOS), np.log([row.seconds for row in mine]), 1)[0]  # type: ignore[misc]
+    slope = np.polyfit(np.log(PHOTOS), np.log([row.seconds for row in ours]), 1)[0]  # type: ignore[misc]
     text = (
         f"time linear, memory constant: {growth:.2f} x the time a photo of 10^5, {spread:+.0f} MiB; over all sizes the "
         f"time grows as the photos to the power of {slope:.2f}"
@@ -51,7 +51,7 @@ def _judged(found: list[Row]) -> Row:
     return replace(last, bar=text, holds=growth <= 1.25 and spread <= 32)
 
 
-def _draw(found: list[Row]) -> None:
+def _draw(table: list[Row]) -> None:
     import matplotlib
 
     matplotlib.use("Agg")
@@ -59,12 +59,12 @@ def _draw(found: list[Row]) -> None:
 
     figure, panels = plt.subplots(1, 2, figsize=(9, 3.6), layout="constrained")
     for who in (OURS, PEER):
-        mine = [(int(row.work.split(" x ")[1].replace(",", "")), row) for row in found if row.who == who]
-        photos = [n for n, _ in mine]
-        panels[0].loglog(photos, [row.seconds for _, row in mine], "o-", label=who)
-        panels[1].loglog(photos, [max(row.peak_mib or 0, 0.1) for _, row in mine], "o-", label=who)
+        points = [(int(row.work.split(" x ")[1].replace(",", "")), row) for row in table if row.who == who]
+        photos = [n for n, _ in points]
+        panels[0].loglog(photos, [row.seconds for _, row in points], "o-", label=who)
+        panels[1].loglog(photos, [max(row.peak_mib or 0, 0.1) for _, row in points], "o-", label=who)
     ends = np.array([PHOTOS[0], PHOTOS[-1]])
-    anchor = next(row.seconds for row in found if row.who == OURS and f"{PHOTOS[2]:,}" in row.work)
+    anchor = next(row.seconds for row in table if row.who == OURS and f"{PHOTOS[2]:,}" in row.work)
     panels[0].loglog(ends, anchor * ends / PHOTOS[2], ":", color="grey", label="linear")
     for panel, name in zip(panels, ("seconds", "peak memory above the inputs (MiB)"), strict=True):
         panel.set(xlabel="photos", ylabel=name)

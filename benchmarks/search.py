@@ -55,25 +55,25 @@ def with_faiss(kind: str) -> Callable[[Task], Any]:
         if kind == "cosine":
             index = faiss.IndexFlatIP(64)
             index.add(task.gallery)
-            scores, found = index.search(task.query, K)
-            return found, 1 - scores
+            scores, nearest = index.search(task.query, K)
+            return nearest, 1 - scores
         binary = faiss.IndexBinaryFlat(64)
         binary.add(task.gallery)
-        distances, found = binary.search(task.query, K)
-        return found, distances
+        distances, nearest = binary.search(task.query, K)
+        return nearest, distances
 
     return run
 
 
 def accuracy(who: str, task: Task, answer: Any) -> str:
     """Of the first 20 queries: how far the distances are from those of a full sort in float64."""
-    found, distances = answer
+    nearest, distances = answer
     if task.query.dtype == np.uint8:
         true = np.stack([np.bitwise_count(q ^ task.gallery).sum(1) for q in task.query[:20]])
     else:
         true = 1 - task.query[:20].astype(np.float64) @ task.gallery.T.astype(np.float64)
     best = np.sort(true, axis=1)[:, :K]
-    off = max(np.abs(np.take_along_axis(true, found[:20], 1) - best).max(), np.abs(distances[:20] - best).max())
+    off = max(np.abs(np.take_along_axis(true, nearest[:20], 1) - best).max(), np.abs(distances[:20] - best).max())
     return f"distances within {off:.1e} of a full sort"
 
 

@@ -30,9 +30,9 @@ class Task:
 
 
 def classes(share: float) -> Task:
-    found = datasets()["tuberlin"].class_rows()[: max(1, int(CLASSES * share))]
+    rows = datasets()["tuberlin"].class_rows()[: max(1, int(CLASSES * share))]
     wordnet.table()  # loaded
-    return Task([name for _, name, _, _ in found], [wnid for _, _, wnid, _ in found], imagenet_wnids())
+    return Task([name for _, name, _, _ in rows], [wnid for _, _, wnid, _ in rows], imagenet_wnids())
 
 
 def ours(task: Task) -> np.ndarray:

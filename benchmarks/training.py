@@ -42,11 +42,11 @@ class Setup:
     make: Callable[[Any, np.random.Generator], Any]  # an entry of the plan -> sakerepro.training.Batch
     data: Dataset
     batches: list[Any]  # on the device
-    weights: str  # where the networks' come from
+    weights: str  # source of the networks' weights
 
     @property
     def images(self) -> int:
-        """Of all steps."""
+        """Number of images of all steps."""
         return sum(len(batch.names) for batch in self.batches)
 
 
@@ -73,14 +73,14 @@ def set_up(experiment: Experiment, seen: int, photos: int, sketches: int) -> Set
     names = ("airplane",) * seen
     data = Dataset("random", "", names, (), sketch, sketch.select(np.arange(0)), photo, sketch, photo, "0" * 64)
     wnids = tuple(imagenet_wnids()[:ORIGINAL])
-    named = e.but(dataset="sketchy")  # whose class table knows the names
-    method = place(methods.class_of(e.method)(named, student, methods.Side(names, teacher, wnids)))
+    e_sketchy = e.but(dataset="sketchy")  # its class table has the names
+    method = place(methods.class_of(e.method)(e_sketchy, student, methods.Side(names, teacher, wnids)))
     speed_up(method, e)
 
-    of_images = batch_maker((data.train_photo, data.train_sketch), e.size, e.augmentation, method.backbone)
+    make_batch = batch_maker((data.train_photo, data.train_sketch), e.size, e.augmentation, method.backbone)
 
     def make(index: tuple[np.ndarray, np.ndarray], rng: np.random.Generator) -> Any:
-        return of_images(index[::-1], rng)
+        return make_batch(index[::-1], rng)
 
     batches = [make(index, generator(0, i)).to(device()) for i, index in enumerate(method.plan(data, 0))]
     return Setup(e, method, method.optimisers(), make, data, batches, weights)
@@ -102,7 +102,7 @@ def _teacher(experiment: Experiment) -> tuple[Any, str]:
 
 
 def divide(setup: Setup, part: int) -> None:
-    """Let the networks compute parts of a batch side by side, of so many images; 0: none do."""
+    """Let the networks compute parts of ``part`` images side by side; 0: whole batches."""
     for network in (setup.method.student, *setup.method.teacher):
         network.backbone.part = 0 if accelerated() else part
 
@@ -175,7 +175,7 @@ def bare_on_one(setup: Setup) -> Lap:
 
 
 def maker(experiment: Experiment, seen: int, steps: int) -> Callable[[float], Setup]:
-    """Of a share of the steps; below a fifth of them with two images of each domain, to see that it runs."""
+    """A maker of the setup of a share of the steps; below a fifth, batches have two images of each domain."""
 
     def make(share: float) -> Setup:
         small = {} if share > 0.2 else {"batch_photo": 2, "batch_sketch": 2}
@@ -186,7 +186,7 @@ def maker(experiment: Experiment, seen: int, steps: int) -> Callable[[float], Se
 
 
 def frozen_or_not(e: Experiment, seen: int, steps: int) -> Case:
-    """What it saves that the first stages are run once for student and teacher, and not trained."""
+    """The gain of frozen first stages, which run once for student and teacher and are not trained."""
 
     def make(share: float) -> list[Setup]:
         return [maker(e.but(freeze=stages), seen, steps)(share) for stages in (e.freeze, 0)]

@@ -46,7 +46,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("\nsakerepro: interrupted; the same command goes on from where it was.", file=sys.stderr)
         return 130
-    except BrokenPipeError:  # `sakerepro runs | head`: nobody reads on
+    except BrokenPipeError:  # `sakerepro runs | head` stops reading
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
     except Exception as error:
@@ -57,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _of_machine(error: BaseException) -> str:
-    """A sentence for a full disk, missing rights and the like; empty for anything else."""
+    """A sentence for a full disk, missing rights and the like; empty for other errors."""
     if isinstance(error, OSError) and error.errno in MACHINE:
         return f"{f'{error.filename}: ' if error.filename else ''}{error.strerror}. {_ELSEWHERE}"
     if any(words in str(error) for words in WRITING):

@@ -28,13 +28,13 @@ def device() -> torch.device:
 @lru_cache
 def _device(name: str) -> torch.device:
     cuda = [f"cuda:{i}" for i in range(torch.cuda.device_count())] if torch.cuda.is_available() else []
-    known = ["cpu", *(["cuda", *cuda] if cuda else []), *(["mps"] if torch.backends.mps.is_available() else [])]
-    if name and name not in known:
-        raise ConfigError(f"{VARIABLE} = {name!r} is not there. {near_misses(name, known)}")
-    where = torch.device(name or ("cuda" if cuda else "cpu"))
-    if where.type == "cuda":  # convolutions in float32 keep all its bits, and add in the same order each time
+    names = ["cpu", *(["cuda", *cuda] if cuda else []), *(["mps"] if torch.backends.mps.is_available() else [])]
+    if name and name not in names:
+        raise ConfigError(f"{VARIABLE} = {name!r} is not there. {near_misses(name, names)}")
+    chosen = torch.device(name or ("cuda" if cuda else "cpu"))
+    if chosen.type == "cuda":  # convolutions in float32 keep all its bits, and add in the same order each time
         torch.backends.cudnn.allow_tf32, torch.backends.cudnn.deterministic = False, True
-    return where
+    return chosen
 
 
 def accelerated() -> bool:
@@ -44,52 +44,52 @@ def accelerated() -> bool:
 
 def accelerator() -> str | None:
     """Name of the accelerator, for records; None on the CPU."""
-    where = device()
-    if where.type == "cpu":
+    current = device()
+    if current.type == "cpu":
         return None
-    return torch.cuda.get_device_name(where) if where.type == "cuda" else where.type
+    return torch.cuda.get_device_name(current) if current.type == "cuda" else current.type
 
 
 @lru_cache
 def bfloat16_units() -> bool:
-    """Whether the CPU computes in bfloat16 itself and PyTorch lets it; else it emulates bfloat16, many times slower."""
-    used = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)  # true of emulation with AVX-512, too
+    """Whether PyTorch uses the CPU's own units for bfloat16; without them it emulates bfloat16, many times slower."""
+    supported = getattr(torch.ops.mkldnn, "_is_mkldnn_bf16_supported", lambda: False)  # also true if emulated (AVX-512)
     try:
-        has = get_host_cpu_features()
+        features = get_host_cpu_features()
     except RuntimeError:  # a processor that LLVM does not know
         return False
-    return used() and any(has.get(name) for name in ("avx512bf16", "amx-bf16", "bf16"))
+    return supported() and any(features.get(name) for name in ("avx512bf16", "amx-bf16", "bf16"))
 
 
 def free_memory() -> int:
     """Free memory of the accelerator, in bytes, including what PyTorch holds in reserve."""
-    where = device()
-    if where.type == "cuda":
-        held = torch.cuda.memory_reserved(where) - torch.cuda.memory_allocated(where)
-        return torch.cuda.mem_get_info(where)[0] + held
+    current = device()
+    if current.type == "cuda":
+        reserved = torch.cuda.memory_reserved(current) - torch.cuda.memory_allocated(current)
+        return torch.cuda.mem_get_info(current)[0] + reserved
     return torch.mps.recommended_max_memory() - torch.mps.driver_allocated_memory()
 
 
 def peak_memory() -> int:
     """The most memory that tensors took on a CUDA device, in bytes; 0 elsewhere."""
-    where = device()
-    return torch.cuda.max_memory_allocated(where) if where.type == "cuda" else 0
+    current = device()
+    return torch.cuda.max_memory_allocated(current) if current.type == "cuda" else 0
 
 
 def wait() -> None:
     """Wait until the device has finished its work."""
-    where = device()
-    if where.type == "cuda":
-        torch.cuda.synchronize(where)
-    elif where.type == "mps":
+    current = device()
+    if current.type == "cuda":
+        torch.cuda.synchronize(current)
+    elif current.type == "mps":
         torch.mps.synchronize()
 
 
 def at_once(size: int) -> int:
     """How many images of ``size`` pixels a network computes at once without a gradient; at least 16.
 
-    On a CPU, a quarter of a million pixels: the activations of more pixels outgrow the cache, which takes up to twice
-    as long. Below 16 images libraries compute in another way, which rounds differently.
+    On a CPU, a quarter of a million pixels: the activations of more pixels outgrow the cache, and take up to twice as
+    long. Below 16 images libraries compute in another way, which rounds differently.
     """
     return 256 if accelerated() else max(16, (1 << 18) // size**2)
 

@@ -1,4 +1,4 @@
-"""How large values and long work are displayed: a few lines, arrays by their shape, a bar."""
+"""Short displays of large values and long work: a few lines, arrays by their shape, a progress bar."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SHOWN = 4  # members of a list or dictionary that are shown
 
 
 def bar(
-    steps: Iterable[Any] | None = None, what: str = "", *, progress: bool = True, log: bool = False, **more: Any
+    steps: Iterable[Any] | None = None, what: str = "", *, progress: bool = True, log: bool = False, **settings: Any
 ) -> Any:
     """A progress bar of tqdm: a widget in a notebook, a line on a terminal, nothing elsewhere.
 
@@ -21,18 +21,18 @@ def bar(
         steps: the values to iterate over; ``None`` if the caller updates the bar.
         progress: whether to show it; ``TQDM_DISABLE`` turns it off too.
         log: print a line every ten seconds if there is neither a notebook nor a terminal.
-        more: settings of tqdm.
+        settings: arguments of tqdm.
     """
     from tqdm import auto, std
 
     watched = auto.notebook_tqdm is not std.tqdm or sys.stderr.isatty()  # type: ignore[attr-defined]
     if not (progress and (watched or log)):
-        more["disable"] = True  # left out otherwise, so that the variable counts
-    return auto.tqdm(steps, what, file=sys.stderr, mininterval=0.5 if watched else 10, **more)
+        settings["disable"] = True  # not set to False otherwise, which would override TQDM_DISABLE
+    return auto.tqdm(steps, what, file=sys.stderr, mininterval=0.5 if watched else 10, **settings)
 
 
 class Brief:
-    """For a dataclass made with ``repr=False``: its fields, with arrays by shape and long lists by their first few."""
+    """A short repr for dataclasses (made with ``repr=False``): arrays by shape, long lists by their first members."""
 
     def __repr__(self) -> str:
         lines = [f"{type(self).__name__}("]
@@ -57,8 +57,8 @@ def brief(value: Any) -> str:
 
 
 def _some(members: list[str], opening: str, closing: str) -> str:
-    more = [f"... {len(members):,} in all"] if len(members) > _SHOWN else []
-    return opening + ", ".join(members[:_SHOWN] + more) + closing
+    ellipsis = [f"... {len(members):,} in all"] if len(members) > _SHOWN else []
+    return opening + ", ".join(members[:_SHOWN] + ellipsis) + closing
 
 
 def table_lines(head: Sequence[str], rows: Sequence[Sequence[str]], left: int = 1) -> list[str]:

@@ -74,20 +74,20 @@ def apply(
     def output(index: np.ndarray) -> Tensor:
         pixels = image_set.take(index)
         if devices.accelerated():
-            there = devices.send(torch.from_numpy(pixels))
-            images = augment_on_device(there, None, size, backbone.mean, backbone.std)
+            tensor = devices.send(torch.from_numpy(pixels))
+            images = augment_on_device(tensor, None, size, backbone.mean, backbone.std)
         else:
             images = augment(pixels, None, size, mean=backbone.mean, std=backbone.std)
         domain = images.new_full((len(images),), float(image_set.domain))
         return function(images, domain).float()
 
-    out, at_a_time = [], map if devices.accelerated() else side_by_side
+    outputs, map_batches = [], map if devices.accelerated() else side_by_side
     with one_thread():
-        for x in at_a_time(output, np.array_split(np.arange(len(image_set)), count)):
-            out.append(x)
+        for x in map_batches(output, np.array_split(np.arange(len(image_set)), count)):
+            outputs.append(x)
             if progress is not None:
                 progress(len(x))
-    return torch.cat(out).cpu().numpy()  # one transfer at the end: the device does not wait in between
+    return torch.cat(outputs).cpu().numpy()  # one transfer at the end: the device does not wait in between
 
 
 def backbone_features(method: Any, image_set: ImageSet, size: int) -> np.ndarray:
@@ -103,22 +103,23 @@ def backbone_features(method: Any, image_set: ImageSet, size: int) -> np.ndarray
     """
     if "features" not in method.needs:
         return apply(method.features, method.backbone, image_set, size)
-    about = (versions(), device().type, size, image_set.domain, method.backbone.mean, method.backbone.std)
-    digest = hashlib.sha256(repr((*about, method.backbone.body)).encode())
-    for tensor in method.backbone.state_dict().values():
+    backbone = method.backbone
+    key = (versions(), device().type, size, image_set.domain, backbone.mean, backbone.std, backbone.body)
+    digest = hashlib.sha256(repr(key).encode())
+    for tensor in backbone.state_dict().values():
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     for start in range(0, len(image_set), 1024):
         digest.update(image_set.take(range(start, min(start + 1024, len(image_set)))).tobytes())
     file = paths.cache() / "features" / f"{digest.hexdigest()[:24]}.npy"
     if file.is_file():
         with contextlib.suppress(OSError, ValueError):  # a damaged file is made again
-            found = np.load(file, allow_pickle=False)
-            if len(found) == len(image_set):
-                return found
-    made = apply(method.features, method.backbone, image_set, size)
+            features = np.load(file, allow_pickle=False)
+            if len(features) == len(image_set):
+                return features
+    features = apply(method.features, backbone, image_set, size)
     with write_whole(file) as temporary, open(temporary, "wb") as out:
-        np.save(out, made, allow_pickle=False)
-    return made
+        np.save(out, features, allow_pickle=False)
+    return features
 
 
 def embed(
@@ -129,15 +130,14 @@ def embed(
     progress: Callable[[int], object] | None = None,
     keep: bool = False,
 ) -> np.ndarray:
-    """Embed a whole set, on a CPU with as many threads as torch uses, whose number changes no bit.
+    """Embed a whole set; on a CPU the number of threads changes no bit.
 
     Args:
         network: a :class:`Student`, or anything with ``eval()``, ``embed(images, domain)`` and a ``backbone`` that has
             ``mean`` and ``std``. It is moved to the device, put in eval mode and left so.
         image_set: N photos or N sketches; the network is told its domain.
         size: side of the network's square input, in pixels; images of another size are scaled.
-        batch: images embedded at once, at most; None: as many as the cache of a CPU has room for, or 256 on an
-            accelerator.
+        batch: most images embedded at once; None: as many as fit into the cache of a CPU, or 256 on an accelerator.
         progress: called after each batch with its number of images.
         keep: keep the features of a frozen backbone in the cache, see :func:`backbone_features`.
 
@@ -152,15 +152,15 @@ def embed(
     ready(network)
     if not (keep and "features" in getattr(network, "needs", ()) and len(image_set)):
         return apply(network.embed, network.backbone, image_set, size, batch, progress)
-    features, out = torch.from_numpy(backbone_features(network, image_set, size)), []
+    features, embeddings = torch.from_numpy(backbone_features(network, image_set, size)), []
     with torch.inference_mode():
         for part in features.split(256 if batch is None else inputs.whole(batch, "batch", 1)):
             part = part.to(device())
             domain = part.new_full((len(part),), float(image_set.domain))
-            out.append(network.embed_features(part, domain).float().cpu().numpy())
+            embeddings.append(network.embed_features(part, domain).float().cpu().numpy())
             if progress is not None:
                 progress(len(part))
-    return np.concatenate(out)
+    return np.concatenate(embeddings)
 
 
 def top1(logits: Callable[[Tensor, Tensor], Tensor], network: Any, image_set: ImageSet, size: int) -> float:

@@ -6,7 +6,7 @@ class SakeError(Exception):
 
 
 class DataError(SakeError, ValueError):
-    """An image, a list or a folder is not what it has to be."""
+    """An image, a list or a folder is missing, damaged or of a wrong form."""
 
 
 class ConfigError(SakeError, ValueError):
@@ -17,15 +17,15 @@ class RunError(SakeError, RuntimeError):
     """A run could not be finished, or what it left behind cannot be trusted."""
 
 
-_ALL = 60  # names that are all listed
+_MOST = 60  # names in a list; of more, the first few are listed
 
 
 def near_misses(name: object, known: "list[str] | tuple[str, ...]") -> str:
-    """A sentence that offers the closest known names: ``"Did you mean 'mini'? Known: ..."``; of many, the first few."""
+    """A sentence with the closest known names: ``"Did you mean 'mini'? Known: ..."``."""
     import difflib
 
-    known = [*dict.fromkeys(known)]
-    close = difflib.get_close_matches(str(name), known, n=3, cutoff=0.5)
+    names = [*dict.fromkeys(known)]
+    close = difflib.get_close_matches(str(name), names, n=3, cutoff=0.5)
     offer = f"Did you mean {' or '.join(map(repr, close))}? " if close else ""
-    shown = known if len(known) <= _ALL else [*known[:8], f"... ({len(known)} in all)"]
+    shown = names if len(names) <= _MOST else [*names[:8], f"... ({len(names)} in all)"]
     return f"{offer}Known: {', '.join(map(str, shown))}."

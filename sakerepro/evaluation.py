@@ -1,4 +1,4 @@
-"""What is measured on a trained network: ZS-SBIR, ZS-PBIR, real-valued and binary (section 4.1)."""
+"""Measurements of a trained network: ZS-SBIR, ZS-PBIR, generalised; real-valued and binary (section 4.1)."""
 
 from __future__ import annotations
 
@@ -21,7 +21,8 @@ from .ranking.codes import pack
 
 KS = (25, 100, 200)
 GENERALISED = "GZS-SBIR"
-_NEEDED = ("query", "query_labels", "gallery", "gallery_labels", "train_photo", "train_photo_labels", "train_sketch")
+_LABELS = ("query_labels", "gallery_labels", "train_photo_labels")
+_ARRAYS = ("query", "query_labels", "gallery", "gallery_labels", "train_photo", "train_photo_labels", "train_sketch")
 Coder = Callable[[np.ndarray, int], np.ndarray]  # (N, d) embeddings and their domain -> (N, bits / 8) packed codes
 
 
@@ -40,12 +41,12 @@ def evaluate(
     sets = {"query": data.query, "gallery": data.gallery}
     if training is None:
         sets |= {"train_photo": data.train_photo, "train_sketch": data.train_sketch}
-    with bar(None, "Embedding", log=True, total=sum(map(len, sets.values())), unit=" images", delay=2) as shown:
-        arrays = {n: embed(method, images, e.size, progress=shown.update, keep=True) for n, images in sets.items()}
+    with bar(None, "Embedding", log=True, total=sum(map(len, sets.values())), unit=" images", delay=2) as progress:
+        arrays = {n: embed(method, images, e.size, progress=progress.update, keep=True) for n, images in sets.items()}
     arrays |= {f"{name}_labels": images.labels for name, images in sets.items()}
     arrays |= {name: x for name, x in (training or {}).items() if name.startswith("train_")}
-    measured, aps = measure(arrays, data, e, method)
-    return measured, arrays | aps
+    rows, aps = measure(arrays, data, e, method)
+    return rows, arrays | aps
 
 
 def measure(
@@ -62,13 +63,13 @@ def measure(
         precisions of the queries by ``ap/task/representation``.
     """
     width, distance = arrays["gallery"].shape[1], getattr(method, "distance", "cosine")
-    with bar(None, "Measuring", log=True, total=1 + len(e.bits), unit=" steps", delay=2) as shown:
-        measured = _tasks(arrays, data, lambda x, domain: x, distance, f"{width}-d", e.photo_queries)
-        shown.update()
+    with bar(None, "Measuring", log=True, total=1 + len(e.bits), unit=" steps", delay=2) as progress:
+        rows = _tasks(arrays, data, lambda x, domain: x, distance, f"{width}-d", e.photo_queries)
+        progress.update()
         for bits, code in coders(arrays, e, method).items():
-            measured += _tasks(arrays, data, code, "hamming", f"{bits}-bit", e.photo_queries)
-            shown.update()
-    return measured, {f"ap/{m['task']}/{m['representation']}": m.pop("ap") for m in measured if "ap" in m}
+            rows += _tasks(arrays, data, code, "hamming", f"{bits}-bit", e.photo_queries)
+            progress.update()
+    return rows, {f"ap/{row['task']}/{row['representation']}": row.pop("ap") for row in rows if "ap" in row}
 
 
 def coders(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any = None) -> dict[int, Coder]:
@@ -80,14 +81,14 @@ def coders(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any = None) 
     Args:
         arrays: ``train_photo`` and ``train_sketch``, (N, d) embeddings.
     """
-    own = method and place(method).code(torch.from_numpy(arrays["train_photo"][:1]).to(device()), 0)
-    if own is not None:
+    example = method and place(method).code(torch.from_numpy(arrays["train_photo"][:1]).to(device()), 0)
+    if example is not None:
 
         def code(x: np.ndarray, domain: int) -> np.ndarray:
             with torch.inference_mode():
                 return pack(method.code(torch.from_numpy(x).to(device()), domain).cpu().numpy())
 
-        return {own.shape[1]: code}
+        return {example.shape[1]: code}
     train = np.concatenate([arrays["train_photo"], arrays["train_sketch"]])
     from .hashing import ITQ  # here, because scikit-learn takes a second to import
 
@@ -153,16 +154,16 @@ def generalised_metrics(arrays: Mapping[str, np.ndarray], e: Experiment, method:
 
 
 def generalised_precision(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any = None) -> dict[str, np.ndarray]:
-    """(Q,) average precisions by ``task/representation``, behind :func:`generalised_metrics`; the same arguments."""
+    """(Q,) average precisions by ``task/representation``, with the arguments of :func:`generalised_metrics`."""
     rows = _all_generalised(arrays, e, method)
     return {f"{row['task']}/{row['representation']}": row["ap"] for row in rows if "ap" in row}
 
 
 def _all_generalised(arrays: Mapping[str, np.ndarray], e: Experiment, method: Any) -> list[dict[str, Any]]:
     inputs.kind(arrays, Mapping, "arrays", "Run.embeddings() gives them.")
-    if missing := [name for name in _NEEDED if name not in arrays]:
+    if missing := [name for name in _ARRAYS if name not in arrays]:
         raise DataError(f"arrays lack {', '.join(missing)}. Give what Run.embeddings() gives.")
-    for name in ("query_labels", "gallery_labels", "train_photo_labels"):
+    for name in _LABELS:
         if (labels := np.asarray(arrays[name])).dtype.kind not in "iu" or (labels < 0).any():
             raise DataError(f"{name} have to be whole numbers from 0 on, the ids of classes.")
     rows = _generalised(arrays, arrays, getattr(method, "distance", "cosine"), f"{arrays['query'].shape[1]}-d")
@@ -177,13 +178,12 @@ def _generalised(
     arrays: Mapping[str, np.ndarray], features: Mapping[str, np.ndarray], distance: str, name: str
 ) -> list[dict[str, Any]]:
     query, gallery = features["query"], np.concatenate([features["gallery"], features["train_photo"]])
-    names = ("query_labels", "gallery_labels", "train_photo_labels")
-    wanted, unseen, trained = (np.asarray(arrays[name]).astype(np.int64) for name in names)  # narrow types overflow
-    behind = max(wanted.max(), unseen.max()) + 1  # unseen and seen classes are both numbered from 0
-    labels = np.concatenate([unseen, trained + behind])
-    m = retrieval_metrics(query, gallery, wanted, labels, ks=KS, distance=distance)
-    is_seen = (labels >= behind).astype(np.int64)  # count photos of seen classes as relevant: P@k is their share
-    seen = retrieval_metrics(query, gallery, np.ones_like(wanted), is_seen, ks=KS, distance=distance)
+    of_query, unseen, seen = (np.asarray(arrays[name]).astype(np.int64) for name in _LABELS)  # narrow types overflow
+    first_seen = max(of_query.max(), unseen.max()) + 1  # unseen and seen classes are both numbered from 0
+    labels = np.concatenate([unseen, seen + first_seen])
+    m = retrieval_metrics(query, gallery, of_query, labels, ks=KS, distance=distance)
+    is_seen = (labels >= first_seen).astype(np.int64)  # count photos of seen classes as relevant: P@k is their share
+    shares = retrieval_metrics(query, gallery, np.ones_like(of_query), is_seen, ks=KS, distance=distance).p_at
     rows = entries(m, GENERALISED, name)
     common = {key: rows[0][key] for key in ("task", "representation", "convention", "ties")}
-    return rows + [{**common, "metric": f"seen@{k}", "value": float(share)} for k, share in seen.p_at.items()]
+    return rows + [{**common, "metric": f"seen@{k}", "value": float(share)} for k, share in shares.items()]

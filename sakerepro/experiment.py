@@ -156,8 +156,8 @@ class Experiment:
         for f in dataclasses.fields(self):
             if f.name == "settings":
                 continue
-            of = f.metadata
-            value = valid(f.name, getattr(self, f.name), type(f.default), of["low"], of["choices"])
+            limits = f.metadata["low"], f.metadata["choices"]
+            value = valid(f.name, getattr(self, f.name), type(f.default), *limits)
             object.__setattr__(self, f.name, _one_spelling(value) if f.name in _PLACES else value)
         if self.seed >= 1 << 63:
             raise ConfigError(f"seed = {self.seed} has to be below 2^63.")
@@ -182,18 +182,17 @@ class Experiment:
     @property
     def id(self) -> str:
         """Readable name and checksum of the content, such as ``mini-sake-64d-s0-0f3c91aa20d1``."""
-        own = [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in self.settings]
-        what = re.sub(r"[^\w.=+-]+", "_", "-".join([self.method.rpartition(":")[2].lower(), *own]))[:60]
-        what += "" if self.epochs else "-untrained"
-        where = self.split.replace("zeroshot", "zs") or short_name(
-            re.sub(r"[^\w.]+", "_", self.dataset.rpartition("/")[2])
-        )
-        where += "-pseudo" if self.pseudo_unseen else ""
-        where += f"-{'outside' if self.outside_original else 'random'}{self.class_seed}" if self.random_unseen else ""
-        values, usual = self.to_dict(), {f.name: f.default for f in dataclasses.fields(self)}
+        settings = [f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in self.settings]
+        method = re.sub(r"[^\w.=+-]+", "_", "-".join([self.method.rpartition(":")[2].lower(), *settings]))[:60]
+        method += "" if self.epochs else "-untrained"
+        folder = re.sub(r"[^\w.]+", "_", self.dataset.rpartition("/")[2])
+        data = self.split.replace("zeroshot", "zs") or short_name(folder)
+        data += "-pseudo" if self.pseudo_unseen else ""
+        data += f"-{'outside' if self.outside_original else 'random'}{self.class_seed}" if self.random_unseen else ""
+        values, defaults = self.to_dict(), {f.name: f.default for f in dataclasses.fields(self)}
         # without defaults, so that a setting that is added later changes no id
-        content = {k: v for k, v in values.items() if getattr(self, k) != usual[k]}
-        return f"{self.preset}-{where}-{self.backbone}-{what}-{self.dim}d-s{self.seed}-{short_hash(content)}"
+        content = {k: v for k, v in values.items() if getattr(self, k) != defaults[k]}
+        return f"{self.preset}-{data}-{self.backbone}-{method}-{self.dim}d-s{self.seed}-{short_hash(content)}"
 
     def group(self, name: str) -> dict[str, Any]:
         """The settings of one of ``GROUPS``, by name; experiments with equal ``group("data")`` use the same images.
@@ -214,12 +213,12 @@ class Experiment:
         """The experiment with these settings and defaults for the others.
 
         Raises:
-            ConfigError: names an unknown setting and the closest known one, or a value of the wrong type.
+            ConfigError: for an unknown setting, with the closest ones, or a value of the wrong type.
         """
-        known = [f.name for f in dataclasses.fields(cls)]
+        names = [f.name for f in dataclasses.fields(cls)]
         for name in values:
-            if name not in known:
-                raise ConfigError(f"Unknown setting {name!r}. {near_misses(name, known)}")
+            if name not in names:
+                raise ConfigError(f"Unknown setting {name!r}. {near_misses(name, names)}")
         return cls(**values)
 
     def but(self, **changes: Any) -> Experiment:
@@ -283,14 +282,14 @@ def preset(name: str, **changes: Any) -> Experiment:
     if name not in list(PRESETS):
         raise ConfigError(f"Unknown preset {name!r}. {near_misses(name, list(PRESETS))}")
     values = {"preset": name, **PRESETS[name]}
-    if chosen := os.environ.get(PRECISION):
-        values["precision"] = chosen
+    if precision := os.environ.get(PRECISION):
+        values["precision"] = precision
     if "dataset" in changes:
-        changes["dataset"] = Experiment(dataset=changes["dataset"]).dataset
-    if changes.get("dataset", own := values["dataset"]) != own:
+        changes["dataset"] = Experiment(dataset=changes["dataset"]).dataset  # in its one spelling
+    if changes.get("dataset", values["dataset"]) != values["dataset"]:
         record = datasets().get(changes["dataset"])
         values["split"] = record.splits[0] if record and record.splits else ""
         values |= record.batches if record else {}
         if values.get("teacher_epochs") and changes.get("teacher_head") != "probe":
-            values["teacher_data"] = own
+            values["teacher_data"] = values["dataset"]
     return Experiment.from_dict({**values, **changes})

@@ -18,7 +18,7 @@ from typing import Any, TypeVar
 
 from .errors import DataError, RunError
 
-Found = TypeVar("Found")
+Value = TypeVar("Value")
 
 
 def _writable(folder: Path) -> None:
@@ -57,8 +57,8 @@ def write_whole(path: Path) -> Iterator[Path]:
     rights = temporary.stat().st_mode & 0o777
     try:
         yield temporary
-        with open(temporary, "rb") as done:  # on disk before it is visible: a power cut leaves old or new, not half
-            os.fsync(done.fileno())
+        with open(temporary, "rb") as file:  # on disk before it is visible: a power cut leaves old or new, not half
+            os.fsync(file.fileno())
         temporary.chmod(rights)
         temporary.replace(path)
     finally:
@@ -67,9 +67,9 @@ def write_whole(path: Path) -> Iterator[Path]:
 
 def beside(path: Path, what: str = "") -> Path:
     """Make a hidden folder beside ``path`` under a unique name; :func:`sweep` removes it."""
-    made = hidden(path, f"-sakerepro-{what}{secrets.token_hex(4)}")
-    made.mkdir()
-    return made
+    folder = hidden(path, f"-sakerepro-{what}{secrets.token_hex(4)}")
+    folder.mkdir()
+    return folder
 
 
 @contextlib.contextmanager
@@ -95,30 +95,30 @@ def write_folder_whole(path: Path) -> Iterator[Path]:
 
 
 def find_or_make(
-    folder: Path, find: Callable[[], Found | None], make: Callable[[Path], object], waiting: str = ""
-) -> Found:
-    """What ``find`` finds in a folder of the cache; if it finds nothing, the folder is made, once for all processes.
+    folder: Path, find: Callable[[], Value | None], make: Callable[[Path], object], waiting: str = ""
+) -> Value:
+    """Return the value of ``find()``; if it is None, first make a folder of the cache, once for all processes.
 
     Args:
         folder: is replaced whole.
-        find: returns ``None`` if the folder is not there, damaged or out of date.
-        make: writes the files into the empty folder that it is given.
-        waiting: printed if another process is making it.
+        find: reads the folder; returns ``None`` if it is not there, damaged or out of date.
+        make: writes the files into an empty folder.
+        waiting: printed if another process is making the folder.
 
     Raises:
-        RunError: if the folder cannot be written, or nothing is found after that.
+        RunError: if the folder cannot be written, or ``find`` still returns None afterwards.
     """
-    if (found := find()) is not None:
-        return found
+    if (value := find()) is not None:
+        return value
     with lock(folder.parent / f"{folder.name}.lock", waiting):
-        if (found := find()) is None:
+        if (value := find()) is None:
             sweep(folder)
             with write_folder_whole(folder) as new:
                 make(new)
-            found = find()
-    if found is None:
+            value = find()
+    if value is None:
         raise RunError(f"{folder}: cannot be read back after writing. Check the disk, or set SAKEREPRO_CACHE.")
-    return found
+    return value
 
 
 def need_space(folder: Path, need: int, what: str, variable: str = "SAKEREPRO_DATA") -> None:
@@ -139,11 +139,11 @@ def taken(path: Path) -> bool:
 def sweep(path: Path) -> None:
     """Remove the temporary files that killed processes left beside ``path``. The caller must hold the lock."""
     file, folder = hidden(path.with_name(path.stem), "-").name, hidden(path, "-sakerepro-").name
-    for left in path.parent.glob(f"{glob.escape(file)}????????.tmp{glob.escape(path.suffix)}"):
-        left.unlink(missing_ok=True)
-    for ending in ("", "old-") if path.exists() else ("",):  # else the old one is the only one
-        for left in path.parent.glob(f"{glob.escape(folder)}{ending}????????"):
-            shutil.rmtree(left, ignore_errors=True)
+    for leftover in path.parent.glob(f"{glob.escape(file)}????????.tmp{glob.escape(path.suffix)}"):
+        leftover.unlink(missing_ok=True)
+    for ending in ("", "old-") if path.exists() else ("",):  # without ``path``, the old folder is the only copy
+        for leftover in path.parent.glob(f"{glob.escape(folder)}{ending}????????"):
+            shutil.rmtree(leftover, ignore_errors=True)
 
 
 def write_text(path: Path, text: str) -> None:
@@ -170,7 +170,7 @@ def read_json(path: Path, advice: str = "Mend it, or remove it and make it again
 
 
 def lines(file: Path) -> Iterator[tuple[int, bytes]]:
-    """Number, from 1, and content of each line of a file, gzipped or not, that is not blank; it is read as a stream.
+    """Number, from 1, and content of each line that is not blank; the file, gzipped or not, is read as a stream.
 
     Raises:
         DataError: if the file cannot be read, or is no whole gzip file.
@@ -195,40 +195,40 @@ def lock(path: Path, waiting: str = "") -> Iterator[None]:
         RunError: if the folder cannot be written, or its file system has no locks (some network folders).
     """
     _writable(path.parent)
-    if (held := _acquired(path, 0)) is None:
+    if (file_lock := _acquired(path, 0)) is None:
         if waiting:
             print(waiting, file=sys.stderr, flush=True)
-        held = _acquired(path, -1)
+        file_lock = _acquired(path, -1)
     try:
         yield
     finally:
-        held.release()
+        file_lock.release()
 
 
 def locked(path: Path) -> bool:
     """Whether somebody else holds :func:`lock` on ``path`` at this moment."""
     if not path.exists():
         return False
-    if (held := _acquired(path, 0)) is not None:
-        held.release()
-    return held is None
+    if (file_lock := _acquired(path, 0)) is not None:
+        file_lock.release()
+    return file_lock is None
 
 
 def _acquired(path: Path, timeout: float) -> Any:
-    """The lock, held; ``None`` if somebody else holds it for ``timeout`` seconds (-1: wait for ever)."""
+    """The acquired lock; ``None`` if somebody else holds it for ``timeout`` seconds (-1: wait for ever)."""
     from filelock import FileLock, Timeout
 
-    held = FileLock(str(path))
+    file_lock = FileLock(str(path))
     try:
-        held.acquire(timeout=timeout)
+        file_lock.acquire(timeout=timeout)
     except Timeout:
         return None
-    except (OSError, NotImplementedError) as error:  # the second is of earlier filelocks
+    except (OSError, NotImplementedError) as error:  # earlier versions of filelock raise the second
         raise RunError(
             f"{path}: cannot be locked ({error}). If its folder is on a network, name one on a local disk "
             "(see sakerepro/paths.py)."
         ) from error
-    return held
+    return file_lock
 
 
 def printable(name: str) -> str:
@@ -237,7 +237,7 @@ def printable(name: str) -> str:
 
 
 def digest(data: bytes) -> bytes:
-    """The 32 bytes of SHA-256, which tell the contents of two files apart."""
+    """The 32 bytes of SHA-256."""
     return hashlib.sha256(data).digest()
 
 

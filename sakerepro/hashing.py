@@ -31,7 +31,7 @@ class NotFitted(ConfigError, NotFittedError):
 
 
 class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
-    """Iterative quantisation: PCA to ``bits`` dimensions, then the rotation with the smallest quantisation error.
+    """Iterative quantisation: PCA to ``bits`` dimensions, then a rotation that lowers the quantisation error.
 
     Fit it on embeddings of training images, whose classes are seen; a rotation fitted on queries or gallery would use
     the test set. ITQ is a scikit-learn transformer: it can be cloned and be part of a pipeline or a grid search.
@@ -67,7 +67,7 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
         Raises:
             ConfigError: if ``bits`` is no multiple of 8 or exceeds d, or a setting is no whole number from 0 on.
-            DataError: if the embeddings are not finite, or are of one image only.
+            DataError: if the embeddings are not finite, or there is only one.
         """
         from .ranking import on_device
 
@@ -83,22 +83,22 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
             raise DataError("features holds one image. ITQ needs at least two to find a direction.")
         # squares of very large or small values would overflow or vanish; scaling by a power of two is exact
         exponent = int(np.frexp(max(x.max(), -x.min()))[1])
-        exponent = exponent if abs(exponent) > _FAR else 0
+        exponent = exponent if abs(exponent) > _EXPONENT else 0
         x = np.ldexp(x, -exponent) if exponent else x
         device = on_device.worthwhile(x.size, on_device.FEATURE * x.size)
         mean, components = _principal(x, self.bits, on_device.scatter if device else _scatter)
         v = _apply(x, mean, components.T, x.dtype)
         rotation, _ = np.linalg.qr(np.random.default_rng(self.seed).standard_normal((self.bits, self.bits)))
-        size = float(_total(lambda share: np.square(share, dtype=np.float64).sum(), v)) / len(v)
+        square = float(_total(lambda share: np.square(share, dtype=np.float64).sum(), v)) / len(v)  # mean of |z|^2
         signs, errors = on_device.Signs(v) if device else _Signs(v), []
         for step in range(self.iterations + 1):
             correlation = signs.of(rotation)
             # |sign(z) - z|^2 = bits - 2 |z|_1 + |z|^2, and the sum of |z|_1 is sum(rotation * correlation)
-            length = float((rotation * correlation).sum()) / len(v)
-            errors.append(self.bits - 2 * np.ldexp(length, exponent) + np.ldexp(size, 2 * exponent))
+            absolute = float((rotation * correlation).sum()) / len(v)
+            errors.append(self.bits - 2 * np.ldexp(absolute, exponent) + np.ldexp(square, 2 * exponent))
             if step < self.iterations:  # orthogonal Procrustes: the rotation nearest to the signs
-                left, _, right = np.linalg.svd(correlation)
-                rotation = left @ right
+                u, _, vt = np.linalg.svd(correlation)
+                rotation = u @ vt
         self.mean_, self.components_, self.rotation_ = np.ldexp(mean, exponent), components, rotation
         self.quantization_errors_ = np.asarray(errors)
         self.n_features_in_ = x.shape[1]
@@ -125,11 +125,11 @@ class ITQ(ClassNamePrefixFeaturesOutMixin, TransformerMixin, BaseEstimator):
 
     @property
     def _n_features_out(self) -> int:
-        """Number of names that `get_feature_names_out` gives: one for each byte of the code."""
+        """Number of names that ``get_feature_names_out`` gives: one for each byte of the code."""
         return self.rotation_.shape[1] // 8
 
 
-_FAR = 32  # embeddings are rescaled if their largest value is below 2^-32 or above 2^32
+_EXPONENT = 32  # embeddings are rescaled if their largest value is below 2^-32 or above 2^32
 _ROWS = 4096  # images in a block, which fits into the processor's cache
 _SHARES = 16  # parts of a sum over all images, added in fixed order: the number of threads changes no bit
 
@@ -167,13 +167,13 @@ def _principal(
     return mean, components * np.where(largest < 0, -1, 1)
 
 
-def _apply(x: np.ndarray, mean: np.ndarray, matrix: np.ndarray, kind: np.dtype) -> np.ndarray:
-    """(x - mean) @ matrix in the type of x; the product is computed in type `kind`."""
-    out, mean, matrix = np.empty((len(x), matrix.shape[1]), x.dtype), mean.astype(kind), matrix.astype(kind)
+def _apply(x: np.ndarray, mean: np.ndarray, matrix: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """(x - mean) @ matrix in the type of x; the product is computed in ``dtype``."""
+    out, mean, matrix = np.empty((len(x), matrix.shape[1]), x.dtype), mean.astype(dtype), matrix.astype(dtype)
 
     def fill(part_and_rows: tuple[np.ndarray, np.ndarray]) -> None:
         part, rows = part_and_rows
-        rows[:] = (part.astype(kind, copy=False) - mean) @ matrix
+        rows[:] = (part.astype(dtype, copy=False) - mean) @ matrix
 
     each(fill, zip(_chunks(x), _chunks(out), strict=True))
     return out
@@ -198,15 +198,16 @@ class _Signs:
         from .ranking.itq_step import turn_signs
         from .ranking.kernels import TILE
 
-        turned = np.ascontiguousarray(rotation.T, dtype=self.v.dtype)
-        blocks = range(0, len(self.tiles), 8)
+        transposed = np.ascontiguousarray(rotation.T, dtype=self.v.dtype)
 
-        def change(first: int) -> np.ndarray:
+        def gain_of(first: int) -> np.ndarray:
             gain = np.zeros(rotation.shape)
             for t in range(first, min(first + 8, len(self.tiles))):
-                turn_signs(turned, self.tiles[t], self.v[t * TILE : (t + 1) * TILE], self.positive[t], gain)
+                turn_signs(transposed, self.tiles[t], self.v[t * TILE : (t + 1) * TILE], self.positive[t], gain)
             return gain
 
-        for gain in each(change, blocks):  # added in fixed order: the number of threads changes no bit
+        for gain in each(
+            gain_of, range(0, len(self.tiles), 8)
+        ):  # added in fixed order: the number of threads changes no bit
             self.correlation += gain
         return self.correlation.T

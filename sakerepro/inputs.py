@@ -63,19 +63,19 @@ def positions(index: Any, count: int, name: str) -> np.ndarray:
     Raises:
         ConfigError: if they are neither, or one is out of range.
     """
-    given = as_numpy(index, name)
-    if given.dtype == bool:
-        if given.shape != (count,):
-            raise ConfigError(f"{name} is a mask of the shape {given.shape}. Give one boolean for each of {count:,}.")
-        return np.flatnonzero(given)
-    if given.ndim != 1 or (given.size and given.dtype.kind not in "iu"):
+    array = as_numpy(index, name)
+    if array.dtype == bool:
+        if array.shape != (count,):
+            raise ConfigError(f"{name} is a mask of the shape {array.shape}. Give one boolean for each of {count:,}.")
+        return np.flatnonzero(array)
+    if array.ndim != 1 or (array.size and array.dtype.kind not in "iu"):
         raise ConfigError(f"{name}={index!r} is not possible. Give a list of positions, or a mask of booleans.")
-    if count > 2 and given.size == count and set(np.unique(given)) == {0, 1}:
+    if count > 2 and array.size == count and set(np.unique(array)) == {0, 1}:
         raise ConfigError(f"{name} holds {count:,} zeros and ones. For a mask of booleans, give {name} == 1.")
-    if (wrong := np.flatnonzero((given < 0) | (given >= count))).size:
-        value, row = given[wrong[0]], wrong[0]
-        raise ConfigError(f"{name}[{row}]={value} is out of range. Positions go from 0 to {count - 1}.")
-    return given.astype(np.int64)
+    if (outside := np.flatnonzero((array < 0) | (array >= count))).size:
+        row = outside[0]
+        raise ConfigError(f"{name}[{row}]={array[row]} is out of range. Positions go from 0 to {count - 1}.")
+    return array.astype(np.int64)
 
 
 def names(values: Any, name: str, kind: type | tuple[type, ...] = str) -> list[Any]:
@@ -85,12 +85,12 @@ def names(values: Any, name: str, kind: type | tuple[type, ...] = str) -> list[A
         DataError: says which entry is wrong.
     """
     if isinstance(values, str | bytes | os.PathLike) or not hasattr(values, "__iter__"):
-        such = f", such as {name}=[{values!r}]" if isinstance(values, str) else ""
-        raise DataError(f"{name} is {values!r}. Give a list{such}.")
+        example = f", such as {name}=[{values!r}]" if isinstance(values, str) else ""
+        raise DataError(f"{name} is {values!r}. Give a list{example}.")
     for row, value in enumerate(listed := list(values)):
         if not isinstance(value, kind):
-            what = "name. Give strings" if kind is str else "path. Give strings or paths"
-            raise DataError(f"{name}, row {row}: {value!r} is no {what}.")
+            wanted = "name. Give strings" if kind is str else "path. Give strings or paths"
+            raise DataError(f"{name}, row {row}: {value!r} is no {wanted}.")
     return listed
 
 
@@ -101,8 +101,8 @@ def as_numpy(x: Any, name: str) -> np.ndarray:
             x = [as_numpy(row, name) if _is_tensor(row) else row for row in x]
         if _is_tensor(x):
             x = x.detach().cpu()
-            new = x.is_floating_point() and (x.itemsize == 1 or str(x.dtype) == "torch.bfloat16")
-            return (x.float() if new else x).numpy()
+            torch_only = x.is_floating_point() and (x.itemsize == 1 or str(x.dtype) == "torch.bfloat16")
+            return (x.float() if torch_only else x).numpy()
         if isinstance(x, np.ma.MaskedArray) and x.mask.any():
             raise DataError(f"{name} is a masked array, and its masked values would be taken, too. Fill it first.")
         return np.asarray(x)
@@ -183,14 +183,14 @@ def labels(x: Any, count: int, name: str) -> np.ndarray:
     """(count,) labels: integers, booleans or strings; bytes are read as UTF-8.
 
     Raises:
-        DataError: if their number or type is wrong, or one is missing; the row is named.
+        DataError: if their number or type is wrong, or one is missing, with its row.
     """
     given, x = x, as_numpy(x, name)
     if x.shape != (count,):
         raise DataError(f"{name} has shape {x.shape}. Give one label for each of the {count} images.")
-    if x.dtype.kind in "OST":  # object, bytes and StringDType: the types in which pandas, h5py and numpy keep names
+    if x.dtype.kind in "OST":  # object, bytes and StringDType: pandas, h5py and numpy keep names in these types
         x = _plain(x.tolist(), name)
-    elif x.dtype.kind == "U" and isinstance(given, list | tuple):  # numpy made strings of whatever stands beside one
+    elif x.dtype.kind == "U" and isinstance(given, list | tuple):  # numpy turns numbers beside a string into strings
         x = _plain([*given], name)
     if x.dtype.kind not in "iubU":
         raise DataError(f"{name} has type {x.dtype}. Give class ids (integers) or class names (strings).")

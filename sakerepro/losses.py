@@ -9,8 +9,8 @@ from torch.nn import functional as F
 from . import inputs
 from .errors import ConfigError
 
-_MAKE = "torch.as_tensor makes one."
-_IGNORED = -(2**63)  # what no label is: PyTorch leaves out -100 unless another number is named
+_HINT = "torch.as_tensor makes one."
+_IGNORED = -(2**63)  # no label has this value; PyTorch's default would leave out images with label -100
 
 
 def benchmark_loss(seen_logits: Tensor, labels: Tensor) -> Tensor:
@@ -28,7 +28,7 @@ def benchmark_loss(seen_logits: Tensor, labels: Tensor) -> Tensor:
     """
     try:
         return F.cross_entropy(seen_logits, labels, reduction="sum", ignore_index=_IGNORED) / max(len(labels), 1)
-    except (IndexError, RuntimeError, TypeError, ValueError) as error:  # checking first would wait for the GPU
+    except (IndexError, RuntimeError, TypeError, ValueError) as error:  # a check beforehand would wait for the GPU
         raise ConfigError(f"seen_logits have to be (N, C_S), labels (N,) whole numbers below C_S: {error}") from error
 
 
@@ -50,9 +50,9 @@ def sake_loss(
     Raises:
         ConfigError: if an argument is no tensor, or the three shapes differ.
     """
-    given = {"original_logits": original_logits, "teacher_logits": teacher_logits, "similarity": similarity}
-    for name, x in given.items():
-        inputs.kind(x, Tensor, name, _MAKE)
+    arguments = {"original_logits": original_logits, "teacher_logits": teacher_logits, "similarity": similarity}
+    for name, x in arguments.items():
+        inputs.kind(x, Tensor, name, _HINT)
     if not original_logits.shape == teacher_logits.shape == similarity.shape or original_logits.ndim != 2:
         raise ConfigError(
             "original_logits, teacher_logits and similarity must have the same shape (N, C_O), not "
@@ -75,5 +75,5 @@ def teacher_loss(original_logits: Tensor, teacher_logits: Tensor) -> Tensor:
     Raises:
         ConfigError: if an argument is no tensor, or the two shapes differ.
     """
-    nothing = torch.zeros_like(inputs.kind(teacher_logits, Tensor, "teacher_logits", _MAKE))
-    return sake_loss(original_logits, teacher_logits, nothing, lambda2=0.0)
+    similarity = torch.zeros_like(inputs.kind(teacher_logits, Tensor, "teacher_logits", _HINT))
+    return sake_loss(original_logits, teacher_logits, similarity, lambda2=0.0)

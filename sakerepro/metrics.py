@@ -28,7 +28,7 @@ TIES = ("expected", "worst", "best", "index")
 
 @dataclass(frozen=True, eq=False, repr=False)
 class RetrievalMetrics(Brief):
-    """The measurements of :func:`retrieval_metrics`, and their settings.
+    """The measurements of :func:`retrieval_metrics` and its settings.
 
     Means are taken over the queries whose class is in the gallery; the arrays hold NaN for the others.
     """
@@ -119,14 +119,13 @@ def retrieval_metrics(
     labels_q = inputs.labels(query_labels, len(query), "query_labels")
     labels_g = inputs.labels(gallery_labels, len(gallery), "gallery_labels")
     class_q, class_g = _classes(labels_q, labels_g)
-    absent = int((class_q < 0).sum())
-    if absent == len(query):
+    absent = class_q < 0
+    if absent.all():
         raise DataError("no query has its class in the gallery. Are both label arrays from the same split?")
-    if absent:
-        missing = np.unique(labels_q[class_q < 0])[:5].tolist()
+    if absent.any():
         warnings.warn(
-            f"{absent} of {len(query)} queries have no image of their class in the gallery (classes {missing}); "
-            f"they are left out of the means.",
+            f"{absent.sum()} of {len(query)} queries have no image of their class in the gallery (classes "
+            f"{np.unique(labels_q[absent])[:5].tolist()}); they are left out of the means.",
             stacklevel=2,
         )
     sums = ranks.rank(query, gallery, class_q, class_g, cuts, distance, TIES.index(ties))
@@ -145,14 +144,14 @@ def _check_rules(convention: str, ties: str) -> None:
 
 
 def _classes(query: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Labels as positions 0, 1, ... in the sorted classes of the gallery; -1 for a query whose class is not there."""
+    """Labels as positions 0, 1, ... in the sorted classes of the gallery; -1 for a query of another class."""
     if (query.dtype.kind == "U") != (gallery.dtype.kind == "U"):
         raise DataError(f"query_labels are {query.dtype}, gallery_labels {gallery.dtype}. Give ids or names in both.")
     if np.result_type(query, gallery).kind == "f":  # uint64 and a signed type become float64, where large ids collide
         query, gallery = query.astype(object), gallery.astype(object)
-    known, class_g = np.unique(gallery, return_inverse=True)
-    place = np.minimum(np.searchsorted(known, query), len(known) - 1)
-    return np.where(known[place] == query, place, -1), class_g.astype(np.int32)
+    classes, class_g = np.unique(gallery, return_inverse=True)
+    class_q = np.minimum(np.searchsorted(classes, query), len(classes) - 1)
+    return np.where(classes[class_q] == query, class_q, -1), class_g.astype(np.int32)
 
 
 def _measure(

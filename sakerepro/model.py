@@ -38,7 +38,7 @@ class Student(nn.Module):
             domain: 0 for photo, 1 for sketch, as in the paper; one number for all images, or (N,) numbers.
 
         Returns:
-            (N, dim) embeddings. They are not normalised, because the cosine distance does it.
+            (N, dim) embeddings, not normalised, because the cosine distance normalises them.
         """
         return self.feature(self.features(images, domain))
 
@@ -100,7 +100,7 @@ def build_student(
     freeze: int = 0,
     seed: int = 0,
 ) -> Student:
-    """Build the student from a copy of its teacher.
+    """Build a student from a copy of its teacher.
 
     Args:
         name: name of the backbone; the prefix ``cse_`` adds domain gates, or domain tokens in a ViT.
@@ -125,21 +125,20 @@ def build_student(
         )
     feature, head = factorise(teacher.head.weight.detach(), dim, seed)
     with seeded(seed):
-        gated = name.startswith("cse_")
-        backbone = teacher.backbone.with_gates(freeze) if gated else copy.deepcopy(teacher.backbone)
+        plain = teacher.backbone
+        backbone = plain.with_gates(freeze) if name.startswith("cse_") else copy.deepcopy(plain)
         student = Student(backbone, dim, num_seen, teacher.head.out_features)
     with torch.no_grad():
         student.feature.weight.copy_(feature)
         student.feature.bias.zero_()
         student.original_head.weight.copy_(head)
+        student.original_head.bias.zero_()
         if keep_bias and teacher.head.bias is not None:
             student.original_head.bias.copy_(teacher.head.bias)
-        else:
-            student.original_head.bias.zero_()
         if zero_head:
             student.seen_head.weight.zero_()
             student.seen_head.bias.zero_()
-    student.requires_grad_(True)
+    student.requires_grad_(True)  # the teacher may be frozen
     backbone.freeze(freeze)
     return student
 

@@ -33,15 +33,15 @@ def original_wnids(e: Experiment) -> tuple[str, ...]:
 def outside_original(names: Sequence[str], wnids: Sequence[str], dataset: str | None = None) -> tuple[str, ...]:
     """The classes that lie outside the original domain, in the order given.
 
-    A class lies outside if it is no original synset, contains none and is contained in none: a teacher that knows the
-    sorrel has seen horses.
+    A class lies outside if it is no original synset, contains none and lies in none: a teacher that was trained on
+    sorrels has seen horses.
 
     Raises:
         DataError: if a class cannot be resolved.
     """
     rows = [r.wnid for r in require_classes(names, dataset)]
-    related = wordnet.contains(wordnet.graph_with([*rows, *wnids]), rows, wnids) != 0
-    return tuple(name for name, r in zip(names, np.any(related, axis=1), strict=True) if not r)
+    inside = np.any(wordnet.contains(wordnet.graph_with([*rows, *wnids]), rows, wnids) != 0, axis=1)
+    return tuple(name for name, is_inside in zip(names, inside, strict=True) if not is_inside)
 
 
 def original_photos(e: Experiment, folder: str = "") -> OriginalDomain:
@@ -49,23 +49,24 @@ def original_photos(e: Experiment, folder: str = "") -> OriginalDomain:
 
     Args:
         e: the experiment. A teacher that is trained here has an original domain of its own; for a fitted head,
-            ``teacher_data`` names the folder. Else the first that is here is taken of those that the data set's record
-            names, such as ``"imagenet"``.
-        folder: another one, with ``train/<wnid>/*`` and ``val/<wnid>/*``; at most 100 training photos a class are used.
+            ``teacher_data`` names the folder. Otherwise the record of the data set lists original domains, such as
+            ``"imagenet"``, and the first that is here is used.
+        folder: a folder to use instead, with ``train/<wnid>/*`` and ``val/<wnid>/*``; at most 100 training photos a
+            class are used.
 
     Raises:
-        DataError: if there is none, with what to get and where to put it.
+        DataError: if there are no photos, with what to get and where to put it.
     """
     if folder := folder or (e.teacher_data if e.teacher_head == "probe" else ""):
         return load_original(folder, size=e.size, per_class=PHOTOS_PER_CLASS)
     if e.teacher_epochs:
         return load_original(e.teacher_data or e.dataset, size=e.size)
-    known, record = records("originals"), datasets().get(e.dataset)
-    names = (record and record.original) or tuple(known)
-    there = [name for name in names if name in known and places.find_data(*known[name].folders)]
-    if e.teacher_head == "probe" and not there:
+    originals, record = records("originals"), datasets().get(e.dataset)
+    names = (record and record.original) or tuple(originals)
+    available = [name for name in names if name in originals and places.find_data(*originals[name].folders)]
+    if e.teacher_head == "probe" and not available:
         raise DataError(
             f"--teacher-head probe needs labelled photos of the original domain, and {' or '.join(names)} is not here: "
             "name a folder with train/<wnid>/* and val/<wnid>/* as --teacher-data."
         )
-    return load_original((there or names)[0], size=e.size)
+    return load_original((available or names)[0], size=e.size)

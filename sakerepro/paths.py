@@ -15,19 +15,19 @@ from pathlib import Path
 @contextlib.contextmanager
 def variable(name: str, value: str) -> Iterator[None]:
     """Set an environment variable within a ``with`` block, also for processes that are started in it."""
-    before = os.environ.get(name)
+    previous = os.environ.get(name)
     os.environ[name] = value
     try:
         yield
     finally:
-        if before is None:
+        if previous is None:
             del os.environ[name]
         else:
-            os.environ[name] = before
+            os.environ[name] = previous
 
 
 def expanded(path: str | os.PathLike[str]) -> Path:
-    """The path; ``~`` is the home folder, and stays where nobody of that name has one."""
+    """The path; ``~`` becomes the home folder, ``~name`` stays if there is no such user."""
     return Path(os.path.expanduser(path))
 
 
@@ -45,7 +45,7 @@ def _folder(variable: str, default: str) -> Path:
 
 
 def data() -> Path:
-    """Where data sets and weights are looked for first (``SAKEREPRO_DATA``)."""
+    """The first folder that is searched for data sets and weights (``SAKEREPRO_DATA``)."""
     return _folder("SAKEREPRO_DATA", "data")
 
 
@@ -55,7 +55,7 @@ def runs() -> Path:
 
 
 def cache() -> Path:
-    """What can be made again: packed images, features of pretrained networks (``SAKEREPRO_CACHE``)."""
+    """Files that can be made again: packed images, features of frozen backbones (``SAKEREPRO_CACHE``)."""
     return _folder("SAKEREPRO_CACHE", "cache")
 
 
@@ -76,7 +76,7 @@ def notebooks() -> Path:
 
 
 def search_path() -> str:
-    """A ``PYTHONPATH`` by which another process imports the package that this one runs, installed or not."""
+    """A ``PYTHONPATH`` with which another process imports the same copy of the package, installed or not."""
     here = str(Path(__file__).resolve().parent.parent)
     return os.pathsep.join(filter(None, [here, os.environ.get("PYTHONPATH")]))
 
@@ -92,7 +92,7 @@ def models() -> Path:
 
 
 def shown(path: Path) -> str:
-    """The path as people read it: relative to the current folder where it lies below it."""
+    """The path for display: relative if it lies below the current folder."""
     try:
         return str(Path(path).resolve().relative_to(Path.cwd()))
     except ValueError:

@@ -1,4 +1,4 @@
-"""Where a number comes from: code, versions, machine, time."""
+"""The origin of a number: code, versions, machine, time."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ PACKAGES = ("torch", "torchvision", "timm", "numpy", "numba", "scipy", "scikit-l
 
 def _git(*arguments: str) -> str:
     try:
-        done = subprocess.run(["git", "-C", str(paths.root()), *arguments], capture_output=True, text=True, timeout=10)
+        result = subprocess.run(
+            ["git", "-C", str(paths.root()), *arguments], capture_output=True, text=True, timeout=10
+        )
     except (OSError, subprocess.TimeoutExpired):
         return ""
-    return done.stdout.strip() if done.returncode == 0 else ""
+    return result.stdout.strip() if result.returncode == 0 else ""
 
 
 def commit() -> tuple[str, bool]:
@@ -53,17 +55,17 @@ def processor() -> str:
     import torch
 
     try:
-        first = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
+        first_core = Path("/proc/cpuinfo").read_text().partition("\n\n")[0]
     except OSError:
-        first = ""
-    said = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first.splitlines())}
-    name = said.get("model name") or platform.processor() or platform.machine()
-    model = [f"{part} {said[key]}" for part, key in (("family", "cpu family"), ("model", "model")) if key in said]
+        first_core = ""
+    cpu = {key.strip(): value.strip() for key, _, value in (line.partition(":") for line in first_core.splitlines())}
+    name = cpu.get("model name") or platform.processor() or platform.machine()
+    model = [f"{part} {cpu[key]}" for part, key in (("family", "cpu family"), ("model", "model")) if key in cpu]
     return f"{name} ({', '.join([*model, torch.backends.cpu.get_cpu_capability()])})"
 
 
-def provenance(**more: Any) -> dict[str, Any]:
-    """Versions, commit, hardware; ``more`` is what the caller knows: seconds, inputs, command."""
+def provenance(**fields: Any) -> dict[str, Any]:
+    """Versions, commit and hardware, with further fields of the caller, such as seconds, inputs and command."""
     from .devices import accelerator, peak_memory
 
     sha, dirty = commit()
@@ -80,18 +82,18 @@ def provenance(**more: Any) -> dict[str, Any]:
         "accelerator": accelerator(),
         "memory_gib": memory_gib(),
         "accelerator_memory_gib": round(peak_memory() / 2**30, 2),
-        **more,
+        **fields,
     }
 
 
 def about(preset: str, seeds: Sequence[int]) -> str:
     """The heading of a notebook: preset, seeds, versions; not the machine or the time."""
-    usual, wanted = PRESETS.get(preset, {}).get("precision", "float32"), os.environ.get(PRECISION)
-    chosen = f" (computed in {wanted})" if wanted and wanted != usual else ""
+    default, override = PRESETS.get(preset, {}).get("precision", "float32"), os.environ.get(PRECISION)
+    computed = f" (computed in {override})" if override and override != default else ""
     packages = ", ".join(f"{p} {metadata.version(p).partition('+')[0]}" for p in ("torch", "timm", "numpy"))
     listed = ", ".join(map(str, inputs.wholes(seeds, "seeds", 0)))
     return (
-        f"Preset {preset}: {stand_ins(preset).says}{chosen}\nSeeds: {listed}\n"
+        f"Preset {preset}: {stand_ins(preset).says}{computed}\nSeeds: {listed}\n"
         f"Training version {TRAINING}, measuring version {MEASURING}; "
         f"Python {sys.version_info.major}.{sys.version_info.minor}, {packages}"
     )

@@ -64,11 +64,11 @@ class Run:
 
     def metrics(self) -> list[dict[str, Any]]:
         """One dict for each measurement: task, representation, metric, convention, value."""
-        return read_json(self.file("metrics.json"), _again(self.folder))
+        return read_json(self.file("metrics.json"), _advice(self.folder))
 
     def provenance(self) -> dict[str, Any]:
         """Versions, commit, hardware, seconds, checksums of the inputs."""
-        return read_json(self.file("provenance.json"), _again(self.folder))
+        return read_json(self.file("provenance.json"), _advice(self.folder))
 
     def history(self) -> pd.DataFrame:
         """One row for each epoch: losses, rate, validation accuracy, seconds."""
@@ -120,8 +120,8 @@ class Run:
 
 def map_all(run: Run) -> dict[tuple[str, str], float]:
     """mAP@all of a run in the standard convention by task and representation, such as ``("ZS-SBIR", "64-d")``."""
-    mine = (m for m in run.metrics() if (m["metric"], m["convention"]) == ("mAP@all", "standard"))
-    return {(m["task"], m["representation"]): m["value"] for m in mine}
+    rows = (m for m in run.metrics() if (m["metric"], m["convention"]) == ("mAP@all", "standard"))
+    return {(m["task"], m["representation"]): m["value"] for m in rows}
 
 
 def _backbone(network: str, size: int, freeze: int, head: str, classes: int) -> Backbone:
@@ -144,19 +144,20 @@ def check_settings(e: Experiment) -> None:
         ConfigError, DataError: for the first setting that does not fit, or weights that are not here.
     """
     require_float64(methods.class_of(e.method))
-    other = methods.imitated(e)
+    imitated = methods.imitated(e)
     _check_network(e.backbone, e.size, e.freeze, e.teacher_head)
-    if other != e:
-        _check_network(other.backbone, e.size, 0, e.teacher_head)
+    if imitated != e:
+        _check_network(imitated.backbone, e.size, 0, e.teacher_head)
     data = experiment_data(e, pack=False)
     _require_zero_shot(data, e)
     if e.photo_queries:
         photo_queries(data, e.photo_queries)
-    usual = "aligned" if "aligned" in methods.class_of(e.method).needs else "class"
-    if methods.flat(e).get("pairs", usual) == "aligned":
+    default = "aligned" if "aligned" in methods.class_of(e.method).needs else "class"
+    if methods.flat(e).get("pairs", default) == "aligned":
         require_aligned(data)
-    for one in (e, other) if not e.teacher_epochs else ():
-        weights_file(teacher_architecture(one.backbone), one.weights)
+    if not e.teacher_epochs:
+        for source in (e, imitated):
+            weights_file(teacher_architecture(source.backbone), source.weights)
 
 
 def experiment_data(e: Experiment, pack: bool = True) -> Dataset:
@@ -164,18 +165,18 @@ def experiment_data(e: Experiment, pack: bool = True) -> Dataset:
     data = load_dataset(e.dataset, e.split or None, size=e.size, dedupe=e.dedupe, min_photos=e.min_photos, pack=pack)
     if e.random_unseen:
         names = (*data.seen, *data.unseen)
-        among = outside_original(names, original_wnids(e), e.dataset) if e.outside_original else None
-        data = random_split(data, e.random_unseen, e.class_seed, e.min_photos, among)
+        candidates = outside_original(names, original_wnids(e), e.dataset) if e.outside_original else None
+        data = random_split(data, e.random_unseen, e.class_seed, e.min_photos, candidates)
     elif e.pseudo_unseen:
         data = pseudo_unseen(data, e.pseudo_unseen, seed=e.class_seed)
     return fewer(data, e.train_share) if e.train_share < 1 else data
 
 
 def prepare(e: Experiment) -> None:
-    """Render or pack the images and train the teacher once, before several processes need them.
+    """Render or pack the images and train the teacher, once, before several processes need them.
 
     Raises:
-        DataError: if data or weights are missing; raised here once, instead of in every process.
+        DataError: if data or weights are missing.
     """
     experiment_data(e)
     load_teacher(e)
@@ -188,8 +189,8 @@ def find(experiment: Experiment) -> Run | None:
         RunError: if its folder is damaged; it names the file and what to do.
     """
     folder = paths.runs() / inputs.kind(experiment, Experiment, "experiment", GET).id
-    found = open_run(folder) if folder.is_dir() else None
-    return found if found and found.provenance().get("versions") == versions() else None
+    finished = open_run(folder) if folder.is_dir() else None
+    return finished if finished and finished.provenance().get("versions") == versions() else None
 
 
 def busy(experiment: Experiment) -> bool:
@@ -197,12 +198,12 @@ def busy(experiment: Experiment) -> bool:
     return locked(hidden(paths.runs() / experiment.id, ".lock"))
 
 
-def _again(folder: Path) -> str:
+def _advice(folder: Path) -> str:
     return f"Remove the folder {folder.name}; the same command makes the run again. Other runs are not touched."
 
 
 def open_run(folder: Path | str) -> Run:
-    """Open a run folder; check that every file is there and has its full size.
+    """Open a run folder; check that every file is there with its full size.
 
     Raises:
         RunError: names the file that is missing or damaged.
@@ -210,17 +211,17 @@ def open_run(folder: Path | str) -> Run:
     folder = inputs.path(folder, "folder")
     if not folder.is_dir():
         raise RunError(f"{folder}: is not there. Give the folder of a finished run; `sr.all_runs()` lists them.")
-    again = _again(folder)
-    origin, settings = (read_json(folder / name, again) for name in ("provenance.json", "experiment.json"))
-    sizes = origin.get("files") if isinstance(origin, dict) else None
+    advice = _advice(folder)
+    origin, settings = (read_json(folder / name, advice) for name in ("provenance.json", "experiment.json"))
+    records = origin.get("files") if isinstance(origin, dict) else None
     for name in FILES:
-        file, known = folder / name, sizes.get(name) if isinstance(sizes, dict) else None
-        if not file.is_file() or not isinstance(known, dict) or file.stat().st_size != known.get("bytes"):
-            raise RunError(f"{file}: is {'damaged' if file.is_file() else 'missing'}. {again}")
+        file, record = folder / name, records.get(name) if isinstance(records, dict) else None
+        if not file.is_file() or not isinstance(record, dict) or file.stat().st_size != record.get("bytes"):
+            raise RunError(f"{file}: is {'damaged' if file.is_file() else 'missing'}. {advice}")
     try:
         return Run(folder, Experiment.from_dict(settings))
-    except (SakeError, TypeError, ValueError) as error:  # damaged, or of a version that knows other settings
-        raise RunError(f"{folder}/experiment.json: {str(error).rstrip('.')}. {again}") from error
+    except (SakeError, TypeError, ValueError) as error:  # damaged, or written by a version with other settings
+        raise RunError(f"{folder}/experiment.json: {str(error).rstrip('.')}. {advice}") from error
 
 
 def run(experiment: Experiment, trace: bool = False) -> Run:
@@ -236,10 +237,10 @@ def run(experiment: Experiment, trace: bool = False) -> Run:
         SakeError: if the run cannot be made; finished parts are kept.
     """
     experiment = methods.checked(inputs.kind(experiment, Experiment, "experiment", GET))
-    if found := find(experiment):
+    if finished := find(experiment):
         with contextlib.suppress(DataError):  # skip the check if the images are missing
-            require_images(found, found.dataset().fingerprint)
-        return found
+            require_images(finished, finished.dataset().fingerprint)
+        return finished
     folder = paths.runs() / experiment.id
     with one_thread(), lock(hidden(folder, ".lock"), f"Another process makes {folder.name}; waiting for it."):
         return find(experiment) or _make(experiment, folder, trace)
@@ -260,22 +261,22 @@ def _make(e: Experiment, folder: Path, trace: bool) -> Run:
     data = experiment_data(e)
     method, origin = start(e, data)
     work = folder.with_name(f".work-{folder.name}")
-    used = {name: source["sha256"] for name, source in origin.items() if name in ("teacher", "imitated")}
-    _same_inputs(work, {"data": data.fingerprint, **used, "training": str(TRAINING)})
+    teachers = {name: source["sha256"] for name, source in origin.items() if name in ("teacher", "imitated")}
+    _same_inputs(work, {"data": data.fingerprint, **teachers, "training": str(TRAINING)})
     sweep(folder)
     if earlier := _trained(folder, data.fingerprint):
         place(method).load_state_dict(earlier.network().state_dict())
         history = [{str(k): v for k, v in row.items()} for row in earlier.history().to_dict("records")]
-        origin |= {"accelerator": earlier.provenance().get("accelerator"), "seconds_training": 0.0}  # this time
+        origin |= {"accelerator": earlier.provenance().get("accelerator"), "seconds_training": 0.0}  # not trained now
     else:
         tracer = partial(traced, data=data, e=e) if trace else None
         history = training.train(method, data, e, work / "checkpoint.pt", tracer, methods.label(e))
         origin["seconds_training"] = round(time.time() - started, 1)
     metrics, arrays = evaluate(method, data, e)
     origin |= {"data": data.fingerprint, "seconds": round(time.time() - started, 1)}
-    made = write_run(e, method, history, metrics, arrays, **origin)
+    finished = write_run(e, method, history, metrics, arrays, **origin)
     shutil.rmtree(work, ignore_errors=True)
-    return made
+    return finished
 
 
 def _require_zero_shot(data: Dataset, e: Experiment) -> None:
@@ -291,10 +292,10 @@ def _require_zero_shot(data: Dataset, e: Experiment) -> None:
 
 
 def start(e: Experiment, data: Dataset) -> tuple[Method, dict[str, Any]]:
-    """The untrained method of an experiment, and its sources by name.
+    """The untrained method of an experiment, and the sources of what it starts from, by name.
 
-    ``teacher`` is the network that it starts from and, as a rule, imitates; ``imitated`` another that it imitates;
-    ``class_vectors`` are there if it has any.
+    ``teacher`` is the network that it starts from and usually imitates, ``imitated`` another network that it imitates
+    instead, ``class_vectors`` are its class vectors; the last two are absent if it has none.
 
     Raises:
         DataError: if a class has no vector.
@@ -302,8 +303,8 @@ def start(e: Experiment, data: Dataset) -> tuple[Method, dict[str, Any]]:
     cls = methods.class_of(e.method)
     teacher, wnids, source = load_teacher(e)
     student, vectors, origin = _student(e, data, teacher), None, {"teacher": source}
-    if (other := methods.imitated(e)) != e:
-        teacher, _, origin["imitated"] = load_teacher(other)
+    if (imitated := methods.imitated(e)) != e:
+        teacher, _, origin["imitated"] = load_teacher(imitated)
     if "class vectors" in cls.needs:
         vectors, origin["class_vectors"] = class_vectors(methods.setting(e, "class_vectors"), data, e, student)
     return cls(e, student, methods.Side(data.seen, teacher, wnids, vectors)), origin
@@ -317,8 +318,8 @@ def base(e: Experiment) -> Experiment | None:
 
 def _student(e: Experiment, data: Dataset, teacher: Classifier) -> Student:
     """The initial student: pretrained, or for a method on frozen features the student of the run of :func:`base`."""
-    if found := base(e):
-        return run(found).network().student.requires_grad_(False)
+    if source := base(e):
+        return run(source).network().student.requires_grad_(False)
     return build_student(
         e.backbone,
         dim=e.dim,
@@ -332,22 +333,24 @@ def _student(e: Experiment, data: Dataset, teacher: Classifier) -> Student:
 
 
 def _trained(folder: Path, fingerprint: str) -> Run | None:
-    """The run in ``folder`` if its images and training version are current: it needs to be measured only."""
-    found = open_run(folder) if folder.is_dir() else None
-    origin = found.provenance() if found else {}
-    same = origin.get("versions", {}).get("training") == TRAINING and origin["data"] == fingerprint
-    return found if same else None
+    """The run in ``folder`` if its images and training version are current, so that it only has to be measured."""
+    if not folder.is_dir():
+        return None
+    earlier = open_run(folder)
+    origin = earlier.provenance()
+    current = origin.get("versions", {}).get("training") == TRAINING and origin["data"] == fingerprint
+    return earlier if current else None
 
 
-def _same_inputs(work: Path, inputs: dict[str, str]) -> None:
+def _same_inputs(work: Path, current: dict[str, str]) -> None:
     """Raise :class:`RunError` if ``work`` holds a checkpoint of other data, another teacher or another version."""
-    note = work / "inputs.json"
-    if note.is_file() and read_json(note, f"Remove the folder {work} to train from the beginning.") != inputs:
+    file = work / "inputs.json"
+    if file.is_file() and read_json(file, f"Remove the folder {work} to train from the beginning.") != current:
         raise RunError(
             f"{work}: the unfinished run began with other images, another teacher or version. Remove this folder "
             "to train from the beginning."
         )
-    write_json(note, inputs)
+    write_json(file, current)
 
 
 def write_run(
@@ -362,7 +365,7 @@ def write_run(
     """Write a finished run, whole or not at all; ``origin`` goes into its provenance.
 
     Args:
-        folder: where; by default below :func:`sakerepro.paths.runs`, where :func:`find` looks.
+        folder: the run's folder; by default one below :func:`sakerepro.paths.runs`, where :func:`find` looks.
     """
     import pandas as pd
     from safetensors.torch import save_file
@@ -382,8 +385,8 @@ def write_run(
 
 def run_folders() -> list[Path]:
     """The folders of all finished runs, oldest first, without teachers and unfinished (hidden) folders."""
-    made = [f for f in paths.runs().glob("*/experiment.json") if not f.parent.name.startswith(".")]
-    return [f.parent for f in sorted(made, key=lambda f: f.stat().st_mtime)]
+    files = [f for f in paths.runs().glob("*/experiment.json") if not f.parent.name.startswith(".")]
+    return [f.parent for f in sorted(files, key=lambda f: f.stat().st_mtime)]
 
 
 def all_runs() -> list[Run]:
@@ -395,7 +398,7 @@ def named_run(name: str = "") -> Run:
     """Open a finished run by id, unique part of an id, or folder; without a name, the one in the package.
 
     The package ships with one trained network: SAKE on the 100 seen classes of preset ``small``, in half precision. Its
-    name is that of its folder in ``sakerepro/models``.
+    id is the name of its folder in ``sakerepro/models``.
 
     Raises:
         ConfigError: if no run fits, or more than one.
@@ -405,13 +408,12 @@ def named_run(name: str = "") -> Run:
         return open_run(paths.models() / SHIPPED)
     if (Path(name) / "experiment.json").is_file():
         return open_run(Path(name).resolve())
-    known = sorted(folder.name for folder in run_folders())
-    found = [k for k in known if k == name] or [k for k in known if name in k]
-    if len(found) == 1:
-        return open_run(paths.runs() / found[0])
-    if found:
-        raise ConfigError(
-            f"{name!r} could be {', '.join(found[:5])}{' or others' if len(found) > 5 else ''}. Give more of the id."
-        )
-    hint = near_misses(name, known) if known else "There are none yet; `sakerepro train` makes one."
+    ids = sorted(folder.name for folder in run_folders())
+    matches = [name] if name in ids else [run_id for run_id in ids if name in run_id]
+    if len(matches) == 1:
+        return open_run(paths.runs() / matches[0])
+    if matches:
+        others = " or others" if len(matches) > 5 else ""
+        raise ConfigError(f"{name!r} could be {', '.join(matches[:5])}{others}. Give more of the id.")
+    hint = near_misses(name, ids) if ids else "There are none yet; `sakerepro train` makes one."
     raise ConfigError(f"There is no finished run {name!r} in {paths.shown(paths.runs())}. {hint}")

@@ -2,8 +2,8 @@
 
 The result is the matrix A of SAKE's semantic constraint (section 3.4), seen classes by original classes. The synsets of
 official class names come from a curated table, since the first sense of a word is wrong for many of them (saw is a
-proverb, tiger a fierce person). Other class names are looked up with NLTK. Without NLTK's WordNet, the nouns that come
-with the package are used; they give the same synsets.
+proverb, tiger a fierce person). NLTK looks up other class names. Without NLTK's WordNet, the nouns that come with the
+package are used; they give the same synsets.
 """
 
 from __future__ import annotations
@@ -147,14 +147,14 @@ def imagenet_overlap(
     inputs.one_of(relation, ("synset", "related"), "relation")
     rows, imagenet, graph = _classes(names, imagenet_wnids(), synsets, dataset)
     counted = ("same",) if relation == "synset" else ("same", "wider", "narrower")
-    result = []
+    overlaps = []
     for name, wnid, row in zip(names, rows, wordnet.contains(graph, rows, imagenet), strict=True):
         # no synset of ImageNet-1k lies below another one, so a row has one kind only
         code = next((code for code in _KINDS if code in row), 0)
-        meant = tuple(imagenet[j] for j in np.flatnonzero(row == code)) if code else ()
+        relatives = tuple(imagenet[j] for j in np.flatnonzero(row == code)) if code else ()
         kind = _KINDS.get(code, "none")
-        result.append(Overlap(name, wnid, kind, meant, inside=kind in counted))
-    return result
+        overlaps.append(Overlap(name, wnid, kind, relatives, inside=kind in counted))
+    return overlaps
 
 
 def require_classes(names: Sequence[str], dataset: str | None = None, synsets: Synsets = None) -> list[Resolution]:
@@ -163,15 +163,16 @@ def require_classes(names: Sequence[str], dataset: str | None = None, synsets: S
     Raises:
         DataError: names the classes without a synset, near misses, and how to set them by hand.
     """
-    found = resolve_classes(names, dataset, synsets)
-    if lost := [r for r in found if not r]:
-        what = "\n".join(f"  '{r.name}': {r.note}" for r in lost[:10])
+    resolutions = resolve_classes(names, dataset, synsets)
+    if unresolved := [r for r in resolutions if not r]:
+        notes = "\n".join(f"  '{r.name}': {r.note}" for r in unresolved[:10])
+        name = unresolved[0].name
         raise DataError(
-            f"{len(lost)} of {len(found)} classes have no WordNet synset:\n{what}\n"
+            f"{len(unresolved)} of {len(resolutions)} classes have no WordNet synset:\n{notes}\n"
             "Set them by hand: a file synsets.csv in the data folder, with a line class,wnid and below it "
-            f'{lost[0].name},<wnid>; or, in Python, synsets={{"{lost[0].name}": "<wnid>"}}.'
+            f'{name},<wnid>; or, in Python, synsets={{"{name}": "<wnid>"}}.'
         )
-    return found
+    return resolutions
 
 
 def resolve_classes(names: Sequence[str], dataset: str | None = None, synsets: Synsets = None) -> list[Resolution]:
@@ -193,28 +194,28 @@ def resolve_classes(names: Sequence[str], dataset: str | None = None, synsets: S
             WordNet 3.0.
     """
     names = inputs.names(names, "names")
-    known = datasets()
+    records = datasets()
     dataset = None if dataset is None else str(inputs.path(dataset, "dataset"))
-    folder = dataset is not None and dataset not in known and (Path(dataset) / "synsets.csv").is_file()
-    by_hand = {**(_read_synsets(dataset) if folder else {}), **_read_synsets(synsets)}
-    if dataset in known and known[dataset].classes:
-        tables = {"": _by_key(known[dataset].class_rows())}
+    has_synsets = dataset is not None and dataset not in records and (Path(dataset) / "synsets.csv").is_file()
+    by_hand = {**(_read_synsets(dataset) if has_synsets else {}), **_read_synsets(synsets)}
+    if dataset in records and records[dataset].classes:
+        tables = {"": _by_key(records[dataset].class_rows())}
     else:
-        tables = {f"as in {record.name}": _by_key(record.class_rows()) for record in known.values()}
+        tables = {f"as in {record.name}": _by_key(record.class_rows()) for record in records.values()}
     return [_resolve(name, tables, by_hand) for name in names]
 
 
 def same_classes(one: Sequence[Resolution], other: Sequence[Resolution]) -> list[tuple[Resolution, Resolution]]:
     """Pairs of classes, one from each list, with the same synset or the same name (apart from case and hyphens)."""
-    places = {key: r for r in one for key in (class_key(r.name), r.wnid) if key}
-    keys = [(r.wnid if r.wnid in places else class_key(r.name), r) for r in other]
-    return [(places[key], r) for key, r in keys if key in places]
+    by_key = {key: r for r in one for key in (class_key(r.name), r.wnid) if key}
+    keys = [(r.wnid if r.wnid in by_key else class_key(r.name), r) for r in other]
+    return [(by_key[key], r) for key, r in keys if key in by_key]
 
 
 def require_disjoint(seen: Sequence[str], unseen: Sequence[str], folder: str) -> None:
     """Raise :class:`DataError` if a seen and an unseen class of a data folder are the same."""
-    found = resolve_classes([*seen, *unseen], folder)
-    for a, b in same_classes(found[: len(seen)], found[len(seen) :]):
+    resolutions = resolve_classes([*seen, *unseen], folder)
+    for a, b in same_classes(resolutions[: len(seen)], resolutions[len(seen) :]):
         raise DataError(f"{folder}: {one_thing(a, b)}")
 
 
@@ -228,7 +229,7 @@ def one_thing(seen: Resolution, unseen: Resolution) -> str:
 
 
 def _resolve(name: str, tables: Mapping[str, Table], by_hand: Table) -> Resolution:
-    """The synset of one class; the keys of ``tables`` are notes for the synsets found there."""
+    """The synset of one class; the keys of ``tables`` become the notes of their synsets."""
     if row := by_hand.get(class_key(name)):
         try:
             return _resolution(name, row[2], "by hand", "")
@@ -238,9 +239,9 @@ def _resolve(name: str, tables: Mapping[str, Table], by_hand: Table) -> Resoluti
         return _resolution(name, wnid[0], "wnid", "")
     plain = re.sub(r"^\d+[._\s-]+(?=.*[^\W\d_])", "", name)
     for form in dict.fromkeys((name, plain)):
-        for where, table in tables.items():
+        for note, table in tables.items():
             if row := table.get(class_key(form)):
-                return _resolution(name, row[2], "table", "; ".join(filter(None, (where, row[3]))))
+                return _resolution(name, row[2], "table", "; ".join(filter(None, (note, row[3]))))
     return replace(class_synset(plain), name=name)
 
 
@@ -259,12 +260,12 @@ def class_synset(name: str) -> Resolution:
         with wordnet.corpus() as corpus:
             return _through_nltk(corpus, name, forms, hint)
     except DataError:
-        known = wordnet.first_senses()
-    wnid = next((known[form] for form in forms if form in known and not hint), "")
+        wnids = wordnet.first_senses()
+    wnid = next((wnids[form] for form in forms if form in wnids and not hint), "")
     if wnid:
         return _resolution(name, wnid, "wordnet", "its first noun sense")
-    near = get_close_matches(forms[0], known, n=3, cutoff=0.7) if forms else ()
-    offers = ", ".join(f"{known[n]} ({wordnet.table()[known[n]].synset})" for n in near)
+    near = get_close_matches(forms[0], wnids, n=3, cutoff=0.7) if forms else ()
+    offers = ", ".join(f"{wnids[n]} ({wordnet.table()[wnids[n]].synset})" for n in near)
     note = (
         "not among the nouns that come with the package, and NLTK has no WordNet "
         f"(`python -m nltk.downloader wordnet`). Near: {offers or 'none'}."
@@ -273,23 +274,23 @@ def class_synset(name: str) -> Resolution:
 
 
 def _through_nltk(corpus: Any, name: str, forms: list[str], hint: str) -> Resolution:
-    senses: list[Any] = next((found for form in forms if (found := corpus.synsets(form, pos="n"))), [])
+    senses: list[Any] = next(filter(None, (corpus.synsets(form, pos="n") for form in forms)), [])
     if not senses:
         return Resolution(name, "", "", "unresolved", _near_nouns(corpus, forms))
     hinted = [s for s in senses if set(re.findall(r"\w+", hint)) & _words_about(s)]
     chosen = (hinted or senses)[0]
     others = [s for s in (*hinted, *(s for s in senses if s not in hinted)) if s != chosen]
-    how = "the only noun sense"
+    reason = "the only noun sense"
     if others:
-        which = f"{len(hinted)} that fit the parentheses" if hinted else f"{len(senses)} noun senses"
-        more = (f"{wordnet.wnid_of(s)} {s.name()} ({s.definition()[:50]})" for s in others[:4])
-        how = f"the first of {which}, others: {', '.join(more)}"
-    return Resolution(name, wordnet.wnid_of(chosen), chosen.name(), "wordnet", f"{chosen.definition()}; {how}")
+        candidates = f"{len(hinted)} that fit the parentheses" if hinted else f"{len(senses)} noun senses"
+        listed = (f"{wordnet.wnid_of(s)} {s.name()} ({s.definition()[:50]})" for s in others[:4])
+        reason = f"the first of {candidates}, others: {', '.join(listed)}"
+    return Resolution(name, wordnet.wnid_of(chosen), chosen.name(), "wordnet", f"{chosen.definition()}; {reason}")
 
 
 def _words_about(synset: Any) -> set[str]:
-    above = synset.closure(lambda s: s.hypernyms() + s.instance_hypernyms())
-    text = " ".join((synset.definition(), synset.lexname(), *(" ".join(s.lemma_names()) for s in above)))
+    hypernyms = synset.closure(lambda s: s.hypernyms() + s.instance_hypernyms())
+    text = " ".join((synset.definition(), synset.lexname(), *(" ".join(s.lemma_names()) for s in hypernyms)))
     return set(re.findall(r"[^\W_]+", text.casefold()))
 
 
@@ -323,7 +324,7 @@ def _read_synsets(synsets: Synsets) -> Table:
 
 
 def _by_key(rows: Sequence[ClassRow]) -> Table:
-    found: dict[str, ClassRow] = {}
+    table: dict[str, ClassRow] = {}
     for row in rows:
         where, name, wnid, _ = row
         if not wordnet.is_wnid(wnid):
@@ -331,6 +332,6 @@ def _by_key(rows: Sequence[ClassRow]) -> Table:
                 f"{where}: '{wnid}' of class '{name}' is no WordNet id; one looks like 'n02084071' (dog): the letter n "
                 "and the eight-digit offset of the noun in WordNet 3.0."
             )
-        if (first := found.setdefault(class_key(name), row))[2] != wnid:
+        if (first := table.setdefault(class_key(name), row))[2] != wnid:
             raise DataError(f"{where}: class '{name}' is set to {first[2]} in {first[0]}. Remove one of the lines.")
-    return found
+    return table

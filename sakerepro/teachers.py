@@ -63,13 +63,13 @@ def _fit_head(classifier: Classifier, photos: OriginalDomain, size: int, source:
     def fit(work: Path) -> tuple[nn.Module, dict[str, Any]]:
         network = place(copy.deepcopy(classifier.backbone))
         x = apply(network, network, photos.train, size)
-        probe, right = choose_probe(x, photos.train.labels, len(photos.wnids))
+        probe, accuracy = choose_probe(x, photos.train.labels, len(photos.wnids))
         digest = hashlib.sha256(x.tobytes()).hexdigest()
-        return probe.layer(), {"features": digest, "strength": probe.strength, "held_out_top1": right}
+        return probe.layer(), {"features": digest, "strength": probe.strength, "held_out_top1": accuracy}
 
     with one_thread():
-        folder = _made(spec, fit)
-    _read(classifier.head, folder)
+        folder = _find_or_make(spec, fit)
+    _load(classifier.head, folder)
     return {**source, **spec, "original": photos.name, "sha256": sha256(folder / "weights.safetensors")}
 
 
@@ -78,35 +78,35 @@ def _spec(name: str, e: Experiment) -> dict[str, Any]:
 
 
 def shipped_file(name: str) -> Path:
-    """The file of weights of a small teacher in the package; a JSON file about it lies beside it."""
+    """The weights file of a small teacher in the package; a JSON file beside it records its training."""
     return paths.models() / "mini" / f"{name}.safetensors"
 
 
 def _shipped(name: str, e: Experiment) -> Teacher | None:
     """The teacher that ships with the package, if it was trained with the settings of the experiment."""
     file = shipped_file(name)
-    source = datasets().get(e.teacher_data or e.dataset)
-    if source is None or not source.original_key or not file.is_file():
+    data = datasets().get(e.teacher_data or e.dataset)
+    if data is None or not data.original_key or not file.is_file():
         return None
     record = read_json(file.with_suffix(".json"))
-    wanted = {**_spec(name, e), "world": named(source.original_key)(e.size)}
-    if {key: record.get(key) for key in wanted} != wanted:
+    spec = {**_spec(name, e), "world": named(data.original_key)(e.size)}
+    if {key: record.get(key) for key in spec} != spec:
         return None
     if sha256(file) != record["sha256"]:
         raise RunError(f"{file}: is not what `sakerepro teacher` wrote. Install the package again, or train it anew.")
-    wnids = named(source.original_wnids)
+    wnids = named(data.original_wnids)
     classifier = _blank(name, len(wnids), e.size)
     classifier.load_state_dict(read_weights(file))
-    return classifier.eval(), wnids, {**wanted, "data": record["data"], "sha256": record["sha256"]}
+    return classifier.eval(), wnids, {**spec, "data": record["data"], "sha256": record["sha256"]}
 
 
 def _blank(name: str, classes: int, size: int) -> Classifier:
-    """An untrained classifier; the state of PyTorch's generator does not change."""
+    """An untrained classifier; leaves the state of PyTorch's generator as it is."""
     with seeded(SEED):
         return build_classifier(name, classes, size=size)
 
 
-def _made(spec: dict[str, Any], make: Callable[[Path], tuple[nn.Module, dict[str, Any]]]) -> Path:
+def _find_or_make(spec: dict[str, Any], make: Callable[[Path], tuple[nn.Module, dict[str, Any]]]) -> Path:
     """Find or make the folder of a teacher or a head; ``make(work)`` gives the module and more fields for its JSON."""
     from safetensors.torch import save_file
 
@@ -114,10 +114,10 @@ def _made(spec: dict[str, Any], make: Callable[[Path], tuple[nn.Module, dict[str
     with lock(folder.with_name(f".{folder.name}.lock"), f"Another process trains {folder.name}; waiting for it."):
         if not folder.is_dir():
             work = folder.with_name(f".work-{folder.name}")
-            made, more = make(work)
+            module, fields = make(work)
             with write_folder_whole(folder) as new:
-                save_file({k: v.contiguous() for k, v in made.state_dict().items()}, new / "weights.safetensors")
-                write_json(new / "teacher.json", {**spec, **more, "provenance": provenance()})
+                save_file({k: v.contiguous() for k, v in module.state_dict().items()}, new / "weights.safetensors")
+                write_json(new / "teacher.json", {**spec, **fields, "provenance": provenance()})
             shutil.rmtree(work, ignore_errors=True)
     return folder
 
@@ -130,9 +130,9 @@ def _trained(name: str, e: Experiment) -> Teacher:
         classifier, history = _train(name, e, original, work / "checkpoint.pt")
         return classifier, {"history": history}
 
-    folder = _made(spec, make)
+    folder = _find_or_make(spec, make)
     classifier = _blank(name, len(original.wnids), e.size)
-    _read(classifier, folder)
+    _load(classifier, folder)
     return classifier.eval(), original.wnids, {**spec, "sha256": sha256(folder / "weights.safetensors")}
 
 
@@ -153,7 +153,7 @@ def ship_teacher(name: str) -> Path:
         name: an architecture such as ``"se_resnet_mini"``.
 
     Returns:
-        The file of the weights. Beside it lies a JSON with its settings, history and SHA-256.
+        The weights file. A JSON file beside it holds its settings, history and SHA-256.
     """
     from safetensors.torch import save_file
 
@@ -181,7 +181,7 @@ def ship_teacher(name: str) -> Path:
     return file
 
 
-def _read(module: nn.Module, folder: Path) -> None:
+def _load(module: nn.Module, folder: Path) -> None:
     read_json(folder / "teacher.json", f"Remove {folder}; the teacher is trained again.")
     try:
         module.load_state_dict(read_weights(folder / "weights.safetensors"))

@@ -35,15 +35,15 @@ def each(work: Callable[[Any], Any], items: Iterable[Any]) -> list[Any]:
 def side_by_side(call: Callable[..., T], *items: Iterable[Any]) -> Iterator[T]:
     """Like ``map`` with a network on a CPU, on all cores, each call on one thread; results come in order.
 
-    A call has gradients, and autocast, if they are on here.
+    The calls have the caller's gradient mode and autocast.
     """
     import torch
 
     grad, mixed, dtype = torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"), torch.get_autocast_dtype("cpu")
 
-    def work(*of_call: Any) -> T:
+    def work(*arguments: Any) -> T:
         with torch.set_grad_enabled(grad), torch.autocast("cpu", dtype, enabled=mixed):
-            return call(*of_call)
+            return call(*arguments)
 
     return map(call, *items) if cores() == 1 else _pool(cores()).map(work, *items)
 
@@ -53,16 +53,16 @@ def _pool(threads: int) -> Executor:
     """Threads that compute on one thread each."""
     import torch
 
-    pool, all_here = ThreadPoolExecutor(threads), Barrier(threads, timeout=60)
+    pool, barrier = ThreadPoolExecutor(threads), Barrier(threads, timeout=60)
 
-    def begin(_: int) -> None:
-        torch.get_num_threads()  # the first call takes the number of the process
-        torch.set_num_threads(1)  # of this thread and of the process, which gets its own back
+    def start_thread(_: int) -> None:
+        torch.get_num_threads()  # the first call in a thread takes the number of the process
+        torch.set_num_threads(1)  # also sets the number of the process, which `one_thread` restores
         _cores.set(1)
-        all_here.wait()
+        barrier.wait()  # so that each of the threads runs this once
 
     with one_thread():
-        list(pool.map(begin, range(threads)))
+        list(pool.map(start_thread, range(threads)))
     return pool
 
 
@@ -74,7 +74,7 @@ if hasattr(os, "register_at_fork"):  # a forked process has no threads
 def one_thread() -> Iterator[None]:
     """Compute networks, SVD and BLAS on one thread within the block; :func:`side_by_side` uses the other cores.
 
-    On an accelerator the processor's threads change no sum of a network, and none are taken away.
+    Does nothing on an accelerator, where the processor's threads change no sum of a network.
     """
     import torch
     from threadpoolctl import threadpool_limits
@@ -84,11 +84,11 @@ def one_thread() -> Iterator[None]:
     if device().type != "cpu":
         yield
         return
-    before, outside = torch.get_num_threads(), _cores.set(cores())
+    threads, token = torch.get_num_threads(), _cores.set(cores())
     with threadpool_limits(limits=1):
         try:
             torch.set_num_threads(1)
             yield
         finally:
-            torch.set_num_threads(before)
-            _cores.reset(outside)
+            torch.set_num_threads(threads)
+            _cores.reset(token)

@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from .methods.contract import Method
 
 CHECKPOINT_SECONDS = 30.0  # shortest time between two checkpoints; longer if saving is slow
-CHECK_STEPS = 25  # on an accelerator: steps between two readings of the losses; a reading waits for the device
+CHECK_STEPS = 25  # steps between two readings of the losses on an accelerator, since a reading waits for it
 
 
 @dataclass(frozen=True)
@@ -53,37 +53,42 @@ class Features:
     sketch: Tensor  #: (M, F)
     sketch_labels: Tensor  #: (M,) int64
 
+    @property
+    def both(self) -> Tensor:
+        """(N + M, F): photos, then sketches."""
+        return torch.cat([self.photo, self.sketch])
+
 
 class Optimisers(dict[str, torch.optim.Optimizer]):
-    """One or more optimisers by name, with the interface of a single one."""
+    """One or more optimisers by name, with the interface of a single optimiser."""
 
     @property
     def param_groups(self) -> list[dict[str, Any]]:
-        return [group for one in self.values() for group in one.param_groups]
+        return [group for optimiser in self.values() for group in optimiser.param_groups]
 
     def zero_grad(self) -> None:
-        for one in self.values():
-            one.zero_grad(set_to_none=True)
+        for optimiser in self.values():
+            optimiser.zero_grad(set_to_none=True)
 
     def step(self) -> None:
-        for one in self.values():
-            one.step()
+        for optimiser in self.values():
+            optimiser.step()
 
     def state_dict(self) -> dict[str, Any]:
-        return {name: one.state_dict() for name, one in self.items()}
+        return {name: optimiser.state_dict() for name, optimiser in self.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        for name, one in self.items():
-            one.load_state_dict(state[name])
+        for name, optimiser in self.items():
+            optimiser.load_state_dict(state[name])
 
 
 def descend(losses: Callable[[Batch], dict[str, Tensor]], batch: Batch, optimisers: Optimisers) -> dict[str, Tensor]:
     """One gradient step on ``losses(batch)["loss"]``; return all losses, detached."""
     optimisers.zero_grad()
-    found = losses(batch)
-    found["loss"].backward()
+    values = losses(batch)
+    values["loss"].backward()
     optimisers.step()
-    return {name: value.detach() for name, value in found.items()}
+    return {name: value.detach() for name, value in values.items()}
 
 
 def minimise(parameters: Iterable[nn.Parameter], loss: Callable[[], Tensor], steps: int, lr: float = 0.01) -> None:
@@ -114,7 +119,7 @@ def train(
         data: gives the seen classes to train on, and the validation sketches for ``val_top1``.
         e: all settings.
         checkpoint: file to resume from, rewritten during the training. Two processes must not share it.
-        trace: more measurements after each epoch, for the history; they never decide whose weights are kept.
+        trace: takes more measurements after each epoch, for the history; they never decide which weights are kept.
         label: text in front of the progress bar.
 
     Returns:
@@ -130,20 +135,18 @@ def train(
     features: Callable[[], Features] = partial(training_features, method, data, e.size)
     if "features" in method.needs:  # the backbone is frozen: compute once, before threads make batches
         features = cache(features)
-        of_positions = feature_maker(sets, features())
+        make_batch = feature_maker(sets, features())
     else:
-        of_positions = batch_maker(sets, e.size, e.augmentation, method.backbone)
+        make_batch = batch_maker(sets, e.size, e.augmentation, method.backbone)
 
     def after_epoch() -> dict[str, float]:
-        found = {}
-        if validated:
-            found["val_top1"] = top1(method.seen_logits, method, data.val_sketch, e.size)
-        return found | (trace(method) if trace else {})
+        scores = {"val_top1": top1(method.seen_logits, method, data.val_sketch, e.size)} if validated else {}
+        return scores | (trace(method) if trace else {})
 
     history = fit(
         method,
         partial(method.plan, data),
-        lambda index, rng: of_positions(index[::-1], rng),  # sketches come first in a plan, photos in a batch
+        lambda index, rng: make_batch(index[::-1], rng),  # sketches come first in a plan, photos in a batch
         after_epoch,
         checkpoint,
         method.epochs,
@@ -223,8 +226,8 @@ class Progress:
         state = self._load()
         self.fresh = state is None
         rates = [group["lr"] for group in optimisers.param_groups]
-        new: dict[str, Any] = {"epoch": 0, "step": 0, "sums": {}, "history": [], "best": None, "first_rates": rates}
-        self.state = state or new
+        initial: dict[str, Any] = {"epoch": 0, "step": 0, "sums": {}, "history": [], "best": None, "first_rates": rates}
+        self.state = state or initial
 
     def epochs(self) -> Iterator[int]:
         """The remaining epochs."""
@@ -243,8 +246,8 @@ class Progress:
         if self.bar is None:
             done, total = epoch * len(plan) + self.state["step"], self.total * len(plan)
             self.bar = bar(None, self.label, log=True, initial=done, total=total, unit="step")
-        ahead = prefetch(lambda i: make(plan[i], generator(self.seed, epoch, i)), self.state["step"], len(plan))
-        for step, batch in ahead:
+        batches = prefetch(lambda i: make(plan[i], generator(self.seed, epoch, i)), self.state["step"], len(plan))
+        for step, batch in batches:
             devices.seed(int(generator(self.seed, epoch, step, 1).integers(2**62)))
             yield batch.to(device())
         self._read_losses()
@@ -270,10 +273,10 @@ class Progress:
         unread, self.unread = self.unread, []
         if not unread:
             return
-        read = iter(torch.cat([value.reshape(1) for _, losses, _ in unread for value in losses.values()]).tolist())
+        values = iter(torch.cat([value.reshape(1) for _, losses, _ in unread for value in losses.values()]).tolist())
         sums = self.state["sums"]
         for step, losses, names in unread:
-            for name, value in zip(losses, read, strict=False):
+            for name, value in zip(losses, values, strict=False):
                 if not math.isfinite(value):
                     raise RunError(
                         f"{name} is {value} in epoch {self.state['epoch'] + 1}, step {step}. Its batch: "
@@ -309,9 +312,9 @@ class Progress:
 
     def _save(self) -> None:
         started = time.monotonic()
-        whole = {**self.state, "network": self.method.state_dict(), "optimiser": self.optimisers.state_dict()}
+        state = {**self.state, "network": self.method.state_dict(), "optimiser": self.optimisers.state_dict()}
         with write_whole(self.checkpoint) as temporary:
-            torch.save(whole, temporary)
+            torch.save(state, temporary)
         self.saved_at = time.monotonic()
         self.cost = self.saved_at - started
 
@@ -323,9 +326,9 @@ class Progress:
             with zipfile.ZipFile(self.checkpoint) as archive:  # torch.load does not check the checksums
                 if archive.testzip():
                     raise ValueError("checksum")
-            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)  # where Adam keeps its counters
+            state = torch.load(self.checkpoint, map_location="cpu", weights_only=True)  # Adam keeps its counters there
             self.method.load_state_dict(state.pop("network"))
-            place(self.method)  # buffers that took the saved shape
+            place(self.method)  # buffers that took the saved shape are on the CPU
             self.optimisers.load_state_dict(state.pop("optimiser"))
         except Exception as error:
             raise RunError(
@@ -350,7 +353,7 @@ def prefetch(make: Callable[[int], Batch], first: int, count: int) -> Iterator[t
 
 
 def _idle_core() -> bool:
-    """Whether a core is idle at times while the network works. If none is, a thread costs more than it saves."""
+    """Whether a core is idle while the network computes; without an idle core, a thread costs more than it saves."""
     return device().type != "cpu" or joblib.cpu_count() > torch.get_num_threads()
 
 
@@ -405,22 +408,22 @@ def frozen(teacher: Classifier, e: Experiment) -> Classifier:
 
 def training_features(method: Any, data: Dataset, size: int) -> Features:
     """Backbone features of the training photos and sketches, not augmented, on the device."""
-    was = method.training
+    training = method.training
     method.eval()
-    found: list[Tensor] = []
+    tensors: list[Tensor] = []
     for images in (data.train_photo, data.train_sketch):
-        found += (torch.from_numpy(x).to(device()) for x in (backbone_features(method, images, size), images.labels))
-    method.train(was)
-    return Features(*found)
+        tensors += (torch.from_numpy(x).to(device()) for x in (backbone_features(method, images, size), images.labels))
+    method.train(training)
+    return Features(*tensors)
 
 
 def feature_maker(sets: Sequence[ImageSet], features: Features) -> Callable[..., Batch]:
     """Like :func:`~sakerepro.data.batching.batch_maker`, with frozen features in place of images."""
 
     def make(index: Sequence[np.ndarray], rng: np.random.Generator) -> Batch:
-        photos, sketches = (devices.send(torch.from_numpy(rows)) for rows in index)
-        both = torch.cat([features.photo[photos], features.sketch[sketches]])
-        return batch_of(both, list(zip(sets, index, strict=True)))
+        photos, sketches = (devices.send(torch.from_numpy(positions)) for positions in index)
+        rows = torch.cat([features.photo[photos], features.sketch[sketches]])
+        return batch_of(rows, list(zip(sets, index, strict=True)))
 
     return make
 
@@ -441,10 +444,10 @@ class Pretraining(nn.Module):
         return 0.5 * (1 + np.cos(np.pi * epoch / self.total))
 
     def begin(self, features: Any) -> None:
-        """Nothing comes before the first epoch."""
+        """Do nothing before the first epoch."""
 
     def before_epoch(self, epoch: int, features: Any) -> None:
-        """Nothing changes between epochs."""
+        """Do nothing between epochs."""
 
     def step(self, batch: Batch, optimisers: Optimisers) -> dict[str, Tensor]:
         """One gradient step on the cross-entropy to the true class."""
@@ -456,7 +459,7 @@ def train_teacher(
 ) -> list[dict[str, float]]:
     """Train a classifier on the photos of the original domain, in place; return its history."""
     network = place(teacher)
-    of_images = batch_maker([original.train], size, "centred", network.backbone)
+    make_batch = batch_maker([original.train], size, "centred", network.backbone)
 
     def plan(epoch: int) -> list[list[np.ndarray]]:
         order = generator(seed, epoch, 2**31).permutation(len(original.train))
@@ -466,6 +469,6 @@ def train_teacher(
         return {"val_top1": top1(lambda x, d: network(x), network, original.val, size)}
 
     pretraining = Pretraining(network, epochs)
-    history = fit(pretraining, plan, of_images, after_epoch, checkpoint, epochs, seed, label="teacher")
+    history = fit(pretraining, plan, make_batch, after_epoch, checkpoint, epochs, seed, label="teacher")
     network.eval()
     return history

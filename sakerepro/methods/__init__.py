@@ -77,12 +77,12 @@ def class_of(name: str) -> type[Method]:
         return named(f"{__name__}.{METHODS[name]}")
     if ":" not in name:
         raise ConfigError(f"Unknown method {name!r}. {near_misses(name, [*METHODS, *ALIASES])} Or MODULE:CLASS.")
-    found = of_ones_own(name, "method")
-    if not (isinstance(found, type) and issubclass(found, Method)):
+    cls = of_ones_own(name, "method")
+    if not (isinstance(cls, type) and issubclass(cls, Method)):
         raise ConfigError(f"method {name!r}: is no subclass of sakerepro.methods.Method.")
-    if clash := sorted(found.settings.keys() & _FIELDS.keys()):
+    if clash := sorted(cls.settings.keys() & _FIELDS.keys()):
         raise ConfigError(f"method {name!r}: its setting {clash[0]!r} has the name of a setting of all; rename it.")
-    return found
+    return cls
 
 
 def of_ones_own(name: str, what: str) -> Any:
@@ -100,11 +100,11 @@ def of_ones_own(name: str, what: str) -> Any:
         return named(name)
     except (ImportError, AttributeError) as error:
         raise ConfigError(f"{what} {name!r}: {error}. Python has to find it here or on PYTHONPATH.") from error
-    except Exception as error:  # of the module itself, or of a name that is none
+    except Exception as error:  # raised by the module itself, or by a name that is no module path
         stem = name.partition(":")[0].rpartition(".")[2]
         lines = [f.lineno for f in traceback.extract_tb(error.__traceback__) if Path(f.filename).stem == stem]
-        where = f" ({stem}.py, line {lines[-1]})" if lines else ""  # a SyntaxError says it itself
-        raise ConfigError(f"{what} {name!r}: {type(error).__name__}: {error}{where}.") from error
+        line = f" ({stem}.py, line {lines[-1]})" if lines else ""  # a SyntaxError names its line itself
+        raise ConfigError(f"{what} {name!r}: {type(error).__name__}: {error}{line}.") from error
 
 
 def preset(name: str, **changes: Any) -> Experiment:
@@ -120,25 +120,26 @@ def preset(name: str, **changes: Any) -> Experiment:
     Raises:
         ConfigError: for an unknown preset, method or setting, or a value that a setting cannot have.
     """
-    changes, own = _split(changes, _FIELDS["method"])
-    e = experiment.preset(name, **{**changes, "method": _FIELDS["method"]})  # a preset may set some of its settings
-    usual = dict(e.settings) if changes["method"] == e.method else {}
-    usual |= experiment.stand_ins(name).settings.get(changes["method"], {})
-    return checked(e.but(method=changes["method"], settings={}), {**usual, **own})
+    fields, settings = _split(changes, _FIELDS["method"])
+    e = experiment.preset(name, **{**fields, "method": _FIELDS["method"]})  # a preset may set some of its settings
+    defaults = dict(e.settings) if fields["method"] == e.method else {}
+    defaults |= experiment.stand_ins(name).settings.get(fields["method"], {})
+    return checked(e.but(method=fields["method"], settings={}), {**defaults, **settings})
 
 
 def change(e: Experiment, **changes: Any) -> Experiment:
     """A copy of an experiment with some settings changed, checked like a new one; arguments as of :func:`preset`.
 
-    With ``method``, what the earlier alias has set is as in the preset again: ``change(L_B, method="SAKE")`` is SAKE.
+    With ``method``, the values that the earlier alias has set return to the preset's: ``change(L_B, method="SAKE")`` is
+    SAKE.
     """
-    before = resolved(label(e))[1] if "method" in changes else {}
-    changes, own = _split(changes, e.method)
-    usual = experiment.preset(e.preset) if before.keys() & _FIELDS.keys() else e
-    changes = {k: getattr(usual, k) for k in before if k in _FIELDS} | changes
-    if changes["method"] == e.method:
-        own = {k: v for k, v in e.settings if k not in before} | own
-    return checked(e.but(**changes, settings={}), own)
+    aliased = resolved(label(e))[1] if "method" in changes else {}
+    fields, settings = _split(changes, e.method)
+    source = experiment.preset(e.preset) if aliased.keys() & _FIELDS.keys() else e
+    fields = {k: getattr(source, k) for k in aliased if k in _FIELDS} | fields
+    if fields["method"] == e.method:
+        settings = {k: v for k, v in e.settings if k not in aliased} | settings
+    return checked(e.but(**fields, settings={}), settings)
 
 
 def checked(e: Experiment, own: Mapping[str, Any] | None = None) -> Experiment:
@@ -157,22 +158,22 @@ def checked(e: Experiment, own: Mapping[str, Any] | None = None) -> Experiment:
     cls = class_of(e.method)
     full = {name: s.default for name, s in cls.settings.items()}
     full |= {name: _setting(e.method, name).check(name, value) for name, value in settings.items()}
-    kept = cls.canonical(full) if e.epochs or "features" in cls.needs else {}
-    changed = {name: value for name, value in kept.items() if value != cls.settings[name].default}
+    effective = cls.canonical(full) if e.epochs or "features" in cls.needs else {}
+    changed = {name: value for name, value in effective.items() if value != cls.settings[name].default}
     return e.but(method_version=cls.version, settings=changed)
 
 
-def _split(changes: dict[str, Any], usual: str) -> tuple[dict[str, Any], dict[str, Any]]:
-    """Fields of Experiment, with the alias of the method resolved, and the method's own settings."""
-    target, fields = resolved(changes.get("method", usual))
-    changes = {**fields, **changes, "method": target}
-    own = {k: v for k, v in changes.items() if k not in _FIELDS}
-    known = class_of(target).settings
-    for name in own:
-        if name not in known:
-            raise ConfigError(f"Unknown setting {name!r} of {target}. {near_misses(name, [*known, *_FIELDS])}")
-    own |= dict(changes.pop("settings", ()))
-    return {k: v for k, v in changes.items() if k in _FIELDS}, own
+def _split(changes: dict[str, Any], default: str) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Fields of Experiment, with the alias of the method (or of the default) resolved, and the method's settings."""
+    method, aliased = resolved(changes.get("method", default))
+    changes = {**aliased, **changes, "method": method}
+    settings = {k: v for k, v in changes.items() if k not in _FIELDS}
+    possible = class_of(method).settings
+    for name in settings:
+        if name not in possible:
+            raise ConfigError(f"Unknown setting {name!r} of {method}. {near_misses(name, [*possible, *_FIELDS])}")
+    settings |= dict(changes.pop("settings", ()))
+    return {k: v for k, v in changes.items() if k in _FIELDS}, settings
 
 
 def setting(e: Experiment, name: str) -> Any:
@@ -187,10 +188,10 @@ def setting(e: Experiment, name: str) -> Any:
 
 
 def _setting(method: str, name: str) -> Setting:
-    known = class_of(method).settings
-    if name not in known:
-        raise ConfigError(f"{method} has no setting {name!r}. {near_misses(name, list(known))}")
-    return known[name]
+    settings = class_of(method).settings
+    if name not in settings:
+        raise ConfigError(f"{method} has no setting {name!r}. {near_misses(name, list(settings))}")
+    return settings[name]
 
 
 def flat(e: Experiment) -> dict[str, Any]:
@@ -208,18 +209,18 @@ def label(e: Experiment) -> str:
 
 
 def used(e: Experiment) -> str:
-    """What a run uses besides images and labels, such as ``"wordnet vectors, L_B features"``; may be empty."""
-    known = flat(e)
-    words = {"class_vectors": "{} vectors", "pairs": "{} pairs", "features": "{} features"}
-    found = [text.format(known[k]) for k, text in words.items() if k in known]
-    return ", ".join(["teacher", *found] if class_of(e.method).uses_teacher(e) else found)
+    """The sources of a run besides images and labels, such as ``"wordnet vectors, L_B features"``; may be empty."""
+    values = flat(e)
+    nouns = {"class_vectors": "vectors", "pairs": "pairs", "features": "features"}
+    sources = [f"{values[name]} {noun}" for name, noun in nouns.items() if name in values]
+    return ", ".join(["teacher", *sources] if class_of(e.method).uses_teacher(e) else sources)
 
 
 def lacks(e: Experiment) -> str:
-    """What the method needs and the data set lacks, in words; empty if it lacks nothing or is not known."""
+    """A sentence about data that the method needs and a known data set lacks; empty if it lacks none."""
     record = datasets().get(e.dataset)
-    wants = record and flat(e).get("pairs") == "aligned"
-    return f"{record.title} has no aligned pairs" if record and wants and not record.aligned else ""
+    lacking = record and not record.aligned and flat(e).get("pairs") == "aligned"
+    return f"{record.title} has no aligned pairs" if record and lacking else ""
 
 
 def imitated(e: Experiment) -> Experiment:

@@ -1,4 +1,4 @@
-"""The interface of a method: all that training, evaluation and applications know about it.
+"""The interface between a method and the training, the evaluation and the applications.
 
 A method is an ``nn.Module`` made from an experiment, a student network and side information. Everything that changes
 during the training must be a parameter or a buffer: then a checkpoint of its ``state_dict`` and its optimisers is
@@ -33,7 +33,7 @@ class Setting:
 
     default: Any
     help: str
-    low: float | None = None  #: the lowest value that is allowed
+    low: float | None = None  #: the lowest allowed value
     choices: tuple[Any, ...] = ()
     parse: Callable[[str, Any], Any] | None = None  #: (name, value) -> its canonical form, or ConfigError
     search: tuple[Any, ...] = ()  #: values that `sakerepro tune` tries, if any
@@ -75,7 +75,7 @@ ALIGNED = {"pairs": replace(PAIRS["pairs"], default="aligned")}
 
 @dataclass(frozen=True)
 class Side:
-    """What a method may know besides images and labels, about seen classes only."""
+    """The side information of a method, besides images and labels; about seen classes only."""
 
     seen: tuple[str, ...]  #: names of the C_S seen classes
     teacher: Classifier | None = None  #: the frozen network that is imitated; None if a finished run is opened
@@ -89,7 +89,7 @@ class Method(nn.Module):
     Args:
         e: the experiment; ``self.s`` holds the method's own settings, defaults filled in.
         student: pretrained backbone, feature layer and heads, from which the training starts.
-        side: what the method may know besides images and labels.
+        side: names of the seen classes, teacher, class vectors.
     """
 
     version: ClassVar[int] = 1  #: raised when this method's numbers change; the results of others stay
@@ -121,7 +121,7 @@ class Method(nn.Module):
 
     @classmethod
     def imitates(cls, e: Experiment) -> str:
-        """The network whose logits are imitated in place of those of the own teacher; empty: its own."""
+        """Name of another network whose logits the method imitates; empty: those of its own teacher."""
         return ""
 
     @property
@@ -166,9 +166,9 @@ class Method(nn.Module):
         Without that setting, the pairs are aligned if ``needs`` has "aligned".
 
         Args:
-            data, epoch: as for :meth:`plan`.
-            size: pairs in a step; an epoch goes once through the sketches. 0: as many images and steps as SAKE has.
-            balanced: as for ``pair_batches``.
+            data, epoch: as in :meth:`plan`.
+            size: pairs in a step; an epoch goes once through the sketches. 0: as many images and steps as SAKE's.
+            balanced: as in ``pair_batches``.
         """
         steps = -(-len(data.train_sketch) // size) if size else self._steps(data)
         size = size or max(1, (self.e.batch_sketch + self.e.batch_photo) // 2)
@@ -228,7 +228,7 @@ class Method(nn.Module):
     def embed(self, images: Tensor, domain: Tensor | int) -> Tensor:
         """(N, d) embeddings of (N, 3, S, S) normalised images; domain 0 photo, 1 sketch, or (N,) of them.
 
-        Batches are embedded side by side: neither this nor what it calls may store what differs between batches.
+        Batches are embedded side by side, so neither this nor a method that it calls may store anything of a batch.
         """
         return self.embed_features(self.features(images, domain), domain)
 
@@ -246,16 +246,21 @@ class Method(nn.Module):
         return super().load_state_dict(state, strict, assign)
 
 
+def is_sketch(domain: Tensor | int, x: Tensor) -> Tensor:
+    """(N,) whether each of the N rows of x is a sketch's; ``domain`` as in :meth:`Method.embed`."""
+    return torch.as_tensor(domain, device=x.device).expand(len(x)) > 0
+
+
 def class_sums(x: Tensor, labels: Tensor, classes: int) -> Tensor:
-    """(C, d) sums of (N, d) rows over each class; on a GPU, too, the same each time."""
+    """(C, d) sums of (N, d) rows over each class, the same in every call."""
     sums = x.new_zeros(classes, x.shape[1])
     if x.device.type == "cpu":
         return sums.index_add_(0, labels, x)
-    return sums.index_put_((labels,), x, accumulate=True)  # index_add_ adds there in any order
+    return sums.index_put_((labels,), x, accumulate=True)  # on a GPU, index_add_ adds in any order
 
 
 def root_mean_square(x: Tensor) -> Tensor:
-    """Of all entries, summed in float64; on the CPU, since MPS has no float64."""
+    """The root of the mean square of all entries, summed in float64 on the CPU, since MPS has no float64."""
     return x.cpu().double().square().mean().sqrt().to(x)
 
 

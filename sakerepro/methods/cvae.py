@@ -1,6 +1,6 @@
 """CVAE (Yelamarthi et al., "A Zero-Shot Framework for Sketch-Based Image Retrieval", ECCV 2018).
 
-Generate the photo's feature from the sketch's feature and noise; search with the mean of what is generated.
+Generate the photo's feature from the sketch's feature and noise; search with the mean of the generated features.
 
     L = mean_d (f_p^ - f_p)^2 + KL(N(mu, exp(lv)) | N(0, I)) + 10 mean_d (f_s^ - f_s)^2
     mu, lv = E(f_p, f_s),   z ~ N(mu, exp(lv)),   f_p^ = D(z, f_s),   f_s^ = side task(f_p^)
@@ -9,7 +9,7 @@ Networks, widths as multiples of the F features (theirs: F = 4096): E: 2F -> F -
 after the first -> mu, lv of F/4, tanh; D: F/4 + F -> F/2 -> F, ReLU; side task: F -> F/2 -> F. No labels.
 
 Search: a photo is its feature f_p. A sketch enters as the mean of 100 generated f_p^ with z ~ N(0, I), always the same
-100. Cosine distance. Codes: ITQ on these embeddings of the training images; the method has none.
+100. Cosine distance. Codes: ITQ on these embeddings of the training images; the method has no codes.
 
 Adapted: the shared backbone's features in place of VGG-16's fc7. They are divided by one number so that their mean
 square is 1; so their scale does not change the balance between the errors (means over F) and KL (a sum). If features
@@ -32,7 +32,7 @@ from ..devices import seeded
 from ..experiment import Experiment
 from ..model import Student
 from ..training import Batch
-from .contract import ALIGNED, FEATURES, Features, Method, Optimisers, Setting, Side, root_mean_square
+from .contract import ALIGNED, FEATURES, Features, Method, Optimisers, Setting, Side, is_sketch, root_mean_square
 
 DRAWS = 100
 
@@ -103,10 +103,9 @@ class CVAE(Method):
 
     def begin(self, features: Callable[[], Features]) -> None:
         """Find the scale of the features, and whether they can be negative."""
-        found = features()
-        both = torch.cat([found.photo, found.sketch])
-        self.scale = root_mean_square(both)
-        self.floor = self.floor.new_tensor(-torch.inf if both.min() < 0 else 0.0)
+        x = features().both
+        self.scale = root_mean_square(x)
+        self.floor = self.floor.new_tensor(-torch.inf if x.min() < 0 else 0.0)
 
     def pair(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """f_p and f_s of a batch of pairs, (N, F) each, at mean square 1."""
@@ -120,8 +119,8 @@ class CVAE(Method):
 
     def errors(self, f_p: Tensor, f_s: Tensor, z: Tensor) -> tuple[Tensor, Tensor]:
         """Squared errors of f_p^ and f_s^, means over pairs and features."""
-        made = self.decode(z, f_s)
-        return F.mse_loss(made, f_p), F.mse_loss(self.side_task(made), f_s)
+        photo = self.decode(z, f_s)
+        return F.mse_loss(photo, f_p), F.mse_loss(self.side_task(photo), f_s)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """L."""
@@ -134,8 +133,7 @@ class CVAE(Method):
 
     def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
         """f_p for photos, the mean of the generated f_p^ for sketches: (N, F)."""
-        sketch = torch.as_tensor(domain, device=features.device).expand(len(features)) > 0
-        x = features.clone()
-        made = [self.decode(self.noise[:, None], f_s).mean(dim=0) for f_s in (x[sketch] / self.scale).split(64)]
-        x[sketch] = self.scale * torch.cat(made)
+        sketch, x = is_sketch(domain, features), features.clone()
+        photos = [self.decode(self.noise[:, None], f_s).mean(dim=0) for f_s in (x[sketch] / self.scale).split(64)]
+        x[sketch] = self.scale * torch.cat(photos)
         return x

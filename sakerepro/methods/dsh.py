@@ -34,7 +34,7 @@ from ..experiment import Experiment
 from ..model import Student
 from ..ranking.codes import whole_bytes
 from ..training import Batch, autocast
-from .contract import CLASS_VECTORS, Features, Method, Setting, Side, class_sums, regress, standardise
+from .contract import CLASS_VECTORS, Features, Method, Setting, Side, class_sums, is_sketch, regress, standardise
 
 
 @dataclass
@@ -101,7 +101,7 @@ class DSH(Method):
 
     codes_p: Tensor  # (M, N_P) int8, B_P
     codes_s: Tensor  # (M, N_S) int8, B_S
-    distinct: Tensor  # how many of the codes differ
+    distinct: Tensor  # number of different codes
 
     def __init__(self, e: Experiment, student: Student, side: Side) -> None:
         super().__init__(e, student, side)
@@ -121,12 +121,12 @@ class DSH(Method):
     @torch.no_grad()
     def before_epoch(self, epoch: int, features: Callable[[], Features]) -> None:
         """D- and B-steps with the outputs of the current network."""
-        found, v = features(), self.vectors.double().T
+        x, v = features(), self.vectors.double().T
         if epoch == 0:
-            standardise(self.student.feature, self.embed_features(torch.cat([found.photo, found.sketch]), 0))
-        f_p, f_s = (self.embed_features(x, 0).double().T for x in (found.photo, found.sketch))
-        p = Domain(self.codes_p.double(), f_p, found.photo_labels)
-        s = Domain(self.codes_s.double(), f_s, found.sketch_labels)
+            standardise(self.student.feature, self.embed_features(x.both, 0))
+        f_p, f_s = (self.embed_features(f, 0).double().T for f in (x.photo, x.sketch))
+        p = Domain(self.codes_p.double(), f_p, x.photo_labels)
+        s = Domain(self.codes_s.double(), f_s, x.sketch_labels)
         if epoch == 0:  # one code a class
             sums = p.class_sums(f_p, v.shape[1]) + s.class_sums(f_s, v.shape[1])
             p.b, s.b = (torch.where(sums >= 0, 1.0, -1.0).to(sums)[one.y].T.contiguous() for one in (p, s))
@@ -137,8 +137,8 @@ class DSH(Method):
                 for bit in range(self.e.dim):
                     b_step(bit, one, other, d, v, w, self.s.words, self.s.outputs)
         if epoch == 0:
-            f = torch.cat([found.photo, found.sketch])[:, : self.student.feature.in_features]
-            regress(self.student.feature, f, torch.cat([p.b, s.b], dim=1).T)
+            layer = self.student.feature
+            regress(layer, x.both[:, : layer.in_features], torch.cat([p.b, s.b], dim=1).T)
         self.codes_p, self.codes_s = (one.b.to(torch.int8).contiguous() for one in (p, s))
         self.distinct.fill_(torch.cat([p.b, s.b], dim=1).unique(dim=1).shape[1])
 
@@ -152,12 +152,11 @@ class DSH(Method):
         return {"loss": F.mse_loss(f.float(), b.float()), "distinct_codes": self.distinct.clone()}
 
     def features(self, images: Tensor, domain: Tensor | int) -> Tensor:
-        """(N, F), or with tokens (N, 2F): then come those of a photo's edge map; a sketch's own are repeated."""
+        """(N, F), or with tokens (N, 2F): those of a photo's edge map follow; a sketch's features are repeated."""
         f = super().features(images, domain)
         if not self.s.tokens:
             return f
-        photo = torch.as_tensor(domain, device=f.device).expand(len(f)) == 0
-        token = f.clone()
+        photo, token = ~is_sketch(domain, f), f.clone()
         if photo.any():
             token[photo] = super().features(edge_map(images[photo], self.backbone.mean, self.backbone.std), 1).to(f)
         return torch.cat([f, token], dim=1)

@@ -31,7 +31,7 @@ from .contract import Features, Method, Setting, Side, class_sums
 
 
 def margin_logits(x: Tensor, centres: Tensor, labels: Tensor | None = None, m: Tensor | float = 1.0) -> Tensor:
-    """The logits l: minus the squared distances to the centres; that to the image's own centre is times m^2.
+    """The logits l: minus the squared distances to the centres; the one to the centre of the image's class, times m^2.
 
     Args:
         x: (N, d) embeddings.
@@ -45,8 +45,7 @@ def margin_logits(x: Tensor, centres: Tensor, labels: Tensor | None = None, m: T
     logits = -(x[:, None] - centres).square().sum(dim=2)
     if labels is None:
         return logits
-    own = F.one_hot(labels, len(centres)).bool()
-    return torch.where(own, m**2 * logits, logits)
+    return torch.where(F.one_hot(labels, len(centres)).bool(), m**2 * logits, logits)
 
 
 class EMS(Method):
@@ -81,7 +80,7 @@ class EMS(Method):
         f, layer = features(), self.student.feature
         y = torch.cat([f.photo_labels, f.sketch_labels])
         with torch.no_grad():
-            x = layer(torch.cat([f.photo, f.sketch]))
+            x = layer(f.both)
             length = x.norm(dim=1).mean()
             layer.weight.div_(length)
             layer.bias.div_(length)

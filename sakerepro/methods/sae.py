@@ -5,7 +5,7 @@
 
 X (F, N) holds frozen features and S (k, N) the class vectors v_y of their labels, one column an image, of length 1.
 
-Search: W f in R^k, by cosine distance. Codes: ITQ on training embeddings; the method has none.
+Search: W f in R^k, by cosine distance. Codes: ITQ on training embeddings; the method has no codes.
 How a sketch enters: no source says. Here sketches have a map W_s of their own, learned as W_p is on photos; both maps
 end in the space of the class vectors. ``maps = one`` learns a single W on both domains.
 
@@ -23,7 +23,7 @@ from torch.nn import functional as F
 
 from ..experiment import Experiment
 from ..model import Student
-from .contract import CLASS_VECTORS, FEATURES, Features, Method, Setting, Side, class_sums
+from .contract import CLASS_VECTORS, FEATURES, Features, Method, Setting, Side, class_sums, is_sketch
 
 
 def sylvester(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
@@ -70,13 +70,12 @@ class SAE(Method):
 
     def begin(self, features: Callable[[], Features]) -> None:
         """Solve for W_p and W_s, or for one W on both."""
-        found = features()
-        photo, sketch = (found.photo, found.photo_labels), (found.sketch, found.sketch_labels)
+        x = features()
         if self.s.maps == "one":
-            both = (torch.cat(pair) for pair in zip(photo, sketch, strict=True))
-            self.w.copy_(self.solve(*both))
+            self.w.copy_(self.solve(x.both, torch.cat([x.photo_labels, x.sketch_labels])))
         else:
-            self.w.copy_(torch.stack([self.solve(*photo), self.solve(*sketch)]))
+            self.w[0] = self.solve(x.photo, x.photo_labels)
+            self.w[1] = self.solve(x.sketch, x.sketch_labels)
 
     def solve(self, features: Tensor, labels: Tensor) -> Tensor:
         """(k, F) W of (N, F) features, float64.
@@ -91,5 +90,4 @@ class SAE(Method):
     def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
         """W f of features of length 1, with the map of the domain."""
         f = F.normalize(features)
-        sketch = torch.as_tensor(domain, device=f.device).reshape(-1, 1) > 0
-        return torch.where(sketch, f @ self.w[1].T, f @ self.w[0].T)
+        return torch.where(is_sketch(domain, f)[:, None], f @ self.w[1].T, f @ self.w[0].T)

@@ -17,10 +17,10 @@ from ..semantics import semantic_similarity
 from ..training import Batch, autocast, frozen
 from .contract import Method, Setting, Side
 
-OWN, SHUFFLED = "own", "shuffled"  # whose logits are imitated, where it is not another network's
+OWN, SHUFFLED = "own", "shuffled"  # values of the setting ``teacher`` that name no network
 
 
-def _network(name: str, value: str) -> str:
+def _checked_teacher(name: str, value: str) -> str:
     if value.startswith("cse_"):
         raise ConfigError(f"{name} = {value!r}: a teacher has no gates. Give {teacher_architecture(value)!r}.")
     if value not in (OWN, SHUFFLED):
@@ -51,7 +51,7 @@ class SAKE(Method):
             OWN,
             "whose logits are imitated: own (the network that the student starts from), shuffled (own, those of "
             "another photo of the batch, as a control), or another network by name",
-            parse=_network,
+            parse=_checked_teacher,
         ),
     }
 
@@ -64,8 +64,8 @@ class SAKE(Method):
         if side.teacher is not None:
             self.teacher = (frozen(side.teacher, e.but(freeze=0) if self.imitates(e) else e),)
             parts = (getattr(x.backbone, name) for x in (student, side.teacher) for name in ("mean", "std"))
-            mean, std, its_mean, its_std = (torch.tensor(part).view(3, 1, 1) for part in parts)
-            self.register_buffer("to_teacher", torch.stack([std, mean - its_mean]) / its_std, persistent=False)
+            mean, std, teacher_mean, teacher_std = (torch.tensor(part).view(3, 1, 1) for part in parts)
+            self.register_buffer("to_teacher", torch.stack([std, mean - teacher_mean]) / teacher_std, persistent=False)
             a = semantic_similarity(side.seen, side.wnids, rule=self.s.semantics, dataset=e.dataset)
             self.register_buffer("similarity", torch.from_numpy(a), persistent=False)
 
@@ -85,8 +85,8 @@ class SAKE(Method):
     def imitates(cls, e: Experiment) -> str:
         """The setting ``teacher`` where it names another network than the one that the student starts from."""
         name = dict(e.settings).get("teacher", OWN)
-        own = (OWN, SHUFFLED) if e.weights else (OWN, SHUFFLED, teacher_architecture(e.backbone))
-        return "" if name in own else str(name)
+        same = (OWN, SHUFFLED) if e.weights else (OWN, SHUFFLED, teacher_architecture(e.backbone))
+        return "" if name in same else str(name)
 
     def losses(self, batch: Batch) -> dict[str, Tensor]:
         """L_benchmark over sketches and photos, L_SAKE over photos."""

@@ -34,7 +34,7 @@ from ..devices import seeded
 from ..experiment import Experiment
 from ..model import Student
 from ..training import Batch, minimise
-from .contract import CLASS_VECTORS, FEATURES, Features, Method, Optimisers, Setting, Side, root_mean_square
+from .contract import CLASS_VECTORS, FEATURES, Features, Method, Optimisers, Setting, Side, is_sketch, root_mean_square
 
 Pair = dict[str, Tensor]  # "p": of photos, "s": of sketches of the same classes
 
@@ -123,11 +123,11 @@ class SEMPCYC(Method):
 
     def begin(self, features: Callable[[], Features]) -> None:
         """Find the scale of the features; make c of the classes; train the classifiers."""
-        found = features()
-        self.scale = root_mean_square(torch.cat([found.photo, found.sketch]))
+        f = features()
+        self.scale = root_mean_square(f.both)
         with seeded(self.e.seed):
             self.c = compress(self.vectors, self.e.dim)
-        p, s = (found.photo / self.scale, found.photo_labels), (found.sketch / self.scale, found.sketch_labels)
+        p, s = (f.photo / self.scale, f.photo_labels), (f.sketch / self.scale, f.sketch_labels)
         for name, (x, y) in {"p": p, "s": s, "c": (self.c, torch.arange(len(self.c)).to(p[1]))}.items():
             layer = self.cls[name].requires_grad_(True)
             minimise(layer.parameters(), lambda: F.cross_entropy(layer(x), y), self.s.pretraining)  # noqa: B023
@@ -155,9 +155,9 @@ class SEMPCYC(Method):
         photo, sketch = (batch.images / self.scale).split(batch.photos)
         f, y = {"p": photo, "s": sketch}, batch.labels[: batch.photos]
         c = self.c[y]
-        codes, made = {x: self.g[x](f[x]) for x in f}, {x: self.f[x](c) for x in f}
-        losses = self.generator_losses(f, c, y, codes, made)
-        losses["loss_discriminators"] = self.discriminator_loss(f, c, codes, made)
+        codes, generated = {x: self.g[x](f[x]) for x in f}, {x: self.f[x](c) for x in f}
+        losses = self.generator_losses(f, c, y, codes, generated)
+        losses["loss_discriminators"] = self.discriminator_loss(f, c, codes, generated)
         for optimiser, loss in (("generators", "loss"), ("discriminators", "loss_discriminators")):
             optimisers.zero_grad()
             losses[loss].backward()
@@ -166,5 +166,5 @@ class SEMPCYC(Method):
 
     def embed_features(self, features: Tensor, domain: Tensor | int) -> Tensor:
         """G_p of a photo, G_s of a sketch."""
-        f, sketch = features / self.scale, torch.as_tensor(domain, device=features.device).reshape(-1, 1) > 0
-        return torch.where(sketch, self.g["s"](f), self.g["p"](f))
+        f = features / self.scale
+        return torch.where(is_sketch(domain, f)[:, None], self.g["s"](f), self.g["p"](f))

@@ -1,4 +1,4 @@
-"""Class vectors: what a method may know about the seen classes besides their images. Unseen classes are not used.
+"""Class vectors: side information about the seen classes, besides their images. Unseen classes are not used.
 
 ``wordnet``  the symmetric root V of the path similarity A: V V' = A, with no scale or sign to choose (default)
 ``hiesim``   path similarity to every WordNet ancestor of a seen class, as SEM-PCYC uses it
@@ -102,23 +102,23 @@ def identified(name: str, value: str) -> str:
             return value
         raise ConfigError(f"{name} = {value!r} is no file. {near_misses(value, KINDS)} Or the path of a file.")
     stat = file.stat()
-    now = _checksum(file, stat.st_size, stat.st_mtime_ns)
-    if mark and now != checksum:
+    current = _checksum(file, stat.st_size, stat.st_mtime_ns)
+    if mark and current != checksum:
         raise ConfigError(
-            f"{name}: {file} has the checksum {now}, not {checksum}. Give the path alone to use it as it is now."
+            f"{name}: {file} has the checksum {current}, not {checksum}. Give the path alone to use it as it is now."
         )
-    return f"{file}#{now}"
+    return f"{file}#{current}"
 
 
 @functools.cache
-def _checksum(file: Path, size: int, changed: int) -> str:
+def _checksum(file: Path, size: int, changed: int) -> str:  # size and time are keys of the cache
     return sha256(file)[:12]
 
 
 def looked_up(
     names: Sequence[str], dataset: str | None, read: Callable[[Wanted], Mapping[str, np.ndarray]]
 ) -> tuple[np.ndarray, dict[str, str]]:
-    """Word vectors of classes: that of the name, else the mean over its words, else the same of its WordNet lemmas.
+    """Word vectors of classes: of the name, else the mean over its words, else both for its WordNet lemmas.
 
     Words come before lemmas, since a lemma may be a rare word (baseball bat: lumber) or the name of another class
     (computer mouse: mouse).
@@ -134,25 +134,23 @@ def looked_up(
     Raises:
         DataError: names the classes without a vector, and what was looked for.
     """
-    attempts = {}
+    attempts = {}  # by name: lists of words, of which the first with vectors for all its words is used
     for name in names:
         lemmas = _lemmas(name, dataset)
         attempts[name] = [(class_key(name),), _words(name), *((class_key(w),) for w in lemmas), *map(_words, lemmas)]
-    keys = {word for several in attempts.values() for words in several for word in words}
-    found = read(lambda word: class_key(word) in keys)
-    used = {
-        name: next((w for w in several if w and all(one in found for one in w)), ())
-        for name, several in attempts.items()
-    }
-    if lost := [name for name, words in used.items() if not words]:
-        what = "\n".join(f"  {n!r}: {', '.join(dict.fromkeys(' + '.join(w) for w in attempts[n]))}" for n in lost[:10])
+    keys = {word for lists in attempts.values() for words in lists for word in words}
+    by_word = read(lambda word: class_key(word) in keys)
+    used = {n: next((w for w in lists if w and by_word.keys() >= set(w)), ()) for n, lists in attempts.items()}
+    if missing := [name for name, words in used.items() if not words]:
+        tried = {name: dict.fromkeys(" + ".join(words) for words in attempts[name]) for name in missing[:10]}
+        listed = "\n".join(f"  {name!r}: {', '.join(texts)}" for name, texts in tried.items())
         raise DataError(
-            f"{len(lost)} of {len(names)} classes have no word vector. Looked for\n{what}\n"
+            f"{len(missing)} of {len(names)} classes have no word vector. Looked for\n{listed}\n"
             "  Add them to the file, or choose other class vectors."
         )
-    if len(widths := {len(v) for v in found.values()}) > 1:
+    if len(widths := {len(v) for v in by_word.values()}) > 1:
         raise DataError(f"word vectors of {' and '.join(map(str, sorted(widths)))} numbers in one file. Use one width.")
-    vectors = [np.mean([found[word] for word in used[name]], axis=0, dtype=np.float64) for name in names]
+    vectors = [np.mean([by_word[word] for word in used[name]], axis=0, dtype=np.float64) for name in names]
     return np.array(vectors), {name: " + ".join(words) for name, words in used.items()}
 
 
@@ -189,7 +187,7 @@ def read_vectors(file: Path, wanted: Wanted) -> dict[str, np.ndarray]:
     """Read the wanted vectors from a file, as a stream; the format is recognised by the content.
 
     Returns:
-        ``class_key`` of a word -> (k,) vector. Of several spellings the lower-case one is used, else the first.
+        ``class_key`` of a word -> (k,) vector. The lower-case spelling of a word comes before others, then the first.
 
     Raises:
         DataError: names file, line and what is wrong; a pickle is refused.
@@ -208,15 +206,16 @@ def read_vectors(file: Path, wanted: Wanted) -> dict[str, np.ndarray]:
 
 
 def _first(pairs: Iterator[tuple[str, np.ndarray]]) -> dict[str, np.ndarray]:
-    found: dict[str, np.ndarray] = {}
+    """The vectors by ``class_key``: of several spellings the first in lower case, else the first."""
+    vectors: dict[str, np.ndarray] = {}
     lower: set[str] = set()
     for word, vector in pairs:
-        key, small = class_key(word), word == word.lower()
-        if key not in found or (small and key not in lower):
-            found[key] = vector
-        if small:
+        key, is_lower = class_key(word), word == word.lower()
+        if key not in vectors or (is_lower and key not in lower):
+            vectors[key] = vector
+        if is_lower:
             lower.add(key)
-    return found
+    return vectors
 
 
 def _read(stream: Any, file: Path, wanted: Wanted) -> Iterator[tuple[str, np.ndarray]]:
@@ -258,7 +257,7 @@ def _numbers(fields: Sequence[str]) -> np.ndarray | None:
 def _text(
     rows: Iterable[list[str]], file: Path, k: int, wanted: Wanted, header: bool
 ) -> Iterator[tuple[str, np.ndarray]]:
-    """Words and vectors from the fields of each line; with ``header``, the first line may be one."""
+    """Words and vectors from the fields of each line; with ``header``, the first line may be a header."""
     for line, fields in enumerate(rows, 1):
         if not fields or (header and line == 1 and (len(fields) != k + 1 or _numbers(fields[1:]) is None)):
             continue
@@ -274,8 +273,8 @@ def _binary(stream: IO[bytes], file: Path, n: int, k: int, wanted: Wanted) -> It
     """word2vec: each word, a space, k little-endian float32."""
     for number in range(1, n + 1):
         word = bytearray()
-        while (one := stream.read(1)) not in (b" ", b""):
-            word += one
+        while (byte := stream.read(1)) not in (b" ", b""):
+            word += byte
         block = stream.read(4 * k)
         if len(block) < 4 * k:
             raise DataError(f"{file}: ends in word {number:,} of {n:,}. Get the whole file.")

@@ -130,9 +130,9 @@ class ZSH(Method):
 
     def begin(self, features: Callable[[], Features]) -> None:
         """Draw anchors and first codes; compute the width and the matrix of the P-step; fit W and P to the codes."""
-        found = features()
-        sketch_rows, photo_rows = self.rows(len(found.sketch), len(found.photo))
-        x = torch.cat([found.photo[photo_rows], found.sketch[sketch_rows]]).double()
+        f = features()
+        sketch_rows, photo_rows = self.rows(len(f.sketch), len(f.photo))
+        x = torch.cat([f.photo[photo_rows], f.sketch[sketch_rows]]).double()
         rng = generator(self.e.seed, 6)
         self.anchors = x[rng.permutation(len(x))[: self.s.anchors]].float()
         self.width = 2 * (x - x.mean(dim=0)).square().sum(dim=1).mean().float()  # mean of |x_i - x_j|^2 over all pairs
@@ -142,7 +142,7 @@ class ZSH(Method):
             self.gram += self.s.gamma * smoothness(phi, x, self.s.neighbours)
         signs = rng.integers(2, size=(self.s.code_bits, len(x)), dtype=np.int8) * 2 - 1
         self.b = torch.from_numpy(signs).to(x.device)
-        labels = torch.cat([found.photo_labels[photo_rows], found.sketch_labels[sketch_rows]])
+        labels = torch.cat([f.photo_labels[photo_rows], f.sketch_labels[sketch_rows]])
         self.w = w_step(self.b.double(), self.vectors.double()[labels].T, self.s.lambda_w)
         self.p = p_step(self.gram, phi, self.b.double()).float()
 

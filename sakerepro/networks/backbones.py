@@ -107,8 +107,8 @@ class Backbone(nn.Module):
         return self
 
     def compile_layers(self) -> None:
-        """Compile what :meth:`stem` and :meth:`rest` call, each in one piece."""
-        torch.compiler.reset()  # of graphs of other networks: a process has room for eight
+        """Compile the layers of :meth:`stem` and those of :meth:`rest`, each in one piece."""
+        torch.compiler.reset()  # drop the graphs of other networks: a process has room for eight
         self.chain = torch.compile(_chain)
 
     def with_gates(self, frozen: int = 0) -> Backbone:
@@ -122,8 +122,7 @@ class Backbone(nn.Module):
         """
         gated = copy.deepcopy(self)
         gated.code = DomainCode()
-        place = nn.ModuleList(gated._split(frozen)[1])
-        if not add_gates(place, gated.code):
+        if not add_gates(nn.ModuleList(gated._split(frozen)[1]), gated.code):
             raise ConfigError(
                 f"{type(self.body).__name__} has neither SE modules (without a batch norm) nor residual blocks with a "
                 "last batch norm nor a ViT's blocks, so there is no place for CSE gates. Use its name without 'cse_'."
@@ -132,10 +131,10 @@ class Backbone(nn.Module):
 
 
 def _layers(body: nn.Module) -> tuple[list[nn.Module], list[int]]:
-    """A network as layers called one after the other, and behind which of them each stage ends.
+    """A network as layers that are called in turn, and the number of layers up to the end of each stage.
 
-    Stages are the residual ones, the blocks of a ViT, or what ends in a max pooling of SqueezeNet; layers before the
-    first stage belong to it. Other networks have no stages here, since their ``forward`` may do more than call the
+    Stages are the residual ones, the blocks of a ViT, or the parts of SqueezeNet up to each max pooling; layers before
+    the first stage belong to it. Other networks have no stages here, since their ``forward`` may do more than call the
     layers in turn.
     """
     from timm.models.efficientnet import EfficientNet
@@ -151,7 +150,7 @@ def _layers(body: nn.Module) -> tuple[list[nn.Module], list[int]]:
         last = _Part(lambda vit, x: vit.forward_head(vit.norm(x)), body, "norm", "attn_pool", "fc_norm")
         return [first, *body.blocks, last], [2 + i for i in range(len(body.blocks))]
     if isinstance(body, SqueezeNet):
-        pools = [place for place, layer in enumerate(body.features, 1) if isinstance(layer, nn.MaxPool2d)]
+        pools = [index for index, layer in enumerate(body.features, 1) if isinstance(layer, nn.MaxPool2d)]
         return [*body.features, body.classifier, nn.Flatten()], [*pools, len(body.features)]
     if not isinstance(body, (EfficientNet, MobileNetV3, ResNet, SENet)):
         return [], []
@@ -211,9 +210,9 @@ def build_classifier(
         state: all weights, by name, the classifier's included; only the counters of batch norm may be missing. Those
             of EfficientNet-Lite may have the names of their packages. ``None`` leaves the random weights that the
             network is made with.
-        size: side of the images, in pixels, for networks whose weights are for one size: the embedding of positions is
-            interpolated. 0 leaves it.
-        head: ``"own"``, or ``"probe"``: whatever the network ends in is replaced by a linear layer with random weights.
+        size: side of the images, in pixels. A network whose weights fit one size only is adapted: its position
+            embedding is interpolated. 0: no change.
+        head: ``"own"``, or ``"probe"``: a linear layer with random weights replaces the last layer of the network.
 
     Raises:
         ConfigError: for an unknown name, a size that the network cannot take, or a network without a linear classifier.
@@ -221,14 +220,14 @@ def build_classifier(
     """
     spec = architecture(name)
     network: Any = spec.make(inputs.whole(num_classes, "num_classes", 0))
-    whole = network.state_dict()
+    all_names = network.state_dict().keys()
     last: Any = _linear(_cut_classifier(network))
-    names = whole.keys() - network.state_dict().keys()  # of the classifier's weights
+    names = all_names - network.state_dict().keys()  # of the classifier's weights
     why = "" if isinstance(last, nn.Linear) else f"it ends in {type(last).__name__}"
     if state is not None:
         state = _timm_names(state, network) if "_conv_stem.weight" in state else state
-        if what := _load_strictly(network, {k: v for k, v in state.items() if k not in names}):
-            raise DataError(f"The weights do not fit {name}: {what}. Give weights of the same architecture.")
+        if problem := _load_strictly(network, {k: v for k, v in state.items() if k not in names}):
+            raise DataError(f"The weights do not fit {name}: {problem}. Give weights of the same architecture.")
         if head == "own" and not why:
             why = _load_strictly(last, _flat({k.rpartition(".")[2]: state[k] for k in names & state.keys()}))
     if head == "own" and why:
@@ -243,21 +242,21 @@ def build_classifier(
 
 
 def _cut_classifier(network: Any) -> nn.Module:
-    """Take the last layer with weights off a network and return it; of the AlexNet family the features are fc7."""
+    """Take the last layer with weights off a network and return it; the features of the AlexNet family are fc7."""
     layers = getattr(network, "classifier", None)
     if not isinstance(layers, nn.Sequential):
         last = network.get_classifier()
         network.reset_classifier(0)
         return last
-    place = max(i for i, layer in enumerate(layers) if list(layer.parameters()))
-    last, layers[place] = layers[place], nn.Identity()
+    index = max(i for i, layer in enumerate(layers) if list(layer.parameters()))
+    last, layers[index] = layers[index], nn.Identity()
     return last
 
 
 def _linear(last: nn.Module) -> nn.Module:
-    """A 1 x 1 convolution as the linear layer that it is on pooled features; other layers as they are.
+    """A 1 x 1 convolution as a linear layer on pooled features; other layers as they are.
 
-    SqueezeNet has a ReLU between its convolution and the pooling, which this leaves out.
+    This leaves out the ReLU that SqueezeNet has between its convolution and the pooling.
     """
     if not isinstance(last, nn.Conv2d) or last.kernel_size != (1, 1):
         return last
@@ -267,12 +266,12 @@ def _linear(last: nn.Module) -> nn.Module:
 
 
 def _flat(state: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Weights of a 1 x 1 convolution as those of a linear layer, which themselves stay as they are."""
+    """Weights of a 1 x 1 convolution as those of a linear layer; weights of a linear layer as they are."""
     return {k: v.flatten(1) if v.ndim == 4 else v for k, v in state.items()}
 
 
 def _resize(network: Any, name: str, size: int, native: int) -> int:
-    """Set a network to images of ``size`` px; the width of its features."""
+    """Set a network to images of ``size`` px; return the width of its features."""
     try:
         if native not in (0, size):
             network.set_input_size(img_size=size)
@@ -283,43 +282,43 @@ def _resize(network: Any, name: str, size: int, native: int) -> int:
 
 
 def _timm_names(state: dict[str, Tensor], network: Any) -> dict[str, Tensor]:
-    """EfficientNet weights under timm's names: the packages count the blocks through and name the layers otherwise."""
-    places = [f"blocks.{i}.{j}" for i, stage in enumerate(network.blocks) for j in range(len(stage))]
+    """EfficientNet weights under timm's names: the packages number the blocks in one row and rename the layers."""
+    blocks = [f"blocks.{i}.{j}" for i, stage in enumerate(network.blocks) for j in range(len(stage))]
     norms = {"_bn0": "bn1", "_bn1": "bn2", "_bn2": "bn3"}
     outside = {"_conv_stem": "conv_stem", "_conv_head": "conv_head", "_fc": "classifier", **norms}
     expanding = {"_expand_conv": "conv_pw", "_depthwise_conv": "conv_dw", "_project_conv": "conv_pwl", **norms}
     plain = {"_depthwise_conv": "conv_dw", "_project_conv": "conv_pw", "_bn1": "bn1", "_bn2": "bn2"}
 
     def timm_name(name: str) -> str:
-        part, *where = name.split(".")
-        if part != "_blocks" or not where[0].isdigit() or int(where[0]) >= len(places):
-            return ".".join([outside.get(part, part), *where])
-        block, layer, *of_layer = where
+        part, *rest = name.split(".")
+        if part != "_blocks" or not rest[0].isdigit() or int(rest[0]) >= len(blocks):
+            return ".".join([outside.get(part, part), *rest])
+        block, layer, *parameter = rest
         layers = expanding if f"_blocks.{block}._expand_conv.weight" in state else plain
-        return ".".join([places[int(block)], layers.get(layer, layer), *of_layer])
+        return ".".join([blocks[int(block)], layers.get(layer, layer), *parameter])
 
     return {timm_name(name): tensor for name, tensor in state.items()}
 
 
 def _load_strictly(network: nn.Module, state: dict[str, Tensor]) -> str:
-    """Load all weights, or none and say why."""
+    """Load all weights, or none if one does not fit; returns the reason as :func:`misfit` does."""
     want = network.state_dict()
-    if what := misfit(want, state):
-        return what
+    if problem := misfit(want, state):
+        return problem
     network.load_state_dict({k: v.to(want[k].dtype) for k, v in state.items()}, strict=False)
     return ""
 
 
 def misfit(want: dict[str, Tensor], state: dict[str, Tensor]) -> str:
-    """Why the weights in ``state`` do not fit a network with the state ``want``, in words; empty if they fit.
+    """A sentence on why the weights in ``state`` do not fit a network with the state ``want``; empty if they fit.
 
-    Only the counters of batch norm, which nothing reads, may be missing.
+    Only the counters of batch norm may be missing, since nothing reads them.
     """
     missing = [k for k in want if k not in state and not k.endswith("num_batches_tracked")]
     extra = [k for k in state if k not in want]
     shapes = [k for k in want if k in state and state[k].shape != want[k].shape]
     if missing or extra or shapes:
-        what = missing and f"{missing[0]!r} is missing" or extra and f"{extra[0]!r} is not part of the network"
-        what = what or f"{shapes[0]!r} has shape {tuple(state[shapes[0]].shape)}, not {tuple(want[shapes[0]].shape)}"
-        return f"{what}; {len(missing)} missing, {len(extra)} unknown, {len(shapes)} of another shape"
+        first = missing and f"{missing[0]!r} is missing" or extra and f"{extra[0]!r} is not part of the network"
+        first = first or f"{shapes[0]!r} has shape {tuple(state[shapes[0]].shape)}, not {tuple(want[shapes[0]].shape)}"
+        return f"{first}; {len(missing)} missing, {len(extra)} unknown, {len(shapes)} of another shape"
     return ""

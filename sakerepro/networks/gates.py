@@ -1,4 +1,4 @@
-"""How the domain gets into a network: conditional SE gates (section 3.3), and tokens in vision transformers."""
+"""Layers that read the domain: conditional SE gates (section 3.3), and tokens in vision transformers."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 
 class DomainCode(threading.local):
-    """Where a backbone leaves the domain of a batch for its gates, thread by thread: (N,) floats, 0 photo, 1 sketch."""
+    """The domain of a batch, set by a backbone for its gates in each thread: (N,) floats, 0 photo, 1 sketch."""
 
     value: Tensor
 
@@ -75,9 +75,9 @@ class DomainToken(nn.Module):
 def add_gates(network: nn.Module, code: DomainCode) -> int:
     """Put a gate that reads ``code`` into every block of a network, in place; return how many.
 
-    SE modules become gates, but for those that hold a batch norm. Where there are none, a gate follows the last batch
-    norm of every residual block, before the addition; in a transformer, a token follows the first layer norm of every
-    block. The output of the network does not change.
+    SE modules without a batch norm become gates. In a network that has none, a gate follows the last batch norm of
+    every residual block, before the addition; in a transformer, a token follows the first layer norm of every block.
+    The output of the network does not change.
     """
     return _convert_se(network, code) or _insert_gates(network, code)
 
@@ -86,16 +86,16 @@ def _convert_se(network: nn.Module, code: DomainCode) -> int:
     from timm.layers.squeeze_excite import SEModule
     from timm.models.senet import SEModule as LegacySEModule
 
-    plain = nn.Identity()  # a gate has no place for a batch norm between the layers of an SE module
-    found = [
+    identity = nn.Identity()  # a gate has no place for a batch norm between the layers of an SE module
+    modules = [
         (parent, name, child)
         for parent in network.modules()
         for name, child in parent.named_children()
-        if isinstance(child, (SEModule, LegacySEModule)) and isinstance(getattr(child, "bn", plain), nn.Identity)
+        if isinstance(child, (SEModule, LegacySEModule)) and isinstance(getattr(child, "bn", identity), nn.Identity)
     ]
-    for parent, name, child in found:
+    for parent, name, child in modules:
         setattr(parent, name, ConditionalSE.from_se(child, code))
-    return len(found)
+    return len(modules)
 
 
 def _insert_gates(network: nn.Module, code: DomainCode) -> int:

@@ -16,7 +16,7 @@ from torch.nn.modules.batchnorm import _BatchNorm
 
 from ..threads import side_by_side
 
-RATES = ("p", "drop_prob", "drop_rate", "dropout", "prob")  # of dropout and its kin, in PyTorch and timm
+RATES = ("p", "drop_prob", "drop_rate", "dropout", "prob")  # attributes of dropout layers in PyTorch and timm
 
 
 def in_parts(call: Callable[..., Tensor], layers: Sequence[nn.Module], size: int, *tensors: Tensor) -> Tensor:
@@ -28,8 +28,8 @@ def in_parts(call: Callable[..., Tensor], layers: Sequence[nn.Module], size: int
     if not size or (count := len(tensors[0]) // size) < 2:
         return call(*tensors)
     gradients = torch.is_grad_enabled()
-    given = gradients and any(tensor.requires_grad for tensor in tensors)
-    if given or any(_whole(module) for layer in layers for module in layer.modules()):
+    input_gradients = gradients and any(tensor.requires_grad for tensor in tensors)
+    if input_gradients or any(_whole(module) for layer in layers for module in layer.modules()):
         return call(*tensors)
     parts = [tensor.tensor_split(count) for tensor in tensors]
     trained = dict.fromkeys(p for layer in layers for p in layer.parameters() if p.requires_grad)
@@ -39,7 +39,7 @@ def in_parts(call: Callable[..., Tensor], layers: Sequence[nn.Module], size: int
 
 
 def _whole(module: nn.Module) -> bool:
-    """Whether a module needs the whole batch: batch norm, dropout, hooks; timm's checkpointing runs it again later."""
+    """Whether a module needs the whole batch: for batch norm, dropout, hooks, or timm's gradient checkpointing."""
     rates = [getattr(module, name, None) for name in RATES] if module.training else []
     return (
         (module.training and isinstance(module, _BatchNorm))
@@ -61,14 +61,14 @@ class _Parts(torch.autograd.Function):
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
-        def of_part(out: Tensor, gradient: Tensor) -> tuple[Tensor | None, ...]:
-            # retained, since the whole graph may be: it is gone with the loss
+        def gradients_of(out: Tensor, gradient: Tensor) -> tuple[Tensor | None, ...]:
+            # the caller may go back through the whole graph twice; the graph of a part goes when the loss goes
             return torch.autograd.grad(out, ctx.trained, gradient, retain_graph=True, allow_unused=True)
 
-        of_parts = side_by_side(of_part, ctx.out, gradient.tensor_split(len(ctx.out)))
-        return None, None, *reduce(_add, of_parts)
+        gradients = side_by_side(gradients_of, ctx.out, gradient.tensor_split(len(ctx.out)))
+        return None, None, *reduce(_add, gradients)
 
 
-def _add(one: tuple[Tensor | None, ...], other: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
-    """Sums of gradients; None is that of a parameter that was not used."""
-    return tuple(a if b is None else b if a is None else a + b for a, b in zip(one, other, strict=True))
+def _add(a: tuple[Tensor | None, ...], b: tuple[Tensor | None, ...]) -> tuple[Tensor | None, ...]:
+    """Sums of gradients; the gradient of an unused parameter is None."""
+    return tuple(x if y is None else y if x is None else x + y for x, y in zip(a, b, strict=True))

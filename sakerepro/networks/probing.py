@@ -86,7 +86,7 @@ def fit_probe(
 
 
 def choose_probe(x: np.ndarray, labels: np.ndarray, classes: int, seed: int = 0) -> tuple[Probe, float]:
-    """Fit a probe whose penalty is chosen on a fifth of the photos, held out for it; arguments as of :func:`fit_probe`.
+    """Fit a probe, its penalty chosen on a held-out fifth of the photos; arguments as in :func:`fit_probe`.
 
     Args:
         seed: seed for drawing the photos that are held out.
@@ -94,13 +94,13 @@ def choose_probe(x: np.ndarray, labels: np.ndarray, classes: int, seed: int = 0)
     Returns:
         The probe fitted on all photos, and the accuracy in [0, 1] on the held-out ones of the probe fitted on the rest.
     """
-    aside = np.zeros(len(x), dtype=bool)
-    aside[np.random.default_rng(seed).permutation(len(x))[: round(HELD_OUT * len(x))]] = True
+    held_out = np.zeros(len(x), dtype=bool)
+    held_out[np.random.default_rng(seed).permutation(len(x))[: round(HELD_OUT * len(x))]] = True
     scores: dict[float, float] = {}
     probe = None
     for strength in STRENGTHS:
-        probe = fit_probe(x[~aside], labels[~aside], classes, strength, probe)
-        scores[strength] = float(np.mean(probe.predict(x[aside]) == labels[aside]))
+        probe = fit_probe(x[~held_out], labels[~held_out], classes, strength, probe)
+        scores[strength] = float(np.mean(probe.predict(x[held_out]) == labels[held_out]))
     best = max(STRENGTHS, key=lambda s: scores[s])  # the strongest of equals
     final = None
     for strength in STRENGTHS[: STRENGTHS.index(best) + 1]:  # warm starts as above; a cold start stops earlier
