@@ -37,7 +37,7 @@ class Cells(NamedTuple):
     selection: Selection
     values: dict[Unit, float]  # by the axes that the selection leaves open, and the seed
     numbers: dict[Unit, Number]  # those of the values that are ours, with their experiments
-    once: bool  # a single number without a seed, paired with every seed
+    once: bool  # a single number that no training seed changes, paired with every seed
 
 
 @dataclass(frozen=True)
