@@ -13,7 +13,7 @@ from .paper import file_name
 
 
 def source(item: str) -> Path:
-    """The notebook of an item, which need not be there; a grid of one's own has one of its name, or the skeleton."""
+    """The path of an item's notebook, which may be missing; a grid of one's own without a notebook has the skeleton."""
     path = paths.notebooks() / f"{file_name(item)}.ipynb"
     return path if path.is_file() or ":" not in item else path.with_name("skeleton.ipynb")
 
@@ -22,8 +22,8 @@ def notebook_path(name: str) -> Path:
     """The committed notebook of an item; a ConfigError names the closest ones if there is none."""
     path = source(name)
     if not path.is_file():
-        known = sorted(p.stem for p in paths.notebooks().glob("*.ipynb"))
-        raise ConfigError(f"There is no notebook {name!r}. {near_misses(name, known)}")
+        names = sorted(p.stem for p in paths.notebooks().glob("*.ipynb"))
+        raise ConfigError(f"There is no notebook {name!r}. {near_misses(name, names)}")
     return path
 
 
@@ -31,9 +31,9 @@ def check_parameters(path: Path, parameters: dict[str, Any]) -> None:
     """Refuse a parameter that the notebook does not have: papermill only warns."""
     import papermill
 
-    known = list(papermill.inspect_notebook(str(path)))
-    if unknown := [name for name in parameters if name not in known]:
-        raise ConfigError(f"{path.name} has no parameter {unknown[0]!r}. {near_misses(unknown[0], known)}")
+    names = list(papermill.inspect_notebook(str(path)))
+    if unknown := [name for name in parameters if name not in names]:
+        raise ConfigError(f"{path.name} has no parameter {unknown[0]!r}. {near_misses(unknown[0], names)}")
 
 
 def execute(name: str, preset: str, **parameters: Any) -> Path:
