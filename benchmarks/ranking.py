@@ -66,7 +66,12 @@ def ours_codes(task: Task) -> RetrievalMetrics:
 
 
 def bare(task: Task) -> np.ndarray:
-    return task.query @ task.gallery.T
+    """256 queries at a time into the same memory: fresh pages can take three times as long as the product."""
+    scores = np.empty((256, len(task.gallery)), np.float32)
+    for s in range(0, len(task.query), 256):
+        some = task.query[s : s + 256]
+        np.matmul(some, task.gallery.T, out=scores[: len(some)])
+    return scores
 
 
 def share(run: Callable[[Task], Any]) -> Callable[[Task], Any]:

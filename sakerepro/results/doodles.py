@@ -25,6 +25,7 @@ from .paper import DOODLE_METRICS, DOODLE_TASKS
 from .rows import Queries, class_means
 from .verdicts import bootstrap
 
+SETTINGS = ["preset", "backbone", "representation", "settings"]  # columns that a mean over seeds must not mix
 ENDS = ("low end", "high end")  # of a 90 % bootstrap interval over classes: rows such as "mAP@all, low end"
 
 
@@ -72,11 +73,14 @@ def doodle_frame(rows: pd.DataFrame) -> pd.DataFrame:
         rows: as from ``item_rows("quickdraw", runs)``.
 
     Raises:
-        ConfigError: if no row is of a doodle.
+        ConfigError: if no row is of a doodle; for rows of several settings.
     """
     mine = rows[rows["task"].isin(DOODLE_TASKS)]
     if mine.empty:
         raise ConfigError('None of the rows is of doodles. `sr.item_rows("quickdraw", runs)` gives some.')
+    settings = sorted(" ".join(filter(None, line)) for line in set(mine[SETTINGS].itertuples(index=False, name=None)))
+    if len(settings) > 1:
+        raise ConfigError(f"Rows of {' and of '.join(settings)} are mixed; a mean is over seeds. Give those of one.")
     keys = ["dataset", "split", "task", "method"]
     means = mine.groupby([*keys, "metric"], sort=False)["value"].mean().unstack("metric", sort=False).reset_index()
     parts = []

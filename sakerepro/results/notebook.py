@@ -7,7 +7,7 @@ from typing import Any
 
 from .. import paths
 from ..errors import ConfigError, RunError, near_misses
-from ..files import write_whole
+from ..files import hidden, lock, sweep, write_whole
 from .committed import item_file
 from .paper import file_name
 
@@ -50,36 +50,39 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
     parameters |= {"preset": preset, **({"item": name} if ":" in name else {})}
     # the kernel, a process of its own, imports the package that this process runs, and shows no bars to nobody
     package, bars = paths.variable("PYTHONPATH", paths.search_path()), paths.variable("TQDM_DISABLE", "1")
-    with write_whole(target) as temporary, package, bars:
-        try:
-            papermill.execute_notebook(
-                str(path),
-                str(temporary),
-                parameters,
-                kernel_name="python3",
-                progress_bar=False,
-                cwd=str(Path.cwd() if ":" in name else paths.notebooks()),
-                request_save_on_cell_execute=False,
-                coalesce_streams=True,  # else the kernel's timing decides how a printed text is cut
-                # else a kernel warns of plain TCP, and logs it as an error if it is busy at its end
-                extra_arguments=["--log-level=CRITICAL"],
-            )
-        except PapermillExecutionError as error:
-            failed = paths.cache() / "failed" / target.name
-            failed.parent.mkdir(parents=True, exist_ok=True)
-            failed.write_bytes(temporary.read_bytes())
-            raise RunError(
-                f"{name}: cell {error.exec_count} failed with {error.ename}: {error.evalue}\n"
-                f"  The notebook up to there: {paths.shown(failed)}. Earlier results and all runs are as they were."
-            ) from error
-        # what jupyter_client raises where a kernel ends, hangs or is no program is a plain RuntimeError or OSError
-        except (DeadKernelError, NoSuchKernel, RuntimeError, FileNotFoundError, PermissionError) as error:
-            raise RunError(
-                f"{name}: the notebook's kernel did not start or died ({type(error).__name__}: {error}). Too little "
-                "memory kills it; `jupyter kernelspec list` shows what is taken for `python3`, `python -m ipykernel "
-                "install --sys-prefix` brings this Python's own. Earlier results and all runs are as they were."
-            ) from error
-        _strip(temporary)
+    with lock(hidden(target, ".lock"), f"Another process executes {name}; waiting for it."), package, bars:
+        sweep(target)
+        with write_whole(target) as temporary:
+            try:
+                papermill.execute_notebook(
+                    str(path),
+                    str(temporary),
+                    parameters,
+                    kernel_name="python3",
+                    progress_bar=False,
+                    cwd=str(Path.cwd() if ":" in name else paths.notebooks()),
+                    request_save_on_cell_execute=False,
+                    coalesce_streams=True,  # else the kernel's timing decides how a printed text is cut
+                    # else a kernel warns of plain TCP, and logs it as an error if it is busy at its end
+                    extra_arguments=["--log-level=CRITICAL"],
+                )
+            except PapermillExecutionError as error:
+                failed = paths.cache() / "failed" / target.name
+                failed.parent.mkdir(parents=True, exist_ok=True)
+                failed.write_bytes(temporary.read_bytes())
+                raise RunError(
+                    f"{name}: cell {error.exec_count} failed with {error.ename}: {error.evalue}\n"
+                    f"  The notebook up to there: {paths.shown(failed)}. Earlier results and all runs are as they were."
+                ) from error
+            # what jupyter_client raises where a kernel ends, hangs or is no program is a plain RuntimeError or OSError
+            except (DeadKernelError, NoSuchKernel, RuntimeError, FileNotFoundError, PermissionError) as error:
+                raise RunError(
+                    f"{name}: the notebook's kernel did not start or died ({type(error).__name__}: {error}). Too "
+                    "little memory kills it; `jupyter kernelspec list` shows what is taken for `python3`, `python -m "
+                    "ipykernel install --sys-prefix` brings this Python's own. Earlier results and all runs are as "
+                    "they were."
+                ) from error
+            _strip(temporary)
     return target
 
 

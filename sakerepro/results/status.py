@@ -1,7 +1,7 @@
 """Which items are done, stale or missing, by the record beside the results of an item; the board of the index.
 
-An item is stale if its grid needs other runs now, if it is of other versions (``versions.py``), or if the code cells
-of its notebook changed.
+An item is stale if its grid needs other runs now, if it is of other versions (``versions.py``), or if its rows or the
+code cells of its notebook changed since.
 """
 
 from __future__ import annotations
@@ -20,10 +20,10 @@ from pandas.io.formats.style import Styler
 from .. import paths
 from ..errors import SakeError
 from ..experiment import PRECISION, PRESETS, Experiment
-from ..files import read_json, short_hash, write_json
+from ..files import read_json, sha256, short_hash, write_json
 from ..provenance import memory_gib, provenance, versions
 from ..runs import Run
-from .committed import CommittedRun, claims_file, record_file, saved_claims, saved_record
+from .committed import CommittedRun, claims_file, record_file, rows_file, saved_claims, saved_record
 from .items import ITEMS, experiments
 from .notebook import source
 from .paper import file_name
@@ -85,6 +85,7 @@ def write_record(
         "precision": os.environ.get(PRECISION, ""),
         "versions": versions(),
         "notebook": _notebook_digest(item),
+        "rows": _rows_digest(item, preset),
         "runs": took,
         "seconds_notebook": round(seconds, 1),
         "memory_gib": memory_gib(),
@@ -127,7 +128,15 @@ def _changes(record: Mapping[str, Any]) -> list[str]:
     changes = [f"{count} other runs"] if (count := len(now ^ set(record["runs"]))) else []
     then = record["versions"]
     changes += [f"{n} version {then[n]}, now {v}" for n, v in versions().items() if then[n] != v]
+    if record["rows"] != _rows_digest(record["item"], record["preset"]):  # such as by a killed `make`
+        changes.append("rows changed")
     return changes + (["notebook changed"] if record["notebook"] != _notebook_digest(record["item"]) else [])
+
+
+def _rows_digest(item: str, preset: str) -> str:
+    """12 digits over the file of an item's rows; empty without it."""
+    file = rows_file(item, preset)
+    return sha256(file)[:12] if file.is_file() else ""
 
 
 def _notebook_digest(item: str) -> str:

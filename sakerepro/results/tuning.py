@@ -190,6 +190,8 @@ def read_trials(file: Path) -> pd.DataFrame:
 
 def _save(file: Path, frame: pd.DataFrame) -> None:
     """Write the lines among those that are there; a run has one."""
-    every = pd.concat([read_trials(file), frame]) if file.is_file() else frame
-    every = every.drop_duplicates("run", keep="last").sort_values(["method", "data", "seed", "trial"], kind="stable")
-    files.write_text(file, every.to_csv(index=False, lineterminator="\n"))
+    with files.lock(files.hidden(file, ".lock")):  # another search of the preset adds its lines
+        lines = pd.concat([read_trials(file), frame]) if file.is_file() else frame
+        lines = lines.drop_duplicates("run", keep="last")
+        lines = lines.sort_values(["method", "data", "seed", "trial"], kind="stable")
+        files.write_text(file, lines.to_csv(index=False, lineterminator="\n"))

@@ -7,6 +7,7 @@ from itertools import product
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 from fakes import numbers
 from sklearn.metrics import average_precision_score
@@ -114,6 +115,9 @@ def test_the_table_and_the_bars_show_value_and_interval() -> None:
     assert bars == pytest.approx(wanted)
     with pytest.raises(ConfigError, match="None of the rows is of doodles"):
         results.doodle_frame(rows_frame(numbers(0.1)))
+    two = pd.concat([frame, frame.assign(settings="lambda2=0.1")])
+    with pytest.raises(ConfigError, match="64-d and of .* 64-d lambda2=0.1 are mixed"):
+        results.doodle_frame(two)
 
 
 def test_one_seed_is_judged_by_classes_of_doodles() -> None:

@@ -28,6 +28,11 @@ def write(name: str, *cells: str) -> Path:
     return path
 
 
+def results_in(folder: Path) -> list[Path]:
+    """What is there besides the locks."""
+    return [file for file in folder.iterdir() if file.suffix != ".lock"]
+
+
 @pytest.fixture(autouse=True)
 def own_notebooks(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths, "notebooks", lambda: tmp_path / "notebooks")
@@ -61,14 +66,14 @@ def test_executed_and_then_failed(capfd: pytest.CaptureFixture[str]) -> None:
     assert all(cell.execution_count for cell in result.cells)  # nbval compares nothing without
     assert "papermill" not in result.metadata and "papermill" not in str([c.metadata for c in result.cells])
     assert [c.id for c in result.cells] == [f"cell-{i}" for i in range(4)]  # parameters, injected, two
-    assert str(paths.results()) not in done.read_text() and list(done.parent.iterdir()) == [done]
+    assert str(paths.results()) not in done.read_text() and results_in(done.parent) == [done]
     assert not capfd.readouterr().err  # nothing that a kernel says of itself
     before = done.read_bytes()
 
     write("table1", "print('so far')", "1 / 0")
     with pytest.raises(RunError, match="table1: cell 4 failed with ZeroDivisionError: division by zero") as error:
         execute("table1", "small")
-    assert done.read_bytes() == before and list(done.parent.iterdir()) == [done]
+    assert done.read_bytes() == before and results_in(done.parent) == [done]
     failed = paths.cache() / "failed" / "table1.ipynb"
     assert str(failed) in str(error.value) and "so far" in failed.read_text()
 
@@ -77,7 +82,15 @@ def test_a_kernel_that_dies_gets_a_sentence() -> None:
     write("table1", "import os\nos._exit(9)")
     with pytest.raises(RunError, match="table1: the notebook's kernel did not start or died.*Earlier results"):
         execute("table1", "mini")
-    assert not list(paths.results("mini").iterdir())
+    assert not results_in(paths.results("mini"))
+
+
+def test_what_a_killed_execution_left_is_swept() -> None:
+    write("table1", "1")
+    paths.results("mini").mkdir(parents=True)
+    (paths.results("mini") / ".table1-0123abcd.tmp.ipynb").write_text("{}")
+    (kept := paths.results("mini") / ".table10-0123abcd.tmp.ipynb").write_text("{}")  # somebody else's
+    assert set(results_in(execute("table1", "mini").parent)) == {paths.results("mini") / "table1.ipynb", kept}
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from sakerepro.__main__ import main
 from sakerepro.files import read_json, write_json
 from sakerepro.methods import label
 from sakerepro.provenance import versions
+from sakerepro.results.committed import rows_file
 from sakerepro.results.items import ITEMS, experiments
 from sakerepro.results.paper_claims import all_claims
 from sakerepro.results.report import report, write_report
@@ -71,6 +72,7 @@ def test_missing_then_done_then_missing_again() -> None:
         ({"versions": versions() | {"training": 0}}, "training version 0, now "),
         ({"versions": versions() | {"measuring": 0}}, "measuring version 0, now "),
         ({"notebook": "0"}, "notebook changed"),
+        ({"rows": "0"}, "rows changed"),
         ({"seeds": [0, 0]}, "refused"),
         ({"made": 3}, "another version"),
     ],
@@ -79,6 +81,13 @@ def test_stale_says_what_changed(changes: dict[str, Any], said: str) -> None:
     edit(make("figure3"), **changes)
     found = status("figure3", "mini")
     assert found.state == "stale" and said in found.why
+
+
+def test_rows_of_a_killed_item_are_not_those_of_its_record() -> None:
+    """The notebook writes rows before the record is written."""
+    make("table5")
+    rows_file("table5", "mini").write_text("rows of a later, interrupted execution")
+    assert status("table5", "mini").why == "rows changed"
 
 
 def test_only_code_cells_of_the_notebook_count(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

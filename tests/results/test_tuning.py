@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import shlex
 import shutil
+import time
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +22,7 @@ from sakerepro.data.registry import load_dataset
 from sakerepro.experiment import Experiment, StandIns
 from sakerepro.results import tuning
 from sakerepro.results.jobs import default_jobs
-from sakerepro.results.tuning import NUMBERS, trial_experiments, tune, tuning_file
+from sakerepro.results.tuning import NUMBERS, read_trials, trial_experiments, tune, tuning_file
 from sakerepro.runs import experiment_data, map_all, run
 
 TRAINABLE = [*methods.METHODS, "L_B", "L_B + L_T"]
@@ -178,6 +180,21 @@ def test_a_folder_and_network_of_ones_own_are_tuned_on(data, here, capsys, monke
     assert main([*command, *mine]) == 0 and len(here) == 2  # a line does not know the images of a folder
     assert main([*command, *mine, "--pseudo-unseen", "9"]) == 2
     assert "9 pseudo-unseen of 4 seen classes" in capsys.readouterr().err
+
+
+def test_two_searches_at_once_keep_the_lines_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
+    def slow(file: Path) -> pd.DataFrame:
+        lines = read_trials(file)
+        time.sleep(0.2)
+        return lines
+
+    monkeypatch.setattr(tuning, "read_trials", slow)
+    names, file = ["SAKE", "L_B", "DSH"], tuning_file("mini")
+    frames = [pd.DataFrame([tuning._line(0, methods.preset("mini", method=name), {})]) for name in names]
+    tuning._save(file, frames[0])
+    with ThreadPoolExecutor() as threads:
+        [*threads.map(lambda frame: tuning._save(file, frame), frames[1:])]
+    assert sorted(read_trials(file)["method"]) == sorted(names)
 
 
 def test_the_lines_of_methods_and_seeds_stand_beside_each_other(data: Path, here: list[Experiment]) -> None:
