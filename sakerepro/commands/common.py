@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .. import paths
 from ..display import table_lines
 from ..errors import ConfigError
-from ..experiment import PRECISION
-
-
-def precision(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
-    """A block in which presets have the precision of ``--precision``, in child processes too."""
-    return paths.variable(PRECISION, arguments.precision) if arguments.precision else contextlib.nullcontext()
 
 
 def numbers(text: str, name: str) -> list[int]:

@@ -11,6 +11,7 @@ import time
 from .. import paths
 from ..data.registry import find_drawings
 from ..errors import ConfigError, DataError
+from ..experiment import PRECISION
 from ..experiment import preset as check_preset
 from ..original import original_photos
 from ..results import items
@@ -23,13 +24,15 @@ from ..results.status import DONE, MISSING, PRESETS, all_status, number_files, o
 from ..results.status import status as status_of
 from ..runs import find
 from . import warm
-from .common import numbers, precision, print_json, print_table
+from .common import numbers, print_json, print_table
 
 
 def item(arguments: argparse.Namespace) -> None:
     """Make a table or figure, and show it."""
+    # environment variables, because a notebook is another process
+    precision = paths.variable(PRECISION, arguments.precision) if arguments.precision else contextlib.nullcontext()
     rerun = paths.variable(RERUN, "1") if arguments.rerun else contextlib.nullcontext()
-    with precision(arguments), rerun:  # as environment variables, because a notebook is another process
+    with precision, rerun:
         _make(arguments, numbers(arguments.seeds, "seeds"), dict(map(_pair, arguments.p)))
 
 

@@ -75,20 +75,20 @@ def doodle_frame(rows: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ConfigError: if no row is of a doodle; for rows of several settings.
     """
-    mine = rows[rows["task"].isin(DOODLE_TASKS)]
-    if mine.empty:
+    rows = rows[rows["task"].isin(DOODLE_TASKS)]
+    if rows.empty:
         raise ConfigError('None of the rows is of doodles. `sr.item_rows("quickdraw", runs)` gives some.')
-    settings = sorted(" ".join(filter(None, line)) for line in set(mine[SETTINGS].itertuples(index=False, name=None)))
+    settings = sorted(" ".join(filter(None, line)) for line in set(rows[SETTINGS].itertuples(index=False, name=None)))
     if len(settings) > 1:
         raise ConfigError(f"Rows of {' and of '.join(settings)} are mixed; a mean is over seeds. Give those of one.")
     keys = ["dataset", "split", "task", "method"]
-    means = mine.groupby([*keys, "metric"], sort=False)["value"].mean().unstack("metric", sort=False).reset_index()
+    means = rows.groupby([*keys, "metric"], sort=False)["value"].mean().unstack("metric", sort=False).reset_index()
     parts = []
     for metric in DOODLE_METRICS:
         numbers = {"value": metric, **{k: f"{metric}, {end}" for k, end in zip(("low", "high"), ENDS, strict=True)}}
         parts.append(means[keys].assign(metric=metric, **{k: means[name] for k, name in numbers.items()}))
-    found = pd.concat(parts, ignore_index=True)
-    return found.assign(kind=found["task"].str.split(", ").str[0], side=found["task"].str.split(", ").str[1])
+    frame = pd.concat(parts, ignore_index=True)
+    return frame.assign(kind=frame["task"].str.split(", ").str[0], side=frame["task"].str.split(", ").str[1])
 
 
 def doodle_table(rows: pd.DataFrame) -> pd.DataFrame:

@@ -1,7 +1,7 @@
-"""Grids: what a table varies, written once. Items, rows, tables, claims and verdicts read it.
+"""Grids: the axes of a table, written once. Items, rows, tables, claims and verdicts read them.
 
 ``Grid("Batch size", batch_photo=(9, 18, 36), method=("L_B", "SAKE"))`` has six cells. ``grid.cells("mini")`` gives each
-with its experiment; ``grid[18, "SAKE"] > grid[18, "L_B"]`` is what a claim is made of.
+with its experiment; claims consist of contrasts such as ``grid[18, "SAKE"] > grid[18, "L_B"]``.
 """
 
 from __future__ import annotations

@@ -54,11 +54,11 @@ def make_runs(
 ) -> None:
     """Make the runs of experiments that have none yet, ``jobs`` at a time.
 
-    A run that dies is resumed once from its checkpoint. One that fails again, or that is refused (missing data, a loss
-    that is not finite), is reported at the end; the others are made.
+    A run that dies is resumed once from its checkpoint. A run that fails again or is refused (missing data, a loss that
+    is not finite) is reported at the end; the others are made.
 
-    Retrieval of ``traced`` is measured after every epoch, too. The engine ``"ray"`` makes runs on the cluster at that
-    address (``cluster.py``).
+    Retrieval of ``traced`` is measured after every epoch, too. The engine ``"ray"`` makes runs on the cluster at
+    ``address`` (``cluster.py``).
 
     Raises:
         SakeError: of the kind of the first run that failed, naming all that failed and why.

@@ -148,21 +148,17 @@ def _numbers(run: Run) -> dict[str, float]:
 
 
 def _line(trial: int, e: Experiment, numbers: dict[str, float]) -> dict[str, Any]:
+    backbone = f"backbone={e.backbone}" if e.backbone != methods.preset(e.preset).backbone else ""
     return {
         "method": methods.label(e),
         "trial": trial,
         "data": ours_on(e),
-        "settings": ", ".join(filter(None, [_network(e), settings_text(e)])),
+        "settings": ", ".join(filter(None, [backbone, settings_text(e)])),
         **{name: numbers.get(name) for name in NUMBERS},
         "seed": e.seed,
         "run": e.id,
         **versions(),
     }
-
-
-def _network(e: Experiment) -> str:
-    """``backbone=...`` where it is not the preset's."""
-    return f"backbone={e.backbone}" if e.backbone != methods.preset(e.preset).backbone else ""
 
 
 def kept_trials(preset: str) -> dict[str, dict[str, float]]:
