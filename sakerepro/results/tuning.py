@@ -80,10 +80,9 @@ def tune(
     Args:
         method: a name or alias as of :func:`sakerepro.preset`.
         preset: ``"mini"``, ``"small"`` or ``"paper"``; says how many seen classes are held out.
-        trials: how many; the same for every method that is to be compared.
+        trials: number of trials; give every method of a comparison the same.
         seed: seed for drawing the settings and for the runs.
-        jobs: runs made at a time, sharing the cores; None: one a core, as memory allows; on an accelerator one.
-        engine, address: where, as in :func:`sakerepro.item_runs`.
+        jobs, engine, address: as in :func:`sakerepro.item_runs`.
         confirm: seeds for which the settings of the best trial are then trained on all seen classes of each split of
             the data set, and measured on the unseen ones. This selects nothing.
         given: settings of every trial in place of the preset's, such as ``backbone`` or ``dataset``, by name.

@@ -52,7 +52,7 @@ class Judged:
     std: float = math.nan
     n: int = 0
     sides: str = ""  # the means of its cells, "0.434 > 0.426"
-    how: str = ""  # the kind of interval, or why there is none
+    how: str = ""  # the kind of interval, or the reason for its absence
     cells: tuple[Cells, ...] = ()
     missing: tuple[str, ...] = ()  # the cells that were not run
 
