@@ -64,7 +64,7 @@ def write_findings(root: Path | None = None) -> list[Path]:
 def conventions(run: Run) -> pd.DataFrame:
     """The same ranking under three conventions, from sketch to photo: a row a convention, a column a metric."""
     x = run.embeddings()
-    arrays = [x[name] for name in ("query", "gallery", "query_labels", "gallery_labels")]
+    arrays = x["query"], x["gallery"], x["query_labels"], x["gallery_labels"]
     summaries = {c: retrieval_metrics(*arrays, convention=c, distance=run.distance).summary() for c in CONVENTIONS}
     return pd.DataFrame(summaries).T[list(METRICS)].rename_axis("convention")
 
