@@ -127,10 +127,10 @@ def _ours_on(cells: pd.DataFrame) -> str:
     return ", ".join(data_title(*place.rsplit("/", 1)) for place in places)
 
 
-def _subtitle(frame: pd.DataFrame, what: str, marks: str) -> str:
-    """The shown numbers, the marks of ours, and our networks."""
+def _subtitle(frame: pd.DataFrame, numbers: str, marks: str) -> str:
+    """The name of the numbers, the marks of ours, and our networks."""
     networks = ", ".join(dict.fromkeys(frame["backbone"]))
-    return f"{what}. {f'Ours ({networks}): {marks}' if networks else 'Nothing run: the numbers of the paper alone'}"
+    return f"{numbers}. {f'Ours ({networks}): {marks}' if networks else 'Nothing run: the numbers of the paper alone'}"
 
 
 @style()

@@ -43,7 +43,7 @@ HOLLOW: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 0.9}
 
 @dataclass(frozen=True)
 class Look:
-    """How one method or class of things is drawn, in colour and in grey."""
+    """The colour, line, marker and hatch of a method or a group, readable in colour and in grey."""
 
     color: str
     dashes: Any  # lengths of strokes and gaps, "" for a solid line

@@ -22,10 +22,10 @@ RETRIES = 3  # for a task whose worker or machine died; a refused run is not tri
 
 
 def make_runs(experiments: Sequence[Experiment], traced: Collection[Experiment] = (), address: str = "auto") -> None:
-    """As :func:`sakerepro.results.jobs.make_runs`, as many runs at a time as the cluster has room for.
+    """Like :func:`sakerepro.results.jobs.make_runs`, with as many runs at a time as the cluster has room for.
 
     Args:
-        address: of the cluster, as ``ray.init`` takes it: ``"auto"`` is the one that this machine belongs to.
+        address: of the cluster, as in ``ray.init``; ``"auto"`` is this machine's cluster.
 
     Raises:
         ConfigError: if Ray is not installed or no cluster answers.

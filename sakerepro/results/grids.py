@@ -271,7 +271,7 @@ class Contrast:
     name: str = ""  # an empty one is made from the cells, see with_names
 
     def named(self, name: str) -> Contrast:
-        """The same under another name."""
+        """A copy under another name."""
         return replace(self, name=name)
 
     def __bool__(self) -> bool:

@@ -1,4 +1,4 @@
-"""Which runs each item of the paper needs, and what is measured on them."""
+"""The runs of each item of the paper, and its measurements on them."""
 
 from __future__ import annotations
 
@@ -84,7 +84,7 @@ def item_runs(
         jobs: number of runs made at a time, sharing the cores; None: one a core as far as memory allows, but one in
             all on an accelerator. The numbers do not depend on it.
         engine: ``"local"``, or ``"ray"``: on the machines of a Ray cluster, each run with a GPU or a core.
-        address: of that cluster; ``"auto"`` is the one that this machine belongs to.
+        address: of the Ray cluster; ``"auto"`` is this machine's cluster.
 
     Returns:
         The runs, in the order of :func:`experiments`; behind them the committed ones of other seeds.

@@ -78,7 +78,7 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
 def write_rows(path: Path, rows: Iterable[Row] | pd.DataFrame) -> None:
     """Write rows as CSV, whole or not at all; numbers keep every digit.
 
-    A frame is written as it is, other rows as :func:`rows_frame` gives them. A folder that cannot be written is a
+    A frame is written unchanged, other rows as :func:`rows_frame` gives them. A folder that cannot be written is a
     RunError.
     """
     frame = rows if isinstance(rows, pd.DataFrame) else rows_frame(rows)

@@ -57,7 +57,7 @@ def run_row(run: Run, metric: str, value: float, **fields: Any) -> Row:
 
 
 def metric_row(run: Run, m: dict[str, Any]) -> Row:
-    """One measurement of ``evaluation.py``, or of a committed row, as a row."""
+    """A measurement of ``evaluation.py`` or of a committed row, as a row."""
     where = {name: m[name] for name in ("representation", "task", "convention")}
     variant = m.get("variant", code_variant(m["representation"], run.experiment.dim))
     return run_row(run, m["metric"], m["value"], classes=m.get("classes", "all"), variant=variant, **where)

@@ -135,7 +135,7 @@ def _notes(point: Point, words: Point, e: Experiment) -> Iterator[str]:
 
 @dataclass(frozen=True, repr=False)
 class Table(Saved):
-    """One table of the paper beside our numbers. Shows itself as text, in a notebook, and as the files of ``save``."""
+    """One table of the paper beside our numbers: as text, in a notebook, and as the files of ``save``."""
 
     item: str
     title: str
@@ -148,7 +148,7 @@ class Table(Saved):
     star: str  #: follows "diff" if the paper's numbers are of other data
 
     def blocks(self) -> dict[str, pd.DataFrame]:
-        """The table as it is shown, strings only: block title to a frame with one line a row of the table."""
+        """The shown table as strings: a frame for each block title, with one line a row of the table."""
         groups = self.cells.groupby(list(self.blocks_by), sort=False)
         return {self._title(block): self._block(block) for _, block in groups}
 

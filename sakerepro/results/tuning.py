@@ -184,7 +184,7 @@ def read_trials(file: Path) -> pd.DataFrame:
 
 
 def _save(file: Path, frame: pd.DataFrame) -> None:
-    """Write the lines among those that are there; a run has one."""
+    """Add lines to the file; a run's new line replaces its earlier one."""
     with files.lock(files.hidden(file, ".lock")):  # another search of the preset adds its lines
         lines = pd.concat([read_trials(file), frame]) if file.is_file() else frame
         lines = lines.drop_duplicates("run", keep="last")
