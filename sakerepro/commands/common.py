@@ -1,22 +1,13 @@
-"""What several commands share: lists of numbers, JSON on standard output, tables of text."""
+"""Shared by several commands: lists of numbers, JSON on standard output, tables of text."""
 
 from __future__ import annotations
 
-import argparse
-import contextlib
 import json
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from .. import paths
 from ..display import table_lines
 from ..errors import ConfigError
-from ..experiment import PRECISION
-
-
-def precision(arguments: argparse.Namespace) -> contextlib.AbstractContextManager[None]:
-    """A block in which presets have the precision of ``--precision``; other processes have it too."""
-    return paths.variable(PRECISION, arguments.precision) if arguments.precision else contextlib.nullcontext()
 
 
 def numbers(text: str, name: str) -> list[int]:
@@ -32,10 +23,7 @@ def numbers(text: str, name: str) -> list[int]:
 
 
 def print_json(value: Any) -> None:
-    """One JSON value on standard output, for scripts; JSON has no infinity and no NaN: both are null.
-
-    In ASCII: any terminal and any file name gives valid JSON.
-    """
+    """Print a value as JSON for scripts, in ASCII for any terminal; infinity and NaN, which JSON lacks, are null."""
     plain = json.loads(json.dumps(value, default=str), parse_constant=lambda _: None)
     print(json.dumps(plain, indent=1))
 

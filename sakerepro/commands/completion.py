@@ -1,4 +1,4 @@
-"""``completion``: argcomplete's shell code, and the names that an argument without choices completes to."""
+"""``completion``: argcomplete's shell code, and completions for arguments without choices."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ def completion(arguments: argparse.Namespace) -> None:
 
 
 def complete(parser: argparse.ArgumentParser) -> None:
-    """Answer the shell, which asks through environment variables, and end the process."""
+    """If environment variables hold a shell's request for completions, answer it and end the process."""
     argcomplete.autocomplete(parser, default_completer=_names)  # type: ignore[arg-type]  # any callable will do
 
 
 def _names(prefix: str, action: argparse.Action, parser: argparse.ArgumentParser, **_: Any) -> Iterable[str]:
-    """Ids of finished runs, presets, items, data sets; file names for all else and for a run given by its folder."""
+    """Ids of finished runs, presets, items or data sets; file names if none of these fits."""
     from .. import paths
     from ..data.known import datasets
     from ..experiment import PRESETS
@@ -35,5 +35,4 @@ def _names(prefix: str, action: argparse.Action, parser: argparse.ArgumentParser
         names = GRIDS
     elif action.metavar == "DATA":
         names = datasets()
-    found = [name for name in names if name.startswith(prefix)]
-    return found or argcomplete.completers.FilesCompleter()(prefix)
+    return [n for n in names if n.startswith(prefix)] or argcomplete.completers.FilesCompleter()(prefix)

@@ -1,4 +1,4 @@
-"""``check`` and ``data``: what a data set holds and what is wrong with it; get, pack and cut the data sets."""
+"""``check`` and ``data``: report contents and problems of a data set; fetch, pack and subset data sets."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ SHOWN = 20  # problems and classes that `check` shows without --all
 
 
 def check(arguments: argparse.Namespace) -> int:
-    """Look at a data set; the exit code is 3 if there is a problem."""
+    """Report on a data set; the exit code is 3 if it has a problem."""
     from ..apps.check import check
 
     report = check(arguments.data, arguments.split, images=not arguments.quick, progress=not arguments.json)
@@ -37,8 +37,8 @@ def example(arguments: argparse.Namespace) -> None:
     """Write generated images as a folder to train on."""
     from ..world.example import example_folder
 
-    made = paths.shown(example_folder(arguments.folder))
-    print(f"{made}: 18 classes, 16 photos and 16 sketches each. Next: sakerepro check {made}")
+    folder = paths.shown(example_folder(arguments.folder))
+    print(f"{folder}: 18 classes, 16 photos and 16 sketches each. Next: sakerepro check {folder}")
 
 
 def pack(arguments: argparse.Namespace) -> None:
@@ -46,8 +46,8 @@ def pack(arguments: argparse.Namespace) -> None:
     if arguments.to:
         from ..apps.carry import carry
 
-        made = carry(arguments.data, Path(arguments.to), arguments.size)
-        print(f"{made}: {made.stat().st_size / 1e6:.1f} MB")
+        file = carry(arguments.data, Path(arguments.to), arguments.size)
+        print(f"{file}: {file.stat().st_size / 1e6:.1f} MB")
         return
     data = load_dataset(arguments.data, size=arguments.size, min_photos=arguments.min_photos, verify=arguments.verify)
     for what, pixels in (("photos", data.gallery.pixels), ("sketches", data.query.pixels)):
@@ -61,5 +61,5 @@ def subset(arguments: argparse.Namespace) -> None:
     classes = {name.rpartition("/")[0] for name in lists.listed_names(root)[SKETCH]}
     label = arguments.data if Path(arguments.data).name == arguments.data else root.resolve().name
     to = Path(arguments.to) if arguments.to else paths.data() / f"{label}-{len(classes)}x{arguments.per_class}"
-    made = write_subset(root, to, arguments.per_class, arguments.size)
-    print(f"{paths.shown(made)}: {sum(1 for _ in made.rglob('*.*'))} files")
+    folder = write_subset(root, to, arguments.per_class, arguments.size)
+    print(f"{paths.shown(folder)}: {sum(1 for _ in folder.rglob('*.*'))} files")

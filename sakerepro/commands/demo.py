@@ -12,11 +12,11 @@ from ..world.classes import of_role
 from ..world.files import write_world
 from .parser import parser
 
-SKETCHES, PHOTOS, SIZE = 4, 10, 96  # unseen classes with a query; images of each unseen class; their side
+SKETCHES, PHOTOS, SIZE = 4, 10, 96  # queries, one an unseen class; images of each unseen class; their side in pixels
 
 
 def demo(arguments: argparse.Namespace) -> None:
-    """Train, index and query on generated images; each step is a command, which is printed."""
+    """Train, index and query on generated images; print the command of each step."""
     to = Path(arguments.to)
     if to.exists():
         raise ConfigError(f"{to}: is there already. Remove it, or name another folder with --to.")

@@ -17,13 +17,13 @@ def import_checkpoint(arguments: argparse.Namespace) -> None:
     """Make a run of the authors' checkpoint."""
     from ..apps import official
 
-    made = official.import_checkpoint(arguments.file, absolute(arguments.dataset), arguments.split)
-    show_runs([made])
-    said = made.provenance()["official"]
-    if "val_top1" in said:
-        there = f"; the file says {said['best_acc1']:.1f} %" if "best_acc1" in said else ""
-        print(f"Held-out sketches of seen classes: top-1 {100 * said['val_top1']:.1f} %{there}.")
-    print(paths.shown(made.folder))
+    run = official.import_checkpoint(arguments.file, absolute(arguments.dataset), arguments.split)
+    show_runs([run])
+    facts = run.provenance()["official"]
+    if "val_top1" in facts:
+        published = f"; the file says {facts['best_acc1']:.1f} %" if "best_acc1" in facts else ""
+        print(f"Held-out sketches of seen classes: top-1 {100 * facts['val_top1']:.1f} %{published}.")
+    print(paths.shown(run.folder))
 
 
 def export(arguments: argparse.Namespace) -> None:
@@ -37,9 +37,9 @@ def export(arguments: argparse.Namespace) -> None:
         print(f"{paths.shown(half.folder)}: {size / 1e6:.1f} MB; index, query and the others take it as --run")
         return
     network = load(arguments.run)
-    made = export_onnx(network, arguments.onnx, arguments.to)
+    file = export_onnx(network, arguments.onnx, arguments.to)
     shape = f"(N, {network.size}, {network.size}, 3)"
-    print(f"{made}: {made.stat().st_size / 1e6:.1f} MB, images {shape} uint8 to embeddings")
+    print(f"{file}: {file.stat().st_size / 1e6:.1f} MB, images {shape} uint8 to embeddings")
 
 
 def card(arguments: argparse.Namespace) -> None:

@@ -11,6 +11,7 @@ import time
 from .. import paths
 from ..data.registry import find_drawings
 from ..errors import ConfigError, DataError
+from ..experiment import PRECISION
 from ..experiment import preset as check_preset
 from ..original import original_photos
 from ..results import items
@@ -23,13 +24,15 @@ from ..results.status import DONE, MISSING, PRESETS, all_status, number_files, o
 from ..results.status import status as status_of
 from ..runs import find
 from . import warm
-from .common import numbers, precision, print_json, print_table
+from .common import numbers, print_json, print_table
 
 
 def item(arguments: argparse.Namespace) -> None:
     """Make a table or figure, and show it."""
+    # environment variables, because a notebook is another process
+    precision = paths.variable(PRECISION, arguments.precision) if arguments.precision else contextlib.nullcontext()
     rerun = paths.variable(RERUN, "1") if arguments.rerun else contextlib.nullcontext()
-    with precision(arguments), rerun:  # a notebook is another process: a variable reaches it
+    with precision, rerun:
         _make(arguments, numbers(arguments.seeds, "seeds"), dict(map(_pair, arguments.p)))
 
 
@@ -39,22 +42,22 @@ def _make(arguments: argparse.Namespace, seeds: list[int], more: dict[str, objec
     warm.warm_up()
     wanted = items.experiments(name, preset, seeds)
     if original := str(parameters.get("original", "")):
-        original_photos(wanted[0], original)  # looked for before anything is trained
+        original_photos(wanted[0], original)  # raises if they are missing, before anything is trained
     if name == "quickdraw":
         find_drawings(wanted[0].dataset)
-    known = committed_runs(name, wanted, set())
-    if all(e in known or find(e) for e in wanted):
+    committed = committed_runs(name, wanted, set())
+    if all(e in committed or find(e) for e in wanted):
         print(f"{name}, {preset}: {len(wanted)} runs found, nothing trained.", flush=True)
     runs = items.item_runs(name, preset, seeds, arguments.jobs, arguments.engine, arguments.address)
-    asked = [r for r in runs if r.experiment in wanted]
+    wanted_runs = [r for r in runs if r.experiment in wanted]
     before = number_files(name, preset)
-    items.item_rows(name, runs, original)  # here, because a notebook shows no progress
+    items.item_rows(name, runs, original)  # measure what is missing here, because a notebook shows no progress
     print(f"{name}: executing the notebook ...", flush=True)
     started = time.monotonic()
     notebook = execute(name, preset, **parameters)
     if number_files(name, preset) != before or status_of(name, preset).state != DONE:
         seconds = time.monotonic() - started
-        write_record(name, preset, seeds, parameters, asked, seconds, **items.times(name, asked))
+        write_record(name, preset, seeds, parameters, wanted_runs, seconds, **items.times(name, wanted_runs))
     table, verdicts = render(name, preset)
     print(*filter(None, [table, _without_not_run(str(verdicts))]), sep="\n\n")
     print("Where it is:")
@@ -78,46 +81,47 @@ def _pair(text: str) -> tuple[str, object]:
 def _without_not_run(text: str) -> str:
     """The text without the claims that this preset has no runs for; the file has them."""
     parts = text.split("\n\n")
-    kept = [part for part in parts if not part.partition("\n")[0].endswith(": NOT RUN")]
-    left_out = len(parts) - len(kept)
+    shown = [part for part in parts if not part.partition("\n")[0].endswith(": NOT RUN")]
+    left_out = len(parts) - len(shown)
     note = f"\n({left_out} more claims need runs that this preset does not have.)\n" if left_out else ""
-    return "\n\n".join(kept) + note
+    return "\n\n".join(shown) + note
 
 
 def status(arguments: argparse.Namespace) -> None:
     """Show which items are done, stale or missing."""
-    found = all_status([check_preset(name).preset for name in arguments.preset or PRESETS])
+    statuses = all_status([check_preset(name).preset for name in arguments.preset or PRESETS])
     if arguments.json:
-        print_json(to_json(found))
+        print_json(to_json(statuses))
         return
     rows = []
-    for s in found:
-        made = ("", "") if s.state == MISSING else (s.commit[:12] + "+" * s.dirty or "unknown", s.age)
-        first, *more = s.why.split("; ")  # --json has all reasons
-        rows.append((s.item, s.preset, s.state, *made, f"{first} and {len(more)} more" if more else first))
+    for s in statuses:
+        commit_and_age = ("", "") if s.state == MISSING else (s.commit[:12] + "+" * s.dirty or "unknown", s.age)
+        first, *others = s.why.split("; ")  # --json has all reasons
+        why = f"{first} and {len(others)} more" if others else first
+        rows.append((s.item, s.preset, s.state, *commit_and_age, why))
     print_table(("item", "preset", "state", "commit", "age", "why"), rows, left=6)
-    if any(s.dirty for s in found):
+    if any(s.dirty for s in statuses):
         print("+: made from a checkout with changes that were not committed")
 
 
 def tables(arguments: argparse.Namespace) -> None:
     """Render everything anew from the committed rows."""
     for preset in PRESETS:
-        every = (*items.ITEMS, *own_items(preset))
-        made = []
-        for name in (i for i in every if rows_file(i, preset).is_file() and runs_file(i, preset).is_file()):
+        names = (*items.ITEMS, *own_items(preset))
+        rendered = []
+        for name in (i for i in names if rows_file(i, preset).is_file() and runs_file(i, preset).is_file()):
             try:
                 for shown in filter(None, render(name, preset)):
                     shown.save(paths.results(preset))
-                made.append(name)
+                rendered.append(name)
             except ConfigError as error:
                 if ":" not in name:
                     raise
                 print(f"{preset}: {name} stays as it is. {error}", file=sys.stderr)  # its module is elsewhere
-        print(f"{preset}: {', '.join(made) or 'no item has left its rows'}")
+        print(f"{preset}: {', '.join(rendered) or 'no item has left its rows'}")
     try:
-        files = write_findings()  # first: the report holds choices.md
-    except DataError as error:  # other rows than ours may contradict our sentences
+        files = write_findings()  # before the report, which holds choices.md
+    except DataError as error:  # a user's rows may contradict our sentences
         print(f"README.md, docs/findings.md and results/small/choices.md stay as they are. {error}", file=sys.stderr)
         files = []
     for file in (*files, write_report()):

@@ -35,13 +35,13 @@ def evaluate(arguments: argparse.Namespace) -> None:
         note = "The images or lists changed since the run was made, so its own numbers cannot be compared with."
     else:
         pairs = zip(metrics, r.metrics(), strict=True)
-        by, most = max(((abs(m["value"] - s["value"]), m) for m, s in pairs), key=lambda pair: pair[0])
-        note = f"The run wrote the same numbers; the largest difference is {by:.1e}."
-        if not by < 1e-3:
+        largest, metric = max(((abs(m["value"] - s["value"]), m) for m, s in pairs), key=lambda pair: pair[0])
+        note = f"The run wrote the same numbers; the largest difference is {largest:.1e}."
+        if not largest < 1e-3:
             note = (
-                f"The run wrote other numbers; the largest difference is {by:.3f}, of {most['metric']}, "
-                f"{most['task']}, {most['representation']}. Another processor rounds otherwise, and the rotation of "
-                "codes is fitted anew: they may move by 0.01. More has another cause."
+                f"The run wrote other numbers; the largest difference is {largest:.3f}, of {metric['metric']}, "
+                f"{metric['task']}, {metric['representation']}. Another processor rounds otherwise, and the rotation "
+                "of codes is fitted anew: they may move by 0.01. More has another cause."
             )
     if arguments.generalised:
         metrics += generalised_metrics(arrays, e, network)
@@ -64,10 +64,10 @@ def _trained_on(r: Run, unseen: Sequence[str], dataset: str) -> str:
         seen = r.dataset().seen
     except SakeError:
         return "The run's own data is not here, so it is unknown whether it was trained on some of these classes."
-    both = same_classes(resolve_classes(seen, r.experiment.dataset), resolve_classes(unseen, dataset))
-    if both:
-        names = ", ".join(b.name if a.name == b.name else f"{b.name}, there {a.name}" for a, b in both[:5])
-        return f"Not zero-shot: the run was trained on {len(both)} of these classes ({names})."
+    shared = same_classes(resolve_classes(seen, r.experiment.dataset), resolve_classes(unseen, dataset))
+    if shared:
+        names = ", ".join(b.name if a.name == b.name else f"{b.name}, there {a.name}" for a, b in shared[:5])
+        return f"Not zero-shot: the run was trained on {len(shared)} of these classes ({names})."
     return "None of these classes has the name or the synset of one that the run was trained on."
 
 

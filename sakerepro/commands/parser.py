@@ -1,4 +1,4 @@
-"""The parser of the commands, as ``tables/commands.toml`` has them: help in groups, near misses for what is unknown."""
+"""The parser of the commands in ``tables/commands.toml``: help in groups, near misses for an unknown word."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def described() -> dict[str, Any]:
 
 
 def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
-    """The whole command line as one parser; those of ``train`` and ``tune`` depend on preset and method in ``argv``."""
+    """The whole command line as one parser; flags of ``train`` and ``tune`` depend on preset and method in ``argv``."""
     from .. import __version__
 
     about = "SAKE: zero-shot sketch-based image retrieval, reproduced."
@@ -29,14 +29,14 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
     top.add_argument("--version", action="version", version=f"sakerepro {__version__}")
     actions = {"": top.add_subparsers(dest="command", metavar="COMMAND")}
     for name, command in described()["commands"].items():
-        inside, _, own = name.rpartition(" ")
+        group, _, word = name.rpartition(" ")
         example = f"example: sakerepro {command['example']}" if "example" in command else None
         words = {"help": command["help"], "description": command.get("description"), "epilog": example}
-        made = actions[inside].add_parser(own, **words)
+        command_parser = actions[group].add_parser(word, **words)
         if "call" in command:
-            _add_arguments(made, command)
+            _add_arguments(command_parser, command)
         else:
-            actions[name] = made.add_subparsers(dest="action", required=True, metavar="ACTION")
+            actions[name] = command_parser.add_subparsers(dest="action", required=True, metavar="ACTION")
     for name in ("train", "tune"):
         command, chosen = actions[""].choices[name], name in argv[:1]
         add_settings(command, argv if chosen else ())
@@ -47,8 +47,8 @@ def parser(argv: Sequence[str] = ()) -> argparse.ArgumentParser:
 
 def _add_arguments(command: argparse.ArgumentParser, words: dict[str, Any]) -> None:
     either = command.add_mutually_exclusive_group(required=True) if "either" in words else command
-    for name, own in words.get("arguments", {}).items():
-        argument = described()["shared"].get(name, {}) | own
+    for name, options in words.get("arguments", {}).items():
+        argument = described()["shared"].get(name, {}) | options
         if argument.get("type") == "int":
             argument["type"] = int
         (either if name in words.get("either", ()) else command).add_argument(name, **argument)
@@ -61,7 +61,7 @@ def _call(function: str, arguments: argparse.Namespace) -> int | None:
 
 
 class Parser(argparse.ArgumentParser):
-    """A parser whose errors offer what may have been meant; its sub-parsers are of the same kind."""
+    """A parser whose errors offer near misses; its sub-parsers are of the same class."""
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:
@@ -69,14 +69,14 @@ class Parser(argparse.ArgumentParser):
             raise argparse.ArgumentError(action, f"{value!r} is unknown. {near_misses(value, known)}")
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> tuple[Any, list[str]]:
-        """As argparse does; what a command does not know is refused here, where its flags are known."""
-        found, unknown = super().parse_known_args(args, namespace)
+        """As argparse does, but refuse a command's unknown words here, where its flags are known."""
+        parsed, unknown = super().parse_known_args(args, namespace)
         if unknown and self._subparsers is None:
             flags = [flag for action in self._actions for flag in action.option_strings if flag.startswith("--")]
             name = next((word.partition("=")[0] for word in unknown if word.startswith("--")), "")
             offer = near_misses(name, flags).partition("Known:")[0] if name else ""
             self.error(f"unknown: {' '.join(unknown)}. {offer}`{self.prog} --help` shows what there is.")
-        return found, unknown
+        return parsed, unknown
 
 
 class Grouped(argparse.RawDescriptionHelpFormatter):

@@ -28,21 +28,21 @@ from .common import print_json, print_table
 def index(arguments: argparse.Namespace) -> None:
     """Make or update the index of a folder of photos."""
     choices = {"dtype": arguments.dtype, "verify": arguments.verify, "progress": not arguments.json}
-    made, changes = index_photos(arguments.photos, named_run(arguments.run), arguments.to, **choices)
-    size = sum(f.stat().st_size for f in made.folder.iterdir())
+    photos, changes = index_photos(arguments.photos, named_run(arguments.run), arguments.to, **choices)
+    size = sum(f.stat().st_size for f in photos.folder.iterdir())
     if arguments.json:
-        about = {"index": str(made.folder), "run": made.run, "photos": len(made)}
-        print_json({**about, **dataclasses.asdict(changes), "bytes": size, "bad_files": made.bad})
+        about = {"index": str(photos.folder), "run": photos.run, "photos": len(photos)}
+        print_json({**about, **dataclasses.asdict(changes), "bytes": size, "bad_files": photos.bad})
         return
-    for name, why in list(made.bad.items())[:20]:
+    for name, why in list(photos.bad.items())[:20]:
         print(f"Skipped {name}: {why}")
     if changes.left_out:
         print(left_out_text(changes.left_out))
     print(
-        f"{len(made):,} photos: {changes.added:,} embedded now, {changes.kept:,} kept, {changes.removed:,} removed, "
+        f"{len(photos):,} photos: {changes.added:,} embedded now, {changes.kept:,} kept, {changes.removed:,} removed, "
         f"{changes.bad:,} bad ones skipped."
     )
-    print(f"{paths.shown(made.folder)}: {size / 1e6:.1f} MB, embedded by {made.run}")
+    print(f"{paths.shown(photos.folder)}: {size / 1e6:.1f} MB, embedded by {photos.run}")
 
 
 def query(arguments: argparse.Namespace) -> None:
@@ -51,22 +51,22 @@ def query(arguments: argparse.Namespace) -> None:
         raise ConfigError(f"-k {arguments.k}: has to be at least 1.")
     photos = named_collection(arguments.index)
     root = paths.expanded(arguments.photos).resolve() if arguments.photos else photos.root
-    run, domain, asked = named_run(arguments.run or photos.run), PHOTO if arguments.photo else SKETCH, list[str]()
-    images = _images(arguments.sketch, photos.size, domain, asked)
+    run, domain, sketches = named_run(arguments.run or photos.run), PHOTO if arguments.photo else SKETCH, list[str]()
+    images = _images(arguments.sketch, photos.size, domain, sketches)
     choices = {"codes": arguments.codes, "approximate": arguments.approximate, "domain": domain}
     answers = zip(*nearest(photos, run, images, arguments.k, **choices), strict=True)
-    found = [
+    rankings = [
         [(rank, photos.names[row], float(d)) for rank, (row, d) in enumerate(zip(*answer, strict=True), 1)]
         for answer in answers
     ]
-    answered = list(zip(asked, found, strict=True))
+    answered = list(zip(sketches, rankings, strict=True))
     share = {}
     if arguments.approximate:
         k = min(arguments.k, len(photos))
         share["recall"], n = recall(photos.folder, run, k, domain)
         percent, kind = f"{100 * share['recall']:.1f} %", "photos" if arguments.photo else "sketches"
         print(f"approximate: finds {percent} of the exact {k} nearest ({n} unseen {kind} of the run)", file=sys.stderr)
-    distinct = dict.fromkeys(photo for hits in found for _, photo, _ in hits)  # many sketches share a photo
+    distinct = dict.fromkeys(photo for hits in rankings for _, photo, _ in hits)  # many sketches share a photo
     if gone := [photo for photo in distinct if not (root / photo).is_file()]:
         print(
             f"sakerepro: {len(gone)} of the photos found are not in {root}, such as {gone[0]}. If they have "
@@ -75,9 +75,9 @@ def query(arguments: argparse.Namespace) -> None:
         )
     if arguments.sheet:
         captions = [
-            [(root / photo, f"{rank}. {distance:.3g}\n{photo}") for rank, photo, distance in hits] for hits in found
+            [(root / photo, f"{rank}. {distance:.3g}\n{photo}") for rank, photo, distance in hits] for hits in rankings
         ]
-        contact_sheet(Path(arguments.sheet), [Path(s) for s in asked], captions)
+        contact_sheet(Path(arguments.sheet), [Path(s) for s in sketches], captions)
     if arguments.csv:
         import pandas as pd
 
@@ -102,10 +102,10 @@ def _entries(hits: Sequence[tuple[int, str, float]], root: Path) -> list[dict[st
     return [{"rank": rank, "photo": p, "path": str(root / p), "distance": distance} for rank, p, distance in hits]
 
 
-def _images(names: Sequence[str], size: int, domain: int, asked: list[str]) -> Iterator[np.ndarray]:
+def _images(names: Sequence[str], size: int, domain: int, sketches: list[str]) -> Iterator[np.ndarray]:
     """The images in files and folders, (size, size, C) each, and each drawing in a file of drawings.
 
-    The path of each goes into ``asked``; bad files and lines are named on stderr and skipped.
+    The path of each is appended to ``sketches``; bad files and lines are named on stderr and skipped.
 
     Raises:
         DataError: if no image can be read; the error of the first file.
@@ -129,10 +129,10 @@ def _images(names: Sequence[str], size: int, domain: int, asked: list[str]) -> I
         if isinstance(image, DataError):
             errors.append(image)
         else:
-            asked.append(listed[row])
+            sketches.append(listed[row])
             yield image
     notices += [f"Skipped {error}" for error in errors]
-    if not asked:
+    if not sketches:
         raise errors[0] if errors else DataError(f"{', '.join(names)}: holds no image. {' '.join(notices)}".rstrip())
     for notice in notices:
         print(f"sakerepro: {notice}", file=sys.stderr)

@@ -15,25 +15,25 @@ from ..runs import Run, find, map_all, open_run, require_images, run, run_folder
 from .common import numbers, print_json, print_table
 from .settings import settings, shown
 
-WIDTH, COLUMN = 100, 9  # of a list of runs, and of one of its numbers
+WIDTH, COLUMN = 100, 9  # characters of a list of runs, and of one of its numbers
 
 
 def train(arguments: argparse.Namespace) -> None:
     """Find or make a run."""
     changes = settings(arguments)
     e = systems.preset(arguments.preset, **changes)
-    found = find(e)
-    if found and e.dataset.startswith("/"):  # a folder may have changed since
+    earlier = find(e)
+    if earlier and e.dataset.startswith("/"):  # a folder may have changed since
         try:
-            require_images(found, found.dataset().fingerprint)
+            require_images(earlier, earlier.dataset().fingerprint)
         except DataError as error:
             print(f"sakerepro: {error} The images were not compared with those of the run.", file=sys.stderr)
-    done = found or run(e, trace=arguments.trace)
+    finished = earlier or run(e, trace=arguments.trace)
     if arguments.json:
-        print_json(_entry(done))
+        print_json(_entry(finished))
         return
-    show_runs([done])
-    print(f"{'Found, nothing trained: ' if found else ''}{paths.shown(done.folder)}")
+    show_runs([finished])
+    print(f"{'Found, nothing trained: ' if earlier else ''}{paths.shown(finished.folder)}")
 
 
 def tune(arguments: argparse.Namespace) -> None:
@@ -44,9 +44,9 @@ def tune(arguments: argparse.Namespace) -> None:
     preset, method, seed = arguments.preset, given.pop("method", "SAKE"), given.pop("seed", 0)
     where, confirm = (arguments.jobs, arguments.engine, arguments.address), arguments.confirm
     seeds = numbers(confirm, "confirm") if confirm else []
-    found = tuning.tune(method, preset, arguments.trials, seed, *where, seeds, **given)
-    print(f"\n{method}, preset {preset}: mAP@all on {found['data'][0]}, seen classes held out as if unseen\n")
-    lines = found.astype(object).where(found.notna(), None).to_dict("records")
+    trials = tuning.tune(method, preset, arguments.trials, seed, *where, seeds, **given)
+    print(f"\n{method}, preset {preset}: mAP@all on {trials['data'][0]}, seen classes held out as if unseen\n")
+    lines = trials.astype(object).where(trials.notna(), None).to_dict("records")
     lines, confirmed = lines[: arguments.trials], lines[arguments.trials :]
     print_table(
         ["trial", "settings", *tuning.NUMBERS],
@@ -54,10 +54,10 @@ def tune(arguments: argparse.Namespace) -> None:
         left=2,
     )
     best = tuning.trial_experiments(method, preset, arguments.trials, seed, **given)[lines[0]["trial"]]
-    on = {k: v for k, v in given.items() if k == "dataset"}  # it brings settings of its own
-    usual = systems.flat(systems.preset(preset, **on, method=method))
-    differ = on | {k: v for k, v in systems.flat(best.but(pseudo_unseen=0)).items() if v != usual[k]}
-    flags = [flag for k, v in differ.items() for flag in (f"--{k.replace('_', '-')}", shown(v))]
+    dataset = {k: v for k, v in given.items() if k == "dataset"}  # a data set changes the defaults
+    defaults = systems.flat(systems.preset(preset, **dataset, method=method))
+    changed = dataset | {k: v for k, v in systems.flat(best.but(pseudo_unseen=0)).items() if v != defaults[k]}
+    flags = [flag for k, v in changed.items() for flag in (f"--{k.replace('_', '-')}", shown(v))]
     print(f"\nBest is trial {lines[0]['trial']} of {len(lines)}. To train with its settings on all seen classes:")
     print(f"  {shlex.join(['sakerepro', 'train', '--preset', preset, '--method', method, *flags])}\n")
     if confirmed:
@@ -72,7 +72,7 @@ def tune(arguments: argparse.Namespace) -> None:
 
 def methods(arguments: argparse.Namespace) -> None:
     """List the methods with what they need and their settings."""
-    found = {name: systems.class_of(name) for name in systems.METHODS}
+    classes = {name: systems.class_of(name) for name in systems.METHODS}
     if arguments.json:
         print_json(
             {
@@ -82,11 +82,11 @@ def methods(arguments: argparse.Namespace) -> None:
                     "version": c.version,
                     "settings": {k: {"default": s.default, "help": s.help} for k, s in c.settings.items()},
                 }
-                for name, c in found.items()
+                for name, c in classes.items()
             }
         )
         return
-    for name, c in found.items():
+    for name, c in classes.items():
         about = (c.__doc__ or "").partition("\n")[0]
         print(f"{name}: {about}\n  needs {', '.join(sorted(c.needs)) or 'images and labels only'}; {c.distance}")
         for key, s in c.settings.items():
@@ -98,20 +98,20 @@ def methods(arguments: argparse.Namespace) -> None:
 
 def runs(arguments: argparse.Namespace) -> int:
     """List finished runs; the exit code is 1 if one is damaged."""
-    every, damaged = [], []
+    finished, damaged = [], []
     for folder in run_folders():
         try:
-            every.append(open_run(folder))
+            finished.append(open_run(folder))
         except SakeError as error:
             damaged.append({"folder": str(folder), "problem": str(error)})
-    names = {r.id: f"{r.id} {systems.label(r.experiment)}".lower() for r in every}
-    found = [r for r in every if all(part.lower() in names[r.id] for part in arguments.part)]
+    names = {r.id: f"{r.id} {systems.label(r.experiment)}".lower() for r in finished}
+    chosen = [r for r in finished if all(part.lower() in names[r.id] for part in arguments.part)]
     if arguments.json:
-        print_json({"runs": [_entry(r) for r in found], "damaged": damaged})
+        print_json({"runs": [_entry(r) for r in chosen], "damaged": damaged})
         return 1 if damaged else 0
-    if found:
-        show_runs(found, arguments.sort or "")
-    elif every and not damaged:
+    if chosen:
+        show_runs(chosen, arguments.sort or "")
+    elif finished and not damaged:
         print(f"No finished run has {' and '.join(arguments.part)} in its id or method. `sakerepro runs` lists all.")
     elif not damaged:
         print("There are no finished runs yet. `make table1` or `sakerepro train` makes the first.")
@@ -131,13 +131,13 @@ def _entry(r: Run) -> dict[str, Any]:
     }
 
 
-def show_runs(found: Iterable[Run], sort: str = "") -> None:
+def show_runs(listed: Iterable[Run], sort: str = "") -> None:
     """mAP@all (standard convention) of runs, a line each, at most 100 characters wide.
 
     Raises:
         ConfigError: if no column has ``sort`` in its name.
     """
-    lines = {r.id: map_all(r) for r in found}
+    lines = {r.id: map_all(r) for r in listed}
     columns = sorted(dict.fromkeys(c for line in lines.values() for c in line), key=lambda c: c[0] != "ZS-SBIR")
     if sort:
         by = next((c for c in columns if sort.lower() in " ".join(c).lower()), None)
@@ -145,15 +145,15 @@ def show_runs(found: Iterable[Run], sort: str = "") -> None:
             raise ConfigError(f"--sort {sort}: is no column. {near_misses(sort, [' '.join(c) for c in columns])}")
         lines = dict(sorted(lines.items(), key=lambda line: -line[1].get(by, -1)))
         columns = [by, *(c for c in columns if c != by)]
-    columns, more = columns[:6], columns[6:]
+    columns, hidden = columns[:6], columns[6:]
     room = WIDTH - COLUMN * len(columns)
     rows: list[list[object]] = [["mAP@all", *(representation for _, representation in columns)]]
     rows += [[_cut(name, room), *map(line.get, columns)] for name, line in lines.items()]
     print_table(["", *(task for task, _ in columns)], rows)
-    if more:
-        print(f"{len(more)} more columns ({', '.join(map(' '.join, more))}): --json has all.")
+    if hidden:
+        print(f"{len(hidden)} more columns ({', '.join(map(' '.join, hidden))}): --json has all.")
 
 
 def _cut(name: str, room: int) -> str:
-    """The end of a run's id, which is enough to name it and says what it was made with."""
+    """The end of a run's id, which suffices to name the run."""
     return name if len(name) <= room else f"...{name[3 - room :]}"

@@ -72,8 +72,8 @@ def settings(arguments: argparse.Namespace) -> dict[str, object]:
         if isinstance(defaults.get(name), tuple):
             values[name] = numbers(given, name.replace("_", "-"))
         else:
-            yes_or_no = isinstance(defaults.get(name, True), bool)  # a method's own setting may be one
-            values[name] = {"true": True, "false": False}.get(given, given) if yes_or_no else given
+            may_be_bool = isinstance(defaults.get(name, True), bool)  # so may a method's own setting
+            values[name] = {"true": True, "false": False}.get(given, given) if may_be_bool else given
     return values | {k: absolute(str(values[k])) for k in ("dataset", "weights", "teacher_data") if k in values}
 
 
@@ -81,5 +81,5 @@ def absolute(name: str) -> str:
     """A folder or file as an absolute path, so that a run's id is the same from every folder; else the name itself."""
     from ..data.known import datasets, records
 
-    here = paths.expanded(name)
-    return str(here.resolve()) if name and name not in (*datasets(), *records("originals")) and here.exists() else name
+    path = paths.expanded(name)
+    return str(path.resolve()) if name and name not in (*datasets(), *records("originals")) and path.exists() else name

@@ -10,21 +10,21 @@ import subprocess
 import sys
 from pathlib import Path
 
-_begun: list[subprocess.Popen[bytes]] = []  # kept, since Python warns of a running process without a reference
+_begun: list[subprocess.Popen[bytes]] = []  # Python warns of a running process without a reference
 
 
 def warm_up() -> subprocess.Popen[bytes] | None:
-    """Begin to compile if nothing is compiled yet; the process, or None if there is nothing to do.
+    """Start to compile if nothing is compiled yet; return the process, or None if there is nothing to do.
 
-    The parent does not wait for it. It ends with its work or with the parent's terminal; the first process that needs a
-    loop that is not compiled then compiles it.
+    The parent does not wait for the process, which ends with its work or with the parent's terminal. If it ended early,
+    the first process that needs a loop compiles it.
     """
     compiled = os.environ.get("NUMBA_CACHE_DIR") or Path(__file__).parent.parent / "ranking" / "__pycache__"
     if any(Path(compiled).rglob("counting.*.nbi")):
         return None
-    alone = {**os.environ, "OMP_NUM_THREADS": "1"}
+    one_thread = {**os.environ, "OMP_NUM_THREADS": "1"}
     no = subprocess.DEVNULL
-    _begun.append(subprocess.Popen([sys.executable, "-m", __name__], env=alone, stdin=no, stdout=no, stderr=no))
+    _begun.append(subprocess.Popen([sys.executable, "-m", __name__], env=one_thread, stdin=no, stdout=no, stderr=no))
     return _begun[-1]
 
 

@@ -26,13 +26,13 @@ def pick_queries(ap: np.ndarray, labels: np.ndarray, n: int, cases: str = "mixed
     """Choose example queries by rule, at most one a class, so that nobody chooses by hand.
 
     ``"bad"``: the lowest AP, worst first. ``"good"``: the highest, best first. ``"mixed"``: from best to worst in even
-    steps of the order of all queries, each step taking the nearest query of a class that is not there yet.
+    steps of the order of all queries; each step takes the nearest query of a class that has none yet.
     Of equal APs the earlier query comes first.
 
     Args:
         ap: (Q,) average precision; NaN (no relevant photo) is never chosen.
         labels: (Q,) class ids.
-        n: how many; fewer come back if there are fewer classes.
+        n: number of queries; at most one a class.
 
     Returns:
         Positions of the queries, in the order of the rule.
@@ -54,7 +54,7 @@ def pick_queries(ap: np.ndarray, labels: np.ndarray, n: int, cases: str = "mixed
 
 
 def class_frame(run: Run, other: Run | None = None, k: int = 10) -> pd.DataFrame:
-    """One row a class of queries, best first: its precision, its failure case, and the class it is mistaken for.
+    """One row a class of queries, best first: its precision, its failure case, and its most frequent wrong class.
 
     Columns: ``class``, ``ap`` (mean), ``low`` and ``high`` (quartiles over its queries), ``worst_query`` (position; the
     case that ``retrieval_grid(cases="bad")`` shows of this class), ``taken_for`` (the most frequent wrong class among
@@ -70,21 +70,21 @@ def class_frame(run: Run, other: Run | None = None, k: int = 10) -> pd.DataFrame
     worst = {int(labels[q]): int(q) for q in pick_queries(ap, labels, len(data.unseen), "bad")}
     rows = []
     for label, query in worst.items():
-        mine = labels == label
-        wrong = np.bincount(top[mine].ravel(), minlength=len(data.unseen))
+        of_class = labels == label
+        wrong = np.bincount(top[of_class].ravel(), minlength=len(data.unseen))
         wrong[label] = 0
-        taken = data.unseen[wrong.argmax()] if wrong.any() else "", wrong.max() / (mine.sum() * k)
-        quartiles = np.nanquantile(ap[mine], [0.25, 0.75])
-        rows.append((data.unseen[label], np.nanmean(ap[mine]), *quartiles, query, *taken))
+        taken = data.unseen[wrong.argmax()] if wrong.any() else "", wrong.max() / (of_class.sum() * k)
+        quartiles = np.nanquantile(ap[of_class], [0.25, 0.75])
+        rows.append((data.unseen[label], np.nanmean(ap[of_class]), *quartiles, query, *taken))
     frame = pd.DataFrame(rows, columns=["class", "ap", "low", "high", "worst_query", "taken_for", "taken_share"])
     if other:
-        theirs = _same_queries(run, other)
-        frame["other_ap"] = [np.nanmean(theirs[labels == label]) for label in worst]
+        other_ap = _same_queries(run, other)
+        frame["other_ap"] = [np.nanmean(other_ap[labels == label]) for label in worst]
     return frame.sort_values(["ap", "class"], ascending=[False, True], ignore_index=True)
 
 
 def _same_queries(run: Run, other: Run) -> np.ndarray:
-    """The average precisions of the other run."""
+    """The average precisions of the other run; a ConfigError if its queries are others."""
     differ = [k for k, value in run.experiment.group("data").items() if value != getattr(other.experiment, k)]
     if differ or not np.array_equal(run.embeddings()["query_labels"], other.embeddings()["query_labels"]):
         raise ConfigError(

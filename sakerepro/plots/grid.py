@@ -65,13 +65,13 @@ def retrieval_grid(
         axis.set(xticks=[], yticks=[], box_aspect=1)
         axis.spines[:].set(visible=True, color="#999999", linewidth=0.5)
     tiles = np.array(axes).reshape(len(chosen), k + 1)
-    for query, found, (axis, *photos) in zip(chosen, top, tiles, strict=True):
+    for query, nearest, (axis, *photos) in zip(chosen, top, tiles, strict=True):
         name = data.unseen[labels[query]]
         axis.set_gid(f"query {query}")
         _fill(axis, data.query, int(query), name if not images else "", side)
         score = f"AP {ap[query]:.2f}"
         _caption(axis, f"{name}, {score}" if images else score, side)
-        for rank, (axis, photo) in enumerate(zip(photos, found, strict=True), start=1):
+        for rank, (axis, photo) in enumerate(zip(photos, nearest, strict=True), start=1):
             taken_for = data.unseen[arrays["gallery_labels"][photo]]
             right = bool(arrays["gallery_labels"][photo] == labels[query])
             axis.set_gid(f"query {query} rank {rank} photo {photo} {'right' if right else 'wrong'}")
@@ -105,7 +105,7 @@ def _fill(axis: Axes, images: ImageSet, index: int, tile: str, side: float) -> N
 
 
 def _mark(axis: Axes, right: bool) -> None:
-    """A frame and a symbol in the corner that say right or wrong, in grey as well."""
+    """A frame and a symbol in the corner for right or wrong, readable in grey."""
     color = "C2" if right else "C1"
     axis.spines[:].set(color=color, linewidth=1.5, linestyle="-" if right else (0, (2.2, 1.4)))
     badge = {"boxstyle": "circle,pad=0.12", "facecolor": "white", "edgecolor": "#d9d9d9", "linewidth": 0.4}

@@ -1,4 +1,4 @@
-"""Names of runs and data sets in figures, and which runs belong to one line."""
+"""Names of runs and data sets in figures, and the groups of runs that share a line."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ LAMBDA_NAMES = {"lambda_sake": "λ_SAKE", "lambda1": "λ₁", "lambda2": "λ₂"
 
 
 def run_groups(runs: Sequence[Run]) -> dict[str, list[Run]]:
-    """Groups of runs that differ only in their seed, named by the method and by what else tells groups apart."""
+    """Groups of runs that differ only in their seed, named by the method and the settings in which groups differ."""
     if not runs:
         raise ConfigError("There is no run to draw. Give one or more finished runs, as from sr.run or sr.item_runs.")
     groups: dict[Any, list[Run]] = {}
@@ -27,15 +27,15 @@ def run_groups(runs: Sequence[Run]) -> dict[str, list[Run]]:
         groups.setdefault(run.experiment.but(seed=0), []).append(run)
     values = {e: methods.flat(e) for e in groups}
     named = {}
-    for e, mine in values.items():
+    for e, settings in values.items():
         same = [v for o, v in values.items() if methods.label(o) == methods.label(e)]
-        differ = [k for k, v in mine.items() if any(o[k] != v for o in same)]
-        named[", ".join([methods.label(e), *(_setting(k, mine[k]) for k in differ)])] = groups[e]
+        differ = [k for k, v in settings.items() if any(o[k] != v for o in same)]
+        named[", ".join([methods.label(e), *(_setting(k, settings[k]) for k in differ)])] = groups[e]
     return named
 
 
 def looks_of(groups: Mapping[str, Sequence[Run]]) -> dict[str, Look]:
-    """A look for each group: the method's colour, and from its second group on a line and a marker of their own."""
+    """A look for each group: the method's; its second and later groups have another line and marker."""
     looks: dict[str, Look] = {}
     kinds = [methods.label(members[0].experiment) for members in groups.values()]
     free = [spare for spare in SPARE if spare.marker not in {look_of(m).marker for m in kinds}]
@@ -61,7 +61,7 @@ def _setting(name: str, value: Any) -> str:
 def run_data(run: Run) -> str:
     """The data that a run was measured on, in words."""
     e = run.experiment
-    if e.random_unseen:  # drawn from all classes: the split's own unseen ones play no part
+    if e.random_unseen:  # drawn from all classes, so the split does not matter
         return f"{data_title(e.dataset, 'zeroshot')}, random split {e.class_seed}"
     name = data_title(e.dataset, e.split)
     return f"{name}, pseudo-unseen classes" if e.pseudo_unseen else name

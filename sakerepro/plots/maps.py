@@ -27,14 +27,13 @@ def tsne_map(*runs: Run, seed: int = 0, max_points: int = 2000) -> Figure:
     """Figure 4, a row a run: embeddings of unseen photos (left) and sketches (right, over the photos made pale).
 
     Both panels of a row are one joint t-SNE of the embeddings at norm 1 (retrieval is by cosine). Classes differ in
-    colour and marker; their names stand in their colour just above their medoids (the point nearest to all others of
-    its class), and where names would lie over each other they are moved and a line leads back. Distances between
-    groups in a t-SNE mean little.
+    colour and marker. The name of a class stands just above its medoid (the point nearest to all others of its class);
+    names that would overlap are moved, and a line leads back. Distances between groups in a t-SNE mean little.
 
     Args:
         runs: finished runs, as SAKE and the baseline in the paper; their queries and galleries are shown.
         seed: of the t-SNE and of the choice of points.
-        max_points: at most so many a row, photos and sketches in proportion, drawn at random.
+        max_points: largest number of points a row; photos and sketches are sampled in proportion.
 
     Raises:
         ConfigError: if there is no run, or a map has fewer than 5 points.
@@ -44,7 +43,7 @@ def tsne_map(*runs: Run, seed: int = 0, max_points: int = 2000) -> Figure:
     figure, axes = new_figure(PAGE, 3.2 * len(runs) + 0.45, len(runs), 2)
     claim = "Figure 4. The paper's claim: SAKE's classes are more compact and better apart, sketches among photos"
     finish(figure, claim, about(runs))
-    named = []
+    panels = []
     for row, run in enumerate(runs):
         arrays, names = run.embeddings(), run.dataset().unseen
         photos, sketches, p, s = joint_tsne(arrays["gallery"], arrays["query"], seed, max_points)
@@ -53,17 +52,17 @@ def tsne_map(*runs: Run, seed: int = 0, max_points: int = 2000) -> Figure:
         _scatter(left, photos, p_labels)
         _scatter(right, photos, p_labels, pale=0.72)
         _scatter(right, sketches, s_labels)
-        every = np.concatenate([photos, sketches])
-        edge = 0.06 * np.ptp(every, axis=0)
-        x, y = zip(every.min(axis=0) - edge, every.max(axis=0) + edge, strict=True)
-        for axis, what in ((left, "photos"), (right, "sketches (photos pale)")):
+        points = np.concatenate([photos, sketches])
+        edge = 0.06 * np.ptp(points, axis=0)
+        x, y = zip(points.min(axis=0) - edge, points.max(axis=0) + edge, strict=True)
+        for axis, title in ((left, "photos"), (right, "sketches (photos pale)")):
             axis.set(xlim=x, ylim=y, xticks=[], yticks=[], xlabel="t-SNE 1 (no unit)", ylabel="t-SNE 2 (no unit)")
             axis.spines[["top", "right"]].set_visible(True)
-            axis.set_title(f"{methods.label(run.experiment)}: {what}")
-        named += [(left, photos, p_labels, names), (right, sketches, s_labels, names)]
+            axis.set_title(f"{methods.label(run.experiment)}: {title}")
+        panels += [(left, photos, p_labels, names), (right, sketches, s_labels, names)]
     figure.draw_without_rendering()
-    figure.set_layout_engine("none")  # names are placed in pixels: the layout is fixed first, and stays
-    for axis, places, labels, names in named:
+    figure.set_layout_engine("none")  # names are placed in pixels, so the layout must not change any more
+    for axis, places, labels, names in panels:
         _names(axis, places, labels, names)
     return figure
 
@@ -110,9 +109,9 @@ def _scatter(axis: Axes, places: np.ndarray, labels: np.ndarray, pale: float = 0
 
 
 def _names(axis: Axes, places: np.ndarray, labels: np.ndarray, names: tuple[str, ...]) -> None:
-    """Write each class's name just above its medoid; where it has to give way, a line leads back."""
+    """Write each class's name just above its medoid; a line leads back from a name that was moved."""
     classes = np.unique(labels).tolist()
-    homes = np.array([_medoid(places[labels == label]) for label in classes])
+    medoids = np.array([_medoid(places[labels == label]) for label in classes])
     texts = []
     for c in classes:
         color = tuple(0.7 * np.array(to_rgb(class_look(c).color)))
@@ -120,12 +119,12 @@ def _names(axis: Axes, places: np.ndarray, labels: np.ndarray, names: tuple[str,
         middle: dict[str, Any] = {"ha": "center", "va": "center", "zorder": 6, "in_layout": False}
         texts.append(axis.text(0, 0, fitted(names[c], 0.9, LABEL_SIZE)[0], fontsize=LABEL_SIZE, **edge, **middle))
     size = np.array([text.get_window_extent().size for text in texts])
-    above = axis.transData.transform(homes) + size * (0, 0.8)  # not on the points
+    above = axis.transData.transform(medoids) + size * (0, 0.8)  # not on the points
     frame = axis.get_window_extent()
     moved = _apart(above, size, frame.min + size / 2, frame.max - size / 2)
-    for text, home, place in zip(texts, homes, axis.transData.inverted().transform(moved), strict=True):
+    for text, medoid, place in zip(texts, medoids, axis.transData.inverted().transform(moved), strict=True):
         text.set_position(place)
-        axis.plot(*zip(home, place, strict=True), color="#888888", linewidth=0.4, zorder=5)
+        axis.plot(*zip(medoid, place, strict=True), color="#888888", linewidth=0.4, zorder=5)
 
 
 def _apart(centre: np.ndarray, size: np.ndarray, low: np.ndarray, high: np.ndarray, rounds: int = 300) -> np.ndarray:

@@ -92,11 +92,11 @@ def comparison_bars(frame: pd.DataFrame, metric: str = "mAP@all", *, item: str =
         axis.set_title(title if panel["paper"].notna().any() else f"{title} (none for {metric})")
         name_rows(axis, [*lines])
     axes[0].set_xlim(left=0)
-    return finish(figure, _CLAIMS[item], _measured(frame, f"ZS-SBIR {metric}", "bars"))
+    return finish(figure, _CLAIMS[item], _subtitle(frame, f"ZS-SBIR {metric}", "bars"))
 
 
 def _place(method: str) -> int:
-    """Where a method stands among those that were run: the paper's ablation, SAKE last, behind all others."""
+    """The place of a method among those that were run: first the others, then the paper's ablation, SAKE last."""
     return ABLATION.index(method) if method in ABLATION else -1
 
 
@@ -106,8 +106,8 @@ def _bar_lines(cells: pd.DataFrame) -> dict[str, str]:
     pairs = list(dict.fromkeys(zip(cells["method"], cells["representation"], strict=True)))
     ours = [p for p in pairs if p[0] in run]
     ours.sort(key=lambda p: (p[1].endswith("bit"), -int(p[1].split("-")[0]), _place(p[0])))
-    theirs = {f"{m}, {r}": "other systems" for m, r in pairs if m not in run}
-    return theirs | {f"{m}, {r}": r for m, r in ours}
+    paper_only = {f"{m}, {r}": "other systems" for m, r in pairs if m not in run}
+    return paper_only | {f"{m}, {r}": r for m, r in ours}
 
 
 def _panels(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
@@ -115,9 +115,9 @@ def _panels(cells: pd.DataFrame) -> dict[str, pd.DataFrame]:
     panels = {}
     for (dataset, split), panel in cells.groupby(["dataset", "split"], sort=False):
         if panel["n"].gt(0).any() or not cells["n"].gt(0).any():
-            own, name = _ours_on(panel), data_title(str(dataset), str(split))
+            our_data, name = _ours_on(panel), data_title(str(dataset), str(split))
             paper = DATA_NAMES.get(f"{dataset}/{split}", name)
-            panels[paper if own in ("", name) else f"ours: {own}\npaper: {paper}"] = panel
+            panels[paper if our_data in ("", name) else f"ours: {our_data}\npaper: {paper}"] = panel
     return panels
 
 
@@ -127,10 +127,10 @@ def _ours_on(cells: pd.DataFrame) -> str:
     return ", ".join(data_title(*place.rsplit("/", 1)) for place in places)
 
 
-def _measured(frame: pd.DataFrame, what: str, marks: str) -> str:
-    """What is shown, the marks of our numbers, and the networks that they are of."""
+def _subtitle(frame: pd.DataFrame, numbers: str, marks: str) -> str:
+    """The name of the numbers, the marks of ours, and our networks."""
     networks = ", ".join(dict.fromkeys(frame["backbone"]))
-    return f"{what}. {f'Ours ({networks}): {marks}' if networks else 'Nothing run: the numbers of the paper alone'}"
+    return f"{numbers}. {f'Ours ({networks}): {marks}' if networks else 'Nothing run: the numbers of the paper alone'}"
 
 
 @style()
@@ -151,13 +151,13 @@ def bits_curve(frame: pd.DataFrame) -> Figure:
     looks = {m: look_of(m, i) for i, m in enumerate(dict.fromkeys(cells["method"]))}
     for axis, (title, panel) in zip(axes, panels.items(), strict=True):
         lengths = panel[panel["n"] > 0].groupby("method")["bits"].nunique()
-        level = panel[panel["method"].map(lengths).eq(1) & panel["n"].gt(0)]
+        single_length = panel[panel["method"].map(lengths).eq(1) & panel["n"].gt(0)]
         styles: dict[str, dict[str, Any]] = {"ours": {"std": "std"}, "paper": {"linewidth": 0.7, **HOLLOW}}
-        for kind, part in (("ours", panel.drop(level.index)), ("paper", panel)):
+        for kind, part in (("ours", panel.drop(single_length.index)), ("paper", panel)):
             names = {f"{m}, {kind}": look for m, look in looks.items()}
             part = part.assign(line=part["method"] + f", {kind}")
             draw_lines(axis, part, "bits", kind, "line", names, **styles[kind])
-        for cell in records(level):
+        for cell in records(single_length):
             look, name = looks[cell["method"]], f"{cell['method']}, ours ({cell['bits']} bits)"
             axis.axhline(cell["ours"], color=look.color, linestyle=look.line, label=name)
         axis.set_xscale("log", base=2)
@@ -165,7 +165,7 @@ def bits_curve(frame: pd.DataFrame) -> Figure:
         axis.set_ylim(bottom=0)
         axis.set_title(title)
         name_axes(axis, "code length (bits)", "ZS-SBIR mAP@all" if axis is axes[0] else "")
-    return finish(figure, _CLAIMS["table2"], _measured(frame, "ZS-SBIR mAP@all", "filled marks"))
+    return finish(figure, _CLAIMS["table2"], _subtitle(frame, "ZS-SBIR mAP@all", "filled marks"))
 
 
 @style()
@@ -192,7 +192,7 @@ def lambda_curves(frame: pd.DataFrame, x: str = "lambda_sake") -> Figure:
         axis.set_xlim(-0.02, 1.4 * cells[x].max())
         axis.set_title(titles[side])
         name_axes(axis, f"{LAMBDA_NAMES[x]} (symmetric log scale)", "mAP@all")
-    return finish(figure, _CLAIMS[items[x]], _measured(frame, "mAP@all", "filled marks"))
+    return finish(figure, _CLAIMS[items[x]], _subtitle(frame, "mAP@all", "filled marks"))
 
 
 def _series(x: str, cell: Mapping[str, object]) -> str:
@@ -204,12 +204,12 @@ def _series(x: str, cell: Mapping[str, object]) -> str:
 
 @style()
 def table_curves(table: Table) -> Figure:
-    """Any table, such as that of a grid of one's own: a panel a metric, over the first setting in numbers.
+    """Any table, such as that of a grid of one's own: a panel a metric, over the first numeric setting.
 
-    Without a setting in numbers, the marks stand over the first thing that varies.
+    Without a numeric setting, the horizontal axis has the first column that varies.
 
     Raises:
-        ConfigError: if nothing of it was measured.
+        ConfigError: if no cell of the table was measured.
     """
     cells = table.cells[table.cells["n"] > 0]
     if cells.empty:
@@ -292,11 +292,11 @@ def doodle_bars(frame: pd.DataFrame, metric: str = "mAP@all") -> Figure:
     kinds = {"doodles": ("doodles of another data set", 0.0), "sketches": ("the data set's own sketches", 0.55)}
     for axis, ((data, side), panel) in zip(axes, panels, strict=True):
         for (kind, (label, pale)), shift in zip(kinds.items(), (-0.19, 0.19), strict=True):
-            mine = panel[panel["kind"] == kind].set_index("method").reindex(methods)
-            place, value = np.arange(len(methods)) + shift, mine["value"].to_numpy()
+            bars = panel[panel["kind"] == kind].set_index("method").reindex(methods)
+            place, value = np.arange(len(methods)) + shift, bars["value"].to_numpy()
             axis.barh(place, value, 0.36, color=[paler(look_of(m).color, pale) for m in methods])
             axis.barh(0, 0, color=paler(look_of("SAKE").color, pale), label=label)  # for the legend
-            ends = np.abs(mine[["low", "high"]].to_numpy().T - value)
+            ends = np.abs(bars[["low", "high"]].to_numpy().T - value)
             look: Any = {"color": INK, "fmt": "none", "elinewidth": 0.8, "label": "90 % interval over classes"}
             axis.errorbar(value, place, xerr=ends, **look)
         axis.set_title(f"{side} classes" if len(panels) <= 2 else f"{data}, {side} classes")
@@ -309,7 +309,7 @@ def doodle_bars(frame: pd.DataFrame, metric: str = "mAP@all") -> Figure:
 
 @style()
 def gain_chart(frame: pd.DataFrame) -> Figure:
-    """SAKE's gain over L_B by what the pretrained network finds: a mark a class, and three equal groups.
+    """SAKE's gain over L_B by the pretrained network's mAP@all: a mark a class, and three equal groups.
 
     Args:
         frame: of :func:`sakerepro.results.by_class`.

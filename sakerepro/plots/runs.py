@@ -47,13 +47,12 @@ _TRACED = {"ZS-SBIR": "ZS-SBIR mAP@all", "ZS-PBIR": "ZS-PBIR mAP@all", "probe": 
 
 @style()
 def training_curves(runs: Sequence[Run]) -> Figure:
-    """What the history holds over the epochs: loss terms, validation top-1, and mAP@all where it was traced.
+    """The history over the epochs: loss terms, validation top-1, and mAP@all of traced runs.
 
     One line a method (mean over its seeds, with a band from the lowest to the highest).
 
     Args:
-        runs: finished runs, at least one of them trained. A pretrained network's is a level line where mAP@all was
-            traced.
+        runs: finished runs, at least one of them trained. The traced mAP@all of a pretrained network is a level line.
 
     Raises:
         ConfigError: if no run has been trained for an epoch.
@@ -66,8 +65,8 @@ def training_curves(runs: Sequence[Run]) -> Figure:
 def forgetting_curves(runs: Sequence[Run]) -> Figure:
     """Retrieval over the epochs, from the pretrained network (epoch 0, if its run is given): who forgets, and when.
 
-    Each curve's best epoch of training is marked by a ring; a curve that falls after its ring forgets. Needs runs made
-    with ``sr.run(experiment, trace=True)``.
+    A ring marks each curve's best epoch of training; a curve that falls after its ring forgets. Needs runs made with
+    ``sr.run(experiment, trace=True)``.
 
     Raises:
         ConfigError: if no run was traced.
@@ -103,7 +102,7 @@ def _over_epochs(runs: Sequence[Run], wanted: Mapping[str, str], claim: str, ref
         draw_lines(axis, lines, "epoch", name, "group", looks, markevery=every, **band)
         for group, members in groups.items():
             untrained = methods.label(members[0].experiment) == "pretrained" and name in _TRACED
-            if untrained and (value := _measured(members, name)) is not None:
+            if untrained and (value := _mean_map(members, name)) is not None:
                 axis.axhline(value, color=looks[group].color, linestyle=looks[group].line, label=group)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True, nbins=6))
         name_axes(axis, "epoch", wanted[name])
@@ -122,38 +121,38 @@ def _best_epochs(axis: Axes, lines: pd.DataFrame, name: str) -> None:
 
 
 def _without_validation(axis: Axes, runs: Sequence[Run]) -> None:
-    """Say why a line that stands in the legend is missing: Sketchy's zeroshot2 holds no validation sketches."""
+    """Explain why a line of the legend is missing: Sketchy's zeroshot2 holds no validation sketches."""
     if splits := ", ".join(dict.fromkeys(run.experiment.split for run in runs)):
         text = f"no validation sketches: {splits}"
         axis.text(0.97, 0.04, text, transform=axis.transAxes, ha="right", fontsize="small", color=INK)
 
 
-def _measured(members: Sequence[Run], task: str) -> float | None:
+def _mean_map(members: Sequence[Run], task: str) -> float | None:
     """Mean mAP@all of embeddings over the seeds."""
-    found = (map_all(r).get((task, f"{r.experiment.dim}-d")) for r in members)
-    values = [value for value in found if value is not None]
+    maps = (map_all(r).get((task, f"{r.experiment.dim}-d")) for r in members)
+    values = [value for value in maps if value is not None]
     return float(np.mean(values)) if values else None
 
 
 def _start(groups: Mapping[str, list[Run]], label: str, name: str) -> float | None:
-    """The pretrained network's value for the same data, backbone and dimension, where the curve of a group starts."""
+    """The start of a group's curve: the pretrained network's value for the same data, backbone and dimension."""
 
     def start(members: Sequence[Run]) -> object:
         e = members[0].experiment
         return e.group("data"), e.backbone, e.dim, e.size
 
     untrained = (members for members in groups.values() if methods.label(members[0].experiment) == "pretrained")
-    return next((_measured(m, name) for m in untrained if start(m) == start(groups[label])), None)
+    return next((_mean_map(m, name) for m in untrained if start(m) == start(groups[label])), None)
 
 
 @style()
 def per_class_bars(run: Run, other: Run | None = None, *, k: int = 10) -> tuple[Figure, pd.DataFrame]:
-    """AP of every unseen class, best first: mean and quartiles over its queries, and the classes it is mistaken for.
+    """AP of every unseen class, best first: mean and quartiles over its queries, and its most frequent wrong class.
 
     Args:
-        run: its bars.
-        other: also mark this run's means (hollow), as from the baseline.
-        k: the top that "taken for" looks at.
+        run: the bars are of this run.
+        other: also mark this run's means (hollow), such as the baseline's.
+        k: number of nearest photos that count for the wrong class.
 
     Returns:
         The figure, and the frame of :func:`sakerepro.plots.data.class_frame`, whose ``worst_query`` is the failure case
@@ -163,17 +162,17 @@ def per_class_bars(run: Run, other: Run | None = None, *, k: int = 10) -> tuple[
         ConfigError: if ``other`` was measured on other queries.
     """
     frame = class_frame(run, other, k)
-    mine = methods.label(run.experiment)
+    method = methods.label(run.experiment)
     shares = zip(frame["taken_for"], frame["taken_share"], strict=True)
     taken = [f"{wrong}, {share:.0%}" if wrong else "-" for wrong, share in shares]
     room = sum(max(text_width(name, 6.5) for name in names) for names in (frame["class"], taken))
     figure, (axis,) = new_figure(max(COLUMN, room + 2.0), max(3.2, 1.05 + 0.135 * len(frame)))  # a name is 2 in long
-    color = paler(look_of(mine).color, 0.45)
-    axis.barh(frame.index, frame["ap"], 0.72, color=color, label=f"{mine}, mean")
+    color = paler(look_of(method).color, 0.45)
+    axis.barh(frame.index, frame["ap"], 0.72, color=color, label=f"{method}, mean")
     axis.hlines(frame.index, frame["low"], frame["high"], color=INK, linewidth=0.8, label="quartiles of its queries")
     if other:
-        theirs = f"{methods.label(other.experiment)}, mean"
-        axis.plot(frame["other_ap"], frame.index, "D", color=INK, markersize=3.5, label=theirs, **HOLLOW)
+        label = f"{methods.label(other.experiment)}, mean"
+        axis.plot(frame["other_ap"], frame.index, "D", color=INK, markersize=3.5, label=label, **HOLLOW)
     name_rows(axis, [*frame["class"]])
     axis.set_xlim(left=0)
     name_axes(axis, "average precision (ZS-SBIR)", "unseen class", grid="x")

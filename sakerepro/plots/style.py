@@ -1,8 +1,8 @@
 """The one style of every figure: sizes, fonts, colours and marks, and how a figure is saved.
 
 Figures fit a paper's column (``COLUMN``, 3.3 in) or page (``PAGE``, 7 in) at their own size. Colours are those of
-Okabe and Ito, safe for colour-blind readers; what colours tell apart is also told apart by markers, line
-styles or hatches, so that a figure can be read in grey.
+Okabe and Ito, safe for colour-blind readers. Markers, line styles or hatches repeat the distinctions of the colours,
+so that a figure can be read in grey.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ from ..errors import ConfigError
 from ..files import write_whole
 
 STYLE = paths.package_data("sakerepro.mplstyle")
-_FIXED = {"text.parse_math": False, "svg.hashsalt": "sakerepro"}  # names may hold dollars; the same bytes twice
+_FIXED = {"text.parse_math": False, "svg.hashsalt": "sakerepro"}  # names may hold dollars; equal figures, equal bytes
 _FORMATS: dict[str, dict[str, Any]] = {
     "png": {"dpi": 200, "metadata": {"Software": None}},
     "svg": {"dpi": 120, "metadata": {"Date": None, "Creator": None}},  # dpi: of pictures inside
@@ -43,7 +43,7 @@ HOLLOW: dict[str, Any] = {"markerfacecolor": "white", "markeredgewidth": 0.9}
 
 @dataclass(frozen=True)
 class Look:
-    """How one method or class of things is drawn, in colour and in grey."""
+    """The colour, line, marker and hatch of a method or a group, readable in colour and in grey."""
 
     color: str
     dashes: Any  # lengths of strokes and gaps, "" for a solid line
@@ -74,7 +74,7 @@ SPARE = (
 
 
 def look_of(method: str, number: int = 0) -> Look:
-    """The look of a method; methods that the paper does not show get spare looks, by their number."""
+    """The look of a method; methods outside the paper's ablation get spare looks, by their number."""
     return LOOKS.get(method, SPARE[3 + number % (len(SPARE) - 3)])
 
 
@@ -86,7 +86,7 @@ def style() -> Iterator[None]:
 
 
 class Picture(Figure):
-    """A matplotlib figure without pyplot: drawn in the project's style wherever it is drawn, shown once in a notebook.
+    """A matplotlib figure without pyplot: always drawn in the project's style, and shown once in a notebook.
 
     Attributes:
         images_of: name of the data set whose images it holds, if these may not be published; else empty.
@@ -117,7 +117,7 @@ class Picture(Figure):
 
 
 def refuse_images(figure: Figure, path: Path) -> None:
-    """Raise a ConfigError if ``figure`` holds images of a real data set and ``path`` is where results are published."""
+    """Raise a ConfigError if ``figure`` holds images of a real data set and ``path`` is in a published folder."""
     source = getattr(figure, "images_of", "")
     for place in (paths.results(), paths.notebooks()):
         if source and path.resolve().is_relative_to(place.resolve()):
@@ -211,8 +211,8 @@ def draw_lines(
     for label, line in zip(looks, axis.lines[-len(looks) :], strict=True):
         line.set_label(label)
         if std:
-            mine = data[data[by] == label]
-            axis.errorbar(mine[x], mine[y], mine[std], color=looks[label].color, fmt="none", elinewidth=0.8)
+            group = data[data[by] == label]
+            axis.errorbar(group[x], group[y], group[std], color=looks[label].color, fmt="none", elinewidth=0.8)
 
 
 def text_width(text: str, size: float) -> float:
@@ -223,9 +223,9 @@ def text_width(text: str, size: float) -> float:
 
 def fitted(text: str, width: float, size: float, least: float = 4.5) -> tuple[str, float]:
     """The text and the size at which it fits into ``width`` inches: smaller down to ``least``, then cut short."""
-    if (now := text_width(text, size)) <= width:
+    if (full_width := text_width(text, size)) <= width:
         return text, size
-    size = max(least, size * width / now)
+    size = max(least, size * width / full_width)
     while len(text) > 1 and text_width(text, size) > width * 1.001:
         text = text.removesuffix("…")[:-1].rstrip() + "…"
     return text, size

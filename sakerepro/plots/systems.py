@@ -1,4 +1,4 @@
-"""Table 1 on equal terms as a figure: every method with its interval, one colour a family."""
+"""Table 1 on equal terms as a figure: every method with its interval, a colour for each family."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ _FAMILIES = {
     "on frozen features": "C2",
     "SAKE": look_of("SAKE").color,
 }
-_KINDS: dict[str, dict[str, Any]] = {  # of representations: their name, place beside the method's line, and mark
+_KINDS: dict[str, dict[str, Any]] = {  # for each representation: name, offset from the method's line, mark
     "real": {"name": "real-valued", "shift": -0.15, "mark": {"fmt": "o", "markersize": 4}},
     "64-bit": {"name": "64-bit codes", "shift": 0.2, "mark": {"fmt": "s", "markersize": 3, **HOLLOW}},
 }
 
 
 def family(method: str) -> str:
-    """The family of a method, one of four: by what it trains, not by its idea."""
+    """The family of a method, one of four, by the part that it trains."""
     if method in methods.ALIASES:
         return "baselines"
     if method in _FAMILIES:
@@ -40,7 +40,7 @@ def family(method: str) -> str:
 
 @style()
 def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None, item: str = "systems") -> Figure:
-    """mAP@all of all that was measured of the ten methods: means and 90 % intervals, best on top, a panel a data set.
+    """mAP@all of the ten methods, as far as measured: means and 90 % intervals, best on top, a panel a data set.
 
     Args:
         frame: rows of one preset.
@@ -51,7 +51,7 @@ def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None, item: 
         ConfigError: for mixed presets, or if nothing was measured.
     """
     (grid,) = grids_of(inputs.one_of(item, ("systems", "generalised"), "item"))
-    points = _measured(grid, Measured(frame), per_query or {})
+    points = _intervals(grid, Measured(frame), per_query or {})
     if points.empty:
         raise ConfigError(f"No row of mAP@all of the ten methods is there. `make {item}` makes some.")
     panels = dict(iter(points.groupby("data", sort=False)))
@@ -77,14 +77,14 @@ def systems_chart(frame: pd.DataFrame, per_query: PerQuery | None = None, item: 
     return finish(figure, grid.title, about)
 
 
-def _measured(grid: Grid, ask: Measured, per_query: PerQuery) -> pd.DataFrame:
+def _intervals(grid: Grid, measured: Measured, per_query: PerQuery) -> pd.DataFrame:
     """One row a data set, method and representation: mean, low and high end of the interval, n."""
-    found = []
+    rows = []
     for point in grid.points({"metric": "mAP@all"}):
         where = {k: point[k] for k in ("data", "method", "representation", "metric")}
-        if numbers := ask.numbers(point):
-            judged = judge_contrast(grid.at(**where) > 0.0, ask, per_query)
+        if numbers := measured.numbers(point):
+            judged = judge_contrast(grid.at(**where) > 0.0, measured, per_query)
             data = data_title(*ours_on(numbers[0].experiment).rsplit("/", 1))
             interval = {"mean": judged.mean, "low": judged.low, "high": judged.high, "n": judged.n}
-            found.append({"data": data, "method": point["method"], "kind": point["representation"], **interval})
-    return pd.DataFrame(found)
+            rows.append({"data": data, "method": point["method"], "kind": point["representation"], **interval})
+    return pd.DataFrame(rows)

@@ -1,10 +1,10 @@
-"""Rows outlive runs: an item stores what its runs measured, and uses it in place of runs that are gone.
+"""Rows outlive runs: an item stores the numbers of its runs, and uses them in place of runs that are gone.
 
 Items that measure only retrieval also use each other's rows; a user's grids use the rows of these items.
 
-``results/<preset>/<item>-rows.csv`` holds the rows. ``<item>-runs.json`` holds what figures and verdicts need besides,
-one line a run: losses by epoch, mean average precision and number of queries by class, checksums of the inputs,
-the network that was imitated in place of the run's own teacher, and the accelerator if there was one.
+``results/<preset>/<item>-rows.csv`` holds the rows. ``<item>-runs.json`` holds one line a run for figures and
+verdicts: losses by epoch, mean average precision and number of queries by class, checksums of the inputs, the
+network that was imitated in place of the run's own teacher, and the accelerator if there was one.
 """
 
 from __future__ import annotations
@@ -61,8 +61,8 @@ class CommittedRun(Run):
         """Versions, checksums of the inputs and the accelerator; everything once the run is here."""
         if find(self.experiment):
             return super().provenance()
-        known = {k: self.known[k] for k in self.known.keys() & {"data", "imitated", "accelerator"}}
-        return {"versions": versions(), "teacher": {"sha256": self.known["teacher"]}, **known}
+        others = {k: self.known[k] for k in self.known.keys() & {"data", "imitated", "accelerator"}}
+        return {"versions": versions(), "teacher": {"sha256": self.known["teacher"]}, **others}
 
     def file(self, name: str) -> Path:
         if find(self.experiment) is None:
@@ -82,39 +82,41 @@ def committed_runs(item: str, experiments: list[Experiment], traced: set[Experim
         return {}
     if saved_record(item, preset).get("parameters", {}).get("original"):
         return {}  # measured on an original domain of the reader's own
-    known: dict[str, Any] = {}
     rows: dict[str, pd.DataFrame] = {}
-    for source in (*RETRIEVAL, item) if item in RETRIEVAL or item not in GRIDS else (item,):  # its own files count most
-        lines, of_runs = saved_runs(source, preset), saved_rows(source, preset).groupby("run", sort=False)
-        rows |= (here := {str(id_): part for id_, part in of_runs if id_ in lines})
-        known |= {id_: lines[id_] for id_ in here}
-    there = (e for e in experiments if e.id in rows)
-    found = (CommittedRun(paths.runs() / e.id, e, rows[e.id], known[e.id], e in traced) for e in there)
-    return {r.experiment: r for r in found if _same_images(r)}
+    lines: dict[str, Any] = {}
+    shares_rows = item in RETRIEVAL or item not in GRIDS
+    for source in (*RETRIEVAL, item) if shares_rows else (item,):  # the item's own files replace those of others
+        runs = saved_runs(source, preset)
+        for id_, part in saved_rows(source, preset).groupby("run", sort=False):
+            if id_ in runs:
+                rows[str(id_)], lines[str(id_)] = part, runs[str(id_)]
+    with_rows = (e for e in experiments if e.id in rows)
+    committed = (CommittedRun(paths.runs() / e.id, e, rows[e.id], lines[e.id], e in traced) for e in with_rows)
+    return {r.experiment: r for r in committed if _same_images(r)}
 
 
 def saved_rows(item: str, preset: str) -> pd.DataFrame:
-    """The rows of ``<item>-rows.csv`` that the current versions made; none without the file."""
+    """The rows of ``<item>-rows.csv`` that are of the current versions; none without the file."""
     file = rows_file(item, preset)
     frame = read_rows(file) if file.is_file() else rows_frame([])
     return frame[(frame[list(versions())] == list(versions().values())).all(axis=1)]
 
 
 def saved_runs(item: str, preset: str) -> dict[str, Any]:
-    """The content of ``<item>-runs.json``: run id to its line; empty without the file."""
+    """The content of ``<item>-runs.json``, a line by run id; empty without the file."""
     return _read(runs_file(item, preset))
 
 
 def saved_record(item: str, preset: str) -> dict[str, Any]:
-    """What an item was made from (:func:`sakerepro.results.status.write_record`); empty if it was not made."""
+    """An item's record (:func:`sakerepro.results.status.write_record`); empty if the item was not made."""
     return _read(record_file(item, preset))
 
 
 def saved_claims(item: str, preset: str) -> pd.DataFrame:
     """The verdicts of an item by claim, as :meth:`sakerepro.results.Verdicts.frame` has them; none without the file."""
     file = claims_file(item, preset)
-    found = pd.read_csv(file, comment="#", keep_default_na=False) if file.is_file() else pd.DataFrame(columns=COLUMNS)
-    return found.set_index("claim")
+    frame = pd.read_csv(file, comment="#", keep_default_na=False) if file.is_file() else pd.DataFrame(columns=COLUMNS)
+    return frame.set_index("claim")
 
 
 def _read(file: Path) -> dict[str, Any]:
@@ -122,7 +124,7 @@ def _read(file: Path) -> dict[str, Any]:
 
 
 def _same_images(one: CommittedRun) -> bool:
-    """Whether the run was measured on the images that are here; images that are not here cannot differ."""
+    """Whether the run was measured on the images that are here; true if they are not here."""
     try:
         return bool(one.dataset().fingerprint == one.known["data"])
     except DataError:
@@ -130,15 +132,15 @@ def _same_images(one: CommittedRun) -> bool:
 
 
 def precision_of(by_run: dict[str, dict[str, dict[str, list[float]]]]) -> dict[tuple[str, str, str], Queries]:
-    """(run id, task, representation) to queries, from ``task/representation`` to lists by class of every run."""
-    found = {}
+    """Queries by (run id, task, representation), from lists by class of every run and ``task/representation``."""
+    queries = {}
     for id_, precision in by_run.items():
         for name, by_class in precision.items():
             task, representation = name.split("/")
             count = np.asarray(by_class["queries"], dtype=int)
             labels = np.repeat(np.arange(len(count)), count)
-            found[id_, task, representation] = Queries(np.asarray(by_class["mean"])[labels], labels)
-    return found
+            queries[id_, task, representation] = Queries(np.asarray(by_class["mean"])[labels], labels)
+    return queries
 
 
 def render(item: str, preset: str) -> tuple[Table | None, Verdicts]:
@@ -151,5 +153,5 @@ def render(item: str, preset: str) -> tuple[Table | None, Verdicts]:
         if not file.is_file():
             raise DataError(f"{paths.shown(file)}: is missing. `make {item} PRESET={preset}` makes it.")
     rows = read_rows(rows_file(item, preset))
-    precision = precision_of({id_: known["precision"] for id_, known in saved_runs(item, preset).items()})
+    precision = precision_of({id_: line["precision"] for id_, line in saved_runs(item, preset).items()})
     return comparison(item, rows) if has_table(item) else None, claims(item, rows, per_query=precision)

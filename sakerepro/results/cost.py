@@ -1,6 +1,6 @@
-"""What L_SAKE costs (section 1): time and memory of alternating steps of both losses, time of embedding at test.
+"""The cost of L_SAKE (section 1): time and memory of alternating steps of both losses, time of embedding at test.
 
-Other work on the machine would distort the seconds of whole runs; interleaved steps suffer from it alike.
+Other work on the machine would distort the seconds of whole runs; it slows alternating steps of both losses alike.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class Side:
             self.method.embed(self.batch.images, self.batch.domain)
 
     def memory(self) -> int:
-        """Bytes that a step holds at once: what backward needs, parameters, gradients, moments, and the teacher."""
+        """Bytes that a step holds at once: tensors for backward, parameters, gradients, moments, and the teacher."""
         stores: dict[int, int] = {}
 
         def note(x: torch.Tensor) -> torch.Tensor:
@@ -72,50 +72,50 @@ def sides(e: Experiment) -> dict[str, Side]:
     data, rng = experiment_data(e), generator(e.seed)
     sets = [(data.train_photo, e.batch_photo), (data.train_sketch, e.batch_sketch)]
     drawn = [(images, rng.integers(len(images), size=n)) for images, n in sets]
-    found: dict[str, Side] = {}
+    both: dict[str, Side] = {}
     for name, one in {"SAKE": e, "L_B": methods.baseline(e)}.items():
         method = place(start(one, data)[0]).train()
-        if found:
-            method.teacher = found["SAKE"].method.teacher  # the same network: once in memory
+        if both:
+            method.teacher = both["SAKE"].method.teacher  # the same network: once in memory
         speed_up(method, e)
         batch = make_batch(drawn, e.size, e.augmentation, method.backbone, generator(e.seed, 1)).to(device())
-        found[name] = Side(method, batch, method.optimisers())
-    return found
+        both[name] = Side(method, batch, method.optimisers())
+    return both
 
 
 @one_thread()
 def measure_cost(e: Experiment) -> dict[str, dict[str, float]]:
-    """For each side, taken in turn: median seconds of a training step and of embedding a batch; bytes of a step."""
+    """Median seconds of a training ``step`` and to ``embed`` a batch, and ``bytes`` of a step, sides taken in turn."""
     both = sides(e)
-    found = {name: {"bytes": float(side.memory())} for name, side in both.items()}
-    for what in ("step", "embed"):
+    costs = {name: {"bytes": float(side.memory())} for name, side in both.items()}
+    for action in ("step", "embed"):
         seconds: dict[str, list[float]] = {name: [] for name in both}
         for _ in range(WARM_UP + STEPS):
             for name, side in both.items():
-                side.method.train(what == "step")
+                side.method.train(action == "step")
                 wait()
                 started = time.perf_counter()
-                getattr(side, what)()
+                getattr(side, action)()
                 wait()
                 seconds[name].append(time.perf_counter() - started)
         for name, values in seconds.items():
-            found[name][what] = median(values[WARM_UP:])
-    return found
+            costs[name][action] = median(values[WARM_UP:])
+    return costs
 
 
 def cost_rows(runs: Iterable[Run]) -> Iterator[Row]:
     """Time and memory of training with SAKE relative to L_B alone, and time at test, of every pair of runs.
 
-    Ratios of times are rounded to one decimal: the next one changes from one measurement to the next on one machine.
+    Ratios of times are rounded to one decimal; the second decimal changes between measurements on one machine.
     """
     for sake, _ in pairs(runs):
-        found = measured_cost(sake)
-        for metric, what, task, digits in (
+        costs = measured_cost(sake)
+        for metric, key, task, digits in (
             ("time relative to L_B", "step", "training", 1),
             ("memory relative to L_B", "bytes", "training", 3),
             ("time relative to L_B", "embed", "test", 1),
         ):
-            value = round(found["SAKE"][what] / found["L_B"][what], digits)
+            value = round(costs["SAKE"][key] / costs["L_B"][key], digits)
             yield run_row(sake, metric, value, task=task)
 
 

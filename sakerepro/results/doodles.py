@@ -32,10 +32,10 @@ ENDS = ("low end", "high end")  # of a 90 % bootstrap interval over classes: row
 def doodle_queries(run: Run, side: str) -> dict[str, ImageSet]:
     """Doodles and sketches of the classes of one side that have both; labels index ``unseen`` or ``seen``."""
     e, data = run.experiment, run.dataset()
-    classes, own = (data.unseen, data.query) if side == "unseen" else (data.seen, data.val_sketch)
+    classes, sketches = (data.unseen, data.query) if side == "unseen" else (data.seen, data.val_sketch)
     doodles = load_drawings(e.dataset, classes, e.size)
-    both = np.intersect1d(doodles.labels, own.labels)
-    return {k: s.select(np.isin(s.labels, both)) for k, s in (("doodles", doodles), ("sketches", own))}
+    shared = np.intersect1d(doodles.labels, sketches.labels)
+    return {k: s.select(np.isin(s.labels, shared)) for k, s in (("doodles", doodles), ("sketches", sketches))}
 
 
 def measured_doodles(run: Run) -> dict[str, dict[str, Any]]:
@@ -53,15 +53,15 @@ def measured_doodles(run: Run) -> dict[str, dict[str, Any]]:
 
     def compute() -> dict[str, dict[str, Any]]:
         network, arrays = run.network(), run.embeddings()
-        found: dict[str, dict[str, Any]] = {}
+        by_task: dict[str, dict[str, Any]] = {}
         for task, images in sets.items():
             x, photos = embed(network, images, run.experiment.size), "gallery" if "unseen" in task else "train_photo"
             labels = images.labels, arrays[f"{photos}_labels"]
             m = retrieval_metrics(x, arrays[photos], *labels, ks=(100,), distance=run.distance)
             values = dict(zip(DOODLE_METRICS, (m.ap, m.precision_at[100]), strict=True))
-            found[task] = {k: [float(v.mean()), *bootstrap(Queries(v, images.labels))] for k, v in values.items()}
-            found[task]["by class"] = class_means(Queries(m.ap, images.labels))
-        return found
+            by_task[task] = {k: [float(v.mean()), *bootstrap(Queries(v, images.labels))] for k, v in values.items()}
+            by_task[task]["by class"] = class_means(Queries(m.ap, images.labels))
+        return by_task
 
     return kept("doodles", run.id, inputs, compute)
 
@@ -75,20 +75,20 @@ def doodle_frame(rows: pd.DataFrame) -> pd.DataFrame:
     Raises:
         ConfigError: if no row is of a doodle; for rows of several settings.
     """
-    mine = rows[rows["task"].isin(DOODLE_TASKS)]
-    if mine.empty:
+    rows = rows[rows["task"].isin(DOODLE_TASKS)]
+    if rows.empty:
         raise ConfigError('None of the rows is of doodles. `sr.item_rows("quickdraw", runs)` gives some.')
-    settings = sorted(" ".join(filter(None, line)) for line in set(mine[SETTINGS].itertuples(index=False, name=None)))
+    settings = sorted(" ".join(filter(None, line)) for line in set(rows[SETTINGS].itertuples(index=False, name=None)))
     if len(settings) > 1:
         raise ConfigError(f"Rows of {' and of '.join(settings)} are mixed; a mean is over seeds. Give those of one.")
     keys = ["dataset", "split", "task", "method"]
-    means = mine.groupby([*keys, "metric"], sort=False)["value"].mean().unstack("metric", sort=False).reset_index()
+    means = rows.groupby([*keys, "metric"], sort=False)["value"].mean().unstack("metric", sort=False).reset_index()
     parts = []
     for metric in DOODLE_METRICS:
         numbers = {"value": metric, **{k: f"{metric}, {end}" for k, end in zip(("low", "high"), ENDS, strict=True)}}
         parts.append(means[keys].assign(metric=metric, **{k: means[name] for k, name in numbers.items()}))
-    found = pd.concat(parts, ignore_index=True)
-    return found.assign(kind=found["task"].str.split(", ").str[0], side=found["task"].str.split(", ").str[1])
+    frame = pd.concat(parts, ignore_index=True)
+    return frame.assign(kind=frame["task"].str.split(", ").str[0], side=frame["task"].str.split(", ").str[1])
 
 
 def doodle_table(rows: pd.DataFrame) -> pd.DataFrame:
@@ -109,12 +109,12 @@ class DoodleRun(Run):
         return replace(self.of.dataset(), query=doodle_queries(self.of, "unseen")["doodles"])
 
     def embeddings(self) -> dict[str, np.ndarray]:
-        query, known = self.dataset().query, self.of.embeddings()
+        query, arrays = self.dataset().query, self.of.embeddings()
         x = embed(self.of.network(), query, self.experiment.size)
-        photos, classes = known["gallery"], known["gallery_labels"]
-        ap = retrieval_metrics(x, photos, query.labels, classes, (), distance=self.distance).ap
-        found = {"query": x, "query_labels": query.labels, "gallery": photos, "gallery_labels": classes}
-        return {**found, f"ap/ZS-SBIR/{self.experiment.dim}-d": ap}
+        photos, labels = arrays["gallery"], arrays["gallery_labels"]
+        ap = retrieval_metrics(x, photos, query.labels, labels, (), distance=self.distance).ap
+        names = "query", "query_labels", "gallery", "gallery_labels", f"ap/ZS-SBIR/{self.experiment.dim}-d"
+        return dict(zip(names, (x, query.labels, photos, labels, ap), strict=True))
 
 
 def with_doodles(run: Run) -> Run:

@@ -1,6 +1,6 @@
 """Fill templates with committed rows: docs/findings.md, sections of README.md, choices.md and REPRODUCING.md.
 
-A template states with ``holds`` what its sentences assume; if a new row contradicts this, the template must be mended.
+A template checks with ``holds`` what its sentences assume; if a new row contradicts them, mend the template.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ from .verdicts import bootstrap, t_interval
 
 FROM, TO = "<!-- from rows -->\n", "<!-- to here -->\n"
 METRICS = ("mAP@all", "mAP@100", "mAP@200", "P@100")
-FROM_ITEMS = ("table1", "systems", "quickdraw")  # whose rows the sentences are about
-TABLES = ("generalised", "forgetting", "splits", "table3", "table4", "table5")  # whose cells they quote
-JUDGED = ("table1", "quickdraw", "forgetting", "table3", "table4", "table5")  # whose verdicts
-OTHER = "squeezenet1_0"  # the network beside the preset's own whose trials they quote
-ORDERS = ("similarity", "pretrained")  # columns by which classes are put in groups
+FROM_ITEMS = ("table1", "systems", "quickdraw")  # items whose rows the sentences use
+TABLES = ("generalised", "forgetting", "splits", "table3", "table4", "table5")  # items whose cells they quote
+JUDGED = ("table1", "quickdraw", "forgetting", "table3", "table4", "table5")  # items whose verdicts they quote
+OTHER = "squeezenet1_0"  # they quote trials of this network beside those of the preset's own
+ORDERS = ("similarity", "pretrained")  # columns that put classes in groups
 
 
 def write_findings(root: Path | None = None) -> list[Path]:
     """Write ``docs/findings.md``, the README's section and that of ``results/small/choices.md`` anew; return the files.
 
-    Outside a checkout, none is there.
+    Outside a checkout, write nothing.
 
     Raises:
         DataError: if a row that a sentence needs is missing, or a sentence no longer holds.
@@ -64,12 +64,9 @@ def write_findings(root: Path | None = None) -> list[Path]:
 def conventions(run: Run) -> pd.DataFrame:
     """The same ranking under three conventions, from sketch to photo: a row a convention, a column a metric."""
     x = run.embeddings()
-    query, gallery, asked, answers = (x[name] for name in ("query", "gallery", "query_labels", "gallery_labels"))
-    found = {
-        c: retrieval_metrics(query, gallery, asked, answers, convention=c, distance=run.distance).summary()
-        for c in CONVENTIONS
-    }
-    return pd.DataFrame(found).T[list(METRICS)].rename_axis("convention")
+    arrays = x["query"], x["gallery"], x["query_labels"], x["gallery_labels"]
+    summaries = {c: retrieval_metrics(*arrays, convention=c, distance=run.distance).summary() for c in CONVENTIONS}
+    return pd.DataFrame(summaries).T[list(METRICS)].rename_axis("convention")
 
 
 def lead(frame: pd.DataFrame, one: str, other: str, number: str = "value") -> pd.Series:
@@ -86,7 +83,7 @@ def lead(frame: pd.DataFrame, one: str, other: str, number: str = "value") -> pd
 
 def _facts() -> dict[str, Any]:
     rows = pd.concat([saved_rows(item, "small") for item in FROM_ITEMS]).drop_duplicates()
-    measured = {item: saved_rows(item, "small") for item in TABLES}
+    by_item = {item: saved_rows(item, "small") for item in TABLES}
 
     def value(
         method: str,
@@ -98,16 +95,16 @@ def _facts() -> dict[str, Any]:
         item: str = "",
     ) -> float:
         """Mean over seeds of mAP@all; with a ``backbone``, from the rows of ``forgetting``."""
-        of = measured[item or "forgetting"] if item or backbone else rows
-        of = of.query("backbone == @backbone and settings == @settings") if backbone else of
-        of = of.query("method == @method and task == @task and split == @split")
-        of = of.query("metric == 'mAP@all' and convention == 'standard'")
-        of = of[of["representation"].str.endswith("-bit") == codes]
-        if of.empty:
+        part = by_item[item or "forgetting"] if item or backbone else rows
+        part = part.query("backbone == @backbone and settings == @settings") if backbone else part
+        part = part.query("method == @method and task == @task and split == @split")
+        part = part.query("metric == 'mAP@all' and convention == 'standard'")
+        part = part[part["representation"].str.endswith("-bit") == codes]
+        if part.empty:
             raise DataError(
                 f"results/small: no row of {method}, {task}, {split} there; `make {' '.join(FROM_ITEMS)} PRESET=small`."
             )
-        return float(of["value"].mean())
+        return float(part["value"].mean())
 
     def seeds(method: str, split: str = "zeroshot1") -> int:
         """Number of seeds."""
@@ -127,7 +124,7 @@ def _facts() -> dict[str, Any]:
         raise DataError(f"{file}: lacks trials of L_B and SAKE. Restore it, or make them with `sakerepro tune`.")
     confirmed = trials[~held_out].sort_values(["split", "method", "seed"])
     of_seeds = {**dict.fromkeys(NUMBERS, "mean"), "settings": "first", "seed": "nunique"}
-    hidden = measured["generalised"].query("split == 'zeroshot2' and task == 'GZS-SBIR' and metric == 'mAP@all'")
+    hidden = by_item["generalised"].query("split == 'zeroshot2' and task == 'GZS-SBIR' and metric == 'mAP@all'")
     verdicts = pd.concat(saved_claims(item, "small")["verdict"] for item in JUDGED).to_dict()
 
     def verdict(claim: str) -> str:
@@ -137,7 +134,7 @@ def _facts() -> dict[str, Any]:
         return str(verdicts[claim])
 
     return {
-        **{item: comparison(item, found).cells for item, found in measured.items()},
+        **{item: comparison(item, frame).cells for item, frame in by_item.items()},
         "v": value,
         "verdict": verdict,
         "n": seeds,
@@ -158,19 +155,19 @@ def by_class() -> pd.DataFrame:
         ``split``, ``task``, ``class``, ``similarity`` (to the nearest class of ImageNet, equation 5, in [0, 1]),
         mAP@all of ``pretrained``, ``L_B`` and ``SAKE``, and ``gain`` (SAKE less L_B). Empty without committed rows.
     """
-    rows, known = saved_rows("table1", "small"), saved_runs("table1", "small")
-    rows = rows[rows["method"].isin(COMPARED) & rows["representation"].str.endswith("-d") & rows["run"].isin(known)]
-    found = []
+    rows, lines = saved_rows("table1", "small"), saved_runs("table1", "small")
+    rows = rows[rows["method"].isin(COMPARED) & rows["representation"].str.endswith("-d") & rows["run"].isin(lines)]
+    class_rows = []
     for row in records(rows.drop_duplicates(["run", "task"])):
-        run = known[row["run"]]
+        run = lines[row["run"]]
         if not (classes := run.get("classes")):
             continue
         means = run["precision"][f"{row['task']}/{row['representation']}"]["mean"]
         of_run = {name: row[name] for name in ("dataset", "split", "task", "method")}
-        found += [of_run | {"class": c, "ap": ap} for c, ap in zip(classes, means, strict=True)]
-    if not found:
+        class_rows += [of_run | {"class": c, "ap": ap} for c, ap in zip(classes, means, strict=True)]
+    if not class_rows:
         return pd.DataFrame(columns=["split", "task", "class", "similarity", *COMPARED, "gain"])
-    frame = pd.DataFrame(found).pivot_table("ap", ["dataset", "split", "task", "class"], "method").reset_index()
+    frame = pd.DataFrame(class_rows).pivot_table("ap", ["dataset", "split", "task", "class"], "method").reset_index()
     frame["gain"] = frame["SAKE"] - frame["L_B"]
     for dataset, part in frame.groupby("dataset"):
         near = semantic_similarity([*part["class"]], imagenet_wnids(), dataset=str(dataset)).max(axis=1)
@@ -213,6 +210,6 @@ def preserving_text() -> str:
     frame = by_class()
     if frame.empty:
         return ""
-    every = {(by, task): gain_by(frame, by, task) for by in ORDERS for task in BOTH_TASKS}
+    groups = {(by, task): gain_by(frame, by, task) for by in ORDERS for task in BOTH_TASKS}
     cells = {item: comparison(item, saved_rows(item, "small")).cells for item in ("images", "teachers")}
-    return filled("preserving.md", frame=frame, groups=every, **cells)
+    return filled("preserving.md", frame=frame, groups=groups, **cells)

@@ -1,7 +1,7 @@
-"""Grids: what a table varies, written once. Items, rows, tables, claims and verdicts read it.
+"""Grids: the axes of a table, written once. Items, rows, tables, claims and verdicts read them.
 
 ``Grid("Batch size", batch_photo=(9, 18, 36), method=("L_B", "SAKE"))`` has six cells. ``grid.cells("mini")`` gives each
-with its experiment; ``grid[18, "SAKE"] > grid[18, "L_B"]`` is what a claim is made of.
+with its experiment; claims consist of contrasts such as ``grid[18, "SAKE"] > grid[18, "L_B"]``.
 """
 
 from __future__ import annotations
@@ -21,9 +21,9 @@ from ..errors import ConfigError, near_misses
 from ..experiment import Experiment, split_name, stand_ins
 
 Point = dict[str, Any]  # a value for every axis
-Unit = tuple[Any, ...]  # what a number is paired by: the axes that a selection leaves open, and the seed
+Unit = tuple[Any, ...]  # the values of the axes that a selection leaves open, and the seed; equal units are paired
 
-MAIN_DATA, MAIN_BACKBONE = "tuberlin/zeroshot", "cse_resnet50"  # of the paper, where a grid names no other
+MAIN_DATA, MAIN_BACKBONE = "tuberlin/zeroshot", "cse_resnet50"  # the paper's, for a grid that names no other
 NETWORKS = {
     "alexnet": "AlexNet",
     "resnet50": "ResNet-50",
@@ -33,7 +33,7 @@ NETWORKS = {
     "worse": "a worse network",
 }
 PRINTED = pd.read_csv(paths.package_data("paper.csv"), dtype=str, keep_default_na=False)  # the paper's numbers
-OTHER_SYSTEMS: dict[str, str] = {  # of Table 1, with the dimension of their published embeddings, or ""
+OTHER_SYSTEMS: dict[str, str] = {  # the nine in Table 1, each with the dimension of its published embeddings, or ""
     str(method): "".join(r for r in features.unique() if r.endswith("-d"))
     for method, features in PRINTED.query("item == 'table1'").groupby("method", sort=False)["representation"]
     if method != "SAKE"
@@ -53,7 +53,7 @@ class Grid:
       ``representation``, named as in the paper: embeddings ``"64-d"``, codes ``"64-bit"`` of 64-d embeddings, or
       ``"real"``: embeddings of the preset's dimension or the method's own.
       :data:`sakerepro.experiment.STANDS_FOR` says what a preset uses in their place. A network that the paper does not
-      name is taken as it is.
+      name keeps its name.
     - ``method``: names and aliases. A method of Table 1 that is not registered has only the paper's number.
     - ``task``, ``classes``, ``variant``, ``convention`` and ``metrics``: which numbers are shown; they make no runs.
 
@@ -67,10 +67,10 @@ class Grid:
     """
 
     def __init__(self, title: str, metrics: Sequence[str] = ("mAP@all",), **axes: Any) -> None:
-        given = {k: tuple(v) if isinstance(v, (tuple, list)) else (v,) for k, v in axes.items()}
-        usual = {k: (v,) for k, v in {**WORDS, **MEASURING}.items() if k not in given}
+        chosen = {k: tuple(v) if isinstance(v, (tuple, list)) else (v,) for k, v in axes.items()}
+        defaults = {k: (v,) for k, v in {**WORDS, **MEASURING}.items() if k not in chosen}
         self.title = title
-        self.axes: Point = {**given, **usual, "metric": (metrics,) if isinstance(metrics, str) else tuple(metrics)}
+        self.axes: Point = {**chosen, **defaults, "metric": (metrics,) if isinstance(metrics, str) else tuple(metrics)}
         names = {*_FIELDS, *WORDS, *MEASURING}
         classes = [methods.class_of(methods.resolved(m)[0]) for m in self.axes["method"] if known(m)]
         settings = {name for cls in classes for name in cls.settings}
@@ -87,16 +87,16 @@ class Grid:
 
     @property
     def varies(self) -> tuple[str, ...]:
-        """The axes with more than one value, in the order that they were given in."""
+        """The axes with more than one value, in the order of the arguments."""
         return tuple(k for k, v in self.axes.items() if len(v) > 1)
 
     def points(self, where: Mapping[str, Any] | None = None) -> Iterator[Point]:
-        """Every combination of values, or those at some values; without metrics, the metric is empty."""
-        wanted = ((where[k],) if where and k in where else v or ("",) for k, v in self.axes.items())
-        return (dict(zip(self.axes, values, strict=True)) for values in itertools.product(*wanted))
+        """Every combination of values, or those with the values of ``where``; without metrics, the metric is empty."""
+        choices = ((where[k],) if where and k in where else v or ("",) for k, v in self.axes.items())
+        return (dict(zip(self.axes, values, strict=True)) for values in itertools.product(*choices))
 
     def cells(self, preset: str, seeds: Sequence[int] = (0,)) -> Iterator[tuple[Point, Experiment]]:
-        """Key and experiment of every cell that the preset runs, for each seed; if untrained, for the first seed."""
+        """Key and experiment of every cell that the preset runs, for each seed; untrained ones only for the first."""
         for point in self.points():
             for seed in seeds:
                 e = experiment_of(point, preset, seed)
@@ -129,20 +129,20 @@ def known(method: str) -> bool:
 def experiment_of(
     point: Point, preset: str, seed: int, precision: str = "", lacking: bool = False
 ) -> Experiment | None:
-    """The experiment whose run measures a point of a grid, in this precision or else the preset's.
+    """The experiment whose run measures a point of a grid; an empty precision is the preset's.
 
-    None if the preset has no stand-in for the paper's data or network, or if the data lack what the method needs; with
-    ``lacking``, only in the first case.
+    None if the preset has no stand-in for the paper's data or network. Also None if the data lack what the method
+    needs, except with ``lacking``.
     """
-    there = stand_ins(preset)
+    substitutes = stand_ins(preset)
     method, data, backbone, features = (point[name] for name in ("method", "data", "backbone", "representation"))
-    if not known(method) or features in there.lacks or (data and data not in there.data):
+    if not known(method) or features in substitutes.lacks or (data and data not in substitutes.data):
         return None
-    if any(n in NETWORKS and n not in there.backbones for n in (backbone, point.get("teacher"))):
+    if any(n in NETWORKS and n not in substitutes.backbones for n in (backbone, point.get("teacher"))):
         return None
-    changes = dict(there.data[data]) if data else {}
+    changes = dict(substitutes.data[data]) if data else {}
     if backbone:
-        changes["backbone"] = there.backbones.get(backbone, backbone)
+        changes["backbone"] = substitutes.backbones.get(backbone, backbone)
     if features and features not in ("real", OTHER_SYSTEMS.get(method)) and "dim" not in point:
         length, _, kind = features.partition("-")
         changes |= {"dim": int(length), **({"bits": (int(length),)} if kind == "bit" else {})}
@@ -150,7 +150,7 @@ def experiment_of(
         changes["precision"] = precision
     changes |= {k: v for k, v in point.items() if k not in WORDS and k not in MEASURING}
     if "teacher" in point:
-        changes["teacher"] = there.backbones.get(point["teacher"], point["teacher"])
+        changes["teacher"] = substitutes.backbones.get(point["teacher"], point["teacher"])
     _, alias = methods.resolved(method)  # last: an epochs axis does not train what is pretrained
     e = methods.preset(preset, **{**changes, **alias, "method": method, "seed": seed})
     return e if lacking or not methods.lacks(e) else None
@@ -159,7 +159,7 @@ def experiment_of(
 def papers(point: Point) -> Experiment | None:
     """The paper's experiment of a point, always in float32; cells with equal experiments are the same cell.
 
-    None where the paper's preset has none, or refuses a setting that another preset can take.
+    None if the paper's preset has none, or refuses a setting that another preset accepts.
     """
     return _papers(run_axes(point))
 
@@ -173,7 +173,7 @@ def _papers(axes: tuple[tuple[str, Any], ...]) -> Experiment | None:
 
 
 def run_axes(point: Point) -> tuple[tuple[str, Any], ...]:
-    """The axes of a point that determine its run, without those that only choose numbers."""
+    """The axes of a point that determine its run; the others choose among the run's numbers."""
     return tuple((k, v) for k, v in point.items() if k not in MEASURING)
 
 
@@ -204,7 +204,7 @@ def key(point: Point, grid: Grid | None = None) -> Point:
 
 
 def identity(point: Point) -> tuple[Any, ...]:
-    """A key that is equal for equal cells of the paper, in whichever tables they stand."""
+    """A key that equal cells of the paper share, whatever their table."""
     words = key(point)
     e: Any = papers(point)
     if e is None:
@@ -221,9 +221,9 @@ class Selection:
     where: Mapping[str, Any]
 
     def points(self) -> Iterator[tuple[Unit, Point]]:
-        """Each cell with the values of the axes that are open."""
-        free = [k for k in self.grid.varies if k not in self.where]
-        return ((tuple(point[k] for k in free), point) for point in self.grid.points(self.where))
+        """Each cell with the values of the axes that ``where`` leaves open."""
+        open_axes = [k for k in self.grid.varies if k not in self.where]
+        return ((tuple(point[k] for k in open_axes), point) for point in self.grid.points(self.where))
 
     @property
     def point(self) -> Point:
@@ -232,7 +232,7 @@ class Selection:
 
     @property
     def key(self) -> Point:
-        """The same, named as in the paper."""
+        """The first cell, named as in the paper."""
         return key(self.point, self.grid)
 
 
@@ -258,7 +258,7 @@ class Sum:
         return Contrast(-1.0 * (self - other))
 
     def within(self, bound: float) -> Contrast:
-        """The sum is 0, give or take the bound: ``(a - b).within(0.01)``."""
+        """The condition that the sum is between -bound and bound: ``(a - b).within(0.01)``."""
         return Contrast(self, bound)
 
 
@@ -268,10 +268,10 @@ class Contrast:
 
     sum: Sum
     bound: float | None = None
-    name: str = ""  # of itself, from the cells, where left empty
+    name: str = ""  # an empty one is made from the cells, see with_names
 
     def named(self, name: str) -> Contrast:
-        """The same under another name."""
+        """A copy under another name."""
         return replace(self, name=name)
 
     def __bool__(self) -> bool:
@@ -284,22 +284,22 @@ def rising(*cells: Sum) -> tuple[Contrast, ...]:
 
 
 def with_names(contrasts: Sequence[Contrast]) -> tuple[Contrast, ...]:
-    """Name each contrast by the values in which its cells differ, and in which it differs from the others."""
+    """Name each contrast by the values in which its cells differ, after those in which it differs from the others."""
     keys = [[{"method": s.grid.axes["method"][0], **s.where} for _, s in c.sum.terms] for c in contrasts]
-    shared = [{k: v for k, v in pair[0].items() if all(o.get(k) == v for o in pair)} for pair in keys]
-    telling = [k for k in {k: 0 for s in shared for k in s} if len({str(s.get(k)) for s in shared}) > 1]
+    shared = [{k: v for k, v in cells[0].items() if all(o.get(k) == v for o in cells)} for cells in keys]
+    varying = [k for k in {k: 0 for s in shared for k in s} if len({str(s.get(k)) for s in shared}) > 1]
     return tuple(
-        c if c.name else c.named(_name(c, pair, [shown(k, same[k]) for k in telling if k in same]))
-        for c, pair, same in zip(contrasts, keys, shared, strict=True)
+        c if c.name else c.named(_name(c, cells, [shown(k, same[k]) for k in varying if k in same]))
+        for c, cells, same in zip(contrasts, keys, shared, strict=True)
     )
 
 
-def _name(contrast: Contrast, pair: list[Point], where: list[str]) -> str:
-    differ = [k for k in pair[0] if any(other.get(k) != pair[0][k] for other in pair)]
-    sides = [" ".join(shown(k, p[k]) for k in differ if k in p) for p in pair] + [f"{contrast.sum.minus:g}"]
-    factor = -contrast.sum.terms[1][0] if len(pair) == 2 else 1.0
+def _name(contrast: Contrast, cells: list[Point], where: list[str]) -> str:
+    differ = [k for k in cells[0] if any(other.get(k) != cells[0][k] for other in cells)]
+    sides = [" ".join(shown(k, p[k]) for k in differ if k in p) for p in cells] + [f"{contrast.sum.minus:g}"]
+    factor = -contrast.sum.terms[1][0] if len(cells) == 2 else 1.0
     sides[1] = f"{factor:g} x {sides[1]}" if factor != 1 else sides[1]
-    if differ and all(isinstance(p.get(differ[0]), (int, float)) for p in pair):
+    if differ and all(isinstance(p.get(differ[0]), (int, float)) for p in cells):
         sides[1] = sides[1].removeprefix(f"{differ[0]} = ")
     name = (" and " if contrast.bound is not None else " > ").join(sides[:2])
     return f"{' '.join(where)}: {name}" if where else name

@@ -1,4 +1,4 @@
-"""Which runs each item of the paper needs, and what is measured on them."""
+"""The runs of each item of the paper, and its measurements on them."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from .rows import Row, rows_frame
 from .runrows import run_rows
 
 ITEMS = tuple(GRIDS)
-MORE: dict[str, Callable[[Sequence[Run]], Iterable[Row]]] = {  # what an item measures beside retrieval
+MORE: dict[str, Callable[[Sequence[Run]], Iterable[Row]]] = {  # rows that an item measures beside retrieval
     "table2": lambda runs: measures.code_rows(runs, BITS),
     "table5": measures.domain_rows,
     "figure3": measures.top_rows,
@@ -37,7 +37,7 @@ MORE: dict[str, Callable[[Sequence[Run]], Iterable[Row]]] = {  # what an item me
     "generalised": measures.generalised_rows,
     "teachers": measures.teacher_rows,
 }
-PAIRED = ("figure5", "cost")  # rows of a SAKE run that are measured on its L_B run as well
+PAIRED = ("figure5", "cost")  # items that measure a SAKE run together with its L_B run
 
 
 def experiments(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,)) -> list[Experiment]:
@@ -46,7 +46,7 @@ def experiments(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,
     Args:
         item: one of ``ITEMS``, such as ``"table1"``; or ``module:NAME`` of a grid of one's own, from the current
             folder or the Python path.
-        seeds: of the trained runs; the pretrained network is taken with one seed only.
+        seeds: of the trained runs; the pretrained network has one seed only.
 
     Raises:
         ConfigError: for an unknown item or preset, or seeds that are not distinct numbers from 0 on.
@@ -60,10 +60,9 @@ def experiments(item: str, preset_name: str = "mini", seeds: Iterable[int] = (0,
 
 
 def traced(preset_name: str, seeds: Sequence[int]) -> set[Experiment]:
-    """The runs whose retrieval is measured after every epoch too: the curves of ``forgetting`` (first seed) and
-    ``length``."""
-    found = [*experiments("forgetting", preset_name, seeds[:1]), *experiments("length", preset_name, seeds)]
-    return {e for e in found if e.epochs}
+    """The runs with retrieval measured after every epoch too: of ``length``, and ``forgetting``'s first seed."""
+    curves = [*experiments("forgetting", preset_name, seeds[:1]), *experiments("length", preset_name, seeds)]
+    return {e for e in curves if e.epochs}
 
 
 def item_runs(
@@ -82,10 +81,10 @@ def item_runs(
 
     Args:
         item, preset_name, seeds: as in :func:`experiments`.
-        jobs: how many runs are made at a time, sharing the cores; None: one a core, as far as memory allows, and one
-            where there is an accelerator. The numbers do not depend on it.
+        jobs: number of runs made at a time, sharing the cores; None: one a core as far as memory allows, but one in
+            all on an accelerator. The numbers do not depend on it.
         engine: ``"local"``, or ``"ray"``: on the machines of a Ray cluster, each run with a GPU or a core.
-        address: of that cluster; ``"auto"`` is the one that this machine belongs to.
+        address: of the Ray cluster; ``"auto"`` is this machine's cluster.
 
     Returns:
         The runs, in the order of :func:`experiments`; behind them the committed ones of other seeds.
@@ -100,16 +99,16 @@ def item_runs(
     inputs.one_of(engine, ENGINES, "engine")
     seeds = inputs.wholes(seeds, "seeds", 0)
     wanted, curves = experiments(item, preset_name, seeds), traced(preset_name, seeds)
-    there = {e: found for e in wanted if (found := find(e))}
-    missing = [e for e in wanted if e not in there]
-    if known := committed_runs(item, missing, curves):
-        text = f"{item}, {preset_name}: {len(known)} of {len(wanted)} runs as committed rows; RERUN=1 trains them."
+    finished = {e: r for e in wanted if (r := find(e))}
+    missing = [e for e in wanted if e not in finished]
+    if committed := committed_runs(item, missing, curves):
+        text = f"{item}, {preset_name}: {len(committed)} of {len(wanted)} runs as committed rows; RERUN=1 trains them."
         print(text, file=sys.stderr, flush=True)
-    missing = [e for e in missing if e not in known]
-    for experiment in missing:  # one that cannot work is found before the others are trained
+    missing = [e for e in missing if e not in committed]
+    for experiment in missing:  # refuse an impossible one before the others are trained
         check_settings(experiment)
     if missing and engine == "local":
-        _one_device([*there.values(), *known.values()], missing[0])
+        _one_device([*finished.values(), *committed.values()], missing[0])
     if count := len(missing):
         print(f"{item}, {preset_name}: {len(wanted) - count} of {len(wanted)} runs are there.", flush=True)
         if engine == "ray" or min(jobs, count) > 1:
@@ -120,7 +119,7 @@ def item_runs(
         missing.remove(experiment := unbusy(missing))
         print(f"  run {count - len(missing)} of {count}: {experiment.id}", flush=True)
         run(experiment, trace=experiment in curves)
-    runs = [known.get(experiment) or run(experiment) for experiment in wanted]
+    runs = [committed.get(experiment) or run(experiment) for experiment in wanted]
     _check_comparable(runs)
     _one_device(runs)
     return runs + _of_other_seeds(item, preset_name, seeds, runs)
@@ -130,33 +129,34 @@ def _of_other_seeds(item: str, preset_name: str, seeds: Sequence[int], runs: Seq
     """The committed trained runs of the item with other seeds, if they can stand beside these."""
     others = sorted(set(saved_rows(item, preset_name)["seed"]) - {*seeds})
     trained = [e for e in experiments(item, preset_name, others) if e.epochs] if others else []
-    if not (kept := committed_runs(item, trained, set())):
+    if not (committed := [*committed_runs(item, trained, set()).values()]):
         return []
     try:
-        _check_comparable([*runs, *kept.values()])
-        _one_device([*runs, *kept.values()])
+        _check_comparable([*runs, *committed])
+        _one_device([*runs, *committed])
     except RunError:
         return []
-    found = ", ".join(map(str, sorted({e.seed for e in kept})))
-    print(f"{item}, {preset_name}: {len(kept)} committed runs of seeds {found} stay.", file=sys.stderr, flush=True)
-    return [*kept.values()]
+    text = ", ".join(map(str, sorted({r.experiment.seed for r in committed})))
+    print(f"{item}, {preset_name}: {len(committed)} committed runs of seeds {text} stay.", file=sys.stderr, flush=True)
+    return [*committed]
 
 
 def _one_device(runs: Iterable[Run], missing: Experiment | None = None) -> None:
-    """A CPU and a GPU round differently, and a table must not mix them; a missing run is made on the device of now."""
+    """Refuse runs of a CPU beside runs of a GPU, which rounds differently; ``missing`` would be made on this device."""
     cpu, gpu = "on the CPU", "on a GPU"
-    made = {gpu if r.provenance().get("accelerator") else cpu: f"{r.id} was made" for r in runs}
+    by_device = {gpu if r.provenance().get("accelerator") else cpu: f"{r.id} was made" for r in runs}
     if missing:
-        made.setdefault(gpu if accelerator() else cpu, f"{missing.id} would be made")
-    if len(made) > 1:
+        by_device.setdefault(gpu if accelerator() else cpu, f"{missing.id} would be made")
+    if len(by_device) > 1:
         raise RunError(
-            f"{made[cpu]} {cpu}, but {made[gpu]} {gpu}: a table does not mix them. {VARIABLE}=cpu trains on the CPU. "
-            "To make all runs on the GPU, name another folder in SAKEREPRO_RUNS, and set RERUN=1 if rows are committed."
+            f"{by_device[cpu]} {cpu}, but {by_device[gpu]} {gpu}: a table does not mix them. {VARIABLE}=cpu trains on "
+            "the CPU. To make all runs on the GPU, name another folder in SAKEREPRO_RUNS, and set RERUN=1 if rows are "
+            "committed."
         )
 
 
 def _check_comparable(runs: Iterable[Run]) -> None:
-    """Files can change between two runs of the same settings; a table must not mix them."""
+    """Refuse runs whose images or teachers differ though their settings are the same: files can change between runs."""
     first: dict[tuple[object, ...], tuple[str, Run]] = {}
     for one in runs:
         e, origin = one.experiment, one.provenance()
@@ -166,8 +166,8 @@ def _check_comparable(runs: Iterable[Run]) -> None:
         imitated = ("imitating another network", *network, methods.imitated(e).backbone)
         sources = (origin["data"], origin["teacher"]["sha256"], origin.get("imitated", {}).get("sha256", ""))
         for (what, *key), digest in zip((data, teacher, imitated), sources, strict=True):
-            known, other = first.setdefault((what, *key), (digest, one))
-            if known != digest:
+            expected, other = first.setdefault((what, *key), (digest, one))
+            if expected != digest:
                 raise RunError(
                     f"{one.id} was made {what} than {other.id}, so they cannot be compared. Remove the older one of "
                     f"them below {paths.shown(paths.runs())}; the same command makes it again."
@@ -175,9 +175,9 @@ def _check_comparable(runs: Iterable[Run]) -> None:
 
 
 def item_rows(item: str, runs: Sequence[Run], original: str = "") -> pd.DataFrame:
-    """All that an item shows as tidy rows: retrieval, and what only this item measures (on finished runs).
+    """The tidy rows of an item: retrieval, and measurements of this item alone (on finished runs).
 
-    What takes long (probes, the teacher's confidence, photos of the original domain) is kept beside the runs.
+    Slow ones (probes, the teacher's confidence, photos of the original domain) are kept beside the runs.
 
     Args:
         original: for ``forgetting``, a folder of labelled photos instead of the preset's own original domain.
@@ -189,12 +189,16 @@ def item_rows(item: str, runs: Sequence[Run], original: str = "") -> pd.DataFram
     runs = inputs.names(runs, "runs", object)
     if original:  # committed rows are of the preset's own original domain
         runs = [run(r.experiment) if isinstance(r, CommittedRun) else r for r in runs]
-    known = [r for r in runs if isinstance(r, CommittedRun)]
+    committed = [r for r in runs if isinstance(r, CommittedRun)]
     fresh = [r for r in runs if not isinstance(r, CommittedRun)]
-    asked = [r for r in runs if r in fresh or (item in PAIRED and label(r.experiment) == "L_B")]
-    more = measures.probe_rows(fresh, original) if item == "forgetting" else MORE[item](asked) if item in MORE else ()
-    rows = pd.concat([run_rows(fresh), rows_frame(more), *(r.rows for r in known)], ignore_index=True)
-    place = {r.id: number for number, r in enumerate(runs)}  # the same rows in the same order, wherever they are from
+    sources = [r for r in runs if r in fresh or (item in PAIRED and label(r.experiment) == "L_B")]
+    extra: Iterable[Row] = ()
+    if item == "forgetting":
+        extra = measures.probe_rows(fresh, original)
+    elif item in MORE:
+        extra = MORE[item](sources)
+    rows = pd.concat([run_rows(fresh), rows_frame(extra), *(r.rows for r in committed)], ignore_index=True)
+    place = {r.id: number for number, r in enumerate(runs)}  # the same order, whichever rows were committed
     return rows.sort_values("run", key=lambda ids: ids.map(place), kind="stable", ignore_index=True)
 
 

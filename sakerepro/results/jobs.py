@@ -1,4 +1,4 @@
-"""Make several runs at a time, each in a process of its own: the same numbers as one after the other."""
+"""Make several runs at a time, each in a process of its own; the numbers are those of runs made one after the other."""
 
 from __future__ import annotations
 
@@ -27,13 +27,13 @@ ENGINES = ("local", "ray")
 OF_A_RUN = 7 * 2**29  # bytes of memory for a run, 3.5 GiB: one of ``mini`` takes 1.3 GiB, one of ``small`` 3.4
 CONTAINER = [Path("/sys/fs/cgroup", name) for name in ("memory.max", "memory/memory.limit_in_bytes")]
 EVERY = 60.0  # seconds between two lines of progress where there is no terminal to rewrite one
-_CODES: dict[int, type[SakeError]] = {2: ConfigError, 3: DataError, 4: RunError}  # exit codes of a run that was refused
-Failure = tuple[Experiment, type[SakeError], str]  # what could not be made, the kind of error, what was said
-_PROGRESS = re.compile(r"(\d+)%.*\[[^<]*<([\d:]+)")  # of tqdm: how far, and the time left
+_CODES: dict[int, type[SakeError]] = {2: ConfigError, 3: DataError, 4: RunError}  # exit codes of a refused run
+Failure = tuple[Experiment, type[SakeError], str]  # the experiment, the kind of error, its message
+_PROGRESS = re.compile(r"(\d+)%.*\[[^<]*<([\d:]+)")  # a line of tqdm: percent, and the remaining time
 
 
 def default_jobs() -> int:
-    """Runs at a time: one a core, and one per 3.5 GiB of memory; one where an accelerator does the work."""
+    """Number of runs at a time: one a core, at most one per 3.5 GiB of memory; one in all on an accelerator."""
     from joblib import cpu_count
 
     from ..devices import device
@@ -54,11 +54,11 @@ def make_runs(
 ) -> None:
     """Make the runs of experiments that have none yet, ``jobs`` at a time.
 
-    A run that dies is resumed once from its checkpoint. One that fails again, or that is refused (missing data, a loss
-    that is not finite), is reported at the end; the others are made.
+    A run that dies is resumed once from its checkpoint. A run that fails again or is refused (missing data, a loss that
+    is not finite) is reported at the end; the others are made.
 
-    Retrieval of ``traced`` is measured after every epoch, too. The engine ``"ray"`` makes runs on the cluster at that
-    address (``cluster.py``).
+    Retrieval of ``traced`` is measured after every epoch, too. The engine ``"ray"`` makes runs on the cluster at
+    ``address`` (``cluster.py``).
 
     Raises:
         SakeError: of the kind of the first run that failed, naming all that failed and why.
@@ -82,13 +82,13 @@ def make_runs(
 def report(experiments: Sequence[Experiment], failed: Sequence[Failure]) -> None:
     """Raise one error that names all failed runs, of the type of the first; nothing if none failed."""
     if failed:
-        made = len(experiments) - len(failed)
-        head = f"{len(failed)} of {len(experiments)} runs could not be made; the others ({made}) are finished."
+        finished = len(experiments) - len(failed)
+        head = f"{len(failed)} of {len(experiments)} runs could not be made; the others ({finished}) are finished."
         raise failed[0][1]("\n  ".join([head, *(f"{e.id}: {text}" for e, _, text in failed)]))
 
 
 def unbusy(experiments: Sequence[Experiment]) -> Experiment:
-    """The first experiment whose run no other process is making; the first of all if there is none."""
+    """The first experiment whose run no other process is making; if all are being made, the first of all."""
     return next((e for e in experiments if not busy(e)), experiments[0])
 
 
@@ -103,7 +103,7 @@ class Team:
         self.lock, self.stopped = threading.Lock(), False
 
     def work(self, slot: int) -> None:
-        """Make one run after the other until none is left; its progress is shown in a line of its own."""
+        """Make one run after the other until none is left; show the progress of each in a line of its own."""
         while (e := self._next()) is not None:
             name, started = f"  run {self.number[e]} of {len(self.number)}", time.monotonic()
             with bar(bar_format="{desc}", position=slot, leave=False) as line:
@@ -126,8 +126,8 @@ class Team:
             return e
 
     def _child(self, e: Experiment, name: str, line: Any) -> tuple[int, str]:
-        """Make a run in a process of its own; its exit code and what it said beside its progress."""
-        said: list[str] = []
+        """Make a run in a process of its own; return its exit code and its messages, without the progress."""
+        messages: list[str] = []
         with self.lock:
             if self.stopped:
                 return 0, ""
@@ -142,25 +142,25 @@ class Team:
             self.children.add(child)
         assert child.stdin and child.stderr
         with child:
-            with contextlib.suppress(BrokenPipeError):  # one that died at once says so by its code
+            with contextlib.suppress(BrokenPipeError):  # a process that died at once is reported by its exit code
                 child.stdin.write(json.dumps({"experiment": e.to_dict(), "trace": e in self.traced}) + "\n")
                 child.stdin.flush()
-            shown = time.monotonic()
+            printed = time.monotonic()
             for text in child.stderr:
-                if found := _PROGRESS.search(text):
-                    progress = f"{name}: {text.partition(':')[0]} {found[1]} %, {found[2]} left"
+                if match := _PROGRESS.search(text):
+                    progress = f"{name}: {text.partition(':')[0]} {match[1]} %, {match[2]} left"
                     line.set_description_str(progress)
-                    if line.disable and time.monotonic() - shown >= EVERY:
+                    if line.disable and time.monotonic() - printed >= EVERY:
                         print(progress, file=sys.stderr, flush=True)
-                        shown = time.monotonic()
+                        printed = time.monotonic()
                 elif text.strip() and "%|" not in text:
-                    said = [*said[-19:], text.rstrip()]
+                    messages = [*messages[-19:], text.rstrip()]
             code = child.wait()
         self.children.discard(child)
-        return code, "\n".join(said)
+        return code, "\n".join(messages)
 
     def stop(self) -> None:
-        """End what still runs; its checkpoints stay."""
+        """End the processes that still run; their checkpoints stay."""
         with self.lock:
             self.stopped = True
             for child in [*self.children]:
@@ -179,11 +179,12 @@ def _last(text: str) -> str:
 
 
 def _child() -> int:
-    """Make the run that standard input names; end with whoever started this process."""
-    asked = json.loads(sys.stdin.readline())
-    threading.Thread(target=lambda: (os.read(0, 1), os._exit(130)), daemon=True).start()  # the pipe closes
+    """Make the run that standard input names; end when the process that started this one ends."""
+    request = json.loads(sys.stdin.readline())
+    # reading returns when the other process ends, because that closes the pipe
+    threading.Thread(target=lambda: (os.read(0, 1), os._exit(130)), daemon=True).start()
     try:
-        run(Experiment.from_dict(asked["experiment"]), trace=asked["trace"])
+        run(Experiment.from_dict(request["experiment"]), trace=request["trace"])
     except SakeError as error:
         print(error, file=sys.stderr)
         return next((code for code, kind in _CODES.items() if isinstance(error, kind)), 4)

@@ -1,4 +1,4 @@
-"""Measurements that take long, kept beside the runs and found again by what went into them."""
+"""Slow measurements, kept beside the runs and found again by their inputs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 def folder() -> Path:
-    """Where the results lie: ``measured`` among the runs."""
+    """The folder of kept values: ``measured`` among the runs."""
     return paths.runs() / "measured"
 
 
@@ -30,8 +30,12 @@ def checksum(run: Run, file: str = "weights.safetensors") -> str:
 def kept(what: str, of: str, inputs: dict[str, Any], compute: Callable[[], Any]) -> Any:
     """Find a measurement, or compute it, say so, and keep it.
 
-    Equal ``what`` (such as ``"probe"``), ``inputs`` (all that the value depends on: checksums of weights and data,
-    settings) and versions (``versions.py``) find the same value; ``of`` names for people what it is measured on.
+    Args:
+        what: its name, such as ``"probe"``.
+        of: the name of the measured thing, for messages only.
+        inputs: all that the value depends on: checksums of weights and data, settings. Equal ``what``, ``inputs`` and
+            versions (``versions.py``) find the same value.
+        compute: gives the value.
     """
     measure = joblib.Memory(folder(), verbose=0).cache(_measure, ignore=["of", "compute"])
     call = (what, of, inputs, (TRAINING, MEASURING), compute)

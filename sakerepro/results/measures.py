@@ -1,4 +1,4 @@
-"""What single items measure on finished runs: Tables 2 and 5, the probe, Figures 3, 4, 5, doodles, larger galleries."""
+"""Measurements of single items on finished runs: Tables 2 and 5, probe, Figures 3, 4, 5, doodles, larger galleries."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from .rows import Row, code_variant, gain_groups
 from .runrows import metric_row, run_row, settings_text
 
 TOP = 10  # photos of Figure 3
-MOSTLY_WRONG = 5  # of them: a negative case, of which Figure 3 shows two
+MOSTLY_WRONG = 5  # wrong photos among the TOP that make a query a negative case
 PROBED_EMBEDDING = "probe of the embedding"  # the variant of its rows
-MOST_POINTS = 5000  # of a silhouette; more are drawn from at random
+MOST_POINTS = 5000  # of a silhouette; a larger set is sampled
 
 
 def code_rows(runs: Iterable[Run], bits: Sequence[int]) -> Iterator[Row]:
@@ -70,16 +70,16 @@ def generalised_rows(runs: Iterable[Run]) -> Iterator[Row]:
 def domain_rows(runs: Iterable[Run]) -> Iterator[Row]:
     """ZS-PBIR of classes inside (IN) and outside (non-IN) the original domain (Table 5).
 
-    The gallery holds all unseen classes; the mean is over the photo queries of one kind of classes. Where no unseen
-    class is inside (the generated world), IN is photo retrieval among the original domain's own held-out photos.
+    The gallery holds all unseen classes; the mean is over the photo queries of one kind of classes. If no unseen class
+    is inside (the generated world), IN is photo retrieval among the original domain's own held-out photos.
     """
     for run in runs:
         e, data = run.experiment, run.dataset()
         outside = outside_original(data.unseen, original_wnids(e), e.dataset)
         is_outside = np.array([name in outside for name in data.unseen])
         ap = run.embeddings()[f"ap/ZS-PBIR/{e.dim}-d"]
-        asks_outside = is_outside[photo_queries(data, e.photo_queries)[0].labels]
-        for classes, of_kind in {"non-IN": ap[asks_outside], "IN": ap[~asks_outside]}.items():
+        query_outside = is_outside[photo_queries(data, e.photo_queries)[0].labels]
+        for classes, of_kind in {"non-IN": ap[query_outside], "IN": ap[~query_outside]}.items():
             if len(of_kind):
                 yield run_row(run, "mAP@all", np.nanmean(of_kind), task="ZS-PBIR", classes=classes)
         if is_outside.all():
@@ -92,8 +92,8 @@ def _original_map(run: Run) -> float:
     def compute() -> float:
         x, labels = embed(run.network(), original.val, run.experiment.size), original.val.labels
         place_in_class = pd.Series(labels).groupby(labels).cumcount().to_numpy()
-        asks = place_in_class < min(10, np.bincount(labels).min() // 2)
-        return retrieval_metrics(x[asks], x[~asks], labels[asks], labels[~asks], ks=()).map_all
+        is_query = place_in_class < min(10, np.bincount(labels).min() // 2)
+        return retrieval_metrics(x[is_query], x[~is_query], labels[is_query], labels[~is_query], ks=()).map_all
 
     inputs = {"weights": checksum(run), "photos": original.fingerprint}
     return float(kept("original-pbir", run.id, inputs, compute))
@@ -108,20 +108,19 @@ def top_rows(runs: Iterable[Run]) -> Iterator[Row]:
     for run in runs:
         a = run.embeddings()
         k = min(TOP, len(a["gallery_labels"]))
-        found = a["gallery_labels"][search(a["query"], a["gallery"], k, run.distance)[0]]
-        wrong = found != a["query_labels"][:, None]
+        top_labels = a["gallery_labels"][search(a["query"], a["gallery"], k, run.distance)[0]]
+        wrong = top_labels != a["query_labels"][:, None]
         yield run_row(run, f"P@{TOP}", np.mean(~wrong))
         bad = wrong.sum(axis=1) >= MOSTLY_WRONG
-        shares = [np.bincount(f[w]).max() / w.sum() for f, w in zip(found[bad], wrong[bad], strict=True)]
+        shares = [np.bincount(f[w]).max() / w.sum() for f, w in zip(top_labels[bad], wrong[bad], strict=True)]
         if shares:
             yield run_row(run, f"top wrong class@{TOP}", np.mean(shares))
 
 
 def length_rows(runs: Iterable[Run]) -> Iterator[Row]:
-    """mAP@all after the first epoch, on average over the later epochs, and at the best epoch: who forgets, and when.
+    """mAP@all of traced runs after the first epoch, its mean over the later epochs, and its value at the best epoch.
 
-    Of traced runs only. The best epoch is chosen on the queries that it is measured on, so its value is no fair
-    estimate; a single epoch may be lucky, so claims are about the mean.
+    The best epoch is chosen and measured on the same queries, so its value is too high; claims use the mean.
     """
     for run in runs:
         history = run.history()
@@ -152,9 +151,9 @@ def cluster_rows(runs: Iterable[Run]) -> Iterator[Row]:
         clusters = silhouette_score(x[drawn], labels[drawn], metric="cosine")
         yield run_row(run, "silhouette", clusters, task="clusters")
         gaps = [
-            silhouette_score(x[mine], is_sketch[mine], metric="cosine")
-            for mine in (labels == label for label in np.unique(labels))
-            if min(np.bincount(is_sketch[mine], minlength=2)) > 1
+            silhouette_score(x[of_class], is_sketch[of_class], metric="cosine")
+            for of_class in (labels == label for label in np.unique(labels))
+            if min(np.bincount(is_sketch[of_class], minlength=2)) > 1
         ]
         if gaps:
             yield run_row(run, "domain silhouette", np.mean(gaps), task="clusters")
@@ -163,10 +162,11 @@ def cluster_rows(runs: Iterable[Run]) -> Iterator[Row]:
 def linear_probe(
     train: np.ndarray, train_labels: np.ndarray, val: np.ndarray, val_labels: np.ndarray, seed: int = 0
 ) -> dict[str, float]:
-    """How well a linear classifier reads classes off (N, F) frozen features; its penalty is chosen on held-out photos.
+    """Train a linear classifier on (N, F) frozen features; its penalty is chosen on held-out photos.
 
-    Gives ``top-1`` in [0, 1] on the (M, F) features ``val``, the ``strength`` that was chosen, ``gradient``: near 0 if
-    the solver converged, and ``width``: F.
+    Returns:
+        ``top-1`` in [0, 1] on the (M, F) features ``val``, the chosen ``strength`` of the penalty, ``gradient`` (near
+        0 if the solver converged), and ``width`` (F).
     """
     classes = int(max(train_labels.max(), val_labels.max())) + 1
     final, _ = choose_probe(train, train_labels, classes, seed)
@@ -176,11 +176,11 @@ def linear_probe(
 
 @one_thread()
 def probe(run: Run, original: OriginalDomain) -> dict[str, dict[str, float]]:
-    """Catastrophic forgetting: how well a run's network still knows the original domain (section 4.3), measured once.
+    """Catastrophic forgetting (section 4.3): accuracy of a run's network on the original domain, measured once.
 
     The paper trains "a linear classifier for ImageNet 1000 classes using features extracted from the last fully
-    connected layer". Its pretrained accuracies are those of the whole networks, so ``features`` are what the pretrained
-    classifier reads: the backbone's (fc7 of AlexNet). ``embedding``, which retrieval uses, is probed beside it.
+    connected layer". Its pretrained accuracies are those of the whole networks, so ``features`` are the inputs of the
+    pretrained classifier: the backbone's (fc7 of AlexNet). The ``embedding``, which retrieval uses, is probed too.
     """
 
     def compute() -> dict[str, dict[str, float]]:
@@ -203,13 +203,13 @@ def probe_rows(runs: Iterable[Run], original: str = "") -> Iterator[Row]:
     """Top-1 of the probe of every run as rows; ``original`` may be a folder of ``train/<wnid>/*``, ``val/<wnid>/*``."""
     for run in runs:
         photos = original_photos(run.experiment, original)
-        found = probe(run, photos)
+        probes = probe(run, photos)
         for name, variant in (("features", ""), ("embedding", PROBED_EMBEDDING)):
-            yield run_row(run, "top-1", found[name]["top-1"], task="probe", variant=variant, representation="")
+            yield run_row(run, "top-1", probes[name]["top-1"], task="probe", variant=variant, representation="")
 
 
 def teacher_rows(runs: Iterable[Run]) -> Iterator[Row]:
-    """Top-1 of the network that each run imitates, on photos of the original domain, among the classes that it knows.
+    """Top-1 of the network that each run imitates, on photos of the original domain and among the network's classes.
 
     Without such photos there is no row.
     """
@@ -227,21 +227,22 @@ def teacher_rows(runs: Iterable[Run]) -> Iterator[Row]:
 
 def _teacher_top1(e: Experiment, photos: OriginalDomain) -> float:
     classifier, wnids, _ = load_teacher(e)
-    known = [c for c, wnid in enumerate(photos.wnids) if wnid in wnids]
-    asked = [wnids.index(photos.wnids[c]) for c in known]
-    return top1(lambda images, domain: classifier(images)[:, asked], classifier, photos.val.of_classes(known), e.size)
+    shared = [c for c, wnid in enumerate(photos.wnids) if wnid in wnids]
+    columns = [wnids.index(photos.wnids[c]) for c in shared]
+    shared_photos = photos.val.of_classes(shared)
+    return top1(lambda images, domain: classifier(images)[:, columns], classifier, shared_photos, e.size)
 
 
 def pairs(runs: Iterable[Run]) -> list[tuple[Run, Run]]:
     """Runs of SAKE with the L_B run that differs in nothing but the loss; one without a partner is a ConfigError."""
     runs = inputs.names(runs, "runs", object)
     baselines = {r.experiment: r for r in runs if methods.label(r.experiment) == "L_B"}
-    found = []
+    paired = []
     for run in (r for r in runs if methods.label(r.experiment) == "SAKE"):
         if (partner := methods.baseline(run.experiment)) not in baselines:
             raise ConfigError(f"{run.id} has no run with L_B beside it, and its gain is over that one. Give both.")
-        found.append((run, baselines[partner]))
-    return found
+        paired.append((run, baselines[partner]))
+    return paired
 
 
 def class_gains(runs: Iterable[Run]) -> pd.DataFrame:
@@ -257,13 +258,15 @@ def class_gains(runs: Iterable[Run]) -> pd.DataFrame:
     Raises:
         ConfigError: if a run of SAKE has no such partner, or there is none; for runs of several settings.
     """
-    if not (found := pairs(runs)):
+    if not (paired := pairs(runs)):
         raise ConfigError("None of these runs is one of SAKE, whose gain over L_B is asked for. Give some, with L_B's.")
-    every = [sake.experiment for sake, _ in found]
-    kinds = sorted({" ".join(filter(None, (e.preset, e.backbone, f"{e.dim}-d", settings_text(e)))) for e in every})
+    experiments = [sake.experiment for sake, _ in paired]
+    kinds = {f"{e.preset} {e.backbone} {e.dim}-d {settings_text(e)}".strip() for e in experiments}
     if len(kinds) > 1:
-        raise ConfigError(f"Runs of {' and of '.join(kinds)} are mixed; a mean is over seeds. Give those of one.")
-    frames = pd.concat(_gains(*pair) for pair in found)
+        raise ConfigError(
+            f"Runs of {' and of '.join(sorted(kinds))} are mixed; a mean is over seeds. Give those of one."
+        )
+    frames = pd.concat(_gains(*pair) for pair in paired)
     return frames.groupby(["dataset", "split", "class"], sort=False, as_index=False).mean()
 
 
@@ -308,7 +311,7 @@ def group_rows(runs: Iterable[Run]) -> Iterator[Row]:
 
 
 def doodle_rows(runs: Iterable[Run]) -> Iterator[Row]:
-    """Doodles of another data set, the data set's own sketches beside them: metrics, and the ends of intervals."""
+    """Metrics with the ends of their intervals, of doodles of another data set and of the data set's own sketches."""
     for run in runs:
         for task, values in measured_doodles(run).items():
             for metric in DOODLE_METRICS:

@@ -13,7 +13,7 @@ from .paper import file_name
 
 
 def source(item: str) -> Path:
-    """The notebook of an item, which need not be there; a grid of one's own has one of its name, or the skeleton."""
+    """The path of an item's notebook, which may be missing; a grid of one's own without a notebook has the skeleton."""
     path = paths.notebooks() / f"{file_name(item)}.ipynb"
     return path if path.is_file() or ":" not in item else path.with_name("skeleton.ipynb")
 
@@ -22,8 +22,8 @@ def notebook_path(name: str) -> Path:
     """The committed notebook of an item; a ConfigError names the closest ones if there is none."""
     path = source(name)
     if not path.is_file():
-        known = sorted(p.stem for p in paths.notebooks().glob("*.ipynb"))
-        raise ConfigError(f"There is no notebook {name!r}. {near_misses(name, known)}")
+        names = sorted(p.stem for p in paths.notebooks().glob("*.ipynb"))
+        raise ConfigError(f"There is no notebook {name!r}. {near_misses(name, names)}")
     return path
 
 
@@ -31,9 +31,9 @@ def check_parameters(path: Path, parameters: dict[str, Any]) -> None:
     """Refuse a parameter that the notebook does not have: papermill only warns."""
     import papermill
 
-    known = list(papermill.inspect_notebook(str(path)))
-    if unknown := [name for name in parameters if name not in known]:
-        raise ConfigError(f"{path.name} has no parameter {unknown[0]!r}. {near_misses(unknown[0], known)}")
+    names = list(papermill.inspect_notebook(str(path)))
+    if unknown := [name for name in parameters if name not in names]:
+        raise ConfigError(f"{path.name} has no parameter {unknown[0]!r}. {near_misses(unknown[0], names)}")
 
 
 def execute(name: str, preset: str, **parameters: Any) -> Path:
@@ -48,7 +48,7 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
 
     path, target = notebook_path(name), item_file(name, preset, ".ipynb")
     parameters |= {"preset": preset, **({"item": name} if ":" in name else {})}
-    # the kernel, a process of its own, imports the package that this process runs, and shows no bars to nobody
+    # the kernel, another process, has to import this process's package, and draws no progress bars
     package, bars = paths.variable("PYTHONPATH", paths.search_path()), paths.variable("TQDM_DISABLE", "1")
     with lock(hidden(target, ".lock"), f"Another process executes {name}; waiting for it."), package, bars:
         sweep(target)
@@ -87,18 +87,18 @@ def execute(name: str, preset: str, **parameters: Any) -> Path:
 
 
 def _strip(path: Path) -> None:
-    """Drop what differs from one execution to the next without meaning anything: times, paths, the kernel's version."""
+    """Drop meaningless differences between executions: times, paths, the kernel's version."""
     import nbformat
 
     notebook = nbformat.read(path, as_version=4)
     notebook.metadata.pop("papermill", None)
-    notebook.metadata.pop("widgets", None)  # their ids are random, and nobody answers a widget of a kernel that is gone
+    notebook.metadata.pop("widgets", None)  # their ids are random, and without a kernel they do nothing
     notebook.metadata.get("language_info", {}).pop("version", None)
     for number, cell in enumerate(notebook.cells):
         for key in ("papermill", "execution"):
             cell.metadata.pop(key, None)
         cell.id = f"cell-{number}"
-        if cell.cell_type == "code":  # progress bars are for the one who waits
+        if cell.cell_type == "code":  # progress bars, on stderr, are of no use afterwards
             cell.outputs = [o for o in cell.outputs if o.get("name") != "stderr"]
             for output in cell.outputs:
                 output.get("data", {}).pop("application/vnd.jupyter.widget-view+json", None)

@@ -1,4 +1,4 @@
-"""What the paper shows: every table and figure as grids, and the numbers that it prints."""
+"""The paper's tables and figures as grids, and the numbers that it prints."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ LAMBDAS = (0.0, 0.1, 0.3, 1.0, 3.0)
 METRICS = ("mAP@all", "P@100", "mAP@200", "P@200", "P@25")
 NETS = ("alexnet", "resnet50", "cse_resnet50")
 LEVELS = ("low", "medium", "high")  # of the gain, in Figure 5
-LAST, FIRST, LATER = "mAP@all", "mAP@all after epoch 1", "mAP@all, mean of the later epochs"  # of section 1's length
+LAST, FIRST, LATER = "mAP@all", "mAP@all after epoch 1", "mAP@all, mean of the later epochs"  # of the item length
 BEST, BEST_EPOCH = "mAP@all at the best epoch", "best epoch"
 DOODLE_METRICS = ("mAP@all", "P@100")
 DOODLE_TASKS = tuple(f"{kind}, {side}" for side in ("unseen", "seen") for kind in ("doodles", "sketches"))
@@ -54,8 +54,8 @@ GENERALISED = Grid(
     method=SYSTEMS.axes["method"],
     representation=("real", "64-bit"),
 )
-# Only SAKE has a run for every length. The baselines have their runs of Table 1. Codes of all lengths from a 512-d
-# embedding are the other reading; the paper does not say which it used.
+# Only SAKE has a run for every length; the baselines share their runs with Table 1. TABLE2_LONG is another reading:
+# codes of all lengths from a 512-d embedding. The paper does not say which of the two it used.
 TABLE2 = Grid("Table 2: ZS-SBIR mAP@all by the length of the binary code", data=DATA[:2], representation=CODES)
 TABLE2_BASELINES = Grid("Table 2, baselines", data=DATA[:2], representation="64-bit", method=("pretrained", "L_B"))
 TABLE2_LONG = Grid("Table 2, 512-d to bits", (), data=DATA[:2], representation="512-d")
@@ -166,15 +166,15 @@ TITLES = {item: grids[0].title for item, grids in GRIDS.items()}
 
 
 def grids_of(item: str) -> tuple[Grid, ...]:
-    """The grids of an item: one of ``GRIDS``, or ``module:NAME`` of a grid of one's own, or of a tuple of them."""
+    """The grids of an item: of one in ``GRIDS``, or of ``module:NAME``, a grid of one's own or a tuple of them."""
     if item in GRIDS:
         return GRIDS[item]
     if ":" not in item:
         raise ConfigError(f"Unknown item {item!r}. {near_misses(item, list(GRIDS))} Or MODULE:NAME of a grid.")
     if (name := file_name(item)) in (*GRIDS, "tuning"):
         raise ConfigError(f"item {item!r}: its files would be those of {name!r}. Give the grid another name.")
-    found = methods.of_ones_own(item, "item")
-    grids = found if isinstance(found, tuple) else (found,)
+    own = methods.of_ones_own(item, "item")
+    grids = own if isinstance(own, tuple) else (own,)
     if not grids or not all(isinstance(g, Grid) for g in grids):
         raise ConfigError(f"item {item!r}: is no sakerepro.results.Grid.")
     return grids
@@ -199,18 +199,21 @@ def paper_values(item: str | None = None) -> pd.DataFrame:
     return frame[frame["item"] == item].reset_index(drop=True)
 
 
-QUOTED = "quoted"  # how the source of a number begins that our text of the paper has lost and others quote
+QUOTED = "quoted"  # begins the source of a number that our text of the paper has lost and others quote
 
 
 @cache
 def printed(item: str) -> dict[tuple[Any, ...], tuple[Point, float, str]]:
-    """The numbers that an item of the paper prints by :func:`~sakerepro.results.grids.identity`: point, value, and
-    where it stands (``QUOTED`` first, if not there). Empty for an item that the paper does not have as a table."""
+    """The paper's numbers of an item by :func:`~sakerepro.results.grids.identity`: point, value and source.
+
+    A source begins with ``QUOTED`` if our text of the paper lacks the number. Empty for an item without a table in the
+    paper.
+    """
     rows = paper_values().query("item == @item").to_dict("records")
-    if item == "systems":  # measures Table 1 except for SAKE's 512-d embedding
-        both = {"method": "SAKE", "representation": "512-d"}.items()
-        return {name: one for name, one in printed("table1").items() if not both <= one[0].items()}
-    found = {}
+    if item == "systems":  # it has the cells of Table 1 except SAKE's 512-d embedding
+        left_out = {"method": "SAKE", "representation": "512-d"}.items()
+        return {name: one for name, one in printed("table1").items() if not left_out <= one[0].items()}
+    numbers = {}
     for row in rows:
         lambdas = {k: row[k] for k in ("lambda_sake", "lambda1", "lambda2") if not math.isnan(row[k])}
         point = {
@@ -221,8 +224,8 @@ def printed(item: str) -> dict[tuple[Any, ...], tuple[Point, float, str]]:
             "backbone": row["backbone"] or None,
             **{k: row[k] for k in ("method", "representation", "task", "classes", "metric")},
         }
-        found[identity(point)] = (point, float(row["value"]), str(row["source"]))
-    return found
+        numbers[identity(point)] = (point, float(row["value"]), str(row["source"]))
+    return numbers
 
 
 @cache

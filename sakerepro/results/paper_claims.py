@@ -18,7 +18,7 @@ from . import paper
 from .grids import NETWORKS, OTHER_SYSTEMS, Contrast, Grid, Selection, Sum, identity, rising, with_names
 from .rows import records
 
-Judged = Iterator[tuple[str, Iterable[Contrast]]]  # id, and what has to hold
+Judged = Iterator[tuple[str, Iterable[Contrast]]]  # id, and the contrasts that have to hold
 SETS = dict(zip(("tuberlin", "sketchy", "split16"), paper.DATA, strict=True))
 TASKS = dict(zip(("sbir", "pbir"), paper.BOTH_TASKS, strict=True))
 
@@ -29,7 +29,7 @@ class Claim:
 
     id: str  # "table4.deeper.sbir"
     section: str  # of the paper
-    judged: str  # "as printed": the convention of the paper's figures; "by set": the pairs are the held-out sets; or ""
+    judged: str  # "as printed": in the convention of the paper's figures; "by set": held-out sets are the pairs; or ""
     says: str
     contrasts: tuple[Contrast, ...]
 
@@ -285,7 +285,7 @@ def all_claims() -> dict[str, Claim]:
     """Every claim by its id, in the order of the items."""
     tables = (_table1, _systems, _table2, _table3, _table4, _table5, _splits, _forgetting)
     others = (_figure3, _figure4, _figure5, _cost, _length, _quickdraw, _generalised, _images, _teachers)
-    every = (found for item in (*tables, *others) for found in item())
+    every = (claim for item in (*tables, *others) for claim in item())
     frame = pd.read_csv(paths.package_data("claims.csv"), dtype=str, keep_default_na=False)
     sentences = {row.pop("claim"): row for row in records(frame)}
     return {

@@ -1,4 +1,4 @@
-"""REPRODUCING.md from ``results/``: what each item is made from, every claim with its verdicts, what was not run.
+"""REPRODUCING.md from ``results/``: the items with their runs, every claim with its verdicts, claims that were not run.
 
 Its words are in ``tables/reproducing.md``.
 """
@@ -28,7 +28,7 @@ from .tables_text import escape, filled, markdown
 from .verdicts import NOT_RUN, RULE, VERDICTS
 from .verdicts import claims as judged
 
-Found = dict[str, pd.DataFrame]  # by preset: the verdicts of every claim of the items that were made, by claim
+ByPreset = dict[str, pd.DataFrame]  # the verdicts of the items that were made, by preset, then by claim
 
 
 def write_report(path: Path | None = None) -> Path:
@@ -40,18 +40,18 @@ def write_report(path: Path | None = None) -> Path:
 
 def report() -> str:
     """The report as Markdown; the same results give the same text."""
-    found = {p: pd.concat([saved_claims(item, p).assign(item=item) for item in ITEMS]) for p in PRESETS}
+    by_preset = {p: pd.concat([saved_claims(item, p).assign(item=item) for item in ITEMS]) for p in PRESETS}
     items = [[f"`{i}`", TITLES[i], f"`make {i}`", *(_made_from(i, p) for p in PRESETS)] for i in ITEMS]
     return filled(
         "reproducing.md",
         items=markdown(["item", "shows", "command", *PRESETS], items),
-        counts=markdown(["claims", *VERDICTS], ([f"`{p}`", *_counts(found[p])] for p in PRESETS)),
+        counts=markdown(["claims", *VERDICTS], ([f"`{p}`", *_counts(by_preset[p])] for p in PRESETS)),
         rule=RULE,
-        judged=[(TITLES[item], *_judged(item, found)) for item in ITEMS],
+        judged=[(TITLES[item], *_judged(item, by_preset)) for item in ITEMS],
         notes=[note for preset in PRESETS for note in _notes(preset)],
         preserving=_preserving(),
         inputs=markdown(["preset", "input", "SHA-256 begins", "public"], _inputs()),
-        not_run=[(preset, _not_run(found[preset])) for preset in PRESETS],
+        not_run=[(preset, _not_run(by_preset[preset])) for preset in PRESETS],
     )
 
 
@@ -65,26 +65,26 @@ def _made_from(item: str, preset: str) -> str:
 def _preserving() -> str:
     try:
         return preserving_text()
-    except DataError as error:  # a sentence that no longer holds takes no verdict with it
+    except DataError as error:  # if a sentence no longer holds, the verdicts are still written
         return f"{error}\n\n"
 
 
 def _inputs() -> list[list[str]]:
-    """What the committed runs of each preset read, with the checksums in their records, and whether anybody has it."""
-    found: dict[tuple[str, str, str], dict[str, None]] = {}  # preset, input, public -> checksums
+    """The inputs of each preset's committed runs, with the checksums in the records, and whether they are public."""
+    digests_of: dict[tuple[str, str, str], dict[str, None]] = {}  # preset, input, public -> checksums
     for preset, item in itertools.product(PRESETS, ITEMS):
-        known = saved_runs(item, preset)
+        lines = saved_runs(item, preset)
         for row in records(saved_rows(item, preset).drop_duplicates("run")):
-            if run := known.get(row["run"]):
+            if run := lines.get(row["run"]):
                 images, network = datasets().get(row["dataset"], Known("")), teacher_architecture(row["backbone"])
                 share = "".join(re.findall(r", (train_share=[\d.]+)", f", {row['settings']}"))
-                line = (f"`{preset}`", f"images of {row['dataset']}", images.public)
-                found.setdefault(line, {})[" ".join(filter(None, (row["split"], share, run["data"][:12])))] = None
+                key = (f"`{preset}`", f"images of {row['dataset']}", images.public)
+                digests_of.setdefault(key, {})[" ".join(filter(None, (row["split"], share, run["data"][:12])))] = None
                 other = [(run["imitated"]["teacher"], run["imitated"]["sha256"])] if "imitated" in run else []
                 for name, digest in [(network, run["teacher"]), *other]:
-                    line = (f"`{preset}`", f"pretrained weights of {name}", _source_of(name))
-                    found.setdefault(line, {})[digest[:12]] = None
-    return [[preset, what, ", ".join(digits), public] for (preset, what, public), digits in found.items()]
+                    key = (f"`{preset}`", f"pretrained weights of {name}", _source_of(name))
+                    digests_of.setdefault(key, {})[digest[:12]] = None
+    return [[preset, what, ", ".join(digits), public] for (preset, what, public), digits in digests_of.items()]
 
 
 def _source_of(network: str) -> str:
@@ -101,16 +101,16 @@ def _counts(claims: pd.DataFrame) -> list[str]:
     return [f"{count.get(v, 0)}{f', {several[v]} of them with n > 1' if v in several else ''}" for v in VERDICTS]
 
 
-def _judged(item: str, found: Found) -> tuple[str, str]:
+def _judged(item: str, by_preset: ByPreset) -> tuple[str, str]:
     """Links to the executed notebooks of an item, and the table of its claims."""
-    presets = [p for p in PRESETS if item in set(found[p]["item"])]
+    presets = [p for p in PRESETS if item in set(by_preset[p]["item"])]
     rows = []
     for row in records(judged(item, rows_frame([])).frame()):
-        ours = [_shown(found[p], row["claim"]) for p in presets] or [NOT_RUN]
+        ours = [_shown(by_preset[p], row["claim"]) for p in presets] or [NOT_RUN]
         rows.append([f"`{row['claim']}`", f"{row['the paper says']} ({row['section']})", row["its numbers"], *ours])
     notebooks = {p: item_file(item, p, ".ipynb") for p in presets}
-    there = {p: f for p, f in notebooks.items() if f.is_file() and f.is_relative_to(paths.root())}
-    links = ", ".join(f"[{p}]({file.relative_to(paths.root()).as_posix()})" for p, file in there.items())
+    files = {p: f for p, f in notebooks.items() if f.is_file() and f.is_relative_to(paths.root())}
+    links = ", ".join(f"[{p}]({file.relative_to(paths.root()).as_posix()})" for p, file in files.items())
     head = ["claim", "the paper says", "its numbers", *([f"`{p}`" for p in presets] or ["ours"])]
     return links, markdown(head, rows)
 

@@ -28,7 +28,7 @@ class Row:
     task: str = "ZS-SBIR"  #: or "ZS-PBIR" (photos search photos), "probe" (forgetting), "clusters" (Figure 4)
     classes: str = "all"  #: "IN" and "non-IN" (Table 5), "low", "medium" and "high" (Figure 5)
     backbone: str = ""  #: as in backbones.py
-    settings: str = ""  #: what else differs from the preset, such as "lambda_sake=0.3, batch_photo=9"
+    settings: str = ""  #: other settings that differ from the preset, such as "lambda_sake=0.3, batch_photo=9"
     variant: str = ""  #: a deviation by name, such as "512-d to bits"; tables show only rows without one
     convention: str = "standard"  #: of the metric, see metrics.py
     seed: int = 0
@@ -40,14 +40,14 @@ class Row:
 class Queries(NamedTuple):
     """Average precision and class of each query of a run."""
 
-    ap: np.ndarray  # (Q,) average precision; NaN where nothing is relevant
-    labels: np.ndarray  # (Q,) its class
+    ap: np.ndarray  # (Q,) NaN for a query without a relevant photo
+    labels: np.ndarray  # (Q,) class ids
 
 
 def class_means(queries: Queries) -> dict[str, list[float]]:
     """By class: ``mean`` average precision and number of ``queries``. Queries without a relevant photo are left out."""
-    there = np.isfinite(queries.ap)
-    ap, labels = queries.ap[there], queries.labels[there]
+    finite = np.isfinite(queries.ap)
+    ap, labels = queries.ap[finite], queries.labels[finite]
     count = np.bincount(labels, minlength=int(queries.labels.max(initial=-1)) + 1)
     total = np.bincount(labels, ap, minlength=len(count))
     return {"mean": (total / np.maximum(count, 1)).tolist(), "queries": count.tolist()}
@@ -66,7 +66,7 @@ def code_variant(representation: str, dim: int) -> str:
 
 
 def rows_frame(rows: Iterable[Row]) -> pd.DataFrame:
-    """Rows as a data frame with the columns ``COLUMNS``; of equal rows the first is kept."""
+    """Rows as a data frame with the columns ``COLUMNS``; a repeated row is dropped."""
     frame = pd.DataFrame([asdict(row) for row in rows], columns=list(COLUMNS))
     return _typed(frame).drop_duplicates(ignore_index=True)
 
@@ -78,7 +78,7 @@ def _typed(frame: pd.DataFrame) -> pd.DataFrame:
 def write_rows(path: Path, rows: Iterable[Row] | pd.DataFrame) -> None:
     """Write rows as CSV, whole or not at all; numbers keep every digit.
 
-    A frame is written as it is, other rows as :func:`rows_frame` gives them. A folder that cannot be written is a
+    A frame is written unchanged, other rows as :func:`rows_frame` gives them. A folder that cannot be written is a
     RunError.
     """
     frame = rows if isinstance(rows, pd.DataFrame) else rows_frame(rows)

@@ -21,7 +21,7 @@ from .committed import CommittedRun, precision_of, rows_file, runs_file
 from .doodles import measured_doodles
 from .rows import Queries, Row, class_means, code_variant, one_preset, rows_frame, write_rows
 
-_SHOWN = {  # fields that a row has a column for, or that its split names
+_SHOWN = {  # fields that a row has in a column or in the name of its split
     *("preset", "method", "method_version", "dataset", "split", "backbone", "dim", "bits", "seed", "teacher_data"),
     *("random_unseen", "pseudo_unseen", "class_seed", "min_photos", "outside_original"),
 }
@@ -33,13 +33,13 @@ def settings_text(e: Experiment) -> str:
     name = e.preset if e.preset in PRESETS else Experiment.preset
     kind, precision = label(e), PRESETS[name].get("precision", Experiment.precision)
     method = kind if kind in ALIASES else e.method
-    usual = flat(preset(name, method=method, dataset=e.dataset, backbone=e.backbone, precision=precision))
-    differ = {k: v for k, v in flat(e).items() if k not in _SHOWN and usual[k] != v}
-    return ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in differ.items())
+    defaults = flat(preset(name, method=method, dataset=e.dataset, backbone=e.backbone, precision=precision))
+    changed = {k: v for k, v in flat(e).items() if k not in _SHOWN and defaults[k] != v}
+    return ", ".join(f"{k}={v:g}" if isinstance(v, float) else f"{k}={v}" for k, v in changed.items())
 
 
 def run_row(run: Run, metric: str, value: float, **fields: Any) -> Row:
-    """One number of a run as a row; ``fields`` are the other columns where they are not those of the run."""
+    """One number of a run as a row; ``fields`` replace columns that the run would fill."""
     e = run.experiment
     of_run: dict[str, Any] = dict(
         dataset=Path(e.dataset).name,
@@ -57,7 +57,7 @@ def run_row(run: Run, metric: str, value: float, **fields: Any) -> Row:
 
 
 def metric_row(run: Run, m: dict[str, Any]) -> Row:
-    """One measurement of ``evaluation.py``, or of a committed row, as a row."""
+    """A measurement of ``evaluation.py`` or of a committed row, as a row."""
     where = {name: m[name] for name in ("representation", "task", "convention")}
     variant = m.get("variant", code_variant(m["representation"], run.experiment.dim))
     return run_row(run, m["metric"], m["value"], classes=m.get("classes", "all"), variant=variant, **where)
@@ -69,34 +69,34 @@ def run_rows(runs: Iterable[Run]) -> pd.DataFrame:
 
 
 def class_precision(run: Run, item: str = "") -> dict[str, dict[str, list[float]]]:
-    """``task/representation`` to lists by class: ``mean`` average precision and number of ``queries``."""
+    """By ``task/representation``, lists by class: ``mean`` average precision and number of ``queries``."""
     if isinstance(run, CommittedRun):
         return run.known["precision"]
-    arrays, e, found = run.embeddings(), run.experiment, {}
+    arrays, e, precision = run.embeddings(), run.experiment, {}
     photos = arrays["gallery_labels"]
-    asking = photos[pd.Series(photos).groupby(photos).cumcount() < e.photo_queries]  # the first of each class
+    photo_queries = photos[pd.Series(photos).groupby(photos).cumcount() < e.photo_queries]  # the first of each class
     for name in (n for n in arrays if n.startswith("ap/")):
-        labels = arrays["query_labels"] if name.startswith("ap/ZS-SBIR/") else asking
-        found[name.removeprefix("ap/")] = class_means(Queries(arrays[name], labels))
+        labels = arrays["query_labels"] if name.startswith("ap/ZS-SBIR/") else photo_queries
+        precision[name.removeprefix("ap/")] = class_means(Queries(arrays[name], labels))
     if item == "generalised":
         larger = generalised_precision(arrays, e, run.network())
-        found |= {name: class_means(Queries(ap, arrays["query_labels"])) for name, ap in larger.items()}
+        precision |= {name: class_means(Queries(ap, arrays["query_labels"])) for name, ap in larger.items()}
     if item == "quickdraw":
-        found |= {f"{task}/{e.dim}-d": known["by class"] for task, known in measured_doodles(run).items()}
-    return found
+        precision |= {f"{task}/{e.dim}-d": values["by class"] for task, values in measured_doodles(run).items()}
+    return precision
 
 
 def query_precision(runs: Iterable[Run], item: str = "") -> dict[tuple[str, str, str], Queries]:
-    """(run id, task, representation) to average precision and class of queries, for verdicts on one seed.
+    """By (run id, task, representation), average precision and class of queries, for verdicts on one seed.
 
-    Every query has the mean of its class, which is all that an interval over classes looks at. With the item
-    ``"quickdraw"``, those of its doodles as well, with ``"generalised"`` those of its larger gallery.
+    Every query has the mean of its class, which suffices for an interval over classes. The item ``"quickdraw"`` adds
+    the queries of its doodles, ``"generalised"`` those of its larger gallery.
     """
     return precision_of({r.id: class_precision(r, item) for r in inputs.names(runs, "runs", object)})
 
 
 def save_rows(item: str, runs: Iterable[Run], rows: pd.DataFrame) -> list[Path]:
-    """Write an item's rows (of :func:`sakerepro.item_rows`), and what else of its runs must be kept.
+    """Write an item's rows (of :func:`sakerepro.item_rows`), and the lines of its runs for figures and verdicts.
 
     Returns:
         The two files.
@@ -113,7 +113,7 @@ def save_rows(item: str, runs: Iterable[Run], rows: pd.DataFrame) -> list[Path]:
 
 
 def _line(run: Run, item: str) -> dict[str, Any]:
-    """What is kept of a run beside its rows; of a run that is not here, its earlier line."""
+    """The line of a run in ``<item>-runs.json``; a run that is not here keeps its earlier line."""
     if isinstance(run, CommittedRun):
         return run.known
     origin, history = run.provenance(), run.history().drop(columns="seconds", errors="ignore")

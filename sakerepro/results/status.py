@@ -1,7 +1,7 @@
-"""Which items are done, stale or missing, by the record that an item leaves beside its results; the board of the index.
+"""Which items are done, stale or missing, by the record beside the results of an item; the board of the index.
 
-An item is stale if its grid needs other runs now, if it was made by other versions (``versions.py``), or if its rows or
-the code cells of its notebook changed since.
+An item is stale if its grid needs other runs now, if it is of other versions (``versions.py``), or if its rows or the
+code cells of its notebook changed since.
 """
 
 from __future__ import annotations
@@ -39,10 +39,10 @@ class Status:
     item: str
     preset: str
     state: str  # done, stale or missing
-    why: str  # what changed since, for a stale one
+    why: str  # the changes since, if stale
     commit: str  # of the checkout that made it
-    dirty: bool  # whether that had changes that were not committed
-    finished: float  # seconds since 1970; 0 for a missing one
+    dirty: bool  # whether that checkout had uncommitted changes
+    finished: float  # seconds since 1970; 0 if missing
 
     @property
     def age(self) -> str:
@@ -55,10 +55,10 @@ class Status:
 
 
 def number_files(item: str, preset: str) -> dict[str, bytes]:
-    """The files of an item's rows, table and claims, to tell whether making it again changed a number."""
+    """The files of an item's rows, table and claims: a change in them is a changed number."""
     name, folder = file_name(item), paths.results(preset)
-    found = [*folder.glob(f"{name}*.csv"), *folder.glob(f"{name}-runs.json")]
-    return {file.name: file.read_bytes() for file in sorted(found)}
+    files = [*folder.glob(f"{name}*.csv"), *folder.glob(f"{name}-runs.json")]
+    return {file.name: file.read_bytes() for file in sorted(files)}
 
 
 def write_record(
@@ -119,17 +119,18 @@ def own_items(preset: str) -> list[str]:
 
 
 def _changes(record: Mapping[str, Any]) -> list[str]:
-    """What changed since the item was made, in few words."""
+    """The changes since the item was made, in few words."""
     try:
         with paths.variable(PRECISION, record["precision"]):
             now = {e.id for e in experiments(record["item"], record["preset"], record["seeds"])}
     except SakeError:
         return ["settings are refused now"]
-    found, then = [f"{other} other runs"] if (other := len(now ^ set(record["runs"]))) else [], record["versions"]
-    found += [f"{n} version {then[n]}, now {v}" for n, v in versions().items() if then[n] != v]
+    changes = [f"{count} other runs"] if (count := len(now ^ set(record["runs"]))) else []
+    then = record["versions"]
+    changes += [f"{n} version {then[n]}, now {v}" for n, v in versions().items() if then[n] != v]
     if record["rows"] != _rows_digest(record["item"], record["preset"]):  # such as by a killed `make`
-        found.append("rows changed")
-    return found + (["notebook changed"] if record["notebook"] != _notebook_digest(record["item"]) else [])
+        changes.append("rows changed")
+    return changes + (["notebook changed"] if record["notebook"] != _notebook_digest(record["item"]) else [])
 
 
 def _rows_digest(item: str, preset: str) -> str:
@@ -146,25 +147,25 @@ def _notebook_digest(item: str) -> str:
 
 
 def _took(run: Run) -> dict[str, Any]:
-    """How and on which machine a run was made. An interrupted run has times of its last sitting and of every epoch."""
-    made, history = run.provenance(), run.history()
+    """How and on which machine a run was made; the seconds of an interrupted run count all its epochs."""
+    origin, history = run.provenance(), run.history()
     epochs = float(history["seconds"].sum()) if "seconds" in history else 0.0
     return {
-        "commit": made["commit"],
-        "dirty": made["dirty"],
-        "seconds": round(made["seconds"] + max(0.0, epochs - made.get("seconds_training", epochs)), 1),
-        "machine": made["accelerator"] or f"{made['processor']}, {made['threads']} threads",
-        "memory_gib": made.get("memory_gib", 0.0),
-        "accelerator_memory_gib": made.get("accelerator_memory_gib", 0.0),
-        "disk_gib": round(sum(f["bytes"] for f in made["files"].values()) / 2**30, 3),
+        "commit": origin["commit"],
+        "dirty": origin["dirty"],
+        "seconds": round(origin["seconds"] + max(0.0, epochs - origin.get("seconds_training", epochs)), 1),
+        "machine": origin["accelerator"] or f"{origin['processor']}, {origin['threads']} threads",
+        "memory_gib": origin.get("memory_gib", 0.0),
+        "accelerator_memory_gib": origin.get("accelerator_memory_gib", 0.0),
+        "disk_gib": round(sum(f["bytes"] for f in origin["files"].values()) / 2**30, 3),
     }
 
 
-def to_json(found: Sequence[Status]) -> list[dict[str, Any]]:
+def to_json(statuses: Sequence[Status]) -> list[dict[str, Any]]:
     """For scripts, with the whole record: what each run took, on which machine."""
-    records = [{} if s.state == MISSING else saved_record(s.item, s.preset) for s in found]
-    ages = [s.age if s.finished else None for s in found]
-    return [{**asdict(s), "age": age, "record": one} for s, age, one in zip(found, ages, records, strict=True)]
+    records = [{} if s.state == MISSING else saved_record(s.item, s.preset) for s in statuses]
+    ages = [s.age if s.finished else None for s in statuses]
+    return [{**asdict(s), "age": age, "record": one} for s, age, one in zip(statuses, ages, records, strict=True)]
 
 
 def status_board(presets: Iterable[str] = PRESETS) -> Styler:
@@ -176,8 +177,8 @@ def status_board(presets: Iterable[str] = PRESETS) -> Styler:
     names = sorted(file.stem for file in paths.notebooks().glob("*.ipynb") if file.stem != "00_index")
     names.sort(key=lambda name: items.index(name) if name in items else len(items))
     rows = [{"notebook": _link(f"{n}.ipynb", _title(n)), **{p: _cell(n, p) for p in presets}} for n in names]
-    left: list[Any] = [{"selector": "th, td", "props": "text-align: left; vertical-align: top"}]
-    return pd.DataFrame(rows, index=names).style.hide(axis="index").set_table_styles(left).set_uuid("board")
+    align: list[Any] = [{"selector": "th, td", "props": "text-align: left; vertical-align: top"}]
+    return pd.DataFrame(rows, index=names).style.hide(axis="index").set_table_styles(align).set_uuid("board")
 
 
 def _link(target: str, text: str) -> str:
@@ -197,7 +198,7 @@ def _cell(name: str, preset: str) -> str:
     state = status(name, preset)
     if state.state == MISSING:
         return f"not made: make {name}{'' if preset == Experiment.preset else f' PRESET={preset}'}"
-    old = f" (stale: {state.why})" if state.state == STALE else ""
+    stale = f" (stale: {state.why})" if state.state == STALE else ""
     count = Counter(saved_claims(name, preset)["verdict"])
     verdicts = ", ".join(f"{verdict}: {count[verdict]}" for verdict in VERDICTS if count[verdict])
-    return f"{_link(f'../results/{preset}/{name}.ipynb', 'executed')}: {escape(verdicts + old)}"
+    return f"{_link(f'../results/{preset}/{name}.ipynb', 'executed')}: {escape(verdicts + stale)}"

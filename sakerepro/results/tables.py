@@ -39,7 +39,7 @@ NUMBERS = ("paper", "ours", "std", "n", "difference")
 
 
 class Number(NamedTuple):
-    """What one run measured for a cell."""
+    """The number of one run for a cell."""
 
     value: float
     experiment: Experiment
@@ -47,10 +47,14 @@ class Number(NamedTuple):
 
 
 class Measured:
-    """The rows of one preset, found by the points of a grid: a row belongs to a cell if it is of the cell's run.
+    """The rows of one preset by the points of a grid: a row belongs to a cell if it is of the cell's run.
 
-    ``convention`` is that of the metrics where a grid names none, ``other`` of numbers that have no such convention.
-    Mixed presets, precisions or devices, and two values for one cell, are a ConfigError.
+    Args:
+        convention: of the metrics, for grids that name none.
+        other: convention that is looked up next; the default is that of numbers without one.
+
+    Raises:
+        ConfigError: for mixed presets, precisions or devices, or two values for one cell.
     """
 
     def __init__(self, frame: pd.DataFrame, convention: str = "standard", other: str = "") -> None:
@@ -58,10 +62,11 @@ class Measured:
         texts = [name for name, kind in TYPES.items() if kind is str and name in frame]  # NaN where pd.read_csv read ""
         frame = frame.assign(**{k: frame[k].astype(object).where(frame[k].notna(), "") for k in texts})
         self.seeds = sorted(frame["seed"].unique().tolist())
-        usual = PRESETS.get(self.preset, {}).get("precision", Experiment.precision)
-        found = sorted(set(frame["settings"].str.extract(r"precision=(\w+)", expand=False).fillna(usual))) or [usual]
-        if len(found) > 1:
-            raise ConfigError(f"Rows computed in {' and '.join(found)} are mixed. Select one of them.")
+        default = PRESETS.get(self.preset, {}).get("precision", Experiment.precision)
+        in_settings = frame["settings"].str.extract(r"precision=(\w+)", expand=False).fillna(default)
+        precisions = sorted(set(in_settings)) or [default]
+        if len(precisions) > 1:
+            raise ConfigError(f"Rows computed in {' and '.join(precisions)} are mixed. Select one of them.")
         devices = sorted(frame["device"].fillna("cpu").unique()) if "device" in frame else []  # of `make gpu`
         if len(devices) > 1:
             raise ConfigError(
@@ -72,38 +77,40 @@ class Measured:
         for *cell, features, value in frame[columns].itertuples(index=False):
             if self._values.setdefault((*cell, _kind(features)), (value, features)) != (value, features):
                 raise ConfigError(f"{cell[0]} has two values for {cell[3]}, {cell[1]}, {features}. Remove one of them.")
-        # cells that differ in what is looked at share the experiment
-        self._experiment = cache(lambda run, seed: experiment_of(dict(run), self.preset, seed, str(found[0])))
+        # many cells share an experiment
+        self._experiment = cache(lambda run, seed: experiment_of(dict(run), self.preset, seed, str(precisions[0])))
 
     def numbers(self, point: Point) -> list[Number]:
-        """What was measured of a point, seed by seed."""
-        looked = (point["task"], point["classes"], point["metric"], point["variant"])
+        """The numbers of a point, one a seed."""
+        cell = (point["task"], point["classes"], point["metric"], point["variant"])
         conventions, kind = (point["convention"] or self.convention, self.other), _kind(point["representation"])
-        found = []
+        numbers = []
         for e in filter(None, (self._experiment(run_axes(point), seed) for seed in self.seeds)):
-            values = (self._values.get((e.id, *looked, convention, kind)) for convention in conventions)
+            values = (self._values.get((e.id, *cell, convention, kind)) for convention in conventions)
             if first := next(filter(None, values), None):
-                found.append(Number(first[0], e, first[1]))
-        return found
+                numbers.append(Number(first[0], e, first[1]))
+        return numbers
 
     def label(self, cells: Iterable[tuple[Point, Point, list[Number]]], *more: str) -> tuple[str, ...]:
-        """Lines that say what numbers are, which seeds and runs they come from, and what stands in for the paper's.
+        """Lines with the preset, the seeds and runs of the numbers, and the stand-ins for data and networks.
 
-        ``cells`` are points with their key and numbers; the lines ``more`` stand below the first.
+        Args:
+            cells: points with their key and numbers.
+            more: lines below the first.
         """
         if not self.preset:
             return ("No runs: the paper's numbers alone",)
-        used: dict[str, Number] = {}
-        stand: dict[str, None] = {}
+        by_run: dict[str, Number] = {}
+        notes: dict[str, None] = {}
         for point, words, numbers in cells:
-            used |= {n.experiment.id: n for n in numbers}
-            stand |= dict.fromkeys(note for n in numbers for note in _notes(point, words, n.experiment))
+            by_run |= {n.experiment.id: n for n in numbers}
+            notes |= dict.fromkeys(note for n in numbers for note in _notes(point, words, n.experiment))
         label = [f"Preset {self.preset}: {stand_ins(self.preset).says}", *more]
-        if used:
-            seeds = ", ".join(map(str, sorted({number.experiment.seed for number in used.values()})))
-            shown = ", ".join([*used][:4]) + (f" and {len(used) - 4} more" if len(used) > 4 else "")
+        if by_run:
+            seeds = ", ".join(map(str, sorted({number.experiment.seed for number in by_run.values()})))
+            shown = ", ".join([*by_run][:4]) + (f" and {len(by_run) - 4} more" if len(by_run) > 4 else "")
             label.append(f"Seeds {seeds}; runs {shown}; metrics: {self.convention} convention")
-        return (*label, f"In place of the paper's: {'; '.join(stand)}") if stand else tuple(label)
+        return (*label, f"In place of the paper's: {'; '.join(notes)}") if notes else tuple(label)
 
 
 def _kind(representation: str | None) -> str:
@@ -112,10 +119,10 @@ def _kind(representation: str | None) -> str:
 
 
 def _notes(point: Point, words: Point, e: Experiment) -> Iterator[str]:
-    """What stands in for the paper's in a cell: data, network, settings of the method that the grid does not vary."""
-    theirs, ours = f"{words['dataset']}/{words['split']}", ours_on(e)
-    if theirs != ours:
-        yield f"{ours} for {DATA_NAMES.get(theirs, theirs)}"
+    """The stand-ins of a cell: data, network, settings of the method that the grid does not vary."""
+    paper_data, our_data = f"{words['dataset']}/{words['split']}", ours_on(e)
+    if paper_data != our_data:
+        yield f"{our_data} for {DATA_NAMES.get(paper_data, paper_data)}"
     if point.get("teacher") in NETWORKS and (other := methods.imitated(e)) != e:
         yield f"{other.backbone} as {NETWORKS[point['teacher']]}"
     if words["backbone"] not in (e.backbone, ""):
@@ -128,20 +135,20 @@ def _notes(point: Point, words: Point, e: Experiment) -> Iterator[str]:
 
 @dataclass(frozen=True, repr=False)
 class Table(Saved):
-    """One table of the paper beside our numbers. Shows itself as text, in a notebook, and as the files of ``save``."""
+    """One table of the paper beside our numbers: as text, in a notebook, and as the files of ``save``."""
 
     item: str
     title: str
     #: one line a cell with its key, NUMBERS, status ("measured", "paper only", "not run", or what the data lack),
     #: quoted, ours_on, ours_used
     cells: pd.DataFrame
-    label: tuple[str, ...]  #: what the numbers are, with preset and data, seeds and runs, stand-ins; on every rendering
-    blocks_by: tuple[str, ...]  #: columns that have a block for each value, and those that tell its lines apart
-    lines_by: tuple[str, ...]
-    star: str  #: behind "diff" where the paper's numbers are of other data
+    label: tuple[str, ...]  #: preset and data, seeds and runs, stand-ins; a part of every rendering
+    blocks_by: tuple[str, ...]  #: columns with a block for each value
+    lines_by: tuple[str, ...]  #: columns that distinguish the lines of a block
+    star: str  #: follows "diff" if the paper's numbers are of other data
 
     def blocks(self) -> dict[str, pd.DataFrame]:
-        """The table as it is shown, strings only: block title to a frame with one line a row of the table."""
+        """The shown table as strings: a frame for each block title, with one line a row of the table."""
         groups = self.cells.groupby(list(self.blocks_by), sort=False)
         return {self._title(block): self._block(block) for _, block in groups}
 
@@ -164,11 +171,11 @@ class Table(Saved):
     def _title(self, block: pd.DataFrame) -> str:
         """The heading of a block; it names our data if they are not the paper's."""
         first = block.iloc[0]
-        theirs = f"{first['dataset']}/{first['split']}"
-        names = [DATA_NAMES.get(theirs, theirs)] if "dataset" in self.blocks_by else []
+        paper_data = f"{first['dataset']}/{first['split']}"
+        names = [DATA_NAMES.get(paper_data, paper_data)] if "dataset" in self.blocks_by else []
         names += [first[k] for k in self.blocks_by if k in ("task", "classes") and first[k] != "all"]
-        ours = [o for o in block["ours_on"].unique() if o not in (theirs, "")]
-        return f"{' '.join(names)} (ours: {', '.join(ours)})" if ours else " ".join(names)
+        our_data = [data for data in block["ours_on"].unique() if data not in (paper_data, "")]
+        return f"{' '.join(names)} (ours: {', '.join(our_data)})" if our_data else " ".join(names)
 
     def __repr__(self) -> str:
         """Aligned columns for a terminal."""
@@ -188,9 +195,9 @@ class Table(Saved):
 
     def to_latex(self) -> str:
         """A ``table`` environment with one booktabs ``tabular`` per block; needs ``\\usepackage{booktabs}``."""
-        parts, left = [r"\begin{table}", r"\centering\small"], len(self.lines_by)
+        parts, index_columns = [r"\begin{table}", r"\centering\small"], len(self.lines_by)
         for title, block in self.blocks().items():
-            columns = "l" * left + "r" * (block.shape[1] - left)
+            columns = "l" * index_columns + "r" * (block.shape[1] - index_columns)
             text = block.style.hide(axis="index").format(_latex).format_index(_latex, axis=1)
             parts += [rf"\par\medskip\textbf{{{_latex(title)}}}\par"]
             parts += [text.to_latex(column_format=columns, hrules=True).strip()]
@@ -220,43 +227,43 @@ def comparison(item: str, frame: pd.DataFrame, *, convention: str = "standard") 
     Raises:
         ConfigError: for an unknown item, mixed presets, or two values for one cell.
     """
-    grids, paper, ask = grids_of(item), printed(item), Measured(frame, convention)
+    grids, paper, measured = grids_of(item), printed(item), Measured(frame, convention)
     if not has_table(item):
         raise ConfigError(f"There is no table {item!r}. {near_misses(item, (*paper_tables(), *OUR_TABLES))}")
     points = {identity(p): (p, g) for g in grids for p in g.points() if p["metric"]}
     order = points if paper.keys() <= points.keys() else {k: (p, grids[0]) for k, (p, _, _) in paper.items()} | points
-    cells, measured = [], []
+    cells, points_with_numbers = [], []
     for name, (point, grid) in order.items():
-        numbers, words = ask.numbers(point), key(point, grid)
-        e = experiment_of(point, ask.preset, 0, lacking=True) if ask.preset and not numbers else None
+        numbers, words = measured.numbers(point), key(point, grid)
+        e = experiment_of(point, measured.preset, 0, lacking=True) if measured.preset and not numbers else None
         lacks = methods.lacks(e) if e else ""
         if name in paper or numbers or lacks or not paper:
             _, value, source = paper.get(name, (point, math.nan, ""))
             cells.append(_cell(words, value, numbers, source.startswith(QUOTED), lacks))
-        measured.append((point, words, numbers))
+        points_with_numbers.append((point, words, numbers))
     settings = dict.fromkeys(k for g in grids for k in g.settings)
     table = pd.DataFrame(cells)[["status", *KEY[:6], *settings, *KEY[6:], *NUMBERS, "quoted", "ours_on", "ours_used"]]
-    other = bool(paper) and not stand_ins(ask.preset).papers and ask.preset != ""
+    other = bool(paper) and not stand_ins(measured.preset).papers and measured.preset != ""
     more = ["diff*: ours minus the paper's, which are on other data: it is no error of either"] if other else []
     if convention == "standard" and any(k[-1].startswith("mAP") for k in paper):
         more += ['The paper\'s mAP is interpolated, higher on the same ranking: convention="sake" shows ours so']
-    if ":" in item:  # a grid of one's own: what it sets for all its runs
-        elsewhere = {*grids[0].varies, *WORDS, *MEASURING, "metric"}
-        fixed = [f"{name}={values[0]}" for name, values in grids[0].axes.items() if name not in elsewhere]
+    if ":" in item:  # the reader does not know the settings of this grid
+        not_settings = {*grids[0].varies, *WORDS, *MEASURING, "metric"}
+        fixed = [f"{name}={values[0]}" for name, values in grids[0].axes.items() if name not in not_settings]
         more += [f"In all runs: {', '.join(fixed)}"] if fixed else []
     more += ["quoted: by a later repository; our text of the paper lost it"] if table["quoted"].any() else []
     more += ["Ours: mean ± standard deviation over seeds (how many)"] if (table["n"] > 1).any() else []
     blocks, lines = _layout(grids, tuple(settings))
     if (table["method"].isin(OTHER_SYSTEMS) & table["n"].gt(0)).any():
         lines += ("ours_used",)
-    label = ask.label(measured, *more)
+    label = measured.label(points_with_numbers, *more)
     return Table(item, grids[0].title, table, label, blocks, lines, "*" if other else "")
 
 
 def _short(item: str) -> Callable[..., Table]:
-    made = partial(comparison, item)
-    made.__doc__ = f'Short for ``comparison("{item}", frame)``, see :func:`comparison`.'
-    return made
+    table = partial(comparison, item)
+    table.__doc__ = f'Short for ``comparison("{item}", frame)``, see :func:`comparison`.'
+    return table
 
 
 table1, table2, table3, table4, table5 = (_short(f"table{number}") for number in range(1, 6))
@@ -269,14 +276,14 @@ def paper_tables() -> tuple[str, ...]:
 
 
 def has_table(item: str) -> bool:
-    """Whether an item is a table: the paper's, one beyond it, or of one's own."""
+    """Whether an item is a table: of the paper, of ``OUR_TABLES``, or a grid of one's own."""
     return item in (*paper_tables(), *OUR_TABLES) or ":" in item
 
 
 def _cell(words: Point, value: float, numbers: list[Number], quoted: bool, lacks: str) -> dict[str, Any]:
     ours = pd.Series([number.value for number in numbers], dtype=float)
     first = numbers[0] if numbers else None
-    theirs = words["method"] in OTHER_SYSTEMS and not math.isnan(value)
+    paper_only = words["method"] in OTHER_SYSTEMS and not math.isnan(value)
     return {
         **words,
         "paper": value,
@@ -287,18 +294,18 @@ def _cell(words: Point, value: float, numbers: list[Number], quoted: bool, lacks
         "quoted": quoted,
         "ours_on": ours_on(first.experiment) if first else "",
         "ours_used": _used(first) if first else "",
-        "status": "measured" if first else lacks or ("paper only" if theirs else "not run"),
+        "status": "measured" if first else lacks or ("paper only" if paper_only else "not run"),
     }
 
 
 def _used(number: Number) -> str:
-    """What a number was made from: the dimension of the embedding, and what the method used."""
+    """The dimension of the embedding behind a number, and the inputs of its method."""
     length = number.representation if number.representation.endswith("-d") else ""
     return ", ".join(filter(None, (length, methods.used(number.experiment)))) or "-"
 
 
 def _layout(grids: tuple[Grid, ...], settings: tuple[str, ...]) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """The columns that define blocks and lines: data, task and classes, and what else varies."""
+    """The columns that define blocks (data, task, classes), and those that define lines (other axes that vary)."""
     varies = {k for g in grids for k in g.axes if len({v for g in grids for v in g.axes.get(k, ())}) > 1}
     blocks: list[str] = [k for k in ("task", "classes") if k in varies]
     lines = [k for k in ("backbone", "method", *settings, "representation") if k in varies]

@@ -18,7 +18,7 @@ class Saved:
     """A table or verdicts of an item, saved as files in several formats."""
 
     item: str
-    ending = ""  # of the files' names, after the item's
+    ending = ""  # follows the item's name in the names of its files
 
     def texts(self) -> dict[str, str]:
         """The content of each file by its suffix."""
@@ -44,25 +44,25 @@ def holds(premise: bool, sentence: str) -> str:
 
 
 def filled(template: str, **facts: Any) -> str:
-    """A template of ``sakerepro/tables`` with these facts and ``holds``; its filter ``text`` escapes for Markdown."""
+    """Fill a template of ``sakerepro/tables`` with these facts and ``holds``; its filter ``text`` escapes Markdown."""
     import jinja2
 
     settings: dict[str, Any] = dict(undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-    environment = jinja2.Environment(keep_trailing_newline=True, **settings)  # Markdown: its escapes are `text`
+    environment = jinja2.Environment(keep_trailing_newline=True, **settings)  # no autoescape: the text is Markdown
     environment.filters["text"] = escape
     return environment.from_string(package_data(template).read_text(encoding="utf-8")).render({"holds": holds} | facts)
 
 
 def csv(label: Iterable[str], frame: pd.DataFrame) -> str:
-    """The frame with every digit; the label stands above as lines that start with ``#``."""
+    """The frame as CSV with every digit, below the label as lines that start with ``#``."""
     return "".join(f"# {line}\n" for line in label) + frame.to_csv(index=False, lineterminator="\n")
 
 
-MARKUP = "\\`$|<>*_"  # of Markdown
+MARKUP = "\\`$|<>*_"  # characters with a meaning in Markdown
 
 
 def escape(text: object, characters: str = MARKUP) -> str:
-    """``text`` on one line with a backslash before each of ``characters``, as GitHub's Markdown wants it."""
+    """``text`` on one line with a backslash before each of ``characters``."""
     return "".join("\\" + c if c in characters else c for c in str(text)).replace("\n", " ")
 
 

@@ -1,8 +1,8 @@
 """Choose a method's settings on seen classes that are held out as if unseen; unseen classes play no part.
 
 Every method has the same number of trials. The first has the preset's own settings; the others are points of the
-method's grid (``search`` of its settings). If the method trains a backbone, learning rate and number of epochs vary,
-too, since longer fine-tuning forgets more. A trial is an ordinary run; its line replaces a run that is gone.
+method's grid (``search`` of its settings). If the method trains a backbone, learning rate and number of epochs vary
+too, since longer fine-tuning forgets more. A trial is an ordinary run; its line replaces the run if that is gone.
 """
 
 from __future__ import annotations
@@ -40,27 +40,28 @@ def trial_experiments(
     """The experiments of a search, no two equal; a search with more trials begins with the same ones."""
     name, fixed = methods.resolved(method)
     cls = methods.class_of(name)
-    own = methods.preset(preset, **{**given, "method": method, "seed": seed})
+    first = methods.preset(preset, **{**given, "method": method, "seed": seed})
     if "pseudo_unseen" not in given:
-        own = own.but(pseudo_unseen=stand_ins(preset).data["tuberlin/long"]["pseudo_unseen"])
+        first = first.but(pseudo_unseen=stand_ins(preset).data["tuberlin/long"]["pseudo_unseen"])
     axes = {name: s.search for name, s in cls.settings.items() if s.search and name not in fixed}
-    if own.epochs and "features" not in cls.needs:
-        axes["lr"] = tuple(float(f"{own.lr * k:g}") for k in RATES)
-        axes["epochs"] = tuple(max(1, round(own.epochs * k)) for k in LENGTHS)
+    if first.epochs and "features" not in cls.needs:
+        axes["lr"] = tuple(float(f"{first.lr * k:g}") for k in RATES)
+        axes["epochs"] = tuple(max(1, round(first.epochs * k)) for k in LENGTHS)
     axes = {name: values for name, values in axes.items() if name not in given}
-    grid, found = [*itertools.product(*axes.values())], {own: None}
-    left = [grid[i] for i in np.random.default_rng(seed).permutation(len(grid))]
-    used = Counter((name, methods.flat(own)[name]) for name in axes)
-    while left and len(found) < inputs.whole(trials, "trials", 1):
-        drawn = min(left, key=lambda values: sum(used[pair] for pair in zip(axes, values, strict=True)))  # spread out
-        left.remove(drawn)
-        used.update(zip(axes, drawn, strict=True))
-        changes = dict(zip(axes, drawn, strict=True))
-        lr_end = float(f"{own.lr_end * changes.get('lr', own.lr) / own.lr:g}")
-        found[methods.change(own, **changes, lr_end=lr_end)] = None
-    if trials > len(found):
-        raise ConfigError(f"trials = {trials}: {method} has {len(found)} different ones. Ask for 1 ... {len(found)}.")
-    return [*found][:trials]
+    grid, chosen = [*itertools.product(*axes.values())], {first: None}
+    points = [grid[i] for i in np.random.default_rng(seed).permutation(len(grid))]
+    uses = Counter((name, methods.flat(first)[name]) for name in axes)
+    while points and len(chosen) < inputs.whole(trials, "trials", 1):
+        # the point whose values were used least, so that trials spread out
+        point = min(points, key=lambda values: sum(uses[pair] for pair in zip(axes, values, strict=True)))
+        points.remove(point)
+        uses.update(zip(axes, point, strict=True))
+        changes = dict(zip(axes, point, strict=True))
+        lr_end = float(f"{first.lr_end * changes.get('lr', first.lr) / first.lr:g}")
+        chosen[methods.change(first, **changes, lr_end=lr_end)] = None
+    if trials > len(chosen):
+        raise ConfigError(f"trials = {trials}: {method} has {len(chosen)} different ones. Ask for 1 ... {len(chosen)}.")
+    return [*chosen][:trials]
 
 
 def tune(
@@ -79,10 +80,9 @@ def tune(
     Args:
         method: a name or alias as of :func:`sakerepro.preset`.
         preset: ``"mini"``, ``"small"`` or ``"paper"``; says how many seen classes are held out.
-        trials: how many; the same for every method that is to be compared.
+        trials: number of trials; give every method of a comparison the same.
         seed: seed for drawing the settings and for the runs.
-        jobs: runs made at a time, sharing the cores; None: one a core, as memory allows; on an accelerator one.
-        engine, address: where, as in :func:`sakerepro.item_runs`.
+        jobs, engine, address: as in :func:`sakerepro.item_runs`.
         confirm: seeds for which the settings of the best trial are then trained on all seen classes of each split of
             the data set, and measured on the unseen ones. This selects nothing.
         given: settings of every trial in place of the preset's, such as ``backbone`` or ``dataset``, by name.
@@ -99,38 +99,39 @@ def tune(
     wanted, seeds = trial_experiments(method, preset, trials, seed, **given), inputs.wholes(confirm, "confirm", 0)
     jobs = default_jobs() if jobs is None else inputs.whole(jobs, "jobs", 1)
     where = jobs, inputs.one_of(engine, ENGINES, "engine"), address
-    found = _made(method, preset, range(trials), wanted, *where)
-    found = found.sort_values(NUMBERS[0], ascending=False, kind="stable", ignore_index=True)
+    lines = _find_or_make(method, preset, range(trials), wanted, *where)
+    lines = lines.sort_values(NUMBERS[0], ascending=False, kind="stable", ignore_index=True)
     if not seeds:
-        return found
-    best = int(found["trial"][0])
+        return lines
+    best = int(lines["trial"][0])
     record = datasets().get(wanted[best].dataset)
     splits = record.splits if record and record.splits else (wanted[best].split,)
     again = [wanted[best].but(pseudo_unseen=0, split=split, seed=s) for split in splits for s in seeds]
-    return pd.concat([found, _made(method, preset, [best] * len(again), again, *where)], ignore_index=True)
+    return pd.concat([lines, _find_or_make(method, preset, [best] * len(again), again, *where)], ignore_index=True)
 
 
-def _made(
+def _find_or_make(
     method: str, preset: str, trials: Sequence[int], wanted: list[Experiment], jobs: int, engine: str, address: str
 ) -> pd.DataFrame:
     """Find or make the runs of some trials, and keep their lines."""
-    own = wanted[0].dataset == methods.preset(preset).dataset  # the images of another folder may have changed since
-    kept = kept_trials(preset) if own else {}
-    gone = [e for e in wanted if find(e) is None]
-    if known := [e for e in gone if e.id in kept]:
-        said = f"{method}, {preset}: {len(known)} of {len(wanted)} trials as committed lines; {RERUN}=1 trains them."
-        print(said, file=sys.stderr, flush=True)
-    if missing := [e for e in gone if e.id not in kept]:
+    preset_data = wanted[0].dataset == methods.preset(preset).dataset  # another folder's images may have changed since
+    committed = kept_trials(preset) if preset_data else {}
+    without_run = [e for e in wanted if find(e) is None]
+    if count := sum(e.id in committed for e in without_run):
+        text = f"{method}, {preset}: {count} of {len(wanted)} trials as committed lines; {RERUN}=1 trains them."
+        print(text, file=sys.stderr, flush=True)
+    if missing := [e for e in without_run if e.id not in committed]:
         print(f"{method}, {preset}: {len(wanted) - len(missing)} of {len(wanted)} trials are there.", flush=True)
         prepare(missing[0])
         try:
             make_runs(missing, (), jobs, engine, address)
         except RunError as error:  # such as a loss that is not finite: a trial all the same, without numbers
-            if not any(find(e) or e.id in kept for e in wanted):
+            if not any(find(e) or e.id in committed for e in wanted):
                 raise
             print(error, file=sys.stderr, flush=True)
-    measured = [_measured(run(e)) if find(e) else kept.get(e.id, {}) for e in wanted]  # run: refused if images changed
-    frame = pd.DataFrame(map(_line, trials, wanted, measured)).astype(dict.fromkeys(NUMBERS, float))
+    # run, not only find: it refuses a run whose images changed
+    numbers = [_numbers(run(e)) if find(e) else committed.get(e.id, {}) for e in wanted]
+    frame = pd.DataFrame(map(_line, trials, wanted, numbers)).astype(dict.fromkeys(NUMBERS, float))
     _save(tuning_file(preset), frame)
     return frame
 
@@ -140,31 +141,27 @@ def tuning_file(preset: str) -> Path:
     return paths.results(preset) / "tuning.csv"
 
 
-def _measured(made: Run) -> dict[str, float]:
-    found = {f"{task} {kind}" if kind.endswith("-bit") else task: v for (task, kind), v in map_all(made).items()}
-    return {name: found[name] for name in NUMBERS if name in found}
+def _numbers(run: Run) -> dict[str, float]:
+    values = {f"{task} {kind}" if kind.endswith("-bit") else task: v for (task, kind), v in map_all(run).items()}
+    return {name: values[name] for name in NUMBERS if name in values}
 
 
-def _line(trial: int, e: Experiment, measured: dict[str, float]) -> dict[str, Any]:
+def _line(trial: int, e: Experiment, numbers: dict[str, float]) -> dict[str, Any]:
+    backbone = f"backbone={e.backbone}" if e.backbone != methods.preset(e.preset).backbone else ""
     return {
         "method": methods.label(e),
         "trial": trial,
         "data": ours_on(e),
-        "settings": ", ".join(filter(None, [_network(e), settings_text(e)])),
-        **{name: measured.get(name) for name in NUMBERS},
+        "settings": ", ".join(filter(None, [backbone, settings_text(e)])),
+        **{name: numbers.get(name) for name in NUMBERS},
         "seed": e.seed,
         "run": e.id,
         **versions(),
     }
 
 
-def _network(e: Experiment) -> str:
-    """``backbone=...`` where it is not the preset's."""
-    return f"backbone={e.backbone}" if e.backbone != methods.preset(e.preset).backbone else ""
-
-
 def kept_trials(preset: str) -> dict[str, dict[str, float]]:
-    """The numbers in a preset's committed lines that the current versions measured, by run id.
+    """The numbers in a preset's committed lines of the current versions, by run id.
 
     A line names the data set, not its files. If the data set was made anew, the line is about the earlier images.
     """
@@ -176,7 +173,7 @@ def kept_trials(preset: str) -> dict[str, dict[str, float]]:
 
 
 def read_trials(file: Path) -> pd.DataFrame:
-    """The lines of a file, numbers as the texts that they are; none without the file."""
+    """The lines of a file, with numbers as text; none without the file."""
     columns = ["method", "trial", "data", "settings", *NUMBERS, "seed", "run", *versions()]
     try:
         return pd.read_csv(file, dtype=str, keep_default_na=False)[columns].astype({"trial": int, "seed": int})
@@ -187,7 +184,7 @@ def read_trials(file: Path) -> pd.DataFrame:
 
 
 def _save(file: Path, frame: pd.DataFrame) -> None:
-    """Write the lines among those that are there; a run has one."""
+    """Add lines to the file; a run's new line replaces its earlier one."""
     with files.lock(files.hidden(file, ".lock")):  # another search of the preset adds its lines
         lines = pd.concat([read_trials(file), frame]) if file.is_file() else frame
         lines = lines.drop_duplicates("run", keep="last")

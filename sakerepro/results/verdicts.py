@@ -1,4 +1,4 @@
-"""Verdicts: what the paper says, what was measured here, and whether the claim holds, by a stated rule."""
+"""Verdicts: the paper's claim, the numbers measured here, and whether the claim holds by a stated rule."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ from .tables_text import Saved, csv, markdown
 
 COLUMNS = ["claim", "section", "the paper says", "its numbers", "ours", "n", "verdict", "reason"]
 VERDICTS = HOLDS, FAILS, CLOSE, NOT_RUN = "holds", "does not hold", "too close to call", "not run"
-MARGIN = 0.02  # of one seed, as another changes a difference: over seeds of ``small`` it has a median s.d. of 0.011
-PRINTED = 0.005  # margin for the paper's own numbers, which are single
+MARGIN = 0.02  # for one seed: over the seeds of ``small``, the median s.d. of a difference is 0.011
+PRINTED = 0.005  # for the paper's own numbers, which are single
 ROUNDING = 0.0005  # half of the last digit that the paper prints: no smaller difference counts
 CONFIDENCE = 0.90
 RULE = " ".join(package_data("verdict_rule.txt").read_text(encoding="utf-8").split())
@@ -35,9 +35,9 @@ class Cells(NamedTuple):
 
     weight: float
     selection: Selection
-    values: dict[Unit, float]  # by the axes left open, and the seed
-    numbers: dict[Unit, Number]  # the runs behind the values, where they are ours
-    once: bool  # one number that stands beside every seed
+    values: dict[Unit, float]  # by the axes that the selection leaves open, and the seed
+    numbers: dict[Unit, Number]  # those of the values that are ours, with their experiments
+    once: bool  # a single number that no training seed changes, paired with every seed
 
 
 @dataclass(frozen=True)
@@ -52,7 +52,7 @@ class Judged:
     std: float = math.nan
     n: int = 0
     sides: str = ""  # the means of its cells, "0.434 > 0.426"
-    how: str = ""  # the kind of interval, or why there is none
+    how: str = ""  # the kind of interval, or the reason for its absence
     cells: tuple[Cells, ...] = ()
     missing: tuple[str, ...] = ()  # the cells that were not run
 
@@ -80,9 +80,9 @@ class Verdict:
     @property
     def row(self) -> dict[str, Any]:
         """The row of :meth:`Verdicts.frame`."""
-        theirs, ours = (j.shown(named=len(self.judged) > 1) for j in (self.paper, self.decides))
-        theirs += f"; by the same rule: {self.paper.verdict}" if theirs else ""
-        says = (self.claim.id, self.claim.section, self.claim.says, theirs)
+        printed, ours = (j.shown(named=len(self.judged) > 1) for j in (self.paper, self.decides))
+        printed += f"; by the same rule: {self.paper.verdict}" if printed else ""
+        says = (self.claim.id, self.claim.section, self.claim.says, printed)
         return dict(zip(COLUMNS, (*says, ours, self.decides.n, self.verdict, self.reason), strict=True))
 
 
@@ -132,39 +132,39 @@ def claims(item: str, frame: pd.DataFrame, *, per_query: PerQuery | None = None)
         ConfigError: for an unknown item, mixed presets, or two values for one cell.
     """
     grids_of(item)  # refuses an unknown one
-    ask, as_printed = Measured(frame), Measured(frame, "sake", "standard")
+    measured, as_printed = Measured(frame), Measured(frame, "sake", "standard")
     verdicts = tuple(
-        judge(c, as_printed if c.judged == "as printed" else ask, per_query or {})
+        judge(c, as_printed if c.judged == "as printed" else measured, per_query or {})
         for c in all_claims().values()
         if c.item == item
     )
     terms = (c for v in verdicts for j in v.judged for c in j.cells)
     used = ((c.selection.point, c.selection.key, [*c.numbers.values()]) for c in terms)
-    return Verdicts(item, verdicts, ask.label(used))
+    return Verdicts(item, verdicts, measured.label(used))
 
 
-def _cells(weight: float, selection: Selection, ask: Measured | None) -> Cells:
-    """The values of a term: measured, or the paper's if ``ask`` is ``None`` or only the paper has the method's."""
+def _cells(weight: float, selection: Selection, measured: Measured | None) -> Cells:
+    """The values of a term: ours; without ``measured``, or if the method has only the paper's, those of the paper."""
     numbers: dict[Unit, Number] = {}
     printed: dict[Unit, float] = {}
     for unit, point in selection.points():
-        found = ask.numbers(point) if ask else []
-        numbers |= {(*unit, n.experiment.seed): n for n in found}
-        alone = ask is None or (stand_ins(ask.preset).papers and point["method"] in OTHER_SYSTEMS)
-        if alone and not found and identity(point) in all_printed():
+        ours = measured.numbers(point) if measured else []
+        numbers |= {(*unit, n.experiment.seed): n for n in ours}
+        paper_counts = measured is None or (stand_ins(measured.preset).papers and point["method"] in OTHER_SYSTEMS)
+        if paper_counts and not ours and identity(point) in all_printed():
             printed[(*unit, 0)] = all_printed()[identity(point)]
     values = printed | {unit: n.value for unit, n in numbers.items()}
     once = len(values) == 1 and all(n.experiment.epochs == 0 for n in numbers.values())
     return Cells(weight, selection, values, numbers, once)
 
 
-def judge_contrast(contrast: Contrast, ask: Measured | None, per_query: PerQuery, by_set: bool = False) -> Judged:
-    """Apply the rule to one contrast, by the rows of ``ask``, or by the paper's own numbers if it is ``None``.
+def judge_contrast(contrast: Contrast, measured: Measured | None, per_query: PerQuery, by_set: bool = False) -> Judged:
+    """Apply the rule to one contrast, on our rows, or on the paper's own numbers if ``measured`` is None.
 
-    On the paper's data, its numbers stand for methods that were not run. With ``by_set`` the pairs are the data sets,
-    each with its mean over the seeds.
+    On the paper's data, its numbers replace those of methods that were not run. With ``by_set`` the pairs are the data
+    sets, each with its mean over the seeds.
     """
-    cells = [_cells(weight, selection, ask) for weight, selection in contrast.sum.terms]
+    cells = [_cells(weight, selection, measured) for weight, selection in contrast.sum.terms]
     if missing := tuple(_name(c.selection.key) for c in cells if not c.values):
         return Judged(contrast.name, NOT_RUN, missing=missing)
     values = _paired(cells, by_set)
@@ -179,15 +179,15 @@ def judge_contrast(contrast: Contrast, ask: Measured | None, per_query: PerQuery
 
 def _paired(cells: list[Cells], by_set: bool) -> np.ndarray:
     """(pairs, terms): the value of each term for each unit that all terms have."""
-    free = [c.values for c in cells if not c.once] or [cells[0].values]
-    units = [u for u in free[0] if all(u in v for v in free)]
+    by_seed = [c.values for c in cells if not c.once] or [cells[0].values]
+    units = [u for u in by_seed[0] if all(u in v for v in by_seed)]
     rows = [[next(iter(c.values.values())) if c.once else c.values[u] for c in cells] for u in units]
     paired = pd.DataFrame(rows, columns=range(len(cells)), dtype=float)
     return (paired.groupby([str(u[:-1]) for u in units], sort=False).mean() if by_set and units else paired).to_numpy()
 
 
 def t_interval(differences: np.ndarray) -> tuple[float, float]:
-    """Ends of the 90 % t-interval around the mean of at least two differences, never closer to it than rounding."""
+    """Ends of the 90 % t-interval around the mean of at least two differences, at least ``ROUNDING`` from the mean."""
     from scipy.stats import t
 
     mean, n = float(differences.mean()), len(differences)
@@ -220,29 +220,29 @@ def _by_query(cells: list[Cells], per_query: PerQuery) -> list[Queries]:
         if number is None or point["metric"] != "mAP@all" or point["classes"] != "all":
             return []
         task = point["task"]
-        found = per_query.get((number.experiment.id, task, number.representation))
-        before = sums.get(task, found)
-        if found is None or before is None or not np.array_equal(before.labels, found.labels):
+        queries = per_query.get((number.experiment.id, task, number.representation))
+        before = sums.get(task, queries)
+        if queries is None or before is None or not np.array_equal(before.labels, queries.labels):
             return []
-        ap = c.weight * found.ap
-        sums[task] = Queries(before.ap + ap if task in sums else ap, found.labels)
+        ap = c.weight * queries.ap
+        sums[task] = Queries(before.ap + ap if task in sums else ap, queries.labels)
     return list(sums.values())
 
 
 def bootstrap(*tasks: Queries, level: float = CONFIDENCE) -> tuple[float, float]:
-    """Percentile interval of the sum of some tasks' means over queries: classes drawn with replacement.
+    """Percentile bootstrap interval of the sum of some tasks' means over queries: classes are drawn with replacement.
 
-    A drawn class brings all its queries of all tasks, because queries of one class succeed and fail together; NaN is
-    left out. One class alone gives its mean twice.
+    A drawn class brings all its queries of all tasks, because queries of one class succeed and fail together. NaN is
+    left out. A single class gives its mean as both ends.
     """
     from scipy import stats
 
     classes = np.unique(np.concatenate([t.labels for t in tasks]))
-    columns = []  # of each task (C,) the sum over a class's queries and their number
+    columns = []  # for each task, (C,) sums over the queries of a class and (C,) their numbers
     for ap, labels in tasks:
-        there = ~np.isnan(ap)
-        of = np.searchsorted(classes, labels[there])
-        columns += [np.bincount(of, w, minlength=len(classes)) for w in (ap[there], None)]
+        finite = ~np.isnan(ap)
+        positions = np.searchsorted(classes, labels[finite])
+        columns += [np.bincount(positions, w, minlength=len(classes)) for w in (ap[finite], None)]
 
     def mean(*drawn: np.ndarray, axis: int = -1) -> np.ndarray:
         sums = [d.sum(axis=axis) for d in drawn]
@@ -252,12 +252,12 @@ def bootstrap(*tasks: Queries, level: float = CONFIDENCE) -> tuple[float, float]
         return float(mean(*columns)), float(mean(*columns))
     how: dict[str, Any] = {"paired": True, "vectorized": True, "method": "percentile", "confidence_level": level}
     batch, rng = max(1, 1_000_000 // len(classes)), np.random.default_rng(0)
-    found = stats.bootstrap(columns, mean, batch=batch, rng=rng, **how).confidence_interval
-    return float(found.low), float(found.high)
+    interval = stats.bootstrap(columns, mean, batch=batch, rng=rng, **how).confidence_interval
+    return float(interval.low), float(interval.high)
 
 
 def _verdict(low: float, high: float, bound: float | None) -> str:
-    tiny = 1e-9  # 0.365 - 0.360 is not quite 0.005 in binary: on the margin is not beyond it
+    tiny = 1e-9  # 0.365 - 0.360 is not quite 0.005 in binary; a value on the margin is not beyond it
     if bound is None:
         return HOLDS if low > tiny else FAILS if high < -tiny else CLOSE
     outside = low > bound + tiny or high < -bound - tiny
@@ -265,7 +265,7 @@ def _verdict(low: float, high: float, bound: float | None) -> str:
 
 
 def _sides(values: np.ndarray, contrast: Contrast) -> str:
-    """The means of the terms in words: what should be larger against what should be smaller."""
+    """The means of the terms in words: the side that should be larger against the other."""
     means, weights = [f"{m:.3f}" for m in values.mean(axis=0)], [weight for weight, _ in contrast.sum.terms]
     if len(means) == 1:
         sides = [means[0], f"{contrast.sum.minus * weights[0]:g}"]
@@ -280,14 +280,14 @@ def _name(words: Point) -> str:
     return " ".join(filter(None, (shown(k, words[k]) for k in ("backbone", "method", "representation", "task"))))
 
 
-def judge(claim: Claim, ask: Measured, per_query: PerQuery) -> Verdict:
+def judge(claim: Claim, measured: Measured, per_query: PerQuery) -> Verdict:
     """Apply the rule to one claim, on our numbers and on the paper's own."""
     as_printed, by_set, bound = claim.judged == "as printed", claim.judged == "by set", claim.contrasts[0].bound
-    if as_printed and not stand_ins(ask.preset).papers:
+    if as_printed and not stand_ins(measured.preset).papers:
         judged = tuple(Judged(c.name, NOT_RUN, how="the paper's figures are of other data") for c in claim.contrasts)
     else:
-        judged = tuple(judge_contrast(c, ask, per_query, by_set) for c in claim.contrasts)
-    theirs = () if as_printed else tuple(judge_contrast(c, None, {}, by_set) for c in claim.contrasts)
+        judged = tuple(judge_contrast(c, measured, per_query, by_set) for c in claim.contrasts)
+    printed = () if as_printed else tuple(judge_contrast(c, None, {}, by_set) for c in claim.contrasts)
     decides = _weakest(judged, bound)
     run = [j for j in judged if j.n]
     reasons = [f"the weakest of {len(run)}"] if len(run) > 1 else []
@@ -296,7 +296,7 @@ def judge(claim: Claim, ask: Measured, per_query: PerQuery) -> Verdict:
     if missing := list(dict.fromkeys(name for j in judged for name in j.missing)):
         more = f" and {len(missing) - 6} more" if len(missing) > 6 else ""
         reasons.append(f"not run: {', '.join(missing[:6])}{more}")
-    paper = _weakest(theirs, bound)
+    paper = _weakest(printed, bound)
     return Verdict(claim, decides, judged, paper, "; ".join(reasons))
 
 
