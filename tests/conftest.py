@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +25,7 @@ import web  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 from sakerepro import paths, wordnet  # noqa: E402
+from sakerepro.__main__ import main  # noqa: E402
 from sakerepro.data.dataset import Dataset  # noqa: E402
 from sakerepro.errors import DataError  # noqa: E402
 from sakerepro.experiment import Experiment  # noqa: E402
@@ -136,10 +137,22 @@ def tiny_pair(tiny_experiment: Experiment, tmp_path_factory: pytest.TempPathFact
 def nltk_wordnet() -> Any:
     """NLTK's WordNet, or the test is skipped."""
     try:
-        with wordnet.corpus() as found:
-            return found
+        with wordnet.corpus() as corpus:
+            return corpus
     except DataError as error:
         pytest.skip(str(error))
+
+
+@pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Calls ``sakerepro`` and checks its exit code; gives what it printed as ``.out`` and ``.err``."""
+
+    def call(*arguments: str, code: int = 0) -> Any:
+        capsys.readouterr()
+        assert main(arguments) == code
+        return capsys.readouterr()
+
+    return call
 
 
 @pytest.fixture

@@ -62,16 +62,16 @@ def differences(committed: Path, replayed: Path, tolerance: float) -> list[str]:
     if not replayed.is_file():
         return [f"{committed.name}: the replay wrote none"]
     want, got = _values(committed, not tolerance), _values(replayed, not tolerance)
-    found = []
+    lines = []
     for what, only in (("committed only", want.index.difference(got.index)), ("new", got.index.difference(want.index))):
         if len(only):
-            found.append(f"{committed.name}: {len(only)} rows {what}, such as {only[0]}")
+            lines.append(f"{committed.name}: {len(only)} rows {what}, such as {only[0]}")
     both = want.index.intersection(got.index)
     apart = (got[both] - want[both]).abs()
     allowed = tolerance * np.where(both.str.contains(SEEN, regex=False), TIMES, 1)
     for key in apart[apart > allowed].nlargest(5).index:
-        found.append(f"{committed.name}: {want[key]:.6g} committed, {got[key]:.6g} now: {key}")
-    return found
+        lines.append(f"{committed.name}: {want[key]:.6g} committed, {got[key]:.6g} now: {key}")
+    return lines
 
 
 def same_kind(record: dict[str, Any]) -> bool:

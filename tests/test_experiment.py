@@ -56,8 +56,8 @@ def test_a_variable_stands_in_place_of_the_presets_precision(monkeypatch: pytest
 def test_sketchys_batches_and_every_data_set_s_usual_split_come_with_it() -> None:
     e = preset("paper", dataset="sketchy")
     assert (e.batch_sketch, e.batch_photo, e.split) == (13, 26, "zeroshot1")
-    mine = preset("paper", dataset="sketchy", batch_photo=5, split="zeroshot2")
-    assert (mine.batch_sketch, mine.batch_photo, mine.split) == (13, 5, "zeroshot2")
+    changed = preset("paper", dataset="sketchy", batch_photo=5, split="zeroshot2")
+    assert (changed.batch_sketch, changed.batch_photo, changed.split) == (13, 5, "zeroshot2")
     assert preset("paper").batch_photo == 36 and preset("small", dataset="tuberlin").split == "zeroshot"
     assert preset("mini").split == "zeroshot" and preset("small", dataset="/a/folder", split="random").split == "random"
 

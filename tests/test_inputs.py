@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import sakerepro as sr
+from sakerepro.apps.photos import Changes
 from sakerepro.data.dataset import PHOTO, SKETCH
 
 X = np.eye(6, 8, dtype=np.float32)
@@ -40,8 +41,8 @@ def measure(query_labels: Any, gallery_labels: Any = None, **settings: Any) -> s
 )
 def test_class_names_are_read_from_whatever_holds_them(hold: Callable[[list[str]], Any]) -> None:
     wanted = measure(np.unique(NAMES, return_inverse=True)[1])
-    for found in (measure(hold(NAMES)), measure(hold(NAMES), NAMES), measure(NAMES, hold(NAMES))):
-        assert np.array_equal(found.ap, wanted.ap)
+    for metrics in (measure(hold(NAMES)), measure(hold(NAMES), NAMES), measure(NAMES, hold(NAMES))):
+        assert np.array_equal(metrics.ap, wanted.ap)
 
 
 @pytest.mark.parametrize(
@@ -234,8 +235,6 @@ def test_displays_are_a_few_lines() -> None:
 
 
 def test_the_display_of_an_update_does_not_list_every_file() -> None:
-    from sakerepro.apps.photos import Changes
-
     shown = repr(Changes(1, 2, 3, 4, {".heic": tuple(f"p {i}" for i in range(3000))}))
     assert shown.startswith("Changes(kept=1, added=2, removed=3, bad=4, left_out={'.heic': ('p 0', ")
     assert len(shown) < 150

@@ -127,10 +127,10 @@ def test_a_teacher_of_another_architecture_is_refused() -> None:
 
 def test_any_number_of_threads_embeds_the_same_bits(tiny_run: Run, with_cores) -> None:
     network, photos = place(tiny_run.network()), tiny_run.dataset().gallery
-    seen, found = list[int](), list[np.ndarray]()
+    seen, embeddings = list[int](), list[np.ndarray]()
     for threads in (1, 3):
         with_cores(threads)
-        found.append(embed(network, photos, tiny.SIDE, 5, seen.append))
+        embeddings.append(embed(network, photos, tiny.SIDE, 5, seen.append))
         assert torch.get_num_threads() == threads
-    assert np.array_equal(*found) and len(found[0]) == len(photos) == sum(seen) / 2
+    assert np.array_equal(*embeddings) and len(embeddings[0]) == len(photos) == sum(seen) / 2
     assert set(seen) == {4, 5}

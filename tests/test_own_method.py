@@ -34,8 +34,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def variables(place: Path, runs: str) -> dict[str, str]:
     """Where a command has its runs and results, and where it and the jobs that it starts find the method."""
     places = {name: str(place / name) for name in ("results", "cache", "collections")} | {"runs": str(place / runs)}
-    found = os.pathsep.join(map(str, (paths.root(), Path(__file__).parent)))
-    return {f"SAKEREPRO_{name.upper()}": folder for name, folder in places.items()} | {"PYTHONPATH": found}
+    search_path = os.pathsep.join(map(str, (paths.root(), Path(__file__).parent)))
+    return {f"SAKEREPRO_{name.upper()}": folder for name, folder in places.items()} | {"PYTHONPATH": search_path}
 
 
 def says(place: Path, *arguments: str, runs: str = "runs") -> str:
@@ -108,6 +108,6 @@ def test_it_stands_in_a_table_and_in_status_through_a_grid(place: Path) -> None:
     said = says(place, "item", "toy_grids:TOY", "--preset", "paper", "--precision", "float32", "--jobs", "1")
     assert "ToyTriplet" in said and "A method of my own" in said
     assert "ToyTriplet" in (place / "results" / "paper" / "toy.md").read_text()
-    found = json.loads(says(place, "status", "--preset", "paper", "--json"))
-    (own,) = (one for one in found if one["item"] == "toy_grids:TOY")
+    states = json.loads(says(place, "status", "--preset", "paper", "--json"))
+    (own,) = (one for one in states if one["item"] == "toy_grids:TOY")
     assert (own["state"], own["why"]) == ("done", "") and len(own["record"]["runs"]) == 2

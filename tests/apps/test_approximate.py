@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 from tiny import shape
 
-from sakerepro.__main__ import main
 from sakerepro.apps import approximate
 from sakerepro.apps.approximate import nearest, recall
 from sakerepro.apps.photos import index_photos, query
@@ -71,8 +70,8 @@ def test_the_recall_is_a_count_by_hand(domain, groups, tiny_run, rng, tmp_path, 
     x = rng.normal(asked.mean(axis=0), 2 * asked.std(), (5_000, asked.shape[1])).astype(np.float16)
     share, n = recall(write(tmp_path / "index", x), tiny_run, 10, domain)
     assert n == len(asked)  # all, as there are few
-    found, want = nearest(tmp_path / "index", asked, 10, "cosine")[0], exact(asked, x, 10, "cosine")[0]
-    by_hand = sum(len(set(a) & set(b)) for a, b in zip(found.tolist(), want.tolist(), strict=True)) / (10 * n)
+    rows, want = nearest(tmp_path / "index", asked, 10, "cosine")[0], exact(asked, x, 10, "cosine")[0]
+    by_hand = sum(len(set(a) & set(b)) for a, b in zip(rows.tolist(), want.tolist(), strict=True)) / (10 * n)
     assert share == pytest.approx(by_hand) and 0.1 < share < 1
     monkeypatch.setattr(approximate, "search", lambda *_: pytest.fail("measured again"))
     assert recall(tmp_path / "index", tiny_run, 10, domain) == (share, n)
@@ -121,27 +120,24 @@ def photos(my_run: Run, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_on_the_command_line(tiny_run, photos, monkeypatch, capsys):
+def test_on_the_command_line(tiny_run, photos, monkeypatch, cli):
     pytest.importorskip("lancedb")
     images = tiny_run.embeddings()
     monkeypatch.setenv("HOME", str(photos / "home"))
     before = set(photos.rglob("*"))
-    ask = ["query", str(photos / "sketch.png"), "-k", "3", "--json"]
-    assert main(ask) == 0
-    (exact,) = json.loads(capsys.readouterr().out)
-    assert main([*ask, "--approximate"]) == 0
-    out, err = capsys.readouterr()
+    command = ["query", str(photos / "sketch.png"), "-k", "3", "--json"]
+    (exact,) = json.loads(cli(*command).out)
+    out, err = cli(*command, "--approximate")
     assert json.loads(out) == [{"recall": 1.0, **exact}]  # one group holds all five
     count = f"({len(images['query'])} unseen sketches of the run)"
     assert err == f"approximate: finds 100.0 % of the exact 3 nearest {count}\n"
     (index,) = (photos / "collections").glob("[!.]*")
     assert all(index in new.parents for new in set(photos.rglob("*")) - before)
-    assert main(["query", str(photos / "photos/0.png"), "--photo", "--approximate"]) == 0
-    out, err = capsys.readouterr()
+    out, err = cli("query", str(photos / "photos/0.png"), "--photo", "--approximate")
     assert f"100.0 % of the exact 5 nearest ({len(images['gallery'])} unseen photos of the run)" in err
     assert "0.png" in out.splitlines()[2]
-    assert main(["query", str(photos / "sketch.png"), "--codes", "--approximate"]) == 2
-    assert "codes are compared exactly" in capsys.readouterr().err
+    err = cli("query", str(photos / "sketch.png"), "--codes", "--approximate", code=2).err
+    assert "codes are compared exactly" in err
 
 
 def test_without_lancedb_the_error_says_how_to_install_it(tiny_run, photos, monkeypatch):

@@ -8,7 +8,7 @@ import os
 import shutil
 import sqlite3
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -150,8 +150,8 @@ def test_a_query_finds_what_a_naive_search_finds(photos: Path, tiny_run: Run, tm
     assert np.array_equal(rows, np.argsort(1 - cosine, axis=1)[:, :3])
     np.testing.assert_allclose(distances, np.sort(1 - cosine, axis=1)[:, :3], atol=1e-5)
     rows, distances = query(made, tiny_run, sketches, k=50, codes=True)
-    kept = tiny_run.embeddings()  # on whose training features the run fitted its 8-bit codes
-    itq = ITQ(bits=8, seed=tiny_run.experiment.seed).fit(np.concatenate([kept["train_photo"], kept["train_sketch"]]))
+    train = [tiny_run.embeddings()[name] for name in ("train_photo", "train_sketch")]
+    itq = ITQ(bits=8, seed=tiny_run.experiment.seed).fit(np.concatenate(train))
     bits = np.bitwise_count(itq.transform(x)[:, None] ^ itq.transform(y)).sum(axis=2)
     assert rows.shape == (2, 7) and np.array_equal(distances, np.sort(bits, axis=1))
     itself, distances = query(made, tiny_run, [photos / "4.png"], k=1, domain=PHOTO)
@@ -242,23 +242,18 @@ def test_a_name_that_is_no_utf8_is_skipped_by_name(photos: Path, tiny_run: Run) 
     assert changes.bad == 2 and "rename it" in made.bad["caf\\udce9.png"]
 
 
-def test_index_and_query_on_the_command_line(photos, my_run, tmp_path, capsys):
+def test_index_and_query_on_the_command_line(photos, my_run, tmp_path, cli):
     sketch, sheet = write(tmp_path / "a sketch.png", 1, SKETCH, 1), tmp_path / "sheet.png"
-    assert main(["query", str(sketch)]) == 2
-    assert "0 indexes are in" in capsys.readouterr().err
-    assert main(["index", str(photos), "--run", my_run.id[-6:], "--json"]) == 0
-    made = json.loads(capsys.readouterr().out)
+    assert "0 indexes are in" in cli("query", str(sketch), code=2).err
+    made = json.loads(cli("index", str(photos), "--run", my_run.id[-6:], "--json").out)
     assert made["photos"] == made["added"] == 7 and list(made["bad_files"]) == ["bad one.jpg"]
-    assert main(["index", str(photos), "--run", my_run.id]) == 0
-    out = capsys.readouterr().out
+    out = cli("index", str(photos), "--run", my_run.id).out
     assert "0 embedded now, 7 kept" in out and "Skipped bad one.jpg: is not a" in out
-    assert main(["query", str(sketch), str(photos / "0.png"), "-k", "3", "--json", "--sheet", str(sheet)]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [f["sketch"] for f in found] == [str(sketch), str(photos / "0.png")]
-    assert [h["rank"] for h in found[0]["found"]] == [1, 2, 3] and Path(found[0]["found"][0]["path"]).is_file()
+    hits = json.loads(cli("query", str(sketch), str(photos / "0.png"), "-k", "3", "--json", "--sheet", str(sheet)).out)
+    assert [f["sketch"] for f in hits] == [str(sketch), str(photos / "0.png")]
+    assert [h["rank"] for h in hits[0]["found"]] == [1, 2, 3] and Path(hits[0]["found"][0]["path"]).is_file()
     (photos / "4.png").unlink()  # a photo that went since is an empty frame, not an error
-    assert main(["query", str(sketch), "--index", Path(made["index"]).name, "-k", "9", "--codes"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = cli("query", str(sketch), "--index", Path(made["index"]).name, "-k", "9", "--codes").out.splitlines()
     assert lines[0] == str(sketch) and len(lines) == 9 and lines[2].split()[0] == "1"
     assert main(["query", str(sketch), "-k", "7", "--sheet", str(sheet)]) == 0
     with Image.open(sheet) as picture:
@@ -321,18 +316,16 @@ def test_photos_that_are_not_plugged_in_keep_their_index(photos: Path, tiny_run:
     assert same(made, open_collection(made.folder))
 
 
-def test_photos_that_moved_are_followed(photos, my_run, tmp_path, counted, capsys):
+def test_photos_that_moved_are_followed(photos, my_run, tmp_path, counted, cli):
     to, new = tmp_path / "ix", tmp_path / "elsewhere"
     index_photos(photos, my_run, to, progress=False)
     shutil.copytree(photos, new)  # with other dates
     shutil.rmtree(photos)
-    ask = ["query", str(new / "4.png"), "--photo", "--index", str(to), "-k", "1", "--json"]
-    assert main(ask) == 0
-    out, err = capsys.readouterr()
+    command = ["query", str(new / "4.png"), "--photo", "--index", str(to), "-k", "1", "--json"]
+    out, err = cli(*command)
     assert json.loads(out)[0]["found"][0]["photo"] == "4.png"
     assert f"1 of the photos found are not in {photos}, such as 4.png." in err and "--photos" in err
-    assert main([*ask, "--photos", str(new)]) == 0
-    out, err = capsys.readouterr()
+    out, err = cli(*command, "--photos", str(new))
     assert json.loads(out)[0]["found"][0]["path"] == str(new / "4.png") and not err
     del counted[:]
     made, changes = index_photos(new, my_run, to, progress=False)
@@ -357,13 +350,12 @@ def test_a_name_in_another_unicode_form_is_the_same_photo(tiny_run: Run, tmp_pat
     assert all((made.root / n).is_file() for n in made.names)
 
 
-def test_nothing_is_left_out_without_a_word(photos: Path, my_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_left_out_without_a_word(photos: Path, my_run: Run, cli: Callable[..., Any]) -> None:
     (photos / "IMG_1.HEIC").touch()
     write(photos / "@eaDir/0.png/THUMB.png", 0, PHOTO, 0)
     if hasattr(os, "mkfifo"):
         os.mkfifo(photos / "bad one.png")  # waits for ever if it is opened
-    assert main(["index", str(photos), "--run", my_run.id]) == 0
-    out = capsys.readouterr().out
+    out = cli("index", str(photos), "--run", my_run.id).out
     left_out = "1 system folder (@eaDir), 1 hidden file (.hidden.png), 1 .heic (IMG_1.HEIC), 1 .txt (notes.txt)."
     assert f"Left out: {left_out}" in out
     assert "7 photos: 7 embedded now" in out

@@ -7,7 +7,10 @@ import os
 import re
 import shlex
 import shutil
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
+from unittest.mock import Mock
 
 import pytest
 import torch
@@ -230,15 +233,13 @@ def test_official_names_are_held_against_the_published_numbers(tmp_path: Path) -
     assert "Sketchy" not in report.name and "gallery: 8 are listed, and the official lists have 17,101." in said(report)
 
 
-def test_check_on_the_command_line(own: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["check", str(own)]) == 0
-    out = capsys.readouterr().out
+def test_check_on_the_command_line(own: Path, cli: Callable[..., Any]) -> None:
+    out = cli("check", str(own)).out
     assert "unseen.txt: 3 seen, 2 unseen classes" in out and "0 problems, 40 images read." in out
     assert "frobnicator: n03001627 chair.n.01 (by hand)" in out
     assert f"sakerepro train --preset small --dataset '{own}'" in out
     (own / "photo/cat/0000.jpg").write_bytes(b"")
-    assert main(["check", str(own), "--json"]) == 3
-    report = json.loads(capsys.readouterr().out)
+    report = json.loads(cli("check", str(own), "--json", code=3).out)
     assert report["problems"][0]["file"] == "photo/cat/0000.jpg" and report["splits"][0]["counts"]["seen"] == 3
 
 
@@ -257,15 +258,14 @@ TRAIN = "train --preset mini --teacher-epochs 0 --epochs 1 --steps 2 --batch-ske
 TRAIN += "--size 32 --dim 16 --bits 8".split()
 
 
-def test_from_a_folder_to_numbers_with_a_gated_network_of_timm(own, timm_weights, capsys, monkeypatch):
+def test_from_a_folder_to_numbers_with_a_gated_network_of_timm(own, timm_weights, cli, monkeypatch):
     train = [*TRAIN, "--backbone", "cse_test_resnet"]
-    assert main([*train, "--dataset", str(own), "--weights", str(timm_weights)]) == 3
-    assert "10 would be queries" in capsys.readouterr().err  # and it says how many can be
+    err = cli(*train, "--dataset", str(own), "--weights", str(timm_weights), code=3).err
+    assert "10 would be queries" in err  # and it says how many can be
     train += ["--photo-queries", "2"]
     monkeypatch.chdir(own.parent)
     shutil.copy(timm_weights, "mine.safetensors")
-    assert main([*train, "--dataset", own.name, "--weights", "mine.safetensors", "--json"]) == 0
-    done = json.loads(capsys.readouterr().out)
+    done = json.loads(cli(*train, "--dataset", own.name, "--weights", "mine.safetensors", "--json").out)
     assert done["experiment"]["dataset"] == str(own) and done["experiment"]["split"] == ""
     assert {m["task"] for m in done["metrics"]} == {"ZS-SBIR", "ZS-PBIR"}
     assert all(0 <= m["value"] <= 1 for m in done["metrics"])
@@ -273,52 +273,44 @@ def test_from_a_folder_to_numbers_with_a_gated_network_of_timm(own, timm_weights
     assert "my_data-cse_test_resnet" in run.id and run.dataset().unseen == UNSEEN
     gates = [m for m in run.network().modules() if isinstance(m, ConditionalSE)]
     assert gates and any(g.fc2.weight[:, -1].abs().max() > 0 for g in gates)  # the domain's column was trained
-    assert main(["evaluate", run.id]) == 0
-    assert "The run wrote the same numbers" in capsys.readouterr().out
-    assert main(["evaluate", run.id, "--dataset", own.name, "--split", "random", "--min-photos", "1"]) == 0
-    assert "Not zero-shot" in capsys.readouterr().out or "None of these classes" in capsys.readouterr().out
+    assert "The run wrote the same numbers" in cli("evaluate", run.id).out
+    out = cli("evaluate", run.id, "--dataset", own.name, "--split", "random", "--min-photos", "1").out
+    assert "Not zero-shot" in out or "None of these classes" in out
 
     Image.new("RGB", (24, 24), "red").save(own / "photo/cat/new.jpg")  # the folder grows: the old run is no answer
-    assert main([*train, "--dataset", str(own), "--weights", str(own.parent / "mine.safetensors")]) == 1
-    assert "was made from other images" in capsys.readouterr().err
+    err = cli(*train, "--dataset", str(own), "--weights", str(own.parent / "mine.safetensors"), code=1).err
+    assert "was made from other images" in err
 
 
-def test_any_network_of_timm_without_gates_and_without_photo_queries(own, timm_weights, capsys):
+def test_any_network_of_timm_without_gates_and_without_photo_queries(own, timm_weights, cli):
     asked = [*TRAIN, "--backbone", "test_resnet", "--dataset", str(own), "--weights", str(timm_weights)]
-    assert main([*asked, "--photo-queries", "0", "--json"]) == 0
-    assert {m["task"] for m in json.loads(capsys.readouterr().out)["metrics"]} == {"ZS-SBIR"}
-    assert main([*TRAIN, "--backbone", "test_resnett", "--dataset", str(own), "--photo-queries", "0"]) == 2
-    assert "Did you mean 'test_resnet'" in capsys.readouterr().err
+    assert {m["task"] for m in json.loads(cli(*asked, "--photo-queries", "0", "--json").out)["metrics"]} == {"ZS-SBIR"}
+    err = cli(*TRAIN, "--backbone", "test_resnett", "--dataset", str(own), "--photo-queries", "0", code=2).err
+    assert "Did you mean 'test_resnet'" in err
 
 
 def test_the_teacher_of_mini_can_be_kept_for_other_images(own: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Without pretrained weights: the original domain of the generated world teaches."""
-    asked = []
-
-    def original(name: str, size: int) -> None:
-        asked.append(name)
-        raise DataError("enough")
-
+    original = Mock(side_effect=DataError("enough"))
     monkeypatch.setattr("sakerepro.teachers.load_original", original)
     assert main(["train", "--dataset", str(own), "--photo-queries", "0", "--size", "24"]) == 3
-    assert asked == ["mini"] and not list(paths.runs().glob("*/experiment.json"))
+    assert [call.args[0] for call in original.call_args_list] == ["mini"]
+    assert not list(paths.runs().glob("*/experiment.json"))
 
 
-def test_the_example_folder_is_ready_to_train_on_and_drawn_once(tmp_path, capsys):
+def test_the_example_folder_is_ready_to_train_on_and_drawn_once(tmp_path, cli):
     folder = tmp_path / "mine"
-    assert main(["data", "example", str(folder)]) == 0
-    assert f"sakerepro check {folder}" in capsys.readouterr().out
+    assert f"sakerepro check {folder}" in cli("data", "example", str(folder)).out
     report = check(str(folder), progress=False)
     counts = report.splits[0].counts
     assert not report.problems and not report.flags and (counts["seen"], counts["unseen"]) == (12, 6)
     assert len(list(folder.glob("photo/*/*.jpg"))) == len(list(folder.glob("sketch/*/*.png"))) == 18 * 16
     e = report.experiment("mini", epochs=3)
     assert (e.dataset, e.split, e.teacher_data, e.epochs) == (str(folder), "", "mini", 3)
-    assert main(["data", "example", str(folder)]) == 3
-    assert "already holds something" in capsys.readouterr().err
+    assert "already holds something" in cli("data", "example", str(folder), code=3).err
     paths.cache().mkdir(exist_ok=True)
-    there = Path(shutil.move(folder, paths.cache() / "example-folder"))
-    assert example_folder() == there  # and not drawn again
+    cached = Path(shutil.move(folder, paths.cache() / "example-folder"))
+    assert example_folder() == cached  # and not drawn again
 
 
 def test_a_report_gives_the_experiment_that_the_data_needs_or_its_first_problem(own: Path) -> None:

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -41,10 +42,7 @@ def packed(root: Path, names: list[str], **options: bool) -> Pack:
 
 
 def no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("an image was decoded again")
-
-    monkeypatch.setattr(packing, "decode", refuse)
+    monkeypatch.setattr(packing, "decode", lambda *_, **__: pytest.fail("an image was decoded again"))
 
 
 def the_folder() -> Path:
@@ -150,10 +148,8 @@ def test_too_little_space_is_said_before_work_begins(photos: Photos, monkeypatch
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="space is not allocated here")
 def test_a_cache_that_cannot_allocate_gets_a_sentence(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: int) -> None:
-        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
-
-    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    refusal = OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+    monkeypatch.setattr(os, "posix_fallocate", Mock(side_effect=refusal))
     with pytest.raises(RunError, match=r"packs: 0\.00 GB cannot be allocated .* on a local disk, with SAKEREPRO_CACHE"):
         packed(*photos)
 

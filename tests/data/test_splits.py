@@ -48,9 +48,9 @@ def data() -> Dataset:
 def contents(images: ImageSet, classes: tuple[str, ...]) -> Counter[str]:
     """Class and row of each image, read from its label and its pixels; its name has to say the same."""
     pixels = images.take(range(len(images)))[:, 0, 0, 0]
-    found = [f"{classes[c]}-{p}" for c, p in zip(images.labels, pixels, strict=True)]
-    assert found == list(images.names)
-    return Counter(found)
+    names = [f"{classes[c]}-{p}" for c, p in zip(images.labels, pixels, strict=True)]
+    assert names == list(images.names)
+    return Counter(names)
 
 
 def everything(d: Dataset) -> tuple[Counter[str], Counter[str]]:

@@ -73,15 +73,15 @@ def test_a_subset_is_a_data_set(tmp_path: Path) -> None:
 
 
 def test_the_synsets_of_the_source_go_with_the_subset(tmp_path: Path) -> None:
-    known, other = (sketchy_like(tmp_path / name) for name in ("TUBerlin", "other"))
-    made = write_subset(known, tmp_path / "small", 1, size=8)
+    tuberlin, other = (sketchy_like(tmp_path / name) for name in ("TUBerlin", "other"))
+    made = write_subset(tuberlin, tmp_path / "small", 1, size=8)
     assert resolve_classes(["mouse (animal)"], str(made))[0].source == "by hand"
     assert {r.wnid for r in resolve_classes(["crane (machine)", "ant"], str(made))} == {
         r.wnid for r in resolve_classes(["crane (machine)", "ant"], "tuberlin")
     }
     assert not (write_subset(other, tmp_path / "none", 1, size=8) / "synsets.csv").exists()
-    (known / "synsets.csv").write_text("class,wnid\nant,n02121620\n")
-    made = write_subset(known, tmp_path / "by hand", 1, size=8)
+    (tuberlin / "synsets.csv").write_text("class,wnid\nant,n02121620\n")
+    made = write_subset(tuberlin, tmp_path / "by hand", 1, size=8)
     assert (made / "synsets.csv").read_text() == "class,wnid\nant,n02121620\n"
 
 
@@ -108,10 +108,10 @@ def test_a_missing_image_leaves_no_half_subset(tmp_path: Path) -> None:
     assert not (tmp_path / "part").exists()
 
 
-def test_subset_and_pack_on_the_command_line(own_data, capsys):
+def test_subset_and_pack_on_the_command_line(own_data, cli):
     sketchy_like(own_data / "Sketchy")
     assert main(["data", "subset", "sketchy", "--per-class", "1", "--size", "8"]) == 0
     assert (paths.data() / "sketchy-5x1/zeroshot1/cname_cid.txt").is_file()
-    assert main(["data", "pack", str(paths.data() / "sketchy-5x1"), "--size", "8"]) == 0
-    assert "photos: 5 images of 8 px, 0.0 MB" in capsys.readouterr().out
+    out = cli("data", "pack", str(paths.data() / "sketchy-5x1"), "--size", "8").out
+    assert "photos: 5 images of 8 px, 0.0 MB" in out
     assert list(paths.cache().glob("packs/sketchy-5x1-photos-8-*/pixels.npy"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ import torch
 from torch import Tensor
 
 from sakerepro import methods, training
-from sakerepro.__main__ import main
 from sakerepro.data.dataset import Dataset, ImageSet
 from sakerepro.embedding import embed
 from sakerepro.evaluation import evaluate, measure
@@ -104,9 +104,9 @@ def test_another_device_trains_the_same_and_no_step_waits_for_it(name, e, data, 
 
     def watched(*arguments: Any) -> dict[str, Tensor]:
         elsewhere.waits.clear()
-        found = step(*arguments)
+        losses = step(*arguments)
         waited.extend(elsewhere.waits)
-        return found
+        return losses
 
     monkeypatch.setattr(method, "step", watched)
     history, steps = frozen.trained(method, data, tmp_path / "there.pt")
@@ -151,11 +151,9 @@ def test_a_run_embeds_measures_and_opens_again(e: Experiment) -> None:
     assert run(methods.checked(Experiment.from_dict(e.to_dict()))).id == done.id
 
 
-def test_the_command_line_lists_what_it_needs_and_its_settings(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["methods"]) == 0
-    shown = capsys.readouterr().out
-    assert main(["methods", "--json"]) == 0
-    listed = json.loads(capsys.readouterr().out)[name]
+def test_the_command_line_lists_what_it_needs_and_its_settings(name: str, cli: Callable[..., Any]) -> None:
+    shown = cli("methods").out
+    listed = json.loads(cli("methods", "--json").out)[name]
     cls = methods.class_of(name)
     assert listed["needs"] == sorted(cls.needs) and listed["settings"].keys() == cls.settings.keys()
     assert f"{name}: {(cls.__doc__ or '').splitlines()[0]}\n" in shown
@@ -184,10 +182,10 @@ def test_random_weights_are_near_chance(e: Experiment, data: Dataset) -> None:
     method.eval()
     method.begin(lambda: training.training_features(method, data, e.size))
     measured, arrays = evaluate(method, data, e)
-    found = next(m["value"] for m in measured if m["metric"] == "mAP@all" and m["task"] == "ZS-SBIR")
+    map_all = next(m["value"] for m in measured if m["metric"] == "mAP@all" and m["task"] == "ZS-SBIR")
     shuffled = [np.random.default_rng(s).permutation(data.gallery.labels) for s in range(20)]
     by_chance = [
         retrieval_metrics(arrays["query"], arrays["gallery"], data.query.labels, y, (), method.distance).map_all
         for y in shuffled
     ]
-    assert abs(found - np.mean(by_chance)) < 0.2
+    assert abs(map_all - np.mean(by_chance)) < 0.2

@@ -87,8 +87,8 @@ def test_the_head_is_fitted_once_and_alike(tiny_place, weights, monkeypatch):
     again, _, same = load_teacher(e)
     assert tiny.same(first.state_dict(), again.state_dict()) and source == same
     monkeypatch.setattr(teachers, "choose_probe", None)
-    found, _, kept = load_teacher(e)
-    assert tiny.same(first.state_dict(), found.state_dict()) and source == kept
+    stored, _, record = load_teacher(e)
+    assert tiny.same(first.state_dict(), stored.state_dict()) and source == record
     with pytest.raises(TypeError):  # other weights: another head
         load_teacher(e.but(weights=str(tiny.write_weights(paths.runs() / "w.safetensors", "squeezenet1_1", 7))))
 

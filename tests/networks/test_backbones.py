@@ -112,7 +112,7 @@ def test_a_gate_equals_a_loop() -> None:
     code, x = DomainCode(), torch.randn(2, 3, 4, 5, dtype=torch.float64)
     gate = ConditionalSE(3, 2, code).double()
     code.value = torch.tensor([0.0, 1.0])
-    found = gate(x)
+    gated = gate(x)
     w1, b1, w2, b2 = (p.tolist() for p in (gate.fc1.weight, gate.fc1.bias, gate.fc2.weight, gate.fc2.bias))
     for n in range(2):
         mean = [sum(sum(row) for row in x[n, c].tolist()) / 20 for c in range(3)]
@@ -120,7 +120,7 @@ def test_a_gate_equals_a_loop() -> None:
         for c in range(3):
             z = sum(w * h for w, h in zip(w2[c], [*hidden, float(n)], strict=True)) + b2[c]
             scale = 1 / (1 + torch.exp(torch.tensor(-z, dtype=torch.float64)))
-            torch.testing.assert_close(found[n, c], x[n, c] * scale)
+            torch.testing.assert_close(gated[n, c], x[n, c] * scale)
 
 
 @pytest.mark.parametrize("name", ["xcit_nano_12_p16_224", "alexnet", "alexnet_mini", "rexnet_100"])
@@ -210,15 +210,15 @@ def test_a_convolution_on_pooled_features_is_a_linear_head(tmp_path: Path) -> No
     x = noise(2, 64)
     for name in ("dpn48b", "squeezenet1_0"):
         state = read_weights(tiny.write_weights(tmp_path / f"{name}.safetensors", name, 7))
-        found, theirs = build_classifier(name, 7, state).eval(), architecture(name).make(7).eval()
+        ours, theirs = build_classifier(name, 7, state).eval(), architecture(name).make(7).eval()
         theirs.load_state_dict(state)
         if name == "squeezenet1_0":
             maps = torch.nn.functional.conv2d(theirs.features(x), *theirs.classifier[1].parameters())
             want = maps.mean(dim=(2, 3))
         else:
             want = theirs(x)
-        assert want.std() > 0.01 and isinstance(found.head, torch.nn.Linear)
-        torch.testing.assert_close(found(x), want, rtol=1e-4, atol=1e-5)
+        assert want.std() > 0.01 and isinstance(ours.head, torch.nn.Linear)
+        torch.testing.assert_close(ours(x), want, rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
@@ -228,9 +228,9 @@ def test_a_vit_at_another_size_is_timms(tmp_path: Path) -> None:
     theirs = timm.create_model(name, img_size=64, num_classes=7)
     theirs.load_state_dict(timm.models.vision_transformer.checkpoint_filter_fn(load_file(file), theirs))
     x = noise(3, 64)
-    found = build_classifier(name, 7, read_weights(file), size=64).eval()(x)
-    assert found.std() > 0.01
-    torch.testing.assert_close(found, theirs.eval()(x), rtol=1e-4, atol=1e-5)
+    logits = build_classifier(name, 7, read_weights(file), size=64).eval()(x)
+    assert logits.std() > 0.01
+    torch.testing.assert_close(logits, theirs.eval()(x), rtol=1e-4, atol=1e-5)
 
 
 # weights

@@ -41,9 +41,8 @@ def left() -> list[str]:
     return sorted(p.name for p in (paths.data() / "weights").glob("*") if not p.name.startswith("."))
 
 
-def test_the_weights_of_the_hub_arrive_under_the_names_of_the_network(state, server, capsys):
-    assert main(["weights", "fetch", NAME, "--yes"]) == 0
-    assert capsys.readouterr().out.strip() == str(weights_file(NAME))
+def test_the_weights_of_the_hub_arrive_under_the_names_of_the_network(state, server, cli):
+    assert cli("weights", "fetch", NAME, "--yes").out.strip() == str(weights_file(NAME))
     floats = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
     assert left() == [f"{NAME}.safetensors"] and tiny.same(read_weights(weights_file(NAME)), floats)
     asked = len(server.requests)

@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from scipy import stats
 from sklearn.metrics import average_precision_score
+from sklearn.neighbors import KNeighborsClassifier
 
 from sakerepro import plots
 from sakerepro.errors import ConfigError, DataError
@@ -119,11 +120,11 @@ def test_class_frame_equals_a_count_by_hand():
     assert sorted(frame["class"]) == sorted(UNSEEN)
     assert (np.diff(frame["ap"]) <= 0).all()
     for row in frame.to_dict("records"):
-        mine = np.flatnonzero(labels == UNSEEN.index(row["class"]))
-        assert row["ap"] == pytest.approx(ap[mine].mean(), abs=1e-6)
-        assert row["other_ap"] == pytest.approx(naive_ap(other.embeddings())[0][mine].mean(), abs=1e-6)
-        assert row["worst_query"] == mine[ap[mine].argmin()]
-        top = gallery[np.argsort(-scores[mine], axis=1)[:, :4]].ravel().tolist()
+        queries = np.flatnonzero(labels == UNSEEN.index(row["class"]))
+        assert row["ap"] == pytest.approx(ap[queries].mean(), abs=1e-6)
+        assert row["other_ap"] == pytest.approx(naive_ap(other.embeddings())[0][queries].mean(), abs=1e-6)
+        assert row["worst_query"] == queries[ap[queries].argmin()]
+        top = gallery[np.argsort(-scores[queries], axis=1)[:, :4]].ravel().tolist()
         wrong = [g for g in top if UNSEEN[g] != row["class"]]
         share = max(wrong.count(g) for g in wrong) / len(top) if wrong else 0.0
         assert row["taken_share"] == pytest.approx(share)
@@ -168,8 +169,6 @@ def test_joint_tsne_keeps_far_groups_apart():
     rng = np.random.default_rng(0)
     centre = 20 * np.eye(4)[np.repeat(np.arange(4), 20)]
     photos, sketches, *_ = joint_tsne(centre + rng.normal(size=(80, 4)), 3 * centre + rng.normal(size=(80, 4)))
-    from sklearn.neighbors import KNeighborsClassifier
-
     labels = np.repeat(np.arange(4), 20)  # a sketch lies among the photos of its class: length does not matter
     assert KNeighborsClassifier(5).fit(photos, labels).score(sketches, labels) == 1.0
 
@@ -246,8 +245,8 @@ def test_pictures_of_real_data_are_not_published(places, name):
 
 def test_the_generated_world_may_be_published(places):
     run = make_run()
-    kept = plots.save(plots.retrieval_grid(run, 1, 2), places / "results" / "mini" / "figure3")
-    assert [p.name for p in kept] == ["figure3.png", "figure3.svg"]
+    files = plots.save(plots.retrieval_grid(run, 1, 2), places / "results" / "mini" / "figure3")
+    assert [p.name for p in files] == ["figure3.png", "figure3.svg"]
 
 
 def test_names_of_classes_are_text_in_every_figure():
