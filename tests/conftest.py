@@ -72,11 +72,11 @@ def rng() -> np.random.Generator:
 @pytest.fixture
 def server() -> Iterator[web.Server]:
     """A web server of this test alone."""
-    made = web.Server()
-    threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    yield made
-    made.shutdown()
-    made.server_close()
+    web_server = web.Server()
+    threading.Thread(target=web_server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    yield web_server
+    web_server.shutdown()
+    web_server.server_close()
 
 
 @pytest.fixture(scope="session")

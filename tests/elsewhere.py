@@ -46,9 +46,9 @@ class Elsewhere(torch.Tensor):
         if inner.dtype == torch.float64 and not cls.float64:
             raise TypeError("the device has no float64")
         about = {"strides": inner.stride(), "storage_offset": inner.storage_offset(), "dtype": inner.dtype}
-        made = torch.Tensor._make_wrapper_subclass(cls, inner.size(), device=torch.device(NAME, 0), **about)
-        made.inner = inner
-        return made
+        tensor = torch.Tensor._make_wrapper_subclass(cls, inner.size(), device=torch.device(NAME, 0), **about)
+        tensor.inner = inner
+        return tensor
 
     def tolist(self) -> list[Any]:
         waits.append("tolist")

@@ -80,9 +80,9 @@ def place(tmp_path: Path, tiny_place: Path, hub: Server, monkeypatch: pytest.Mon
 @pytest.fixture
 def hub(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     """The sources of data sets and weights, as a server here has them; whoever is asked says yes."""
-    made = tmp_path / "made" / "dataset"
-    sketchy_like(made / "Sketchy")
-    write_official(made / "TUBerlin", "tuberlin", seen=["cat", "cup"], unseen=["bear"], per_class=2, size=8)
+    place = tmp_path / "made" / "dataset"
+    sketchy_like(place / "Sketchy")
+    write_official(place / "TUBerlin", "tuberlin", seen=["cat", "cup"], unseen=["bear"], per_class=2, size=8)
     archive = Path(shutil.make_archive(str(tmp_path / "dataset"), "zip", tmp_path / "made"))
     server.files["/~qliu24/ZSSBIR/dataset.zip"] = archive.read_bytes()
     records = tmp_path / "records"
@@ -188,20 +188,20 @@ def test_readme_is_short() -> None:
 @pytest.fixture(scope="module")
 def site() -> Path:
     """The pages of ``make docs``, where a warning fails; `make test` builds them before."""
-    made, root = paths.root() / "build" / "docs", paths.root()
+    pages, root = paths.root() / "build" / "docs", paths.root()
     sources = [*(root / "sakerepro").rglob("*.py*"), *(root / "docs").glob("*.*")]
-    page = made / "docs" / "reference.html"
+    page = pages / "docs" / "reference.html"
     if not page.is_file() or page.stat().st_mtime < max(f.stat().st_mtime for f in sources if f.suffix != ".pyc"):
         pytest.skip("the pages are not those of this code: make docs")
-    return made
+    return pages
 
 
 def public() -> dict[str, Any]:
     """Every public name below ``sakerepro``, those of public modules as ``plots.save``."""
     by_name = {name: getattr(sakerepro, name) for name in sakerepro.__all__}
     for name, room in {name: value for name, value in by_name.items() if inspect.ismodule(value)}.items():
-        own = [n for n, value in vars(room).items() if getattr(value, "__module__", "") == room.__name__]
-        names = [n for n in getattr(room, "__all__", own) if callable(getattr(room, n)) and not n.startswith("_")]
+        local = [n for n, value in vars(room).items() if getattr(value, "__module__", "") == room.__name__]
+        names = [n for n in getattr(room, "__all__", local) if callable(getattr(room, n)) and not n.startswith("_")]
         by_name |= {f"{name}.{n}": getattr(room, n) for n in names}
     return by_name
 

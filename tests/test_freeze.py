@@ -186,13 +186,13 @@ def test_the_loss_and_its_gradient_are_those_of_the_whole_network() -> None:
 def test_a_run_with_frozen_stages_is_opened_as_it_was_made(tiny_experiment: Experiment) -> None:
     e = tiny_experiment.but(freeze=1)
     assert e.id != tiny_experiment.id == tiny_experiment.but(freeze=0).id
-    made = run(e)
-    student = made.network()
+    done = run(e)
+    student = done.network()
     assert student.student.backbone.frozen == 1
-    first = embed(student, made.dataset().gallery, e.size)
+    first = embed(student, done.dataset().gallery, e.size)
     for batch in (1, 7, 256):
-        np.testing.assert_allclose(embed(student, made.dataset().gallery, e.size, batch), first, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(first, made.embeddings()["gallery"], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(embed(student, done.dataset().gallery, e.size, batch), first, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(first, done.embeddings()["gallery"], rtol=1e-4, atol=1e-5)
 
 
 def test_a_stage_too_many_is_found_before_an_image_is_read(tiny_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

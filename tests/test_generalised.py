@@ -90,12 +90,12 @@ def test_share_of_seen_photos_among_codes_is_expected_over_ties(arrays, values):
     )
     shares = []
     for code in query:
-        left, seen = 25.0, 0.0
+        places, seen = 25.0, 0.0
         for distance in range(BITS + 1):
             own, wrong = ((np.sum(side != code, axis=1) == distance).sum() for side in (gallery, trained))
-            taken = min(left, own + wrong)
+            taken = min(places, own + wrong)
             seen += taken * wrong / (own + wrong) if taken else 0.0
-            left -= taken
+            places -= taken
         shares.append(seen / 25)
     assert values["8-bit", "seen@25"] == pytest.approx(np.mean(shares), abs=1e-12)
     assert not [key for key in values if key[0] == "64-bit"]

@@ -308,8 +308,8 @@ def test_blocks_of_photos_change_nothing(tiles, ties, rng, monkeypatch):
 
 def test_only_some_queries_find_relevant_photos_tied_with_others(rng):
     """Class 0 shares its features with class 1, and class 2 with nobody: one query in three needs no order."""
-    shared, own = rng.integers(-3, 4, (30, 4)), np.eye(4)[[3]] * np.arange(50, 80)[:, None]
-    gallery = np.concatenate([shared, shared, own])[order := rng.permutation(90)].astype(float)
+    shared, alone = rng.integers(-3, 4, (30, 4)), np.eye(4)[[3]] * np.arange(50, 80)[:, None]
+    gallery = np.concatenate([shared, shared, alone])[order := rng.permutation(90)].astype(float)
     labels = np.repeat([0, 1, 2], 30)[order]
     query, wanted = rng.integers(-3, 4, (12, 4)).astype(float), np.arange(12) % 3
     m = retrieval_metrics(query, gallery, wanted, labels, ks=(7,), distance="euclidean", ties="index")

@@ -109,5 +109,5 @@ def test_it_stands_in_a_table_and_in_status_through_a_grid(place: Path) -> None:
     assert "ToyTriplet" in said and "A method of my own" in said
     assert "ToyTriplet" in (place / "results" / "paper" / "toy.md").read_text()
     states = json.loads(says(place, "status", "--preset", "paper", "--json"))
-    (own,) = (one for one in states if one["item"] == "toy_grids:TOY")
-    assert (own["state"], own["why"]) == ("done", "") and len(own["record"]["runs"]) == 2
+    (state,) = (one for one in states if one["item"] == "toy_grids:TOY")
+    assert (state["state"], state["why"]) == ("done", "") and len(state["record"]["runs"]) == 2

@@ -404,14 +404,14 @@ def test_the_semantic_matrix_is_that_of_the_classes(tiny_experiment, monkeypatch
 def test_a_finished_run_of_other_images_is_not_passed_off_as_one_of_these(tiny_run, tiny_place, tmp_path, monkeypatch):
     shutil.copytree(tiny_place / "data", tmp_path / "data")
     e = tiny_run.experiment.but(dataset=str(tmp_path / "data"))
-    made = run(e)
-    assert run(e).id == made.id
+    done = run(e)
+    assert run(e).id == done.id
     photo = next((tmp_path / "data").rglob("photo/**/*.png"))
     photo.write_bytes(next((tmp_path / "data").rglob("sketch/**/*.png")).read_bytes())
     with pytest.raises(RunError, match="other images"):
         run(e)
     shutil.rmtree(tmp_path / "data")
-    assert run(e).id == made.id  # nothing to compare with
+    assert run(e).id == done.id  # nothing to compare with
 
 
 def test_a_run_names_the_network_that_it_imitates(tiny_experiment: Experiment, tmp_path: Path, monkeypatch) -> None:
@@ -422,10 +422,10 @@ def test_a_run_names_the_network_that_it_imitates(tiny_experiment: Experiment, t
     with pytest.raises(DataError, match="pretrained weights of resnet_mini are missing"):
         run(other)
     file = tiny.write_weights(tmp_path / "weights" / "resnet_mini.safetensors", "resnet_mini")
-    done, own = run(other), run(tiny_experiment)
+    done, usual = run(other), run(tiny_experiment)
     assert done.provenance()["imitated"]["sha256"] == sha256(file)
-    assert "imitated" not in own.provenance() and done.provenance()["teacher"] == own.provenance()["teacher"]
-    losses = [r.history()["loss_sake"][0] for r in (done, own)]
+    assert "imitated" not in usual.provenance() and done.provenance()["teacher"] == usual.provenance()["teacher"]
+    losses = [r.history()["loss_sake"][0] for r in (done, usual)]
     assert abs(losses[0] - losses[1]) > 0.01
     network = open_run(done.folder).network()
     np.testing.assert_allclose(embed(network, done.dataset().gallery, 32), done.embeddings()["gallery"], atol=1e-4)

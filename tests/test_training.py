@@ -441,14 +441,14 @@ def test_the_head_learns_at_its_own_rate(tiny_data: Dataset, tmp_path: Path) -> 
 @pytest.mark.parametrize("name", ["own", "shuffled", "efficientnet_lite0"])
 def test_l_sake_is_that_of_the_chosen_teachers_logits(name: str, freeze: int, tiny_data: Dataset) -> None:
     """Those of its own network, in the photo's place those of the one before, or another network's with its input."""
-    own, e = tiny.classifier(), methods.checked(Experiment(**SETTINGS, freeze=freeze), {"teacher": name})
-    student = build_student("cse_resnet_mini", dim=8, num_seen=4, teacher=own, freeze=freeze).eval()
-    taught = tiny.classifier("efficientnet_lite0") if name == "efficientnet_lite0" else own
-    assert (taught.backbone.mean == own.backbone.mean) == (taught is own)
+    teacher, e = tiny.classifier(), methods.checked(Experiment(**SETTINGS, freeze=freeze), {"teacher": name})
+    student = build_student("cse_resnet_mini", dim=8, num_seen=4, teacher=teacher, freeze=freeze).eval()
+    taught = tiny.classifier("efficientnet_lite0") if name == "efficientnet_lite0" else teacher
+    assert (taught.backbone.mean == teacher.backbone.mean) == (taught is teacher)
     method = SAKE(e, student, methods.Side(tiny.SEEN, taught, tiny.ORIGINAL)).eval()
     index = np.array([4, 0, 40, 13]), np.array([8, 2])
     sets = list(zip((tiny_data.train_photo, tiny_data.train_sketch), index, strict=True))
-    batch = make_batch(sets, 32, "none", own.backbone, np.random.default_rng(5))
+    batch = make_batch(sets, 32, "none", teacher.backbone, np.random.default_rng(5))
     mean, std = taught.backbone.mean, taught.backbone.std
     with torch.no_grad():
         loss = method.losses(batch)["loss_sake"]

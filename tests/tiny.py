@@ -132,9 +132,9 @@ def classifier(
 ) -> Classifier:
     """A classifier with random weights and statistics."""
     with seeded(seed):
-        made = build_classifier(name, classes, size=size)
-        randomise(made)
-    return made
+        network = build_classifier(name, classes, size=size)
+        randomise(network)
+    return network
 
 
 def settings(folder: Path, weights: Path, **changes: object) -> dict[str, Any]:

@@ -66,11 +66,11 @@ def test_k_may_be_all_photos(groups, rng, tmp_path, monkeypatch):
 @pytest.mark.parametrize("domain", [SKETCH, PHOTO])
 def test_the_recall_is_a_count_by_hand(domain, groups, tiny_run, rng, tmp_path, monkeypatch):
     monkeypatch.setattr(approximate, "PROBES", 5)  # of 100: .3 to .8 are found; LanceDB groups at random
-    asked = tiny_run.embeddings()["query" if domain == SKETCH else "gallery"]
-    x = rng.normal(asked.mean(axis=0), 2 * asked.std(), (5_000, asked.shape[1])).astype(np.float16)
+    queries = tiny_run.embeddings()["query" if domain == SKETCH else "gallery"]
+    x = rng.normal(queries.mean(axis=0), 2 * queries.std(), (5_000, queries.shape[1])).astype(np.float16)
     share, n = recall(write(tmp_path / "index", x), tiny_run, 10, domain)
-    assert n == len(asked)  # all, as there are few
-    rows, want = nearest(tmp_path / "index", asked, 10, "cosine")[0], exact(asked, x, 10, "cosine")[0]
+    assert n == len(queries)  # all, as there are few
+    rows, want = nearest(tmp_path / "index", queries, 10, "cosine")[0], exact(queries, x, 10, "cosine")[0]
     by_hand = sum(len(set(a) & set(b)) for a, b in zip(rows.tolist(), want.tolist(), strict=True)) / (10 * n)
     assert share == pytest.approx(by_hand) and 0.1 < share < 1
     monkeypatch.setattr(approximate, "search", lambda *_: pytest.fail("measured again"))
@@ -141,7 +141,7 @@ def test_on_the_command_line(tiny_run, photos, monkeypatch, cli):
 
 
 def test_without_lancedb_the_error_says_how_to_install_it(tiny_run, photos, monkeypatch):
-    made, _ = index_photos(photos / "photos", tiny_run, progress=False)
+    index, _ = index_photos(photos / "photos", tiny_run, progress=False)
     monkeypatch.setitem(sys.modules, "lancedb", None)
     with pytest.raises(ConfigError, match=r"pip install 'sakerepro\[lance\]'"):
-        query(made, tiny_run, [photos / "sketch.png"], approximate=True)
+        query(index, tiny_run, [photos / "sketch.png"], approximate=True)

@@ -62,11 +62,11 @@ def test_half_precision_costs_it_little() -> None:
         rows = [row for row in csv.DictReader(file) if row["run"] == run.experiment.id]
     names = ("task", "representation", "metric", "convention")
     committed = {tuple(row[n] for n in names): row["value"] for row in rows if row["convention"] == "standard"}
-    own = {tuple(m[n] for n in names): m["value"] for m in run.metrics()}
-    assert len(committed) >= 8 and committed.keys() <= own.keys()
+    halved = {tuple(m[n] for n in names): m["value"] for m in run.metrics()}
+    assert len(committed) >= 8 and committed.keys() <= halved.keys()
     for key, value in committed.items():
         low, high = (-0.01, 0.02) if key[1].endswith("-bit") else (-0.001, 0.001)
-        assert low <= own[key] - float(value) <= high, key
+        assert low <= halved[key] - float(value) <= high, key
 
 
 def test_a_stranger_searches_own_photos_with_it(tmp_path: Path, cli: Callable[..., Any]) -> None:

@@ -53,8 +53,8 @@ def test_every_setting_is_a_flag_of_train() -> None:
     hidden = ("preset", "settings", "method_version")
     names = [f.name for f in dataclasses.fields(Experiment) if f.name not in hidden]
     for method in METHODS:
-        asked = ["train", "--method", method]
-        flags = vars(parser(asked).parse_args(asked))
+        command = ["train", "--method", method]
+        flags = vars(parser(command).parse_args(command))
         assert {f"set_{name}" for name in [*names, *class_of(method).settings]} <= set(flags)
 
 

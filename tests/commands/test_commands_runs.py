@@ -67,11 +67,11 @@ def test_more_than_two_runs_are_grouped_by_their_settings(tiny_run: Run, cli: Ca
     one, other = grouped([open_run(paths.runs() / n) for n in ("first", "seed1", "other", "seed2", "first")])
     assert (one.runs, one.seeds) == (("first", "seed1", "seed2"), (0, 1, 2)) and other.runs == ("other",)
     key = ("ZS-SBIR", "16-d", "standard", "mAP@all")
-    own = next(m["value"] for m in tiny_run.metrics() if tuple(m[k] for k in NAMES) == key)
-    assert one.metrics[key] == (own, 0.5, 0.7) and other.metrics[key] == (own,)
+    value_of_run = next(m["value"] for m in tiny_run.metrics() if tuple(m[k] for k in NAMES) == key)
+    assert one.metrics[key] == (value_of_run, 0.5, 0.7) and other.metrics[key] == (value_of_run,)
     out = cli("compare", "first", "seed1", "other", "seed2").out
     assert "A: first and others (3 seeds: 0, 1, 2)" in out and "B: other (seed 0)" in out
-    assert f"{np.mean([own, 0.5, 0.7]):.3f} ({np.std([own, 0.5, 0.7], ddof=1):.3f})" in out
+    assert f"{np.mean([value_of_run, 0.5, 0.7]):.3f} ({np.std([value_of_run, 0.5, 0.7], ddof=1):.3f})" in out
     assert re.search(rf"^lr +{tiny_run.experiment.lr} +0.005$", out, re.MULTILINE) and "seed " not in out.split("lr")[1]
     out = cli("compare", "first", "seed1", "other", "--json").out
     assert [g["seeds"] for g in json.loads(out)["groups"]] == [[0, 1], [0]]

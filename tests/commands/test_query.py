@@ -80,11 +80,11 @@ def test_each_drawing_of_a_file_is_a_query(here, monkeypatch, cli):
 
 
 def test_a_table_has_a_line_for_each_photo_found(here: Path, cli: Callable[..., Any]) -> None:
-    (asked,) = json.loads(cli("query", "asks/bear", "--index", "bear", "-k", "3", "--csv", "found.csv", "--json").out)
+    (answer,) = json.loads(cli("query", "asks/bear", "--index", "bear", "-k", "3", "--csv", "found.csv", "--json").out)
     with open("found.csv", newline="", encoding="utf-8") as file:
         lines = list(csv.DictReader(file))
-    for line, want in zip(lines, asked["found"], strict=True):
-        assert (line["sketch"], int(line["rank"])) == (asked["sketch"], want["rank"])
+    for line, want in zip(lines, answer["found"], strict=True):
+        assert (line["sketch"], int(line["rank"])) == (answer["sketch"], want["rank"])
         assert (line["photo"], line["path"]) == (want["photo"], want["path"])
         assert float(line["distance"]) == pytest.approx(want["distance"], rel=1e-5)
 

@@ -220,11 +220,11 @@ def test_a_tar_archive_with_a_flipped_bit_is_refused(tmp_path: Path, way: str) -
 
 
 def test_space_is_asked_for_where_the_files_go(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    path, asked = archive(tmp_path, {"d/a": b"1"}), []
-    monkeypatch.setattr("sakerepro.data.unpack.need_space", lambda place, need, what: asked.append((place, need)))
+    path, needs = archive(tmp_path, {"d/a": b"1"}), []
+    monkeypatch.setattr("sakerepro.data.unpack.need_space", lambda place, need, what: needs.append((place, need)))
     (tmp_path / "disk").mkdir()
     unpack(path, tmp_path / "disk" / "out", {"d": ""})
-    assert asked == [(tmp_path / "disk", 1)]
+    assert needs == [(tmp_path / "disk", 1)]
 
 
 def test_fetch_asks_downloads_and_unpacks(official, server, monkeypatch, cli):
@@ -238,18 +238,18 @@ def test_fetch_asks_downloads_and_unpacks(official, server, monkeypatch, cli):
     assert "0.00 GB from http://127.0.0.1" in questions[0]
     root = paths.data() / "Sketchy"
     assert len(list(root.rglob("*.png"))) == 2 * 3 + 2 * 1 and len(list(root.rglob("*.jpg"))) == 6
-    asked = len(server.requests)
+    requests = len(server.requests)
     assert main(["data", "fetch", "sketchy"]) == 0  # complete: nobody is asked, nothing is fetched
     assert main(["data", "fetch", "tuberlin", "--url", server.url, "--yes"]) == 0  # the archive is here already
-    assert len(server.requests) == asked and (paths.data() / "TUBerlin/zeroshot/cname_cid.txt").is_file()
+    assert len(server.requests) == requests and (paths.data() / "TUBerlin/zeroshot/cname_cid.txt").is_file()
 
 
 def test_an_archive_of_another_address_is_not_the_one_that_is_here(official: Path, server: Server) -> None:
     server.body = official.read_bytes()
     for mirror in ("one", "other"):
-        asked = len(server.requests)
+        requests = len(server.requests)
         assert main(["data", "fetch", "sketchy", "--url", f"{server.root}/{mirror}/data.zip", "--yes"]) == 0
-        assert len(server.requests) > asked
+        assert len(server.requests) > requests
 
 
 def test_a_server_that_speaks_no_http_is_one_clear_error(cli: Callable[..., Any]) -> None:

@@ -190,8 +190,8 @@ def test_a_killed_process_leaves_nothing_that_counts(photos: Photos) -> None:
         f"packing.pack_images(Path({str(root)!r}), {names!r}, {SIDE}, progress=False)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == -9
-    left = [f for f in (paths.cache() / "packs").iterdir() if f.is_dir()]
-    assert len(left) == 1 and left[0].name.startswith(".")
+    folders = [f for f in (paths.cache() / "packs").iterdir() if f.is_dir()]
+    assert len(folders) == 1 and folders[0].name.startswith(".")
     assert_rows_are_images(packed(root, names), root, names)
     assert the_folder().name[0] != "."
 

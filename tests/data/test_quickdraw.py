@@ -251,8 +251,8 @@ def test_doodles_are_the_first_25_of_each_class_that_both_have(quickdraw: Path) 
     assert np.bincount(doodles.labels).tolist() == [0, 2, 25] and doodles.pixels.shape == (27, 64, 64, 1)
     first, second = (doodles.take([int(np.flatnonzero(doodles.labels == 2)[i])])[0] for i in (3, 24))
     assert (first == read_image(quickdraw / "bird.ndjson:4", 64)[..., :1]).all() and (first != second).any()
-    own = load_drawings("my-folder", ("the_eiffel-tower", "songbird", "bird"), 64)  # no table: equal names
-    assert np.bincount(own.labels).tolist() == [1, 0, 25]
+    by_name = load_drawings("my-folder", ("the_eiffel-tower", "songbird", "bird"), 64)  # no table: equal names
+    assert np.bincount(by_name.labels).tolist() == [1, 0, 25]
 
 
 def test_doodles_that_are_missing_or_damaged_are_said(quickdraw: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -47,8 +47,8 @@ def e(name: str, shared: Path, own_places: Path, monkeypatch: pytest.MonkeyPatch
     """The method on the tiny task; its runs, and the L_B run below frozen features, are made once for all tests."""
     for place in ("RUNS", "CACHE"):
         monkeypatch.setenv(f"SAKEREPRO_{place}", str(shared / place.lower()))
-    own = {k: v for k, v in SMALL.items() if k in methods.class_of(name).settings}
-    return methods.change(tiny.experiment(shared / "data", shared / "se_resnet_mini.safetensors"), method=name, **own)
+    small = {k: v for k, v in SMALL.items() if k in methods.class_of(name).settings}
+    return methods.change(tiny.experiment(shared / "data", shared / "se_resnet_mini.safetensors"), method=name, **small)
 
 
 @pytest.fixture
@@ -83,18 +83,18 @@ def test_steps_are_finite_and_record_the_loss(whole: Any) -> None:
 def test_a_killed_training_goes_on_to_the_same_bits(e: Experiment, data: Dataset, whole: Any, tmp_path: Path) -> None:
     """Killed inside the second epoch, so that what came before it and before the first is in the checkpoint."""
     state, history, steps = whole
-    stop_at, made = int(0.7 * steps), []
+    stop_at, trained = int(0.7 * steps), []
 
     def again(stop: int = -1) -> tuple[list[dict[str, float]], int]:
         method, _ = start(e, data)
-        made.append(method)
+        trained.append(method)
         return frozen.trained(method, data, tmp_path / "killed.pt", stop)
 
     if steps:  # a closed form has no step to be killed in
         with pytest.raises(tiny.Stop):
             again(stop_at)
     assert again() == (history, steps - stop_at)  # those before the kill are not made again
-    assert tiny.same(made[-1].state_dict(), state)
+    assert tiny.same(trained[-1].state_dict(), state)
 
 
 def test_another_device_trains_the_same_and_no_step_waits_for_it(name, e, data, whole, tmp_path, monkeypatch):

@@ -77,9 +77,9 @@ def test_training_learns_to_make_the_photo_of_the_class() -> None:
     def nearest() -> float:
         means = torch.stack([data.photo[data.photo_labels == c].mean(dim=0) for c in range(4)])
         with torch.no_grad():
-            made = method.eval().embed_features(data.sketch, 1)
+            photos = method.eval().embed_features(data.sketch, 1)
         method.train()
-        return float((torch.cdist(made, means).argmin(dim=1) == data.sketch_labels).float().mean())
+        return float((torch.cdist(photos, means).argmin(dim=1) == data.sketch_labels).float().mean())
 
     assert nearest() < 0.8
     torch.manual_seed(0)
@@ -110,13 +110,13 @@ def test_the_first_layer_of_the_decoder_reads_noise_and_sketch() -> None:
 
 
 def test_features_below_zero_can_be_made() -> None:
-    data, made = frozen.features(frozen.WIDTH), []
+    data, photos = frozen.features(frozen.WIDTH), []
     signed = frozen.Features(data.photo - 1, data.photo_labels, data.sketch - 1, data.sketch_labels)
     for features in (data, signed):
         method = make()
         method.begin(lambda features=features: features)
-        made.append(method.decode(method.noise, torch.rand(1, frozen.WIDTH)).min())
-    assert made[0] == 0 > made[1]
+        photos.append(method.decode(method.noise, torch.rand(1, frozen.WIDTH)).min())
+    assert photos[0] == 0 > photos[1]
 
 
 def test_only_the_own_networks_are_trained(tiny_data: Dataset, tmp_path: Path) -> None:
@@ -124,5 +124,5 @@ def test_only_the_own_networks_are_trained(tiny_data: Dataset, tmp_path: Path) -
     before = {k: v.clone() for k, v in method.state_dict().items()}
     frozen.trained(method, tiny_data, tmp_path / "checkpoint.pt")
     changed = {k for k, v in method.state_dict().items() if not torch.equal(v, before[k])}
-    own = {k for k, _ in method.named_parameters() if not k.startswith("student.")}
-    assert own <= changed and not any(k.startswith(("student.", "noise")) for k in changed)
+    trained = {k for k, _ in method.named_parameters() if not k.startswith("student.")}
+    assert trained <= changed and not any(k.startswith(("student.", "noise")) for k in changed)

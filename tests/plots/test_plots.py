@@ -340,13 +340,14 @@ def test_tsne_map_shows_every_point_once_and_pale_photos_behind_sketches():
     run = make_run()
     photo, sketch = named(plots.tsne_map(run))
     (dots,), (behind, front) = photo.collections, sketch.collections
-    places, asked = np.repeat(np.arange(5), 7), np.repeat(np.arange(5), 3)
+    photo_labels, query_labels = np.repeat(np.arange(5), 7), np.repeat(np.arange(5), 3)
     assert len(dots.get_offsets()) == len(behind.get_offsets()) == 35 and len(front.get_offsets()) == 15
     for label in range(5):
-        dark, pale = front.get_facecolors()[asked == label, :3], behind.get_facecolors()[places == label, :3]
+        dark = front.get_facecolors()[query_labels == label, :3]
+        pale = behind.get_facecolors()[photo_labels == label, :3]
         assert (dark == dark[0]).all() and (pale == pale[0]).all()
         assert pale.mean() > dark.mean() + 0.2
-        np.testing.assert_allclose(dots.get_facecolors()[places == label, :3], np.tile(dark[0], (7, 1)))
+        np.testing.assert_allclose(dots.get_facecolors()[photo_labels == label, :3], np.tile(dark[0], (7, 1)))
     np.testing.assert_array_equal(dots.get_offsets(), behind.get_offsets())  # one joint embedding
     assert sorted(t.get_text() for t in sketch.texts) == sorted(UNSEEN)
     assert len(plots.tsne_map(run, make_run(lambda_sake=0.0)).axes) == 4

@@ -45,8 +45,8 @@ def place(folder: Path) -> Path:
 
 def test_they_are_what_the_rows_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAKEREPRO_RESULTS", str(ROOT / "results"))
-    for made in write_findings(place(tmp_path)):
-        assert made.read_text(encoding="utf-8") == (ROOT / made.relative_to(tmp_path)).read_text(encoding="utf-8")
+    for page in write_findings(place(tmp_path)):
+        assert page.read_text(encoding="utf-8") == (ROOT / page.relative_to(tmp_path)).read_text(encoding="utf-8")
 
 
 def test_the_numbers_are_means_of_rows() -> None:

@@ -165,15 +165,15 @@ def test_length_reads_first_best_and_last_epoch_off_the_history() -> None:
 
 
 def test_what_another_process_makes_comes_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted, made = experiments("table5", "mini"), []
+    wanted, trained = experiments("table5", "mini"), []
     monkeypatch.setattr(items, "check_settings", lambda e: None)
-    monkeypatch.setattr(items, "find", lambda e: e if e in made else None)
-    monkeypatch.setattr(items, "run", lambda e, trace=False: made.append(e) if e not in made else FakeRun(e))
+    monkeypatch.setattr(items, "find", lambda e: e if e in trained else None)
+    monkeypatch.setattr(items, "run", lambda e, trace=False: trained.append(e) if e not in trained else FakeRun(e))
     paths.runs().mkdir(parents=True)
     with lock(paths.runs() / f".{wanted[1].id}.lock"):
         assert [busy(e) for e in wanted] == [False, True, False, False, False]
         sr.item_runs("table5", jobs=1)
-    assert made == [wanted[0], *wanted[2:], wanted[1]]
+    assert trained == [wanted[0], *wanted[2:], wanted[1]]
     assert not any(busy(e) for e in wanted)
 
 
@@ -353,9 +353,9 @@ def test_a_gain_needs_its_baseline(rng: np.random.Generator) -> None:
 def test_a_gain_is_not_averaged_over_settings(changes, said, rng):
     runs = pair(rng, 0, np.zeros(9))
     other = change(runs[0].experiment, **changes)
-    more = [FakeRun(other, runs[0].arrays, runs[0].data), FakeRun(baseline(other), runs[1].arrays, runs[1].data)]
+    others = [FakeRun(other, runs[0].arrays, runs[0].data), FakeRun(baseline(other), runs[1].arrays, runs[1].data)]
     with pytest.raises(ConfigError, match=f"{said}.* are mixed; a mean is over seeds"):
-        measures.class_gains([*runs, *more])
+        measures.class_gains([*runs, *others])
 
 
 def test_codes_of_long_features(rng: np.random.Generator) -> None:

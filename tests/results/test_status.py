@@ -46,8 +46,8 @@ def test_seconds_of_all_sittings_count() -> None:
     resumed = FakeRun(experiment, more={"seconds": 70.0, "seconds_training": 51.0}, epochs=history)
     for run, wanted in ((at_once, 270.0), (resumed, 269.0)):
         write_record("figure3", "mini", (0,), {}, [run], 1.0)
-        (made,) = read_json(record_file("figure3", "mini"))["runs"].values()
-        assert made["seconds"] == wanted
+        (record,) = read_json(record_file("figure3", "mini"))["runs"].values()
+        assert record["seconds"] == wanted
 
 
 def test_missing_then_done_then_missing_again() -> None:

@@ -22,8 +22,8 @@ TUBERLIN = {"data": "tuberlin/zeroshot"}
 def test_all_twelve_share_everything_but_the_method():
     wanted = experiments("systems", "mini")
     assert {methods.label(e) for e in wanted} == {"pretrained", "L_B", "SAKE", *OTHER_SYSTEMS}
-    own = ("method", "method_version", "settings", "epochs", "bits")
-    shared = {tuple((k, v) for k, v in e.to_dict().items() if k not in own) for e in wanted}
+    differing = ("method", "method_version", "settings", "epochs", "bits")
+    shared = {tuple((k, v) for k, v in e.to_dict().items() if k not in differing) for e in wanted}
     assert len(shared) == 1 and {e.bits for e in wanted} == {(64,)}
     assert {e.epochs for e in wanted} == {0, sr.preset("mini").epochs}
 

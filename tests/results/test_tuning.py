@@ -41,31 +41,31 @@ def data(tiny_place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> list[Experiment]:
     """Runs are made in this process; those that were asked for."""
-    asked: list[Experiment] = []
+    experiments_asked_for: list[Experiment] = []
 
     def make(experiments: list[Experiment], *where: object) -> None:
-        asked.extend(experiments)
+        experiments_asked_for.extend(experiments)
         for e in experiments:
             run(e)
 
     monkeypatch.setattr(tuning, "make_runs", make)
-    return asked
+    return experiments_asked_for
 
 
 @pytest.mark.parametrize("method", TRAINABLE)
 @pytest.mark.parametrize("name", ["mini", "small", "paper"])
 def test_every_method_has_its_trials_the_preset_first_and_only_its_own_settings_change(method: str, name: str) -> None:
     pairs = {"pairs": "class"} if name == "mini" and method in ("CVAE", "CAAE") else {}  # the world has no aligned ones
-    trials, own = trial_experiments(method, name, 6), methods.preset(name, method=method, **pairs)
+    trials, usual = trial_experiments(method, name, 6), methods.preset(name, method=method, **pairs)
     assert trial_experiments(method, name, 6, backbone="resnet50") == [e.but(backbone="resnet50") for e in trials]
     assert len(set(trials)) == 6 == len({e.id for e in trials})
-    assert trials[0] == own.but(pseudo_unseen=trials[0].pseudo_unseen) and trials[0].pseudo_unseen > 0
-    tried = {k for k, s in methods.class_of(own.method).settings.items() if s.search}
-    rates = set() if "features" in methods.class_of(own.method).needs else {"lr", "lr_end", "epochs"}
+    assert trials[0] == usual.but(pseudo_unseen=trials[0].pseudo_unseen) and trials[0].pseudo_unseen > 0
+    tried = {k for k, s in methods.class_of(usual.method).settings.items() if s.search}
+    rates = set() if "features" in methods.class_of(usual.method).needs else {"lr", "lr_end", "epochs"}
     for e in trials[1:]:
         changed = {k for k, v in methods.flat(e).items() if v != methods.flat(trials[0])[k]}
         assert changed and changed <= tried | rates
-        assert e.lr / e.lr_end == pytest.approx(own.lr / own.lr_end) and methods.label(e) == method
+        assert e.lr / e.lr_end == pytest.approx(usual.lr / usual.lr_end) and methods.label(e) == method
 
 
 def test_a_grid_holds_the_default_and_values_that_the_setting_allows(cli: Callable[..., Any]) -> None:
@@ -206,9 +206,9 @@ def test_no_trial_depends_on_an_unseen_class(method, data, here, monkeypatch):
     """Held out are seen classes, also for the run below frozen features; other images of unseen ones change nothing."""
     split = load_dataset(str(data), "unseen.txt", size=32)
     trials = tune(method, "tiny", 2)
-    made = [r.experiment for r in sr.all_runs()]
-    assert {methods.label(e) for e in made} == {method, *({"L_B"} if method == "SAE" else ())}
-    for e in made:
+    experiments = [r.experiment for r in sr.all_runs()]
+    assert {methods.label(e) for e in experiments} == {method, *({"L_B"} if method == "SAE" else ())}
+    for e in experiments:
         held = experiment_data(e)
         assert held.unseen and {*held.seen, *held.unseen} == {*split.seen}
         names = {n for images in (held.query, held.gallery, held.train_photo) for n in images.names}
@@ -220,7 +220,7 @@ def test_no_trial_depends_on_an_unseen_class(method, data, here, monkeypatch):
     shutil.rmtree(sr.paths.runs())
     monkeypatch.setenv("SAKEREPRO_RERUN", "1")
     pd.testing.assert_frame_equal(tune(method, "tiny", 2), trials)
-    assert experiment_data(made[0]).fingerprint != held.fingerprint  # the images are others indeed
+    assert experiment_data(experiments[0]).fingerprint != held.fingerprint  # the images are others indeed
 
 
 def test_a_trial_that_fails_has_no_numbers_and_comes_last(data, monkeypatch, cli):
@@ -262,10 +262,10 @@ def test_a_trial_that_is_gone_is_known_by_its_line(data, here, monkeypatch):
 
 def test_trials_are_made_several_at_a_time(data, monkeypatch, capsys):
     """By the processes of test_jobs.py."""
-    asked: list[tuple[object, ...]] = []
-    monkeypatch.setattr(tuning, "make_runs", lambda *given: asked.append(given))
+    calls: list[tuple[object, ...]] = []
+    monkeypatch.setattr(tuning, "make_runs", lambda *given: calls.append(given))
     for more in ([], ["--jobs", "3"]):
         main(["tune", "--method", "SAE", "--preset", "tiny", "--trials", "2", *more])
         assert "0 of 2 trials are there" in capsys.readouterr().out
     wanted = trial_experiments("SAE", "tiny", 2)
-    assert asked == [(wanted, (), jobs, "local", "auto") for jobs in (default_jobs(), 3)]
+    assert calls == [(wanted, (), jobs, "local", "auto") for jobs in (default_jobs(), 3)]
