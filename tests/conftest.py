@@ -32,7 +32,7 @@ from sakerepro.experiment import Experiment  # noqa: E402
 from sakerepro.methods import baseline  # noqa: E402
 from sakerepro.runs import Run, run  # noqa: E402
 
-# a busy machine is no fault
+# a deadline would fail on a busy machine
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 PLACES = ("RUNS", "RESULTS", "CACHE", "COLLECTIONS")
@@ -49,7 +49,7 @@ def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No data set or weights are to be found but those that a test puts into this folder."""
+    """The only folder in which data sets and weights are found."""
     monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("SAKEREPRO_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("SAKEREPRO_REAL_DATA", raising=False)
@@ -157,7 +157,7 @@ def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
 
 @pytest.fixture
 def with_cores() -> Iterator[object]:
-    """Sets how many cores there are, and gives them back."""
+    """Sets PyTorch's number of threads, which is restored after the test."""
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)

@@ -13,7 +13,7 @@ from sakerepro import paths
 
 
 def written() -> list[Path]:
-    """The documents that people wrote: README.md, CONTRIBUTING.md and docs/*.md."""
+    """The documents that are not generated: README.md, CONTRIBUTING.md and docs/*.md."""
     return [
         *(paths.root() / name for name in ("README.md", "CONTRIBUTING.md")),
         *sorted((paths.root() / "docs").glob("*.md")),

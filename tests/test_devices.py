@@ -24,7 +24,7 @@ from sakerepro.errors import ConfigError, RunError
 
 @pytest.fixture
 def fresh() -> Iterator[None]:
-    """Nothing that is known of the real devices stays, nor of those of a test."""
+    """Forget the cached device before and after the test."""
     devices._device.cache_clear()
     yield
     devices._device.cache_clear()
@@ -97,7 +97,7 @@ def test_the_second_device_refuses_what_a_gpu_refuses(call, accelerated):
 
 
 def test_a_network_is_moved_where_it_embeds(tiny_data, accelerated):
-    """Those of a finished run or a checkpoint are on the CPU."""
+    """The network of a finished run or a checkpoint is on the CPU."""
     network, here = sake()[0], sake()[0]
     embeddings, share = embed(network, tiny_data.query, 32), top1(network.seen_logits, network, tiny_data.query, 32)
     accelerated.undo()

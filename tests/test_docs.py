@@ -101,7 +101,7 @@ def hub(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Serv
 
 
 def filled(arguments: list[str]) -> list[str]:
-    """RUN, A and B as runs that are there: the newest one, and the two newest."""
+    """The arguments with RUN, A and B replaced by the newest run and the two newest."""
     ids = [r.id for r in all_runs()]
     names = {"RUN": ids[-1:], "A": ids[-2:-1], "B": ids[-1:]}
     return [names[word][0] if word in names else word for word in arguments]
@@ -139,7 +139,7 @@ def test_every_command_and_every_block_runs(document: Path, place: Path, capsys:
 
 
 def test_what_is_only_parsed_is_in_the_documents() -> None:
-    """No reason outlives its command, and every command is one that is run, made or parsed."""
+    """Each command that has a reason or an exit code here is in a document, and each command can be run or parsed."""
     said = {text for document in DOCUMENTS for kind, text in documents.steps(document) if kind == "console"}
     assert set(PARSED_ONLY) <= said and set(EXIT_CODES) <= said and len(said) > 25
     assert all(text.startswith("make ") or documents.words(text) for text in said)
@@ -175,7 +175,7 @@ def printed_lines(item: str) -> set[str]:
 
 
 def test_the_table_in_the_guide_is_the_committed_one() -> None:
-    """Output that is pasted ages; what is shown of ``make table1`` has to stand in ``results/mini`` line by line."""
+    """Pasted output ages: each line that the guide shows of ``make table1`` has to be in ``results/mini``."""
     shown = documents.blocks((paths.root() / "docs" / "guide.md").read_text(encoding="utf-8"), "text")[0].splitlines()
     committed = printed_lines("table1")
     assert [line for line in shown if line != "..." and line not in committed] == []

@@ -65,7 +65,7 @@ def test_what_the_machine_refuses_is_named(error, said, monkeypatch, cli):
 
 
 def mistake_in_a_handler() -> Exception:
-    """What Python gives for a mistake in an ``except OSError`` block."""
+    """The error that a mistake in an ``except OSError`` block raises."""
     error = KeyError("x")
     error.__context__ = OSError(28, "No space left on device")
     return error

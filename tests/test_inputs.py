@@ -1,4 +1,4 @@
-"""Labels, names, numbers and arrays as users hold them: the value of the plain form, or a sentence."""
+"""Labels, names, numbers and arrays in any container give the value of the plain form, or a clear error."""
 
 from __future__ import annotations
 

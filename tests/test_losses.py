@@ -1,4 +1,4 @@
-"""The losses against loops over single numbers in float64, and their limits."""
+"""The losses against loops over single numbers in float64, and at extreme values."""
 
 from __future__ import annotations
 

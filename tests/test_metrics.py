@@ -276,7 +276,7 @@ def test_chunks_of_queries_change_nothing(rng, monkeypatch):
 
 @pytest.mark.parametrize("kind", [np.float32, np.float64])
 def test_counters_that_overflow_are_read_right(kind: type, rng) -> None:
-    """200,000 photos of 40 features, of which one is that of half of them: counters have 16 bits."""
+    """Counters have 16 bits, and half of the 200,000 photos share one of the 40 features."""
     features = rng.standard_normal((40, 6)).astype(kind)
     features[7] = 0
     which = np.where(rng.random(200_000) < 0.5, 3, rng.integers(0, 40, 200_000))

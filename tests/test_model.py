@@ -33,7 +33,7 @@ def test_original_logits_are_the_best_approximation_of_the_teachers(dim: int) ->
 
 @pytest.mark.parametrize(("shape", "dim"), [((7, 12), 3), ((7, 12), 7), ((12, 7), 7), ((1, 5), 1), ((30, 20), 1)])
 def test_no_matrix_of_the_rank_is_closer(shape: tuple[int, int], dim: int, rng: np.random.Generator) -> None:
-    """Eckart and Young: the error is the root of the squared singular values that are left out."""
+    """Eckart and Young: the error is the root of the sum of the squares of the omitted singular values."""
     weight = rng.normal(size=shape)
     feature, head = (m.numpy() for m in factorise(torch.from_numpy(weight), dim))
     assert feature.shape == (dim, shape[1]) and head.shape == (shape[0], dim)

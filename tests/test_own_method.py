@@ -1,4 +1,4 @@
-"""A method of one's own in a module outside the package: every command takes it, and no file of it knows it."""
+"""A method in a module outside the package: every command takes it, and no file of the package names it."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def variables(place: Path, runs: str) -> dict[str, str]:
-    """Where a command has its runs and results, and where it and the jobs that it starts find the method."""
+    """Environment of a command: the folders of its runs and results, and the path on which it finds the method."""
     places = {name: str(place / name) for name in ("results", "cache", "collections")} | {"runs": str(place / runs)}
     search_path = os.pathsep.join(map(str, (paths.root(), Path(__file__).parent)))
     return {f"SAKEREPRO_{name.upper()}": folder for name, folder in places.items()} | {"PYTHONPATH": search_path}
@@ -68,7 +68,7 @@ def test_it_trains_and_its_settings_are_flags_that_stand_in_the_id(place: Path, 
 
 
 def test_killed_and_resumed_it_ends_the_same(place: Path, run_id: str) -> None:
-    """Killed after its first checkpoint: the files are those of the run that was not."""
+    """A run that is killed after its first checkpoint writes the same files as one that is not."""
     command = [sys.executable, "-m", "sakerepro", *training(place)]
     child = subprocess.Popen(command, env=os.environ | variables(place, "killed"), cwd=place, stdout=subprocess.DEVNULL)
     checkpoint = place / "killed" / f".work-{run_id}" / "checkpoint.pt"

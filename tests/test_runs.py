@@ -39,7 +39,7 @@ def stop(*_: object) -> None:
 
 
 def stopping(real: Callable[..., Any], at: int) -> Callable[..., Any]:
-    """A function that stops at its ``at``-th call, and else does what the real one does."""
+    """A function that raises Stop in its ``at``-th call; other calls go to the real one."""
     calls = itertools.count(1)
     return lambda *arguments: stop() if next(calls) == at else real(*arguments)
 
@@ -103,7 +103,7 @@ def test_what_is_measured_is_measured_on_what_is_kept(tiny_run: Run) -> None:
 
 
 def test_the_network_needs_no_teacher(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor weights from elsewhere: a run that was copied to another machine opens there."""
+    """A run that was copied to another machine opens there without teacher and pretrained weights."""
     monkeypatch.setattr(paths, "runs", lambda: Path("/nowhere"))
     monkeypatch.setattr(teachers, "weights_file", lambda *_: pytest.fail("asked for pretrained weights"))
     monkeypatch.setattr(torch.linalg, "svd", lambda *_, **__: pytest.fail("took the SVD of a classifier"))
@@ -196,7 +196,7 @@ def test_the_rotation_is_learned_on_training_features_alone(tiny_run: Run, monke
 
 
 def test_a_pretrained_network_is_measured_without_training(tiny_experiment: Experiment, tiny_place: Path) -> None:
-    """As it comes: no history, the teacher's own weights, the seen head apart."""
+    """The run has no history and the teacher's weights; only the seen head is new."""
     done = run(tiny_experiment.but(epochs=0))
     assert len(done.history()) == 0 and len(done.metrics()) == 56 and label(done.experiment) == "pretrained"
     files = (done.folder / "weights.safetensors", tiny_place / "se_resnet_mini.safetensors")

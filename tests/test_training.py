@@ -1,4 +1,4 @@
-"""Training that is stopped goes on with the same numbers: by errors at every step, and by SIGKILL at any moment."""
+"""A training that an error or SIGKILL stops, at any step, goes on with the same numbers."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Toy(nn.Module):
 
 
 def fit(toy: Toy, checkpoint: Path) -> list[dict[str, float]]:
-    """Train it; its history without the seconds, which no two trainings share."""
+    """Train; return the history without the seconds, which differ between trainings."""
     history = training.fit(toy, toy.plan, toy.prepare, toy.measured, checkpoint, toy.epochs, SEED, score=toy.score)
     return without_seconds(history)
 
@@ -218,7 +218,7 @@ def test_numpy_numbers_can_be_read_back(checkpoint: Path, whole: tuple[Any, Any]
 @pytest.mark.parametrize("stop_at", [-1, STEPS + 2, 3 * STEPS])
 @pytest.mark.parametrize(("scores", "best"), [((1, 9, 5), 2), ((4, 4, 1), 1), ((1, 2, 3), 3), ((-3, -9, -5), 1)])
 def test_the_best_epoch_is_kept(scores, best, stop_at, checkpoint, every_step):
-    """Its weights, and all rows of the history; of equals the first."""
+    """Training ends with the weights of the best epoch, the first of equals, and with all rows of the history."""
     snapshots: dict[int, dict[str, Tensor]] = {}
 
     class Scored(Toy):
@@ -256,7 +256,7 @@ def test_a_loss_that_is_not_finite_stops_and_loses_nothing(bad: float, checkpoin
 
 
 def flip(content: bytes) -> bytes:
-    """One byte of a tensor's numbers changed: nothing but a checksum tells."""
+    """Change one byte of a tensor's numbers, which only a checksum reveals."""
     middle = len(content) // 2
     return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
 
@@ -348,7 +348,7 @@ def test_a_batch_is_its_augmented_images_side_by_side(tiny_data: Dataset) -> Non
 
 @pytest.mark.parametrize("idle", [True, False])
 def test_batches_are_the_same_beside_the_network_and_between_steps(idle, checkpoint, whole, monkeypatch):
-    """In threads where the network leaves a core idle, else one after the other."""
+    """Batches are made in threads if the network leaves a core idle, else one after the other."""
     monkeypatch.setattr(training, "_idle_core", lambda: idle)
     makers: set[int] = set()
 
@@ -389,7 +389,7 @@ def test_the_schedule_is_the_papers(tiny_data: Dataset, tmp_path: Path) -> None:
 
 
 def test_the_number_of_cores_changes_no_bit(tiny_data: Dataset, tmp_path: Path, monkeypatch, with_cores) -> None:
-    """Of student, teacher and frozen stages, which work by parts."""
+    """Student, teacher and frozen stages compute in parts."""
     monkeypatch.setattr(training.devices, "at_once", lambda size: 2)
     parts, ends = list[int](), []
     divided = backbones.in_parts
@@ -440,7 +440,7 @@ def test_the_head_learns_at_its_own_rate(tiny_data: Dataset, tmp_path: Path) -> 
 @pytest.mark.parametrize("freeze", [0, 2])
 @pytest.mark.parametrize("name", ["own", "shuffled", "efficientnet_lite0"])
 def test_l_sake_is_that_of_the_chosen_teachers_logits(name: str, freeze: int, tiny_data: Dataset) -> None:
-    """Those of its own network, in the photo's place those of the one before, or another network's with its input."""
+    """The logits of its own network, of the photo before (shuffled), or of another network with its normalisation."""
     teacher, e = tiny.classifier(), methods.checked(Experiment(**SETTINGS, freeze=freeze), {"teacher": name})
     student = build_student("cse_resnet_mini", dim=8, num_seen=4, teacher=teacher, freeze=freeze).eval()
     taught = tiny.classifier("efficientnet_lite0") if name == "efficientnet_lite0" else teacher

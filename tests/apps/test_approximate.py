@@ -23,7 +23,7 @@ from sakerepro.runs import Run
 
 @pytest.fixture
 def groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundred groups of 50 of 5,000 photos, as if there were many more; skips where LanceDB is not installed."""
+    """LanceDB makes 100 groups even for few photos; the test is skipped without LanceDB."""
     lancedb = pytest.importorskip("lancedb", reason="needs `pip install 'sakerepro[lance]'`")
     monkeypatch.setattr(lancedb.index, "IvfFlat", partial(lancedb.index.IvfFlat, num_partitions=100))
 
@@ -57,7 +57,7 @@ def test_with_all_groups_it_is_exact(distance, groups, rng, tmp_path, monkeypatc
 
 
 def test_k_may_be_all_photos(groups, rng, tmp_path, monkeypatch):
-    """Also a zero, and although the groups that are searched hold fewer."""
+    """A zero vector is found too, and more photos than the searched groups hold."""
     monkeypatch.setattr(approximate, "PROBES", 1)
     x, q = clustered(rng, 500, 8), rng.normal(size=(2, 8)).astype(np.float32)
     assert np.sort(nearest(write(tmp_path / "few", x), q, 500, "cosine")[0]).tolist() == [list(range(500))] * 2

@@ -123,7 +123,7 @@ def test_an_interrupted_call_goes_on(photos, tiny_run, counted, monkeypatch):
 
 @pytest.mark.parametrize("left", [0, 5000, -1, None])
 def test_what_a_killed_call_left_may_be_damaged(left, photos, tiny_run, counted, monkeypatch):
-    """Cut to 0 or 5,000 bytes, or overwritten: the photos are embedded again; else (None) they are taken over."""
+    """If it is cut to 0 or 5,000 bytes or overwritten (-1), photos are embedded again; whole (None), they are not."""
     monkeypatch.setattr(collection, "CHUNK", 3)
     monkeypatch.setattr(collection, "SAVE", 0.0)
     write_index = files.write_folder_whole
@@ -210,7 +210,7 @@ def test_what_does_not_fit_is_refused(photos: Path, tiny_run: Run, tmp_path: Pat
 @pytest.mark.parametrize("file", ["embeddings.npy", "photos.sqlite"])
 @pytest.mark.parametrize("left", [0, 1200, None])
 def test_a_damaged_index_is_named(file: str, left: int | None, photos: Path, tiny_run: Run) -> None:
-    """Cut short or gone, and what to do is said by the query and by the next call of ``index``."""
+    """A file of it is cut short or gone: the query and the next call of ``index`` name it and the remedy."""
     index, _ = index_photos(photos, tiny_run, progress=False)
     whole = (index.folder / file).read_bytes()
     (index.folder / file).unlink()
@@ -224,7 +224,7 @@ def test_a_damaged_index_is_named(file: str, left: int | None, photos: Path, tin
 
 
 def test_an_index_can_be_read_where_nothing_can_be_written(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
-    """And its folder may have a name that means something in an address."""
+    """The folder has a name with characters that are special in an address."""
     index, _ = index_photos(photos, tiny_run, tmp_path / "what? 50%#1 é", progress=False)
     for file in index.folder.iterdir():
         file.chmod(0o444)
@@ -364,7 +364,7 @@ def test_nothing_is_left_out_without_a_word(photos: Path, my_run: Run, cli: Call
 
 
 def test_a_bad_photo_is_tried_again(photos: Path, tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mended rights change neither length nor date."""
+    """After its rights are mended, a file has the same length and date."""
     read = packing.read_bytes
 
     def refuse(path: Path) -> bytes:

@@ -27,7 +27,7 @@ LINE = {"width": 0.1, "points": [[0.2, 0.3], [0.8, 0.3], [0.8, 0.75]]}
 
 @pytest.fixture
 def pair(tiny_pair: list[Run], monkeypatch: pytest.MonkeyPatch) -> list[Run]:
-    """The runs, where the package looks for runs."""
+    """The two runs, in the folder in which the package looks for runs."""
     monkeypatch.setenv("SAKEREPRO_RUNS", str(tiny_pair[0].folder.parent))
     return tiny_pair
 
@@ -301,7 +301,7 @@ def test_runs_are_chosen_by_name(pair: list[Run]) -> None:
 
 @pytest.fixture(scope="module")
 def index(tiny_pair: list[Run], tiny_place: Path, tmp_path_factory: pytest.TempPathFactory) -> Collection:
-    """An index of a copy of the photos, one of them in no folder, made by the first run."""
+    """An index by the first run of a copy of the photos, one of which is in no class folder."""
     place = tmp_path_factory.mktemp("mine")
     shutil.copytree(tiny_place / "data" / "photo", place / "photos")
     shutil.copy(place / "photos" / "bear" / "0.png", place / "photos" / "alone.png")

@@ -1,4 +1,4 @@
-"""Downloads from a server here that stalls, cuts, lies and serves the wrong file; archives that mean harm."""
+"""Downloads from a local server that stalls, cuts the connection or serves a wrong file; malicious archives."""
 
 from __future__ import annotations
 
@@ -202,7 +202,7 @@ def official(tmp_path: Path, own_data: Path) -> Path:
 
 @pytest.mark.parametrize("way", ["gz", "xz", "bz2"])
 def test_a_tar_archive_with_a_flipped_bit_is_refused(tmp_path: Path, way: str) -> None:
-    """In the content, stored as it is: tar itself has no checksum of it, only what it is wrapped in has."""
+    """The bit is in the content, of which tar has no checksum; only the compression around it has one."""
     noise, path, out = np.random.default_rng(0).bytes(200_000), tmp_path / f"a.tar.{way}", tmp_path / "out"
     with tarfile.open(path, f"w:{way}") as file:
         entry = tarfile.TarInfo("d/noise.bin")

@@ -1,4 +1,4 @@
-"""Packs: the pixels of the files, made once, made again when they have to be, never half."""
+"""Packs hold the pixels of the files; they are made once, again after a change, and whole or not at all."""
 
 from __future__ import annotations
 
@@ -197,7 +197,7 @@ def test_a_killed_process_leaves_nothing_that_counts(photos: Photos) -> None:
 
 
 def test_threads_work_ahead_in_order_within_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error comes in its turn, and what waits behind it or behind a closed generator is not begun."""
+    """An error is raised in its turn; jobs behind it or behind a closed generator are not begun."""
     monkeypatch.setattr(packing, "_AHEAD", 8)
     begun: list[int] = []
 

@@ -1,4 +1,4 @@
-"""The small part of a big data set: which files are the first, against the lists of the real subset and by hand."""
+"""Subsets of a data set: the first files of each class, against the lists of the real subset and by hand."""
 
 from __future__ import annotations
 

@@ -31,7 +31,7 @@ NETWORKS = {"cse_vit_tiny_patch16_224": 1000, "vit_xsmall_patch16_clip_224": 512
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Random weights of each network; the CLIP tower's end in a projection of 512."""
+    """Random weights of each network; those of the CLIP tower end in a projection to 512."""
     place = tmp_path_factory.mktemp("weights")
     return {
         name: str(tiny.write_weights(place / f"{name}.safetensors", name.removeprefix("cse_"), classes))

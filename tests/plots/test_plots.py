@@ -29,7 +29,7 @@ UNSEEN = ("horse", "giraffe", "owl", "swan", "dolphin")
 
 
 def make_data(unseen=UNSEEN, seen=("dog", "cat"), name="mini"):
-    """Five unseen classes of 7 photos and 3 sketches, noise all of them."""
+    """Five unseen classes of 7 photos and 3 sketches; the pixels are noise."""
     return task(unseen, np.repeat(np.arange(5), 3), np.repeat(np.arange(5), 7), seen, name, np.random.default_rng(0))
 
 
@@ -71,7 +71,7 @@ def naive_ap(a):
 
 
 def named(figure):
-    """Every axes that shows data has both axes named, and the figure says in its title what it shows and of what."""
+    """The axes that show data; each has both axes named, and the title has a claim and a line about the data."""
     figure.draw_without_rendering()
     claim, about = figure.get_suptitle().split("\n")
     assert claim and about

@@ -86,7 +86,7 @@ def test_what_is_looked_at_tells_cells_apart() -> None:
 
 
 def test_an_axis_may_have_values_that_the_papers_preset_refuses() -> None:
-    """Its rate ends at 1e-4 at most."""
+    """The paper's preset allows lr_end up to 1e-4."""
     rates = (1e-4, 2e-4, 5e-4)
     grid = Grid("x", lr_end=rates, method=("L_B", "SAKE"), backbone=("resnet18", "resnet34"))
     cells = [(key["lr_end"], e.lr_end, key["method"]) for key, e in grid.cells("mini")]

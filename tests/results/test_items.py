@@ -100,7 +100,7 @@ def test_grids_are_the_papers(name: str) -> None:
 
 
 def test_weights_that_are_missing_are_said_before_anything_is_trained(tiny_experiment, monkeypatch) -> None:
-    """Of the last run of a table, too."""
+    """Also those of the last run of a table."""
     lacking = tiny_experiment.but(backbone="squeezenet1_1", weights="", freeze=0)
     monkeypatch.setattr(items, "experiments", lambda *_: [tiny_experiment.but(seed=5), lacking])
     monkeypatch.setattr(items, "run", lambda *_, **__: pytest.fail("trained"))
@@ -109,7 +109,7 @@ def test_weights_that_are_missing_are_said_before_anything_is_trained(tiny_exper
 
 
 def fake_rows(item: str, name: str, value: float = 0.4):
-    """A number for everything that the runs of an item measure, without a run."""
+    """A row for everything that the runs of an item would measure."""
     rows = []
     for e in experiments(item, name):
         features = [f"{e.dim}-d", *(f"{b}-bit" for b in e.bits if b <= e.dim)]
