@@ -7,7 +7,7 @@ import os
 import shutil
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,13 +25,14 @@ import web  # noqa: E402
 from hypothesis import HealthCheck, settings  # noqa: E402
 
 from sakerepro import paths, wordnet  # noqa: E402
+from sakerepro.__main__ import main  # noqa: E402
 from sakerepro.data.dataset import Dataset  # noqa: E402
 from sakerepro.errors import DataError  # noqa: E402
 from sakerepro.experiment import Experiment  # noqa: E402
 from sakerepro.methods import baseline  # noqa: E402
 from sakerepro.runs import Run, run  # noqa: E402
 
-# a busy machine is no fault
+# a deadline would fail on a busy machine
 settings.register_profile("busy", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("busy")
 PLACES = ("RUNS", "RESULTS", "CACHE", "COLLECTIONS")
@@ -48,7 +49,7 @@ def own_places(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 @pytest.fixture
 def own_data(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """No data set or weights are to be found but those that a test puts into this folder."""
+    """The only folder in which data sets and weights are found."""
     monkeypatch.setenv("SAKEREPRO_DATA", str(tmp_path / "data"))
     monkeypatch.setenv("SAKEREPRO_HOME", str(tmp_path / "home"))
     monkeypatch.delenv("SAKEREPRO_REAL_DATA", raising=False)
@@ -71,11 +72,11 @@ def rng() -> np.random.Generator:
 @pytest.fixture
 def server() -> Iterator[web.Server]:
     """A web server of this test alone."""
-    made = web.Server()
-    threading.Thread(target=made.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
-    yield made
-    made.shutdown()
-    made.server_close()
+    web_server = web.Server()
+    threading.Thread(target=web_server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+    yield web_server
+    web_server.shutdown()
+    web_server.server_close()
 
 
 @pytest.fixture(scope="session")
@@ -136,15 +137,27 @@ def tiny_pair(tiny_experiment: Experiment, tmp_path_factory: pytest.TempPathFact
 def nltk_wordnet() -> Any:
     """NLTK's WordNet, or the test is skipped."""
     try:
-        with wordnet.corpus() as found:
-            return found
+        with wordnet.corpus() as corpus:
+            return corpus
     except DataError as error:
         pytest.skip(str(error))
 
 
 @pytest.fixture
+def cli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Any]:
+    """Calls ``sakerepro`` and checks its exit code; gives what it printed as ``.out`` and ``.err``."""
+
+    def call(*arguments: str, code: int = 0) -> Any:
+        capsys.readouterr()
+        assert main(arguments) == code
+        return capsys.readouterr()
+
+    return call
+
+
+@pytest.fixture
 def with_cores() -> Iterator[object]:
-    """Sets how many cores there are, and gives them back."""
+    """Sets PyTorch's number of threads, which is restored after the test."""
     before = torch.get_num_threads()
     yield torch.set_num_threads
     torch.set_num_threads(before)

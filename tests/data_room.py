@@ -21,10 +21,10 @@ OFFICIAL_SKETCH = "256x256/sketch/tx_000000000000_ready"
 
 def real_data(name: str) -> Path:
     """A folder of real data, or the test is skipped."""
-    found = places.find_data(name)
-    if found is None:
+    folder = places.find_data(name)
+    if folder is None:
         pytest.skip(f"{name} is not in any of {', '.join(map(str, places.data_places()))}")
-    return found
+    return folder
 
 
 def write_image(path: Path, seed: int = 0, side: int = 12, grey: bool = False) -> np.ndarray:

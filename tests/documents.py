@@ -13,7 +13,7 @@ from sakerepro import paths
 
 
 def written() -> list[Path]:
-    """The documents that people wrote: README.md, CONTRIBUTING.md and docs/*.md."""
+    """The documents that are not generated: README.md, CONTRIBUTING.md and docs/*.md."""
     return [
         *(paths.root() / name for name in ("README.md", "CONTRIBUTING.md")),
         *sorted((paths.root() / "docs").glob("*.md")),
@@ -33,13 +33,13 @@ def commands(text: str) -> list[str]:
 
 def steps(path: Path) -> list[tuple[str, str]]:
     """("console", command) and ("python", block) in the order in which a reader meets them."""
-    found = []
+    parts = []
     for m in re.finditer(r"^```(console|python)\n.*?^```$", path.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL):
         if m[1] == "python":
-            found += [("python", block) for block in blocks(m[0], "python")]
+            parts += [("python", block) for block in blocks(m[0], "python")]
         else:
-            found += [("console", command) for command in commands(m[0])]
-    return found
+            parts += [("console", command) for command in commands(m[0])]
+    return parts
 
 
 def words(command: str) -> list[str]:
@@ -52,8 +52,8 @@ def words(command: str) -> list[str]:
 
 def links(path: Path) -> list[tuple[str, str]]:
     """(file, anchor) of every link that stays in the repository; an empty file is the document itself."""
-    found = re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8"))
-    return [(link.partition("#")[0], link.partition("#")[2]) for link in found if "://" not in link]
+    targets = re.findall(r"\]\(([^)\s]+)\)", path.read_text(encoding="utf-8"))
+    return [(link.partition("#")[0], link.partition("#")[2]) for link in targets if "://" not in link]
 
 
 def anchors(path: Path) -> set[str]:

@@ -46,9 +46,9 @@ class Elsewhere(torch.Tensor):
         if inner.dtype == torch.float64 and not cls.float64:
             raise TypeError("the device has no float64")
         about = {"strides": inner.stride(), "storage_offset": inner.storage_offset(), "dtype": inner.dtype}
-        made = torch.Tensor._make_wrapper_subclass(cls, inner.size(), device=torch.device(NAME, 0), **about)
-        made.inner = inner
-        return made
+        tensor = torch.Tensor._make_wrapper_subclass(cls, inner.size(), device=torch.device(NAME, 0), **about)
+        tensor.inner = inner
+        return tensor
 
     def tolist(self) -> list[Any]:
         waits.append("tolist")
@@ -71,14 +71,14 @@ class Elsewhere(torch.Tensor):
         up = func is aten.copy_.default and here and not (kwargs.get("non_blocking") or args[2:] == (True,))
         if func in READS or down or up or any(t.dtype in (torch.bool, torch.uint8) for t in _indices(func, args)):
             waits.append(str(func))
-        found = func(*tree_map(_inner, args), **tree_map(_inner, kwargs))
+        result = func(*tree_map(_inner, args), **tree_map(_inner, kwargs))
         if down:
-            return args[0] if func is aten.copy_.default else found
-        known = {id(t.inner): t for t in tensors if isinstance(t, Elsewhere)}
-        for t in known.values():
+            return args[0] if func is aten.copy_.default else result
+        wrappers = {id(t.inner): t for t in tensors if isinstance(t, Elsewhere)}
+        for t in wrappers.values():
             if t.inner.shape != t.shape or t.inner.stride() != t.stride():
                 t.data = Elsewhere(t.inner)  # squeeze_ and its kin
-        return tree_map(lambda t: known.get(id(t), Elsewhere(t)) if isinstance(t, torch.Tensor) else t, found)
+        return tree_map(lambda t: wrappers.get(id(t), Elsewhere(t)) if isinstance(t, torch.Tensor) else t, result)
 
 
 def _indices(func: Any, args: Any) -> list[torch.Tensor]:

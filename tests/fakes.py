@@ -82,8 +82,8 @@ def task(
     rng: np.random.Generator | None = None,
 ) -> Dataset:
     """A task whose unseen part is given; of seen classes it has one image each."""
-    each = np.arange(len(seen))
-    sets = ((each, SKETCH), (each[:0], SKETCH), (each, PHOTO), (query_labels, SKETCH), (gallery_labels, PHOTO))
+    one = np.arange(len(seen))
+    sets = ((one, SKETCH), (one[:0], SKETCH), (one, PHOTO), (query_labels, SKETCH), (gallery_labels, PHOTO))
     return Dataset(name, "zeroshot", seen, unseen, *(images(*s, rng) for s in sets), "0" * 64)
 
 

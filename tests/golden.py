@@ -62,13 +62,13 @@ def _plan() -> dict[str, Any]:
 
 def _images() -> dict[str, Any]:
     """Mean and spread of augmented pixels."""
-    found = {}
+    numbers = {}
     for domain, fill in ((0, 0), (1, 255)):
         pixels = np.stack([tiny.shape(k, domain, k) for k in range(4)])
         pixels = pixels if pixels.ndim == 4 else pixels[..., None]
         x = augment(pixels, draw_transforms(4, "centred", np.random.default_rng(2)), 24, fill=fill).double()
-        found[f"pixels {domain}"] = [*x.mean((1, 2, 3)).tolist(), *x.std((1, 2, 3)).tolist()]
-    return found
+        numbers[f"pixels {domain}"] = [*x.mean((1, 2, 3)).tolist(), *x.std((1, 2, 3)).tolist()]
+    return numbers
 
 
 def _steps(folder: Path) -> tuple[dict[str, Any], dict[str, float]]:
@@ -100,10 +100,10 @@ def _sum(state: dict[str, Any]) -> float:
 
 def _teachers() -> dict[str, Any]:
     """The small teachers that ship with the package: their files."""
-    found = {}
+    digests = {}
     for file in sorted(shipped_file("x").parent.glob("*.safetensors")):
-        found[f"file {file.stem}"] = load_teacher(preset("mini", backbone=file.stem))[2]["sha256"]
-    return found
+        digests[f"file {file.stem}"] = load_teacher(preset("mini", backbone=file.stem))[2]["sha256"]
+    return digests
 
 
 def _similarity() -> dict[str, Any]:
@@ -122,18 +122,18 @@ def _measures() -> dict[str, Any]:
     query, gallery, ql, gl = x[::3], np.delete(x, np.s_[::3], axis=0), labels[::3], np.delete(labels, np.s_[::3])
     itq = sr.ITQ(bits=16, seed=0).fit(gallery)
     codes = itq.transform(query), itq.transform(gallery)
-    found: dict[str, Any] = {"codes": [c.tolist() for c in codes]}
+    numbers: dict[str, Any] = {"codes": [c.tolist() for c in codes]}
     for name, (q, g), distance in (("real", (query, gallery), "cosine"), ("16-bit", codes, "hamming")):
         for convention, ties in (("standard", "expected"), ("sake", "index"), ("sem-pcyc", "expected")):
             m = sr.retrieval_metrics(q, g, ql, gl, ks=(10, 50), distance=distance, convention=convention, ties=ties)
-            found[f"map {name} {convention}"] = [m.map_all, *m.map_at.values()]
-            found[f"p {name} {convention}"] = [*m.p_at.values()]
-    return found
+            numbers[f"map {name} {convention}"] = [m.map_all, *m.map_at.values()]
+            numbers[f"p {name} {convention}"] = [*m.p_at.values()]
+    return numbers
 
 
 def differences(want: dict[str, Any], got: dict[str, Any]) -> list[str]:
     """Names of the numbers of one part that differ by more than their tolerance."""
-    found = [f"{name}: is in one of the two only" for name in sorted(want.keys() ^ got.keys())]
+    lines = [f"{name}: is in one of the two only" for name in sorted(want.keys() ^ got.keys())]
     for name in sorted(want.keys() & got.keys()):
         allowed = TOLERANCE.get(name.partition(" ")[0])
         if allowed is None:
@@ -141,8 +141,8 @@ def differences(want: dict[str, Any], got: dict[str, Any]) -> list[str]:
         else:
             same = len(want[name]) == len(got[name]) and np.allclose(want[name], got[name], rtol=0, atol=allowed)
         if not same:
-            found.append(f"{name}: was {str(want[name])[:90]}, is {str(got[name])[:90]}")
-    return found
+            lines.append(f"{name}: was {str(want[name])[:90]}, is {str(got[name])[:90]}")
+    return lines
 
 
 def checksum(part: dict[str, Any]) -> str:

@@ -1,8 +1,8 @@
 """Train the tiny student in child processes that are killed; print JSON lines. A program for test_training.py.
 
 ``python kill_driver.py <folder>=<moment>,<moment> ...``: a child trains from the checkpoint in the folder until it is
-killed, once for each moment: seconds such as 0.7, a point inside the writing of its second checkpoint such as half:2,
-or end, for a child that is let live.
+killed, once for each moment: seconds such as 0.7, a point in the writing of its second checkpoint such as half:2, or
+end, for a child that is not killed.
 One interpreter with everything imported serves all children, so that a kill costs no start.
 """
 

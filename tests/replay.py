@@ -47,7 +47,7 @@ def replay(folder: Path, results: Path, workers: int) -> int:
 
 
 def _values(file: Path, exact: bool) -> pd.Series[Any]:
-    """The value of every row by all that says which number it is."""
+    """Values of the rows, keyed by all other columns."""
     rows = read_rows(file)
     skipped = OF_THE_MACHINE if exact else OF_THE_MACHINE + NO_FRACTIONS
     rows = rows[~rows["metric"].str.startswith(skipped)]
@@ -58,20 +58,20 @@ def _values(file: Path, exact: bool) -> pd.Series[Any]:
 
 
 def differences(committed: Path, replayed: Path, tolerance: float) -> list[str]:
-    """What differs between two files of rows, in words: rows of only one of them, values further apart."""
+    """Sentences about rows that only one file has and values that differ by more than the tolerance."""
     if not replayed.is_file():
         return [f"{committed.name}: the replay wrote none"]
     want, got = _values(committed, not tolerance), _values(replayed, not tolerance)
-    found = []
+    lines = []
     for what, only in (("committed only", want.index.difference(got.index)), ("new", got.index.difference(want.index))):
         if len(only):
-            found.append(f"{committed.name}: {len(only)} rows {what}, such as {only[0]}")
+            lines.append(f"{committed.name}: {len(only)} rows {what}, such as {only[0]}")
     both = want.index.intersection(got.index)
     apart = (got[both] - want[both]).abs()
     allowed = tolerance * np.where(both.str.contains(SEEN, regex=False), TIMES, 1)
     for key in apart[apart > allowed].nlargest(5).index:
-        found.append(f"{committed.name}: {want[key]:.6g} committed, {got[key]:.6g} now: {key}")
-    return found
+        lines.append(f"{committed.name}: {want[key]:.6g} committed, {got[key]:.6g} now: {key}")
+    return lines
 
 
 def same_kind(record: dict[str, Any]) -> bool:
@@ -83,7 +83,7 @@ def same_kind(record: dict[str, Any]) -> bool:
 
 
 def verdict_changes(committed: Path, replayed: Path) -> list[str]:
-    """Claims whose verdict is another one now."""
+    """Claims whose verdict differs from the committed one."""
     if not replayed.is_file():
         return [f"{committed.name}: the replay wrote none"]
     want, got = (pd.read_csv(f, comment="#", index_col="claim")["verdict"] for f in (committed, replayed))
@@ -93,7 +93,7 @@ def verdict_changes(committed: Path, replayed: Path) -> list[str]:
 
 
 def of_the_machine(claim: str) -> bool:
-    """Whether a claim is judged on metrics that no two executions have alike, whose rows are not compared either."""
+    """Whether a claim is judged on metrics that differ between executions; their rows are not compared either."""
     sums = (contrast.sum for contrast in all_claims()[claim].contrasts)
     return any(cell.where.get("metric", "").startswith(OF_THE_MACHINE) for one in sums for _, cell in one.terms)
 

@@ -48,8 +48,8 @@ def test_quick_runs_everybody_once(monkeypatch):
     calls = []
     contenders = {who: common.Contender(lambda inputs, who=who: calls.append(who)) for who in (common.OURS, "peer")}
     monkeypatch.setattr(common, "peak_memory", None)
-    ((mine, other),) = common.measure("module", {0: common.Case("work", lambda share: share, contenders)}, quick=True)
-    assert calls == [common.OURS, "peer"] and mine.seconds > 0 and other.seconds > 0
+    ((ours, other),) = common.measure("module", {0: common.Case("work", lambda share: share, contenders)}, quick=True)
+    assert calls == [common.OURS, "peer"] and ours.seconds > 0 and other.seconds > 0
 
 
 @pytest.mark.skipif(not Path("/proc/self/clear_refs").exists(), reason="the system does not say")
@@ -74,8 +74,8 @@ def test_cases_whose_times_are_compared_take_turns(monkeypatch):
 
     module.CASES = [case("small"), case("large", turns=2)]
     monkeypatch.setattr(common.importlib, "import_module", lambda name: module)
-    found = list(common.run_cases("module", quick=False, together=True))
-    assert [row.work for rows in found for row in rows] == ["small", "large"]
+    groups = list(common.run_cases("module", quick=False, together=True))
+    assert [row.work for rows in groups for row in rows] == ["small", "large"]
     assert calls[4:8] == ["small 1.0", "large 1.0"] * 2 and calls[8:] == ["small 1.0"] * (common.ROUNDS - 2)
     calls.clear()
     list(common.run_cases("module", quick=False))
@@ -90,16 +90,16 @@ def test_absent_peer_is_a_row_that_says_so_and_the_table_shows_what_was_not_reac
 
 
 def test_modules_with_rows_take_part_and_others_do_not():
-    known = {"augmentation", "itq", "ranking", "scaling", "search", "semantics", "start", "training"}
-    assert known <= set(main.modules()) and "common" not in main.modules()
+    modules = {"augmentation", "itq", "ranking", "scaling", "search", "semantics", "start", "training"}
+    assert modules <= set(main.modules()) and "common" not in main.modules()
 
 
 def test_file_of_a_machine_keeps_what_other_modules_left(rows):
     path = main.keep("one", rows[0], load=0.5)
     assert main.keep("two", rows[0][:1], load=0.25) == path
-    kept = read_json(path)
-    assert set(kept) == {"one", "two"} and len(kept["one"]["work"]["rows"]) == 3
-    about = kept["two"]["work"]["about"]
+    content = read_json(path)
+    assert set(content) == {"one", "two"} and len(content["one"]["work"]["rows"]) == 3
+    about = content["two"]["work"]["about"]
     assert about["packages"]["torch"] and about["load_before"] == 0.25
     page = path.with_suffix(".md").read_text(encoding="utf-8")
     assert page.count("## work") == 2 and "**Not reached**: at least 2 x" in page and "no_such_package" in page
@@ -137,8 +137,8 @@ def test_bars_are_judged_by_what_was_measured():
 
     ours = common.OURS
     for slow, holds in ((1.04, True), (1.06, False)):
-        text, found = training.at_least_95_percent(rows(**{ours: slow, training.BARE: 1.0}))
-        assert found == holds and f"{1 / slow:.1%}" in text
+        text, reached = training.at_least_95_percent(rows(**{ours: slow, training.BARE: 1.0}))
+        assert reached == holds and f"{1 / slow:.1%}" in text
     assert augmentation.fast_enough(rows(**{ours: 400 / 1301}))[1]
     assert not augmentation.fast_enough(rows(**{ours: 400 / 1299}))[1]
     assert start.under_half_a_second(rows(**{ours: 0.49}))[1] and not start.under_half_a_second(rows(**{ours: 0.5}))[1]
@@ -149,8 +149,8 @@ def test_bars_are_judged_by_what_was_measured():
         ((1, 0.96, 2.9), False),
         ((2, 1.96, 6.1), False),
     ):
-        text, found = gpu.judged(rows(**dict(zip(names, seconds, strict=True))), 2000, paper=True)
-        assert found == holds
+        text, reached = gpu.judged(rows(**dict(zip(names, seconds, strict=True))), 2000, paper=True)
+        assert reached == holds
     assert "minutes: 51, at 1,000 images/s" in text  # 3,080,000 images in 20 epochs of TU-Berlin
     assert gpu.judged(rows(**dict(zip(names, seconds, strict=True))), 2000, paper=False)[1]
 

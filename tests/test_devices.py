@@ -24,7 +24,7 @@ from sakerepro.errors import ConfigError, RunError
 
 @pytest.fixture
 def fresh() -> Iterator[None]:
-    """Nothing that is known of the real devices stays, nor of those of a test."""
+    """Forget the cached device before and after the test."""
     devices._device.cache_clear()
     yield
     devices._device.cache_clear()
@@ -97,11 +97,11 @@ def test_the_second_device_refuses_what_a_gpu_refuses(call, accelerated):
 
 
 def test_a_network_is_moved_where_it_embeds(tiny_data, accelerated):
-    """Those of a finished run or a checkpoint are on the CPU."""
+    """The network of a finished run or a checkpoint is on the CPU."""
     network, here = sake()[0], sake()[0]
-    found, share = embed(network, tiny_data.query, 32), top1(network.seen_logits, network, tiny_data.query, 32)
+    embeddings, share = embed(network, tiny_data.query, 32), top1(network.seen_logits, network, tiny_data.query, 32)
     accelerated.undo()
-    np.testing.assert_allclose(found, embed(here, tiny_data.query, 32), rtol=1e-3, atol=1e-4)
+    np.testing.assert_allclose(embeddings, embed(here, tiny_data.query, 32), rtol=1e-3, atol=1e-4)
     assert share == pytest.approx(top1(here.seen_logits, here, tiny_data.query, 32))
 
 
@@ -189,8 +189,8 @@ def test_a_loss_that_is_not_finite_is_found_late_but_named_exactly(tmp_path, acc
     class Broken(Toy):
         def losses(self, batch: Batch) -> dict[str, torch.Tensor]:
             batches.append(batch)
-            found = super().losses(batch)
-            return found | {"loss_twice": found["loss_twice"] * (math.inf if len(batches) == STEPS + 2 else 1)}
+            losses = super().losses(batch)
+            return losses | {"loss_twice": losses["loss_twice"] * (math.inf if len(batches) == STEPS + 2 else 1)}
 
     with pytest.raises(RunError, match=r"loss_twice is inf in epoch 2, step 2. Its batch: .*\b[0-9]+.png") as error:
         fit(Broken(), tmp_path / "c.pt")

@@ -28,6 +28,8 @@ from sakerepro.__main__ import main, parser
 from sakerepro.apps.card import model_card
 from sakerepro.data import known, places
 from sakerepro.experiment import PRESETS, STANDS_FOR
+from sakerepro.results.items import ITEMS
+from sakerepro.results.paper_claims import all_claims
 from sakerepro.runs import Run, all_runs, run
 
 # Of docs/scale.md, which is for many machines; everything else in the documents is run, or `make -n` reads it.
@@ -78,9 +80,9 @@ def place(tmp_path: Path, tiny_place: Path, hub: Server, monkeypatch: pytest.Mon
 @pytest.fixture
 def hub(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Server:
     """The sources of data sets and weights, as a server here has them; whoever is asked says yes."""
-    made = tmp_path / "made" / "dataset"
-    sketchy_like(made / "Sketchy")
-    write_official(made / "TUBerlin", "tuberlin", seen=["cat", "cup"], unseen=["bear"], per_class=2, size=8)
+    place = tmp_path / "made" / "dataset"
+    sketchy_like(place / "Sketchy")
+    write_official(place / "TUBerlin", "tuberlin", seen=["cat", "cup"], unseen=["bear"], per_class=2, size=8)
     archive = Path(shutil.make_archive(str(tmp_path / "dataset"), "zip", tmp_path / "made"))
     server.files["/~qliu24/ZSSBIR/dataset.zip"] = archive.read_bytes()
     records = tmp_path / "records"
@@ -99,7 +101,7 @@ def hub(tmp_path: Path, server: Server, monkeypatch: pytest.MonkeyPatch) -> Serv
 
 
 def filled(arguments: list[str]) -> list[str]:
-    """RUN, A and B as runs that are there: the newest one, and the two newest."""
+    """The arguments with RUN, A and B replaced by the newest run and the two newest."""
     ids = [r.id for r in all_runs()]
     names = {"RUN": ids[-1:], "A": ids[-2:-1], "B": ids[-1:]}
     return [names[word][0] if word in names else word for word in arguments]
@@ -137,16 +139,16 @@ def test_every_command_and_every_block_runs(document: Path, place: Path, capsys:
 
 
 def test_what_is_only_parsed_is_in_the_documents() -> None:
-    """No reason outlives its command, and every command is one that is run, made or parsed."""
+    """Each command that has a reason or an exit code here is in a document, and each command can be run or parsed."""
     said = {text for document in DOCUMENTS for kind, text in documents.steps(document) if kind == "console"}
     assert set(PARSED_ONLY) <= said and set(EXIT_CODES) <= said and len(said) > 25
     assert all(text.startswith("make ") or documents.words(text) for text in said)
 
 
 def test_the_commands_of_a_model_card_are_commands(tiny_run: Run) -> None:
-    found = documents.commands(model_card(tiny_run))
-    assert len(found) == 2
-    for command in found:
+    commands = documents.commands(model_card(tiny_run))
+    assert len(commands) == 2
+    for command in commands:
         assert parser().parse_args(documents.words(command)).function
 
 
@@ -165,18 +167,18 @@ def printed_lines(item: str) -> set[str]:
     texts = [(paths.root() / "results" / "mini" / f"{item}.ipynb").read_text(encoding="utf-8")]
     if shutil.which("git"):
         show = ["git", "show", f"HEAD:./results/mini/{item}.ipynb"]
-        found = subprocess.run(show, cwd=paths.root(), capture_output=True, text=True)  # nothing outside a repository
-        texts += [found.stdout] * bool(found.stdout)
+        shown = subprocess.run(show, cwd=paths.root(), capture_output=True, text=True)  # nothing outside a repository
+        texts += [shown.stdout] * bool(shown.stdout)
     cells = [cell for text in texts for cell in json.loads(text)["cells"]]
     outputs = [output for cell in cells for output in cell.get("outputs", [])]
     return {line for o in outputs for line in "".join(o.get("data", {}).get("text/plain", [])).splitlines()}
 
 
 def test_the_table_in_the_guide_is_the_committed_one() -> None:
-    """Output that is pasted ages; what is shown of ``make table1`` has to stand in ``results/mini`` line by line."""
+    """Pasted output ages: each line that the guide shows of ``make table1`` has to be in ``results/mini``."""
     shown = documents.blocks((paths.root() / "docs" / "guide.md").read_text(encoding="utf-8"), "text")[0].splitlines()
-    there = printed_lines("table1")
-    assert [line for line in shown if line != "..." and line not in there] == []
+    committed = printed_lines("table1")
+    assert [line for line in shown if line != "..." and line not in committed] == []
 
 
 def test_readme_is_short() -> None:
@@ -186,22 +188,22 @@ def test_readme_is_short() -> None:
 @pytest.fixture(scope="module")
 def site() -> Path:
     """The pages of ``make docs``, where a warning fails; `make test` builds them before."""
-    made, root = paths.root() / "build" / "docs", paths.root()
+    pages, root = paths.root() / "build" / "docs", paths.root()
     sources = [*(root / "sakerepro").rglob("*.py*"), *(root / "docs").glob("*.*")]
-    page = made / "docs" / "reference.html"
+    page = pages / "docs" / "reference.html"
     if not page.is_file() or page.stat().st_mtime < max(f.stat().st_mtime for f in sources if f.suffix != ".pyc"):
         pytest.skip("the pages are not those of this code: make docs")
-    return made
+    return pages
 
 
 def public() -> dict[str, Any]:
     """Every public name below ``sakerepro``, those of public modules as ``plots.save``."""
-    found = {name: getattr(sakerepro, name) for name in sakerepro.__all__}
-    for name, room in {name: value for name, value in found.items() if inspect.ismodule(value)}.items():
-        own = [n for n, value in vars(room).items() if getattr(value, "__module__", "") == room.__name__]
-        names = [n for n in getattr(room, "__all__", own) if callable(getattr(room, n)) and not n.startswith("_")]
-        found |= {f"{name}.{n}": getattr(room, n) for n in names}
-    return found
+    by_name = {name: getattr(sakerepro, name) for name in sakerepro.__all__}
+    for name, room in {name: value for name, value in by_name.items() if inspect.ismodule(value)}.items():
+        local = [n for n, value in vars(room).items() if getattr(value, "__module__", "") == room.__name__]
+        names = [n for n in getattr(room, "__all__", local) if callable(getattr(room, n)) and not n.startswith("_")]
+        by_name |= {f"{name}.{n}": getattr(room, n) for n in names}
+    return by_name
 
 
 @pytest.mark.slow
@@ -240,9 +242,6 @@ def test_every_public_name_has_a_docstring() -> None:
 
 def test_reproducing_has_every_item_claim_and_deviation() -> None:
     """Not its numbers: whoever makes an item anew has a newer result than the committed page, until `make tables`."""
-    from sakerepro.results.items import ITEMS
-    from sakerepro.results.paper_claims import all_claims
-
     text = (paths.root() / "REPRODUCING.md").read_text(encoding="utf-8")
     assert [name for name in (*ITEMS, *all_claims()) if f"`{name}`" not in text] == []
     words = paths.package_data("reproducing.md").read_text(encoding="utf-8").splitlines()
@@ -252,12 +251,12 @@ def test_reproducing_has_every_item_claim_and_deviation() -> None:
 def test_the_guide_has_the_numbers_of_the_committed_run() -> None:
     text = (paths.root() / "docs" / "guide.md").read_text(encoding="utf-8")
     rows = pd.read_csv(paths.root() / "results" / "mini" / "table1-rows.csv", keep_default_na=False)
-    mine = rows.query("method == 'SAKE' and task == 'ZS-SBIR' and representation == '64-d' and seed == 0")
+    sake = rows.query("method == 'SAKE' and task == 'ZS-SBIR' and representation == '64-d' and seed == 0")
     for convention in ("standard", "sake"):
         line = next(line for line in text.splitlines() if line.startswith(f"| `{convention}`"))
-        want = mine[mine["convention"] == convention].set_index("metric")["value"]
+        want = sake[sake["convention"] == convention].set_index("metric")["value"]
         numbers = [f"{want[metric]:.3f}" for metric in ("mAP@all", "mAP@100", "mAP@200", "P@100")]
         assert line.removesuffix(" |").split(" | ")[4:] == numbers
-    codes = rows[rows["run"].isin(mine["run"]) & rows["representation"].eq("64-bit") & rows["task"].eq("ZS-SBIR")]
+    codes = rows[rows["run"].isin(sake["run"]) & rows["representation"].eq("64-bit") & rows["task"].eq("ZS-SBIR")]
     tied = codes.query("convention == 'standard' and metric == 'mAP@all'")["value"].item()
     assert f"exact expected value over random orders: {tied:.3f}." in " ".join(text.split())

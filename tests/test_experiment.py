@@ -56,8 +56,8 @@ def test_a_variable_stands_in_place_of_the_presets_precision(monkeypatch: pytest
 def test_sketchys_batches_and_every_data_set_s_usual_split_come_with_it() -> None:
     e = preset("paper", dataset="sketchy")
     assert (e.batch_sketch, e.batch_photo, e.split) == (13, 26, "zeroshot1")
-    mine = preset("paper", dataset="sketchy", batch_photo=5, split="zeroshot2")
-    assert (mine.batch_sketch, mine.batch_photo, mine.split) == (13, 5, "zeroshot2")
+    changed = preset("paper", dataset="sketchy", batch_photo=5, split="zeroshot2")
+    assert (changed.batch_sketch, changed.batch_photo, changed.split) == (13, 5, "zeroshot2")
     assert preset("paper").batch_photo == 36 and preset("small", dataset="tuberlin").split == "zeroshot"
     assert preset("mini").split == "zeroshot" and preset("small", dataset="/a/folder", split="random").split == "random"
 
@@ -185,13 +185,13 @@ def test_one_run_however_it_is_written() -> None:
 def test_one_id_for_one_folder_and_one_zero() -> None:
     places = ("d", "d/", "./d", ".//d/.", Path("d"), Path("./d/"))
     for name in ("dataset", "weights", "teacher_data"):
-        made = [Experiment(**{name: place}) for place in places] + [Experiment().but(**{name: "./d"})]
-        assert len(set(made)) == len({e.id for e in made}) == 1 and getattr(made[0], name) == "d"
+        same = [Experiment(**{name: place}) for place in places] + [Experiment().but(**{name: "./d"})]
+        assert len(set(same)) == len({e.id for e in same}) == 1 and getattr(same[0], name) == "d"
     assert Experiment(weights="", teacher_data="").weights == ""
     zeros = [preset("mini", weight_decay=zero, lambda1=zero) for zero in (0.0, -0.0, 0, np.float32(-0.0))]
     assert len(set(zeros)) == len({e.id for e in zeros}) == len({json.dumps(e.to_dict()) for e in zeros}) == 1
-    asked = [preset("mini", dataset=place) for place in places]
-    assert len({e.id for e in asked}) == 1 and asked[0].split == ""
+    presets = [preset("mini", dataset=place) for place in places]
+    assert len({e.id for e in presets}) == 1 and presets[0].split == ""
 
 
 def test_a_folder_that_is_called_as_a_data_set_stays_a_folder() -> None:
@@ -288,8 +288,8 @@ def test_a_method_replaces_an_alias() -> None:
     for e in named.values():
         for name, wanted in named.items():
             assert change(e, method=name) == wanted
-    own = change(preset("mini", method="L_B", dim=32), method="SAKE", settings={"lambda2": 0.1})
-    assert own == preset("mini", dim=32, lambda2=0.1)
+    changed = change(preset("mini", method="L_B", dim=32), method="SAKE", settings={"lambda2": 0.1})
+    assert changed == preset("mini", dim=32, lambda2=0.1)
 
 
 def test_a_preset_has_settings_of_single_methods_and_a_setting_of_ones_own_wins() -> None:

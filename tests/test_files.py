@@ -65,8 +65,8 @@ def test_what_a_kill_left_of_an_old_folder_goes_when_the_folder_is_made_anew(tmp
     files.sweep(folder)
     assert old.is_dir()  # killed before the new one was in place: there is no other
     folder.mkdir()
-    found = files.find_or_make(folder, lambda: (folder / "a").is_file() or None, lambda new: (new / "a").touch())
-    assert found and {p.name for p in tmp_path.iterdir()} - {"pack.lock"} == {"pack"}
+    complete = files.find_or_make(folder, lambda: (folder / "a").is_file() or None, lambda new: (new / "a").touch())
+    assert complete and {p.name for p in tmp_path.iterdir()} - {"pack.lock"} == {"pack"}
 
 
 def test_json_round_trip_is_canonical(tmp_path: Path) -> None:

@@ -102,8 +102,8 @@ def test_nothing_frozen_is_the_network_of_before_to_the_bit(name: str) -> None:
     student.eval()
     x, domain = noise(3, 48), torch.tensor([0.0, 1.0, 1.0])
     assert student.frozen_stages(x) is x
-    for found, want in zip(student.from_shared(x, domain), student(x, domain), strict=True):
-        assert torch.equal(found, want)
+    for logits, want in zip(student.from_shared(x, domain), student(x, domain), strict=True):
+        assert torch.equal(logits, want)
     assert torch.equal(teacher.from_shared(x, 0), teacher.head(teacher.backbone.body(x)))
     assert all(p.requires_grad for p in student.parameters())
 
@@ -119,14 +119,14 @@ def test_only_what_follows_the_frozen_stages_learns(family: Case) -> None:
         (seen.square().mean() + original.square().mean()).backward()
         optimiser.step()
     names = frozen_names(student)
-    kept = [key for key in before if key in names]
+    frozen = [key for key in before if key in names]
     trained = [key for key, p in student.named_parameters() if key not in names]
     after = student.state_dict()
-    assert len(kept) > 5 and all(torch.equal(after[key], before[key]) for key in kept)  # statistics of batch norm too
-    assert not any(p.requires_grad or p.grad is not None for key, p in student.named_parameters() if key in kept)
+    assert len(frozen) > 5 and all(torch.equal(after[k], before[k]) for k in frozen)  # statistics of batch norm too
+    assert not any(p.requires_grad or p.grad is not None for key, p in student.named_parameters() if key in frozen)
     assert trained and all(not torch.equal(after[key], before[key]) for key in trained)
     theirs = teacher.state_dict()
-    plain = [key for key in kept if ".se" not in key]
+    plain = [key for key in frozen if ".se" not in key]
     assert all(torch.equal(after[key], theirs[key]) for key in plain)
 
 
@@ -169,7 +169,7 @@ def test_the_loss_and_its_gradient_are_those_of_the_whole_network() -> None:
     domain = torch.tensor([0.0] * n + [1.0] * 3)
     losses = method.losses(Batch(x, labels, domain, n, [""] * 7))
     losses["loss"].backward()
-    found = {k: p.grad for k, p in student.named_parameters()}
+    grads = {k: p.grad for k, p in student.named_parameters()}
     student.zero_grad()
     seen, original = student(x, domain)
     signal = torch.softmax(0.9 * teacher(x[:n]) + 0.4 * method.similarity[labels[:n]], dim=1)
@@ -177,22 +177,22 @@ def test_the_loss_and_its_gradient_are_those_of_the_whole_network() -> None:
     want = want + 0.7 * torch.nn.functional.cross_entropy(original[:n], signal)
     want.backward()
     torch.testing.assert_close(losses["loss"], want.detach(), check_stride=False)
-    assert {k for k, g in found.items() if g is None} == {k for k, p in student.named_parameters() if p.grad is None}
+    assert {k for k, g in grads.items() if g is None} == {k for k, p in student.named_parameters() if p.grad is None}
     for key, p in student.named_parameters():
         if p.grad is not None:
-            torch.testing.assert_close(found[key], p.grad, rtol=1e-4, atol=1e-6)
+            torch.testing.assert_close(grads[key], p.grad, rtol=1e-4, atol=1e-6)
 
 
 def test_a_run_with_frozen_stages_is_opened_as_it_was_made(tiny_experiment: Experiment) -> None:
     e = tiny_experiment.but(freeze=1)
     assert e.id != tiny_experiment.id == tiny_experiment.but(freeze=0).id
-    made = run(e)
-    student = made.network()
+    done = run(e)
+    student = done.network()
     assert student.student.backbone.frozen == 1
-    found = embed(student, made.dataset().gallery, e.size)
+    first = embed(student, done.dataset().gallery, e.size)
     for batch in (1, 7, 256):
-        np.testing.assert_allclose(embed(student, made.dataset().gallery, e.size, batch), found, rtol=1e-5, atol=1e-5)
-    np.testing.assert_allclose(found, made.embeddings()["gallery"], rtol=1e-4, atol=1e-5)
+        np.testing.assert_allclose(embed(student, done.dataset().gallery, e.size, batch), first, rtol=1e-5, atol=1e-5)
+    np.testing.assert_allclose(first, done.embeddings()["gallery"], rtol=1e-4, atol=1e-5)
 
 
 def test_a_stage_too_many_is_found_before_an_image_is_read(tiny_place: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import json
 import resource
 import sys
 from collections.abc import Iterator
+from unittest.mock import Mock
 
 import pytest
 
@@ -58,17 +59,13 @@ def test_a_full_disk_is_a_sentence(tiny_place, tmp_path, packed, capsys):
         (IsADirectoryError(errno.EISDIR, "Is a directory", "a/b"), "a/b: Is a directory. "),
     ],
 )
-def test_what_the_machine_refuses_is_named(error, said, monkeypatch, capsys):
-    def refuse() -> None:
-        raise error
-
-    monkeypatch.setattr("sakerepro.commands.runs.run_folders", refuse)
-    assert main(["runs"]) == 1
-    assert said in capsys.readouterr().err
+def test_what_the_machine_refuses_is_named(error, said, monkeypatch, cli):
+    monkeypatch.setattr("sakerepro.commands.runs.run_folders", Mock(side_effect=error))
+    assert said in cli("runs", code=1).err
 
 
 def mistake_in_a_handler() -> Exception:
-    """What Python gives for a mistake in an ``except OSError`` block."""
+    """The error that a mistake in an ``except OSError`` block raises."""
     error = KeyError("x")
     error.__context__ = OSError(28, "No space left on device")
     return error
@@ -78,10 +75,7 @@ def mistake_in_a_handler() -> Exception:
     "error", [FileNotFoundError(2, "No such file", "x"), RuntimeError("a mistake"), mistake_in_a_handler()]
 )
 def test_a_mistake_of_the_code_stays_a_traceback(error: Exception, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail() -> None:
-        raise error
-
-    monkeypatch.setattr("sakerepro.commands.runs.run_folders", fail)
+    monkeypatch.setattr("sakerepro.commands.runs.run_folders", Mock(side_effect=error))
     with pytest.raises(type(error)):
         main(["runs"])
 

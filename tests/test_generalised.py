@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import functools
 import json
+from collections.abc import Callable
+from typing import Any
 
 import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score
 
 from sakerepro import ITQ, Experiment, evaluation, generalised_metrics
-from sakerepro.__main__ import main
 from sakerepro.errors import DataError
 from sakerepro.methods.sake import SAKE
 from sakerepro.metrics import retrieval_metrics
@@ -24,7 +25,7 @@ def arrays() -> dict[str, np.ndarray]:
     """Three unseen and two seen classes around centres; labels of both sides begin at 0."""
     rng = np.random.default_rng(3)
     centres = {"unseen": rng.standard_normal((3, DIM)), "seen": rng.standard_normal((2, DIM))}
-    found: dict[str, np.ndarray] = {}
+    by_name: dict[str, np.ndarray] = {}
     for name, side, n in (
         ("query", "unseen", 20),
         ("gallery", "unseen", 60),
@@ -32,9 +33,9 @@ def arrays() -> dict[str, np.ndarray]:
         ("train_sketch", "seen", 50),
     ):
         labels = np.arange(n) % len(centres[side])
-        found[name] = (centres[side][labels] + rng.standard_normal((n, DIM))).astype(np.float32)
-        found[f"{name}_labels"] = labels
-    return found
+        by_name[name] = (centres[side][labels] + rng.standard_normal((n, DIM))).astype(np.float32)
+        by_name[f"{name}_labels"] = labels
+    return by_name
 
 
 def test_labels_of_a_narrow_type_do_not_overflow(arrays: dict[str, np.ndarray]) -> None:
@@ -89,13 +90,13 @@ def test_share_of_seen_photos_among_codes_is_expected_over_ties(arrays, values):
     )
     shares = []
     for code in query:
-        left, found = 25.0, 0.0
+        places, seen = 25.0, 0.0
         for distance in range(BITS + 1):
             own, wrong = ((np.sum(side != code, axis=1) == distance).sum() for side in (gallery, trained))
-            taken = min(left, own + wrong)
-            found += taken * wrong / (own + wrong) if taken else 0.0
-            left -= taken
-        shares.append(found / 25)
+            taken = min(places, own + wrong)
+            seen += taken * wrong / (own + wrong) if taken else 0.0
+            places -= taken
+        shares.append(seen / 25)
     assert values["8-bit", "seen@25"] == pytest.approx(np.mean(shares), abs=1e-12)
     assert not [key for key in values if key[0] == "64-bit"]
 
@@ -115,22 +116,19 @@ def test_more_photos_can_only_hide_the_right_ones(arrays, values):
         assert values[name, "P@25"] + values[name, "seen@25"] <= 1
 
 
-def test_evaluate_adds_the_task_when_asked(tiny_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["evaluate", str(tiny_run.folder), "--generalised", "--json"]) == 0
-    metrics = json.loads(capsys.readouterr().out)["metrics"]
+def test_evaluate_adds_the_task_when_asked(tiny_run: Run, cli: Callable[..., Any]) -> None:
+    metrics = json.loads(cli("evaluate", str(tiny_run.folder), "--generalised", "--json").out)["metrics"]
     by_task = {task: [m for m in metrics if m["task"] == task] for task in ("ZS-SBIR", "ZS-PBIR", "GZS-SBIR")}
     assert len(by_task["ZS-SBIR"]) + len(by_task["ZS-PBIR"]) == len(tiny_run.metrics())
-    kept = generalised_metrics(tiny_run.embeddings(), tiny_run.experiment)
-    assert [m["value"] for m in by_task["GZS-SBIR"]] == pytest.approx([m["value"] for m in kept], abs=1e-4)
-    assert main(["evaluate", str(tiny_run.folder)]) == 0
-    assert "seen@" not in capsys.readouterr().out
+    wanted = generalised_metrics(tiny_run.embeddings(), tiny_run.experiment)
+    assert [m["value"] for m in by_task["GZS-SBIR"]] == pytest.approx([m["value"] for m in wanted], abs=1e-4)
+    assert "seen@" not in cli("evaluate", str(tiny_run.folder)).out
 
 
-def test_evaluate_ranks_by_the_distance_of_the_method(tiny_run: Run, monkeypatch, capsys) -> None:
+def test_evaluate_ranks_by_the_distance_of_the_method(tiny_run: Run, monkeypatch, cli) -> None:
     monkeypatch.setattr(SAKE, "distance", "euclidean")
-    assert main(["evaluate", str(tiny_run.folder), "--generalised", "--json"]) == 0
-    metrics = json.loads(capsys.readouterr().out)["metrics"]
-    found = [m["value"] for m in metrics if m["task"] == "GZS-SBIR"]
+    metrics = json.loads(cli("evaluate", str(tiny_run.folder), "--generalised", "--json").out)["metrics"]
+    printed = [m["value"] for m in metrics if m["task"] == "GZS-SBIR"]
     x = tiny_run.embeddings(), tiny_run.experiment
     by_method, by_cosine = ([m["value"] for m in generalised_metrics(*x, n)] for n in (tiny_run.network(), None))
-    assert found == pytest.approx(by_method, abs=1e-4) and found != pytest.approx(by_cosine, abs=1e-4)
+    assert printed == pytest.approx(by_method, abs=1e-4) and printed != pytest.approx(by_cosine, abs=1e-4)

@@ -1,4 +1,4 @@
-"""Labels, names, numbers and arrays as users hold them: the value of the plain form, or a sentence."""
+"""Labels, names, numbers and arrays in any container give the value of the plain form, or a clear error."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ import pytest
 import torch
 
 import sakerepro as sr
+from sakerepro.apps.photos import Changes
 from sakerepro.data.dataset import PHOTO, SKETCH
 
 X = np.eye(6, 8, dtype=np.float32)
@@ -40,8 +41,8 @@ def measure(query_labels: Any, gallery_labels: Any = None, **settings: Any) -> s
 )
 def test_class_names_are_read_from_whatever_holds_them(hold: Callable[[list[str]], Any]) -> None:
     wanted = measure(np.unique(NAMES, return_inverse=True)[1])
-    for found in (measure(hold(NAMES)), measure(hold(NAMES), NAMES), measure(NAMES, hold(NAMES))):
-        assert np.array_equal(found.ap, wanted.ap)
+    for metrics in (measure(hold(NAMES)), measure(hold(NAMES), NAMES), measure(NAMES, hold(NAMES))):
+        assert np.array_equal(metrics.ap, wanted.ap)
 
 
 @pytest.mark.parametrize(
@@ -132,8 +133,6 @@ def test_images_are_chosen_by_positions_or_a_mask(index: Any) -> None:
         ([0, 6], r"index\[1\]=6 is out of range. Positions go from 0 to 5"),
         ([-1], r"index\[0\]=-1 is out of range"),
         ([0.0, 1.0], r"index=\[0.0, 1.0\] is not possible. Give a list of positions, or a mask of booleans"),
-        ("ab", "index='ab' is not possible"),
-        (3, "index=3 is not possible"),
         (None, "index=None is not possible"),
         ([[1], [2, 3]], "index does not form one array"),
     ],
@@ -173,7 +172,6 @@ def test_positions_that_are_none_are_named(index: Any, words: str) -> None:
         (lambda: sr.random_split(dataset(), 1, 0, 1, among="a"), "among is 'a'. Give a list"),
         # ranges
         (lambda: sr.photo_queries(dataset(), -1), "per_class=-1 is not possible. Give a whole number from 0 on"),
-        (lambda: sr.photo_queries(dataset(), 1.5), "per_class=1.5 is not possible"),
         (lambda: sr.photo_queries(dataset(), 3), "class 'y' has 3 gallery photos"),
         (lambda: sr.pseudo_unseen(dataset(), "1"), "n='1' is not possible"),
         (lambda: sr.pseudo_unseen(dataset(), 1, seed=-1), "seed=-1 is not possible"),
@@ -234,8 +232,6 @@ def test_displays_are_a_few_lines() -> None:
 
 
 def test_the_display_of_an_update_does_not_list_every_file() -> None:
-    from sakerepro.apps.photos import Changes
-
     shown = repr(Changes(1, 2, 3, 4, {".heic": tuple(f"p {i}" for i in range(3000))}))
     assert shown.startswith("Changes(kept=1, added=2, removed=3, bad=4, left_out={'.heic': ('p 0', ")
     assert len(shown) < 150

@@ -65,5 +65,5 @@ def test_every_system_beats_its_own_start(places: None) -> None:
         if e.epochs and label(e) not in ("SAE", "ZSH"):  # closed forms have no start
             method, _ = start(e, data)
             before, after = evaluate(place(method).eval(), data, e)[0], run.metrics()
-            value = [next(m["value"] for m in found if m["metric"] == "mAP@all") for found in (before, after)]
+            value = [next(m["value"] for m in metrics if m["metric"] == "mAP@all") for metrics in (before, after)]
             assert value[0] < value[1], (label(e), value)

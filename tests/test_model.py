@@ -33,7 +33,7 @@ def test_original_logits_are_the_best_approximation_of_the_teachers(dim: int) ->
 
 @pytest.mark.parametrize(("shape", "dim"), [((7, 12), 3), ((7, 12), 7), ((12, 7), 7), ((1, 5), 1), ((30, 20), 1)])
 def test_no_matrix_of_the_rank_is_closer(shape: tuple[int, int], dim: int, rng: np.random.Generator) -> None:
-    """Eckart and Young: the error is the root of the squared singular values that are left out."""
+    """Eckart and Young: the error is the root of the sum of the squares of the omitted singular values."""
     weight = rng.normal(size=shape)
     feature, head = (m.numpy() for m in factorise(torch.from_numpy(weight), dim))
     assert feature.shape == (dim, shape[1]) and head.shape == (shape[0], dim)
@@ -127,10 +127,10 @@ def test_a_teacher_of_another_architecture_is_refused() -> None:
 
 def test_any_number_of_threads_embeds_the_same_bits(tiny_run: Run, with_cores) -> None:
     network, photos = place(tiny_run.network()), tiny_run.dataset().gallery
-    seen, found = list[int](), list[np.ndarray]()
+    seen, embeddings = list[int](), list[np.ndarray]()
     for threads in (1, 3):
         with_cores(threads)
-        found.append(embed(network, photos, tiny.SIDE, 5, seen.append))
+        embeddings.append(embed(network, photos, tiny.SIDE, 5, seen.append))
         assert torch.get_num_threads() == threads
-    assert np.array_equal(*found) and len(found[0]) == len(photos) == sum(seen) / 2
+    assert np.array_equal(*embeddings) and len(embeddings[0]) == len(photos) == sum(seen) / 2
     assert set(seen) == {4, 5}

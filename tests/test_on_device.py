@@ -69,11 +69,11 @@ def test_exact_ties_are_those_of_the_cpu(ties, distance, kind, rng, device):
             m = retrieval_metrics(query, gallery, ql, gl, ks=(1, 100, 10_000), ties=ties, distance=distance)
         return np.stack([m.ap, *m.ap_at.values(), *m.precision_at.values()])
 
-    found = rank()
+    on_the_device = rank()
     device.undo()
     wanted = rank()
-    assert np.isnan(found).any(axis=0).sum() == 3
-    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+    assert np.isnan(on_the_device).any(axis=0).sum() == 3
+    np.testing.assert_allclose(on_the_device, wanted, rtol=1e-12)
 
 
 @pytest.mark.parametrize("distance", ["cosine", "euclidean"])

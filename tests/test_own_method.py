@@ -1,4 +1,4 @@
-"""A method of one's own in a module outside the package: every command takes it, and no file of it knows it."""
+"""A method in a module outside the package: every command takes it, and no file of the package names it."""
 
 from __future__ import annotations
 
@@ -32,10 +32,10 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def variables(place: Path, runs: str) -> dict[str, str]:
-    """Where a command has its runs and results, and where it and the jobs that it starts find the method."""
+    """Environment of a command: the folders of its runs and results, and the path on which it finds the method."""
     places = {name: str(place / name) for name in ("results", "cache", "collections")} | {"runs": str(place / runs)}
-    found = os.pathsep.join(map(str, (paths.root(), Path(__file__).parent)))
-    return {f"SAKEREPRO_{name.upper()}": folder for name, folder in places.items()} | {"PYTHONPATH": found}
+    search_path = os.pathsep.join(map(str, (paths.root(), Path(__file__).parent)))
+    return {f"SAKEREPRO_{name.upper()}": folder for name, folder in places.items()} | {"PYTHONPATH": search_path}
 
 
 def says(place: Path, *arguments: str, runs: str = "runs") -> str:
@@ -68,7 +68,7 @@ def test_it_trains_and_its_settings_are_flags_that_stand_in_the_id(place: Path, 
 
 
 def test_killed_and_resumed_it_ends_the_same(place: Path, run_id: str) -> None:
-    """Killed after its first checkpoint: the files are those of the run that was not."""
+    """A run that is killed after its first checkpoint writes the same files as one that is not."""
     command = [sys.executable, "-m", "sakerepro", *training(place)]
     child = subprocess.Popen(command, env=os.environ | variables(place, "killed"), cwd=place, stdout=subprocess.DEVNULL)
     checkpoint = place / "killed" / f".work-{run_id}" / "checkpoint.pt"
@@ -108,6 +108,6 @@ def test_it_stands_in_a_table_and_in_status_through_a_grid(place: Path) -> None:
     said = says(place, "item", "toy_grids:TOY", "--preset", "paper", "--precision", "float32", "--jobs", "1")
     assert "ToyTriplet" in said and "A method of my own" in said
     assert "ToyTriplet" in (place / "results" / "paper" / "toy.md").read_text()
-    found = json.loads(says(place, "status", "--preset", "paper", "--json"))
-    (own,) = (one for one in found if one["item"] == "toy_grids:TOY")
-    assert (own["state"], own["why"]) == ("done", "") and len(own["record"]["runs"]) == 2
+    states = json.loads(says(place, "status", "--preset", "paper", "--json"))
+    (state,) = (one for one in states if one["item"] == "toy_grids:TOY")
+    assert (state["state"], state["why"]) == ("done", "") and len(state["record"]["runs"]) == 2

@@ -1,4 +1,4 @@
-"""Training in bfloat16 and compiled against float32: no further off than another seed is."""
+"""Training in bfloat16 and compiled training differ from float32 by less than another seed does."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def test_bfloat16_is_nearer_to_float32_than_one_seed_to_another(tiny_data: Datas
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")  # of what torch.compile itself imports
 @pytest.mark.parametrize("freeze", [0, 2])
 def test_compiled_training_is_plain_training(freeze, tiny_data, tmp_path, monkeypatch):
-    """By all of torch.compile but its C++ compiler, which takes half a minute of a core."""
+    """With torch.compile's backend aot_eager: the C++ compiler would take half a minute."""
     from torch._dynamo.utils import counters
 
     monkeypatch.setattr(torch, "compile", partial(torch.compile, backend="aot_eager"))

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from scipy.spatial.distance import cdist
 
 from sakerepro.errors import ConfigError, DataError
+from sakerepro.ranking import ranks
 from sakerepro.retrieval import search
 
 
@@ -20,12 +21,12 @@ def test_equals_a_full_sort(distance, shape, kind, accuracy, rng):
     query, gallery = rng.standard_normal((queries, d)).astype(kind), rng.standard_normal((photos, d)).astype(kind)
     distances = cdist(query.astype(float), gallery.astype(float), distance)
     for k in {1, min(10, photos), min(1000, photos), photos}:
-        index, found = search(query, gallery, k, distance)
-        assert index.dtype == np.int64 and index.shape == found.shape == (queries, k)
-        assert found.dtype == (kind if distance == "cosine" else np.float64)
-        assert (np.diff(found, axis=1) >= 0).all()
-        assert found == pytest.approx(np.sort(distances, axis=1)[:, :k], abs=accuracy)
-        assert found == pytest.approx(np.take_along_axis(distances, index, 1), abs=accuracy)
+        index, nearest = search(query, gallery, k, distance)
+        assert index.dtype == np.int64 and index.shape == nearest.shape == (queries, k)
+        assert nearest.dtype == (kind if distance == "cosine" else np.float64)
+        assert (np.diff(nearest, axis=1) >= 0).all()
+        assert nearest == pytest.approx(np.sort(distances, axis=1)[:, :k], abs=accuracy)
+        assert nearest == pytest.approx(np.take_along_axis(distances, index, 1), abs=accuracy)
         assert all(len(set(row)) == k for row in index.tolist())
 
 
@@ -37,9 +38,9 @@ def test_hamming_equals_a_stable_sort(bits, photos, rng):
     distances = np.stack([np.unpackbits(row ^ gallery, axis=1).sum(1) for row in query])
     order = np.argsort(distances, axis=1, kind="stable")
     for k in {1, min(37, photos), photos}:
-        index, found = search(query, gallery, k, "hamming")
+        index, nearest = search(query, gallery, k, "hamming")
         assert np.array_equal(index, order[:, :k])
-        assert np.array_equal(found, np.take_along_axis(distances, order, 1)[:, :k])
+        assert np.array_equal(nearest, np.take_along_axis(distances, order, 1)[:, :k])
 
 
 @settings(max_examples=40)
@@ -61,8 +62,6 @@ def test_nearest_first_when_photos_come_farthest_first():
 
 
 def test_chunks_of_queries_change_nothing(rng, monkeypatch):
-    from sakerepro.ranking import ranks
-
     query, gallery = rng.standard_normal((70, 8)), rng.standard_normal((500, 8))
     codes = np.packbits(query > 0, axis=1), np.packbits(gallery > 0, axis=1)
     whole, whole_codes = search(query, gallery, 9), search(*codes, 9, "hamming")
@@ -78,8 +77,8 @@ def test_the_length_of_a_feature_counts_as_it_does_not_for_cosine():
 
 
 def test_zero_features_are_at_distance_one():
-    index, found = search(np.array([[1.0, 0]]), np.array([[0.0, 0], [1, 0], [-1, 0]]), 3)
-    assert index.tolist() == [[1, 0, 2]] and found.tolist() == [[0, 1, 2]]
+    index, distances = search(np.array([[1.0, 0]]), np.array([[0.0, 0], [1, 0], [-1, 0]]), 3)
+    assert index.tolist() == [[1, 0, 2]] and distances.tolist() == [[0, 1, 2]]
     assert search(np.array([[0.0, 0]]), np.eye(2), 2)[0].tolist() == [[0, 1]]
 
 
@@ -94,8 +93,8 @@ def test_inputs_are_left_alone(rng):
 def test_k_of_a_narrow_type_does_not_overflow(kind, rng):
     x, codes = rng.standard_normal((302, 6)), rng.integers(0, 256, (302, 2), dtype=np.uint8)
     for features, distance in ((x, "cosine"), (codes, "hamming")):
-        found, wanted = (search(features[:2], features[2:], k=k, distance=distance) for k in (kind(100), 100))
-        assert np.array_equal(found[0], wanted[0]) and np.array_equal(found[1], wanted[1])
+        narrow, wanted = (search(features[:2], features[2:], k=k, distance=distance) for k in (kind(100), 100))
+        assert np.array_equal(narrow[0], wanted[0]) and np.array_equal(narrow[1], wanted[1])
 
 
 @pytest.mark.parametrize(

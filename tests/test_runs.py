@@ -39,17 +39,14 @@ def stop(*_: object) -> None:
 
 
 def stopping(real: Callable[..., Any], at: int) -> Callable[..., Any]:
-    """A function that stops at its ``at``-th call, and else does what the real one does."""
+    """A function that raises Stop in its ``at``-th call; other calls go to the real one."""
     calls = itertools.count(1)
     return lambda *arguments: stop() if next(calls) == at else real(*arguments)
 
 
 @pytest.fixture
 def no_training(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object) -> None:
-        raise AssertionError("trained again")
-
-    monkeypatch.setattr(training, "train", refuse)
+    monkeypatch.setattr(training, "train", lambda *_: pytest.fail("trained again"))
 
 
 def flip(file: Path, at: float = 0.5) -> None:
@@ -72,17 +69,6 @@ def test_the_same_experiment_is_found_and_not_trained_again(my_run: Run, no_trai
     assert find(again.but(seed=1)) is None
 
 
-def test_a_run_of_an_older_measuring_version_is_measured_again_and_says_who_trained_it(my_run, no_training):
-    file, metrics = my_run.folder / "provenance.json", my_run.metrics()
-    origin = json.loads(file.read_text())
-    older = {"versions": origin["versions"] | {"measuring": 0}, "accelerator": "NVIDIA H200"}
-    file.write_text(json.dumps(origin | older))
-    assert find(my_run.experiment) is None
-    again = run(my_run.experiment)
-    assert again.metrics() == metrics and again.provenance()["versions"] == origin["versions"]
-    assert again.provenance()["accelerator"] == "NVIDIA H200"
-
-
 def test_history_has_a_row_an_epoch(tiny_run: Run) -> None:
     history = tiny_run.history()
     assert history["epoch"].tolist() == [1, 2] and np.isfinite(history.to_numpy()).all()
@@ -93,15 +79,15 @@ def test_history_has_a_row_an_epoch(tiny_run: Run) -> None:
 
 def test_what_is_measured_is_measured_on_what_is_kept(tiny_run: Run) -> None:
     """mAP@all and P@k of both tasks from the kept embeddings, by scikit-learn and a loop."""
-    kept, data = tiny_run.embeddings(), tiny_run.dataset()
+    arrays, data = tiny_run.embeddings(), tiny_run.dataset()
     for name, images in {"query": 16, "gallery": 24, "train_photo": 48, "train_sketch": 28}.items():
-        assert kept[name].shape == (images, 16)
-    first = np.concatenate([np.flatnonzero(kept["gallery_labels"] == c)[:10] for c in range(2)])
+        assert arrays[name].shape == (images, 16)
+    first = np.concatenate([np.flatnonzero(arrays["gallery_labels"] == c)[:10] for c in range(2)])
     rest = np.setdiff1d(np.arange(24), first)
     assert photo_queries(data)[0].names == tuple(data.gallery.names[i] for i in first)
     tasks = {
-        "ZS-SBIR": (kept["query"], kept["gallery"], kept["query_labels"], kept["gallery_labels"]),
-        "ZS-PBIR": (*(kept["gallery"][i] for i in (first, rest)), *(kept["gallery_labels"][i] for i in (first, rest))),
+        "ZS-SBIR": [arrays[name] for name in ("query", "gallery", "query_labels", "gallery_labels")],
+        "ZS-PBIR": [arrays[name][i] for name in ("gallery", "gallery_labels") for i in (first, rest)],
     }
     rows = {(m["task"], m["representation"], m["convention"], m["metric"]): m["value"] for m in tiny_run.metrics()}
     assert len(rows) == len(tiny_run.metrics()) == 2 * 2 * 2 * 7  # tasks, representations, conventions, metrics
@@ -110,22 +96,22 @@ def test_what_is_measured_is_measured_on_what_is_kept(tiny_run: Run) -> None:
         scores = q.astype(np.float64) @ g.T.astype(np.float64)
         precision = [average_precision_score(gl == label, row) for label, row in zip(ql, scores, strict=True)]
         assert rows[task, "16-d", "standard", "mAP@all"] == pytest.approx(np.mean(precision), abs=1e-5)
-        np.testing.assert_allclose(kept[f"ap/{task}/16-d"], precision, atol=1e-5)
+        np.testing.assert_allclose(arrays[f"ap/{task}/16-d"], precision, atol=1e-5)
         top = np.argsort(-scores, axis=1)[:, :25]
         hits = (gl[top] == ql[:, None]).sum(axis=1)
         assert rows[task, "16-d", "standard", "P@25"] == pytest.approx(hits.mean() / 25, abs=1e-6)
 
 
 def test_the_network_needs_no_teacher(tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nor weights from elsewhere: a run that was copied to another machine opens there."""
+    """A run that was copied to another machine opens there without teacher and pretrained weights."""
     monkeypatch.setattr(paths, "runs", lambda: Path("/nowhere"))
     monkeypatch.setattr(teachers, "weights_file", lambda *_: pytest.fail("asked for pretrained weights"))
     monkeypatch.setattr(torch.linalg, "svd", lambda *_, **__: pytest.fail("took the SVD of a classifier"))
     before = torch.get_rng_state()
-    found = tiny_run.network().state_dict()
+    weights = tiny_run.network().state_dict()
     assert torch.equal(torch.get_rng_state(), before)
-    kept = load_file(tiny_run.folder / "weights.safetensors")
-    assert found.keys() == kept.keys() and all(torch.equal(found[n], kept[n]) for n in kept)
+    stored = load_file(tiny_run.folder / "weights.safetensors")
+    assert weights.keys() == stored.keys() and all(torch.equal(weights[n], stored[n]) for n in stored)
 
 
 def test_measuring_shows_how_far_it_is(tiny_run, monkeypatch, capsys):
@@ -149,8 +135,8 @@ def test_measuring_shows_how_far_it_is(tiny_run, monkeypatch, capsys):
 
 def test_the_best_epoch_on_validation_sketches_is_kept(tiny_run: Run) -> None:
     student, data = tiny_run.network(), tiny_run.dataset()
-    found = top1(student.seen_logits, student, data.val_sketch, tiny.SIDE)
-    assert found == tiny_run.history()["val_top1"].max()
+    accuracy = top1(student.seen_logits, student, data.val_sketch, tiny.SIDE)
+    assert accuracy == tiny_run.history()["val_top1"].max()
 
 
 def test_provenance_says_where_the_numbers_come_from(tiny_run: Run, tiny_place: Path) -> None:
@@ -210,12 +196,13 @@ def test_the_rotation_is_learned_on_training_features_alone(tiny_run: Run, monke
 
 
 def test_a_pretrained_network_is_measured_without_training(tiny_experiment: Experiment, tiny_place: Path) -> None:
-    """As it comes: no history, the teacher's own weights, the seen head apart."""
+    """The run has no history and the teacher's weights; only the seen head is new."""
     done = run(tiny_experiment.but(epochs=0))
     assert len(done.history()) == 0 and len(done.metrics()) == 56 and label(done.experiment) == "pretrained"
-    kept, teacher = load_file(done.folder / "weights.safetensors"), load_file(tiny_place / "se_resnet_mini.safetensors")
-    torch.testing.assert_close(kept["student.backbone.body.layer1.0.conv1.weight"], teacher["layer1.0.conv1.weight"])
-    torch.testing.assert_close(kept["student.backbone.body.bn1.running_mean"], teacher["bn1.running_mean"])
+    files = (done.folder / "weights.safetensors", tiny_place / "se_resnet_mini.safetensors")
+    student, teacher = map(load_file, files)
+    torch.testing.assert_close(student["student.backbone.body.layer1.0.conv1.weight"], teacher["layer1.0.conv1.weight"])
+    torch.testing.assert_close(student["student.backbone.body.bn1.running_mean"], teacher["bn1.running_mean"])
 
 
 def test_a_stopped_run_goes_on_and_ends_the_same(tiny_run, tiny_experiment, monkeypatch):
@@ -417,14 +404,14 @@ def test_the_semantic_matrix_is_that_of_the_classes(tiny_experiment, monkeypatch
 def test_a_finished_run_of_other_images_is_not_passed_off_as_one_of_these(tiny_run, tiny_place, tmp_path, monkeypatch):
     shutil.copytree(tiny_place / "data", tmp_path / "data")
     e = tiny_run.experiment.but(dataset=str(tmp_path / "data"))
-    made = run(e)
-    assert run(e).id == made.id
+    done = run(e)
+    assert run(e).id == done.id
     photo = next((tmp_path / "data").rglob("photo/**/*.png"))
     photo.write_bytes(next((tmp_path / "data").rglob("sketch/**/*.png")).read_bytes())
     with pytest.raises(RunError, match="other images"):
         run(e)
     shutil.rmtree(tmp_path / "data")
-    assert run(e).id == made.id  # nothing to compare with
+    assert run(e).id == done.id  # nothing to compare with
 
 
 def test_a_run_names_the_network_that_it_imitates(tiny_experiment: Experiment, tmp_path: Path, monkeypatch) -> None:
@@ -435,14 +422,14 @@ def test_a_run_names_the_network_that_it_imitates(tiny_experiment: Experiment, t
     with pytest.raises(DataError, match="pretrained weights of resnet_mini are missing"):
         run(other)
     file = tiny.write_weights(tmp_path / "weights" / "resnet_mini.safetensors", "resnet_mini")
-    found, own = run(other), run(tiny_experiment)
-    assert found.provenance()["imitated"]["sha256"] == sha256(file)
-    assert "imitated" not in own.provenance() and found.provenance()["teacher"] == own.provenance()["teacher"]
-    losses = [r.history()["loss_sake"][0] for r in (found, own)]
+    done, usual = run(other), run(tiny_experiment)
+    assert done.provenance()["imitated"]["sha256"] == sha256(file)
+    assert "imitated" not in usual.provenance() and done.provenance()["teacher"] == usual.provenance()["teacher"]
+    losses = [r.history()["loss_sake"][0] for r in (done, usual)]
     assert abs(losses[0] - losses[1]) > 0.01
-    network = open_run(found.folder).network()
-    np.testing.assert_allclose(embed(network, found.dataset().gallery, 32), found.embeddings()["gallery"], atol=1e-4)
-    card = model_card(found)
+    network = open_run(done.folder).network()
+    np.testing.assert_allclose(embed(network, done.dataset().gallery, 32), done.embeddings()["gallery"], atol=1e-4)
+    card = model_card(done)
     assert f"the frozen teacher is `resnet_mini` (SHA-256 `{sha256(file)}`)" in card and "the same is" not in card
     with pytest.raises(ConfigError, match="a teacher has no gates. Give 'se_resnet_mini'"):
         change(tiny_experiment, teacher="cse_resnet_mini")

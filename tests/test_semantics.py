@@ -15,6 +15,7 @@ import pytest
 from data_room import real_data
 from nltk.corpus.reader.wordnet import WordNetCorpusReader
 from nltk.corpus.util import LazyCorpusLoader
+from timm.data import ImageNetInfo
 
 from sakerepro import paths, wordnet
 from sakerepro.data.known import datasets
@@ -151,8 +152,6 @@ def test_shipped_table_is_closed_upwards_and_has_one_root():
 
 
 def test_imagenet_list_is_timms():
-    from timm.data import ImageNetInfo
-
     assert list(imagenet_wnids()) == ImageNetInfo().label_names()
 
 
@@ -182,22 +181,19 @@ def test_sketchy_synsets_agree_with_the_ids_in_its_file_names(nltk_wordnet, offi
     assert len(ids) == 125
     unrelated = set()
     for resolved in resolve_classes(sorted(ids), "sketchy"):
-        found = sorted(ids[resolved.name])
-        if not wordnet.contains(wordnet.graph_with(found), [resolved.wnid], found).any():
+        wnids = sorted(ids[resolved.name])
+        if not wordnet.contains(wordnet.graph_with(wnids), [resolved.wnid], wnids).any():
             unrelated.add(resolved.name)
     assert unrelated == {"mushroom"}  # named after the fungi here; the class is ImageNet's mushroom, the vegetable
+
+
+OTHER_SENSES = "saw.n.02 tiger.n.02 raccoon.n.02 dolphin.n.02 scorpion.n.03 lobster.n.02 cow.n.01".split()
 
 
 @pytest.mark.parametrize(
     "dataset, name, synset",
     [
-        ("sketchy", "saw", "saw.n.02"),
-        ("sketchy", "tiger", "tiger.n.02"),
-        ("sketchy", "raccoon", "raccoon.n.02"),
-        ("sketchy", "dolphin", "dolphin.n.02"),
-        ("sketchy", "scorpion", "scorpion.n.03"),
-        ("sketchy", "lobster", "lobster.n.02"),
-        ("sketchy", "cow", "cow.n.01"),
+        *(("sketchy", synset.partition(".")[0], synset) for synset in OTHER_SENSES),
         ("tuberlin", "mouse (animal)", "mouse.n.01"),
         ("tuberlin", "computer-mouse", "mouse.n.04"),
         ("tuberlin", "santa claus", "santa_claus.n.01"),
@@ -205,8 +201,8 @@ def test_sketchy_synsets_agree_with_the_ids_in_its_file_names(nltk_wordnet, offi
     ],
 )
 def test_words_with_a_misleading_first_sense(dataset, name, synset):
-    (found,) = resolve_classes([name], dataset)
-    assert found.source == "table" and found.synset == (synset or wordnet.table()[CLASSES[0].wnid].synset)
+    (resolved,) = resolve_classes([name], dataset)
+    assert resolved.source == "table" and resolved.synset == (synset or wordnet.table()[CLASSES[0].wnid].synset)
 
 
 # ---- own class names -------------------------------------------------------------------------------------------------
@@ -224,22 +220,22 @@ def test_words_with_a_misleading_first_sense(dataset, name, synset):
     ],
 )
 def test_own_names_are_normalised(name, wnid, nltk_wordnet):
-    (found,) = resolve_classes([name])
-    assert (found.wnid, found.source) == (wnid, "wordnet")
+    (resolved,) = resolve_classes([name])
+    assert (resolved.wnid, resolved.source) == (wnid, "wordnet")
 
 
 def test_choice_between_senses_is_told(nltk_wordnet):
-    (found,) = resolve_classes(["bass"])
-    assert found.synset == nltk_wordnet.synsets("bass", pos="n")[0].name()
-    assert "the first of 8 noun senses, others: " in found.note
-    assert all(f" {s.name()} (" in found.note for s in nltk_wordnet.synsets("bass", pos="n")[1:5])
+    (bass,) = resolve_classes(["bass"])
+    assert bass.synset == nltk_wordnet.synsets("bass", pos="n")[0].name()
+    assert "the first of 8 noun senses, others: " in bass.note
+    assert all(f" {s.name()} (" in bass.note for s in nltk_wordnet.synsets("bass", pos="n")[1:5])
     assert "the only noun sense" in resolve_classes(["wolfhound"])[0].note
 
 
 def test_unresolved_names_get_near_misses_and_a_way_out(nltk_wordnet):
-    found = resolve_classes(["dog", "strabery", "qqxzy"])
-    assert [bool(r) for r in found] == [True, False, False]
-    assert "n07745940 (strawberry.n.01)" in found[1].note
+    resolved = resolve_classes(["dog", "strabery", "qqxzy"])
+    assert [bool(r) for r in resolved] == [True, False, False]
+    assert "n07745940 (strawberry.n.01)" in resolved[1].note
     with pytest.raises(DataError, match="(?s)2 of 3 classes have no WordNet synset.*strawberry.*'qqxzy'.*synsets.csv"):
         semantic_similarity(["dog", "strabery", "qqxzy"], [DOG])
     assert not resolve_classes([" "])[0]
@@ -250,8 +246,8 @@ def test_synsets_by_hand_win_over_tables(tmp_path):
     file = tmp_path / "synsets.csv"
     file.write_text("class,wnid\nMy_Dog,n02084071\n" + f"saw, {CAT}\n", encoding="utf-8-sig")
     for way in ({"synsets": hand}, {"synsets": file}, {"synsets": tmp_path}, {"dataset": str(tmp_path)}):
-        found = resolve_classes(["my dog", "saw"], **way)
-        assert [(r.name, r.wnid, r.source) for r in found] == [("my dog", DOG, "by hand"), ("saw", CAT, "by hand")]
+        resolved = resolve_classes(["my dog", "saw"], **way)
+        assert [(r.name, r.wnid, r.source) for r in resolved] == [("my dog", DOG, "by hand"), ("saw", CAT, "by hand")]
     assert resolve_classes([DOG])[0].synset == "dog.n.01"  # folders named after ids, as ImageNet's
 
 
@@ -282,9 +278,9 @@ def test_the_shipped_table_answers_for_each_of_its_words_as_nltk_does(nltk_wordn
     assert len(words) > 1500
     for word in words:
         assert wordnet.first_senses()[word.casefold()] == wordnet.wnid_of(nltk_wordnet.synsets(word, pos="n")[0]), word
-    found = resolve_classes(["Wolfhound", "hot-dogs", "golden retriever", "crane (bird)"])
-    assert [r.wnid for r in found] == ["n02090475", "", "n02099601", ""]
-    assert "n07676602 (hot_dog" in found[1].note or "hotdog" in found[1].note
+    resolved = resolve_classes(["Wolfhound", "hot-dogs", "golden retriever", "crane (bird)"])
+    assert [r.wnid for r in resolved] == ["n02090475", "", "n02099601", ""]
+    assert "n07676602 (hot_dog" in resolved[1].note or "hotdog" in resolved[1].note
 
 
 def test_without_nltk_no_advice_leads_in_a_circle(no_nltk, tmp_path):
@@ -308,8 +304,8 @@ def test_without_nltk_no_advice_leads_in_a_circle(no_nltk, tmp_path):
     ],
 )
 def test_leading_ids_are_read(name, wnid, no_nltk):
-    (found,) = resolve_classes([name])
-    assert (found.name, found.wnid) == (name, wnid)
+    (resolved,) = resolve_classes([name])
+    assert (resolved.name, resolved.wnid) == (name, wnid)
 
 
 def test_classes_that_are_one_thing():
@@ -324,10 +320,10 @@ def test_classes_that_are_one_thing():
 
 
 def test_overlap_tells_same_wider_narrower_and_none():
-    found = imagenet_overlap(["pizza", "horse", "hot air balloon", "brain"], "tuberlin")
-    assert [o.kind for o in found] == ["same", "wider", "narrower", "none"]
-    assert [o.inside for o in found] == [True, False, False, False]
-    assert found[0].imagenet == ("n07873807",) and found[1].imagenet == ("n02389026",)  # pizza; sorrel
+    overlaps = imagenet_overlap(["pizza", "horse", "hot air balloon", "brain"], "tuberlin")
+    assert [o.kind for o in overlaps] == ["same", "wider", "narrower", "none"]
+    assert [o.inside for o in overlaps] == [True, False, False, False]
+    assert overlaps[0].imagenet == ("n07873807",) and overlaps[1].imagenet == ("n02389026",)  # pizza; sorrel
     assert [o.inside for o in imagenet_overlap(["pizza", "horse", "brain"], "tuberlin", "related")] == [1, 1, 0]
     with pytest.raises(ConfigError, match="relation='synsets' is not known"):
         imagenet_overlap(["pizza"], relation="synsets")
@@ -361,8 +357,8 @@ def test_plain_files_become_a_corpus_that_threads_can_load_at_once(tmp_path, nlt
     with open(os.path.join(source, "lexnames")) as file:
         assert (corpus / "lexnames").read_text() == file.read()
     nltk_as_new(monkeypatch, str(tmp_path))
-    found = ThreadPoolExecutor(4).map(class_synset, ["wolf", "oak", "sofa", "kettle"])
-    assert [r.synset for r in found] == ["wolf.n.01", "oak.n.01", "sofa.n.01", "kettle.n.01"]
+    resolved = ThreadPoolExecutor(4).map(class_synset, ["wolf", "oak", "sofa", "kettle"])
+    assert [r.synset for r in resolved] == ["wolf.n.01", "oak.n.01", "sofa.n.01", "kettle.n.01"]
 
 
 def test_linking_an_incomplete_folder_names_what_is_missing(tmp_path):

@@ -1,4 +1,4 @@
-"""Training that is stopped goes on with the same numbers: by errors at every step, and by SIGKILL at any moment."""
+"""A training that an error or SIGKILL stops, at any step, goes on with the same numbers."""
 
 from __future__ import annotations
 
@@ -97,7 +97,7 @@ class Toy(nn.Module):
 
 
 def fit(toy: Toy, checkpoint: Path) -> list[dict[str, float]]:
-    """Train it; its history without the seconds, which no two trainings share."""
+    """Train; return the history without the seconds, which differ between trainings."""
     history = training.fit(toy, toy.plan, toy.prepare, toy.measured, checkpoint, toy.epochs, SEED, score=toy.score)
     return without_seconds(history)
 
@@ -218,7 +218,7 @@ def test_numpy_numbers_can_be_read_back(checkpoint: Path, whole: tuple[Any, Any]
 @pytest.mark.parametrize("stop_at", [-1, STEPS + 2, 3 * STEPS])
 @pytest.mark.parametrize(("scores", "best"), [((1, 9, 5), 2), ((4, 4, 1), 1), ((1, 2, 3), 3), ((-3, -9, -5), 1)])
 def test_the_best_epoch_is_kept(scores, best, stop_at, checkpoint, every_step):
-    """Its weights, and all rows of the history; of equals the first."""
+    """Training ends with the weights of the best epoch, the first of equals, and with all rows of the history."""
     snapshots: dict[int, dict[str, Tensor]] = {}
 
     class Scored(Toy):
@@ -238,25 +238,25 @@ def test_the_best_epoch_is_kept(scores, best, stop_at, checkpoint, every_step):
 @pytest.mark.parametrize("bad", [math.nan, math.inf])
 def test_a_loss_that_is_not_finite_stops_and_loses_nothing(bad: float, checkpoint: Path, every_step: None) -> None:
     batches: list[Batch] = []
-    kept = []
+    checkpoints = []
 
     class Spoilt(Toy):
         def losses(self, batch: Batch) -> dict[str, Tensor]:
             batches.append(batch)
-            found = super().losses(batch)
+            losses = super().losses(batch)
             if len(batches) == STEPS + 2:
-                kept.append(checkpoint.read_bytes())
-                found["loss"] = found["loss"] * bad
-            return found
+                checkpoints.append(checkpoint.read_bytes())
+                losses["loss"] = losses["loss"] * bad
+            return losses
 
     with pytest.raises(RunError, match=r"loss is (nan|inf) in epoch 2, step 2\..*Try a lower lr") as error:
         fit(Spoilt(), checkpoint)
     assert ", ".join(batches[-1].names[:6]) in str(error.value) and "(8 images)" in str(error.value)
-    assert checkpoint.read_bytes() == kept[0]
+    assert checkpoint.read_bytes() == checkpoints[0]
 
 
 def flip(content: bytes) -> bytes:
-    """One byte of a tensor's numbers changed: nothing but a checksum tells."""
+    """Change one byte of a tensor's numbers, which only a checksum reveals."""
     middle = len(content) // 2
     return content[:middle] + bytes([content[middle] ^ 1]) + content[middle + 1 :]
 
@@ -302,11 +302,11 @@ def test_a_killed_student_ends_the_same(tmp_path: Path) -> None:
     driver = str(Path(__file__).with_name("kill_driver.py"))
     done = tiny.python(driver, *(f"{tmp_path / name}={','.join(plan)}" for name, plan in plans.items()))
     wanted = [{"folder": name, "moment": m, "killed": m != "end"} for name, plan in plans.items() for m in plan]
-    found = [json.loads(line) for line in done.stdout.splitlines()]
+    reports = [json.loads(line) for line in done.stdout.splitlines()]
     assert done.returncode == 0, done.stderr
-    for line, want in zip(found, wanted, strict=True):  # a fast machine may be done before a random moment comes
+    for line, want in zip(reports, wanted, strict=True):  # a fast machine may be done before a random moment comes
         want["killed"] = line["killed"] if line["moment"] in moments else want["killed"]
-    assert found == wanted
+    assert reports == wanted
     one, other = (torch.load(tmp_path / name / "weights.pt", weights_only=True) for name in plans)
     assert tiny.same(one, other)
     rows = [json.loads((tmp_path / name / "history.json").read_text()) for name in plans]
@@ -348,7 +348,7 @@ def test_a_batch_is_its_augmented_images_side_by_side(tiny_data: Dataset) -> Non
 
 @pytest.mark.parametrize("idle", [True, False])
 def test_batches_are_the_same_beside_the_network_and_between_steps(idle, checkpoint, whole, monkeypatch):
-    """In threads where the network leaves a core idle, else one after the other."""
+    """Batches are made in threads if the network leaves a core idle, else one after the other."""
     monkeypatch.setattr(training, "_idle_core", lambda: idle)
     makers: set[int] = set()
 
@@ -377,21 +377,21 @@ def test_the_schedule_is_the_papers(tiny_data: Dataset, tmp_path: Path) -> None:
     method, teacher = sake(batch_norm="frozen")
     student = method.student
     before = {k: v.clone() for k, v in student.state_dict().items()}
-    kept = {k: v.clone() for k, v in teacher.state_dict().items()}
+    teacher_before = {k: v.clone() for k, v in teacher.state_dict().items()}
     history = train(method, tiny_data, tmp_path)
     assert [row["lr"] for row in history] == pytest.approx([1e-3, 1e-4])
     after = student.state_dict()
     running = [k for k in before if "running" in k]
     assert running and all(torch.equal(before[k], after[k]) for k in running)
     assert not torch.equal(before["backbone.body.bn1.weight"], after["backbone.body.bn1.weight"])
-    assert tiny.same(teacher.state_dict(), kept) and not any(p.requires_grad for p in teacher.parameters())
+    assert tiny.same(teacher.state_dict(), teacher_before) and not any(p.requires_grad for p in teacher.parameters())
     assert not student.training and set(history[0]) >= {"loss", "loss_benchmark", "loss_sake", "val_top1"}
 
 
 def test_the_number_of_cores_changes_no_bit(tiny_data: Dataset, tmp_path: Path, monkeypatch, with_cores) -> None:
-    """Of student, teacher and frozen stages, which work by parts."""
+    """Student, teacher and frozen stages compute in parts."""
     monkeypatch.setattr(training.devices, "at_once", lambda size: 2)
-    parts, found = list[int](), []
+    parts, ends = list[int](), []
     divided = backbones.in_parts
 
     def noted(call: Any, layers: Any, size: int, *tensors: Tensor) -> Tensor:
@@ -404,8 +404,8 @@ def test_the_number_of_cores_changes_no_bit(tiny_data: Dataset, tmp_path: Path, 
         with one_thread():
             method, _ = sake(batch_norm="frozen", freeze=1)
             history = without_seconds(train(method, tiny_data, tmp_path / str(cores)))
-        found.append((method.state_dict(), history))
-    assert tiny.same(found[0][0], found[1][0]) and found[0][1] == found[1][1]
+        ends.append((method.state_dict(), history))
+    assert tiny.same(ends[0][0], ends[1][0]) and ends[0][1] == ends[1][1]
     assert min(parts[:3]) >= 2  # stem, rest, and the teacher's
 
 
@@ -440,21 +440,21 @@ def test_the_head_learns_at_its_own_rate(tiny_data: Dataset, tmp_path: Path) -> 
 @pytest.mark.parametrize("freeze", [0, 2])
 @pytest.mark.parametrize("name", ["own", "shuffled", "efficientnet_lite0"])
 def test_l_sake_is_that_of_the_chosen_teachers_logits(name: str, freeze: int, tiny_data: Dataset) -> None:
-    """Those of its own network, in the photo's place those of the one before, or another network's with its input."""
-    own, e = tiny.classifier(), methods.checked(Experiment(**SETTINGS, freeze=freeze), {"teacher": name})
-    student = build_student("cse_resnet_mini", dim=8, num_seen=4, teacher=own, freeze=freeze).eval()
-    taught = tiny.classifier("efficientnet_lite0") if name == "efficientnet_lite0" else own
-    assert (taught.backbone.mean == own.backbone.mean) == (taught is own)
+    """The logits of its own network, of the photo before (shuffled), or of another network with its normalisation."""
+    teacher, e = tiny.classifier(), methods.checked(Experiment(**SETTINGS, freeze=freeze), {"teacher": name})
+    student = build_student("cse_resnet_mini", dim=8, num_seen=4, teacher=teacher, freeze=freeze).eval()
+    taught = tiny.classifier("efficientnet_lite0") if name == "efficientnet_lite0" else teacher
+    assert (taught.backbone.mean == teacher.backbone.mean) == (taught is teacher)
     method = SAKE(e, student, methods.Side(tiny.SEEN, taught, tiny.ORIGINAL)).eval()
     index = np.array([4, 0, 40, 13]), np.array([8, 2])
     sets = list(zip((tiny_data.train_photo, tiny_data.train_sketch), index, strict=True))
-    batch = make_batch(sets, 32, "none", own.backbone, np.random.default_rng(5))
+    batch = make_batch(sets, 32, "none", teacher.backbone, np.random.default_rng(5))
     mean, std = taught.backbone.mean, taught.backbone.std
     with torch.no_grad():
-        found = method.losses(batch)["loss_sake"]
+        loss = method.losses(batch)["loss_sake"]
         logits = taught(augment(tiny_data.train_photo.take(index[0]), None, 32, mean=mean, std=std))
         logits = logits[[3, 0, 1, 2]] if name == "shuffled" else logits
         similarity = torch.from_numpy(semantic_similarity(tiny.SEEN, tiny.ORIGINAL, dataset="sketchy"))
         original = student(batch.images, batch.domain)[1][:4]
         want = sake_loss(original, logits, similarity[batch.labels[:4]], lambda1=1.0, lambda2=0.3)
-    torch.testing.assert_close(found, want, rtol=1e-4, atol=1e-5)
+    torch.testing.assert_close(loss, want, rtol=1e-4, atol=1e-5)

@@ -27,7 +27,7 @@ PHOTOS, SKETCHES, VALIDATION = 12, 7, 1  # a class
 
 
 class Stop(Exception):
-    """What stops something half-way in a test."""
+    """Raised to stop code half-way."""
 
 
 def noise(n: int, size: int) -> torch.Tensor:
@@ -49,7 +49,7 @@ def shape(kind: int, domain: int, index: int) -> np.ndarray:
 
 
 def image_set(classes: int, domain: int, count: int, *, first: int = 0, start: int = 0) -> ImageSet:
-    """``count`` images each of ``classes`` kinds from ``first`` on."""
+    """``count`` images of each of ``classes`` kinds, beginning with kind ``first``."""
     pixels = np.stack([shape(first + c, domain, start + i) for c in range(classes) for i in range(count)])
     labels = np.repeat(np.arange(classes), count)
     names = tuple(
@@ -132,9 +132,9 @@ def classifier(
 ) -> Classifier:
     """A classifier with random weights and statistics."""
     with seeded(seed):
-        made = build_classifier(name, classes, size=size)
-        randomise(made)
-    return made
+        network = build_classifier(name, classes, size=size)
+        randomise(network)
+    return network
 
 
 def settings(folder: Path, weights: Path, **changes: object) -> dict[str, Any]:

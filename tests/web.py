@@ -1,4 +1,4 @@
-"""A server here that serves files as the hubs do, or badly: it stalls, cuts and lies."""
+"""A local server that serves files as the hubs do, or stalls, cuts the connection or sends a wrong length."""
 
 from __future__ import annotations
 

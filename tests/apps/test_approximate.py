@@ -12,7 +12,6 @@ import pytest
 from PIL import Image
 from tiny import shape
 
-from sakerepro.__main__ import main
 from sakerepro.apps import approximate
 from sakerepro.apps.approximate import nearest, recall
 from sakerepro.apps.photos import index_photos, query
@@ -24,7 +23,7 @@ from sakerepro.runs import Run
 
 @pytest.fixture
 def groups(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A hundred groups of 50 of 5,000 photos, as if there were many more; skips where LanceDB is not installed."""
+    """LanceDB makes 100 groups even for few photos; the test is skipped without LanceDB."""
     lancedb = pytest.importorskip("lancedb", reason="needs `pip install 'sakerepro[lance]'`")
     monkeypatch.setattr(lancedb.index, "IvfFlat", partial(lancedb.index.IvfFlat, num_partitions=100))
 
@@ -58,7 +57,7 @@ def test_with_all_groups_it_is_exact(distance, groups, rng, tmp_path, monkeypatc
 
 
 def test_k_may_be_all_photos(groups, rng, tmp_path, monkeypatch):
-    """Also a zero, and although the groups that are searched hold fewer."""
+    """A zero vector is found too, and more photos than the searched groups hold."""
     monkeypatch.setattr(approximate, "PROBES", 1)
     x, q = clustered(rng, 500, 8), rng.normal(size=(2, 8)).astype(np.float32)
     assert np.sort(nearest(write(tmp_path / "few", x), q, 500, "cosine")[0]).tolist() == [list(range(500))] * 2
@@ -67,12 +66,12 @@ def test_k_may_be_all_photos(groups, rng, tmp_path, monkeypatch):
 @pytest.mark.parametrize("domain", [SKETCH, PHOTO])
 def test_the_recall_is_a_count_by_hand(domain, groups, tiny_run, rng, tmp_path, monkeypatch):
     monkeypatch.setattr(approximate, "PROBES", 5)  # of 100: .3 to .8 are found; LanceDB groups at random
-    asked = tiny_run.embeddings()["query" if domain == SKETCH else "gallery"]
-    x = rng.normal(asked.mean(axis=0), 2 * asked.std(), (5_000, asked.shape[1])).astype(np.float16)
+    queries = tiny_run.embeddings()["query" if domain == SKETCH else "gallery"]
+    x = rng.normal(queries.mean(axis=0), 2 * queries.std(), (5_000, queries.shape[1])).astype(np.float16)
     share, n = recall(write(tmp_path / "index", x), tiny_run, 10, domain)
-    assert n == len(asked)  # all, as there are few
-    found, want = nearest(tmp_path / "index", asked, 10, "cosine")[0], exact(asked, x, 10, "cosine")[0]
-    by_hand = sum(len(set(a) & set(b)) for a, b in zip(found.tolist(), want.tolist(), strict=True)) / (10 * n)
+    assert n == len(queries)  # all, as there are few
+    rows, want = nearest(tmp_path / "index", queries, 10, "cosine")[0], exact(queries, x, 10, "cosine")[0]
+    by_hand = sum(len(set(a) & set(b)) for a, b in zip(rows.tolist(), want.tolist(), strict=True)) / (10 * n)
     assert share == pytest.approx(by_hand) and 0.1 < share < 1
     monkeypatch.setattr(approximate, "search", lambda *_: pytest.fail("measured again"))
     assert recall(tmp_path / "index", tiny_run, 10, domain) == (share, n)
@@ -121,31 +120,28 @@ def photos(my_run: Run, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_on_the_command_line(tiny_run, photos, monkeypatch, capsys):
+def test_on_the_command_line(tiny_run, photos, monkeypatch, cli):
     pytest.importorskip("lancedb")
     images = tiny_run.embeddings()
     monkeypatch.setenv("HOME", str(photos / "home"))
     before = set(photos.rglob("*"))
-    ask = ["query", str(photos / "sketch.png"), "-k", "3", "--json"]
-    assert main(ask) == 0
-    (exact,) = json.loads(capsys.readouterr().out)
-    assert main([*ask, "--approximate"]) == 0
-    out, err = capsys.readouterr()
+    command = ["query", str(photos / "sketch.png"), "-k", "3", "--json"]
+    (exact,) = json.loads(cli(*command).out)
+    out, err = cli(*command, "--approximate")
     assert json.loads(out) == [{"recall": 1.0, **exact}]  # one group holds all five
     count = f"({len(images['query'])} unseen sketches of the run)"
     assert err == f"approximate: finds 100.0 % of the exact 3 nearest {count}\n"
     (index,) = (photos / "collections").glob("[!.]*")
     assert all(index in new.parents for new in set(photos.rglob("*")) - before)
-    assert main(["query", str(photos / "photos/0.png"), "--photo", "--approximate"]) == 0
-    out, err = capsys.readouterr()
+    out, err = cli("query", str(photos / "photos/0.png"), "--photo", "--approximate")
     assert f"100.0 % of the exact 5 nearest ({len(images['gallery'])} unseen photos of the run)" in err
     assert "0.png" in out.splitlines()[2]
-    assert main(["query", str(photos / "sketch.png"), "--codes", "--approximate"]) == 2
-    assert "codes are compared exactly" in capsys.readouterr().err
+    err = cli("query", str(photos / "sketch.png"), "--codes", "--approximate", code=2).err
+    assert "codes are compared exactly" in err
 
 
 def test_without_lancedb_the_error_says_how_to_install_it(tiny_run, photos, monkeypatch):
-    made, _ = index_photos(photos / "photos", tiny_run, progress=False)
+    index, _ = index_photos(photos / "photos", tiny_run, progress=False)
     monkeypatch.setitem(sys.modules, "lancedb", None)
     with pytest.raises(ConfigError, match=r"pip install 'sakerepro\[lance\]'"):
-        query(made, tiny_run, [photos / "sketch.png"], approximate=True)
+        query(index, tiny_run, [photos / "sketch.png"], approximate=True)

@@ -69,10 +69,10 @@ class Page:
     def __init__(self, driver: Any) -> None:
         self.driver = driver
 
-    def wait(self, found: Callable[[], Any], what: str, seconds: float = 120) -> Any:
+    def wait(self, condition: Callable[[], Any], what: str, seconds: float = 120) -> Any:
         from selenium.webdriver.support.ui import WebDriverWait
 
-        return WebDriverWait(self.driver, seconds, 0.05).until(lambda _: found(), f"no {what}")
+        return WebDriverWait(self.driver, seconds, 0.05).until(lambda _: condition(), f"no {what}")
 
     def script(self, text: str, *arguments: Any) -> Any:
         return self.driver.execute_script(text, *arguments)

@@ -12,7 +12,6 @@ import mistune
 import pytest
 import tiny
 
-from sakerepro.__main__ import main
 from sakerepro.apps.card import model_card
 from sakerepro.methods import flat
 from sakerepro.runs import Run
@@ -106,15 +105,12 @@ def test_without_the_data_set_the_classes_are_not_named(tiny_run: Run, tmp_path:
     assert "was not at hand" in text and "Unseen (" not in text and "| gallery photos (unseen) | 24 | 2 |" in text
 
 
-def test_a_card_is_written_whole_or_not_at_all(tiny_run, card, tmp_path, monkeypatch, capsys):
+def test_a_card_is_written_whole_or_not_at_all(tiny_run, card, tmp_path, monkeypatch, cli):
     monkeypatch.chdir(tmp_path)
-    assert main(["card", str(tiny_run.folder)]) == 0
     written = tmp_path / f"{tiny_run.id}-card.md"
-    assert capsys.readouterr().out.strip() == written.name and written.read_text() == card
-    assert main(["card", str(tiny_run.folder), "--to", "-"]) == 0
-    assert capsys.readouterr().out == card
+    assert cli("card", str(tiny_run.folder)).out.strip() == written.name and written.read_text() == card
+    assert cli("card", str(tiny_run.folder), "--to", "-").out == card
     broken = Path(shutil.copytree(tiny_run.folder, tmp_path / "broken"))
     (broken / "metrics.json").write_text("{")
-    assert main(["card", str(broken), "--to", written.name]) == 1
-    assert "metrics.json" in capsys.readouterr().err
+    assert "metrics.json" in cli("card", str(broken), "--to", written.name, code=1).err
     assert written.read_text() == card and not list(tmp_path.glob(".*"))

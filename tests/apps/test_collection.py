@@ -8,7 +8,7 @@ import os
 import shutil
 import sqlite3
 import unicodedata
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -66,14 +66,14 @@ def same(one: Collection, other: Collection) -> bool:
 
 
 def test_an_index_holds_the_network_s_embeddings(photos: Path, tiny_run: Run) -> None:
-    made, changes = index_photos(photos, tiny_run, dtype="float32", progress=False)
+    index, changes = index_photos(photos, tiny_run, dtype="float32", progress=False)
     assert (changes.added, changes.kept, changes.removed, changes.bad) == (7, 0, 0, 1)
-    assert made.names == (*(f"{i}.png" for i in (0, 2, 4, 6)), *(f"inner folder/{i}.png" for i in (1, 3, 5)))
-    pixels = np.stack([read_image(photos / n, SIDE) for n in made.names])
+    assert index.names == (*(f"{i}.png" for i in (0, 2, 4, 6)), *(f"inner folder/{i}.png" for i in (1, 3, 5)))
+    pixels = np.stack([read_image(photos / n, SIDE) for n in index.names])
     images = tiny_run.dataset().gallery
-    one_by_one = type(images)(pixels, np.arange(7), np.zeros(7, int), made.names, PHOTO)
-    np.testing.assert_allclose(made.embeddings, embed(tiny_run.network(), one_by_one, SIDE), rtol=1e-4, atol=1e-5)
-    assert list(made.bad) == ["bad one.jpg"] and "is not a" in made.bad["bad one.jpg"]
+    one_by_one = type(images)(pixels, np.arange(7), np.zeros(7, int), index.names, PHOTO)
+    np.testing.assert_allclose(index.embeddings, embed(tiny_run.network(), one_by_one, SIDE), rtol=1e-4, atol=1e-5)
+    assert list(index.bad) == ["bad one.jpg"] and "is not a" in index.bad["bad one.jpg"]
 
 
 def test_a_second_call_embeds_new_and_changed_files_only(photos: Path, tiny_run: Run, counted: list[int]) -> None:
@@ -85,14 +85,15 @@ def test_a_second_call_embeds_new_and_changed_files_only(photos: Path, tiny_run:
     write(photos / "0.png", 6, PHOTO, 98)
     (photos / "2.png").unlink()
     shutil.copy(photos / "4.png", photos / "bad one.jpg")
-    made, changes = index_photos(photos, tiny_run, progress=False)
+    index, changes = index_photos(photos, tiny_run, progress=False)
     assert counted == [7, 3] and (changes.added, changes.kept, changes.removed, changes.bad) == (3, 5, 1, 0)
-    assert "2.png" not in made.names and "new.png" in made.names
-    before, now = first.names.index("4.png"), made.names.index("4.png")
-    assert np.array_equal(first.embeddings[before], made.embeddings[now])
+    assert "2.png" not in index.names and "new.png" in index.names
+    before, now = first.names.index("4.png"), index.names.index("4.png")
+    assert np.array_equal(first.embeddings[before], index.embeddings[now])
     fresh, _ = index_photos(photos, tiny_run, photos.parent / "fresh", progress=False)
-    assert made.names == fresh.names
-    np.testing.assert_allclose(made.embeddings, fresh.embeddings, rtol=2e-3, atol=2e-3)  # other batches, half precision
+    assert index.names == fresh.names
+    # other batches, half precision
+    np.testing.assert_allclose(index.embeddings, fresh.embeddings, rtol=2e-3, atol=2e-3)
 
 
 def test_an_interrupted_call_goes_on(photos, tiny_run, counted, monkeypatch):
@@ -113,16 +114,16 @@ def test_an_interrupted_call_goes_on(photos, tiny_run, counted, monkeypatch):
     with contextlib.closing(sqlite3.connect(unfinished)) as db:
         assert db.execute("SELECT count(*) FROM photos").fetchone() == (4,)
     monkeypatch.setattr(collection, "embed_images", counting)
-    made, _ = index_photos(photos, tiny_run, progress=False)
-    assert sum(counted[2:]) == 7 - sum(counted[:2]) + 1 and len(made) == 7
+    index, _ = index_photos(photos, tiny_run, progress=False)
+    assert sum(counted[2:]) == 7 - sum(counted[:2]) + 1 and len(index) == 7
     assert not list(paths.collections().glob(".*-unfinished"))
     monkeypatch.setattr(collection, "CHUNK", 256)
-    assert made.names == index_photos(photos, tiny_run, photos.parent / "whole", progress=False)[0].names
+    assert index.names == index_photos(photos, tiny_run, photos.parent / "whole", progress=False)[0].names
 
 
 @pytest.mark.parametrize("left", [0, 5000, -1, None])
 def test_what_a_killed_call_left_may_be_damaged(left, photos, tiny_run, counted, monkeypatch):
-    """Cut to 0 or 5,000 bytes, or overwritten: the photos are embedded again; else (None) they are taken over."""
+    """If it is cut to 0 or 5,000 bytes or overwritten (-1), photos are embedded again; whole (None), they are not."""
     monkeypatch.setattr(collection, "CHUNK", 3)
     monkeypatch.setattr(collection, "SAVE", 0.0)
     write_index = files.write_folder_whole
@@ -140,22 +141,22 @@ def test_what_a_killed_call_left_may_be_damaged(left, photos, tiny_run, counted,
 
 
 def test_a_query_finds_what_a_naive_search_finds(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
-    made, _ = index_photos(photos, tiny_run, dtype="float32", progress=False)
+    index, _ = index_photos(photos, tiny_run, dtype="float32", progress=False)
     sketches = [write(tmp_path / f"s{i}.png", i, SKETCH, i) for i in range(2)]
     pixels = np.stack([read_image(s, SIDE) for s in sketches])
     images = type(tiny_run.dataset().query)(pixels, np.arange(2), np.zeros(2, int), ("", ""), SKETCH)
-    x, y = embed(tiny_run.network(), images, SIDE).astype(float), np.asarray(made.embeddings, float)
+    x, y = embed(tiny_run.network(), images, SIDE).astype(float), np.asarray(index.embeddings, float)
     cosine = x @ y.T / np.linalg.norm(x, axis=1)[:, None] / np.linalg.norm(y, axis=1)
-    rows, distances = query(made, tiny_run, sketches, k=3)
+    rows, distances = query(index, tiny_run, sketches, k=3)
     assert np.array_equal(rows, np.argsort(1 - cosine, axis=1)[:, :3])
     np.testing.assert_allclose(distances, np.sort(1 - cosine, axis=1)[:, :3], atol=1e-5)
-    rows, distances = query(made, tiny_run, sketches, k=50, codes=True)
-    kept = tiny_run.embeddings()  # on whose training features the run fitted its 8-bit codes
-    itq = ITQ(bits=8, seed=tiny_run.experiment.seed).fit(np.concatenate([kept["train_photo"], kept["train_sketch"]]))
+    rows, distances = query(index, tiny_run, sketches, k=50, codes=True)
+    train = [tiny_run.embeddings()[name] for name in ("train_photo", "train_sketch")]
+    itq = ITQ(bits=8, seed=tiny_run.experiment.seed).fit(np.concatenate(train))
     bits = np.bitwise_count(itq.transform(x)[:, None] ^ itq.transform(y)).sum(axis=2)
     assert rows.shape == (2, 7) and np.array_equal(distances, np.sort(bits, axis=1))
-    itself, distances = query(made, tiny_run, [photos / "4.png"], k=1, domain=PHOTO)
-    assert made.names[itself[0, 0]] == "4.png" and distances[0, 0] < 1e-5
+    itself, distances = query(index, tiny_run, [photos / "4.png"], k=1, domain=PHOTO)
+    assert index.names[itself[0, 0]] == "4.png" and distances[0, 0] < 1e-5
 
 
 def test_half_precision_and_a_copied_folder_answer_alike(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
@@ -177,16 +178,16 @@ def test_what_is_somebody_else_s_stays(photos: Path, tiny_run: Run, tmp_path: Pa
     with pytest.raises(ConfigError, match="documents: is there and holds no index. Name another place"):
         index_photos(photos, tiny_run, documents, progress=False)
     (tmp_path / "app").mkdir()  # empty: as good as none
-    made, _ = index_photos(photos, tiny_run, tmp_path / "app", progress=False)
-    assert same(made, open_collection(tmp_path / "app"))
+    index, _ = index_photos(photos, tiny_run, tmp_path / "app", progress=False)
+    assert same(index, open_collection(tmp_path / "app"))
     assert [(f / "letter").read_text() for f in (documents, hidden)] == ["dear", "dear"]
 
 
 def test_what_does_not_fit_is_refused(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
-    made, _ = index_photos(photos, tiny_run, progress=False)
+    index, _ = index_photos(photos, tiny_run, progress=False)
     other = Path(shutil.copytree(photos, tmp_path / "other"))
     with pytest.raises(ConfigError, match="is an index of .*photos by the run"):
-        index_photos(other, tiny_run, made.folder, progress=False)
+        index_photos(other, tiny_run, index.folder, progress=False)
     with pytest.raises(ConfigError, match="lies among the photos"):
         index_photos(photos, tiny_run, photos / "index", progress=False)
     with pytest.raises(ConfigError, match="dtype='int8'"):
@@ -201,35 +202,35 @@ def test_what_does_not_fit_is_refused(photos: Path, tiny_run: Run, tmp_path: Pat
         index_photos(tmp_path / "empty", tiny_run, progress=False)
     moved = Run(Path(shutil.copytree(tiny_run.folder, tmp_path / "run")), tiny_run.experiment)
     note = moved.folder / "provenance.json"
-    note.write_text(note.read_text().replace(made.weights, "0" * 64))
+    note.write_text(note.read_text().replace(index.weights, "0" * 64))
     with pytest.raises(RunError, match="made with the weights of"):
-        query(made, moved, [photos / "0.png"])
+        query(index, moved, [photos / "0.png"])
 
 
 @pytest.mark.parametrize("file", ["embeddings.npy", "photos.sqlite"])
 @pytest.mark.parametrize("left", [0, 1200, None])
 def test_a_damaged_index_is_named(file: str, left: int | None, photos: Path, tiny_run: Run) -> None:
-    """Cut short or gone, and what to do is said by the query and by the next call of ``index``."""
-    made, _ = index_photos(photos, tiny_run, progress=False)
-    whole = (made.folder / file).read_bytes()
-    (made.folder / file).unlink()
+    """A file of it is cut short or gone: the query and the next call of ``index`` name it and the remedy."""
+    index, _ = index_photos(photos, tiny_run, progress=False)
+    whole = (index.folder / file).read_bytes()
+    (index.folder / file).unlink()
     if left is not None:
-        (made.folder / file).write_bytes(whole[: min(left, len(whole) - 2)])
-    with pytest.raises(RunError, match=f"{made.folder.name}: the index is damaged, or of an earlier version"):
-        open_collection(made.folder)
-    if (made.folder / "photos.sqlite").exists():
+        (index.folder / file).write_bytes(whole[: min(left, len(whole) - 2)])
+    with pytest.raises(RunError, match=f"{index.folder.name}: the index is damaged, or of an earlier version"):
+        open_collection(index.folder)
+    if (index.folder / "photos.sqlite").exists():
         with pytest.raises(RunError, match=r"Remove it, and make it anew with `sakerepro index`\."):
             index_photos(photos, tiny_run, progress=False)
 
 
 def test_an_index_can_be_read_where_nothing_can_be_written(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
-    """And its folder may have a name that means something in an address."""
-    made, _ = index_photos(photos, tiny_run, tmp_path / "what? 50%#1 é", progress=False)
-    for file in made.folder.iterdir():
+    """The folder has a name with characters that are special in an address."""
+    index, _ = index_photos(photos, tiny_run, tmp_path / "what? 50%#1 é", progress=False)
+    for file in index.folder.iterdir():
         file.chmod(0o444)
-    made.folder.chmod(0o555)
-    assert same(made, open_collection(made.folder)) and len(list(made.folder.iterdir())) == 2
-    made.folder.chmod(0o755)
+    index.folder.chmod(0o555)
+    assert same(index, open_collection(index.folder)) and len(list(index.folder.iterdir())) == 2
+    index.folder.chmod(0o755)
 
 
 @pytest.mark.skipif(os.name == "nt", reason="file names are Unicode there")
@@ -238,27 +239,22 @@ def test_a_name_that_is_no_utf8_is_skipped_by_name(photos: Path, tiny_run: Run) 
         shutil.copy(photos / "0.png", os.fsencode(photos) + b"/caf\xe9.png")
     except OSError:
         pytest.skip("the file system refuses such names")
-    made, changes = index_photos(photos, tiny_run, progress=False)
-    assert changes.bad == 2 and "rename it" in made.bad["caf\\udce9.png"]
+    index, changes = index_photos(photos, tiny_run, progress=False)
+    assert changes.bad == 2 and "rename it" in index.bad["caf\\udce9.png"]
 
 
-def test_index_and_query_on_the_command_line(photos, my_run, tmp_path, capsys):
+def test_index_and_query_on_the_command_line(photos, my_run, tmp_path, cli):
     sketch, sheet = write(tmp_path / "a sketch.png", 1, SKETCH, 1), tmp_path / "sheet.png"
-    assert main(["query", str(sketch)]) == 2
-    assert "0 indexes are in" in capsys.readouterr().err
-    assert main(["index", str(photos), "--run", my_run.id[-6:], "--json"]) == 0
-    made = json.loads(capsys.readouterr().out)
-    assert made["photos"] == made["added"] == 7 and list(made["bad_files"]) == ["bad one.jpg"]
-    assert main(["index", str(photos), "--run", my_run.id]) == 0
-    out = capsys.readouterr().out
+    assert "0 indexes are in" in cli("query", str(sketch), code=2).err
+    index = json.loads(cli("index", str(photos), "--run", my_run.id[-6:], "--json").out)
+    assert index["photos"] == index["added"] == 7 and list(index["bad_files"]) == ["bad one.jpg"]
+    out = cli("index", str(photos), "--run", my_run.id).out
     assert "0 embedded now, 7 kept" in out and "Skipped bad one.jpg: is not a" in out
-    assert main(["query", str(sketch), str(photos / "0.png"), "-k", "3", "--json", "--sheet", str(sheet)]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [f["sketch"] for f in found] == [str(sketch), str(photos / "0.png")]
-    assert [h["rank"] for h in found[0]["found"]] == [1, 2, 3] and Path(found[0]["found"][0]["path"]).is_file()
+    hits = json.loads(cli("query", str(sketch), str(photos / "0.png"), "-k", "3", "--json", "--sheet", str(sheet)).out)
+    assert [f["sketch"] for f in hits] == [str(sketch), str(photos / "0.png")]
+    assert [h["rank"] for h in hits[0]["found"]] == [1, 2, 3] and Path(hits[0]["found"][0]["path"]).is_file()
     (photos / "4.png").unlink()  # a photo that went since is an empty frame, not an error
-    assert main(["query", str(sketch), "--index", Path(made["index"]).name, "-k", "9", "--codes"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = cli("query", str(sketch), "--index", Path(index["index"]).name, "-k", "9", "--codes").out.splitlines()
     assert lines[0] == str(sketch) and len(lines) == 9 and lines[2].split()[0] == "1"
     assert main(["query", str(sketch), "-k", "7", "--sheet", str(sheet)]) == 0
     with Image.open(sheet) as picture:
@@ -293,50 +289,48 @@ def test_swapped_photos_of_one_length_and_date_are_found(entries, tiny_run, tmp_
     swap(red, blue)
     if not entries:
         assert index_photos(red.parent, tiny_run, progress=False)[1].kept == 2
-    made, changes = index_photos(red.parent, tiny_run, verify=not entries, progress=False)
+    index, changes = index_photos(red.parent, tiny_run, verify=not entries, progress=False)
     assert (changes.added, changes.kept) == (2, 0)
-    np.testing.assert_allclose(made.embeddings, vectors[::-1], rtol=2e-3, atol=2e-3)
+    np.testing.assert_allclose(index.embeddings, vectors[::-1], rtol=2e-3, atol=2e-3)
     assert index_photos(red.parent, tiny_run, verify=True, progress=False)[1].kept == 2
 
 
 def test_what_lies_in_an_index_stays(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
-    made, _ = index_photos(photos, tiny_run, tmp_path / "ix", progress=False)
-    (made.folder / "found.csv").write_text("mine")
-    (made.folder / "notes").mkdir()
-    (made.folder / "notes/a.txt").write_text("too")
+    index, _ = index_photos(photos, tiny_run, tmp_path / "ix", progress=False)
+    (index.folder / "found.csv").write_text("mine")
+    (index.folder / "notes").mkdir()
+    (index.folder / "notes/a.txt").write_text("too")
     write(photos / "4.png", 9, PHOTO, 9)
-    made, changes = index_photos(photos, tiny_run, made.folder, progress=False)
-    assert changes.added == 1 and (made.folder / "found.csv").read_text() == "mine"
-    assert (made.folder / "notes/a.txt").read_text() == "too"
+    index, changes = index_photos(photos, tiny_run, index.folder, progress=False)
+    assert changes.added == 1 and (index.folder / "found.csv").read_text() == "mine"
+    assert (index.folder / "notes/a.txt").read_text() == "too"
 
 
 def test_photos_that_are_not_plugged_in_keep_their_index(photos: Path, tiny_run: Run, tmp_path: Path) -> None:
-    made, _ = index_photos(photos, tiny_run, tmp_path / "ix", progress=False)
+    index, _ = index_photos(photos, tiny_run, tmp_path / "ix", progress=False)
     photos.rename(tmp_path / "unplugged")
     other = tmp_path / "other"
     other.mkdir()
     write(other / "4.png", 9, PHOTO, 9)
     with pytest.raises(ConfigError, match="which is not there, and .*other has none of its photos"):
-        index_photos(other, tiny_run, made.folder, progress=False)
-    assert same(made, open_collection(made.folder))
+        index_photos(other, tiny_run, index.folder, progress=False)
+    assert same(index, open_collection(index.folder))
 
 
-def test_photos_that_moved_are_followed(photos, my_run, tmp_path, counted, capsys):
+def test_photos_that_moved_are_followed(photos, my_run, tmp_path, counted, cli):
     to, new = tmp_path / "ix", tmp_path / "elsewhere"
     index_photos(photos, my_run, to, progress=False)
     shutil.copytree(photos, new)  # with other dates
     shutil.rmtree(photos)
-    ask = ["query", str(new / "4.png"), "--photo", "--index", str(to), "-k", "1", "--json"]
-    assert main(ask) == 0
-    out, err = capsys.readouterr()
+    command = ["query", str(new / "4.png"), "--photo", "--index", str(to), "-k", "1", "--json"]
+    out, err = cli(*command)
     assert json.loads(out)[0]["found"][0]["photo"] == "4.png"
     assert f"1 of the photos found are not in {photos}, such as 4.png." in err and "--photos" in err
-    assert main([*ask, "--photos", str(new)]) == 0
-    out, err = capsys.readouterr()
+    out, err = cli(*command, "--photos", str(new))
     assert json.loads(out)[0]["found"][0]["path"] == str(new / "4.png") and not err
     del counted[:]
-    made, changes = index_photos(new, my_run, to, progress=False)
-    assert (made.root, changes.kept, changes.added, counted) == (new, 7, 0, [])
+    index, changes = index_photos(new, my_run, to, progress=False)
+    assert (index.root, changes.kept, changes.added, counted) == (new, 7, 0, [])
     again = Path(shutil.copytree(new, tmp_path / "again"))
     shutil.rmtree(new)
     assert index_photos(again, my_run, to, dtype="float32", progress=False)[1].added == 7  # they are known all the same
@@ -352,18 +346,17 @@ def test_a_name_in_another_unicode_form_is_the_same_photo(tiny_run: Run, tmp_pat
     index_photos(tmp_path / "ph", tiny_run, progress=False)
     for file in (tmp_path / "ph").iterdir():
         file.rename(file.with_name(unicodedata.normalize("NFC", file.name)))
-    made, changes = index_photos(tmp_path / "ph", tiny_run, progress=False)
+    index, changes = index_photos(tmp_path / "ph", tiny_run, progress=False)
     assert (changes.kept, changes.removed, counted) == (2, 0, [2])
-    assert all((made.root / n).is_file() for n in made.names)
+    assert all((index.root / n).is_file() for n in index.names)
 
 
-def test_nothing_is_left_out_without_a_word(photos: Path, my_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_nothing_is_left_out_without_a_word(photos: Path, my_run: Run, cli: Callable[..., Any]) -> None:
     (photos / "IMG_1.HEIC").touch()
     write(photos / "@eaDir/0.png/THUMB.png", 0, PHOTO, 0)
     if hasattr(os, "mkfifo"):
         os.mkfifo(photos / "bad one.png")  # waits for ever if it is opened
-    assert main(["index", str(photos), "--run", my_run.id]) == 0
-    out = capsys.readouterr().out
+    out = cli("index", str(photos), "--run", my_run.id).out
     left_out = "1 system folder (@eaDir), 1 hidden file (.hidden.png), 1 .heic (IMG_1.HEIC), 1 .txt (notes.txt)."
     assert f"Left out: {left_out}" in out
     assert "7 photos: 7 embedded now" in out
@@ -371,7 +364,7 @@ def test_nothing_is_left_out_without_a_word(photos: Path, my_run: Run, capsys: p
 
 
 def test_a_bad_photo_is_tried_again(photos: Path, tiny_run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Mended rights change neither length nor date."""
+    """After its rights are mended, a file has the same length and date."""
     read = packing.read_bytes
 
     def refuse(path: Path) -> bytes:

@@ -15,7 +15,6 @@ import torch
 from PIL import Image
 
 import sakerepro as sr
-from sakerepro.__main__ import main
 from sakerepro.errors import ConfigError, DataError, RunError
 from sakerepro.model import build_student
 from sakerepro.runs import Run
@@ -41,13 +40,13 @@ FORMS: dict[str, Callable[[Path], Any]] = {
 
 @pytest.mark.parametrize("form", FORMS)
 def test_every_form_of_an_image_has_the_embedding_that_the_run_kept(net: sr.Embedder, tiny_run: Run, form: str) -> None:
-    data, kept = tiny_run.dataset(), tiny_run.embeddings()
+    data, arrays = tiny_run.dataset(), tiny_run.embeddings()
     for images, key, embed in ((data.query, "query", net.embed_sketch), (data.gallery, "gallery", net.embed_photo)):
         given = [FORMS[form](Path(tiny_run.experiment.dataset) / name) for name in images.names[:3]]
         many, one = embed(given), embed(given[1])
         assert many.shape == (3, 16) and one.shape == (16,) and many.dtype == one.dtype == np.float32
-        np.testing.assert_allclose(many, kept[key][:3], rtol=1e-3, atol=1e-4)
-        np.testing.assert_allclose(one, kept[key][1], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(many, arrays[key][:3], rtol=1e-3, atol=1e-4)
+        np.testing.assert_allclose(one, arrays[key][1], rtol=1e-3, atol=1e-4)
 
 
 def test_a_batch_is_a_list_and_an_empty_list_has_no_rows(net, tiny_run, monkeypatch):
@@ -87,8 +86,8 @@ def test_a_student_is_a_network_too_but_has_no_codes(tiny_run: Run) -> None:
 
 
 def test_codes_are_the_run_s_own(net: sr.Embedder, tiny_run: Run) -> None:
-    kept = tiny_run.embeddings()
-    train = np.concatenate([kept["train_photo"], kept["train_sketch"]])
+    arrays = tiny_run.embeddings()
+    train = np.concatenate([arrays["train_photo"], arrays["train_sketch"]])
     itq = sr.ITQ(bits=8, seed=tiny_run.experiment.seed).fit(train)
     data = tiny_run.dataset()
     sketches, photos = list(data.query.take(range(4))), list(data.gallery.take(range(4)))
@@ -138,13 +137,13 @@ def test_a_network_with_frozen_stages_is_exported_for_any_number_of_images(tmp_p
 
 
 @pytest.mark.slow
-def test_an_exported_network_answers_as_the_run_did(tiny_run, tmp_path, capsys):
+def test_an_exported_network_answers_as_the_run_did(tiny_run, tmp_path, cli):
     """The file that was written, by onnxruntime alone, on sketches of the run and in batches of other sizes."""
     onnxruntime = pytest.importorskip("onnxruntime", reason="pip install 'sakerepro[onnx]'")
     pytest.importorskip("onnxscript", reason="pip install 'sakerepro[onnx]'")
     file = tmp_path / "sketch.onnx"
-    assert main(["export", str(tiny_run.folder), "--onnx", "sketch", str(file)]) == 0
-    assert f"{file}: " in capsys.readouterr().out and list(tmp_path.iterdir()) == [file]
+    out = cli("export", str(tiny_run.folder), "--onnx", "sketch", str(file)).out
+    assert f"{file}: " in out and list(tmp_path.iterdir()) == [file]
     pixels = np.broadcast_to(tiny_run.dataset().query.take(range(7)), (7, tiny.SIDE, tiny.SIDE, 3))
     session = onnxruntime.InferenceSession(file, providers=["CPUExecutionProvider"])
     for rows in (slice(0, 7), slice(2, 3)):

@@ -33,8 +33,8 @@ def get(address: str) -> str:
 
 
 def test_the_index_notebook_is_served(server: str) -> None:
-    found = json.loads(get(f"{server}/api/contents/notebooks/00_index.ipynb"))
-    assert found["type"] == "notebook" and "where everything is" in found["content"]["cells"][0]["source"]
+    notebook = json.loads(get(f"{server}/api/contents/notebooks/00_index.ipynb"))
+    assert notebook["type"] == "notebook" and "where everything is" in notebook["content"]["cells"][0]["source"]
     assert "jupyter" in get(f"{server}/lab/tree/notebooks/00_index.ipynb").lower()
 
 

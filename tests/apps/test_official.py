@@ -225,11 +225,10 @@ def test_a_student_embeds_images_of_one_s_own(student: sr.Student, state: Ordere
 
 
 @pytest.mark.slow
-def test_an_imported_run_is_measured_indexed_asked_and_described(file, student, tiny_place, monkeypatch, capsys):
+def test_an_imported_run_is_measured_indexed_asked_and_described(file, student, tiny_place, monkeypatch, cli):
     monkeypatch.setattr("sakerepro.apps.official.SIZE", 32)
     data = tiny_place / "data"
-    assert main(["import", str(file), "--dataset", str(data)]) == 0
-    out = capsys.readouterr().out
+    out = cli("import", str(file), "--dataset", str(data)).out
     assert re.search(r"Held-out sketches of seen classes: top-1 [\d.]+ %; the file says 71\.2 %\.", out)
     (run,) = sr.all_runs()
     assert run.id.startswith("official-") and "cse_resnet50-sake-semantics=thresholded-64d" in run.id
@@ -238,14 +237,11 @@ def test_an_imported_run_is_measured_indexed_asked_and_described(file, student, 
         sr.load(run).embed_sketch(pixels), sr.Embedder(student, 32).embed_sketch(pixels), rtol=1e-4, atol=1e-4
     )
     assert main(["import", str(file), "--dataset", str(data)]) == 0 and len(sr.all_runs()) == 1  # found, not made again
-    assert main(["evaluate", run.id]) == 0
-    assert "The run wrote the same numbers" in capsys.readouterr().out
+    assert "The run wrote the same numbers" in cli("evaluate", run.id).out
     assert main(["index", str(data / "photo" / "cat"), "--run", run.id]) == 0
-    assert main(["query", str(data / "sketch" / "cat" / "0.png"), "-k", "2", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out.partition(f"embedded by {run.id}\n")[2])
-    assert len(found[0]["found"]) == 2
-    assert main(["card", run.id, "--to", "-"]) == 0
-    card = capsys.readouterr().out
+    out = cli("query", str(data / "sketch" / "cat" / "0.png"), "-k", "2", "--json").out
+    assert len(json.loads(out)[0]["found"]) == 2
+    card = cli("card", run.id, "--to", "-").out
     assert "official CSE-ResNet-50`, the authors' checkpoint (`model_best.pth.tar`, SHA-256" in card
     assert "By the authors' code." in card and "frozen teacher" not in card
 

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import csv
 import json
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,7 +23,7 @@ from sakerepro.world.files import write_world
 ROOT = Path(__file__).parents[2]
 
 
-def test_a_run_in_half_precision_searches_like_the_run(tiny_run, tmp_path, capsys):
+def test_a_run_in_half_precision_searches_like_the_run(tiny_run, tmp_path, cli):
     """And its numbers are those of its own weights."""
     assert main(["export", str(tiny_run.folder), "--half", str(tmp_path / "half")]) == 0
     half = open_run(tmp_path / "half")
@@ -33,8 +35,7 @@ def test_a_run_in_half_precision_searches_like_the_run(tiny_run, tmp_path, capsy
     np.testing.assert_array_equal(got["query_labels"], want["query_labels"])
     assert half.provenance()["trained"]["commit"] == tiny_run.provenance()["commit"]
     assert str(tmp_path) not in half.file("provenance.json").read_text()
-    assert main(["evaluate", str(half.folder)]) == 0
-    assert "The run wrote the same numbers" in capsys.readouterr().out
+    assert "The run wrote the same numbers" in cli("evaluate", str(half.folder)).out
 
 
 def test_nothing_is_overwritten(tiny_run: Run, tmp_path: Path) -> None:
@@ -61,22 +62,21 @@ def test_half_precision_costs_it_little() -> None:
         rows = [row for row in csv.DictReader(file) if row["run"] == run.experiment.id]
     names = ("task", "representation", "metric", "convention")
     committed = {tuple(row[n] for n in names): row["value"] for row in rows if row["convention"] == "standard"}
-    own = {tuple(m[n] for n in names): m["value"] for m in run.metrics()}
-    assert len(committed) >= 8 and committed.keys() <= own.keys()
+    halved = {tuple(m[n] for n in names): m["value"] for m in run.metrics()}
+    assert len(committed) >= 8 and committed.keys() <= halved.keys()
     for key, value in committed.items():
         low, high = (-0.01, 0.02) if key[1].endswith("-bit") else (-0.001, 0.001)
-        assert low <= own[key] - float(value) <= high, key
+        assert low <= halved[key] - float(value) <= high, key
 
 
-def test_a_stranger_searches_own_photos_with_it(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_stranger_searches_own_photos_with_it(tmp_path: Path, cli: Callable[..., Any]) -> None:
     names = ("owl", "umbrella", "giraffe", "bicycle")
     write_world(tmp_path, seen=(), unseen=names, per_class=6, size=96)
-    assert main(["index", str(tmp_path / "photo"), "--to", str(tmp_path / "index")]) == 0
-    assert "sake-sketchy" in capsys.readouterr().out
+    assert "sake-sketchy" in cli("index", str(tmp_path / "photo"), "--to", str(tmp_path / "index")).out
     sketches = [str(tmp_path / "sketch" / name / "0000.png") for name in names]
-    assert main(["query", *sketches, "-k", "6", "--index", str(tmp_path / "index"), "--json"]) == 0
-    found = [[hit["photo"].split("/")[0] for hit in q["found"]] for q in json.loads(capsys.readouterr().out)]
-    hits = np.mean([[f == name for f in row] for name, row in zip(names, found, strict=True)])
+    answers = json.loads(cli("query", *sketches, "-k", "6", "--index", str(tmp_path / "index"), "--json").out)
+    classes = [[hit["photo"].split("/")[0] for hit in answer["found"]] for answer in answers]
+    hits = np.mean([[c == name for c in row] for name, row in zip(names, classes, strict=True)])
     assert hits > 0.4  # chance is 0.25: drawings of this kind it has never seen
 
 

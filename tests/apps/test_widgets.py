@@ -26,8 +26,8 @@ LINE = {"width": 0.1, "points": [[0.2, 0.3], [0.8, 0.3], [0.8, 0.75]]}
 
 
 @pytest.fixture
-def there(tiny_pair: list[Run], monkeypatch: pytest.MonkeyPatch) -> list[Run]:
-    """The runs, where the package looks for runs."""
+def pair(tiny_pair: list[Run], monkeypatch: pytest.MonkeyPatch) -> list[Run]:
+    """The two runs, in the folder in which the package looks for runs."""
     monkeypatch.setenv("SAKEREPRO_RUNS", str(tiny_pair[0].folder.parent))
     return tiny_pair
 
@@ -131,13 +131,13 @@ def test_photos_come_nearest_first_by_cosine(retriever: Retriever) -> None:
     x = retriever.embed(sketch)[0]
     gallery = retriever.run.embeddings()["gallery"]
     distance = 1 - gallery @ x / np.linalg.norm(gallery, axis=1) / np.linalg.norm(x)
-    found = retriever.search(sketch, 7)
-    assert list(found.columns) == ["rank", "class", "distance", "image", "photo"]
-    assert found["rank"].tolist() == [1, 2, 3, 4, 5, 6, 7]
-    assert found["distance"].to_numpy() == pytest.approx(np.sort(distance)[:7], abs=1e-5)
-    assert found["distance"].to_numpy() == pytest.approx(distance[found["photo"]], abs=1e-5)
-    assert found["class"].tolist() == [data.unseen[data.gallery.labels[p]] for p in found["photo"]]
-    assert found["image"].tolist() == [data.gallery.names[p] for p in found["photo"]]
+    photos = retriever.search(sketch, 7)
+    assert list(photos.columns) == ["rank", "class", "distance", "image", "photo"]
+    assert photos["rank"].tolist() == [1, 2, 3, 4, 5, 6, 7]
+    assert photos["distance"].to_numpy() == pytest.approx(np.sort(distance)[:7], abs=1e-5)
+    assert photos["distance"].to_numpy() == pytest.approx(distance[photos["photo"]], abs=1e-5)
+    assert photos["class"].tolist() == [data.unseen[data.gallery.labels[p]] for p in photos["photo"]]
+    assert photos["image"].tolist() == [data.gallery.names[p] for p in photos["photo"]]
 
 
 def test_codes_are_fitted_to_training_features_and_compared_bit_by_bit(retriever: Retriever) -> None:
@@ -146,9 +146,9 @@ def test_codes_are_fitted_to_training_features_and_compared_bit_by_bit(retriever
     itq = ITQ(bits=32, seed=0).fit(np.concatenate([arrays["train_photo"], arrays["train_sketch"]]))
     bits = [np.unpackbits(itq.transform(x), axis=1) for x in (retriever.embed(sketch), arrays["gallery"])]
     differ = (bits[0] != bits[1]).sum(axis=1)
-    found = retriever.search(sketch, 100, "32-bit")
-    assert len(found) == len(differ) == 24  # all there are
-    assert found["distance"].tolist() == np.sort(differ).tolist() == differ[found["photo"]].tolist()
+    photos = retriever.search(sketch, 100, "32-bit")
+    assert len(photos) == len(differ) == 24  # all there are
+    assert photos["distance"].tolist() == np.sort(differ).tolist() == differ[photos["photo"]].tolist()
 
 
 @pytest.mark.parametrize(
@@ -288,8 +288,8 @@ def test_two_runs_of_one_method_are_told_apart(tiny_pair: list[Run]) -> None:
     assert titles == [f"SAKE {tiny_pair[0].id[-12:]}, 40-d real-valued"] * 2
 
 
-def test_runs_are_chosen_by_name(there: list[Run]) -> None:
-    sake, plain = there
+def test_runs_are_chosen_by_name(pair: list[Run]) -> None:
+    sake, plain = pair
     assert [r.id for r in choose_runs(run=sake.id)] == [sake.id, plain.id]  # L_B of the same settings
     assert [r.id for r in choose_runs(run=plain.id)] == [plain.id]
     assert [r.id for r in choose_runs(run=plain.id, other=sake.id)] == [plain.id, sake.id]
@@ -301,7 +301,7 @@ def test_runs_are_chosen_by_name(there: list[Run]) -> None:
 
 @pytest.fixture(scope="module")
 def index(tiny_pair: list[Run], tiny_place: Path, tmp_path_factory: pytest.TempPathFactory) -> Collection:
-    """An index of a copy of the photos, one of them in no folder, made by the first run."""
+    """An index by the first run of a copy of the photos, one of which is in no class folder."""
     place = tmp_path_factory.mktemp("mine")
     shutil.copytree(tiny_place / "data" / "photo", place / "photos")
     shutil.copy(place / "photos" / "bear" / "0.png", place / "photos" / "alone.png")
@@ -309,18 +309,18 @@ def index(tiny_pair: list[Run], tiny_place: Path, tmp_path_factory: pytest.TempP
 
 
 @pytest.mark.parametrize("codes", [False, True])
-def test_an_index_of_ones_own_is_searched_as_the_command_does(there, index, codes, tmp_path):
-    pad = draw_and_retrieve(there[0], collection=index, k=6, representation="32-bit" if codes else "real")
+def test_an_index_of_ones_own_is_searched_as_the_command_does(pair, index, codes, tmp_path):
+    pad = draw_and_retrieve(pair[0], collection=index, k=6, representation="32-bit" if codes else "real")
     Image.fromarray(pad.sketch(tiny.SIDE)).save(tmp_path / "drawn.png")
-    rows, distances = query(index, there[0], [tmp_path / "drawn.png"], 6, codes=codes)
+    rows, distances = query(index, pair[0], [tmp_path / "drawn.png"], 6, codes=codes)
     assert pad.frames[0]["image"].tolist() == [index.names[r] for r in rows[0]]
     assert pad.frames[0]["distance"].to_numpy() == pytest.approx(distances[0], abs=1e-5)
     assert set(pad.frames[0]["class"]) <= {*tiny.SEEN, *tiny.UNSEEN, "alone.png"}
     assert pad.picture(images=True).axes and not pad.retrievers[0].generated
 
 
-def test_photos_of_an_index_are_read_when_they_are_shown(there: list[Run], index: Collection) -> None:
-    retriever = Retriever(there[0], index)
+def test_photos_of_an_index_are_read_when_they_are_shown(pair: list[Run], index: Collection) -> None:
+    retriever = Retriever(pair[0], index)
     number = index.names.index("bear/3.png")
     with Image.open(index.root / "bear" / "3.png") as image, Image.open(io.BytesIO(retriever.thumbnail(number))) as got:
         assert np.abs(np.asarray(image.convert("RGB").resize(got.size)).astype(int) - np.asarray(got)).mean() < 12
@@ -329,12 +329,12 @@ def test_photos_of_an_index_are_read_when_they_are_shown(there: list[Run], index
         assert np.ptp(np.asarray(grey)) == 0  # a photo that is gone
 
 
-def test_an_index_is_named_and_belongs_to_its_run(there, index, monkeypatch):
+def test_an_index_is_named_and_belongs_to_its_run(pair, index, monkeypatch):
     monkeypatch.setenv("SAKEREPRO_COLLECTIONS", str(index.folder.parent))
     for name in ("index", str(index.folder)):
-        assert [r.id for r in choose_runs(collection=name)] == [there[0].id]
-        assert len(draw_and_retrieve(there[0], collection=name, k=2).retrievers[0].photos) == len(index)
+        assert [r.id for r in choose_runs(collection=name)] == [pair[0].id]
+        assert len(draw_and_retrieve(pair[0], collection=name, k=2).retrievers[0].photos) == len(index)
     with pytest.raises(RunError, match="Index the photos with this run"):
-        draw_and_retrieve(*there, collection=index)
+        draw_and_retrieve(*pair, collection=index)
     with pytest.raises(ConfigError, match="nothing: is no index. .* Known: index"):
-        draw_and_retrieve(there[0], collection="nothing")
+        draw_and_retrieve(pair[0], collection="nothing")

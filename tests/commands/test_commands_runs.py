@@ -6,6 +6,7 @@ import itertools
 import json
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +15,6 @@ import pytest
 import tiny
 
 from sakerepro import paths
-from sakerepro.__main__ import main
 from sakerepro.apps.compare import EXACT, grouped, paired_tests, sign_flip
 from sakerepro.errors import ConfigError, RunError
 from sakerepro.files import write_json
@@ -58,7 +58,7 @@ def test_the_random_sign_flip_test_agrees_with_the_normal_limit_and_repeats(rng:
         sign_flip(np.zeros(0))
 
 
-def test_more_than_two_runs_are_grouped_by_their_settings(tiny_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_more_than_two_runs_are_grouped_by_their_settings(tiny_run: Run, cli: Callable[..., Any]) -> None:
     shutil.copytree(tiny_run.folder, paths.runs() / "first")
     for seed, value in ((1, 0.5), (2, 0.7)):
         r = twin(tiny_run, paths.runs() / f"seed{seed}", seed=seed)
@@ -67,16 +67,15 @@ def test_more_than_two_runs_are_grouped_by_their_settings(tiny_run: Run, capsys:
     one, other = grouped([open_run(paths.runs() / n) for n in ("first", "seed1", "other", "seed2", "first")])
     assert (one.runs, one.seeds) == (("first", "seed1", "seed2"), (0, 1, 2)) and other.runs == ("other",)
     key = ("ZS-SBIR", "16-d", "standard", "mAP@all")
-    own = next(m["value"] for m in tiny_run.metrics() if tuple(m[k] for k in NAMES) == key)
-    assert one.metrics[key] == (own, 0.5, 0.7) and other.metrics[key] == (own,)
-    assert main(["compare", "first", "seed1", "other", "seed2"]) == 0
-    out = capsys.readouterr().out
+    value_of_run = next(m["value"] for m in tiny_run.metrics() if tuple(m[k] for k in NAMES) == key)
+    assert one.metrics[key] == (value_of_run, 0.5, 0.7) and other.metrics[key] == (value_of_run,)
+    out = cli("compare", "first", "seed1", "other", "seed2").out
     assert "A: first and others (3 seeds: 0, 1, 2)" in out and "B: other (seed 0)" in out
-    assert f"{np.mean([own, 0.5, 0.7]):.3f} ({np.std([own, 0.5, 0.7], ddof=1):.3f})" in out
+    assert f"{np.mean([value_of_run, 0.5, 0.7]):.3f} ({np.std([value_of_run, 0.5, 0.7], ddof=1):.3f})" in out
     assert re.search(rf"^lr +{tiny_run.experiment.lr} +0.005$", out, re.MULTILINE) and "seed " not in out.split("lr")[1]
-    assert main(["compare", "first", "seed1", "other", "--json"]) == 0
-    assert [g["seeds"] for g in json.loads(capsys.readouterr().out)["groups"]] == [[0, 1], [0]]
-    assert main(["compare", "first"]) == 2 and "needs two runs" in capsys.readouterr().err
+    out = cli("compare", "first", "seed1", "other", "--json").out
+    assert [g["seeds"] for g in json.loads(out)["groups"]] == [[0, 1], [0]]
+    assert "needs two runs" in cli("compare", "first", code=2).err
 
 
 def set_metrics(run: Run, metrics: list[dict[str, Any]]) -> None:
@@ -87,16 +86,14 @@ def set_metrics(run: Run, metrics: list[dict[str, Any]]) -> None:
     write_json(run.folder / "provenance.json", origin)
 
 
-def test_runs_are_filtered_sorted_and_fit_100_columns(tiny_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["runs"]) == 0
-    assert "no finished runs yet" in capsys.readouterr().out
+def test_runs_are_filtered_sorted_and_fit_100_columns(tiny_run: Run, cli: Callable[..., Any]) -> None:
+    assert "no finished runs yet" in cli("runs").out
     for name, value in (("a" * 150 + "-000000000001", 0.2), ("b-cat-000000000002", 0.9)):
         r = twin(tiny_run, paths.runs() / name)
         set_metrics(r, [m | {"value": value} for m in r.metrics()])
 
     def shown(*arguments: str) -> list[str]:
-        assert main(["runs", *arguments]) == 0
-        return capsys.readouterr().out.splitlines()
+        return cli("runs", *arguments).out.splitlines()
 
     assert [line.split()[0] for line in shown()[2:]] == ["..." + "a" * 48 + "-000000000001", "b-cat-000000000002"]
     assert max(map(len, shown())) <= 100 and shown()[0].split() == ["ZS-SBIR", "ZS-SBIR", "ZS-PBIR", "ZS-PBIR"]
@@ -104,11 +101,11 @@ def test_runs_are_filtered_sorted_and_fit_100_columns(tiny_run: Run, capsys: pyt
     assert shown("--sort", "PBIR")[0].split()[0] == "ZS-PBIR"
     assert [line.split()[0] for line in shown("CAT", "sake")[2:]] == ["b-cat-000000000002"]
     assert shown("nothing") == ["No finished run has nothing in its id or method. `sakerepro runs` lists all."]
-    assert main(["runs", "--sort", "mAP"]) == 2 and "--sort mAP: is no column" in capsys.readouterr().err
-    assert main(["runs", "cat", "--json"]) == 0 and len(json.loads(capsys.readouterr().out)["runs"]) == 1
+    assert "--sort mAP: is no column" in cli("runs", "--sort", "mAP", code=2).err
+    assert len(json.loads(cli("runs", "cat", "--json").out)["runs"]) == 1
 
 
-def test_two_runs_side_by_side(my_run: Run, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_two_runs_side_by_side(my_run: Run, tmp_path: Path, cli: Callable[..., Any]) -> None:
     other = twin(my_run, paths.runs() / "better", shift=0.125, seed=5, lr=5e-3)
     tests, untested = paired_tests(my_run, other)
     assert not untested
@@ -117,16 +114,13 @@ def test_two_runs_side_by_side(my_run: Run, tmp_path: Path, capsys: pytest.Captu
     assert (first.queries, first.better, first.worse) == (queries, queries, 0)
     assert first.difference == pytest.approx(0.125) and first.low == pytest.approx(0.125) == first.high
     assert first.p == pytest.approx(2 / 2**queries if queries <= EXACT else 1 / 20_001)
-    assert main(["compare", my_run.id, "better"]) == 0
-    out = capsys.readouterr().out
+    out = cli("compare", my_run.id, "better").out
     assert f"A: {my_run.id} (seed 0)" in out and "B: better (seed 5)" in out
     assert re.search(rf"^lr +{my_run.experiment.lr} +0.005$", out, re.MULTILINE) and "dataset" not in out
     assert "B - A = +0.1250 mAP" in out and f"over {queries:,} queries" in out
-    assert main(["compare", my_run.id, "better", "--json"]) == 0
-    said = json.loads(capsys.readouterr().out)
+    said = json.loads(cli("compare", my_run.id, "better", "--json").out)
     assert [g["seeds"] for g in said["groups"]] == [[0], [5]] and len(said["tests"]) == len(tests)
-    assert main(["compare", my_run.id, my_run.id]) == 0
-    assert "none differs" in capsys.readouterr().out
+    assert "none differs" in cli("compare", my_run.id, my_run.id).out
 
 
 def test_photos_that_ask_otherwise_are_not_paired(tiny_run: Run) -> None:
@@ -151,45 +145,40 @@ def test_runs_on_other_images_are_not_paired(tiny_run: Run) -> None:
     assert "other queries" in paired_tests(tiny_run, other)[1]
 
 
-def test_evaluate_gives_the_run_s_own_numbers(tiny_run, tiny_place, capsys):
-    assert main(["evaluate", str(tiny_run.folder), "--json"]) == 0
-    again = json.loads(capsys.readouterr().out)
+def test_evaluate_gives_the_run_s_own_numbers(tiny_run, tiny_place, cli):
+    again = json.loads(cli("evaluate", str(tiny_run.folder), "--json").out)
     assert [m["value"] for m in again["metrics"]] == pytest.approx([m["value"] for m in tiny_run.metrics()], abs=1e-4)
     assert "same numbers" in again["note"]
-    assert main(["evaluate", str(tiny_run.folder), "--photo-queries", "3"]) == 0
-    assert "None of these classes" in capsys.readouterr().out
+    assert "None of these classes" in cli("evaluate", str(tiny_run.folder), "--photo-queries", "3").out
     data = Path(shutil.copytree(tiny_place / "data", paths.cache() / "data"))
     (data / "unseen.txt").write_text("bear\ncat\n")
-    assert main(["evaluate", str(tiny_run.folder), "--dataset", str(data)]) == 0
-    assert "Not zero-shot: the run was trained on 1 of these classes (cat)" in capsys.readouterr().out
+    out = cli("evaluate", str(tiny_run.folder), "--dataset", str(data)).out
+    assert "Not zero-shot: the run was trained on 1 of these classes (cat)" in out
 
 
-def test_evaluate_where_all_classes_are_unseen(tiny_run, tiny_place, capsys):
+def test_evaluate_where_all_classes_are_unseen(tiny_run, tiny_place, cli):
     """The same queries and photos in a folder without training images: codes come from the run's own rotation."""
     data = paths.cache() / "other"
     for kind in ("photo", "sketch"):
         for name, other in (("bear", "bear"), ("airplane", "aeroplane")):
             shutil.copytree(tiny_place / "data" / kind / name, data / kind / other)
     (data / "unseen.txt").write_text("bear\naeroplane\n")
-    assert main(["evaluate", str(tiny_run.folder), "--dataset", str(data), "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    values = [m["value"] for m in found["metrics"]]
+    report = json.loads(cli("evaluate", str(tiny_run.folder), "--dataset", str(data), "--json").out)
+    values = [m["value"] for m in report["metrics"]]
     assert values == pytest.approx([m["value"] for m in tiny_run.metrics()], abs=1e-4)
-    assert {m["representation"] for m in found["metrics"]} == {"16-d", "8-bit"} and "None of these" in found["note"]
+    assert {m["representation"] for m in report["metrics"]} == {"16-d", "8-bit"} and "None of these" in report["note"]
     for kind in ("photo", "sketch"):  # another word for the cat, which the run was trained on
         (data / kind / "bear").rename(data / kind / "true cat")
     (data / "unseen.txt").write_text("true cat\naeroplane\n")
-    assert main(["evaluate", str(tiny_run.folder), "--dataset", str(data), "--generalised"]) == 0
-    out = capsys.readouterr().out
+    out = cli("evaluate", str(tiny_run.folder), "--dataset", str(data), "--generalised").out
     assert "trained on 1 of these classes (true cat, there cat)" in out and "GZS-SBIR" in out
 
 
-def test_evaluate_says_so_when_the_numbers_are_others(tiny_run, tmp_path, capsys):
+def test_evaluate_says_so_when_the_numbers_are_others(tiny_run, tmp_path, cli):
     other = Run(Path(shutil.copytree(tiny_run.folder, tmp_path / "run")), tiny_run.experiment)
     first, *rest = tiny_run.metrics()
     set_metrics(other, [first | {"value": (first["value"] + 0.5) % 1}, *rest])
-    assert main(["evaluate", str(other.folder)]) == 0
-    assert "the largest difference is 0.500, of mAP@all, ZS-SBIR, " in capsys.readouterr().out
+    assert "the largest difference is 0.500, of mAP@all, ZS-SBIR, " in cli("evaluate", str(other.folder)).out
 
 
 def test_a_run_is_named_by_a_part_of_its_id(tiny_run: Run) -> None:
@@ -206,16 +195,14 @@ def test_a_run_is_named_by_a_part_of_its_id(tiny_run: Run) -> None:
         named_run("aa-one")
 
 
-def test_a_damaged_run_does_not_hide_the_others(tiny_run: Run, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_run_does_not_hide_the_others(tiny_run: Run, cli: Callable[..., Any]) -> None:
     for name in ("whole", "broken"):
         shutil.copytree(tiny_run.folder, paths.runs() / name)
     (paths.runs() / "broken/history.csv").unlink()
-    assert main(["runs"]) == 1
-    out = capsys.readouterr().out
+    out = cli("runs", code=1).out
     assert "whole " in out and "Damaged: " in out and "broken/history.csv: is missing" in out
-    assert main(["runs", "--json"]) == 1
-    found = json.loads(capsys.readouterr().out)
-    assert [r["id"] for r in found["runs"]] == ["whole"] and len(found["damaged"]) == 1
+    listing = json.loads(cli("runs", "--json", code=1).out)
+    assert [r["id"] for r in listing["runs"]] == ["whole"] and len(listing["damaged"]) == 1
 
 
 def test_a_reader_that_goes_away_is_no_error() -> None:

@@ -8,7 +8,9 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import argcomplete
 import pytest
@@ -61,10 +63,9 @@ def test_items_presets_runs_and_files(tmp_path: Path, monkeypatch: pytest.Monkey
     assert completed("sakerepro", "query", "sk") == {"sketch.png"} == completed("sakerepro", "card", "sk")
 
 
-def test_each_shell_has_its_code(capsys: pytest.CaptureFixture[str]) -> None:
+def test_each_shell_has_its_code(cli: Callable[..., Any]) -> None:
     for shell, word in (("bash", "complete "), ("zsh", "compdef "), ("fish", "complete --command sakerepro")):
-        assert main(["completion", shell]) == 0
-        assert word in capsys.readouterr().out
+        assert word in cli("completion", shell).out
 
 
 @pytest.mark.skipif(not shutil.which("bash"), reason="bash is not here")
@@ -76,6 +77,6 @@ def test_bash_completes(tmp_path: Path) -> None:
         "source <(sakerepro completion bash); COMP_LINE='sakerepro data fe'; COMP_POINT=${#COMP_LINE}; "
         "_python_argcomplete sakerepro; echo ${COMPREPLY[@]}"
     )
-    there = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
-    done = subprocess.run(["bash", "--norc", "-c", code], capture_output=True, text=True, timeout=60, env=there)
+    variables = os.environ | {"PATH": f"{tmp_path}{os.pathsep}{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "--norc", "-c", code], capture_output=True, text=True, timeout=60, env=variables)
     assert done.stdout.split() == ["fetch"] and not done.stderr

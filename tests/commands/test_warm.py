@@ -41,8 +41,8 @@ def test_a_process_is_begun_where_nothing_is_compiled(tmp_path: Path, monkeypatc
 def test_what_is_compiled_once_is_found_by_the_next_process() -> None:
     """In the cache of all tests; where that lacks a loop, a first process compiles it and a second finds it."""
     for _ in range(2):
-        found = json.loads(tiny.python("-c", COUNT).stdout)
-        if not any(misses for _, misses in found.values()):
+        counts = json.loads(tiny.python("-c", COUNT).stdout)
+        if not any(misses for _, misses in counts.values()):
             break
-    assert {"count_block", "turn_signs"} <= set(found)
-    assert all(hits and not misses for hits, misses in found.values()), found
+    assert {"count_block", "turn_signs"} <= set(counts)
+    assert all(hits and not misses for hits, misses in counts.values()), counts

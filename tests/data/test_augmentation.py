@@ -121,15 +121,15 @@ def parts(transforms: np.ndarray, centre: float) -> dict[str, np.ndarray]:
 @pytest.mark.parametrize(("style", "centre"), [("official", 0.0), ("centred", 0.5)])
 def test_drawn_as_often_and_as_far_as_the_official_code_does(style: str, centre: float) -> None:
     n = 20_000
-    found = parts(draw_transforms(n, style, np.random.default_rng(0)), centre)
-    done = {"flip": found["flip"]} | {
-        k: np.abs(found[k] - b).reshape(n, -1).max(1) > 1e-9 for k, b in (("scale", 1), ("angle", 0), ("shift", 0))
+    drawn = parts(draw_transforms(n, style, np.random.default_rng(0)), centre)
+    done = {"flip": drawn["flip"]} | {
+        k: np.abs(drawn[k] - b).reshape(n, -1).max(1) > 1e-9 for k, b in (("scale", 1), ("angle", 0), ("shift", 0))
     }
     for what in done.values():  # 0.7 * 0.5, five standard deviations
         assert abs(what.mean() - 0.35) < 5 * np.sqrt(0.35 * 0.65 / n)
     some = np.any(list(done.values()), axis=0)
     assert abs(some.mean() - 0.7 * (1 - 0.5**4)) < 0.017
-    for value, low, high in ((found["scale"], 0.7, 1.3), (found["angle"], -30, 30), (found["shift"], -SHIFT, SHIFT)):
+    for value, low, high in ((drawn["scale"], 0.7, 1.3), (drawn["angle"], -30, 30), (drawn["shift"], -SHIFT, SHIFT)):
         assert low - 1e-9 <= value.min() < low + 0.02 * (high - low)
         assert high - 0.02 * (high - low) < value.max() <= high + 1e-9
 

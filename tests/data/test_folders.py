@@ -170,9 +170,9 @@ def test_one_walk_says_what_it_leaves_out(tmp_path: Path) -> None:
     for name in ("IMG_1.HEIC", "in/IMG_2.heic", "e.svg", "README"):
         (tmp_path / name).touch()
     (tmp_path / "loop").symlink_to(tmp_path)
-    found = walk(tmp_path)
-    assert (found.images, found.refused) == (["a.png", "in/b.JPG"], {})
-    assert {kind: sorted(names) for kind, names in found.left_out.items()} == {
+    walked = walk(tmp_path)
+    assert (walked.images, walked.refused) == (["a.png", "in/b.JPG"], {})
+    assert {kind: sorted(names) for kind, names in walked.left_out.items()} == {
         ".heic": ["IMG_1.HEIC", "in/IMG_2.heic"],
         ".svg": ["e.svg"],
         "other file": ["README"],
@@ -181,7 +181,7 @@ def test_one_walk_says_what_it_leaves_out(tmp_path: Path) -> None:
         "linked folder": ["loop"],
         "system folder": sorted(aside),
     }
-    text = left_out_text(found.left_out)
+    text = left_out_text(walked.left_out)
     assert "2 .heic (such as IMG_1.HEIC)" in text and "1 .svg (e.svg)" in text and "6 system folders (such as " in text
     assert left_out_text({}) == ""
 

@@ -159,12 +159,12 @@ def test_empty_missing_and_other_files_are_named(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("kind", ["PNG", "JPEG", "GIF", "WEBP", "BMP", "TIFF"])
-@pytest.mark.parametrize("kept", [0.3, 0.6, 0.9])
-def test_truncated_is_refused(kind: str, kept: float) -> None:
+@pytest.mark.parametrize("share", [0.3, 0.6, 0.9])
+def test_truncated_is_refused(kind: str, share: float) -> None:
     pixels = np.random.default_rng(0).integers(0, 256, (60, 60, 3), dtype=np.uint8)
     data = as_bytes(Image.fromarray(pixels), kind)
     with pytest.raises(DataError, match="^cut: is "):
-        decode(data[: int(len(data) * kept)], SIDE, "cut")
+        decode(data[: int(len(data) * share)], SIDE, "cut")
 
 
 @settings(max_examples=150)

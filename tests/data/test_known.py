@@ -56,15 +56,14 @@ def toy(own_data: Path) -> Path:
     return own_data
 
 
-def test_a_record_and_its_class_table_are_all_that_a_data_set_needs(toy, tiny_place, capsys):
+def test_a_record_and_its_class_table_are_all_that_a_data_set_needs(toy, tiny_place, cli):
     data = load_dataset("toy", size=32, progress=False)
     assert (data.name, data.split, data.seen) == ("toy", "second", ("blick", "dax", "fep"))
     assert load_dataset("toy", "first", size=32, progress=False).split == "first"
     assert data_title("toy", "first") == "Toy Ext., first"
     assert [r.wnid for r in resolve_classes(list(WNIDS), "toy")] == list(WNIDS.values())
 
-    assert main(["check", "toy"]) == 0
-    said = capsys.readouterr().out
+    said = cli("check", "toy").out
     assert "published" in said and "5 table" in said
     assert "Train on it: sakerepro train --preset small --dataset toy" in said
     (toy / "ToyData/second/drawn_filelist_test.txt").write_text("")

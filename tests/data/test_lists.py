@@ -44,7 +44,7 @@ OFFICIAL = [("TUBerlin", "zeroshot"), ("Sketchy", "zeroshot1"), ("Sketchy", "zer
 
 @functools.cache
 def official(folder: str, split: str) -> tuple[Listing, list[Problem]]:
-    """The lists alone are here, none of the images."""
+    """Listing and problems of the official lists, without problems about images, which are not here."""
     listing, problems = examine_split(real_data("sake-lists") / folder, split)
     return listing, [p for p in problems if not p.missing]
 

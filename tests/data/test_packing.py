@@ -1,4 +1,4 @@
-"""Packs: the pixels of the files, made once, made again when they have to be, never half."""
+"""Packs hold the pixels of the files; they are made once, again after a change, and whole or not at all."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -41,10 +42,7 @@ def packed(root: Path, names: list[str], **options: bool) -> Pack:
 
 
 def no_decoding(monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: object, **__: object) -> None:
-        raise AssertionError("an image was decoded again")
-
-    monkeypatch.setattr(packing, "decode", refuse)
+    monkeypatch.setattr(packing, "decode", lambda *_, **__: pytest.fail("an image was decoded again"))
 
 
 def the_folder() -> Path:
@@ -150,10 +148,8 @@ def test_too_little_space_is_said_before_work_begins(photos: Photos, monkeypatch
 
 @pytest.mark.skipif(not hasattr(os, "posix_fallocate"), reason="space is not allocated here")
 def test_a_cache_that_cannot_allocate_gets_a_sentence(photos: Photos, monkeypatch: pytest.MonkeyPatch) -> None:
-    def refuse(*_: int) -> None:
-        raise OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
-
-    monkeypatch.setattr(os, "posix_fallocate", refuse)
+    refusal = OSError(errno.EOPNOTSUPP, os.strerror(errno.EOPNOTSUPP))
+    monkeypatch.setattr(os, "posix_fallocate", Mock(side_effect=refusal))
     with pytest.raises(RunError, match=r"packs: 0\.00 GB cannot be allocated .* on a local disk, with SAKEREPRO_CACHE"):
         packed(*photos)
 
@@ -194,14 +190,14 @@ def test_a_killed_process_leaves_nothing_that_counts(photos: Photos) -> None:
         f"packing.pack_images(Path({str(root)!r}), {names!r}, {SIDE}, progress=False)"
     )
     assert subprocess.run([sys.executable, "-c", code], timeout=120).returncode == -9
-    left = [f for f in (paths.cache() / "packs").iterdir() if f.is_dir()]
-    assert len(left) == 1 and left[0].name.startswith(".")
+    folders = [f for f in (paths.cache() / "packs").iterdir() if f.is_dir()]
+    assert len(folders) == 1 and folders[0].name.startswith(".")
     assert_rows_are_images(packed(root, names), root, names)
     assert the_folder().name[0] != "."
 
 
 def test_threads_work_ahead_in_order_within_a_window(monkeypatch: pytest.MonkeyPatch) -> None:
-    """An error comes in its turn, and what waits behind it or behind a closed generator is not begun."""
+    """An error is raised in its turn; jobs behind it or behind a closed generator are not begun."""
     monkeypatch.setattr(packing, "_AHEAD", 8)
     begun: list[int] = []
 

@@ -152,10 +152,10 @@ def test_a_drawing_that_is_gone_takes_no_other_along(tmp_path: Path) -> None:
     """A query of several drawings answers those that are there."""
     write(tmp_path / "cat.ndjson", LINE)
     names = ["dog.ndjson:3", "cat.ndjson:1", "cat.ndjson:7"]
-    found = {names[i]: image for i, image, _ in read_images(tmp_path, names, 32)}
-    assert isinstance(found["cat.ndjson:1"], np.ndarray)
-    assert "dog.ndjson: cannot be read" in str(found["dog.ndjson:3"])
-    assert "cat.ndjson, line 7: is blank, or not there" in str(found["cat.ndjson:7"])
+    by_name = {names[i]: image for i, image, _ in read_images(tmp_path, names, 32)}
+    assert isinstance(by_name["cat.ndjson:1"], np.ndarray)
+    assert "dog.ndjson: cannot be read" in str(by_name["dog.ndjson:3"])
+    assert "cat.ndjson, line 7: is blank, or not there" in str(by_name["cat.ndjson:7"])
 
 
 def test_a_large_file_is_read_as_a_stream_and_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -164,10 +164,10 @@ def test_a_large_file_is_read_as_a_stream_and_once(tmp_path: Path, monkeypatch: 
     assert file.stat().st_size > 2_000_000
     names = [f"cat.ndjson:{n}" for n in range(1000, 0, -1)]
     tracemalloc.start()
-    found = {i: json.loads(line)["key_id"] for i, line in contents(tmp_path, names) if line}
+    ids = {i: json.loads(line)["key_id"] for i, line in contents(tmp_path, names) if line}
     peak = tracemalloc.get_traced_memory()[1]
     tracemalloc.stop()
-    assert found == {i: str(999 - i) for i in range(1000)}  # each under its own name, whatever the order
+    assert ids == {i: str(999 - i) for i in range(1000)}  # each under its own name, whatever the order
     assert peak < 1_000_000
 
 
@@ -247,12 +247,12 @@ def quickdraw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_doodles_are_the_first_25_of_each_class_that_both_have(quickdraw: Path) -> None:
-    found = load_drawings("sketchy-125x25", ("harp", "hotdog", "songbird"), 64)
-    assert np.bincount(found.labels).tolist() == [0, 2, 25] and found.pixels.shape == (27, 64, 64, 1)
-    first, second = (found.take([int(np.flatnonzero(found.labels == 2)[i])])[0] for i in (3, 24))
+    doodles = load_drawings("sketchy-125x25", ("harp", "hotdog", "songbird"), 64)
+    assert np.bincount(doodles.labels).tolist() == [0, 2, 25] and doodles.pixels.shape == (27, 64, 64, 1)
+    first, second = (doodles.take([int(np.flatnonzero(doodles.labels == 2)[i])])[0] for i in (3, 24))
     assert (first == read_image(quickdraw / "bird.ndjson:4", 64)[..., :1]).all() and (first != second).any()
-    own = load_drawings("my-folder", ("the_eiffel-tower", "songbird", "bird"), 64)  # no table: equal names
-    assert np.bincount(own.labels).tolist() == [1, 0, 25]
+    by_name = load_drawings("my-folder", ("the_eiffel-tower", "songbird", "bird"), 64)  # no table: equal names
+    assert np.bincount(by_name.labels).tolist() == [1, 0, 25]
 
 
 def test_doodles_that_are_missing_or_damaged_are_said(quickdraw: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -274,17 +274,17 @@ def test_doodles_that_are_missing_or_damaged_are_said(quickdraw: Path, monkeypat
 def test_doodles_of_the_generated_world_have_its_classes() -> None:
     data = load_world(48, train_photo=1, train_sketch=1, val_sketch=0, gallery=1)
     for classes in (data.seen, data.unseen):
-        found = load_drawings("mini", classes, 48)
-        assert np.bincount(found.labels).tolist() == [15] * len(classes)
-        assert found.pixels.min(axis=(1, 2, 3)).max() < 100  # each has dark lines
+        doodles = load_drawings("mini", classes, 48)
+        assert np.bincount(doodles.labels).tolist() == [15] * len(classes)
+        assert doodles.pixels.min(axis=(1, 2, 3)).max() < 100  # each has dark lines
     query = {image.tobytes() for image in data.query.take(range(len(data.query)))}
-    assert not query & {image.tobytes() for image in found.take(range(len(found)))}
+    assert not query & {image.tobytes() for image in doodles.take(range(len(doodles)))}
 
 
 def test_the_real_doodles_are_there() -> None:
     folder = real_data("quickdraw-344x25")
     words = json.loads((folder / "sketchy_classes.json").read_text())
-    found = load_drawings("sketchy", tuple(words), 32)
-    assert (np.bincount(found.labels) == 25).all() and len(found) == 25 * 100
+    doodles = load_drawings("sketchy", tuple(words), 32)
+    assert (np.bincount(doodles.labels) == 25).all() and len(doodles) == 25 * 100
     every = [json.loads(line)["word"] for _, line in lines(folder / "strokes.ndjson.gz")]
     assert len(every) == 8600 and {class_key(w) for w in words.values()} <= {class_key(w) for w in every}

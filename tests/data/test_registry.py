@@ -158,9 +158,9 @@ def test_the_real_subset() -> None:
             assert (read_image(root / name, 24) == read_image(root / name, 24)[..., :1]).all() == ("sketch" in name)
         held = pseudo_unseen(data, 10, 0)
         assert len(held.unseen) == 10 and len(held.gallery) == 250
-        found = require_aligned(data)
-        assert (found >= 0).all()  # every sketch has its photo
-        for sketch, row in list(zip(data.train_sketch.names, found, strict=True))[::97]:
+        photo_rows = require_aligned(data)
+        assert (photo_rows >= 0).all()  # every sketch has its photo
+        for sketch, row in list(zip(data.train_sketch.names, photo_rows, strict=True))[::97]:
             photo = Path(data.train_photo.names[row])
             assert photo.stem == Path(sketch).stem.split("-")[0] and photo.parent.name == Path(sketch).parent.name
 

@@ -1,4 +1,4 @@
-"""Other partings of the classes, on made-up data sets: nothing lost, nothing leaked, pixels shared."""
+"""Other splits of the classes, on made-up data: no image is lost or leaked, and pixels are shared."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ UNSEEN = tuple(f"new{i}" for i in range(3))
 
 
 def image_set(pack: np.ndarray, start: int, classes: tuple[str, ...], per_class: list[int], domain: int) -> ImageSet:
-    """Images whose every pixel is their row, in shuffled order, named ``class-row``."""
+    """Images in shuffled order, named ``class-row``; the value of every pixel is the row."""
     labels = np.repeat(np.arange(len(classes)), per_class)
     labels = np.random.default_rng(start).permutation(labels)
     rows = np.arange(start, start + len(labels))
@@ -48,9 +48,9 @@ def data() -> Dataset:
 def contents(images: ImageSet, classes: tuple[str, ...]) -> Counter[str]:
     """Class and row of each image, read from its label and its pixels; its name has to say the same."""
     pixels = images.take(range(len(images)))[:, 0, 0, 0]
-    found = [f"{classes[c]}-{p}" for c, p in zip(images.labels, pixels, strict=True)]
-    assert found == list(images.names)
-    return Counter(found)
+    names = [f"{classes[c]}-{p}" for c, p in zip(images.labels, pixels, strict=True)]
+    assert names == list(images.names)
+    return Counter(names)
 
 
 def everything(d: Dataset) -> tuple[Counter[str], Counter[str]]:

@@ -33,21 +33,21 @@ def make(name: str, vectors: Tensor | None = None, **settings: Any) -> Any:
 def features(width: int, photos: int = 40, sketches: int = 30, classes: int = 4, seed: int = 0) -> Features:
     """Points about class centres of their domain, none below 0."""
     rng = np.random.default_rng(seed)
-    found = []
+    tensors = []
     for n in (photos, sketches):
         labels = np.arange(n) % classes
         x = np.abs(rng.normal(size=(classes, width))[labels] + 0.3 * rng.normal(size=(n, width)))
-        found += [torch.from_numpy(x.astype(np.float32)), torch.from_numpy(labels)]
-    return Features(*found)
+        tensors += [torch.from_numpy(x.astype(np.float32)), torch.from_numpy(labels)]
+    return Features(*tensors)
 
 
-def pairs(found: Features, n: int, epoch: int, step: int) -> Batch:
+def pairs(data: Features, n: int, epoch: int, step: int) -> Batch:
     """A batch of n pairs of one class, photos first."""
     rng = generator(epoch, step)
-    s = rng.integers(len(found.sketch), size=n)
-    p = np.array([rng.choice(np.flatnonzero(found.photo_labels.numpy() == c)) for c in found.sketch_labels[s].numpy()])
-    labels, domain = torch.cat([found.photo_labels[p], found.sketch_labels[s]]), torch.arange(2).repeat_interleave(n)
-    return Batch(torch.cat([found.photo[p], found.sketch[s]]), labels, domain.float(), n, [""] * (2 * n))
+    s = rng.integers(len(data.sketch), size=n)
+    p = np.array([rng.choice(np.flatnonzero(data.photo_labels.numpy() == c)) for c in data.sketch_labels[s].numpy()])
+    labels, domain = torch.cat([data.photo_labels[p], data.sketch_labels[s]]), torch.arange(2).repeat_interleave(n)
+    return Batch(torch.cat([data.photo[p], data.sketch[s]]), labels, domain.float(), n, [""] * (2 * n))
 
 
 def trained(method: Method, data: Dataset, checkpoint: Path, kill_at: int = -1) -> tuple[list[dict[str, float]], int]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,6 @@ import torch
 from torch import Tensor
 
 from sakerepro import methods, training
-from sakerepro.__main__ import main
 from sakerepro.data.dataset import Dataset, ImageSet
 from sakerepro.embedding import embed
 from sakerepro.evaluation import evaluate, measure
@@ -47,8 +47,8 @@ def e(name: str, shared: Path, own_places: Path, monkeypatch: pytest.MonkeyPatch
     """The method on the tiny task; its runs, and the L_B run below frozen features, are made once for all tests."""
     for place in ("RUNS", "CACHE"):
         monkeypatch.setenv(f"SAKEREPRO_{place}", str(shared / place.lower()))
-    own = {k: v for k, v in SMALL.items() if k in methods.class_of(name).settings}
-    return methods.change(tiny.experiment(shared / "data", shared / "se_resnet_mini.safetensors"), method=name, **own)
+    small = {k: v for k, v in SMALL.items() if k in methods.class_of(name).settings}
+    return methods.change(tiny.experiment(shared / "data", shared / "se_resnet_mini.safetensors"), method=name, **small)
 
 
 @pytest.fixture
@@ -83,18 +83,18 @@ def test_steps_are_finite_and_record_the_loss(whole: Any) -> None:
 def test_a_killed_training_goes_on_to_the_same_bits(e: Experiment, data: Dataset, whole: Any, tmp_path: Path) -> None:
     """Killed inside the second epoch, so that what came before it and before the first is in the checkpoint."""
     state, history, steps = whole
-    stop_at, made = int(0.7 * steps), []
+    stop_at, trained = int(0.7 * steps), []
 
     def again(stop: int = -1) -> tuple[list[dict[str, float]], int]:
         method, _ = start(e, data)
-        made.append(method)
+        trained.append(method)
         return frozen.trained(method, data, tmp_path / "killed.pt", stop)
 
     if steps:  # a closed form has no step to be killed in
         with pytest.raises(tiny.Stop):
             again(stop_at)
     assert again() == (history, steps - stop_at)  # those before the kill are not made again
-    assert tiny.same(made[-1].state_dict(), state)
+    assert tiny.same(trained[-1].state_dict(), state)
 
 
 def test_another_device_trains_the_same_and_no_step_waits_for_it(name, e, data, whole, tmp_path, monkeypatch):
@@ -104,9 +104,9 @@ def test_another_device_trains_the_same_and_no_step_waits_for_it(name, e, data, 
 
     def watched(*arguments: Any) -> dict[str, Tensor]:
         elsewhere.waits.clear()
-        found = step(*arguments)
+        losses = step(*arguments)
         waited.extend(elsewhere.waits)
-        return found
+        return losses
 
     monkeypatch.setattr(method, "step", watched)
     history, steps = frozen.trained(method, data, tmp_path / "there.pt")
@@ -151,11 +151,9 @@ def test_a_run_embeds_measures_and_opens_again(e: Experiment) -> None:
     assert run(methods.checked(Experiment.from_dict(e.to_dict()))).id == done.id
 
 
-def test_the_command_line_lists_what_it_needs_and_its_settings(name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["methods"]) == 0
-    shown = capsys.readouterr().out
-    assert main(["methods", "--json"]) == 0
-    listed = json.loads(capsys.readouterr().out)[name]
+def test_the_command_line_lists_what_it_needs_and_its_settings(name: str, cli: Callable[..., Any]) -> None:
+    shown = cli("methods").out
+    listed = json.loads(cli("methods", "--json").out)[name]
     cls = methods.class_of(name)
     assert listed["needs"] == sorted(cls.needs) and listed["settings"].keys() == cls.settings.keys()
     assert f"{name}: {(cls.__doc__ or '').splitlines()[0]}\n" in shown
@@ -184,10 +182,10 @@ def test_random_weights_are_near_chance(e: Experiment, data: Dataset) -> None:
     method.eval()
     method.begin(lambda: training.training_features(method, data, e.size))
     measured, arrays = evaluate(method, data, e)
-    found = next(m["value"] for m in measured if m["metric"] == "mAP@all" and m["task"] == "ZS-SBIR")
+    map_all = next(m["value"] for m in measured if m["metric"] == "mAP@all" and m["task"] == "ZS-SBIR")
     shuffled = [np.random.default_rng(s).permutation(data.gallery.labels) for s in range(20)]
     by_chance = [
         retrieval_metrics(arrays["query"], arrays["gallery"], data.query.labels, y, (), method.distance).map_all
         for y in shuffled
     ]
-    assert abs(found - np.mean(by_chance)) < 0.2
+    assert abs(map_all - np.mean(by_chance)) < 0.2

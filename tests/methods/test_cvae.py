@@ -29,13 +29,13 @@ def test_kl_equals_torch() -> None:
 
 def test_the_loss_is_its_three_terms_with_their_weights() -> None:
     """Networks that are forced: zero decoder and zero encoder leave the mean squares of the features, and KL 0."""
-    method, found = make(), frozen.features(frozen.WIDTH)
-    method.begin(lambda: found)
+    method, data = make(), frozen.features(frozen.WIDTH)
+    method.begin(lambda: data)
     with torch.no_grad():
         for layer in (method.encoder[-2], method.to_photo, method.side_task[-1]):
             layer.weight.zero_()
             layer.bias.zero_()
-    batch = frozen.pairs(found, 8, 0, 0)
+    batch = frozen.pairs(data, 8, 0, 0)
     losses = {k: v.detach() for k, v in method.losses(batch).items()}
     photo, sketch = (part.double().square().mean() / float(method.scale) ** 2 for part in batch.images.chunk(2))
     assert float(losses["loss_kl"]) == 0
@@ -45,10 +45,10 @@ def test_the_loss_is_its_three_terms_with_their_weights() -> None:
 
 
 def test_the_scale_of_the_features_changes_no_loss() -> None:
-    found, values = frozen.features(frozen.WIDTH), []
+    data, values = frozen.features(frozen.WIDTH), []
     for factor in (1.0, 64.0):
         method = make()
-        scaled = frozen.Features(factor * found.photo, found.photo_labels, factor * found.sketch, found.sketch_labels)
+        scaled = frozen.Features(factor * data.photo, data.photo_labels, factor * data.sketch, data.sketch_labels)
         method.begin(lambda scaled=scaled: scaled)
         torch.manual_seed(0)
         values.append(float(method.losses(frozen.pairs(scaled, 8, 0, 0))["loss"].detach()))
@@ -57,48 +57,48 @@ def test_the_scale_of_the_features_changes_no_loss() -> None:
 
 def test_a_large_weight_of_kl_leaves_no_information_in_the_code() -> None:
     """Reconstruction limits: without KL the code of a training pair tells its photo, under KL alone it is the prior."""
-    found, codes = frozen.features(frozen.WIDTH), {}
+    data, codes = frozen.features(frozen.WIDTH), {}
     for kl in (0.0, 100.0):
         method = make(kl=kl, adam_lr=2e-3)
-        method.begin(lambda: found)
+        method.begin(lambda: data)
         optimisers = method.optimisers()
         torch.manual_seed(0)
         for step in range(60):
-            row = descend(method.losses, frozen.pairs(found, 16, 0, step), optimisers)
+            row = descend(method.losses, frozen.pairs(data, 16, 0, step), optimisers)
         codes[kl] = float(row["loss_kl"])
     assert codes[100.0] < 0.05 < codes[0.0]
 
 
 def test_training_learns_to_make_the_photo_of_the_class() -> None:
-    found, method = frozen.features(frozen.WIDTH), make(adam_lr=1e-3)
-    method.begin(lambda: found)
+    data, method = frozen.features(frozen.WIDTH), make(adam_lr=1e-3)
+    method.begin(lambda: data)
     optimisers = method.optimisers()
 
     def nearest() -> float:
-        means = torch.stack([found.photo[found.photo_labels == c].mean(dim=0) for c in range(4)])
+        means = torch.stack([data.photo[data.photo_labels == c].mean(dim=0) for c in range(4)])
         with torch.no_grad():
-            made = method.eval().embed_features(found.sketch, 1)
+            photos = method.eval().embed_features(data.sketch, 1)
         method.train()
-        return float((torch.cdist(made, means).argmin(dim=1) == found.sketch_labels).float().mean())
+        return float((torch.cdist(photos, means).argmin(dim=1) == data.sketch_labels).float().mean())
 
     assert nearest() < 0.8
     torch.manual_seed(0)
     for step in range(60):
-        descend(method.losses, frozen.pairs(found, 16, 0, step), optimisers)
+        descend(method.losses, frozen.pairs(data, 16, 0, step), optimisers)
     assert nearest() == 1
 
 
 def test_queries_are_the_mean_of_a_hundred_draws() -> None:
-    method, found = make(), frozen.features(frozen.WIDTH)
-    method.begin(lambda: found)
-    f_s = found.sketch / method.scale
+    method, data = make(), frozen.features(frozen.WIDTH)
+    method.begin(lambda: data)
+    f_s = data.sketch / method.scale
     with torch.no_grad():
         by_hand = torch.stack([method.decode(z.expand(len(f_s), 4), f_s) for z in method.noise]).mean(dim=0)
-        torch.testing.assert_close(method.embed_features(found.sketch, 1), by_hand * method.scale)
-        assert len(method.noise) == 100 and torch.equal(method.embed_features(found.photo, 0), found.photo)
+        torch.testing.assert_close(method.embed_features(data.sketch, 1), by_hand * method.scale)
+        assert len(method.noise) == 100 and torch.equal(method.embed_features(data.photo, 0), data.photo)
         method.from_noise.weight.zero_()  # the noise reaches nothing: a hundred draws equal one
         once = method.scale * method.decode(method.noise[:1], f_s)
-        torch.testing.assert_close(method.embed_features(found.sketch, 1), once)
+        torch.testing.assert_close(method.embed_features(data.sketch, 1), once)
 
 
 def test_the_first_layer_of_the_decoder_reads_noise_and_sketch() -> None:
@@ -110,13 +110,13 @@ def test_the_first_layer_of_the_decoder_reads_noise_and_sketch() -> None:
 
 
 def test_features_below_zero_can_be_made() -> None:
-    found, made = frozen.features(frozen.WIDTH), []
-    signed = frozen.Features(found.photo - 1, found.photo_labels, found.sketch - 1, found.sketch_labels)
-    for features in (found, signed):
+    data, photos = frozen.features(frozen.WIDTH), []
+    signed = frozen.Features(data.photo - 1, data.photo_labels, data.sketch - 1, data.sketch_labels)
+    for features in (data, signed):
         method = make()
         method.begin(lambda features=features: features)
-        made.append(method.decode(method.noise, torch.rand(1, frozen.WIDTH)).min())
-    assert made[0] == 0 > made[1]
+        photos.append(method.decode(method.noise, torch.rand(1, frozen.WIDTH)).min())
+    assert photos[0] == 0 > photos[1]
 
 
 def test_only_the_own_networks_are_trained(tiny_data: Dataset, tmp_path: Path) -> None:
@@ -124,5 +124,5 @@ def test_only_the_own_networks_are_trained(tiny_data: Dataset, tmp_path: Path) -
     before = {k: v.clone() for k, v in method.state_dict().items()}
     frozen.trained(method, tiny_data, tmp_path / "checkpoint.pt")
     changed = {k for k, v in method.state_dict().items() if not torch.equal(v, before[k])}
-    own = {k for k, _ in method.named_parameters() if not k.startswith("student.")}
-    assert own <= changed and not any(k.startswith(("student.", "noise")) for k in changed)
+    trained = {k for k, _ in method.named_parameters() if not k.startswith("student.")}
+    assert trained <= changed and not any(k.startswith(("student.", "noise")) for k in changed)

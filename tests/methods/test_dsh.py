@@ -63,10 +63,10 @@ def test_each_bit_is_the_better_of_its_two_values() -> None:
     d = d_step(p, s, v)
     for bit in range(M):
         b_step(bit, s, p, d, v, -0.25, LAM, G)
-        found = objective(p, s, d, v, -0.25)
+        value = objective(p, s, d, v, -0.25)
         for i in range(s.b.shape[1]):
             s.b[bit, i] *= -1
-            assert objective(p, s, d, v, -0.25) >= found - 1e-9 * found
+            assert objective(p, s, d, v, -0.25) >= value - 1e-9 * value
             s.b[bit, i] *= -1
 
 
@@ -118,13 +118,13 @@ def test_with_the_published_w_codes_collapse_and_with_ours_they_do_not() -> None
 
 def test_the_layer_starts_at_a_ridge_regression_and_codes_belong_to_rows(tiny_data: Dataset) -> None:
     method = frozen.make("DSH", torch.eye(4)).eval()
-    found = training_features(method, tiny_data, method.e.size)
-    method.before_epoch(0, lambda: found)
-    features, codes = torch.cat([found.photo, found.sketch]), torch.cat([method.codes_p, method.codes_s], dim=1).T
+    inputs = training_features(method, tiny_data, method.e.size)
+    method.before_epoch(0, lambda: inputs)
+    features, codes = torch.cat([inputs.photo, inputs.sketch]), torch.cat([method.codes_p, method.codes_s], dim=1).T
     alpha = 0.01 * len(features) * features.double().var(dim=0, correction=0).mean().item()
     want = Ridge(alpha=alpha).fit(features.double().numpy(), codes.numpy()).predict(features.double().numpy())
     np.testing.assert_allclose(method.embed_features(features, 0).detach().numpy(), want, atol=1e-3)
-    assert 1 < method.distinct <= len(features) and method.codes_p.shape == (16, len(found.photo))
+    assert 1 < method.distinct <= len(features) and method.codes_p.shape == (16, len(inputs.photo))
     rows = torch.tensor([3, 40, 2, 9, 27])
     batch = Batch(torch.zeros(5, 3, 32, 32), torch.zeros(5).long(), torch.tensor([0.0, 0, 1, 1, 1]), 2, [], rows)
     want = torch.cat([method.codes_p.T[[3, 40]], method.codes_s.T[[2, 9, 27]]])

@@ -19,11 +19,11 @@ def points() -> tuple[torch.Tensor, torch.Tensor]:
 
 def test_each_logit_is_the_squared_distance_with_the_margin_on_the_own_centre() -> None:
     x, a = points()
-    found = margin_logits(x, a, LABELS, 3.0)
+    logits = margin_logits(x, a, LABELS, 3.0)
     for n in range(len(x)):
         for c in range(len(a)):
             distance = sum((float(x[n, k]) - float(a[c, k])) ** 2 for k in range(5))
-            assert found[n, c].item() == pytest.approx(-distance * (9 if c == LABELS[n] else 1))
+            assert logits[n, c].item() == pytest.approx(-distance * (9 if c == LABELS[n] else 1))
 
 
 def test_descent_moves_a_sample_to_its_centre() -> None:

@@ -93,11 +93,11 @@ def test_a_whole_run_over_the_official_layout(task: str, place: Path, monkeypatc
     monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(place / task))
     small = dict(backbone="cse_resnet_mini", size=32, epochs=1, steps=1, batch_sketch=2, batch_photo=2, photo_queries=1)
     done = runs.run(preset("paper", dataset=TASKS[task][0], **small))
-    data, kept = done.dataset(), done.embeddings()
+    data, arrays = done.dataset(), done.embeddings()
     assert (set(data.seen), set(data.unseen)) == (set(SEEN), set(UNSEEN)) and len(data.val_sketch)
     assert done.provenance()["teacher"]["file"] == "se_resnet_mini.safetensors" and done.experiment.method == "SAKE"
     assert {m["task"] for m in done.metrics()} == {"ZS-SBIR", "ZS-PBIR"}
     assert {m["representation"] for m in done.metrics()} == {"64-d", "64-bit"}
     assert all(0 <= m["value"] <= 1 for m in done.metrics())
-    assert kept["gallery"].shape == (len(data.gallery), 64) and np.isfinite(kept["gallery"]).all()
+    assert arrays["gallery"].shape == (len(data.gallery), 64) and np.isfinite(arrays["gallery"]).all()
     assert len(done.history()) == 1 and 0 <= done.history()["val_top1"][0] <= 1

@@ -27,11 +27,11 @@ def test_equals_torch(margin: float) -> None:
 
 def test_without_triplets_it_is_the_benchmark_loss_on_sake_s_batches(tiny_data: Dataset, tmp_path: Path) -> None:
     """Bit for bit, which also says that weights, heads, optimiser and batches start the same."""
-    found = []
+    results = []
     for method in (frozen.make("L_B"), frozen.make("GN-Triplet", triplet=0.0, classification=1.0)):
         history, _ = frozen.trained(method, tiny_data, tmp_path / f"{method.e.method}.pt")
-        found.append((method.state_dict(), [row["loss"] for row in history]))
-    assert tiny.same(found[0][0], found[1][0]) and found[0][1] == found[1][1]
+        results.append((method.state_dict(), [row["loss"] for row in history]))
+    assert tiny.same(results[0][0], results[1][0]) and results[0][1] == results[1][1]
 
 
 def test_settings_that_do_nothing_make_no_run_of_their_own(tiny_experiment: Experiment) -> None:

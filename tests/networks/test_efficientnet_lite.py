@@ -77,10 +77,10 @@ def test_the_file_is_found_in_the_package_without_importing_it(tmp_path: Path, m
     (models / "net.pth").write_bytes((models / "net.pth").read_bytes()[:-50])
     with pytest.raises(DataError, match=rf"net.pth: is damaged.*force-reinstall --no-deps {package}==0.1.0"):
         read_pretrained(name, models / "net.pth")
-    own = tmp_path / "data" / "weights" / f"{name}.safetensors"
-    own.parent.mkdir(parents=True)
-    save_file({"a": torch.zeros(1)}, own)
-    assert weights_file(name) == own
+    file = tmp_path / "data" / "weights" / f"{name}.safetensors"
+    file.parent.mkdir(parents=True)
+    save_file({"a": torch.zeros(1)}, file)
+    assert weights_file(name) == file
 
 
 def test_without_the_package_the_error_says_how_to_install_it(monkeypatch: pytest.MonkeyPatch) -> None:

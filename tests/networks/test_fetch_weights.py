@@ -31,23 +31,22 @@ def state(server: Server, own_data: Path, monkeypatch: pytest.MonkeyPatch) -> di
     """The weights that the hub has, and an empty data folder."""
     template = server.root + "/{repo_id}/{revision}/{filename}"
     monkeypatch.setattr(huggingface_hub.constants, "HUGGINGFACE_CO_URL_TEMPLATE", template)
-    made = tiny.randomise(timm.create_model(NAME)).state_dict()
-    server.files = {f"/{timm.get_pretrained_cfg(NAME).hf_hub_id}/main/model.safetensors": save(made)}
+    weights = tiny.randomise(timm.create_model(NAME)).state_dict()
+    server.files = {f"/{timm.get_pretrained_cfg(NAME).hf_hub_id}/main/model.safetensors": save(weights)}
     server.kind = "application/octet-stream"
-    return made
+    return weights
 
 
 def left() -> list[str]:
     return sorted(p.name for p in (paths.data() / "weights").glob("*") if not p.name.startswith("."))
 
 
-def test_the_weights_of_the_hub_arrive_under_the_names_of_the_network(state, server, capsys):
-    assert main(["weights", "fetch", NAME, "--yes"]) == 0
-    assert capsys.readouterr().out.strip() == str(weights_file(NAME))
+def test_the_weights_of_the_hub_arrive_under_the_names_of_the_network(state, server, cli):
+    assert cli("weights", "fetch", NAME, "--yes").out.strip() == str(weights_file(NAME))
     floats = {k: v.float() if v.is_floating_point() else v for k, v in state.items()}
     assert left() == [f"{NAME}.safetensors"] and tiny.same(read_weights(weights_file(NAME)), floats)
-    asked = len(server.requests)
-    assert main(["weights", "fetch", NAME]) == 0 and len(server.requests) == asked  # they are here
+    requests = len(server.requests)
+    assert main(["weights", "fetch", NAME]) == 0 and len(server.requests) == requests  # they are here
 
 
 def test_a_file_without_these_weights_is_refused(state: dict[str, torch.Tensor], server: Server) -> None:

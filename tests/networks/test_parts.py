@@ -53,12 +53,12 @@ def step(network: Student, part: int, kind: torch.dtype = torch.float32) -> list
     ("name", "freeze"), [("cse_resnet_mini", 0), ("cse_efficientnet_lite0", 2), ("cse_vit_tiny_patch16_224", 1)]
 )
 def test_parts_have_the_gradient_of_the_whole_and_the_same_bits_on_any_number_of_cores(name, freeze, with_cores):
-    network, found = student(name, freeze), []
+    network, steps = student(name, freeze), []
     for number in (1, 2, 5):
         with_cores(number)
-        found.append(step(network, 3))
-    for other in found[1:]:
-        assert all(a is b or torch.equal(a, b) for a, b in zip(found[0], other, strict=True))
+        steps.append(step(network, 3))
+    for other in steps[1:]:
+        assert all(a is b or torch.equal(a, b) for a, b in zip(steps[0], other, strict=True))
     whole, parts = (step(network, part, torch.float64) for part in (0, 3))
     for want, got in zip(whole, parts, strict=True):
         assert (want is None) == (got is None)
@@ -153,10 +153,10 @@ def test_threads_compute_on_one_thread_each_as_their_caller_does(first_outside: 
         list(side_by_side(seen, range(9)))
     with one_thread(), torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
         assert cores() == 3
-        found = [*side_by_side(seen, range(50))]
-    assert [of[0] for of in found] == [*range(50)]
-    assert {of[1:5] for of in found} == {(1, 1, False, torch.bfloat16)}
-    assert threading.get_ident() not in {of[5] for of in found}
+        results = [*side_by_side(seen, range(50))]
+    assert [of[0] for of in results] == [*range(50)]
+    assert {of[1:5] for of in results} == {(1, 1, False, torch.bfloat16)}
+    assert threading.get_ident() not in {of[5] for of in results}
     assert torch.get_num_threads() == cores() == 3
 
 
@@ -189,10 +189,10 @@ def test_the_memory_of_a_step_does_not_depend_on_cores_or_parts(number: int, tin
     method, _ = sake(batch_norm="frozen")
     make = batch_maker((tiny_data.train_photo, tiny_data.train_sketch), tiny.SIDE, "centred", method.backbone)
     batch = make((np.arange(8), np.arange(8)), np.random.default_rng(0))
-    side, found = Side(method.train(), batch, method.optimisers()), []
+    side, memory = Side(method.train(), batch, method.optimisers()), []
     with_cores(number)
     with one_thread():
         for part in (0, 4):
             method.backbone.part = part
-            found.append(side.memory())
-    assert found[0] == found[1] > 0 and method.backbone.part == 4
+            memory.append(side.memory())
+    assert memory[0] == memory[1] > 0 and method.backbone.part == 4

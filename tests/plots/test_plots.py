@@ -13,6 +13,7 @@ from matplotlib.figure import Figure
 from matplotlib.text import Text
 from scipy import stats
 from sklearn.metrics import average_precision_score
+from sklearn.neighbors import KNeighborsClassifier
 
 from sakerepro import plots
 from sakerepro.errors import ConfigError, DataError
@@ -28,7 +29,7 @@ UNSEEN = ("horse", "giraffe", "owl", "swan", "dolphin")
 
 
 def make_data(unseen=UNSEEN, seen=("dog", "cat"), name="mini"):
-    """Five unseen classes of 7 photos and 3 sketches, noise all of them."""
+    """Five unseen classes of 7 photos and 3 sketches; the pixels are noise."""
     return task(unseen, np.repeat(np.arange(5), 3), np.repeat(np.arange(5), 7), seen, name, np.random.default_rng(0))
 
 
@@ -70,7 +71,7 @@ def naive_ap(a):
 
 
 def named(figure):
-    """Every axes that shows data has both axes named, and the figure says in its title what it shows and of what."""
+    """The axes that show data; each has both axes named, and the title has a claim and a line about the data."""
     figure.draw_without_rendering()
     claim, about = figure.get_suptitle().split("\n")
     assert claim and about
@@ -119,11 +120,11 @@ def test_class_frame_equals_a_count_by_hand():
     assert sorted(frame["class"]) == sorted(UNSEEN)
     assert (np.diff(frame["ap"]) <= 0).all()
     for row in frame.to_dict("records"):
-        mine = np.flatnonzero(labels == UNSEEN.index(row["class"]))
-        assert row["ap"] == pytest.approx(ap[mine].mean(), abs=1e-6)
-        assert row["other_ap"] == pytest.approx(naive_ap(other.embeddings())[0][mine].mean(), abs=1e-6)
-        assert row["worst_query"] == mine[ap[mine].argmin()]
-        top = gallery[np.argsort(-scores[mine], axis=1)[:, :4]].ravel().tolist()
+        queries = np.flatnonzero(labels == UNSEEN.index(row["class"]))
+        assert row["ap"] == pytest.approx(ap[queries].mean(), abs=1e-6)
+        assert row["other_ap"] == pytest.approx(naive_ap(other.embeddings())[0][queries].mean(), abs=1e-6)
+        assert row["worst_query"] == queries[ap[queries].argmin()]
+        top = gallery[np.argsort(-scores[queries], axis=1)[:, :4]].ravel().tolist()
         wrong = [g for g in top if UNSEEN[g] != row["class"]]
         share = max(wrong.count(g) for g in wrong) / len(top) if wrong else 0.0
         assert row["taken_share"] == pytest.approx(share)
@@ -168,8 +169,6 @@ def test_joint_tsne_keeps_far_groups_apart():
     rng = np.random.default_rng(0)
     centre = 20 * np.eye(4)[np.repeat(np.arange(4), 20)]
     photos, sketches, *_ = joint_tsne(centre + rng.normal(size=(80, 4)), 3 * centre + rng.normal(size=(80, 4)))
-    from sklearn.neighbors import KNeighborsClassifier
-
     labels = np.repeat(np.arange(4), 20)  # a sketch lies among the photos of its class: length does not matter
     assert KNeighborsClassifier(5).fit(photos, labels).score(sketches, labels) == 1.0
 
@@ -246,8 +245,8 @@ def test_pictures_of_real_data_are_not_published(places, name):
 
 def test_the_generated_world_may_be_published(places):
     run = make_run()
-    kept = plots.save(plots.retrieval_grid(run, 1, 2), places / "results" / "mini" / "figure3")
-    assert [p.name for p in kept] == ["figure3.png", "figure3.svg"]
+    files = plots.save(plots.retrieval_grid(run, 1, 2), places / "results" / "mini" / "figure3")
+    assert [p.name for p in files] == ["figure3.png", "figure3.svg"]
 
 
 def test_names_of_classes_are_text_in_every_figure():
@@ -341,13 +340,14 @@ def test_tsne_map_shows_every_point_once_and_pale_photos_behind_sketches():
     run = make_run()
     photo, sketch = named(plots.tsne_map(run))
     (dots,), (behind, front) = photo.collections, sketch.collections
-    places, asked = np.repeat(np.arange(5), 7), np.repeat(np.arange(5), 3)
+    photo_labels, query_labels = np.repeat(np.arange(5), 7), np.repeat(np.arange(5), 3)
     assert len(dots.get_offsets()) == len(behind.get_offsets()) == 35 and len(front.get_offsets()) == 15
     for label in range(5):
-        dark, pale = front.get_facecolors()[asked == label, :3], behind.get_facecolors()[places == label, :3]
+        dark = front.get_facecolors()[query_labels == label, :3]
+        pale = behind.get_facecolors()[photo_labels == label, :3]
         assert (dark == dark[0]).all() and (pale == pale[0]).all()
         assert pale.mean() > dark.mean() + 0.2
-        np.testing.assert_allclose(dots.get_facecolors()[places == label, :3], np.tile(dark[0], (7, 1)))
+        np.testing.assert_allclose(dots.get_facecolors()[photo_labels == label, :3], np.tile(dark[0], (7, 1)))
     np.testing.assert_array_equal(dots.get_offsets(), behind.get_offsets())  # one joint embedding
     assert sorted(t.get_text() for t in sketch.texts) == sorted(UNSEEN)
     assert len(plots.tsne_map(run, make_run(lambda_sake=0.0)).axes) == 4

@@ -26,8 +26,8 @@ BOOST = "table3.semantics-boost"  # SAKE at lambda2 = 0.3 above lambda2 = 0
 
 
 def verdict(id_, *rows, **options):
-    found = results.claims(id_.partition(".")[0], rows_frame(rows), **options).verdicts
-    return next(v for v in found if v.claim.id == id_)
+    verdicts = results.claims(id_.partition(".")[0], rows_frame(rows), **options).verdicts
+    return next(v for v in verdicts if v.claim.id == id_)
 
 
 @pytest.mark.parametrize(
@@ -48,10 +48,10 @@ def verdict(id_, *rows, **options):
 )
 def test_verdict_by_hand(differences, wanted):
     rows = [*numbers(*[0.4] * len(differences), **TEACHER), *numbers(*[0.4 + d for d in differences])]
-    found = verdict(BOOST, *rows)
-    assert found.verdict == wanted
-    assert found.decides.n == len(differences)
-    assert found.decides.mean == pytest.approx(np.mean(differences))
+    judged = verdict(BOOST, *rows)
+    assert judged.verdict == wanted
+    assert judged.decides.n == len(differences)
+    assert judged.decides.mean == pytest.approx(np.mean(differences))
 
 
 def test_interval_is_scipys():
@@ -72,8 +72,8 @@ def test_not_run():
 def test_seeds_are_paired():
     """Seeds differ by 0.2, the pairs by 0.03 +- 0.001; and a seed that only one side has does not enter."""
     rows = [*numbers(0.2, 0.4, 0.6, 0.9, **TEACHER), *numbers(0.231, 0.43, 0.629)]
-    found = verdict(BOOST, *rows)
-    assert (found.verdict, found.decides.n) == (HOLDS, 3)
+    paired = verdict(BOOST, *rows)
+    assert (paired.verdict, paired.decides.n) == (HOLDS, 3)
     shuffled = verdict(BOOST, *numbers(0.2, 0.4, 0.6, **TEACHER), *numbers(0.629, 0.231, 0.43))
     assert shuffled.verdict == CLOSE
 
@@ -101,9 +101,9 @@ def test_one_seed_with_queries_uses_their_bootstrap():
     ):
         rows = [number(teacher.mean(), **TEACHER), number(ap.mean())]
         aps = {(row.run, *key): Queries(x, np.arange(400)) for row, x in zip(rows, (teacher, ap), strict=True)}
-        found = verdict(BOOST, *rows, per_query=aps)
-        assert found.verdict == wanted
-        assert "bootstrap" in found.reason and "one seed" in found.reason
+        judged = verdict(BOOST, *rows, per_query=aps)
+        assert judged.verdict == wanted
+        assert "bootstrap" in judged.reason and "one seed" in judged.reason
     assert verdict(BOOST, *rows, per_query={}).reason == "margin 0.02, one seed"
 
 
@@ -162,9 +162,9 @@ def test_one_failing_difference_fails_the_claim():
 
 
 def test_what_was_not_run_is_named_beside_the_verdict():
-    found = verdict("table3.peak", *grid(a1_b03=0.45, a1_b0=0.4))
-    assert found.verdict == HOLDS
-    assert "not run: CSE-ResNet-50 SAKE 64-d ZS-SBIR" in found.reason
+    peak = verdict("table3.peak", *grid(a1_b03=0.45, a1_b0=0.4))
+    assert peak.verdict == HOLDS
+    assert "not run: CSE-ResNet-50 SAKE 64-d ZS-SBIR" in peak.reason
 
 
 def test_a_bound_by_hand():
@@ -188,9 +188,9 @@ def test_difference_of_differences_by_hand():
     values = [(0.0, inside, 0.5), (1.0, inside, 0.6), (3.0, inside, 0.7), (0.0, outside, 0.5), (1.0, outside, 0.58)]
     rows = [number(x, lambda_sake=v, **where) for v, where, x in values]
     for last, wanted in ((0.59, HOLDS), (0.75, FAILS)):
-        found = verdict("table5.non-in-saturates", *rows, number(last, lambda_sake=3.0, **outside))
-        assert found.verdict == wanted
-        first = found.judged[1]  # (0.7 - 0.6) - (last - 0.58)
+        saturates = verdict("table5.non-in-saturates", *rows, number(last, lambda_sake=3.0, **outside))
+        assert saturates.verdict == wanted
+        first = saturates.judged[1]  # (0.7 - 0.6) - (last - 0.58)
         assert first.mean == pytest.approx(0.1 - (last - 0.58))
 
 
@@ -218,8 +218,8 @@ def test_the_printed_figures_are_judged_on_the_papers_data_only():
     probe = {"task": "probe", "metric": "top-1", "representation": "", "backbone": "alexnet"}
     rows = [number(v, **probe, method=m) for m, v in (("SAKE", 0.4), ("L_B", 0.1))]
     assert verdict("forgetting.numbers", *rows).verdict != NOT_RUN  # a top-1 has no convention
-    found = verdict("table3.numbers", *numbers(0.43, 0.435, 0.44, preset="small", **official))
-    assert (found.verdict, found.reason) == (NOT_RUN, "the paper's figures are of other data")
+    of_small = verdict("table3.numbers", *numbers(0.43, 0.435, 0.44, preset="small", **official))
+    assert (of_small.verdict, of_small.reason) == (NOT_RUN, "the paper's figures are of other data")
 
 
 @pytest.mark.parametrize(
@@ -253,10 +253,10 @@ def test_queries_of_two_tasks_count_with_their_weights():
 def test_both_sides_are_named_with_what_they_are_held_against():
     time = number(1.2, task="training", metric="time relative to L_B")
     assert verdict("cost.training-time", time).decides.sides == "1.5 against 1.200"
-    found = verdict("figure3.mostly-right", number(0.4, metric="P@10"))
-    assert found.decides.sides == "0.400 against 0.5"
-    found = verdict("table1.relative-gain", number(0.4, representation="64-bit"))
-    assert found.decides.sides == "0.400 against 1.2085 x 0.297"
+    judged = verdict("figure3.mostly-right", number(0.4, metric="P@10"))
+    assert judged.decides.sides == "0.400 against 0.5"
+    judged = verdict("table1.relative-gain", number(0.4, representation="64-bit"))
+    assert judged.decides.sides == "0.400 against 1.2085 x 0.297"
 
 
 def test_figure5_pairs_the_held_out_sets():
@@ -267,10 +267,10 @@ def test_figure5_pairs_the_held_out_sets():
         cells = itertools.product(range(3), levels)
         return [number(v + i / 10, **where, classes=c, data=f"tuberlin/outside{i}") for i, (c, v) in cells]
 
-    found = verdict("figure5.confidence", *rows(0))
-    assert (found.verdict, found.decides.n) == (HOLDS, 3)
+    confidence = verdict("figure5.confidence", *rows(0))
+    assert (confidence.verdict, confidence.decides.n) == (HOLDS, 3)
     again = verdict("figure5.confidence", *rows(0), *rows(1), *rows(2)).decides  # the same classes three times
-    assert (again.n, again.low) == (3, pytest.approx(found.decides.low))
+    assert (again.n, again.low) == (3, pytest.approx(confidence.decides.low))
 
 
 def test_small_runs_answer_in_the_place_of_the_papers():
@@ -308,25 +308,25 @@ def test_every_item_has_claims_and_every_claim_can_be_shown():
     beyond = {"figure3", "figure4", "figure5", "cost", "length", "quickdraw", "generalised", "images", "teachers"}
     assert set(by_item) == {*paper_tables(), *beyond}
     for item, wanted in by_item.items():
-        found = results.claims(item, rows_frame([]))
-        assert found.frame()[["claim", "verdict"]].to_numpy().tolist() == [[c.id, NOT_RUN] for c in wanted]
+        verdicts = results.claims(item, rows_frame([]))
+        assert verdicts.frame()[["claim", "verdict"]].to_numpy().tolist() == [[c.id, NOT_RUN] for c in wanted]
 
 
 def test_every_rendering_has_label_rule_and_verdict(tmp_path):
-    found = results.claims("table4", rows_frame([number(0.4, **SMALL), number(0.3, **SMALL, **LB)]))
-    html = unescape(found._repr_html_())
-    for text in (str(found), found.texts()["md"], html):
+    verdicts = results.claims("table4", rows_frame([number(0.4, **SMALL), number(0.3, **SMALL, **LB)]))
+    html = unescape(verdicts._repr_html_())
+    for text in (str(verdicts), verdicts.texts()["md"], html):
         assert "not comparable with the paper's absolute figures" in text
         assert RULE in text
         assert "0.400 against 0.300, +0.100" in text
         assert "table4.sake-beats-lb.sbir" in text
-    frame = found.frame()
+    frame = verdicts.frame()
     cells = re.findall("<td[^>]*>", html)
     assert len(cells) == frame.size and all("text-align: left" in cell for cell in cells)
     assert frame.set_index("claim").loc["table4.sake-beats-lb.sbir", "verdict"] == HOLDS
-    csv, markdown = found.save(tmp_path)
+    csv, markdown = verdicts.save(tmp_path)
     assert pd.read_csv(csv, comment="#")["verdict"].tolist() == frame["verdict"].tolist()
-    assert markdown.read_text(encoding="utf-8") == found.texts()["md"]
+    assert markdown.read_text(encoding="utf-8") == verdicts.texts()["md"]
 
 
 @pytest.mark.parametrize("ratio, wanted", [(1.3, HOLDS), (1.6, FAILS), (1.502, CLOSE)])

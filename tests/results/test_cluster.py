@@ -93,10 +93,10 @@ def test_a_machine_that_dies_changes_no_number(tiny_experiment, tmp_path, monkey
 
 @pytest.mark.parametrize("command", [["item", "table1"], ["tune", "--method", "L_B", "--preset", "mini"]])
 def test_commands_say_where(command: list[str], monkeypatch: pytest.MonkeyPatch) -> None:
-    asked: list[tuple[int, str]] = []
+    calls: list[tuple[int, str]] = []
 
     def make_runs(experiments: list[Experiment], traced: object, address: str) -> None:
-        asked.append((len(experiments), address))
+        calls.append((len(experiments), address))
         raise DataError("enough")
 
     monkeypatch.setattr(cluster, "make_runs", make_runs)
@@ -104,7 +104,7 @@ def test_commands_say_where(command: list[str], monkeypatch: pytest.MonkeyPatch)
         monkeypatch.setattr(f"sakerepro.results.{name}", lambda e: None)
     monkeypatch.setattr("sakerepro.commands.warm.warm_up", lambda: None)
     assert main([*command, "--engine", "ray", "--address", "here:1"]) == 3
-    assert asked == [(6, "here:1")]
+    assert calls == [(6, "here:1")]
 
 
 def test_an_unknown_engine_is_refused() -> None:

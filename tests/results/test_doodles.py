@@ -14,7 +14,6 @@ from sklearn.metrics import average_precision_score
 
 import sakerepro as sr
 from sakerepro import plots, results
-from sakerepro.__main__ import main
 from sakerepro.data import registry
 from sakerepro.errors import ConfigError
 from sakerepro.results import kept, rows_frame
@@ -42,8 +41,8 @@ def quickdraw(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def test_doodles_are_measured_as_scikit_learn_does(tiny_run: Run, quickdraw: Path) -> None:
-    found, data, arrays = measured_doodles(tiny_run), tiny_run.dataset(), tiny_run.embeddings()
-    assert tuple(found) == DOODLE_TASKS
+    measured, data, arrays = measured_doodles(tiny_run), tiny_run.dataset(), tiny_run.embeddings()
+    assert tuple(measured) == DOODLE_TASKS
     network = sr.load(tiny_run)
     for side, classes, photos in (("unseen", data.unseen, "gallery"), ("seen", data.seen, "train_photo")):
         aps: dict[int, list[float]] = {}
@@ -56,7 +55,7 @@ def test_doodles_are_measured_as_scikit_learn_does(tiny_run: Run, quickdraw: Pat
                 cosine = arrays[photos] @ query / np.linalg.norm(arrays[photos], axis=1)
                 aps.setdefault(label, []).append(average_precision_score(relevant, cosine))
                 top.append(relevant.sum() / 100)  # a gallery of fewer than 100 photos is found whole
-        task = found[f"doodles, {side}"]
+        task = measured[f"doodles, {side}"]
         every = [ap for many in aps.values() for ap in many]
         value, low, high = task["mAP@all"]
         assert value == pytest.approx(np.mean(every), abs=1e-4) and low <= value <= high
@@ -124,23 +123,22 @@ def test_one_seed_is_judged_by_classes_of_doodles() -> None:
     """SAKE finds every class of doodles by 0.1 better and every class of sketches no better: its lead is 0.1."""
     frame = rows_frame(made_up(sketches_unseen=0.5))
     labels = np.repeat(np.arange(3), 2)
-    known = {
+    queries = {
         (run, task, "64-d"): Queries(np.full(6, value), labels)
         for run, method in frame[["run", "method"]].drop_duplicates().to_numpy()
         for task, value in (("doodles, unseen", 0.3 + 0.1 * (method == "SAKE")), ("sketches, unseen", 0.5))
     }
-    verdicts = {v.claim.id: v for v in results.claims("quickdraw", frame, per_query=known).verdicts}
+    verdicts = {v.claim.id: v for v in results.claims("quickdraw", frame, per_query=queries).verdicts}
     for name in ("lead-grows", "sake-beats-lb"):
         judged = verdicts[f"quickdraw.{name}.sketchy"]
         assert judged.verdict == HOLDS and judged.decides.mean == pytest.approx(0.1)
         assert "bootstrap interval over classes" in judged.reason
 
 
-def test_drawings_that_are_not_here_are_said_before_anything_is_trained(tmp_path, monkeypatch, capsys):
+def test_drawings_that_are_not_here_are_said_before_anything_is_trained(tmp_path, monkeypatch, cli):
     monkeypatch.setenv("SAKEREPRO_REAL_DATA", str(tmp_path))
     monkeypatch.setattr("sakerepro.data.places.data_places", lambda: [tmp_path])
     monkeypatch.setattr("sakerepro.commands.warm.warm_up", lambda: None)
-    assert main(["item", "quickdraw", "--preset", "small"]) == 3
-    said = capsys.readouterr()
+    said = cli("item", "quickdraw", "--preset", "small", code=3)
     assert "data set 'quickdraw' is not here" in said.err and "run 1 of" not in said.out
     assert not sr.all_runs()

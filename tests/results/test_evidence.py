@@ -27,15 +27,15 @@ def committed(monkeypatch: pytest.MonkeyPatch) -> pd.DataFrame:
 
 
 def test_a_class_has_the_mean_over_the_seeds_of_its_file(committed: pd.DataFrame) -> None:
-    known = json.loads((SMALL / "table1-runs.json").read_text())
+    records = json.loads((SMALL / "table1-runs.json").read_text())
     with (SMALL / "table1-rows.csv").open() as file:
         runs = {row["run"]: (row["method"], row["split"]) for row in csv.DictReader(file)}
     assert len(committed) == 2 * (25 + 21) and not committed.isna().any(axis=None)
     for row in committed.sample(12, random_state=0).to_dict("records"):
         for method in ("pretrained", "L_B", "SAKE"):
-            mine = [known[run] for run, of in runs.items() if of == (method, row["split"])]
+            seeds = [records[run] for run, of in runs.items() if of == (method, row["split"])]
             values = [
-                run["precision"][f"{row['task']}/64-d"]["mean"][run["classes"].index(row["class"])] for run in mine
+                run["precision"][f"{row['task']}/64-d"]["mean"][run["classes"].index(row["class"])] for run in seeds
             ]
             assert row[method] == pytest.approx(sum(values) / len(values))
         assert row["gain"] == pytest.approx(row["SAKE"] - row["L_B"])
@@ -100,5 +100,5 @@ def test_what_runs_read_is_named_with_its_checksum(drawn: None, monkeypatch: pyt
     assert f"| `mini` | images of mini | zeroshot {world.fingerprint[:12]}," in section
     with (SMALL / "table1-rows.csv").open() as file:
         runs = {row["run"] for row in csv.DictReader(file)}
-    known = json.loads((SMALL / "table1-runs.json").read_text())
-    assert all(known[run][what][:12] in section for run in runs for what in ("data", "teacher"))
+    records = json.loads((SMALL / "table1-runs.json").read_text())
+    assert all(records[run][what][:12] in section for run in runs for what in ("data", "teacher"))

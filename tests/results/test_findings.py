@@ -6,11 +6,11 @@ import csv
 import re
 import shutil
 from pathlib import Path
+from unittest.mock import Mock
 
 import pytest
 
 import sakerepro as sr
-from sakerepro.__main__ import main
 from sakerepro.errors import DataError
 from sakerepro.results import findings
 from sakerepro.results.findings import write_findings
@@ -45,8 +45,8 @@ def place(folder: Path) -> Path:
 
 def test_they_are_what_the_rows_say(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SAKEREPRO_RESULTS", str(ROOT / "results"))
-    for made in write_findings(place(tmp_path)):
-        assert made.read_text(encoding="utf-8") == (ROOT / made.relative_to(tmp_path)).read_text(encoding="utf-8")
+    for page in write_findings(place(tmp_path)):
+        assert page.read_text(encoding="utf-8") == (ROOT / page.relative_to(tmp_path)).read_text(encoding="utf-8")
 
 
 def test_the_numbers_are_means_of_rows() -> None:
@@ -102,16 +102,12 @@ def test_a_sentence_that_no_longer_holds_is_refused(tmp_path: Path, monkeypatch:
     assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text()
 
 
-def test_rows_that_contradict_us_leave_our_sentences_and_make_the_report(tmp_path, monkeypatch, capsys):
-    def refuse(premise: bool, sentence: str) -> str:
-        raise DataError(f"{sentence!r} no longer holds")
-
-    monkeypatch.setattr("sakerepro.results.tables_text.holds", refuse)
+def test_rows_that_contradict_us_leave_our_sentences_and_make_the_report(tmp_path, monkeypatch, cli):
+    monkeypatch.setattr("sakerepro.results.tables_text.holds", Mock(side_effect=DataError("no longer holds")))
     monkeypatch.setenv("SAKEREPRO_HOME", str(place(tmp_path)))
     monkeypatch.setenv("SAKEREPRO_RESULTS", str(tmp_path / "results"))
     shutil.copytree(ROOT / "results/small", tmp_path / "results/small", dirs_exist_ok=True)
-    assert main(["tables"]) == 0
-    assert "README.md, docs/findings.md and results/small/choices.md stay as they are." in capsys.readouterr().err
+    assert "README.md, docs/findings.md and results/small/choices.md stay as they are." in cli("tables").err
     assert (tmp_path / "README.md").read_text() == (ROOT / "README.md").read_text()
     assert (tmp_path / "REPRODUCING.md").is_file()
 

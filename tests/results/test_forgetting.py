@@ -39,17 +39,17 @@ def objective(weight: np.ndarray, bias: np.ndarray, z: np.ndarray, labels: np.nd
 @pytest.mark.parametrize("n, classes, width, strength", [(7, 2, 1, 0.1), (60, 3, 5, 1e-2), (201, 7, 33, 1e-3)])
 def test_probe_is_scikit_learns_optimum(rng, n, classes, width, strength):
     x, labels = blobs(rng, n, classes, width, 0.7)
-    found = fit_probe(x, labels, classes, strength, iterations=500, tolerance=1e-6)
+    ours = fit_probe(x, labels, classes, strength, iterations=500, tolerance=1e-6)
     z = StandardScaler().fit_transform(x.astype(np.float64))
     theirs = LogisticRegression(C=1 / (n * strength), tol=1e-10, max_iter=5000).fit(z, labels)
-    weight, bias = found.weight.cpu().double().numpy(), found.bias.cpu().double().numpy()
-    mine = objective(weight, bias, z, labels, strength)
+    weight, bias = ours.weight.cpu().double().numpy(), ours.bias.cpu().double().numpy()
+    least = objective(weight, bias, z, labels, strength)
     if classes > 2:  # of two classes scikit-learn fits the other parametrisation
-        assert mine == pytest.approx(objective(theirs.coef_, theirs.intercept_, z, labels, strength), abs=1e-5)
-    assert np.mean(found.predict(x) == theirs.predict(z)) >= 0.98
+        assert least == pytest.approx(objective(theirs.coef_, theirs.intercept_, z, labels, strength), abs=1e-5)
+    assert np.mean(ours.predict(x) == theirs.predict(z)) >= 0.98
     for _ in range(20):  # convex: nowhere near is it lower
         aside = weight + rng.normal(size=weight.shape) * 0.01
-        assert objective(aside, bias, z, labels, strength) >= mine - 1e-7
+        assert objective(aside, bias, z, labels, strength) >= least - 1e-7
 
 
 def test_start_and_order_change_nothing(rng: np.random.Generator) -> None:
@@ -70,8 +70,8 @@ def test_separable_noise_and_constant_features(rng: np.random.Generator) -> None
     other = rng.normal(size=(2000, 5)).astype(np.float32), rng.integers(0, 4, 2000)
     assert linear_probe(*noise, *other)["top-1"] == pytest.approx(0.25, abs=0.04)
     constant = np.ones((120, 2), np.float32)
-    found = linear_probe(np.c_[train[0], constant], train[1], np.c_[val[0], constant[:41]], val[1])
-    assert found["top-1"] == 1.0 and found["width"] == 11 and np.isfinite(found["gradient"])
+    probed = linear_probe(np.c_[train[0], constant], train[1], np.c_[val[0], constant[:41]], val[1])
+    assert probed["top-1"] == 1.0 and probed["width"] == 11 and np.isfinite(probed["gradient"])
 
 
 def test_penalty_is_chosen_without_the_photos_that_are_measured(rng: np.random.Generator) -> None:
@@ -93,8 +93,8 @@ def test_what_is_probed_is_the_frozen_network(tiny_run: Run, monkeypatch: pytest
     monkeypatch.setattr(measures, "linear_probe", lambda *a: seen.append(a) or {"top-1": 0.5, "width": a[0].shape[1]})
     original = tiny.original()
     before = {k: v.clone() for k, v in tiny_run.network().state_dict().items()}
-    found = probe(tiny_run, original)
-    assert set(found) == {"features", "embedding"}
+    probed = probe(tiny_run, original)
+    assert set(probed) == {"features", "embedding"}
     student = tiny_run.network()
     pixels = augment(original.val.take(np.arange(10)), None, 32, mean=student.backbone.mean, std=student.backbone.std)
     with torch.no_grad():

@@ -10,7 +10,6 @@ import tiny
 
 import sakerepro as sr
 from sakerepro import experiment, paths, plots, results
-from sakerepro.__main__ import main
 from sakerepro.errors import ConfigError
 from sakerepro.methods import Setting, label, preset, setting
 from sakerepro.methods.sake import SAKE
@@ -87,11 +86,11 @@ def test_what_is_looked_at_tells_cells_apart() -> None:
 
 
 def test_an_axis_may_have_values_that_the_papers_preset_refuses() -> None:
-    """Its rate ends at 1e-4 at most."""
+    """The paper's preset allows lr_end up to 1e-4."""
     rates = (1e-4, 2e-4, 5e-4)
     grid = Grid("x", lr_end=rates, method=("L_B", "SAKE"), backbone=("resnet18", "resnet34"))
-    found = [(key["lr_end"], e.lr_end, key["method"]) for key, e in grid.cells("mini")]
-    assert set(found) == {(rate, rate, method) for rate in rates for method in ("L_B", "SAKE")}
+    cells = [(key["lr_end"], e.lr_end, key["method"]) for key, e in grid.cells("mini")]
+    assert set(cells) == {(rate, rate, method) for rate in rates for method in ("L_B", "SAKE")}
     assert len({identity(point) for point in grid.points()}) == 12
     with pytest.raises(ConfigError, match="lambda1"):
         [*Grid("x", lambda1=(-1.0,)).cells("mini")]
@@ -128,8 +127,8 @@ def test_an_ablation_is_a_grid_and_a_notebook_from_the_skeleton(ablation: str) -
     assert [(r.experiment.batch_photo, label(r.experiment)) for r in runs] == cells
     rows = sr.item_rows(ablation, runs)
     sr.save_rows(ablation, runs, rows)
-    kept = read_rows(paths.results("tiny") / "batch-rows.csv")
-    assert set(kept["settings"]) == {"batch_photo=3", "batch_photo=5"}
+    saved = read_rows(paths.results("tiny") / "batch-rows.csv")
+    assert set(saved["settings"]) == {"batch_photo=3", "batch_photo=5"}
     table, verdicts = results.render(ablation, "tiny")
     shown = table.cells.set_index(["batch_photo", "method", "metric"])
     assert len(shown) == 8 and (shown["status"] == "measured").all()
@@ -147,18 +146,17 @@ def test_an_ablation_is_a_grid_and_a_notebook_from_the_skeleton(ablation: str) -
     assert notebook_path(ablation).stem == "skeleton"
     (paths.results("tiny") / "batch.ipynb").write_text("{}")
     write_record(ablation, "tiny", [0], {}, runs, 1.0)
-    (found,) = (s for s in all_status(["tiny"]) if s.item == ablation)
-    assert (found.state, found.why) == ("done", "")
+    (state,) = (s for s in all_status(["tiny"]) if s.item == ablation)
+    assert (state.state, state.why) == ("done", "")
 
 
-def test_tables_are_made_without_the_module_of_an_own_grid(ablation, tmp_path, monkeypatch, capsys):
+def test_tables_are_made_without_the_module_of_an_own_grid(ablation, tmp_path, monkeypatch, cli):
     """The grid was made from another folder."""
     monkeypatch.setenv("SAKEREPRO_HOME", str(tmp_path))
     write_rows((folder := paths.results("mini")) / "batch-rows.csv", [])
     (folder / "batch-runs.json").write_text("{}")
     (folder / "batch.json").write_text('{"item": "somewhere_else:BATCH"}')
-    assert main(["tables"]) == 0
-    assert "mini: somewhere_else:BATCH stays as it is." in capsys.readouterr().err
+    assert "mini: somewhere_else:BATCH stays as it is." in cli("tables").err
     assert (tmp_path / "REPRODUCING.md").is_file()
 
 

@@ -29,7 +29,7 @@ from sakerepro.experiment import split_name
 from sakerepro.files import lock
 from sakerepro.methods import baseline, change, preset, setting
 from sakerepro.original import outside_original
-from sakerepro.results import items, kept, measures
+from sakerepro.results import cost, items, kept, measures
 from sakerepro.results.grids import OTHER_SYSTEMS
 from sakerepro.results.items import ITEMS, experiments
 from sakerepro.results.paper import LEVELS, TITLES
@@ -57,8 +57,8 @@ def test_every_claim_has_an_item_with_a_notebook_a_target_and_a_title() -> None:
 @pytest.mark.parametrize("name", PRESETS)
 def test_equal_settings_are_one_run_and_different_ones_have_different_names(name: str) -> None:
     every = {item: experiments(item, name, [0, 1]) for item in ITEMS}
-    for found in every.values():
-        assert len(found) == len(set(found)) > 0
+    for wanted in every.values():
+        assert len(wanted) == len(set(wanted)) > 0
     distinct = set(itertools.chain(*every.values()))
     assert len({e.id for e in distinct}) == len(distinct)
     main = preset(name)
@@ -74,7 +74,7 @@ def test_equal_settings_are_one_run_and_different_ones_have_different_names(name
 def test_tables_1_3_4_and_5_share_their_runs() -> None:
     """SAKE, L_B and pretrained at 64-d stand in 1 and 4, SAKE and L_B in 5, SAKE and L_B + L_T in 3."""
     runs = {i: set(experiments(i, "mini")) for i in ("table1", "table3", "table4", "table5")}
-    assert [len(found) for found in runs.values()] == [6, 10, 12, 5]
+    assert [len(of_item) for of_item in runs.values()] == [6, 10, 12, 5]
     assert len(set.union(*runs.values())) == 6 + 9 + 8 + 3
     (sake,) = set.intersection(*runs.values())
     assert sake == preset("mini")
@@ -100,7 +100,7 @@ def test_grids_are_the_papers(name: str) -> None:
 
 
 def test_weights_that_are_missing_are_said_before_anything_is_trained(tiny_experiment, monkeypatch) -> None:
-    """Of the last run of a table, too."""
+    """Also those of the last run of a table."""
     lacking = tiny_experiment.but(backbone="squeezenet1_1", weights="", freeze=0)
     monkeypatch.setattr(items, "experiments", lambda *_: [tiny_experiment.but(seed=5), lacking])
     monkeypatch.setattr(items, "run", lambda *_, **__: pytest.fail("trained"))
@@ -109,7 +109,7 @@ def test_weights_that_are_missing_are_said_before_anything_is_trained(tiny_exper
 
 
 def fake_rows(item: str, name: str, value: float = 0.4):
-    """A number for everything that the runs of an item measure, without a run."""
+    """A row for everything that the runs of an item would measure."""
     rows = []
     for e in experiments(item, name):
         features = [f"{e.dim}-d", *(f"{b}-bit" for b in e.bits if b <= e.dim)]
@@ -138,9 +138,9 @@ def test_no_claim_is_left_without_its_runs_at_the_papers_size(item: str) -> None
 
 
 def test_curves_belong_to_forgetting_with_its_first_seed_and_to_length() -> None:
-    found = items.traced("mini", [3, 4])
+    traced = items.traced("mini", [3, 4])
     wanted = {*experiments("forgetting", "mini", [3]), *experiments("length", "mini", [3, 4])}
-    assert found == {e for e in wanted if e.epochs}
+    assert traced == {e for e in wanted if e.epochs}
 
 
 @pytest.mark.parametrize("name", PRESETS)
@@ -165,15 +165,15 @@ def test_length_reads_first_best_and_last_epoch_off_the_history() -> None:
 
 
 def test_what_another_process_makes_comes_last(monkeypatch: pytest.MonkeyPatch) -> None:
-    wanted, made = experiments("table5", "mini"), []
+    wanted, trained = experiments("table5", "mini"), []
     monkeypatch.setattr(items, "check_settings", lambda e: None)
-    monkeypatch.setattr(items, "find", lambda e: e if e in made else None)
-    monkeypatch.setattr(items, "run", lambda e, trace=False: made.append(e) if e not in made else FakeRun(e))
+    monkeypatch.setattr(items, "find", lambda e: e if e in trained else None)
+    monkeypatch.setattr(items, "run", lambda e, trace=False: trained.append(e) if e not in trained else FakeRun(e))
     paths.runs().mkdir(parents=True)
     with lock(paths.runs() / f".{wanted[1].id}.lock"):
         assert [busy(e) for e in wanted] == [False, True, False, False, False]
         sr.item_runs("table5", jobs=1)
-    assert made == [wanted[0], *wanted[2:], wanted[1]]
+    assert trained == [wanted[0], *wanted[2:], wanted[1]]
     assert not any(busy(e) for e in wanted)
 
 
@@ -198,22 +198,22 @@ def test_runs_of_other_images_or_teachers_are_not_compared(monkeypatch, more, sa
 
 def test_runs_of_a_cpu_and_of_a_gpu_are_not_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     wanted, on_gpu = experiments("table4", "mini"), {"accelerator": "NVIDIA H200"}
-    there = {e: FakeRun(e, more=on_gpu) for e in wanted}
-    monkeypatch.setattr(items, "find", there.get)
-    monkeypatch.setattr(items, "run", lambda e: there[e])
+    runs = {e: FakeRun(e, more=on_gpu) for e in wanted}
+    monkeypatch.setattr(items, "find", runs.get)
+    monkeypatch.setattr(items, "run", lambda e: runs[e])
     assert len(sr.item_runs("table4")) == 12
-    other = there[wanted[3]] = FakeRun(wanted[3])
+    other = runs[wanted[3]] = FakeRun(wanted[3])
     with pytest.raises(RunError, match=f"{other.id} was made on the CPU, but .* was made on a GPU: .*SAKEREPRO_RUNS"):
         sr.item_runs("table4")
 
 
-@pytest.mark.parametrize("there, here", [("NVIDIA H200", None), (None, "NVIDIA H200")])
-def test_no_run_is_trained_that_could_not_be_compared(there, here, monkeypatch):
+@pytest.mark.parametrize("made_on, here", [("NVIDIA H200", None), (None, "NVIDIA H200")])
+def test_no_run_is_trained_that_could_not_be_compared(made_on, here, monkeypatch):
     *made, missing = experiments("table5", "mini")
-    found = {e: FakeRun(e, more={"accelerator": there}) for e in made}
-    monkeypatch.setattr(items, "find", found.get)
+    runs = {e: FakeRun(e, more={"accelerator": made_on}) for e in made}
+    monkeypatch.setattr(items, "find", runs.get)
     monkeypatch.setattr(items, "check_settings", lambda e: None)
-    monkeypatch.setattr(items, "run", lambda e, trace=False: found.get(e) or pytest.fail("trained"))
+    monkeypatch.setattr(items, "run", lambda e, trace=False: runs.get(e) or pytest.fail("trained"))
     monkeypatch.setattr(items, "accelerator", lambda: here)
     with pytest.raises(RunError, match=rf"{missing.id} would be made on {'a GPU' if here else 'the CPU'}"):
         sr.item_runs("table5", jobs=1)
@@ -265,9 +265,9 @@ def test_top_ten_by_a_naive_loop(rng: np.random.Generator) -> None:
         if len(wrong) >= 5:
             shares.append(max(wrong.count(c) for c in set(wrong)) / len(wrong))
     rows = [*measures.top_rows([run])]
-    found = values(rows)
-    assert found["P@10", "ZS-SBIR", "all"] == pytest.approx(np.mean(right))
-    assert found["top wrong class@10", "ZS-SBIR", "all"] == pytest.approx(np.mean(shares))
+    measured = values(rows)
+    assert measured["P@10", "ZS-SBIR", "all"] == pytest.approx(np.mean(right))
+    assert measured["top wrong class@10", "ZS-SBIR", "all"] == pytest.approx(np.mean(shares))
     verdict = results.claims("figure3", rows_frame(rows)).verdicts[0]
     assert (verdict.claim.id, verdict.verdict) == ("figure3.mostly-right", "does not hold")
 
@@ -286,10 +286,10 @@ def test_clusters_by_class_and_by_domain(rng: np.random.Generator) -> None:
     a = run.arrays
     x, labels = np.concatenate([a["gallery"], a["query"]]), np.concatenate([a["gallery_labels"], a["query_labels"]])
     domain = np.repeat([0, 1], [len(a["gallery"]), len(a["query"])])
-    found, silhouette = values(measures.cluster_rows([run])), partial(silhouette_score, metric="cosine")
-    assert found["silhouette", "clusters", "all"] == pytest.approx(silhouette(x, labels), abs=1e-5)
+    measured, silhouette = values(measures.cluster_rows([run])), partial(silhouette_score, metric="cosine")
+    assert measured["silhouette", "clusters", "all"] == pytest.approx(silhouette(x, labels), abs=1e-5)
     gaps = [silhouette(x[labels == c], domain[labels == c]) for c in range(4)]
-    assert found["domain silhouette", "clusters", "all"] == pytest.approx(np.mean(gaps), abs=1e-5)
+    assert measured["domain silhouette", "clusters", "all"] == pytest.approx(np.mean(gaps), abs=1e-5)
 
 
 def test_inside_and_outside_share_the_queries(rng: np.random.Generator, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -353,9 +353,9 @@ def test_a_gain_needs_its_baseline(rng: np.random.Generator) -> None:
 def test_a_gain_is_not_averaged_over_settings(changes, said, rng):
     runs = pair(rng, 0, np.zeros(9))
     other = change(runs[0].experiment, **changes)
-    more = [FakeRun(other, runs[0].arrays, runs[0].data), FakeRun(baseline(other), runs[1].arrays, runs[1].data)]
+    others = [FakeRun(other, runs[0].arrays, runs[0].data), FakeRun(baseline(other), runs[1].arrays, runs[1].data)]
     with pytest.raises(ConfigError, match=f"{said}.* are mixed; a mean is over seeds"):
-        measures.class_gains([*runs, *more])
+        measures.class_gains([*runs, *others])
 
 
 def test_codes_of_long_features(rng: np.random.Generator) -> None:
@@ -429,21 +429,19 @@ def test_two_at_once_measure_once(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_cost_of_a_step(tiny_run, monkeypatch: pytest.MonkeyPatch) -> None:
-    from sakerepro.results import cost
-
     monkeypatch.setattr(cost, "STEPS", 2)
     monkeypatch.setattr(cost, "WARM_UP", 1)
     sake = tiny_run
     plain = FakeRun(baseline(sake.experiment))
     rows = list(cost.cost_rows([sake, plain]))
-    found = cost.measured_cost(sake)
-    seconds = {method: side["step"] for method, side in found.items()}
+    costs = cost.measured_cost(sake)
+    seconds = {method: side["step"] for method, side in costs.items()}
     ratios = {(r.task, r.metric): r.value for r in rows if r.metric.endswith("relative to L_B")}
     assert ratios["training", "time relative to L_B"] == round(seconds["SAKE"] / seconds["L_B"], 1)
     assert {r.run for r in rows} == {sake.id} and {r.value for r in rows} == set(ratios.values())  # no seconds
     assert min(seconds.values()) > 0 and ratios["test", "time relative to L_B"] > 0
     assert len(list(kept.folder().rglob("output.pkl"))) == 1
-    memory = {method: side["bytes"] for method, side in found.items()}
+    memory = {method: side["bytes"] for method, side in costs.items()}
     assert ratios["training", "memory relative to L_B"] == pytest.approx(memory["SAKE"] / memory["L_B"], abs=5e-4)
     sharing = cost.sides(sake.experiment)
     assert sharing["SAKE"].method.teacher[0] is sharing["L_B"].method.teacher[0]
@@ -471,9 +469,9 @@ def test_a_teacher_is_measured_on_photos_of_its_own_classes(tiny_run: Run, tiny_
     x = augment(photos.val.take(range(len(photos.val))), None, 32, mean=teacher.backbone.mean, std=teacher.backbone.std)
     with torch.no_grad():
         logits = teacher(x).numpy()
-    known, right = [w for w in photos.wnids if w in wnids], []
+    shared, right = [w for w in photos.wnids if w in wnids], []
     for one, label_ in zip(logits, photos.val.labels, strict=True):
-        if (wnid := photos.wnids[label_]) in known:
-            right.append(max(known, key=lambda w: one[wnids.index(w)]) == wnid)
-    assert 0 < len(known) < len(photos.wnids) and len(right) < len(logits)
+        if (wnid := photos.wnids[label_]) in shared:
+            right.append(max(shared, key=lambda w: one[wnids.index(w)]) == wnid)
+    assert 0 < len(shared) < len(photos.wnids) and len(right) < len(logits)
     assert (row.task, row.metric, row.value) == ("teacher", "top-1", pytest.approx(np.mean(right)))

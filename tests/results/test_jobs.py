@@ -107,16 +107,16 @@ def test_progress_is_said_now_and_then(children, monkeypatch, capsys):
 
 
 def test_an_item_makes_what_is_missing_two_at_a_time(monkeypatch, capsys):
-    made: dict[Experiment, int] = {}  # and how many at a time
+    jobs_of: dict[Experiment, int] = {}  # and how many at a time
     for name in ("check_settings", "prepare"):
         monkeypatch.setattr(items, name, lambda e: None)
-    monkeypatch.setattr(items, "find", lambda e: FakeRun(e) if e in made else None)
+    monkeypatch.setattr(items, "find", lambda e: FakeRun(e) if e in jobs_of else None)
     monkeypatch.setattr(items, "run", FakeRun)
-    monkeypatch.setattr(items, "make_runs", lambda es, traced, jobs, *where: made.update(dict.fromkeys(es, jobs)))
+    monkeypatch.setattr(items, "make_runs", lambda es, traced, jobs, *where: jobs_of.update(dict.fromkeys(es, jobs)))
     wanted = items.experiments("table1")
     for _ in range(2):
         assert [r.experiment for r in items.item_runs("table1", jobs=2)] == wanted
-    assert made == dict.fromkeys(wanted, 2) and capsys.readouterr().out.count("0 of 6 runs are there") == 1
+    assert jobs_of == dict.fromkeys(wanted, 2) and capsys.readouterr().out.count("0 of 6 runs are there") == 1
     with pytest.raises(ConfigError, match="jobs=0"):
         items.item_runs("table1", jobs=0)
 

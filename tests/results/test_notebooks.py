@@ -34,7 +34,7 @@ def literal(node: ast.expr | None) -> bool:
 
 def problems(code: list[dict[str, Any]]) -> list[str]:
     """Every rule that the code cells of a notebook break, in words."""
-    found = [f"{len(code)} code cells"] if len(code) > MOST_CELLS else []
+    broken_rules = [f"{len(code)} code cells"] if len(code) > MOST_CELLS else []
     for number, cell in enumerate(code):
         text, kinds = source(cell), (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef, ast.Lambda)
         broken = {
@@ -43,14 +43,14 @@ def problems(code: list[dict[str, Any]]) -> list[str]:
             "defines something": any(isinstance(node, kinds) for node in ast.walk(ast.parse(text))),
             "is or is not tagged parameters": ("parameters" in cell["metadata"].get("tags", [])) != (number == 0),
         }
-        found += [f"code cell {number} {what}" for what, true in broken.items() if true]
+        broken_rules += [f"code cell {number} {what}" for what, true in broken.items() if true]
     lines = source(code[0]).splitlines()
     for node in ast.parse(source(code[0])).body:
         if not isinstance(node, ast.AnnAssign) or not literal(node.value):
-            found.append(f"parameters, line {node.lineno}: is no `name: type = literal`")
+            broken_rules.append(f"parameters, line {node.lineno}: is no `name: type = literal`")
         elif "# " not in lines[(node.end_lineno or 1) - 1]:
-            found.append(f"parameters, line {node.lineno}: has no help comment")
-    return found
+            broken_rules.append(f"parameters, line {node.lineno}: has no help comment")
+    return broken_rules
 
 
 @pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda p: p.stem)

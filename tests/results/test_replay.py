@@ -30,8 +30,8 @@ from sakerepro.results.paper_claims import all_claims
 )
 def test_rows_that_are_others_are_named(tmp_path, committed, replayed, metric, tolerance, says):
     for name, values in (("committed", committed), ("replayed", replayed)):
-        made = [Row("mini", "zeroshot", "SAKE", metric, v, "mini", run=f"run-{i}") for i, v in enumerate(values)]
-        write_rows(tmp_path / name, made)
+        rows = [Row("mini", "zeroshot", "SAKE", metric, v, "mini", run=f"run-{i}") for i, v in enumerate(values)]
+        write_rows(tmp_path / name, rows)
     said = differences(tmp_path / "committed", tmp_path / "replayed", tolerance)
     assert len(said) == bool(says) and all(re.search(says, line) for line in said)
     assert differences(tmp_path / "committed", tmp_path / "none", 0.0) == ["committed: the replay wrote none"]

@@ -20,8 +20,8 @@ SPLIT = {"data": "sketchy/zeroshot1"}
 
 
 def cell(table, **where):
-    (found,) = table.cells.query(" and ".join(f"{k} == {v!r}" for k, v in where.items())).to_dict("records")
-    return found
+    (record,) = table.cells.query(" and ".join(f"{k} == {v!r}" for k, v in where.items())).to_dict("records")
+    return record
 
 
 def test_csv_round_trip_keeps_every_digit(tmp_path):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,6 @@ import pytest
 from fakes import FakeRun
 
 from sakerepro import paths, results
-from sakerepro.__main__ import main
 from sakerepro.files import read_json, write_json
 from sakerepro.methods import label
 from sakerepro.provenance import versions
@@ -47,16 +47,16 @@ def test_seconds_of_all_sittings_count() -> None:
     resumed = FakeRun(experiment, more={"seconds": 70.0, "seconds_training": 51.0}, epochs=history)
     for run, wanted in ((at_once, 270.0), (resumed, 269.0)):
         write_record("figure3", "mini", (0,), {}, [run], 1.0)
-        (made,) = read_json(record_file("figure3", "mini"))["runs"].values()
-        assert made["seconds"] == wanted
+        (record,) = read_json(record_file("figure3", "mini"))["runs"].values()
+        assert record["seconds"] == wanted
 
 
 def test_missing_then_done_then_missing_again() -> None:
     assert status("table4", "mini").state == "missing"
     file = make("table4")
-    found = status("table4", "mini")
-    assert (found.state, found.why) == ("done", "")
-    assert re.fullmatch(r"[0-9a-f]{40}|", found.commit) and re.fullmatch(r"\d+ (s|min)", found.age)
+    done = status("table4", "mini")
+    assert (done.state, done.why) == ("done", "")
+    assert re.fullmatch(r"[0-9a-f]{40}|", done.commit) and re.fullmatch(r"\d+ (s|min)", done.age)
     assert status("table4", "small").state == status("table3", "mini").state == "missing"
     for name in ("table4.ipynb", "table4-claims.csv", "table4.json"):
         moved = (file.parent / name).rename(file.parent / "aside")
@@ -79,8 +79,8 @@ def test_missing_then_done_then_missing_again() -> None:
 )
 def test_stale_says_what_changed(changes: dict[str, Any], said: str) -> None:
     edit(make("figure3"), **changes)
-    found = status("figure3", "mini")
-    assert found.state == "stale" and said in found.why
+    state = status("figure3", "mini")
+    assert state.state == "stale" and said in state.why
 
 
 def test_rows_of_a_killed_item_are_not_those_of_its_record() -> None:
@@ -101,22 +101,19 @@ def test_only_code_cells_of_the_notebook_count(tmp_path: Path, monkeypatch: pyte
         assert status("cost", "mini").why == why
 
 
-def test_the_command_shows_every_item_on_one_screen(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_shows_every_item_on_one_screen(cli: Callable[..., Any]) -> None:
     edit(make("cost"), made=read_json(record_file("cost", "mini"))["made"] | {"finished": time.time() - 3 * 86400})
     edit(make("table3", "small"), versions={"training": 0, "measuring": 0}, notebook="0", seeds=[5])
-    assert main(["status"]) == 0
-    lines = capsys.readouterr().out.splitlines()
+    lines = cli("status").out.splitlines()
     assert len(lines) <= 3 * len(ITEMS) + 2 and max(map(len, lines)) <= 100
     assert len([line for line in lines if " missing" in line]) == 3 * len(ITEMS) - 2
     assert any(line.endswith("other runs and 3 more") for line in lines)
     assert any(re.match(r"cost +mini +done +\w+\+? +3 d", line) for line in lines)
-    assert main(["status", "--preset", "mini", "--json"]) == 0
-    found = json.loads(capsys.readouterr().out)
-    assert [f["item"] for f in found] == list(ITEMS) and {f["preset"] for f in found} == {"mini"}
-    took = next(f["record"]["runs"] for f in found if f["item"] == "cost")
+    states = json.loads(cli("status", "--preset", "mini", "--json").out)
+    assert [f["item"] for f in states] == list(ITEMS) and {f["preset"] for f in states} == {"mini"}
+    took = next(f["record"]["runs"] for f in states if f["item"] == "cost")
     assert {(r["machine"], r["seconds"]) for r in took.values()} == {("CPU, 2 threads", 100.0)}
-    assert main(["status", "--preset", "huge"]) == 2
-    assert "huge" in capsys.readouterr().err
+    assert "huge" in cli("status", "--preset", "huge", code=2).err
 
 
 # REPRODUCING.md
@@ -178,9 +175,9 @@ def test_report_links_results_of_the_checkout(monkeypatch: pytest.MonkeyPatch, t
 
 def test_every_notebook_but_the_index_has_a_row_with_its_title_items_first() -> None:
     frame = status_board(["mini"]).data
-    there = {file.stem for file in paths.notebooks().glob("*.ipynb")} - {"00_index"}
-    assert set(frame.index) == there
-    items = [name for name in ITEMS if name in there]
+    names = {file.stem for file in paths.notebooks().glob("*.ipynb")} - {"00_index"}
+    assert set(frame.index) == names
+    items = [name for name in ITEMS if name in names]
     assert frame.index.tolist()[: len(items)] == items
     link = "<a href='explore_draw_and_retrieve.ipynb'>Draw and retrieve</a>"
     assert frame.loc["explore_draw_and_retrieve", "notebook"] == link
@@ -208,8 +205,8 @@ def make_table1(monkeypatch: pytest.MonkeyPatch, why: str = "") -> None:
     (folder / "table1-claims.csv").write_text("\n".join(lines))
 
     def state(item: str, preset: str) -> Status:
-        there = (item, preset) == ("table1", "small")
-        return Status(item, preset, (STALE if why else DONE) if there else MISSING, why, "", False, 1.0)
+        exists = (item, preset) == ("table1", "small")
+        return Status(item, preset, (STALE if why else DONE) if exists else MISSING, why, "", False, 1.0)
 
     monkeypatch.setattr("sakerepro.results.status.status", state)
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import shlex
 import shutil
 import time
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -41,36 +43,35 @@ def data(tiny_place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> P
 @pytest.fixture
 def here(monkeypatch: pytest.MonkeyPatch) -> list[Experiment]:
     """Runs are made in this process; those that were asked for."""
-    asked: list[Experiment] = []
+    experiments_asked_for: list[Experiment] = []
 
     def make(experiments: list[Experiment], *where: object) -> None:
-        asked.extend(experiments)
+        experiments_asked_for.extend(experiments)
         for e in experiments:
             run(e)
 
     monkeypatch.setattr(tuning, "make_runs", make)
-    return asked
+    return experiments_asked_for
 
 
 @pytest.mark.parametrize("method", TRAINABLE)
 @pytest.mark.parametrize("name", ["mini", "small", "paper"])
 def test_every_method_has_its_trials_the_preset_first_and_only_its_own_settings_change(method: str, name: str) -> None:
     pairs = {"pairs": "class"} if name == "mini" and method in ("CVAE", "CAAE") else {}  # the world has no aligned ones
-    found, own = trial_experiments(method, name, 6), methods.preset(name, method=method, **pairs)
-    assert trial_experiments(method, name, 6, backbone="resnet50") == [e.but(backbone="resnet50") for e in found]
-    assert len(set(found)) == 6 == len({e.id for e in found})
-    assert found[0] == own.but(pseudo_unseen=found[0].pseudo_unseen) and found[0].pseudo_unseen > 0
-    tried = {k for k, s in methods.class_of(own.method).settings.items() if s.search}
-    rates = set() if "features" in methods.class_of(own.method).needs else {"lr", "lr_end", "epochs"}
-    for e in found[1:]:
-        changed = {k for k, v in methods.flat(e).items() if v != methods.flat(found[0])[k]}
+    trials, usual = trial_experiments(method, name, 6), methods.preset(name, method=method, **pairs)
+    assert trial_experiments(method, name, 6, backbone="resnet50") == [e.but(backbone="resnet50") for e in trials]
+    assert len(set(trials)) == 6 == len({e.id for e in trials})
+    assert trials[0] == usual.but(pseudo_unseen=trials[0].pseudo_unseen) and trials[0].pseudo_unseen > 0
+    tried = {k for k, s in methods.class_of(usual.method).settings.items() if s.search}
+    rates = set() if "features" in methods.class_of(usual.method).needs else {"lr", "lr_end", "epochs"}
+    for e in trials[1:]:
+        changed = {k for k, v in methods.flat(e).items() if v != methods.flat(trials[0])[k]}
         assert changed and changed <= tried | rates
-        assert e.lr / e.lr_end == pytest.approx(own.lr / own.lr_end) and methods.label(e) == method
+        assert e.lr / e.lr_end == pytest.approx(usual.lr / usual.lr_end) and methods.label(e) == method
 
 
-def test_a_grid_holds_the_default_and_values_that_the_setting_allows(capsys: pytest.CaptureFixture[str]) -> None:
-    assert main(["methods"]) == 0
-    said = capsys.readouterr().out
+def test_a_grid_holds_the_default_and_values_that_the_setting_allows(cli: Callable[..., Any]) -> None:
+    said = cli("methods").out
     every = ((name, s) for method in methods.METHODS for name, s in methods.class_of(method).settings.items())
     for name, s in every:
         if s.search:
@@ -88,9 +89,9 @@ def test_a_trial_depends_on_seed_and_number_alone(method: str) -> None:
 
 
 def test_what_is_given_is_the_same_in_every_trial() -> None:
-    found = trial_experiments("SAKE", "small", 6, lambda_sake=0.3, epochs=2, pseudo_unseen=5)
-    assert len(set(found)) == 6 == len({e.lr for e in found})
-    assert {(methods.setting(e, "lambda_sake"), e.epochs, e.pseudo_unseen) for e in found} == {(0.3, 2, 5)}
+    trials = trial_experiments("SAKE", "small", 6, lambda_sake=0.3, epochs=2, pseudo_unseen=5)
+    assert len(set(trials)) == 6 == len({e.lr for e in trials})
+    assert {(methods.setting(e, "lambda_sake"), e.epochs, e.pseudo_unseen) for e in trials} == {(0.3, 2, 5)}
 
 
 @pytest.mark.parametrize(("trials", "said"), [(0, "trials=0"), (True, "trials=True"), (10, "SAE has 9 .* 1 ... 9")])
@@ -99,7 +100,7 @@ def test_a_number_of_trials_that_is_not_possible_is_refused(trials: int, said: s
         sr.tune("SAE", "small", trials)
 
 
-def test_what_cannot_be_chosen_for_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_cannot_be_chosen_for_is_named(cli: Callable[..., Any]) -> None:
     for arguments, said in (
         (["--method", "pretrained"], "pretrained has 1 different ones"),
         (["--method", "SAQE"], "'SAKE'"),
@@ -108,14 +109,12 @@ def test_what_cannot_be_chosen_for_is_named(capsys: pytest.CaptureFixture[str]) 
         (["--method", "SAE", "--jobs", "0"], "jobs=0"),
         (["--method", "SAE", "--trials", "-2"], "trials=-2"),
     ):
-        assert main(["tune", *arguments]) == 2
-        assert said in capsys.readouterr().err
+        assert said in cli("tune", *arguments, code=2).err
 
 
-def test_the_command_shows_keeps_and_finds_its_trials(data, here, capsys):
+def test_the_command_shows_keeps_and_finds_its_trials(data, here, cli):
     command = ["tune", "--method", "SAE", "--preset", "tiny", "--trials", "3"]
-    assert main(command) == 0
-    said, file = capsys.readouterr().out, tuning_file("tiny")
+    said, file = cli(*command).out, tuning_file("tiny")
     lines, wanted = pd.read_csv(file, keep_default_na=False), trial_experiments("SAE", "tiny", 3)
     assert here == wanted and lines["run"].tolist() == [e.id for e in wanted]
     assert lines["trial"].tolist() == [0, 1, 2] and lines["settings"][0] == ""
@@ -142,34 +141,32 @@ def test_the_command_shows_keeps_and_finds_its_trials(data, here, capsys):
     assert main([*command[:-1], "2"]) == 0 and file.read_bytes() == before  # fewer trials take no line away
 
 
-def test_the_best_trial_is_confirmed_on_unseen_classes(data, here, capsys):
+def test_the_best_trial_is_confirmed_on_unseen_classes(data, here, cli):
     trials = tune("L_B", "tiny", 2)
     best = trial_experiments("L_B", "tiny", 2)[trials["trial"][0]]
     here.clear()
-    assert main(["tune", "--method", "L_B", "--preset", "tiny", "--trials", "2", "--confirm", "0,3"]) == 0
-    assert here == [best.but(pseudo_unseen=0, seed=seed) for seed in (0, 3)]
+    out = cli("tune", "--method", "L_B", "--preset", "tiny", "--trials", "2", "--confirm", "0,3").out
+    assert "data/unseen.txt" in out and here == [best.but(pseudo_unseen=0, seed=seed) for seed in (0, 3)]
     lines = pd.read_csv(tuning_file("tiny"), keep_default_na=False)
     confirmed = lines[lines["data"] == "data/unseen.txt"]
     assert confirmed["run"].tolist() == [e.id for e in here] and len(lines) == 4
     assert set(confirmed["trial"]) == {trials["trial"][0]} and confirmed["seed"].tolist() == [0, 3]
     for e, line in zip(here, confirmed.to_dict("records"), strict=True):
         assert line["ZS-SBIR"] == map_all(run(e))["ZS-SBIR", "64-d"]
-    assert "data/unseen.txt" in capsys.readouterr().out
     with pytest.raises(sr.ConfigError, match="confirm"):
         tune("L_B", "tiny", 2, confirm=[-1])
 
 
-def test_a_folder_and_network_of_ones_own_are_tuned_on(data, here, capsys, monkeypatch):
+def test_a_folder_and_network_of_ones_own_are_tuned_on(data, here, cli, monkeypatch):
     monkeypatch.chdir(data.parent)
     data.rename("mine")
     weights = data.parent / "weights.safetensors"
     shutil.copy(methods.preset("tiny").weights, weights)
     command = ["tune", "--preset", "tiny", "--trials", "2", "--lambda1", "0.5", "--lr", "0.002"]
-    mine = ["--dataset", "mine", "--backbone", "cse_se_resnet_mini", "--weights", weights.name]
-    assert main([*command, *mine]) == 0
+    flags = ["--dataset", "mine", "--backbone", "cse_se_resnet_mini", "--weights", weights.name]
+    out = cli(*command, *flags).out
     assert {e.dataset for e in here} == {str(data.parent / "mine")} and {e.weights for e in here} == {str(weights)}
-    said = capsys.readouterr().out
-    (train,) = (shlex.split(line) for line in said.splitlines() if " sakerepro train " in line)
+    (train,) = (shlex.split(line) for line in out.splitlines() if " sakerepro train " in line)
     again = methods.preset("tiny", **settings(parser(train[1:]).parse_args(train[1:])))
     assert again.but(pseudo_unseen=1) in here and (again.lr, again.backbone) == (0.002, "cse_se_resnet_mini")
     lines = pd.read_csv(tuning_file("tiny"), keep_default_na=False)
@@ -177,9 +174,8 @@ def test_a_folder_and_network_of_ones_own_are_tuned_on(data, here, capsys, monke
     assert lines["settings"].str.startswith("backbone=cse_se_resnet_mini, ").all()
     here.clear()
     shutil.rmtree(sr.paths.runs())
-    assert main([*command, *mine]) == 0 and len(here) == 2  # a line does not know the images of a folder
-    assert main([*command, *mine, "--pseudo-unseen", "9"]) == 2
-    assert "9 pseudo-unseen of 4 seen classes" in capsys.readouterr().err
+    assert main([*command, *flags]) == 0 and len(here) == 2  # a line does not know the images of a folder
+    assert "9 pseudo-unseen of 4 seen classes" in cli(*command, *flags, "--pseudo-unseen", "9", code=2).err
 
 
 def test_two_searches_at_once_keep_the_lines_of_both(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -226,10 +222,10 @@ def test_the_lines_of_methods_and_seeds_stand_beside_each_other(data: Path, here
 def test_no_trial_depends_on_an_unseen_class(method, data, here, monkeypatch):
     """Held out are seen classes, also for the run below frozen features; other images of unseen ones change nothing."""
     split = load_dataset(str(data), "unseen.txt", size=32)
-    found = tune(method, "tiny", 2)
-    made = [r.experiment for r in sr.all_runs()]
-    assert {methods.label(e) for e in made} == {method, *({"L_B"} if method == "SAE" else ())}
-    for e in made:
+    trials = tune(method, "tiny", 2)
+    experiments = [r.experiment for r in sr.all_runs()]
+    assert {methods.label(e) for e in experiments} == {method, *({"L_B"} if method == "SAE" else ())}
+    for e in experiments:
         held = experiment_data(e)
         assert held.unseen and {*held.seen, *held.unseen} == {*split.seen}
         names = {n for images in (held.query, held.gallery, held.train_photo) for n in images.names}
@@ -240,11 +236,11 @@ def test_no_trial_depends_on_an_unseen_class(method, data, here, monkeypatch):
             Image.fromarray(rng.integers(0, 256, (40, 40, 3), dtype=np.uint8)).save(file)
     shutil.rmtree(sr.paths.runs())
     monkeypatch.setenv("SAKEREPRO_RERUN", "1")
-    pd.testing.assert_frame_equal(tune(method, "tiny", 2), found)
-    assert experiment_data(made[0]).fingerprint != held.fingerprint  # the images are others indeed
+    pd.testing.assert_frame_equal(tune(method, "tiny", 2), trials)
+    assert experiment_data(experiments[0]).fingerprint != held.fingerprint  # the images are others indeed
 
 
-def test_a_trial_that_fails_has_no_numbers_and_comes_last(data, monkeypatch, capsys):
+def test_a_trial_that_fails_has_no_numbers_and_comes_last(data, monkeypatch, cli):
     def make(experiments: list[Experiment], *where: object) -> None:
         for e in made:
             run(e)
@@ -255,19 +251,18 @@ def test_a_trial_that_fails_has_no_numbers_and_comes_last(data, monkeypatch, cap
     with pytest.raises(sr.RunError, match="loss is nan"):
         tune("SAE", "tiny", 2)
     made = trial_experiments("SAE", "tiny", 2)[1:]
-    assert main(["tune", "--method", "SAE", "--preset", "tiny", "--trials", "2"]) == 0
-    said = capsys.readouterr()
+    said = cli("tune", "--method", "SAE", "--preset", "tiny", "--trials", "2")
     assert "loss is nan" in said.err and "Best is trial 1 of 2" in said.out
     lines = pd.read_csv(tuning_file("tiny"))
     assert np.isnan(lines["ZS-SBIR"][0]) and np.isfinite(lines["ZS-SBIR"][1])
 
 
 def test_a_trial_that_is_gone_is_known_by_its_line(data, here, monkeypatch):
-    found = tune("SAE", "tiny", 2)
+    trials = tune("SAE", "tiny", 2)
     here.clear()
     before = tuning_file("tiny").read_bytes()
     shutil.rmtree(sr.paths.runs())
-    pd.testing.assert_frame_equal(tune("SAE", "tiny", 2), found)
+    pd.testing.assert_frame_equal(tune("SAE", "tiny", 2), trials)
     assert not here and tuning_file("tiny").read_bytes() == before
     tune("SAE", "tiny", 3)
     assert here == trial_experiments("SAE", "tiny", 3)[2:]  # the line that is missing is trained
@@ -284,10 +279,10 @@ def test_a_trial_that_is_gone_is_known_by_its_line(data, here, monkeypatch):
 
 def test_trials_are_made_several_at_a_time(data, monkeypatch, capsys):
     """By the processes of test_jobs.py."""
-    asked: list[tuple[object, ...]] = []
-    monkeypatch.setattr(tuning, "make_runs", lambda *given: asked.append(given))
+    calls: list[tuple[object, ...]] = []
+    monkeypatch.setattr(tuning, "make_runs", lambda *given: calls.append(given))
     for more in ([], ["--jobs", "3"]):
         main(["tune", "--method", "SAE", "--preset", "tiny", "--trials", "2", *more])
         assert "0 of 2 trials are there" in capsys.readouterr().out
     wanted = trial_experiments("SAE", "tiny", 2)
-    assert asked == [(wanted, (), jobs, "local", "auto") for jobs in (default_jobs(), 3)]
+    assert calls == [(wanted, (), jobs, "local", "auto") for jobs in (default_jobs(), 3)]

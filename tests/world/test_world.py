@@ -235,9 +235,9 @@ def test_cached_world_equals_the_drawn_one_and_is_not_drawn_again(small, monkeyp
         assert got.dataset.fingerprint == small.dataset.fingerprint
         assert got.original.fingerprint == small.original.fingerprint
         for key in SETS:
-            mine, want = getattr(got.dataset, key), getattr(small.dataset, key)
-            assert mine.names == want.names and np.array_equal(mine.labels, want.labels)
-            assert np.array_equal(mine.take(np.arange(len(mine))), want.take(np.arange(len(want))))
+            images, want = getattr(got.dataset, key), getattr(small.dataset, key)
+            assert images.names == want.names and np.array_equal(images.labels, want.labels)
+            assert np.array_equal(images.take(np.arange(len(images))), want.take(np.arange(len(want))))
     assert not second.dataset.gallery.pixels.flags.writeable
 
 
@@ -278,8 +278,8 @@ def test_lists_name_every_file_that_is_there(tmp_path):
     root = write_official(tmp_path / "w", "sketchy", per_class=2, size=16, seen=("cat", "dog"), unseen=("owl",))
     lines = [line for f in (root / "zeroshot1").glob("*filelist*") for line in f.read_text().splitlines()]
     listed = {line.rpartition(" ")[0] for line in lines}
-    there = {str(f.relative_to(root)) for f in root.rglob("*") if f.suffix in (".png", ".jpg")}
-    assert listed == there
+    files = {str(f.relative_to(root)) for f in root.rglob("*") if f.suffix in (".png", ".jpg")}
+    assert listed == files
     assert len(lines) == len(listed) == 2 * (2 + 1 + 2) + (2 + 2)
     assert any(name.startswith("EXTEND_image_sketchy_ready/") for name in listed)
 
