@@ -74,7 +74,7 @@ def export_onnx(network: Embedder, domain: str, file: Path | str) -> Path:
 
     Raises:
         ConfigError: for another domain, or if the packages of ``sakerepro[onnx]`` are not installed.
-        RunError: if the network cannot be written as ONNX, or onnxruntime finds other embeddings.
+        RunError: if the network cannot be written as ONNX, onnxruntime finds other embeddings, or the disk is full.
     """
     code = DOMAINS[inputs.one_of(domain, tuple(DOMAINS), "domain")]
     try:
@@ -85,7 +85,8 @@ def export_onnx(network: Embedder, domain: str, file: Path | str) -> Path:
     images = np.random.default_rng(0).integers(0, 256, (3, network.size, network.size, 3), np.uint8)
     want = embed_images(network.network, list(images), code, network.size)
     with files.write_whole(Path(file)) as temporary:
-        _write(_Pixels(network.network, code).eval(), images, temporary)
+        with files.writing(Path(file)):
+            _write(_Pixels(network.network, code).eval(), images, temporary)
         session = onnxruntime.InferenceSession(temporary, providers=["CPUExecutionProvider"])
         got = np.concatenate([session.run(None, {"images": part})[0] for part in (images[:1], images[1:])])
         if not np.abs(got - want).max() <= CLOSE * np.abs(want).max():
@@ -128,5 +129,7 @@ def _write(module: _Pixels, images: np.ndarray, file: Path) -> None:
                 dynamo=True,
                 verbose=False,
             )
+    except OSError:  # of the disk, not of the network
+        raise
     except Exception as error:  # the exporter raises its own kinds for what it cannot follow
         raise RunError(f"this network cannot be written as ONNX ({type(error).__name__}: {error}).") from error

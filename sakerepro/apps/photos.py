@@ -7,7 +7,9 @@ of change and SHA-256 of each photo by row, the bad files, and the run that embe
 from __future__ import annotations
 
 import contextlib
+import errno
 import itertools
+import os
 import shutil
 import sqlite3
 import time
@@ -34,6 +36,11 @@ from .embedder import CHUNK, embed_images, load
 VERSION = 3  # of the format
 DTYPES = ("float16", "float32")
 DATABASE = "photos.sqlite"
+# a row that this version never writes
+_WRONG = " OR ".join(
+    [f"typeof({column}) != 'integer'" for column in ("bytes", "changed", "entry")]
+    + ["typeof(name) != 'text'", "typeof(sha256) != 'blob'", "length(sha256) != 32"]
+)
 SAVE = 30.0  # seconds of embedding that a killed process loses
 
 
@@ -131,6 +138,7 @@ def _update(
         """Take the embeddings of unchanged photos, if they are of the same network and type; whether it knows any."""
         if index.weights != weights:
             return False
+        require_width(index, dim)
         at, same, known = _unchanged(index, photos, names, stats, verify)
         if index.embeddings.dtype == dtype:
             vectors[same], digests[same], there[same] = index.embeddings[at], known[at], True
@@ -139,8 +147,11 @@ def _update(
     def save(to: Path) -> None:
         about = {"version": VERSION, "root": str(photos), "run": run.id, "weights": weights}
         rows = zip(names[there], *stats[there].T.tolist(), map(bytes, digests[there]), strict=True)
-        with files.write_folder_whole(to) as new:
-            np.save(new / "embeddings.npy", vectors[there], allow_pickle=False)
+        with files.writing(to, (OSError, sqlite3.Error)), files.write_folder_whole(to) as new:
+            file, done = new / "embeddings.npy", vectors[there]
+            np.save(file, done, allow_pickle=False)
+            if file.stat().st_size < done.nbytes:  # numpy ignores an error when it closes the file
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
             texts = {files.printable(n): why for n, why in sorted(bad.items())}
             _write(new / DATABASE, {**about, "size": run.experiment.size}, rows, texts)
             if to.is_dir():  # a sheet or a table that was put there
@@ -272,9 +283,14 @@ def open_collection(folder: Path | str) -> Collection:
     folder = inputs.path(folder, "folder")
     with _opened(folder) as db:
         about, bad = (dict(db.execute(f"SELECT * FROM {table}").fetchall()) for table in ("about", "bad"))
+        if row := db.execute(f"SELECT row FROM photos WHERE {_WRONG}").fetchone():
+            raise ValueError(f"row {row[0]} of its table of photos lacks a value, or has one of another type")
+        if None in (*about.values(), *bad, *bad.values()):
+            raise ValueError("a value is missing in its tables `about` or `bad`")
         names = tuple(name for (name,) in db.execute("SELECT name FROM photos ORDER BY row"))
         embeddings = np.load(folder / "embeddings.npy", mmap_mode="r", allow_pickle=False)
-        if about.pop("version") != VERSION or len(embeddings) != len(names):
+        fits = embeddings.ndim == 2 and len(embeddings) == len(names) and embeddings.dtype in DTYPES
+        if about.pop("version") != VERSION or not fits:
             raise ValueError(f"{len(names)} photos, embeddings of the shape {embeddings.shape}")
         return Collection(folder, Path(about.pop("root")), **about, names=names, embeddings=embeddings, bad=bad)
 
@@ -308,6 +324,15 @@ def require_run(collection: Collection, run: Run) -> None:
         )
 
 
+def require_width(collection: Collection, dim: int) -> None:
+    """Refuse an index whose embeddings are not of the ``dim`` numbers that its network gives (``RunError``)."""
+    if (width := collection.embeddings.shape[1]) != dim:
+        raise RunError(
+            f"{collection.folder / 'embeddings.npy'}: has {width} numbers a photo, and the network of {collection.run} "
+            f"gives {dim}. Remove the index, and make it anew with `sakerepro index`."
+        )
+
+
 def query(
     collection: Collection,
     run: Run,
@@ -334,8 +359,9 @@ def query(
         differing bits.
 
     Raises:
-        RunError: if the run is another one than the index's. DataError: if an image cannot be read, or a sketch is
-            blank. ConfigError: if the run has no codes, for ``approximate`` codes, or if LanceDB is not installed.
+        RunError: if the run is another one than the index's, or the index is damaged.
+        DataError: if an image cannot be read, or a sketch is blank.
+        ConfigError: if the run has no codes, for ``approximate`` codes, or if LanceDB is not installed.
     """
     if codes and approximate:
         raise ConfigError("codes are compared exactly, which is fast. Leave out `codes` or `approximate`.")
@@ -346,6 +372,7 @@ def query(
     network = load(run)
     embed = network.embed_sketch if domain == SKETCH else network.embed_photo
     vectors, k = embed(images), min(k, len(collection))
+    require_width(collection, vectors.shape[1])
     if approximate:
         return nearest(collection.folder, vectors, k, network.distance)
     gallery = np.asarray(collection.embeddings, np.float32)

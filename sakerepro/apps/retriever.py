@@ -16,7 +16,7 @@ from ..retrieval import search
 from ..runs import require_images
 from .drawing import SKETCHY_PEN, pen_of
 from .embedder import load
-from .photos import Collection, picture, require_run
+from .photos import Collection, picture, require_run, require_width
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -80,6 +80,7 @@ class Retriever:
             self.about, self.generated = run_data(run), is_generated(data)
         else:
             require_run(index, run)
+            require_width(index, arrays["gallery"].shape[1])
             features = np.asarray(index.embeddings, np.float32)
             folders = [name.rpartition("/")[0] or name for name in index.names]
             classes, labels = np.unique(folders, return_inverse=True)

@@ -8,7 +8,7 @@ import io
 import re
 import tomllib
 import unicodedata
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path
@@ -72,8 +72,23 @@ class Known:
             DataError: if the table cannot be read.
         """
         if ":" in self.classes:
-            return [(self.classes, name, wnid, "") for name, wnid in named(self.classes).items()]
+            return [(self.classes, name, wnid, "") for name, wnid in self.named("classes").items()]
         return read_classes(self.file.parent / self.classes) if self.classes else []
+
+    def named(self, key: str) -> Any:
+        """The object that a field of the form ``"module:name"`` names.
+
+        Raises:
+            DataError: if the module or the name is not there; it names the file, the record and the field.
+        """
+        text = getattr(self, key)
+        try:
+            return named(text)
+        except (ImportError, AttributeError, ValueError) as error:
+            raise DataError(
+                f"{self.file}, record {self.name!r}: {key} = {text!r} cannot be imported ({error}). Write "
+                "'module:name', and install the module or put its folder on PYTHONPATH."
+            ) from error
 
 
 def datasets() -> dict[str, Known]:
@@ -88,6 +103,7 @@ def shipped() -> dict[str, Known]:
 
 COUNTS = ("seen", "unseen", "train_sketch", "val_sketch", "query", "train_photo", "gallery")  # of a split
 _KEYS = {"lists": ("sketch", "photo"), "batches": ("batch_sketch", "batch_photo"), "published": COUNTS}
+_ITEMS = {"sources": dict, "published": dict, "batches": int}  # types in lists and tables; others hold strings
 _SHIPPED = Path(__file__).with_name("known.toml")
 
 
@@ -100,13 +116,13 @@ def records(kind: str) -> dict[str, Known]:
     Raises:
         DataError: if a record cannot be read, or a name is taken; it names the file and the record.
     """
-    found = dict(_read(_SHIPPED, 0)[kind])
+    by_name = dict(_read(_SHIPPED, 0)[kind])
     for file in dict.fromkeys(place / "known.toml" for place in places.data_places()):
         for name, record in _read(file, file.stat().st_mtime_ns)[kind].items() if file.is_file() else ():
-            if name in found:
-                raise DataError(f"{file}: data set {name!r} is known already, from {found[name].file}. Rename it.")
-            found[name] = record
-    return found
+            if name in by_name:
+                raise DataError(f"{file}: data set {name!r} is known already, from {by_name[name].file}. Rename it.")
+            by_name[name] = record
+    return by_name
 
 
 @lru_cache
@@ -137,9 +153,12 @@ def _known(file: Path, kind: str, name: str, values: Any) -> Known:
     record = _checked(Known(name, title=name, folders=folders, file=file), values, where)
     for key, want in _KEYS.items():
         for part in getattr(record, key).values() if key == "published" else filter(None, [getattr(record, key)]):
-            if not isinstance(part, dict) or set(part) != set(want):
-                has = ", ".join(part) if isinstance(part, dict) else repr(part)
-                raise DataError(f"{where}: {key} needs {', '.join(want)}, and has {has}.")
+            if set(part) != set(want):
+                raise DataError(f"{where}: {key} needs {', '.join(want)}, and has {', '.join(part)}.")
+            if key == "published":
+                _check_items(part, int, f"{where}: {key}")
+    if not (record.folders or record.reader):
+        raise DataError(f"{where}: folders = [] names no folder. Name one, or leave the field out.")
     if len(record.doubles) not in (0, 2):
         raise DataError(f"{where}: doubles = {list(record.doubles)} has to be two folders.")
     return replace(record, sources=sources)
@@ -154,8 +173,17 @@ def _checked(record: Any, values: Mapping[str, Any], where: str) -> Any:
         if not isinstance(value, type(getattr(record, key))):
             want = type(getattr(record, key)).__name__.replace("tuple", "list").replace("dict", "table")
             raise DataError(f"{where}: {key} = {value!r} has to be of type {want}.")
+        if isinstance(value, tuple | dict):
+            _check_items(value, _ITEMS.get(key, str), f"{where}: {key}")
         record = replace(record, **{key: value})
     return record
+
+
+def _check_items(items: Sequence[Any] | Mapping[str, Any], kind: type, where: str) -> None:
+    for item in items.values() if isinstance(items, Mapping) else items:
+        if not isinstance(item, kind):
+            name = {str: "strings", int: "whole numbers", dict: "tables"}[kind]
+            raise DataError(f"{where} holds {item!r}, and has to hold {name} only.")
 
 
 def named(text: str) -> Any:

@@ -16,7 +16,7 @@ from ..files import lines, read_json
 from . import folders, lists, places
 from .dataset import PHOTO, SKETCH, Dataset, ImageSet, OriginalDomain
 from .images import decode
-from .known import Known, class_key, datasets, named, records
+from .known import Known, class_key, datasets, records
 from .listing import Problem, assemble, fingerprint_of, image_set, listed, unread
 from .packing import pack_images
 from .quickdraw import is_drawings, parse
@@ -61,7 +61,7 @@ def load_dataset(
     if record and record.reader:
         if split not in (None, *record.splits):
             raise ConfigError(f"{record.title} has no split {split!r}. {near_misses(str(split), record.splits)}")
-        return named(record.reader)(size, seed, progress=progress)
+        return record.named("reader")(size, seed, progress=progress)
     folder = find_folder(name)
     label = record.name if record else folder.resolve().name
     split = record.splits[0] if split is None and record and record.splits else split
@@ -94,7 +94,7 @@ def load_original(
     """
     tasks, known = datasets(), records("originals")
     if (record := tasks.get(str(name))) and record.original_reader:
-        return named(record.original_reader)(size, seed, progress=progress)
+        return record.named("original_reader")(size, seed, progress=progress)
     folder = find_folder(name, known)
     record = known.get(str(name))
     per_class = inputs.whole(per_class or 0, "per_class", 0) or (record.per_class if record else 0) or None
@@ -134,7 +134,7 @@ def _drawings(folder: Path | None, dataset: str, classes: tuple[str, ...], size:
     quickdraw = records("drawings")["quickdraw"]
     if folder is None:
         words = {c: c for c in classes}
-        found: Iterable[tuple[str, bytes]] = named(datasets()[dataset].drawings_reader)()
+        found: Iterable[tuple[str, bytes]] = datasets()[dataset].named("drawings_reader")()
     else:
         table = folder / f"{Path(dataset).name.partition('-')[0]}_classes.json"
         words = read_json(table) if table.is_file() else {c: c for c in classes}
