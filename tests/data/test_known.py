@@ -105,6 +105,7 @@ def test_the_original_domain_and_a_local_archive_go_by_the_record(toy: Path) -> 
         ("[datasets.x]\n[datasets.x.sources]\nurl = 'a'", "record 'x': sources = .* has to be a list of tables"),
         ("[datasets.x]\nsources = ['a']", r"record 'x': sources = \['a'\] has to be a list of tables"),
         ("[datasets.x]\npublished = { a = 5 }", "record 'x': published holds 5, and has to hold tables only"),
+        ("[datasets.x]\nper_class = true", "record 'x': per_class = True has to be of type int"),
         ("[datasets.x]\nfolders = [1]", "record 'x': folders holds 1, and has to hold strings only"),
         ("[datasets.x]\nfolders = []", r"record 'x': folders = \[\] names no folder"),
         ("[datasets.x]\nbatches = { batch_sketch = 'a', batch_photo = 1 }", "batches holds 'a', and .* whole numbers"),
