@@ -1,9 +1,9 @@
 """Approximate search of an index: LanceDB finds most of the k nearest of millions of photos without reading them all.
 
-LanceDB keeps its table in the index's folder; when the index is replaced, the table is gone. It divides the vectors
-into groups of some thousand by k-means, and a query reads the ``PROBES`` nearest groups (IVF_FLAT). On 200,000
-generated rows, PQ, SQ and RQ were no faster at the same recall; HNSW found 1 % more in the same time, and took 160 s of
-processor time to build instead of 0.7.
+The table of LanceDB lies in the folder of the index and goes when the index is replaced. K-means divides the vectors
+into groups of some thousand, and a query reads the ``PROBES`` nearest groups (IVF_FLAT). On 200,000 generated rows, PQ,
+SQ and RQ were no faster at the same recall; HNSW found 1 % more in the same time, but took 160 s of processor time to
+build instead of 0.7.
 """
 
 from __future__ import annotations
@@ -21,13 +21,13 @@ from ..retrieval import search
 from ..runs import Run
 
 PROBES = 40  # groups that a query reads
-SAMPLE = 100  # queries on which recall is measured
+SAMPLE = 100  # queries for measuring the recall
 
 
 def nearest(folder: Path, query: np.ndarray, k: int, distance: str) -> tuple[np.ndarray, np.ndarray]:
-    """Like :func:`sakerepro.search` over the embeddings of an index, but some photos are missed.
+    """Like :func:`sakerepro.search` over the embeddings of an index, but it misses some photos.
 
-    Makes the table if needed.
+    The table is made if it is missing.
 
     Args:
         folder: of the index.
@@ -36,10 +36,11 @@ def nearest(folder: Path, query: np.ndarray, k: int, distance: str) -> tuple[np.
         distance: ``"cosine"`` or ``"euclidean"``.
 
     Returns:
-        (Q, k) rows, nearest first, and (Q, k) their distances, which are exact.
+        (Q, k) rows, nearest first, and (Q, k) their exact distances.
 
     Raises:
-        ConfigError: if LanceDB is not installed. RunError: if the table is damaged, or cannot be written.
+        ConfigError: if LanceDB is not installed.
+        RunError: if the table is damaged, or cannot be written.
     """
     path, gallery = _table(folder, distance), np.load(folder / "embeddings.npy", mmap_mode="r")
     rows, distances = np.empty((len(query), k), np.int64), np.empty((len(query), k))
@@ -59,14 +60,14 @@ def nearest(folder: Path, query: np.ndarray, k: int, distance: str) -> tuple[np.
 
 
 def recall(folder: Path, run: Run, k: int, domain: int = SKETCH) -> tuple[float, int]:
-    """The share of the exact k nearest that :func:`nearest` finds, and the number of queries it was measured on.
+    """The share of the exact k nearest that :func:`nearest` finds, and the number of queries for which it was measured.
 
-    The queries are images of the run's unseen classes, not the user's own: these would need an exact search each time,
-    which approximate search avoids. The share is measured once for each table, k and domain.
+    The queries are images of the run's unseen classes, not those of the user, which would each need an exact search.
+    The share is measured once for each table, k and domain.
 
     Args:
-        folder, k: as of :func:`nearest`.
-        run: the one that the index was made with.
+        folder, k: as in :func:`nearest`.
+        run: the run whose network made the index.
         domain: of the queries.
 
     Raises:
@@ -109,7 +110,7 @@ def _lancedb() -> Any:
 
 
 def _table(folder: Path, distance: str) -> Path:
-    """The folder of the table of the current embeddings; makes it if needed."""
+    """The folder of the table of the current embeddings; it is made if it is missing."""
     lancedb, place, file = _lancedb(), folder / "lance", folder / "embeddings.npy"
     path = place / f"{file.stat().st_size}-{file.stat().st_mtime_ns}.lance"
     if path.is_dir():
