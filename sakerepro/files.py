@@ -65,6 +65,22 @@ def write_whole(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+@contextlib.contextmanager
+def writing(path: Path, kinds: tuple[type[Exception], ...] = (OSError,)) -> Iterator[None]:
+    """Raise a RunError that names ``path`` where the block cannot write, as on a full disk.
+
+    Args:
+        kinds: the errors that a failed write raises.
+    """
+    try:
+        yield
+    except kinds as error:
+        why = getattr(error, "strerror", None) or error
+        raise RunError(
+            f"{path}: could not be written ({why}). Make room on the disk, or name another place."
+        ) from error
+
+
 def beside(path: Path, what: str = "") -> Path:
     """Make a hidden folder beside ``path`` under a unique name; :func:`sweep` removes it."""
     folder = hidden(path, f"-sakerepro-{what}{secrets.token_hex(4)}")

@@ -9,7 +9,7 @@ import numpy as np
 from . import wordnet
 from .data import places
 from .data.dataset import OriginalDomain
-from .data.known import datasets, named, records
+from .data.known import datasets, records
 from .data.registry import load_original
 from .errors import DataError
 from .experiment import Experiment
@@ -26,7 +26,7 @@ def original_wnids(e: Experiment) -> tuple[str, ...]:
         return imagenet_wnids()
     record = datasets().get(e.teacher_data or e.dataset)
     if record and record.original_wnids:
-        return named(record.original_wnids)
+        return record.named("original_wnids")
     return load_original(e.teacher_data or e.dataset, size=e.size).wnids
 
 

@@ -13,7 +13,7 @@ from torch import nn
 
 from . import inputs, paths, training
 from .data.dataset import OriginalDomain
-from .data.known import datasets, named
+from .data.known import datasets
 from .data.registry import load_original
 from .devices import seeded
 from .embedding import apply, place, top1
@@ -89,12 +89,12 @@ def _shipped(name: str, e: Experiment) -> Teacher | None:
     if data is None or not data.original_key or not file.is_file():
         return None
     record = read_json(file.with_suffix(".json"))
-    spec = {**_spec(name, e), "world": named(data.original_key)(e.size)}
+    spec = {**_spec(name, e), "world": data.named("original_key")(e.size)}
     if {key: record.get(key) for key in spec} != spec:
         return None
     if sha256(file) != record["sha256"]:
         raise RunError(f"{file}: is not what `sakerepro teacher` wrote. Install the package again, or train it anew.")
-    wnids = named(data.original_wnids)
+    wnids = data.named("original_wnids")
     classifier = _blank(name, len(wnids), e.size)
     classifier.load_state_dict(read_weights(file))
     return classifier.eval(), wnids, {**spec, "data": record["data"], "sha256": record["sha256"]}
@@ -170,7 +170,7 @@ def ship_teacher(name: str) -> Path:
         file.with_suffix(".json"),
         {
             **_spec(name, e),
-            "world": named(datasets()[e.dataset].original_key)(e.size),
+            "world": datasets()[e.dataset].named("original_key")(e.size),
             "data": original.fingerprint,
             "sha256": sha256(file),
             "val_top1": round(accuracy, 4),

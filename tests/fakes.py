@@ -1,7 +1,10 @@
-"""A run that was never trained: an experiment with arrays of your own, for what is measured on finished runs."""
+"""A run that was never trained, an experiment with arrays of your own; and a disk that is full."""
 
 from __future__ import annotations
 
+import contextlib
+import resource
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +17,17 @@ from sakerepro.provenance import versions
 from sakerepro.results.grids import MEASURING, WORDS, experiment_of
 from sakerepro.results.rows import Row
 from sakerepro.results.runrows import run_row
+
+
+@contextlib.contextmanager
+def full_disk(most: int = 50_000) -> Iterator[None]:
+    """No file of this process can become longer than so many bytes."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (most, before[1]))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @dataclass

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import contextlib
 import errno
 import io
 import json
-import resource
 import sys
-from collections.abc import Iterator
 from unittest.mock import Mock
 
 import pytest
+from fakes import full_disk
 
 from sakerepro import files, paths
 from sakerepro.__main__ import main
@@ -20,17 +18,6 @@ SETTINGS = (
     "--teacher-epochs=0 --size=32 --epochs=1 --steps=2 --batch-sketch=4 --batch-photo=4 --dim=16 --bits=8 "
     "--photo-queries=3 --split=unseen.txt"
 )
-
-
-@contextlib.contextmanager
-def full_disk() -> Iterator[None]:
-    """No file of this process can become longer than 50,000 bytes."""
-    before = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, before[1]))
-    try:
-        yield
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
 @pytest.mark.usefixtures("tiny_run")  # has compiled what a training compiles, which is kept on disk too

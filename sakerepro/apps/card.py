@@ -1,4 +1,4 @@
-"""The model card of a finished run: facts for the sentences in ``tables/model_card.md``."""
+"""The model card of a finished run; the template ``tables/model_card.md`` has the sentences."""
 
 from __future__ import annotations
 
@@ -29,10 +29,10 @@ BUFFERS = ("running_mean", "running_var", "num_batches_tracked")
 
 
 def model_card(run: Run) -> str:
-    """Markdown: what a run is, how to use it, its data, numbers, limits, settings and provenance.
+    """Markdown on a run: its use, data, numbers, limits, settings and provenance.
 
     Args:
-        run: a finished run. Its classes are named if its data set is at hand and still the same.
+        run: a finished run. Its classes are named if its data set is available and unchanged.
 
     Raises:
         RunError: if a file of the run is damaged.
@@ -41,12 +41,12 @@ def model_card(run: Run) -> str:
 
 
 def _facts(run: Run) -> dict[str, Any]:
-    """Everything that the template names."""
+    """The values of all names in the template."""
     e, origin, arrays = run.experiment, run.provenance(), run.embeddings()
     classes, generated = _classes(run)
     most = int(np.bincount(arrays["gallery_labels"]).max())
     head, rows = _measured(run)
-    cut = sorted({int(name[2:]) for name in head if name.startswith("P@")})
+    cut_offs = sorted({int(name[2:]) for name in head if name.startswith("P@")})
     return {
         "run": run,
         "e": e,
@@ -62,15 +62,15 @@ def _facts(run: Run) -> dict[str, Any]:
         "dataset": _name(e.dataset),
         "split": split_name(e) or "the usual one",
         "counts": [
-            (what, len(labels), len(np.unique(labels)))
-            for name, what in SETS.items()
+            (kind, len(labels), len(np.unique(labels)))
+            for name, kind in SETS.items()
             for labels in [arrays[f"{name}_labels"]]
         ],
         "classes": classes,
         "head": head,
         "rows": rows,
         "fewest_most": most,
-        "caps": [(k, most / k) for k in cut if most < k],
+        "caps": [(k, most / k) for k in cut_offs if most < k],
         "history": run.history(),
         "settings": list(_settings(e)),
         "finished": datetime.fromtimestamp(origin["finished"], UTC).strftime("%Y-%m-%d %H:%M"),
@@ -78,12 +78,12 @@ def _facts(run: Run) -> dict[str, Any]:
 
 
 def _name(dataset: str) -> str:
-    """A data set's name, or that of its folder: a card says nothing of where things lie on this machine."""
+    """The name of a data set or of its folder; a card holds no paths of this machine."""
     return Path(dataset).name
 
 
 def _classes(run: Run) -> tuple[list[tuple[str, tuple[str, ...]]], bool]:
-    """The names of seen and unseen classes, if the run's data is here unchanged, and whether it is generated."""
+    """The names of seen and unseen classes, if the data is available and unchanged; and whether it is generated."""
     from ..plots.labels import is_generated
 
     try:
@@ -97,7 +97,7 @@ def _classes(run: Run) -> tuple[list[tuple[str, tuple[str, ...]]], bool]:
 
 
 def _parameters(run: Run) -> int:
-    """How many numbers were trained or copied, batch norm's statistics left out; reads the file's header alone."""
+    """The number of parameters without the statistics of batch norm; only the header of the file is read."""
     from safetensors import safe_open
 
     with safe_open(run.folder / "weights.safetensors", framework="np") as file:
@@ -106,7 +106,7 @@ def _parameters(run: Run) -> int:
 
 
 def _measured(run: Run) -> tuple[list[str], list[list[str]]]:
-    """The table of the standard convention: a row a task and representation, a column a metric."""
+    """The metrics of the standard convention: rows are tasks and representations, columns are metrics."""
     standard = [m for m in run.metrics() if m["convention"] == "standard"]
     names, lines = by_metric(standard, "task", "representation")
     cells = [[*key, *(f"{line[n]:.3f}" if n in line else "-" for n in names)] for key, line in lines.items()]
@@ -114,11 +114,11 @@ def _measured(run: Run) -> tuple[list[str], list[list[str]]]:
 
 
 def _settings(e: Experiment) -> Iterator[tuple[str, str, bool, str]]:
-    """Name, value, whether it is not the default, and help of every setting."""
-    known = {f.name: (f.default, f.metadata["help"]) for f in dataclasses.fields(e)}
-    known |= {name: (s.default, s.help) for name, s in methods.class_of(e.method).settings.items()}
+    """Name, value, whether the value differs from the default, and help of every setting."""
+    documented = {f.name: (f.default, f.metadata["help"]) for f in dataclasses.fields(e)}
+    documented |= {name: (s.default, s.help) for name, s in methods.class_of(e.method).settings.items()}
     for name, value in methods.flat(e).items():
-        default, help = known[name]
+        default, help = documented[name]
         text = _name(value) if name in ("dataset", "weights", "teacher_data") else value
         shown = ", ".join(map(str, text)) if isinstance(text, tuple) else str(text)
         yield name, escape(shown) or "(empty)", value != default, help

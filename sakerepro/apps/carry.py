@@ -1,4 +1,4 @@
-"""One file that holds a data set and the weights it is trained from, for a machine without network."""
+"""Pack a data set and its pretrained weights into one file, for a machine without network."""
 
 from __future__ import annotations
 
@@ -19,18 +19,18 @@ from ..networks.weights import read_pretrained, weights_file
 
 
 def carry(name: str, to: Path, size: int) -> Path:
-    """Write a data set, and the weights of the networks that presets train on it, into one zip file.
+    """Write a data set, and the weights of the networks that its presets start from, into one zip file.
 
     Images are JPEG and PNG of ``size`` pixels, as :func:`~sakerepro.data.subset.write_subset` makes them, so results
     differ a little from those of the original files. Kernels of the networks are float16, the rest float32.
 
     Args:
         name: of a data set in the official list format, or its folder.
-        to: the file.
+        to: the zip file.
         size: side of the images, in pixels.
 
     Raises:
-        ConfigError, DataError: if the data or the weights are not here.
+        ConfigError, DataError: if the data or the weights are missing.
     """
     root, record = find_folder(name), datasets().get(name)
     networks = {teacher_architecture(p["backbone"]) for p in PRESETS.values() if p["dataset"] == name}

@@ -37,7 +37,7 @@ WORDS = {
     "train_photo": "training photos",
     "gallery": "gallery photos",
 }
-PHOTO_QUERIES = 10  # of each unseen class, unless the experiment says otherwise
+PHOTO_QUERIES = 10  # of each unseen class, the default of an experiment
 
 
 @dataclass(frozen=True)
@@ -46,11 +46,11 @@ class Split:
 
     name: str
     counts: dict[str, int]  # COUNTS -> classes or images
-    published: dict[str, int]  # the same of the official lists; empty for data of one's own
+    published: dict[str, int]  # the same in the official lists; empty for other data
     per_class: dict[str, tuple[int, float, int]]  # image set -> fewest, median, most images of a class
     seen: tuple[str, ...]
     unseen: tuple[str, ...]
-    overlap: dict[str, list[Overlap]] = field(default_factory=dict)  # "seen", "unseen" -> classes ImageNet-1k has too
+    overlap: dict[str, list[Overlap]] = field(default_factory=dict)  # "seen", "unseen" -> classes of ImageNet-1k
 
 
 @dataclass(frozen=True)
@@ -63,17 +63,17 @@ class Report:
     splits: list[Split] = field(default_factory=list)
     classes: list[Resolution] = field(default_factory=list)  # all classes of all splits
     problems: list[Problem] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)  # what is no problem and worth knowing
-    flags: dict[str, int | str] = field(default_factory=dict)  # of `sakerepro train`, that this data needs
+    notes: list[str] = field(default_factory=list)  # facts that are no problems
+    flags: dict[str, int | str] = field(default_factory=dict)  # options of `sakerepro train` that this data needs
     decoded: int = 0  # images that were read whole
-    known: bool = False  # asked for by the name of a known data set, not by its folder
+    known: bool = False  # `name` is a known data set that the caller named, not a folder
 
     def to_dict(self) -> dict[str, Any]:
         """Plain values for JSON."""
         return asdict(replace(self, root=str(self.root)))  # type: ignore[arg-type]
 
     def to_text(self, most: int | None = 20) -> str:
-        """The report as text, with at most so many problems and classes; ``None`` for all."""
+        """The report as text, with at most ``most`` problems and classes; ``None`` for all."""
         return "\n".join(_lines(self, most))
 
     __str__ = to_text
@@ -82,7 +82,8 @@ class Report:
         """The experiment of a preset on this data, with the settings that the data needs.
 
         Raises:
-            DataError: if there are problems. ConfigError: for an unknown preset or setting.
+            DataError: if there are problems.
+            ConfigError: for an unknown preset or setting.
         """
         if self.problems:
             raise DataError(f"{self.root}: has {len(self.problems)} problems, the first: {self.problems[0]}")
@@ -91,9 +92,9 @@ class Report:
         return preset(preset_name, **{"dataset": data, **needed, **changes})
 
     def preset(self) -> str:
-        """The preset that fits: the one made for this data, else the one with small networks."""
-        made = next((n for n, values in PRESETS.items() if values["dataset"] == self.name), None)
-        return made or ("paper" if self.name in shipped() else "small")
+        """The preset for this data, else the one with small networks."""
+        fitting = next((n for n, values in PRESETS.items() if values["dataset"] == self.name), None)
+        return fitting or ("paper" if self.name in shipped() else "small")
 
     def command(self) -> str:
         """The command that trains on this data or, if it has no seen class, measures a finished run on it."""
@@ -104,32 +105,32 @@ class Report:
 
 
 def check(name: str, split: str | None = None, *, images: bool = True, progress: bool = True) -> Report:
-    """Check a whole data set; problems are reported, not raised.
+    """Check a data set; problems are reported, not raised.
 
     Args:
         name: a known data set such as ``"sketchy"``, or a folder, as for :func:`sakerepro.load_dataset`.
-        split: only this one; all of them by default.
-        images: also read every image whole (minutes for 100,000 of them).
-        progress: show a bar on stderr meanwhile.
+        split: the split to check; all by default.
+        images: also decode every image (minutes for 100,000 images).
+        progress: show a bar on stderr.
 
     Raises:
         ConfigError: for an unknown name or split.
-        DataError: if the data set is not there at all.
+        DataError: if the data set does not exist.
     """
-    known = datasets()
+    records = datasets()
     root = find_folder(name)
-    plain, own = not lists.split_names(root), root.resolve().name
-    official = (n for n, record in known.items() if name == n or (not plain and own in record.folders))
-    label = next(official, str(root) if own in known else own)
-    if plain and not folders.is_plain(root):
+    is_plain, folder_name = not lists.split_names(root), root.resolve().name
+    official = (n for n, record in records.items() if name == n or (not is_plain and folder_name in record.folders))
+    label = next(official, str(root) if folder_name in records else folder_name)
+    if is_plain and not folders.is_plain(root):
         raise DataError(
             f"{root}: holds neither photo/<class>/* with sketch/<class>/*, nor lists (a folder such as "
             "zeroshot1 with a cname_cid.txt in it). Name the folder that does."
         )
-    report = Report(label, root, "folders" if plain else "lists", known=name in known)
+    report = Report(label, root, "folders" if is_plain else "lists", known=name in records)
     if split is not None:
         report.flags["split"] = split
-    listings = _plain(report, split) if plain else _listed(report, split)
+    listings = _plain(report, split) if is_plain else _listed(report, split)
     report.classes.extend(_classes(report, listings))
     report.splits.extend(_split(report, listing) for listing in listings)
     _compare_classes(report)
@@ -137,16 +138,16 @@ def check(name: str, split: str | None = None, *, images: bool = True, progress:
 
 
 def _plain(report: Report, split: str | None) -> list[Listing]:
-    """The listing of ``photo/<class>/*`` and ``sketch/<class>/*``, unless something is wrong with it."""
+    """The listing of ``photo/<class>/*`` and ``sketch/<class>/*``; none if it has problems."""
     root = report.root
     photos, sketches, problems, notes = folders.examine_folder(root)
-    names = [n for side in (photos, sketches) for found in side.values() for n in found]
+    names = [n for by_class in (photos, sketches) for members in by_class.values() for n in members]
     links = [n for n, (size, *_) in zip(names, stat_files(root, names), strict=True) if size < 0]
     text = "is a link to nothing, or may not be read. Mend or remove it."
     report.problems.extend([*problems, *(Problem(printable(n), 0, text) for n in links)])
-    for what, files in (("photos", photos), ("sketches", sketches)):
+    for kind, files in (("photos", photos), ("sketches", sketches)):
         if counts := sorted(map(len, files.values())):
-            total = f"{sum(counts):,} {what} in {len(counts)} classes"
+            total = f"{sum(counts):,} {kind} in {len(counts)} classes"
             report.notes.append(f"{total}, {counts[0]} to {counts[-1]} a class (median {float(np.median(counts)):g}).")
     report.notes.extend(notes)
     if problems:
@@ -157,14 +158,14 @@ def _plain(report: Report, split: str | None) -> list[Listing]:
         except DataError as error:
             report.problems.append(Problem(str(root), 0, str(error)))
             return []
-    many = sorted(map(len, photos.values()), reverse=True)[max(1, round(len(photos) / 5)) - 1]
-    if many < MIN_PHOTOS:
-        report.flags["min-photos"] = many
+    enough = sorted(map(len, photos.values()), reverse=True)[max(1, round(len(photos) / 5)) - 1]
+    if enough < MIN_PHOTOS:
+        report.flags["min-photos"] = enough
         report.notes.append(
-            f"Unseen classes are drawn among those with at least {MIN_PHOTOS} photos, and too few have so many: give "
-            f"--min-photos {many}, or name the unseen classes in {root / 'unseen.txt'}, one a line."
+            f"Unseen classes need at least {MIN_PHOTOS} photos, and too few classes have so many: give "
+            f"--min-photos {enough}, or name the unseen classes in {root / 'unseen.txt'}, one a line."
         )
-    return [folders.read_folder(root, "random", min_photos=min(MIN_PHOTOS, many))]
+    return [folders.read_folder(root, "random", min_photos=min(MIN_PHOTOS, enough))]
 
 
 def _listed(report: Report, split: str | None) -> list[Listing]:
@@ -196,41 +197,41 @@ def _split(report: Report, listing: Listing) -> Split:
     if 0 < fewest <= PHOTO_QUERIES:
         report.flags["photo-queries"] = fewest // 2
         report.notes.append(
-            f"{listing.split}: an unseen class has {fewest} photos. {PHOTO_QUERIES} of each ask in photo-to-photo "
-            f"retrieval (ZS-PBIR), which leaves none to find: give --photo-queries {fewest // 2}."
+            f"{listing.split}: an unseen class has {fewest} photos. {PHOTO_QUERIES} of each class are the queries of "
+            f"photo-to-photo retrieval (ZS-PBIR), so no photo is left to find: give --photo-queries {fewest // 2}."
         )
-    known = {r.name: r.wnid for r in report.classes if r}
-    overlap = {}
+    wnid_of = {r.name: r.wnid for r in report.classes if r}
+    by_side = {}
     for side, names in (("seen", listing.seen), ("unseen", listing.unseen)):
-        wnids = {name: known[name] for name in names if name in known}
-        found = imagenet_overlap(list(wnids), synsets=wnids) if wnids else []
-        overlap[side] = [o for o in found if o.kind != "none"]
-    return Split(listing.split, counts, published, per_class, listing.seen, listing.unseen, overlap)
+        wnids = {name: wnid_of[name] for name in names if name in wnid_of}
+        overlaps = imagenet_overlap(list(wnids), synsets=wnids) if wnids else []
+        by_side[side] = [o for o in overlaps if o.kind != "none"]
+    return Split(listing.split, counts, published, per_class, listing.seen, listing.unseen, by_side)
 
 
 def _classes(report: Report, listings: Sequence[Listing]) -> list[Resolution]:
-    """The synset of every class. A class to train on needs one; if it has none, a problem says how to set it."""
+    """The synset of every class; a seen class without a synset is a problem, which says how to set it."""
     names = list(dict.fromkeys(c for s in listings for c in (*s.seen, *s.unseen)))
     by_hand = report.root / "synsets.csv"
     try:
-        found = resolve_classes(
+        resolved = resolve_classes(
             names, report.name if report.name in datasets() else None, by_hand if by_hand.is_file() else None
         )
     except DataError as error:  # no WordNet, or a bad synsets.csv
-        where = by_hand if str(error).startswith(str(by_hand)) else report.root
-        report.problems.append(Problem(str(where), 0, str(error).removeprefix(str(where)).lstrip(":, ")))
+        place = by_hand if str(error).startswith(str(by_hand)) else report.root
+        report.problems.append(Problem(str(place), 0, str(error).removeprefix(str(place)).lstrip(":, ")))
         return []
     seen = {c for s in listings for c in s.seen}
-    for r in found:
+    for r in resolved:
         if not r and r.name in seen:
-            how = f"Set it by hand: a line 'class,wnid', and below it '{r.name},<wnid>'."
-            text = f"class {r.name!r} has no WordNet synset: {r.note} {how}"
+            advice = f"Set it by hand: a line 'class,wnid', and below it '{r.name},<wnid>'."
+            text = f"class {r.name!r} has no WordNet synset: {r.note} {advice}"
             report.problems.append(Problem(str(by_hand), 0, text))
-    return found
+    return resolved
 
 
 def _compare_classes(report: Report) -> None:
-    """Seen and unseen classes that are the same: a problem, or a note if the data set is known by name."""
+    """Report classes that are both seen and unseen: problems, or notes for a known data set."""
     by_name = {r.name: r for r in report.classes}
     for s in report.splits if by_name else ():
         for a, b in same_classes(*([by_name[c] for c in side] for side in (s.seen, s.unseen))):
@@ -241,7 +242,7 @@ def _compare_classes(report: Report) -> None:
 
 
 def _read_all(report: Report, listings: Sequence[Listing], progress: bool) -> int:
-    """Read every image whole. Damaged images are problems, and so is a file that is both seen and unseen."""
+    """Decode every image. Damaged images are problems, and so are files that are both seen and unseen."""
     names = sorted({n for listing in listings for domain in set(DOMAIN_OF.values()) for n in listing.names_of(domain)})
     names = [n for n, (size, *_) in zip(names, stat_files(report.root, names), strict=True) if size >= 0]
     sketches = {n for listing in listings for n in listing.names_of(SKETCH)}
@@ -251,8 +252,8 @@ def _read_all(report: Report, listings: Sequence[Listing], progress: bool) -> in
         for row, image, digest in read_images(report.root, names, 8, sketches):
             shown.update()
             if isinstance(image, DataError):
-                where = Problem(*place_of(names[row]), "")
-                report.problems.append(replace(where, text=str(image).partition(str(where))[2]))
+                place = Problem(*place_of(names[row]), "")
+                report.problems.append(replace(place, text=str(image).partition(str(place))[2]))
             else:
                 digests[names[row]] = digest
     times = Counter(digests.values())
@@ -312,19 +313,19 @@ def _lines(report: Report, most: int | None) -> Iterator[str]:
 def _split_lines(split: Split) -> Iterator[str]:
     yield f"{split.name}: {split.counts['seen']} seen, {split.counts['unseen']} unseen classes"
     rows = []
-    for name, what in WORDS.items():
+    for name, kind in WORDS.items():
         low, median, high = split.per_class.get(name, (0, 0, 0))
-        row = [what, f"{split.counts[name]:,}", f"{low} / {median:g} / {high}"]
+        row = [kind, f"{split.counts[name]:,}", f"{low} / {median:g} / {high}"]
         rows.append([*row, f"{split.published[name]:,}"] if split.published else row)
     head = ["", "images", "a class: fewest / median / most"]
     yield from table_lines([*head, "published"] if split.published else head, rows)
     for side in ("seen", "unseen"):
         kinds = Counter(o.kind for o in split.overlap.get(side, ()))
         names = ", ".join(o.name for o in split.overlap.get(side, ()) if o.kind == "same")
-        more = f": {names}" if side == "unseen" and names else ""
+        shared = f": {names}" if side == "unseen" and names else ""
         yield (
             f"{side}: {kinds['same']} of {split.counts[side]} classes are ImageNet-1k synsets, "
-            f"{kinds['wider'] + kinds['narrower']} more contain one or lie in one{more}"
+            f"{kinds['wider'] + kinds['narrower']} more contain one or lie in one{shared}"
         )
 
 
@@ -345,7 +346,7 @@ def _class_lines(report: Report, most: int | None) -> Iterator[str]:
 
 
 def _missing(names: list[str], most: int = 20) -> str:
-    """How many files are missing, by folder: they come by the thousand."""
+    """The number of missing files by folder; there may be thousands."""
     by = Counter("/".join(n.split("/")[:-1]) for n in names)
     rows = by if len(by) <= most else Counter(n.split("/")[0] for n in names)
     return f"  {len(names):,} listed files are missing: " + ", ".join(

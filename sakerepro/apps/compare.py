@@ -1,5 +1,5 @@
-"""Runs side by side: the settings and metrics that differ; for two of them a paired test over the queries they share,
-for more of them the means over the seeds of each setting."""
+"""Runs side by side: their different settings and metrics. Two runs get a paired test over their common queries, more
+runs the means over the seeds of each setting."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ from ..results.rows import Queries
 from ..results.verdicts import bootstrap
 from ..runs import Run
 
-KEY = ("task", "representation", "convention", "metric")  # of a number among those of a run
-EXACT = 16  # queries up to which every sign pattern is looked at
-DRAWS = 20_000
+KEY = ("task", "representation", "convention", "metric")  # identifies a number of a run
+EXACT = 16  # most queries for which all sign patterns are tried
+DRAWS = 20_000  # random sign patterns for more queries
 
 
 @dataclass(frozen=True)
@@ -32,14 +32,14 @@ class Paired:
     high: float
     p: float  # two-sided sign-flip test that the difference is symmetric around 0
     how: str  # "exact" or "20,000 random flips"
-    better: int  # queries on which B is better
+    better: int  # number of queries on which B is better
     worse: int
 
 
 def by_metric(
     metrics: Sequence[dict[str, Any]], *keys: str
 ) -> tuple[list[str], dict[tuple[str, ...], dict[str, float]]]:
-    """Names of the metrics, and for each combination of ``keys`` its values by these names."""
+    """Names of the metrics, and the values by name for each combination of ``keys``."""
     lines: dict[tuple[str, ...], dict[str, float]] = {}
     for m in metrics:
         lines.setdefault(tuple(m[k] for k in keys), {})[m["metric"]] = m["value"]
@@ -48,11 +48,11 @@ def by_metric(
 
 @dataclass(frozen=True)
 class Group:
-    """A run, or runs that differ in nothing but their seed."""
+    """A run, or runs that differ only in their seed."""
 
     runs: tuple[str, ...]
     seeds: tuple[int, ...]
-    settings: dict[str, Any]  # all of them, less the seed
+    settings: dict[str, Any]  # all but the seed
     metrics: dict[tuple[str, ...], tuple[float, ...]]  # KEY -> the value of each run
 
     def to_dict(self) -> dict[str, Any]:
@@ -62,16 +62,16 @@ class Group:
 
 
 def grouped(runs: Sequence[Run]) -> list[Group]:
-    """Runs by their settings, the seeds of one setting together, in the order given; a run given twice counts once.
+    """Group runs that differ only in their seed, in the order given; a run given twice counts once.
 
-    Two runs are two groups, whatever their settings.
+    Two runs are always two groups.
     """
-    by: dict[object, list[Run]] = {}
+    by_setting: dict[object, list[Run]] = {}
     for number, r in enumerate(runs):
-        members = by.setdefault(number if len(runs) == 2 else r.experiment.but(seed=0).id, [])
+        members = by_setting.setdefault(number if len(runs) == 2 else r.experiment.but(seed=0).id, [])
         members += [r] if r not in members else []
     groups = []
-    for members in by.values():
+    for members in by_setting.values():
         settings = {k: v for k, v in methods.flat(members[0].experiment).items() if k != "seed"}
         metrics: dict[tuple[str, ...], tuple[float, ...]] = {}
         for m in (m for r in members for m in r.metrics()):
@@ -83,8 +83,7 @@ def grouped(runs: Sequence[Run]) -> list[Group]:
 
 
 def paired_tests(a: Run, b: Run) -> tuple[list[Paired], str]:
-    """A test for each task and representation that both runs have, where both ranked the same gallery for the same
-    queries; else none, and why."""
+    """A test for each common task and representation; none, and the reason, if queries or galleries differ."""
     one, two = a.embeddings(), b.embeddings()
     for name in ("query_labels", "gallery_labels"):
         if not np.array_equal(one[name], two[name]):
@@ -93,7 +92,7 @@ def paired_tests(a: Run, b: Run) -> tuple[list[Paired], str]:
     resized = a.experiment.size != b.experiment.size and a.experiment.dataset == b.experiment.dataset
     if not same_files and not resized:
         return [], "the two runs were measured on other images, so their queries cannot be paired."
-    if a.experiment.photo_queries != b.experiment.photo_queries:  # other photos ask, and search in what is left
+    if a.experiment.photo_queries != b.experiment.photo_queries:  # other queries and another gallery
         one = {name: array for name, array in one.items() if not name.startswith("ap/ZS-PBIR")}
     tests = []
     for name in (n for n in one if n.startswith("ap/") and n in two):
@@ -111,14 +110,14 @@ def paired_tests(a: Run, b: Run) -> tuple[list[Paired], str]:
 def sign_flip(differences: np.ndarray) -> tuple[float, str]:
     """Two-sided p-value of the hypothesis that paired differences are as likely positive as negative.
 
-    Fisher's randomisation test: how often the mean is at least as far from 0 when every difference's sign is drawn
-    anew. Exact, over all 2^n sign patterns, for n <= 16; else from random patterns and the observed one.
+    Fisher's randomisation test: the share of sign patterns for which the mean is at least as far from 0. Exact, over
+    all 2^n patterns, for n <= 16; else over random patterns and the observed one.
 
     Args:
         differences: (n,) finite, n >= 1.
 
     Returns:
-        The p-value in (0, 1] and how it was found.
+        The p-value in (0, 1], and "exact" or the number of random patterns.
 
     Raises:
         ConfigError: if there is no difference.

@@ -1,4 +1,4 @@
-"""Drawings as strokes, and as the sketches that a network was trained on: dark lines on white."""
+"""Drawings as strokes, rendered like the training sketches of a network: dark lines on white."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from ..data.quickdraw import stroke_mask
 from ..errors import DataError
 
 Stroke = Mapping[str, Any]  # {"width": share of the side, "points": [[x, y], ...]}: shares of the side from top left
-_WIDTHS = [round(0.004 + 0.001 * i, 3) for i in range(40)]  # that a pen may have when it is measured
+_WIDTHS = [round(0.004 + 0.001 * i, 3) for i in range(40)]  # candidates when a pen is measured
 
 
 @dataclass(frozen=True)
@@ -27,22 +27,22 @@ class Pen:
     ink: int  # grey value of a line, 0 is black
 
 
-SKETCHY_PEN = Pen(0.013, 0)  # what :func:`pen_of` gives for them
+SKETCHY_PEN = Pen(0.013, 0)  # result of :func:`pen_of` for the sketches of Sketchy
 
 
 def pen_of(sketches: ImageSet) -> Pen:
-    """The pen that makes a drawing look like a set of sketches, as thick and dark as the median of 200 of them."""
+    """The pen of a set of sketches: its lines are as thick and dark as the median of 200 sketches."""
     index = np.unique(np.linspace(0, len(sketches) - 1, min(200, len(sketches))).round().astype(int))
     greys = [grey for grey in sketches.take(index).mean(axis=3) if grey.min() < 255]
     if not greys:
         return SKETCHY_PEN
     ink, size = int(np.median([grey.min() for grey in greys])), len(greys[0])
-    wanted = np.median([_look(grey) for grey in greys], axis=0)
+    median = np.median([_look(grey) for grey in greys], axis=0)
     example = example_strokes()
 
     def miss(width: float) -> float:
         drawn = _look(render([{**s, "width": width} for s in example], size, ink=ink))
-        return float(np.abs(np.log(drawn / wanted)).sum())
+        return float(np.abs(np.log(drawn / median)).sum())
 
     return Pen(min(_WIDTHS, key=miss), ink)
 
@@ -50,8 +50,8 @@ def pen_of(sketches: ImageSet) -> Pen:
 def _look(grey: np.ndarray) -> np.ndarray:
     """The width in pixels and the mean darkness of the lines of an (S, S) sketch that is not blank.
 
-    A line of width w and length L has the area wL and, along its two edges, the total variation 2L: twice their
-    quotient is w, for any grey, down to about one pixel. Thinner lines are paler, which the mean darkness shows.
+    A line of width w and length L has the area wL and, along its two edges, the total variation 2L. Twice their
+    quotient is w, for any grey, down to about one pixel. The mean darkness tells thinner lines, which are paler.
     """
     dark = np.pad(1 - grey / 255, 1)
     variation = np.hypot(np.diff(dark, axis=0)[:, :-1], np.diff(dark, axis=1)[:-1]).sum()
@@ -65,7 +65,7 @@ def render(strokes: Sequence[Stroke], size: int, *, ink: int = 0, bitmap: bytes 
         strokes: lines with round ends, in the order they were drawn; parts beyond the paper are cut off.
         size: side in pixels.
         ink: grey value of the lines.
-        bitmap: bytes of an image file that lies below them, made grey and stretched to the square as data sets are.
+        bitmap: bytes of an image file to lay below the lines, made grey and stretched to the square.
 
     Returns:
         (size, size) uint8, white where nothing was drawn.

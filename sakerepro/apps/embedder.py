@@ -17,20 +17,19 @@ from ..evaluation import Coder, coders
 from ..model import Student
 from ..runs import Run, named_run
 
-CHUNK = 256  # images that are decoded at once
+CHUNK = 256  # images in memory at a time
 
 
 class Embedder:
     """A network ready to embed sketches and photos; :func:`load` makes one.
 
-    Everywhere ``images`` is one image, or a list or iterator of them. An image is a path; a PIL image; or an array or
-    tensor (H, W), (H, W, 3) or (H, W, 4), uint8 or floats in [0, 1]. It is stretched to the network's input as in
-    training.
+    ``images`` is one image, or a list or iterator of images. An image is a path, a PIL image, or an array or tensor
+    (H, W), (H, W, 3) or (H, W, 4), uint8 or floats in [0, 1]. It is stretched to the network's input as in training.
 
     Args:
         network: with ``embed(images, domain)`` and a ``backbone`` that has ``mean`` and ``std``.
         size: side of its square input, in pixels.
-        run: where the network comes from, for binary codes.
+        run: the run of the network, for binary codes.
 
     Attributes:
         distance: of its embeddings, ``"cosine"`` or ``"euclidean"``, as :func:`sakerepro.search` takes it.
@@ -45,7 +44,7 @@ class Embedder:
         """(d,) float32 embedding of a sketch, or (N, d) of a list.
 
         Raises:
-            DataError: if something is no image, or cannot be read, or is blank; it is named.
+            DataError: if an image is not valid, cannot be read, or is blank; it is named.
         """
         return self._embed(images, SKETCH)
 
@@ -53,7 +52,7 @@ class Embedder:
         """(d,) float32 embedding of a photo, or (N, d) of a list.
 
         Raises:
-            DataError: if something is no image, or cannot be read; it is named.
+            DataError: if an image is not valid or cannot be read; it is named.
         """
         return self._embed(images, PHOTO)
 
@@ -61,19 +60,21 @@ class Embedder:
         """(bits / 8,) packed uint8 code of a sketch, or (N, bits / 8) of a list, for ``search(distance="hamming")``.
 
         Args:
-            bits: a multiple of 8; 0 for the longest codes that the run was measured with, or else can have.
+            bits: a multiple of 8; 0 for the longest codes that the run was measured with, or else for the longest
+                possible ones.
 
         Raises:
-            ConfigError: if the run has no codes of this length. DataError: as of :meth:`embed_sketch`.
+            ConfigError: if the run has no codes of this length.
+            DataError: as in :meth:`embed_sketch`.
         """
         return self.coder(bits)(self._embed(images, SKETCH), SKETCH)
 
     def code_photo(self, images: Any, bits: int = 0) -> np.ndarray:
-        """The same of photos."""
+        """Like :meth:`code_sketch`, for photos."""
         return self.coder(bits)(self._embed(images, PHOTO), PHOTO)
 
     def coder(self, bits: int = 0) -> Coder:
-        """What makes codes of embeddings, as the run was measured: by ITQ on its training embeddings, or by its method.
+        """The function from embeddings to the codes of the run's metrics: by its method, or by ITQ of training data.
 
         Raises:
             ConfigError: if the run has no codes of this length.
@@ -84,11 +85,11 @@ class Embedder:
             e, arrays = self.run.experiment, self.run.embeddings()
             dim = arrays["train_photo"].shape[1]
             lengths = (bits,) if bits else tuple(b for b in e.bits if b <= dim) or (dim // 8 * 8,)
-            found = coders(arrays, e.but(bits=lengths), self.network)
-            if bits not in (0, *found):
-                has = ", ".join(map(str, found)) or f"multiples of 8 up to {dim}"
+            by_length = coders(arrays, e.but(bits=lengths), self.network)
+            if bits not in (0, *by_length):
+                has = ", ".join(map(str, by_length)) or f"multiples of 8 up to {dim}"
                 raise ConfigError(f"bits = {bits}: {self.run.id} has no codes of this length, but {has}.")
-            code = found[bits or max(found)]
+            code = by_length[bits or max(by_length)]
             self._coders[bits] = lambda x, domain: code(x, domain) if x.ndim == 2 else code(x[None], domain)[0]
         return self._coders[bits]
 
@@ -104,14 +105,15 @@ class Embedder:
 
 
 def load(source: Run | Student | Path | str = "") -> Embedder:
-    """A trained network, ready to embed images of one's own.
+    """A trained network, ready to embed new images.
 
     Args:
-        source: a finished run, its id or a part of it, or its folder; or a student that is for images of 224 px, such
-            as :func:`sakerepro.load_official_checkpoint` gives. By default the network that ships with the package.
+        source: a finished run, its id or a part of it, or its folder; or a student for images of 224 px, such as that
+            of :func:`sakerepro.load_official_checkpoint`. By default the network that ships with the package.
 
     Raises:
-        ConfigError: if no run or several are meant. RunError: if its files are damaged.
+        ConfigError: if ``source`` fits no run, or several.
+        RunError: if the files of the run are damaged.
     """
     if isinstance(source, Student):
         return Embedder(source, 224)

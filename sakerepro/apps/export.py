@@ -1,4 +1,4 @@
-"""A network for others: a run in half precision, or ONNX for programs without this package and PyTorch."""
+"""Export a network: a run in half precision, or ONNX for programs without this package and PyTorch."""
 
 from __future__ import annotations
 
@@ -19,24 +19,25 @@ from .card import model_card
 from .embedder import Embedder, embed_images
 
 DOMAINS = {"photo": PHOTO, "sketch": SKETCH}
-# of a run's provenance, when it is copied
+# entries of the provenance that the exported run keeps
 _KEPT = ("data", "teacher", "imitated", "class_vectors", "seconds", "seconds_training")
 OPSET = 20
-CLOSE = 1e-4  # of the largest value: how far onnxruntime may be from PyTorch
+CLOSE = 1e-4  # largest difference of onnxruntime from PyTorch, relative to the largest value
 
 
 def export_half(run: Run, folder: Path | str) -> Run:
-    """Write a run to a folder of its own, with weights and embeddings in half precision: half as large, to be shared.
+    """Write a run with weights and embeddings in half precision to a new folder, to share it.
 
-    The run is measured anew with these weights; its card is the folder's README.md. Commands take the folder wherever
-    they take a run's id.
+    The exported run is measured anew with these weights, and its card is the folder's README.md. Commands take the
+    folder in place of a run's id.
 
     Args:
-        run: a finished run whose data is at hand.
-        folder: where to write; new or empty.
+        run: a finished run; its data has to be available.
+        folder: the folder to write; new or empty.
 
     Raises:
-        ConfigError: if the folder holds something. DataError: if the run's data is not here.
+        ConfigError: if the folder is not empty.
+        DataError: if the data of the run is missing.
         RunError: if the data has changed since, or the run is damaged.
     """
     folder = inputs.path(folder, "folder").resolve()
@@ -65,16 +66,16 @@ def export_onnx(network: Embedder, domain: str, file: Path | str) -> Path:
     """Write a network as ONNX, for images of one domain: ``images`` (N, S, S, 3) uint8 RGB to ``embeddings`` (N, d).
 
     Normalisation and domain are part of the file, so a search needs one file for photos and one for sketches. The file
-    is kept only if onnxruntime gives PyTorch's embeddings of random images, within ``CLOSE``.
+    is written only if onnxruntime reproduces PyTorch's embeddings of random images, within ``CLOSE``.
 
     Args:
-        network: what :func:`sakerepro.load` gives.
+        network: from :func:`sakerepro.load`.
         domain: ``"photo"`` or ``"sketch"``.
         file: to write.
 
     Raises:
         ConfigError: for another domain, or if the packages of ``sakerepro[onnx]`` are not installed.
-        RunError: if the network cannot be written as ONNX, or onnxruntime finds other embeddings.
+        RunError: if the network cannot be written as ONNX, onnxruntime finds other embeddings, or the disk is full.
     """
     code = DOMAINS[inputs.one_of(domain, tuple(DOMAINS), "domain")]
     try:
@@ -85,7 +86,8 @@ def export_onnx(network: Embedder, domain: str, file: Path | str) -> Path:
     images = np.random.default_rng(0).integers(0, 256, (3, network.size, network.size, 3), np.uint8)
     want = embed_images(network.network, list(images), code, network.size)
     with files.write_whole(Path(file)) as temporary:
-        _write(_Pixels(network.network, code).eval(), images, temporary)
+        with files.writing(Path(file)):
+            _write(_Pixels(network.network, code).eval(), images, temporary)
         session = onnxruntime.InferenceSession(temporary, providers=["CPUExecutionProvider"])
         got = np.concatenate([session.run(None, {"images": part})[0] for part in (images[:1], images[1:])])
         if not np.abs(got - want).max() <= CLOSE * np.abs(want).max():
@@ -115,7 +117,7 @@ def _write(module: _Pixels, images: np.ndarray, file: Path) -> None:
     shown = torch.from_numpy(images).to(module.mean.device)
     try:
         with torch.inference_mode(False), torch.no_grad(), warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # the exporter's, about its own insides
+            warnings.simplefilter("ignore")  # the exporter warns about its internals
             torch.onnx.export(
                 module,
                 (shown,),
@@ -128,5 +130,7 @@ def _write(module: _Pixels, images: np.ndarray, file: Path) -> None:
                 dynamo=True,
                 verbose=False,
             )
-    except Exception as error:  # the exporter raises its own kinds for what it cannot follow
+    except OSError:  # of the disk, not of the network
+        raise
+    except Exception as error:  # the exporter raises its own kinds
         raise RunError(f"this network cannot be written as ONNX ({type(error).__name__}: {error}).") from error

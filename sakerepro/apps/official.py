@@ -1,4 +1,4 @@
-"""The checkpoint that the authors of SAKE published, as a student of this package and as a run."""
+"""The published checkpoint of the authors of SAKE, as a student of this package and as a run."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ from ..model import Student
 from ..networks.backbones import build_classifier, misfit
 from ..runs import Run, experiment_data, find, write_run
 
-SIZE = 224  # of the images that it was trained on, in pixels
-_PARTS = {  # where our parameters stand in the official network
+SIZE = 224  # side of its training images, in pixels
+_PARTS = {  # our parameters -> official names
     "backbone.body": "original_model",
     "feature": "original_model.second_last_linear",
     "original_head": "original_model.last_linear",
@@ -33,7 +33,7 @@ def load_official_checkpoint(path: Path | str) -> Student:
     """The network of an official SAKE checkpoint (CSE-ResNet-50), in eval mode.
 
     The official code tags sketches with 0 and photos with 1. The gates are converted to this package's domain (0 photo,
-    1 sketch), with the same embeddings. Nothing but tensors and numbers is read from the file.
+    1 sketch), with the same embeddings. Only tensors and numbers are read from the file.
 
     Args:
         path: the ``.pth.tar`` file out of the authors' ``cse_resnet50.zip``.
@@ -45,25 +45,25 @@ def load_official_checkpoint(path: Path | str) -> Student:
 
 
 def import_checkpoint(path: Path | str, dataset: str, split: str = "") -> Run:
-    """A run of an official checkpoint, measured on the data it was trained on; found again by the file's content.
+    """A run of an official checkpoint, measured on its data set; a second call finds it by the content of the file.
 
     Args:
-        path: as of :func:`load_official_checkpoint`.
-        dataset: whose seen classes it was trained on, in the order of ``cname_cid.txt``: ``"tuberlin"``, ``"sketchy"``
-            or a folder. All images are embedded once.
-        split: of it; empty for the usual one.
+        path: as in :func:`load_official_checkpoint`.
+        dataset: the data set of its seen classes, in the order of ``cname_cid.txt``: ``"tuberlin"``, ``"sketchy"`` or a
+            folder. All images are embedded once.
+        split: of the data set; empty for the default.
 
     Raises:
-        DataError: as of :func:`load_official_checkpoint`; if the data is not here or has another number of classes.
+        DataError: as in :func:`load_official_checkpoint`; if the data is missing or has another number of classes.
     """
     path, started = Path(path), time.time()
     content = _read(path)
     student, digest = _student(path, content), sha256(path)
-    theirs = {"keep_bias": False, "semantics": "thresholded", "size": SIZE, "precision": "float32"}
-    e = methods.preset("paper", dataset=dataset, split=split, dim=student.feature.out_features, **theirs)
+    settings = {"keep_bias": False, "semantics": "thresholded", "size": SIZE, "precision": "float32"}
+    e = methods.preset("paper", dataset=dataset, split=split, dim=student.feature.out_features, **settings)
     e = e.but(preset=f"official-{digest[:8]}")
-    if found := find(e):
-        return found
+    if finished := find(e):
+        return finished
     data = experiment_data(e)
     if len(data.seen) != student.seen_head.out_features:
         raise DataError(
@@ -103,9 +103,9 @@ def _read(path: Path) -> dict[str, Any]:
         with torch.serialization.safe_globals(_numbers()):
             content = torch.load(path, map_location="cpu", weights_only=True)
     except Exception as error:  # torch and pickle raise their own kinds for every sort of damage
-        if found := re.search(r"GLOBAL (\S+)", str(error)):
+        if match := re.search(r"GLOBAL (\S+)", str(error)):
             raise DataError(
-                f"{path}: holds {found[1]} beside tensors and numbers, which is not unpickled: it could run a program. "
+                f"{path}: holds {match[1]} beside tensors and numbers, which is not unpickled: it could run a program. "
                 "If you trust the file, load it elsewhere and save its state_dict alone."
             ) from error
         raise DataError(
@@ -116,25 +116,25 @@ def _read(path: Path) -> dict[str, Any]:
 
 
 def _student(path: Path, content: dict[str, Any]) -> Student:
-    found = content.get("state_dict", content)
-    state = {k.removeprefix("module."): v.float() for k, v in found.items() if isinstance(v, Tensor)}
+    stored = content.get("state_dict", content)
+    state = {k.removeprefix("module."): v.float() for k, v in stored.items() if isinstance(v, Tensor)}
     dim, original, seen = (
         len(state.get(f"{_PARTS[part]}.weight", ())) or 1 for part in ("feature", "original_head", "seen_head")
     )
     with torch.random.fork_rng(devices=[]):  # all weights are overwritten below
         student = Student(build_classifier("se_resnet50", 1).backbone.with_gates(), dim, seen, original)
-    theirs = {
+    official = {
         name: _PARTS[part] + name.removeprefix(part)
         for name in student.state_dict()
         for part in _PARTS
         if name.startswith(f"{part}.")
     }
-    if what := misfit({theirs[name]: tensor for name, tensor in student.state_dict().items()}, state):
-        raise DataError(f"{path}: is no checkpoint of the official CSE-ResNet-50: {what}.")
+    if mismatch := misfit({official[name]: tensor for name, tensor in student.state_dict().items()}, state):
+        raise DataError(f"{path}: is no checkpoint of the official CSE-ResNet-50: {mismatch}.")
     for name in [n for n in state if n.endswith("se_module.fc2.weight")]:
         bias = name.replace("weight", "bias")
         state[name], state[bias] = swap_tag(state[name], state[bias])
-    student.load_state_dict({n: state[theirs[n]] for n in theirs if theirs[n] in state}, strict=False)
+    student.load_state_dict({n: state[official[n]] for n in official if official[n] in state}, strict=False)
     return student.eval()
 
 

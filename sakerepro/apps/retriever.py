@@ -1,4 +1,4 @@
-"""The photos of a run, ready to be searched with a sketch."""
+"""Search the photos of a run with a sketch."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from ..retrieval import search
 from ..runs import require_images
 from .drawing import SKETCHY_PEN, pen_of
 from .embedder import load
-from .photos import Collection, picture, require_run
+from .photos import Collection, picture, require_run, require_width
 
 if TYPE_CHECKING:
     import pandas as pd
 
     from ..runs import Run
 
-REAL = "real"  # the embedding itself, by the method's distance
-BITS = (32, 64, 128)  # of ITQ codes, where the embedding is as long
+REAL = "real"  # the embedding itself, compared by the method's distance
+BITS = (32, 64, 128)  # lengths of ITQ codes, up to that of the embedding
 
 
 class _Files:
@@ -38,34 +38,33 @@ class _Files:
 
 
 class Retriever:
-    """The photos of a run, ready to be searched: network, embeddings and codes are kept in memory.
+    """Searches the photos of a run; network, embeddings and codes are kept in memory.
 
     Args:
         run: a finished run.
-        index: photos to search, in an index made with this run; ``None`` for the run's gallery, whose embeddings
-            the run has kept.
+        index: an index that this run made, to search its photos; ``None`` for the run's gallery.
 
     Attributes:
-        photos, classes: what is searched, and the names of its labels: of an index, the photos' folders, or their
-            names where they lie in none.
-        about: what is searched, in words.
+        photos, classes: the searched photos, and the names of their labels. In an index, the label of a photo is its
+            folder, or its name if it lies in no folder.
+        about: a description of the photos.
         generated: whether the photos are drawn by the package, so that anyone may publish them.
         size: side of the network's input.
-        pen: what the run's training sketches were drawn with (:func:`sakerepro.apps.drawing.pen_of`); where they are
-            not at hand, that of Sketchy.
+        pen: the pen of the run's training sketches (:func:`sakerepro.apps.drawing.pen_of`); that of Sketchy if they
+            are not available.
         representations: ``"real"``, then ``"32-bit"`` and so on as far as the embedding is long enough.
 
     Raises:
-        DataError: if the run's gallery is to be searched, and its data is not here.
-        RunError: if the run's data has changed since it was measured, or the index is of another run.
+        DataError: if the data of the run is missing, and no index is given.
+        RunError: if this data has changed since the run was measured, or another run made the index.
     """
 
     def __init__(self, run: Run, index: Collection | None = None) -> None:
         arrays, e = run.embeddings(), run.experiment
         self.run, self.size, self.pen = run, e.size, SKETCHY_PEN
         self._embedder = load(run)
-        found = coders(arrays, e.but(bits=BITS), self._embedder.network)
-        self._coders: dict[str, Coder] = {f"{bits}-bit": coder for bits, coder in found.items()}
+        by_length = coders(arrays, e.but(bits=BITS), self._embedder.network)
+        self._coders: dict[str, Coder] = {f"{bits}-bit": coder for bits, coder in by_length.items()}
         self.representations = (REAL, *self._coders)
         try:
             data = run.dataset()
@@ -80,6 +79,7 @@ class Retriever:
             self.about, self.generated = run_data(run), is_generated(data)
         else:
             require_run(index, run)
+            require_width(index, arrays["gallery"].shape[1])
             features = np.asarray(index.embeddings, np.float32)
             folders = [name.rpartition("/")[0] or name for name in index.names]
             classes, labels = np.unique(folders, return_inverse=True)
@@ -104,16 +104,16 @@ class Retriever:
 
         Args:
             sketch: as for :meth:`embed`.
-            k: at least 1; all photos where there are fewer.
-            representation: one of ``representations``. Codes are those that the run was measured with: by ITQ, fitted
-                to the run's training embeddings.
+            k: at least 1; cut to the number of photos.
+            representation: one of ``representations``. Codes are those of the run's metrics: ITQ, fitted to its
+                training embeddings.
 
         Returns:
-            One row a photo, nearest first, with ``rank`` from 1, ``class``, ``distance`` (1 - cosine, Euclidean, or
+            A row for each photo, nearest first: ``rank`` from 1, ``class``, ``distance`` (1 - cosine, Euclidean, or
             differing bits), ``image`` (its name), ``photo`` (its position).
 
         Raises:
-            ConfigError: for an unknown representation, ``k`` below 1, or a sketch that is no (H, W) uint8 array.
+            ConfigError: for an unknown representation, ``k`` below 1, or a sketch that is not a (H, W) uint8 array.
         """
         import pandas as pd
 
@@ -136,7 +136,7 @@ class Retriever:
         )
 
     def thumbnail(self, photo: int) -> bytes:
-        """The photo at position ``photo`` as the bytes of a JPEG, in the size that the network sees."""
+        """The photo at position ``photo`` as bytes of a JPEG, at its size in ``photos``."""
         from PIL import Image
 
         if photo not in self._thumbnails:

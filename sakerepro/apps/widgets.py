@@ -1,6 +1,6 @@
 """Draw and retrieve: a sketch pad for notebooks, and the nearest photos of a run.
 
-:class:`Retriever` and :meth:`DrawAndRetrieve.picture` need no browser; the pad itself is ``sketch_pad.js``.
+:class:`Retriever` and :meth:`DrawAndRetrieve.picture` need no browser; ``sketch_pad.js`` is the pad.
 """
 
 from __future__ import annotations
@@ -32,26 +32,27 @@ __all__ = ["DrawAndRetrieve", "Retriever", "choose_runs", "draw_and_retrieve"]
 
 
 COLUMNS = 10  # photos in a row of the picture
-NAMES = {"L_B": "baseline without L_SAKE"}  # of methods, for people who have not read the paper
+NAMES = {"L_B": "baseline without L_SAKE"}  # titles of methods for readers who do not know the paper
 
 
 class DrawAndRetrieve(anywidget.AnyWidget):
     """A sketch pad with the nearest photos of one run or two beside it; made by :func:`draw_and_retrieve`.
 
-    Paper, pen, undo, clear, image loading and number of photos. Python sees a drawing while it is drawn. Without a
-    browser, a picture of the same photos stands in its place.
+    It has pen, undo, clear, image loading and the number of photos. Each change of the drawing is sent to Python.
+    Without a browser, a picture of the same photos is shown instead.
 
     Attributes:
-        retrievers: one a run.
-        frames: the photos for the present drawing, one frame a run; empty for an empty paper.
+        retrievers: one for each run.
+        frames: the photos for the present drawing, one frame for each run; empty for an empty paper.
         strokes: the lines, in shares of the paper's side (see :func:`sakerepro.apps.drawing.render`).
-        bitmap: bytes of a loaded image file that lies below them, or empty.
+        bitmap: bytes of an image file below the lines, or empty.
         pen: width of the next line, as a share of the side.
         ink: grey value of the lines.
         version: number of the drawing; each change in the browser raises it.
-        example: whether this is an example, which goes away with the first line that is drawn.
+        example: whether the drawing is an example, which the first new line removes.
         k: number of photos to show, from 1 to ``most``.
-        representation: what is searched by, one of ``representations``, each with the text of its button.
+        representation: the representation for the search.
+        representations: (representation, text of its button) pairs.
     """
 
     _esm = Path(__file__).with_name("sketch_pad.js")
@@ -90,22 +91,22 @@ class DrawAndRetrieve(anywidget.AnyWidget):
             representations=[(r, " or ".join(sorted(dims)) if r == REAL else r) for r in common],
         )
         self.retrieve()
-        # also `version`: where the same lines are sent again, each version is answered
+        # `version`, not `strokes`: the browser waits for an answer to each version, also of the same lines
         self.observe(self._answer, ["version", "k", "representation"])
         self.on_msg(lambda _, content, __: self._answer() if content.get("kind") == "ready" else None)
 
     def sketch(self, size: int) -> np.ndarray:
-        """(size, size) uint8 of what is on the paper, as the network sees a sketch."""
+        """(size, size) uint8 of the drawing, as the network sees a sketch."""
         return render(self.strokes, size, ink=self.ink, bitmap=self.bitmap)
 
     def retrieve(self) -> list[pd.DataFrame]:
-        """Search with what is on the paper; keep the answer in ``frames``. Nothing for an empty paper."""
-        asked = self.retrievers if self.strokes or self.bitmap else []
-        self.frames = [r.search(self.sketch(r.size), self.k, self.representation) for r in asked]
+        """Search with the drawing and keep the answer in ``frames``; an empty paper has no answer."""
+        retrievers = self.retrievers if self.strokes or self.bitmap else []
+        self.frames = [r.search(self.sketch(r.size), self.k, self.representation) for r in retrievers]
         return self.frames
 
     def titles(self) -> list[str]:
-        """What each strip of photos is: method and representation."""
+        """Method and representation of each strip of photos."""
         labels = [methods.label(r.run.experiment) for r in self.retrievers]
         titles = []
         for r, label in zip(self.retrievers, labels, strict=True):
@@ -115,9 +116,9 @@ class DrawAndRetrieve(anywidget.AnyWidget):
         return titles
 
     def _answer(self, *_: Any) -> None:
-        """Called for every change in the browser; a mistake of the user is shown there instead of raised here.
+        """Called for every change in the browser, which also shows the user's mistakes.
 
-        Photos are sent and not kept, so that a saved notebook holds none of a data set.
+        Photos are sent but not stored, so that a saved notebook holds no photo of a data set.
         """
         text, wrong = "Draw something, or load an image.", False
         try:
@@ -139,11 +140,11 @@ class DrawAndRetrieve(anywidget.AnyWidget):
         self.send({"version": self.version, "text": text, "wrong": wrong, "strips": strips}, buffers)
 
     def picture(self, images: bool | None = None) -> Picture:
-        """The drawing and its nearest photos, ten at most, as a figure, a row a run.
+        """A figure of the drawing and its nearest photos, ten at most, with a row for each run.
 
         Args:
-            images: show photos, or tiles with class names. ``None``: photos of the generated world only; pictures of
-                a real data set are for your own eyes, and are not saved where results are published.
+            images: show photos, not tiles with class names. ``None``: only photos of the generated world, since those
+                of a real data set must not be published with the results.
         """
         generated = all(r.generated for r in self.retrievers)
         images = generated if images is None else images
@@ -159,7 +160,7 @@ class DrawAndRetrieve(anywidget.AnyWidget):
             for row, (retriever, frame, title) in enumerate(zip(self.retrievers, shown, self.titles(), strict=True)):
                 line = axes[row * (columns + 1) : (row + 1) * (columns + 1)]
                 line[0].imshow(self.sketch(retriever.size), cmap="gray", vmin=0, vmax=255)
-                line[0].set_title(title, loc="left").set_in_layout(False)  # it may be wider than its column
+                line[0].set_title(title, loc="left").set_in_layout(False)  # a title may be wider than its column
                 for axis, photo in zip(line[1:], frame.to_dict("records"), strict=False):
                     _tile(axis, photo, retriever.photos.take([photo["photo"]])[0] if images else None, width)
             finish(figure, "A drawing and its nearest photos", about([r.run for r in self.retrievers]))
@@ -169,7 +170,7 @@ class DrawAndRetrieve(anywidget.AnyWidget):
         return f"A sketch and its {self.k} nearest photos: {'; '.join(self.titles())}"
 
     def _repr_mimebundle_(self, **kwargs: Any) -> tuple[dict[str, Any], dict[str, Any]] | None:
-        """The widget, and what stands in for it where there is no browser: a picture and a line of text."""
+        """The widget, and for programs without a browser a picture and a line of text."""
         bundle = super()._repr_mimebundle_(**kwargs)
         if bundle:
             bundle[0]["image/png"] = self.picture()._repr_png_()
@@ -177,7 +178,7 @@ class DrawAndRetrieve(anywidget.AnyWidget):
 
 
 def distance_text(distance: float) -> str:
-    """A distance as people read it: three decimals, or a number of bits."""
+    """A distance as text: three decimals, or a number of bits."""
     return f"{distance:.3f}" if isinstance(distance, float) else f"{distance} bits"
 
 
@@ -201,11 +202,11 @@ def draw_and_retrieve(
 
     Args:
         run, other: finished runs, such as SAKE and L_B.
-        collection: an index of photos that ``run`` made (``sakerepro index``), or its folder or name, to search in
+        collection: an index that ``run`` made (``sakerepro index``), or its folder or name, to search its photos in
             place of the run's unseen classes.
-        k: photos a run, at most 50.
+        k: photos for each run, at most 50.
         representation: ``"real"``, ``"32-bit"``, ``"64-bit"`` or ``"128-bit"``.
-        strokes: what is on the paper at first; ``None`` for the umbrella that ships with the package.
+        strokes: the first drawing; ``None`` for the umbrella that ships with the package.
 
     Raises:
         ConfigError: for a ``k`` or representation that the runs do not have, or an unknown index.
@@ -220,11 +221,11 @@ def choose_runs(preset: str = "mini", run: str = "", other: str = "", collection
     """One or two finished runs to draw with.
 
     Args:
-        preset: where ``run`` is empty: its SAKE run, found or made.
-        run: id of a finished run, as ``sakerepro runs`` lists them, or a part that only it has.
-        other: id of a second run; ``"none"`` for none; empty for L_B with the same settings: made for a preset's run,
-            and beside a named run taken only if it is finished.
-        collection: folder or name of an index, whose run is the only one.
+        preset: its SAKE run is the first run if ``run`` is empty; it is trained if it is missing.
+        run: id of a finished run, as ``sakerepro runs`` lists it, or a unique part of it.
+        other: id of a second run; ``"none"`` for none; empty for L_B with the same settings. This run is trained if it
+            is missing beside a preset's run, and left out beside a named run.
+        collection: folder or name of an index; its run is then the only run.
 
     Raises:
         ConfigError: for an unknown preset or id, with the closest known ones.

@@ -75,7 +75,7 @@ def augment(
         size: side of the output. Sampling is bilinear without antialiasing, so pack images at about this size.
         mean, std: per channel, of values scaled to [0, 1].
         fill: 0 ... 255, the grey value beyond the edges (see :func:`fill_value`).
-        out: (N, size, size, 3) float32 to write to, such as a part of a batch; ``None`` for a new array.
+        out: (N, size, size, 3) float32 array for the result, such as a part of a batch; ``None`` for a new one.
 
     Returns:
         (N, 3, size, size) float32 in ``channels_last`` memory.
@@ -115,7 +115,7 @@ def augment_on_device(
 
 
 def _checked(shape: tuple[int, ...], transforms: np.ndarray | None) -> np.ndarray:
-    """The transforms, identities for ``None``, if they and the shape of the pixels are what the kernel can read."""
+    """The transforms, identities for ``None``; a ValueError if the kernel cannot read them or the pixels."""
     if len(shape) != 4 or shape[3] not in (1, 3):
         raise ValueError(f"pixels have shape {shape}, not (N, H, W, 1 or 3)")
     if transforms is None:

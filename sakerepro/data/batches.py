@@ -1,4 +1,4 @@
-"""Which images form which batch: a pure function of the seed and the epoch, so that a resumed run sees the same."""
+"""The plan of batches: a function of seed and epoch alone, so that a resumed run sees the same batches."""
 
 from __future__ import annotations
 
@@ -26,21 +26,24 @@ def epoch_batches(
         n_sketch, n_photo: images in each training set.
         batch_sketch, batch_photo: images of each domain in a step (4 and 36 on TU-Berlin, 13 and 26 on Sketchy).
         seed, epoch: together they give the order.
-        steps: exactly this many; a loader that runs out earlier starts again in a new order. ``None``: as zipped.
+        steps: number of steps; a loader that ends earlier starts again in a new order. ``None``: as zipped.
 
     Returns:
         (sketch index, photo index) of each step, int64.
 
     Raises:
-        ConfigError: if there is nothing to draw from.
+        ConfigError: if a training set is empty.
     """
-    for what, count in (("sketches", n_sketch), ("photos", n_photo)):
+    for kind, count in (("sketches", n_sketch), ("photos", n_photo)):
         if not count:
-            raise ConfigError(f"no {what} to train on.")
+            raise ConfigError(f"no {kind} to train on.")
     if steps is None:
         steps = zipped_steps(n_sketch, n_photo, batch_sketch, batch_photo)
-    one, other = np.random.default_rng([seed, epoch]).spawn(2)
-    sketches, photos = _loader(n_sketch, batch_sketch, steps, one), _loader(n_photo, batch_photo, steps, other)
+    sketch_rng, photo_rng = np.random.default_rng([seed, epoch]).spawn(2)
+    sketches, photos = (
+        _loader(n_sketch, batch_sketch, steps, sketch_rng),
+        _loader(n_photo, batch_photo, steps, photo_rng),
+    )
     return list(zip(sketches, photos, strict=True))
 
 
@@ -54,12 +57,13 @@ def pair_batches(
 ) -> list[tuple[np.ndarray, np.ndarray]]:
     """Pairs of a sketch and a photo of its class.
 
-    Sketches come shuffled; all are shown before one is shown again. Photos are drawn with replacement.
+    Sketches are shuffled, and each is shown before any is shown again. Photos are drawn with replacement.
 
     Args:
-        pairs, steps: pairs in every step, steps in the epoch.
+        pairs: number of pairs in every step.
+        steps: number of steps in the epoch.
         seed, epoch: together they give the order.
-        aligned: take the photo that the sketch was drawn from; sketches without one are left out.
+        aligned: take the photo that the sketch was drawn from; sketches without such a photo are left out.
         balanced: draw the class of each sketch uniformly, with replacement (as SEM-PCYC does).
 
     Returns:
@@ -118,15 +122,15 @@ class _ByClass:
 
     def other(self, classes: np.ndarray, rng: np.random.Generator) -> np.ndarray:
         """A position outside each class."""
-        left = len(self.order) - self.counts[classes]
-        if not left.all():
+        others = len(self.order) - self.counts[classes]
+        if not others.all():
             raise DataError("all training photos are of one class, so a triplet has no negative. Use more classes.")
-        place = rng.integers(left)
+        place = rng.integers(others)
         return self.order[place + np.where(place >= self.first[classes], self.counts[classes], 0)]
 
 
 def _photos(data: Dataset) -> _ByClass:
-    """The training photos."""
+    """The training photos by class; a DataError if a class with sketches has none."""
     labels = data.train_photo.labels
     if (bare := np.setdiff1d(data.train_sketch.labels, labels)).size:
         raise DataError(
@@ -161,8 +165,8 @@ def require_aligned(data: Dataset) -> np.ndarray:
     for row, (label, name) in enumerate(zip(data.train_photo.labels.tolist(), data.train_photo.names, strict=True)):
         photos.setdefault((label, PurePosixPath(name).stem), row)
     sketches = zip(data.train_sketch.labels.tolist(), data.train_sketch.names, strict=True)
-    found = (photos.get((label, PurePosixPath(name).stem.rpartition("-")[0]), -1) for label, name in sketches)
-    aligned = np.fromiter(found, np.int64, len(data.train_sketch))
+    rows = (photos.get((label, PurePosixPath(name).stem.rpartition("-")[0]), -1) for label, name in sketches)
+    aligned = np.fromiter(rows, np.int64, len(data.train_sketch))
     if not (aligned >= 0).any():
         raise DataError(
             f"{data.name}/{data.split}: aligned pairs need the photo that each sketch was drawn from, and "

@@ -1,4 +1,4 @@
-"""Batches of augmented images: made on the CPU, or on an accelerator where the packed images stay."""
+"""Batches of augmented images, made on the CPU, or on an accelerator that holds the packed images."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from .dataset import PHOTO, ImageSet
 if TYPE_CHECKING:
     from ..networks.backbones import Backbone
 
-RESIDENT = 0.6  # share of the device's free memory that the training images may take; the rest is for the networks
+RESIDENT = 0.6  # share of the device's free memory for the training images; the rest is for the networks
 
 
 @dataclass
 class Batch:
-    """What one step sees, photos first."""
+    """The images of one step, photos first."""
 
     images: Tensor  # (N, 3, S, S) normalised; (N, F) features for methods on frozen features
     labels: Tensor  # (N,) int64
     domain: Tensor  # (N,) float, 0 photo, 1 sketch
-    photos: int  # how many of the N are photos
+    photos: int  # number of photos among the N
     names: list[str] = field(repr=False)  # (N,) for error messages
     rows: Tensor | None = None  # (N,) int64 rows of the training photos, then of the training sketches
 
@@ -47,8 +47,13 @@ def batch_maker(
 ) -> Callable[[Sequence[np.ndarray], np.random.Generator], Batch]:
     """Return a function (positions in each set, random generator) -> augmented batch.
 
-    On an accelerator the images are copied there first, if they fit. ``sets`` are photos first, ``size`` is the side of
-    the network's input, ``style`` one of ``STYLES``; the backbone knows mean and standard deviation of its input.
+    On an accelerator the images are copied there first, if they fit.
+
+    Args:
+        sets: photos first.
+        size: side of the network's input.
+        style: of the augmentation, one of ``STYLES``.
+        backbone: has ``mean`` and ``std`` of its input.
     """
     if not devices.accelerated():
         return lambda index, rng: make_batch(list(zip(sets, index, strict=True)), size, style, backbone, rng)
@@ -71,17 +76,17 @@ def batch_maker(
 
 
 def resident(sets: Sequence[ImageSet]) -> list[Tensor]:
-    """(N, H, W, C) uint8 of each set on the device; an empty list if they take too much of its free memory."""
+    """(N, H, W, C) uint8 of each set on the device; an empty list if its free memory is too small."""
     if sum(len(s) * math.prod(s.pixels.shape[1:]) for s in sets) > RESIDENT * devices.free_memory():
         return []
-    found = []
+    on_device = []
     for image_set in sets:
         pixels = torch.empty((len(image_set), *image_set.pixels.shape[1:]), dtype=torch.uint8, device=devices.device())
         for start in range(0, len(pixels), 1024):
             part = range(start, min(start + 1024, len(pixels)))
             pixels[part.start : part.stop] = torch.from_numpy(image_set.take(part))
-        found.append(pixels)
-    return found
+        on_device.append(pixels)
+    return on_device
 
 
 def make_batch(sets: Sets, size: int, style: str, backbone: Backbone, rng: np.random.Generator) -> Batch:
@@ -97,7 +102,7 @@ def make_batch(sets: Sets, size: int, style: str, backbone: Backbone, rng: np.ra
 
 
 def batch_of(images: Tensor, sets: Sets) -> Batch:
-    """The batch that holds images, or features, of these positions in these sets."""
+    """The batch of images, or of features, at these positions of these sets."""
     return Batch(
         images,
         torch.from_numpy(np.concatenate([image_set.labels[index] for image_set, index in sets])),

@@ -1,4 +1,4 @@
-"""What every data set is once it is loaded: five image sets, two disjoint lists of classes."""
+"""A loaded data set: five image sets and two disjoint lists of classes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from .. import inputs
 from ..display import Brief
 from ..errors import ConfigError, DataError
 
-PHOTO, SKETCH = 0, 1  # the domain as in the paper (section 3.3); the official code has it the other way round
+PHOTO, SKETCH = 0, 1  # the domain as in the paper (section 3.3); the official code has 1 and 0
 
 
 @dataclass(frozen=True)
@@ -59,17 +59,17 @@ class ImageSet:
         """
         if len(set(ids := inputs.wholes(classes, "classes", 0))) < len(ids):
             raise ConfigError(f"classes={list(ids)} holds a class twice. Give each once.")
-        here = set(np.unique(self.labels).tolist())
-        if not empty and (lost := [i for i in ids if i not in here]):
-            known = f"from {min(here)} to {max(here)}" if here else "none: this set is empty"
-            raise ConfigError(f"class {lost[0]} has no image here. Known ids: {known}.")
+        present = set(np.unique(self.labels).tolist())
+        if not empty and (absent := [i for i in ids if i not in present]):
+            known = f"from {min(present)} to {max(present)}" if present else "none: this set is empty"
+            raise ConfigError(f"class {absent[0]} has no image here. Known ids: {known}.")
         new_id = {old: new for new, old in enumerate(ids)}
-        kept = self.select(np.isin(self.labels, ids))
-        return replace(kept, labels=np.array([new_id[old] for old in kept.labels.tolist()], dtype=np.int64))
+        subset = self.select(np.isin(self.labels, ids))
+        return replace(subset, labels=np.array([new_id[old] for old in subset.labels.tolist()], dtype=np.int64))
 
 
 def concatenate(*sets: ImageSet) -> ImageSet:
-    """Image sets of one domain, one after the other; pixels are shared where all of them use the same pack."""
+    """Join image sets of one domain in this order; pixels are shared if all sets use the same pack."""
     full = [s for s in sets if len(s)] or list(sets[:1])
     first = full[0]
     labels = np.concatenate([s.labels for s in full])
@@ -93,7 +93,7 @@ class Dataset(Brief):
     train_photo: ImageSet  #: labels index `seen`
     query: ImageSet  #: sketches; labels index `unseen`
     gallery: ImageSet  #: photos; labels index `unseen`
-    fingerprint: str  #: SHA-256 over names, labels and contents; says what a run was trained on
+    fingerprint: str  #: SHA-256 over names, labels and contents; identifies the data of a run
 
     def __post_init__(self) -> None:
         if both := sorted(set(self.seen) & set(self.unseen)):
@@ -105,7 +105,7 @@ class Dataset(Brief):
 
 @dataclass(frozen=True, repr=False)
 class OriginalDomain(Brief):
-    """Labelled photos of the original domain: what the teacher knows, and where forgetting is measured."""
+    """Labelled photos of the original domain, which the teacher knows; forgetting is measured on them."""
 
     name: str
     wnids: tuple[str, ...]  #: WordNet 3.0 ids such as "n02084071", in the order of the labels

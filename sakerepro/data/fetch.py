@@ -1,6 +1,6 @@
-"""From a data set's source on the web, or a local archive, to the folder that the package reads.
+"""Bring a data set from its source on the web, or from a local archive, to the folder that the package reads.
 
-The sources are those that the official code and the authors of the data name; they may no longer answer.
+The official code and the authors of the data name these sources; some may have closed.
 """
 
 from __future__ import annotations
@@ -26,39 +26,42 @@ def fetch_dataset(name: str, *, url: str = "", archive: Path | str | None = None
     """Bring a data set to ``paths.data()``: ask, download, unpack safely, and check that it is complete.
 
     Args:
-        name: of a known data set, whose folder is returned.
+        name: of a known data set.
         url: another address of the official archive.
-        archive: a local copy of it; nothing is downloaded then.
+        archive: a local copy of it, in place of a download.
         yes: do not ask.
+
+    Returns:
+        The folder of the data set.
 
     Raises:
         ConfigError: for an unknown name, or if nobody agreed. RunError: if the disk has no space.
         DataError: if every source is gone or wrong, or files are missing in the end; it says what to place where.
     """
-    known = {n: record for n, record in datasets().items() if not record.reader}
-    if name not in known:
-        raise ConfigError(f"No source of {name!r} is known. {near_misses(name, list(known))}")
-    record = known[name]
+    fetchable = {n: record for n, record in datasets().items() if not record.reader}
+    if name not in fetchable:
+        raise ConfigError(f"No source of {name!r} is known. {near_misses(name, list(fetchable))}")
+    record = fetchable[name]
     root = paths.data() / record.folders[0]
     if not (url or archive) and not _missing(name, root):
         print(f"{root}: is there and complete; nothing to do.")
         return root
     sources = [(source, {source.take: source.into}) for source in record.sources]
-    if archive or url:  # any of the official ones
+    if archive or url:  # may be the archive of any source
         takes = {source.take: source.into for source in record.sources} or {record.folders[0]: ""}
         sources = [(Source(url, "", holds="the archive that you named"), takes)]
     problems = []
     for source, takes in sources:
         try:
-            found = paths.expanded(archive) if archive else _fetched(source, yes)
-            print(f"Unpacking {found} ...", flush=True)
+            local = paths.expanded(archive) if archive else _fetched(source, yes)
+            print(f"Unpacking {local} ...", flush=True)
             with files.lock(files.hidden(root, ".lock"), f"Another process unpacks into {root}; waiting for it."):
-                count = unpack(found, root, takes)
+                count = unpack(local, root, takes)
         except DataError as error:
             problems.append(str(error))
             print(error)
             continue
-        print(f"{count:,} files of {found.name} are below {root}." + ("" if archive else f" {found} can be removed."))
+        print(f"{count:,} files of {local.name} are below {root}." + ("" if archive else f" {local} can be removed."))
         if not (missing := _missing(name, root)):
             return root
         problems.append(missing)
@@ -66,7 +69,7 @@ def fetch_dataset(name: str, *, url: str = "", archive: Path | str | None = None
 
 
 def _by_hand(record: Known, root: Path) -> list[str]:
-    """What to place where, in lines."""
+    """Instructions for placing the files by hand, as lines."""
     text = record.by_hand or f"{record.layout or 'the data set'}\n    {record.get or record.title}"
     return [
         f"What to place where, below {root}:",
@@ -76,14 +79,14 @@ def _by_hand(record: Known, root: Path) -> list[str]:
 
 
 def _fetched(source: Source, yes: bool) -> Path:
-    """The archive of a source, downloaded unless it is here."""
+    """The archive of a source; downloads it if it is missing."""
     name = Path(urlsplit(source.url).path).name or "archive.zip"
     file = paths.data() / "downloads" / f"{files.digest(source.url.encode()).hex()[:8]}-{name}"  # mirrors may differ
     if file.is_file():
         print(f"{file}: is here already.")
         return file
     try:
-        with open_url(source.url) as response:  # for its size alone
+        with open_url(source.url) as response:  # only for the size
             size = int(response.headers.get("Content-Length") or 0)
     except (OSError, http.client.HTTPException) as error:
         raise DataError(f"{source.url}: cannot be reached ({error}). Check the network.") from error
@@ -95,16 +98,16 @@ def _fetched(source: Source, yes: bool) -> Path:
 
 
 def _missing(name: str, root: Path) -> str:
-    """What the folder lacks of the official data set, in a sentence; empty if it is complete."""
+    """A sentence on what the folder lacks of the official data set; empty if it is complete."""
     if not lists.split_names(root):
-        return f"{root}: has no lists, so what is missing beside them cannot be told."
+        return f"{root}: has no lists, so missing images cannot be counted."
     try:
-        found = [lists.examine_split(root, split, name=name) for split in lists.split_names(root)]
+        splits = [lists.examine_split(root, split, name=name) for split in lists.split_names(root)]
     except SakeError as error:
         return str(error)
-    gone = {p.text for _, problems in found for p in problems if p.missing}
-    other = [str(p) for _, problems in found for p in problems if not p.missing]
-    texts = [f"{len(gone):,} listed files are not there"] if gone else []
+    missing = {p.text for _, problems in splits for p in problems if p.missing}
+    other = [str(p) for _, problems in splits for p in problems if not p.missing]
+    texts = [f"{len(missing):,} listed files are not there"] if missing else []
     texts += [f"{len(other)} problems, the first: {other[0]}"] if other else []
     text = "; ".join(texts)
     return f"{root}: {text}. `sakerepro check {name} --quick` lists them." if text else ""
@@ -119,11 +122,12 @@ def agreed(question: str) -> bool:
 
 
 def open_url(url: str, timeout: float = 30.0, have: int = 0) -> Any:
-    """The response of the server, as ``urllib`` gives it, from the byte ``have`` on if the server can do that.
+    """The response of the server, as ``urllib`` gives it, from the byte ``have`` on if the server supports ranges.
 
     Raises:
         ConfigError: for an address that is not http or https.
-        DataError: if the file is gone, or is a web page. OSError: if the server cannot be reached now.
+        DataError: if the file is gone, or is a web page.
+        OSError: if the server cannot be reached now.
     """
     if not url.startswith(("http://", "https://")):
         raise ConfigError(f"{url}: only http and https addresses can be downloaded.")
@@ -151,8 +155,8 @@ def download(url: str, to: Path, *, timeout: float = 30.0, tries: int = 4, pause
         pause: seconds before the second attempt, doubled each time.
 
     Raises:
-        ConfigError, DataError: as :func:`open_url`, and if the file cannot be fetched now; the part that is here is
-            kept. RunError: if the disk has no space.
+        ConfigError, DataError: as :func:`open_url`, and if the file cannot be fetched now; a part of it is kept.
+        RunError: if the disk has no space.
     """
     to.parent.mkdir(parents=True, exist_ok=True)
     part, stuck, most = files.hidden(to, ".part"), 0, 0
@@ -175,7 +179,7 @@ def download(url: str, to: Path, *, timeout: float = 30.0, tries: int = 4, pause
 
 
 def _rest(url: str, part: Path, timeout: float) -> None:
-    """Fetch what ``part`` lacks; an OSError if the connection ends before that."""
+    """Fetch the rest of ``part``; an OSError if the connection ends before."""
     have = part.stat().st_size if part.exists() else 0
     try:
         response = open_url(url, timeout, have)
@@ -185,12 +189,12 @@ def _rest(url: str, part: Path, timeout: float) -> None:
         raise
     with response:
         have = have if response.status == 206 else 0  # 200: a server that cannot resume
-        left = response.headers.get("Content-Length")
-        total = have + int(left) if left else None
+        length = response.headers.get("Content-Length")
+        total = have + int(length) if length else None
         files.need_space(part.parent, (total or 0) - have, "this download")
         shown = bar(None, part.name[1:-5], total=total, initial=have, unit="B", unit_scale=True)
         with shown, open(part, "ab" if have else "wb") as file:
-            while block := response.read1(1 << 18):  # what has arrived, so that a stall loses nothing
+            while block := response.read1(1 << 18):  # takes the bytes that have arrived: a stall loses none
                 shown.update(file.write(block))
             if total is not None and file.tell() != total:
                 raise OSError(f"the connection ended after {file.tell():,} of {total:,} bytes")

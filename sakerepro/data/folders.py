@@ -32,11 +32,11 @@ LeftOut = defaultdict[str, list[str]]  # kind, such as ".heic" or "linked folder
 
 @dataclass(frozen=True)
 class Walk:
-    """What lies below a folder; all paths are relative to that or a higher one."""
+    """The files below a folder; paths are relative to this folder or to a higher one."""
 
-    images: list[str] = field(default_factory=list)  # sorted; only names were looked at, and lines counted
+    images: list[str] = field(default_factory=list)  # sorted; told by their names, not opened
     left_out: LeftOut = field(default_factory=lambda: defaultdict(list))
-    refused: dict[str, str] = field(default_factory=dict)  # folders that cannot be listed, drawings not read -> why
+    refused: dict[str, str] = field(default_factory=dict)  # unreadable folder or file of drawings -> reason
 
 
 def is_plain(root: Path) -> bool:
@@ -52,8 +52,9 @@ def read_folder(root: Path, split: str | None = None, *, seed: int = 0, min_phot
     seen class's sketches (as on TU-Berlin) is held out for validation.
 
     Args:
-        split: ``"unseen.txt"`` names the unseen classes, one a line (all of them, for a folder that finished runs are
-            measured on); with ``"random"`` a fifth is drawn; ``None``: as the file says if it is there, else drawn.
+        split: ``"unseen.txt"``: this file names the unseen classes, one a line; it names all classes where a finished
+            run is measured on the folder. ``"random"``: a fifth of the classes is drawn. ``None``: ``"unseen.txt"`` if
+            the file exists, else ``"random"``.
         seed: seed for drawing the classes and the validation sketches.
         min_photos: fewest photos of a drawn class.
 
@@ -66,8 +67,8 @@ def read_folder(root: Path, split: str | None = None, *, seed: int = 0, min_phot
         raise ConfigError(f"{root} has no split {split!r}. {near_misses(split, SPLITS)}")
     photos, sketches, problems, notes = examine_folder(root)
     if problems:
-        more = f"\n  And {len(problems) - 1:,} more. Run `sakerepro check {root}` for the full list."
-        raise DataError(str(problems[0]) + (more if len(problems) > 1 else ""))
+        rest = f"\n  And {len(problems) - 1:,} more. Run `sakerepro check {root}` for the full list."
+        raise DataError(str(problems[0]) + (rest if len(problems) > 1 else ""))
     classes = sorted(photos)
     if split == "unseen.txt" or (split is None and os.path.lexists(root / "unseen.txt")):
         unseen, split = _named(root / "unseen.txt", classes), "unseen.txt"
@@ -94,12 +95,12 @@ def read_folder(root: Path, split: str | None = None, *, seed: int = 0, min_phot
 
 
 def examine_folder(root: Path) -> tuple[dict[str, list[str]], dict[str, list[str]], list[Problem], list[str]]:
-    """Photos and sketches of each class (paths relative to ``root``), what is wrong with them, notes on the rest."""
+    """Photos and sketches by class (paths relative to ``root``), problems, and notes on other files."""
     problems: list[Problem] = []
     left_out: LeftOut = defaultdict(list)
     photos, sketches = (class_folders(root, domain, problems, left_out, LAYOUT) for domain in ("photo", "sketch"))
-    for here, there, one, other in ((photos, sketches, "photo", "sketch"), (sketches, photos, "sketch", "photo")):
-        for name in sorted(here.keys() - there) if there else ():
+    for classes, others, one, other in ((photos, sketches, "photo", "sketch"), (sketches, photos, "sketch", "photo")):
+        for name in sorted(classes.keys() - others) if others else ():
             text = f"this class has no folder {other}/{name}. Each needs photos and sketches: add them, or remove it."
             problems.append(Problem(f"{root}/{one}/{name}", 0, text))
     if len(photos) < 2 and not problems:
@@ -108,65 +109,65 @@ def examine_folder(root: Path) -> tuple[dict[str, list[str]], dict[str, list[str
     notes = [left_out_text(left_out)] if left_out else []
     try:
         rows = read_classes(root / "synsets.csv") if (root / "synsets.csv").is_file() else []
-    except DataError:  # is raised when synsets are looked up
+    except DataError:  # the same error is raised when synsets are looked up
         rows = []
-    known = {class_key(name) for name in (*photos, *sketches)}
-    unset = known - {class_key(name) for _, name, _, _ in rows}
-    for where, name, _, _ in rows:
-        if class_key(name) in known:
+    class_keys = {class_key(name) for name in (*photos, *sketches)}
+    unset = class_keys - {class_key(name) for _, name, _, _ in rows}
+    for place, name, _, _ in rows:
+        if class_key(name) in class_keys:
             continue
         if get_close_matches(class_key(name), unset, cutoff=0.6):  # a typing error
-            problems.append(Problem(where, 0, f"class {name!r} is not there. {near_misses(name, sorted(photos))}"))
+            problems.append(Problem(place, 0, f"class {name!r} is not there. {near_misses(name, sorted(photos))}"))
         else:
-            notes.append(f"{where}: there is no class {name!r}; the line does nothing.")
+            notes.append(f"{place}: there is no class {name!r}; the line does nothing.")
     return photos, sketches, problems, notes
 
 
 def walk(root: Path, below: str = "", left_out: LeftOut | None = None, drawings: bool = False) -> Walk:
-    """List ``root/below`` with its sub-folders, or as one file, relative to ``root``.
+    """List ``root/below``, a folder with its sub-folders or one file; paths are relative to ``root``.
 
-    No image is opened and no linked folder is entered: a link may lead anywhere, also back.
+    Images are not opened. Linked folders are not entered, since a link may lead back.
 
     Args:
         left_out: is extended.
-        drawings: also list each drawing in a file of drawings (:mod:`.quickdraw`), whose lines are counted.
+        drawings: also list each drawing in a file of drawings (:mod:`.quickdraw`).
     """
-    found = Walk() if left_out is None else Walk(left_out=left_out)
+    listing = Walk() if left_out is None else Walk(left_out=left_out)
 
     def refuse(error: OSError) -> None:
         place = Path(error.filename).relative_to(root).as_posix()
-        found.refused[place] = f"is a folder that cannot be read ({error.strerror}). Change its rights, or remove it."
+        listing.refused[place] = f"is a folder that cannot be read ({error.strerror}). Change its rights, or remove it."
 
     def take(name: str) -> None:
         if drawings and is_drawings(name):
             try:
-                found.images.extend([f"{name}:{number}" for number, _ in lines(root / name)])
+                listing.images.extend([f"{name}:{number}" for number, _ in lines(root / name)])
             except DataError as error:
-                found.refused[name] = str(error).removeprefix(f"{root / name}: ")
+                listing.refused[name] = str(error).removeprefix(f"{root / name}: ")
         elif kind := left_out_as(Path(name), False):
-            found.left_out[kind].append(name)
+            listing.left_out[kind].append(name)
         else:
-            found.images.append(name)
+            listing.images.append(name)
 
     if (root / below).is_file():
         take(below)
-        return found
+        return listing
     for place, folders, names in os.walk(root / below, onerror=refuse):
         within, entered = Path(place).relative_to(root), []
         for name in sorted(folders):
             if kind := left_out_as(Path(place, name), True):
-                found.left_out[kind].append((within / name).as_posix())
+                listing.left_out[kind].append((within / name).as_posix())
             else:
                 entered.append(name)
         for name in sorted(names):
             take((within / name).as_posix())
         folders[:] = entered
-    found.images.sort(key=place_of)
-    return found
+    listing.images.sort(key=place_of)
+    return listing
 
 
 def left_out_as(path: Path, folder: bool) -> str:
-    """Why an entry is left out, such as ``"hidden file"``; empty for an image, and for a folder to enter."""
+    """The reason to leave out an entry, such as ``"hidden file"``; empty for an image, and for a folder to enter."""
     if path.name.startswith("."):
         return "hidden folder" if folder else "hidden file"
     if folder:
@@ -175,7 +176,7 @@ def left_out_as(path: Path, folder: bool) -> str:
 
 
 def left_out_text(left_out: Mapping[str, Sequence[str]]) -> str:
-    """``"Left out: 2 .heic (such as IMG_1.HEIC), ..."``; empty if nothing is."""
+    """``"Left out: 2 .heic (such as IMG_1.HEIC), ..."``; empty if nothing was left out."""
     kinds = []
     for kind, names in left_out.items():
         plural = "s" if len(names) > 1 and not kind.startswith(".") else ""
@@ -191,13 +192,13 @@ def class_folders(
 
     ``problems`` and ``left_out`` are extended; ``layout`` says what the folder should hold.
     """
-    folder, entries, what = root / domain, [], "is not there"
-    found: dict[str, list[str]] = {}
+    folder, entries, trouble = root / domain, [], "is not there"
+    by_class: dict[str, list[str]] = {}
     if folder.is_dir():
         try:
-            entries, what = sorted(folder.iterdir()), "holds no class folder"
+            entries, trouble = sorted(folder.iterdir()), "holds no class folder"
         except PermissionError:
-            what = "cannot be read; change its rights"
+            trouble = "cannot be read; change its rights"
     for entry in entries:
         drawings = domain == "sketch" and entry.is_file() and is_drawings(entry.name)
         name = unicodedata.normalize("NFC", class_of(entry.name) if drawings else entry.name)
@@ -206,38 +207,38 @@ def class_folders(
             left_out[kind].append(f"{domain}/{entry.name}")
         elif not entry.is_dir() and not drawings:
             problems.append(Problem(str(entry), 0, f"lies in no class folder. Move it to {domain}/<class>/."))
-        elif name in found:
+        elif name in by_class:
             how = "as a folder or file" if drawings else "in different Unicode"
             problems.append(Problem(str(entry), 0, f"is class {name!r}, which is there {how} too. Merge the two."))
         else:
             inside = walk(root, f"{domain}/{entry.name}", left_out, drawings=domain == "sketch")
-            found[name] = [n for n in inside.images if printable(n) == n]
+            by_class[name] = [n for n in inside.images if printable(n) == n]
             wrong = {n: "its name is not valid UTF-8; rename it." for n in inside.images if printable(n) != n}
             problems += [Problem(f"{root}/{printable(n)}", 0, why) for n, why in (wrong | inside.refused).items()]
             if not inside.images and not inside.refused:
-                what = "drawing. Add some, or remove the file" if drawings else "image. Add some, or remove the folder"
-                problems.append(Problem(str(entry), 0, f"holds no {what}."))
-    if not found:
-        problems.append(Problem(str(folder), 0, f"{what}. {layout}"))
-    return found
+                lack = "drawing. Add some, or remove the file" if drawings else "image. Add some, or remove the folder"
+                problems.append(Problem(str(entry), 0, f"holds no {lack}."))
+    if not by_class:
+        problems.append(Problem(str(folder), 0, f"{trouble}. {layout}"))
+    return by_class
 
 
 def _named(file: Path, classes: list[str]) -> tuple[str, ...]:
     """The classes that ``unseen.txt`` names, in its order."""
     names: list[str] = []
-    where = f"{file}"
+    place = f"{file}"
     try:
         for number, line in enumerate(file.read_bytes().split(b"\n"), 1):
-            where = f"{file}, line {number}"
+            place = f"{file}, line {number}"
             name = unicodedata.normalize("NFC", line.decode("utf-8-sig").strip())
             if name and name not in classes:
-                raise DataError(f"{where}: class {name!r} is not there. {near_misses(name, classes)}")
+                raise DataError(f"{place}: class {name!r} is not there. {near_misses(name, classes)}")
             if name in names:
-                raise DataError(f"{where}: class {name!r} is named twice. Remove one of the lines.")
+                raise DataError(f"{place}: class {name!r} is named twice. Remove one of the lines.")
             names += [name] if name else []
     except (OSError, UnicodeDecodeError) as error:
         why = getattr(error, "strerror", error)
-        raise DataError(f"{where}: cannot be read ({why}). Write one class name a line, in UTF-8.") from error
+        raise DataError(f"{place}: cannot be read ({why}). Write one class name a line, in UTF-8.") from error
     if not names:
         raise DataError(f"{file}: names 0 of {len(classes)} classes. Name those that stay unseen, one a line.")
     return tuple(names)

@@ -1,4 +1,4 @@
-"""Reading one image: as a viewer shows it, or refused with an error that names it."""
+"""Read one image as a viewer shows it, or refuse it with an error that names it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def read_image(path: Path | str, size: int) -> np.ndarray:
 def read_bytes(path: Path | str) -> bytes:
     """The bytes of a file, or the line of a drawing ``FILE.ndjson:LINE``.
 
-    A missing, unreadable or empty one is a :class:`DataError`, and so is a pipe or device.
+    Raises:
+        DataError: if the file is missing, unreadable or empty, or is a pipe or a device.
     """
     if line := given(next(contents(Path(), [str(path)]))[1]):
         return line
@@ -93,10 +94,10 @@ def _of_array(image: Any, name: str) -> Image.Image:
 def decode(data: bytes | Image.Image, size: int, name: str, *, drawn: bool = False) -> np.ndarray:
     """(size, size, 1 or 3) uint8 pixels of the bytes of a file, or of a PIL image; one channel if all three are equal.
 
-    A name such as ``cat.ndjson:17`` says that the bytes are a drawing; it is drawn with ``SIDE`` pixels or more.
+    Under a name such as ``cat.ndjson:17`` the bytes are a drawing, which is drawn with ``SIDE`` pixels or more.
 
     EXIF rotation is applied, transparency is laid on white (the paper of a sketch), 16-bit grey is scaled to 8 bits,
-    CMYK and palettes become RGB; of an animation, the first frame. Colour profiles are ignored.
+    CMYK and palettes become RGB, an animation gives its first frame. Colour profiles are ignored.
     The image is stretched to a square, as in the official code. The filter is bilinear with antialiasing; the official
     code uses none and loses thin strokes.
 

@@ -1,4 +1,4 @@
-"""A data set as lists of files, before any image is read; and how it becomes a :class:`Dataset`."""
+"""A data set as lists of files, before images are read, and its conversion to a :class:`Dataset`."""
 
 from __future__ import annotations
 
@@ -46,23 +46,23 @@ class Listing:
     train_photo: Listed
     query: Listed
     gallery: Listed
-    note: str = ""  # what was left out, printed when the images are packed
-    also: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())  # photos, sketches of all its splits
+    note: str = ""  # on the files left out; printed when the images are packed
+    also: tuple[frozenset[str], frozenset[str]] = (frozenset(), frozenset())  # photos and sketches of all splits
 
     def names_of(self, domain: int) -> set[str]:
-        """All files of one domain, those of the other splits included: what one pack holds."""
-        own = (name for s in SETS if DOMAIN_OF[s] == domain for name in getattr(self, s).names)
-        return set(own) | self.also[domain]
+        """All files of one domain in all splits; one pack holds them."""
+        names = (name for s in SETS if DOMAIN_OF[s] == domain for name in getattr(self, s).names)
+        return set(names) | self.also[domain]
 
 
 @dataclass(frozen=True)
 class Problem:
     """Something wrong with a data set, in one line of a list or in a whole file or folder (line 0)."""
 
-    file: str  # as people read it: "zeroshot1/cname_cid.txt"
+    file: str  # as shown: "zeroshot1/cname_cid.txt"
     line: int
     text: str
-    missing: bool = False  # a file that is listed and not there: these come by the thousand
+    missing: bool = False  # a listed file does not exist; there may be thousands of such problems
 
     def __str__(self) -> str:
         return f"{self.file}, line {self.line}: {self.text}" if self.line else f"{self.file}: {self.text}"
@@ -85,7 +85,7 @@ def assemble(listing: Listing, size: int, progress: bool = True, verify: bool = 
 
 
 def unread(listing: Listing, size: int) -> Dataset:
-    """The data set of a listing with white images in place of the files; its fingerprint means nothing."""
+    """The data set of a listing with white images in place of the files; its fingerprint is not that of the files."""
     packs = {}
     for domain in (PHOTO, SKETCH):
         names = sorted(listing.names_of(domain))

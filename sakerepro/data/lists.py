@@ -22,12 +22,12 @@ from .known import datasets
 from .listing import DOMAIN_OF, Listed, Listing, Problem
 from .packing import stat_files
 
-PLAIN = {"sketch": "sketch", "photo": "photo"}  # the lists' names in data of one's own
+PLAIN = {"sketch": "sketch", "photo": "photo"}  # names of the lists in the user's own data
 ENDINGS = {"train_sketch": "train", "val_sketch": "test", "train_photo": "train", "query": "zero", "gallery": "zero"}
 
 
 def split_names(root: Path) -> list[str]:
-    """The splits in a data set's folder: its sub-folders with a ``cname_cid.txt``."""
+    """The splits of a data set: the sub-folders of ``root`` that hold a ``cname_cid.txt``."""
     if not root.is_dir():
         return []
     return sorted(f.name for f in root.iterdir() if f.is_dir() and _find(f, "cname_cid.txt"))
@@ -37,10 +37,10 @@ def read_split(root: Path, split: str | None = None, *, name: str = "", dedupe: 
     """Read one split and check it, including that every listed file is there.
 
     Args:
-        split: its name; ``None`` for the usual one of a known data set (``zeroshot``, ``zeroshot1``), or the first
-            there is. ``zeroshot0`` and ``zeroshot2`` name the same split.
-        name: of the data set, for people; by default the folder's.
-        dedupe: keep only one of the photos that Sketchy's lists hold twice.
+        split: its name; ``None`` for the default of a known data set (``zeroshot``, ``zeroshot1``), or the first
+            one. ``zeroshot0`` and ``zeroshot2`` name the same split.
+        name: of the data set, for messages; by default the folder's.
+        dedupe: drop the second copy of photos that Sketchy's lists hold twice.
 
     Raises:
         ConfigError: if there is no such split.
@@ -55,7 +55,7 @@ def read_split(root: Path, split: str | None = None, *, name: str = "", dedupe: 
 
 
 def examine_split(root: Path, split: str | None = None, *, name: str = "") -> tuple[Listing, list[Problem]]:
-    """The classes and files of a split, and all its problems; a bad line raises nothing."""
+    """The classes and files of a split, and all its problems; a bad line is a problem, not an error."""
     root = Path(root)
     split = _choose(root, split)
     problems: list[Problem] = []
@@ -64,13 +64,13 @@ def examine_split(root: Path, split: str | None = None, *, name: str = "") -> tu
     if both := [c for c in unseen if c in seen]:
         text = f"{both[0]!r} is a seen class too ({len(both)} such). Remove one of the two: they have to be disjoint."
         problems.append(Problem(f"{split}/cname_cid_zero.txt", 0, text))
-    where: dict[str, tuple[str, int]] = {}  # each listed file -> the list and line that named it
+    origin: dict[str, tuple[str, int]] = {}  # listed file -> the list and line that names it
     sets: dict[str, Any] = {}
     for key in DOMAIN_OF:
         classes = unseen if ENDINGS[key] == "zero" else seen
-        sets[key] = _read_set(root / split, key, classes, where, problems)
+        sets[key] = _read_set(root / split, key, classes, origin, problems)
     listing = Listing(name or root.resolve().name, split, root, seen, unseen, **sets, also=_all_splits(root))
-    for path, (file, line) in where.items():
+    for path, (file, line) in origin.items():
         if path not in listing.also[PHOTO] and path not in listing.also[SKETCH]:
             problems.append(Problem(file, line, f"{path!r} is listed but not there.", missing=True))
     return listing, problems
@@ -81,9 +81,9 @@ def drop_doubles(photos: Listed) -> Listed:
 
     Both copies have the same class folder and file name: 12,499 photos of Sketchy and of its extension.
     """
-    for own, extension in doubles():
-        kept = {PurePosixPath(n).parts[-2:] for n in photos.names if n.startswith(own)}
-        double = [n.startswith(extension) and PurePosixPath(n).parts[-2:] in kept for n in photos.names]
+    for folder, copies in doubles():
+        originals = {PurePosixPath(n).parts[-2:] for n in photos.names if n.startswith(folder)}
+        double = [n.startswith(copies) and PurePosixPath(n).parts[-2:] in originals for n in photos.names]
         photos = photos.keep(~np.array(double, dtype=bool))
     return photos
 
@@ -94,17 +94,17 @@ def doubles() -> list[tuple[str, ...]]:
 
 
 def _choose(root: Path, split: str | None) -> str:
-    there = split_names(root)
-    if not there:
+    available = split_names(root)
+    if not available:
         raise DataError(f"{root}: has no split: no folder with a cname_cid.txt in it, such as zeroshot1.")
-    known = datasets().values()
+    records = datasets().values()
     if split is None:
-        return next((r.splits[0] for r in known if r.splits and r.splits[0] in there), there[0])
-    same = {pair for r in known for pair in r.same_splits.items()}
+        return next((r.splits[0] for r in records if r.splits and r.splits[0] in available), available[0])
+    same = {pair for r in records for pair in r.same_splits.items()}
     for name in (split, *(a for a, b in same if b == split), *(b for a, b in same if a == split)):
-        if name in there:
+        if name in available:
             return name
-    raise ConfigError(f"{root} has no split {split!r}. {near_misses(split, there)}")
+    raise ConfigError(f"{root} has no split {split!r}. {near_misses(split, available)}")
 
 
 def _find(folder: Path, name: str) -> Path | None:
@@ -157,9 +157,9 @@ def _read_classes(folder: Path, file: str, problems: list[Problem]) -> tuple[str
 
 
 def _read_set(
-    folder: Path, key: str, classes: Sequence[str], where: dict[str, tuple[str, int]], problems: list[Problem]
+    folder: Path, key: str, classes: Sequence[str], origin: dict[str, tuple[str, int]], problems: list[Problem]
 ) -> Listed:
-    """One image set; ``where`` gains its files."""
+    """One image set; its files are added to ``origin``."""
     file = _list_names(folder)[key]
     shown, path = f"{folder.name}/{file}", _find(folder, file)
     if path is None:
@@ -172,10 +172,10 @@ def _read_set(
             text = f"label {label} of {name!r} is beyond the split's {len(classes)} classes (0 ... {len(classes) - 1})."
         elif name.startswith("/") or ".." in name.split("/"):
             text = f"{name!r} leaves the data set's folder. Paths have to be relative to it."
-        elif name in where:
-            text = f"{name!r} is listed before, in {where[name][0]}, line {where[name][1]}. Remove one of the two."
+        elif name in origin:
+            text = f"{name!r} is listed before, in {origin[name][0]}, line {origin[name][1]}. Remove one of the two."
         else:
-            where[name] = (shown, line)
+            origin[name] = (shown, line)
             names.append(name)
             labels.append(label)
             continue
@@ -187,7 +187,7 @@ def _read_set(
 
 
 def _list_names(folder: Path) -> dict[str, str]:
-    """The list of each image set. Known data sets name their lists differently: the names that fit most files win."""
+    """The list of each image set, by the naming of a known data set, or of plain data, that has most lists here."""
     kinds = [*(r.lists for r in datasets().values() if r.lists), PLAIN]
     names = [
         {key: f"{kind[('photo', 'sketch')[domain]]}_filelist_{ENDINGS[key]}.txt" for key, domain in DOMAIN_OF.items()}
@@ -197,31 +197,31 @@ def _list_names(folder: Path) -> dict[str, str]:
 
 
 def _report(problems: list[Problem], listing: Listing) -> str:
-    """The first problem, how many there are, and where the full list is."""
-    gone, lines = sum(p.missing for p in problems), [str(problems[0])]
-    if gone:
+    """The first problem, the number of problems, and the command that lists all."""
+    missing, lines = sum(p.missing for p in problems), [str(problems[0])]
+    if missing:
         total = sum(len(getattr(listing, s)) for s in DOMAIN_OF)
-        lines.append(f"{gone:,} of {total:,} listed files are missing below {paths.shown(listing.root)}.")
+        lines.append(f"{missing:,} of {total:,} listed files are missing below {paths.shown(listing.root)}.")
     if bad := Counter(p.file for p in problems if not p.missing):
-        found = ", ".join(f"{count:,} in {file}" for file, count in bad.items())
-        lines.append(f"{sum(bad.values()):,} lines or files are not right: {found}.")
+        by_file = ", ".join(f"{count:,} in {file}" for file, count in bad.items())
+        lines.append(f"{sum(bad.values()):,} lines or files are not right: {by_file}.")
     lines[-1] += f" Run `sakerepro check {listing.name}` for the full list."
     return "\n  ".join(lines)
 
 
 def listed_names(root: Path) -> dict[int, set[str]]:
-    """All photos and all sketches below ``root`` that the lists of any split name, whether they are there or not."""
+    """All photos and sketches that the lists of any split below ``root`` name, existing or not."""
     names: dict[int, set[str]] = {PHOTO: set(), SKETCH: set()}
     for split in split_names(root):
         for key, file in _list_names(root / split).items():
             if path := _find(root / split, file):
-                found = {name for _, name, _ in _parse(path, "", "", [])}
-                names[DOMAIN_OF[key]] |= {n for n in found if not n.startswith("/") and ".." not in n.split("/")}
+                entries = {name for _, name, _ in _parse(path, "", "", [])}
+                names[DOMAIN_OF[key]] |= {n for n in entries if not n.startswith("/") and ".." not in n.split("/")}
     return names
 
 
 def _all_splits(root: Path) -> tuple[frozenset[str], frozenset[str]]:
     """The existing photos and sketches that any split lists, since one pack serves all splits."""
-    names = {domain: sorted(found) for domain, found in listed_names(root).items()}
-    here = {d: np.array(n, object)[stat_files(root, n)[:, 0] >= 0] for d, n in names.items()}
-    return frozenset(here[PHOTO]), frozenset(here[SKETCH])
+    names = {domain: sorted(listed) for domain, listed in listed_names(root).items()}
+    existing = {d: np.array(n, object)[stat_files(root, n)[:, 0] >= 0] for d, n in names.items()}
+    return frozenset(existing[PHOTO]), frozenset(existing[SKETCH])

@@ -1,4 +1,4 @@
-"""Images decoded once: one memory-mapped uint8 array per data set, domain and size, made again when a source changes.
+"""Decoded images in one memory-mapped uint8 array per data set, domain and size; made again when a source changes.
 
 A pack is a folder below ``paths.cache()/packs``: ``pixels.npy`` (M, S, S, C), ``sha256.npy`` (M, 32) of the source
 files, and ``index.json`` with each source's name, size and time of change. It is written whole, under a lock.
@@ -28,8 +28,8 @@ from .images import decode, read_bytes
 from .quickdraw import contents, given, place_of
 
 VERSION = 1  # of the format and of how images are read: raise it to have all packs made again
-_AHEAD = 512  # jobs that are made ahead, and so results that are held
-_ENOUGH_BAD = 100
+_AHEAD = 512  # jobs queued ahead of the caller; bounds the results in memory
+_ENOUGH_BAD = 100  # packing stops at so many bad images
 
 Job = TypeVar("Job")
 Result = TypeVar("Result")
@@ -37,9 +37,9 @@ Result = TypeVar("Result")
 
 @dataclass(frozen=True)
 class Pack:
-    """M images in one array, in the order of their sorted names."""
+    """M images in one array, sorted by name."""
 
-    pixels: np.ndarray  # (M, S, S, C) uint8, a read-only memory map; C = 1 if all are grey and that was allowed
+    pixels: np.ndarray  # (M, S, S, C) uint8, a read-only memory map; C = 1 for sketches that are all grey
     sha256: np.ndarray  # (M, 32) uint8, of the source files
     row_of: dict[str, int]  # relative path -> row
 
@@ -51,7 +51,7 @@ class _Sources:
     root: Path
     names: list[str]  # sorted
     stats: np.ndarray  # (M, 3) int64, see stat_files
-    listing: str  # SHA-256 over side, names, sizes and times: with another one the pack is made again
+    listing: str  # SHA-256 over side, names, sizes and times; if it changes, the pack is made again
 
 
 class _Coloured(Exception):
@@ -61,14 +61,14 @@ class _Coloured(Exception):
 def stat_files(root: Path, names: Sequence[str]) -> np.ndarray:
     """(n, 3) int64: size, time of change of content and of entry [ns] of each file; -1 for a missing file.
 
-    Those of a drawing are those of its file. The time of the entry also changes with name or rights: it reveals that
-    files of one size and date were swapped.
+    A drawing has the values of its file. The time of the entry also changes with name or rights, and so reveals swapped
+    files of one size and date.
     """
     stats, prefix = np.full((len(names), 3), -1, np.int64), f"{root}/"
     for i, name in enumerate(names):
         with contextlib.suppress(OSError, ValueError):  # ValueError: a name with a null byte
-            found = os.stat(prefix + place_of(name)[0])
-            stats[i] = found.st_size, found.st_mtime_ns, found.st_ctime_ns
+            entry = os.stat(prefix + place_of(name)[0])
+            stats[i] = entry.st_size, entry.st_mtime_ns, entry.st_ctime_ns
     return stats
 
 
@@ -85,11 +85,11 @@ def pack_images(
     """Find or make the pack of these images.
 
     Args:
-        names: paths below ``root``, in any order. Another set of names replaces the pack.
+        names: paths below ``root``, in any order. Another set of names replaces the stored pack.
         size: side in pixels.
-        grey: these are sketches: keep one channel if every image is grey.
+        grey: the images are sketches: keep one channel if all are grey.
         note: printed on stderr with ``progress`` when the images are packed.
-        verify: compare the checksums of all files, not only of those whose entry has changed.
+        verify: compare the checksums of all files, not only of files with a changed entry.
 
     Raises:
         DataError: naming the files that are missing or cannot be read as images.
@@ -102,29 +102,29 @@ def pack_images(
         raise DataError(f"{first}: is not there, nor are {missing.size - 1:,} more of {len(names):,} files.")
     listing = hashlib.sha256(json.dumps([VERSION, size, names, stats[:, :2].tolist()]).encode()).hexdigest()
     sources = _Sources(root, names, stats, listing)
-    what = "sketches" if grey else "photos"
+    kind = "sketches" if grey else "photos"
     key = files.short_hash([VERSION, str(root), grey])
-    folder = paths.cache() / "packs" / f"{files.short_name(root.name)}-{what}-{size}-{key}"
+    folder = paths.cache() / "packs" / f"{files.short_name(root.name)}-{kind}-{size}-{key}"
 
     def make(new: Path) -> None:
         nonlocal verify
         if note and progress:
             print(note, file=sys.stderr)
-        label = f"Packing {root.name} {what}"
+        label = f"Packing {root.name} {kind}"
         try:
             _make(new, sources, size, 1 if grey else 3, label, progress)
         except _Coloured:
             _make(new, sources, size, 3, label, progress)
         verify = False  # all files have just been read
 
-    waiting = f"Another process packs the {root.name} {what}; waiting for it."
+    waiting = f"Another process packs the {root.name} {kind}; waiting for it."
     return files.find_or_make(folder, lambda: _open(folder, sources, verify), make, waiting)
 
 
 def _open(folder: Path, sources: _Sources, verify: bool) -> Pack | None:
-    """The pack, or ``None`` if it is not there, made from other files, or damaged.
+    """The pack, or ``None`` if it is missing, made from other files, or damaged.
 
-    Files whose entry has changed are compared by checksum; with ``verify``, all files are.
+    Files with a changed entry are compared by checksum; with ``verify``, all files.
     """
     if not (folder / "index.json").is_file():
         return None
@@ -145,7 +145,7 @@ def _open(folder: Path, sources: _Sources, verify: bool) -> Pack | None:
             data = given(line) or read_bytes(sources.root / names[rows[i]])
             if files.digest(data) != digests[rows[i]].tobytes():
                 return None
-        if touched.any():  # so that it is not read again next time, if the cache can be written
+        if touched.any():  # spares the next call this reading; a read-only cache is no error
             with contextlib.suppress(RunError, OSError):
                 _write_index(folder, sources, shape)
     except (OSError, ValueError, KeyError, TypeError, RunError) as error:
@@ -155,7 +155,7 @@ def _open(folder: Path, sources: _Sources, verify: bool) -> Pack | None:
 
 
 def _make(folder: Path, sources: _Sources, size: int, channels: int, label: str, progress: bool) -> None:
-    """Write the files of a pack; bad images are collected, so that one error shows them together."""
+    """Write the files of a pack; one error names several bad images."""
     shape, bad = (len(sources.names), size, size, channels), list[str]()
     pixels, digests = _reserve(folder / "pixels.npy", shape), np.zeros((len(sources.names), 32), np.uint8)
     images = read_images(sources.root, sources.names, size)
@@ -186,7 +186,7 @@ def _write_index(folder: Path, sources: _Sources, shape: tuple[int, ...]) -> Non
 
 
 def _reserve(path: Path, shape: tuple[int, ...]) -> np.memmap:
-    """An empty array with its space allocated: writing to a memory map on a full disk would kill the process."""
+    """An empty array with allocated space; writing to a memory map on a full disk would kill the process."""
     need = int(np.prod(shape, dtype=np.int64)) + 2**20
     files.need_space(path.parent.parent, need, "packing", "SAKEREPRO_CACHE")
     array = np.lib.format.open_memmap(path, mode="w+", dtype=np.uint8, shape=shape)
@@ -194,7 +194,7 @@ def _reserve(path: Path, shape: tuple[int, ...]) -> np.memmap:
         try:
             with open(path, "r+b") as file:
                 os.posix_fallocate(file.fileno(), 0, array.offset + array.size)
-        except OSError as error:  # some network folders cannot
+        except OSError as error:  # some network folders cannot allocate
             raise RunError(
                 f"{path.parent.parent}: {need / 1e9:.2f} GB cannot be allocated ({error.strerror}). Free some "
                 "space, or name another place, on a local disk, with SAKEREPRO_CACHE."
@@ -210,11 +210,10 @@ def read_images(
     Args:
         names: relative to ``root``.
         size: side in pixels.
-        drawn: the names that are refused if they are blank.
+        drawn: names of sketches, which must not be blank.
 
     Yields:
-        Position in ``names``; (size, size, 1 or 3) uint8 pixels, or the error that says why there are none; SHA-256 of
-        the bytes.
+        Position in ``names``; (size, size, 1 or 3) uint8 pixels, or the error of this image; SHA-256 of the bytes.
     """
 
     def one(job: tuple[int, bytes | DataError | None]) -> tuple[int, np.ndarray | DataError, bytes]:
@@ -232,13 +231,12 @@ def read_images(
 def on_all_cores(function: Callable[[Job], Result], jobs: Iterable[Job]) -> Iterator[Result]:
     """Call a function on every job, on all cores, and yield its results in order.
 
-    At most 512 jobs are queued ahead of the caller, so that threads work while it does. Threads suffice, since Pillow
-    decodes and resizes without the interpreter's lock.
+    Threads suffice, since Pillow decodes and resizes without the interpreter's lock.
     """
     from joblib import cpu_count
     from PIL import Image
 
-    Image.init()  # loads the formats, which is not safe in threads
+    Image.init()  # loading the formats is not safe in threads
     jobs = iter(jobs)
     pool = ThreadPoolExecutor(cpu_count())
     try:

@@ -1,4 +1,4 @@
-"""Where data sets and weights are looked for."""
+"""The folders that are searched for data sets and weights."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from .. import paths
 from ..files import find_or_make, short_hash, short_name
 from .unpack import unpack
 
-INSIDE = "data"  # the folder in a file of `sakerepro data pack --to`
+INSIDE = "data"  # top folder in a file of `sakerepro data pack --to`
 
 
 def data_places() -> list[Path]:

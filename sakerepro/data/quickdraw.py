@@ -21,15 +21,15 @@ if TYPE_CHECKING:
     from PIL import Image
 
 SUFFIXES = (".ndjson", ".ndjson.gz")
-SIDE, MARGIN, WIDTH = 224, 12, 3  # of a drawing, in pixels: as large and as thin as Sketchy's sketches
-_FINE = 768  # pixels a side, at least: lines are drawn so fine and then averaged
-_FAR = 1e6  # no coordinate is as large
+SIDE, MARGIN, WIDTH = 224, 12, 3  # of a drawing, in pixels, as in Sketchy's sketches
+_FINE = 768  # least side in pixels at which lines are drawn, before they are averaged
+_FAR = 1e6  # limit of coordinates
 
 
 class Drawing(NamedTuple):
     """One line of a file."""
 
-    word: str  # what was to be drawn; empty if the line does not say
+    word: str  # the word that was to be drawn; empty if the line has none
     strokes: list[np.ndarray]  # (n, 2) float64 each, n from 1: x to the right and y down, in any unit
 
 
@@ -39,21 +39,21 @@ def is_drawings(name: str) -> bool:
 
 
 def class_of(name: str) -> str:
-    """``"cat"`` of ``"cat.ndjson.gz"``: Google's files are one a class."""
+    """``"cat"`` of ``"cat.ndjson.gz"``: Google has one file for each class."""
     return name[: -len(next(s for s in SUFFIXES if name.lower().endswith(s)))]
 
 
 def place_of(name: str) -> tuple[str, int]:
-    """File and line of a drawing; any other image is its file, with line 0."""
+    """File and line of a drawing; for any other image, its file and 0."""
     file, _, line = name.rpartition(":")
     return (file, int(line)) if line.isdecimal() and is_drawings(file) else (name, 0)
 
 
 def contents(root: Path, names: Sequence[str]) -> Iterator[tuple[int, bytes | DataError | None]]:
-    """The position of each image in ``names`` and, of a drawing, its line, or the error that says why there is none.
+    """The position of each image in ``names``; for a drawing also its line of the file, or the error that prevents it.
 
-    A file of drawings is read once, as a stream. Image files come first and are left to the caller, who may read
-    several at a time.
+    A file of drawings is read once, as a stream. Image files come first, with ``None``: the caller may read several at
+    a time.
     """
     files: dict[str, dict[int, int]] = {}
     for i, name in enumerate(names):
@@ -76,7 +76,7 @@ def contents(root: Path, names: Sequence[str]) -> Iterator[tuple[int, bytes | Da
 
 
 def given(line: bytes | DataError | None) -> bytes | None:
-    """What :func:`contents` gives of an image; an error is raised."""
+    """The line of a drawing, or ``None`` for an image file, from :func:`contents`; an error is raised."""
     if isinstance(line, DataError):
         raise line
     return line
@@ -88,22 +88,22 @@ def parse(line: bytes, name: str) -> Drawing:
     Raises:
         DataError: names file, line and value if the line is no JSON or a stroke is no list of coordinates.
     """
-    where, strokes = "{}, line {}".format(*place_of(name)), []
+    place, strokes = "{}, line {}".format(*place_of(name)), []
     try:
         value = json.loads(line)
         word, drawing = str(value.get("word", "")), list(value["drawing"])
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
-        raise DataError(f"{where}: {_short(line.decode(errors='replace'))!r} is no drawing. {_MEND}") from None
+        raise DataError(f"{place}: {_short(line.decode(errors='replace'))!r} is no drawing. {_MEND}") from None
     for number, stroke in enumerate(drawing, 1):
         try:
             points = np.array([stroke[0], stroke[1]], np.float64).T
         except (ValueError, TypeError, LookupError, OverflowError):
             points = np.zeros(0)
         if points.ndim != 2 or not len(points) or not np.abs(points).max() < _FAR:
-            raise DataError(f"{where}: stroke {number} is {_short(str(stroke))}, no line. {_MEND}")
+            raise DataError(f"{place}: stroke {number} is {_short(str(stroke))}, no line. {_MEND}")
         strokes.append(points)
     if not strokes:
-        raise DataError(f"{where}: the drawing has no stroke. {_MEND}")
+        raise DataError(f"{place}: the drawing has no stroke. {_MEND}")
     return Drawing(word, strokes)
 
 
@@ -115,7 +115,7 @@ def _short(text: str) -> str:
 
 
 def picture(strokes: Sequence[np.ndarray], size: int) -> Image.Image:
-    """A grey image of a drawing, black on white, centred, with the proportions that it has.
+    """A grey image of a drawing, black on white, centred, in its own proportions.
 
     Its longer side reaches to the margin, and lines are antialiased; both scale with the side of ``size`` pixels.
     """
@@ -123,7 +123,7 @@ def picture(strokes: Sequence[np.ndarray], size: int) -> Image.Image:
 
     points = np.concatenate(strokes)
     low, high = points.min(axis=0), points.max(axis=0)
-    room = (1 - 2 * MARGIN / SIDE) / max(float((high - low).max()), 1e-9)  # of a dot, nothing is stretched
+    room = (1 - 2 * MARGIN / SIDE) / max(float((high - low).max()), 1e-9)  # a dot has no extent
     placed = [((s - (low + high) / 2) * room + 0.5, WIDTH / SIDE) for s in strokes]
     return ImageOps.invert(stroke_mask(placed, size))
 
@@ -132,7 +132,7 @@ def stroke_mask(strokes: Sequence[tuple[np.ndarray, float]], size: int) -> Image
     """A grey image of lines with round ends, 255 where there is ink, antialiased.
 
     Args:
-        strokes: points (n, 2) from the top left and width of each, in shares of the side; parts beyond it are cut off.
+        strokes: points (n, 2) from the top left, and width, both in shares of the side; parts beyond are cut off.
         size: side in pixels.
     """
     from PIL import Image, ImageDraw

@@ -16,7 +16,7 @@ from ..files import lines, read_json
 from . import folders, lists, places
 from .dataset import PHOTO, SKETCH, Dataset, ImageSet, OriginalDomain
 from .images import decode
-from .known import Known, class_key, datasets, named, records
+from .known import Known, class_key, datasets, records
 from .listing import Problem, assemble, fingerprint_of, image_set, listed, unread
 from .packing import pack_images
 from .quickdraw import is_drawings, parse
@@ -42,18 +42,18 @@ def load_dataset(
             with a record in a ``known.toml`` (:class:`~sakerepro.data.known.Known`), or a folder: either in the list
             format of the official code, or ``photo/<class>/*`` with ``sketch/<class>/*``.
         split: a folder of lists such as ``"zeroshot1"``; for a plain folder ``"unseen.txt"`` or ``"random"``.
-            ``None`` for the usual one.
+            ``None`` for the default.
         size: side of the packed images; the size of the network's input, or a little more.
-        dedupe: drop the photos that Sketchy's lists hold twice.
+        dedupe: drop the second copy of photos that Sketchy's lists hold twice.
         seed: seed for the generated world, and for a plain folder's random split and validation sketches.
         min_photos: fewest photos of each unseen class in such a split, a fifth of its classes.
         verify: compare decoded images with the checksums of all files, not only with their sizes and times.
-        pack: ``False`` reads no image of a folder and gives white pixels: names, labels and classes are enough to check
-            settings.
+        pack: ``False`` gives white pixels and reads no image of a folder; to check settings, names, labels and classes
+            are enough.
 
     Raises:
         ConfigError: for an unknown name or split, with the closest known ones.
-        DataError: if the data is missing (what to get, and where to put it), or not what it has to be.
+        DataError: if the data is missing (with what to get and where to put it) or wrong.
     """
     inputs.whole(size, "size", 1)
     inputs.whole(min_photos, "min_photos", 0)
@@ -61,7 +61,7 @@ def load_dataset(
     if record and record.reader:
         if split not in (None, *record.splits):
             raise ConfigError(f"{record.title} has no split {split!r}. {near_misses(str(split), record.splits)}")
-        return named(record.reader)(size, seed, progress=progress)
+        return record.named("reader")(size, seed, progress=progress)
     folder = find_folder(name)
     label = record.name if record else folder.resolve().name
     split = record.splits[0] if split is None and record and record.splits else split
@@ -86,22 +86,24 @@ def load_original(
         name: ``"mini"``, ``"imagenet"``, ``"tiny-imagenet-40"``, another one with a record, or a folder with
             ``train/<wnid>/*`` and ``val/<wnid>/*``.
         seed: seed for the generated world; photos from a folder do not depend on it.
-        per_class: most training photos of a class, the first by name; ``None``: the number in its record (100 of
-            ImageNet's 1,300), else all.
+        per_class: at most so many training photos of a class, the first by name; ``None``: the number in its record
+            (100 of ImageNet's 1,300), else all.
 
     Raises:
         ConfigError, DataError: as :func:`load_dataset`.
     """
-    tasks, known = datasets(), records("originals")
+    tasks, originals = datasets(), records("originals")
     if (record := tasks.get(str(name))) and record.original_reader:
-        return named(record.original_reader)(size, seed, progress=progress)
-    folder = find_folder(name, known)
-    record = known.get(str(name))
+        return record.named("original_reader")(size, seed, progress=progress)
+    folder = find_folder(name, originals)
+    record = originals.get(str(name))
     per_class = inputs.whole(per_class or 0, "per_class", 0) or (record.per_class if record else 0) or None
     left_out: folders.LeftOut = defaultdict(list)
     train, val = (_image_folder(folder, part, left_out) for part in ("train", "val"))
-    if odd := sorted(train.keys() ^ val.keys()):
-        raise DataError(f"{folder}: class {odd[0]} is in only one of train/ and val/ ({len(odd)} such). Both need it.")
+    if unpaired := sorted(train.keys() ^ val.keys()):
+        raise DataError(
+            f"{folder}: class {unpaired[0]} is in only one of train/ and val/ ({len(unpaired)} such). Both need it."
+        )
     label = record.name if record else folder.resolve().name
     wnids = tuple(train)
     parts = [listed({c: train[c][:per_class] for c in wnids}, wnids), listed(val, wnids)]
@@ -113,18 +115,18 @@ def load_original(
 
 
 def load_drawings(dataset: str, classes: Sequence[str], size: int) -> ImageSet:
-    """Doodles for a task: the first 25 drawings of each of its classes that Quick, Draw! has, too.
+    """Doodles for a task: the first 25 drawings of each class that Quick, Draw! has too.
 
     A file ``<data set>_classes.json`` beside the drawings (``sketchy_classes.json`` for ``sketchy-125x25``, too) gives
-    Quick, Draw!'s name of each class; classes that it lacks have no drawings. Without this file, equal names are one
-    class. Drawings are taken whether the game recognised them or not. The generated world has drawings of its own.
+    Quick, Draw!'s name of each class; other classes have no drawings. Without this file, equal names are one class.
+    Drawings that the game did not recognise are included. The generated world has drawings of its own.
 
     Args:
         dataset: name of the task's data set.
         classes: of the task; labels index them.
 
     Raises:
-        DataError: if the drawings are not here (what to get, and where to put it), or not what they have to be.
+        DataError: if the drawings are missing (with what to get and where to put it) or wrong.
     """
     return _drawings(find_drawings(dataset), dataset, tuple(classes), size)
 
@@ -134,17 +136,17 @@ def _drawings(folder: Path | None, dataset: str, classes: tuple[str, ...], size:
     quickdraw = records("drawings")["quickdraw"]
     if folder is None:
         words = {c: c for c in classes}
-        found: Iterable[tuple[str, bytes]] = named(datasets()[dataset].drawings_reader)()
+        drawings: Iterable[tuple[str, bytes]] = datasets()[dataset].named("drawings_reader")()
     else:
         table = folder / f"{Path(dataset).name.partition('-')[0]}_classes.json"
         words = read_json(table) if table.is_file() else {c: c for c in classes}
         if not isinstance(words, dict) or not all(isinstance(word, str) for word in words.values()):
             raise DataError(f'{table}: has to be one JSON object of names, such as {{"songbird": "bird"}}.')
         files = sorted(f for f in folder.iterdir() if is_drawings(f.name))
-        found = ((f"{f}:{number}", line) for f in files for number, line in lines(f))
+        drawings = ((f"{f}:{number}", line) for f in files for number, line in lines(f))
     label_of = {class_key(word): label for label, word in enumerate(map(words.get, classes)) if word}
     taken: dict[int, list[tuple[str, np.ndarray]]] = {label: [] for label in label_of.values()}
-    for name, line in found:
+    for name, line in drawings:
         drawing = parse(line, name)
         label = label_of.get(class_key(drawing.word))
         if label is not None and len(taken[label]) < quickdraw.per_class:
@@ -159,13 +161,13 @@ def _drawings(folder: Path | None, dataset: str, classes: tuple[str, ...], size:
 
 
 def find_drawings(dataset: str) -> Path | None:
-    """The folder of Quick, Draw!; ``None`` for a data set with drawings of its own. Raises as :func:`load_drawings`."""
+    """The folder of Quick, Draw!; ``None`` for a data set with its own drawings. Raises as :func:`load_drawings`."""
     task = datasets().get(dataset)
     return None if task and task.drawings_reader else find_folder("quickdraw", records("drawings"))
 
 
 def find_folder(name: str | Path, known: Mapping[str, Known] | None = None) -> Path:
-    """The folder of a data set with a record, or the named folder itself.
+    """The folder of a data set with a record, or the folder of that name.
 
     Args:
         name: as in :func:`load_dataset`.
@@ -181,8 +183,8 @@ def find_folder(name: str | Path, known: Mapping[str, Known] | None = None) -> P
     if record and record.reader:
         raise ConfigError(f"{name} is no folder of files but the {record.title}. Name another data set, or a folder.")
     if record:
-        if found := places.find_data(*record.folders):
-            return found
+        if folder := places.find_data(*record.folders):
+            return folder
         raise DataError(_not_here(record))
     if (folder := paths.expanded(name)).is_dir():
         return folder
@@ -206,9 +208,9 @@ def _image_folder(root: Path, part: str, left_out: folders.LeftOut) -> dict[str,
     """The files of ``root/part/<wnid>/**`` by wnid, relative to ``root``; both sorted."""
     problems: list[Problem] = []
     layout = "The original domain is train/<wnid>/* and val/<wnid>/*."
-    found = folders.class_folders(root, part, problems, left_out, layout)
-    for place in (root / part / name for name in found if not re.fullmatch(r"n\d{8}", name)):
+    by_wnid = folders.class_folders(root, part, problems, left_out, layout)
+    for place in (root / part / name for name in by_wnid if not re.fullmatch(r"n\d{8}", name)):
         raise DataError(f"{place}: is not named by a WordNet id such as n02084071. Rename or remove it.")
     if problems:
         raise DataError(str(problems[0]))
-    return found
+    return by_wnid

@@ -22,41 +22,41 @@ def random_unseen(photos: Mapping[str, int], n: int, seed: int, min_photos: int 
         photos: class name -> number of photos.
 
     Raises:
-        ConfigError: if there are not enough such classes (it says how many there are, and which minimum would do),
-            or if none would be left to train on.
+        ConfigError: if there are not enough such classes (with their number, and a minimum that works), or if no class
+            would stay seen.
     """
     min_photos = inputs.whole(min_photos, "min_photos", 0)
     if not 1 <= inputs.whole(n, "n", 0) < len(photos):
         raise ConfigError(f"{n} unseen of {len(photos)} classes: ask for 1 ... {len(photos) - 1}, to leave some seen.")
-    able = [name for name, count in photos.items() if count >= min_photos]
-    if len(able) < n:
+    eligible = [name for name, count in photos.items() if count >= min_photos]
+    if len(eligible) < n:
         feasible = sorted(photos.values(), reverse=True)[n - 1]
-        fewer = f"Ask for at most {len(able)}, or set" if able else "Set"
+        fewer = f"Ask for at most {len(eligible)}, or set" if eligible else "Set"
         raise ConfigError(
-            f"{n} unseen classes with at least {min_photos} photos each were asked for, and only {len(able)} of "
+            f"{n} unseen classes with at least {min_photos} photos each were asked for, and only {len(eligible)} of "
             f"{len(photos)} classes have so many. {fewer} min_photos (--min-photos) to {feasible}."
         )
-    drawn = np.random.default_rng(inputs.whole(seed, "seed", 0)).choice(len(able), n, replace=False)
-    return tuple(able[i] for i in sorted(drawn))
+    drawn = np.random.default_rng(inputs.whole(seed, "seed", 0)).choice(len(eligible), n, replace=False)
+    return tuple(eligible[i] for i in sorted(drawn))
 
 
 def held_out(labels: np.ndarray, per_class: int | np.ndarray, seed: int) -> np.ndarray:
-    """(N,) bool: ``per_class`` random images of each class (one number, or one a class), never all of a class."""
+    """(N,) bool: ``per_class`` random images of each class (one number, or one per class), but never a whole class."""
     labels = np.asarray(labels)
     mask = np.zeros(len(labels), dtype=bool)
     rng = np.random.default_rng(seed)
     for label in np.unique(labels):
-        mine = rng.permutation(np.flatnonzero(labels == label))
+        members = rng.permutation(np.flatnonzero(labels == label))
         count = per_class if np.isscalar(per_class) else np.asarray(per_class)[label]
-        mask[mine[: min(int(count), len(mine) - 1)]] = True  # type: ignore[arg-type]
+        mask[members[: min(int(count), len(members) - 1)]] = True  # type: ignore[arg-type]
     return mask
 
 
 def pseudo_unseen(dataset: Dataset, n: int = 10, seed: int = 0) -> Dataset:
     """Hold out ``n`` random seen classes as if they were unseen, for choices that must not use the unseen classes.
 
-    The other seen classes stay seen. The queries are all sketches of the held-out classes, training and validation; the
-    gallery is their training photos. The truly unseen classes are not part of the result. Pixels are shared.
+    The other seen classes stay seen. The queries are all training and validation sketches of the held-out classes, the
+    gallery holds their training photos. The result has no truly unseen class. Pixels are shared.
 
     Raises:
         ConfigError: if ``n`` is not between 1 and the number of seen classes less one.
@@ -68,16 +68,16 @@ def pseudo_unseen(dataset: Dataset, n: int = 10, seed: int = 0) -> Dataset:
         )
     rng = np.random.default_rng(inputs.whole(seed, "seed", 0))
     drawn = sorted(rng.choice(len(dataset.seen), n, replace=False).tolist())
-    left = [c for c in range(len(dataset.seen)) if c not in set(drawn)]
+    seen = [c for c in range(len(dataset.seen)) if c not in set(drawn)]
     sketches = concatenate(dataset.train_sketch, dataset.val_sketch)
     return Dataset(
         name=dataset.name,
         split=f"{dataset.split}+pseudo{n}-{seed}",
-        seen=tuple(dataset.seen[c] for c in left),
+        seen=tuple(dataset.seen[c] for c in seen),
         unseen=tuple(dataset.seen[c] for c in drawn),
-        train_sketch=dataset.train_sketch.of_classes(left),
-        val_sketch=dataset.val_sketch.of_classes(left, empty=True),
-        train_photo=dataset.train_photo.of_classes(left),
+        train_sketch=dataset.train_sketch.of_classes(seen),
+        val_sketch=dataset.val_sketch.of_classes(seen, empty=True),
+        train_photo=dataset.train_photo.of_classes(seen),
         query=sketches.of_classes(drawn),
         gallery=dataset.train_photo.of_classes(drawn),
         fingerprint=_derived(dataset, "pseudo", n, seed),
@@ -89,13 +89,13 @@ def random_split(
 ) -> Dataset:
     """Divide all classes of a data set anew into seen and unseen (section 4.2: three random splits). Pixels are shared.
 
-    As many sketches of each seen class are held out for validation as in the given split (the median over its classes).
+    The number of validation sketches of a class is that of the given split (the median over its classes).
 
     Args:
-        n_unseen: how many unseen classes to draw (30 in the paper).
+        n_unseen: number of unseen classes to draw (30 in the paper).
         seed: seed for drawing the classes and the validation sketches.
-        min_photos: how many photos each unseen class has at least (section 4.1: 400).
-        among: only these classes can become unseen (appendix A.1: classes outside the original domain).
+        min_photos: fewest photos of each unseen class (section 4.1: 400).
+        among: classes that can become unseen (appendix A.1: those outside the original domain); ``None`` for all.
 
     Raises:
         ConfigError: if fewer than ``n_unseen`` classes are allowed with ``min_photos`` photos, or none would be seen.
@@ -105,15 +105,15 @@ def random_split(
     photos = concatenate(dataset.train_photo, _shifted(dataset.gallery, before))
     sketches = concatenate(dataset.train_sketch, dataset.val_sketch, _shifted(dataset.query, before))
     counts = np.bincount(photos.labels, minlength=len(classes)).tolist()
-    able = {name: n for name, n in zip(classes, counts, strict=True) if among is None or name in among}
-    if among is not None and len(able) <= n_unseen:
-        advice = f"Ask for at most {len(able) - 1}" if len(able) > 1 else "Allow more"
+    eligible = {name: n for name, n in zip(classes, counts, strict=True) if among is None or name in among}
+    if among is not None and len(eligible) <= n_unseen:
+        advice = f"Ask for at most {len(eligible) - 1}" if len(eligible) > 1 else "Allow more"
         raise ConfigError(
-            f"{dataset.name}/{dataset.split}: {n_unseen} unseen classes were asked for, and only {len(able)} of the "
-            f"{len(classes)} classes are allowed to be unseen. {advice}."
+            f"{dataset.name}/{dataset.split}: {n_unseen} unseen classes were asked for, and only {len(eligible)} of "
+            f"the {len(classes)} classes are allowed to be unseen. {advice}."
         )
-    names = random_unseen(able, n_unseen, seed, min_photos)
-    limits = () if among is None else tuple(sorted(able))
+    names = random_unseen(eligible, n_unseen, seed, min_photos)
+    limits = () if among is None else tuple(sorted(eligible))
     unseen = [i for i, name in enumerate(classes) if name in set(names)]
     seen = [i for i in range(len(classes)) if i not in set(unseen)]
     training = sketches.of_classes(seen)
@@ -136,7 +136,7 @@ def random_split(
 def fewer(dataset: Dataset, share: float) -> Dataset:
     """Train on a share of the sketches and of the photos of each seen class, rounded, at least one of each.
 
-    They are the same for every seed of a split; the images of a smaller share are part of a larger one.
+    The images are the same for every seed of a split; a smaller share is part of a larger one.
 
     Args:
         share: from 0 to 1.
@@ -144,11 +144,11 @@ def fewer(dataset: Dataset, share: float) -> Dataset:
 
     def some(images: ImageSet) -> ImageSet:
         order = np.random.default_rng(0).permutation(len(images))
-        kept = np.zeros(len(images), dtype=bool)
+        chosen = np.zeros(len(images), dtype=bool)
         for c in np.unique(images.labels):
-            mine = order[images.labels[order] == c]
-            kept[mine[: max(1, round(share * len(mine)))]] = True
-        return images.select(kept)
+            members = order[images.labels[order] == c]
+            chosen[members[: max(1, round(share * len(members)))]] = True
+        return images.select(chosen)
 
     return replace(
         dataset,
@@ -159,13 +159,13 @@ def fewer(dataset: Dataset, share: float) -> Dataset:
 
 
 def photo_queries(dataset: Dataset, per_class: int = 10) -> tuple[ImageSet, ImageSet]:
-    """For retrieval from photo to photo (ZS-PBIR): the first ``per_class`` gallery photos of each class, and the rest.
+    """Queries and gallery of ZS-PBIR: the first ``per_class`` gallery photos of each class, and the rest.
 
     Returns:
         The queries and the rest of the gallery, both in the gallery's order; labels index ``dataset.unseen``.
 
     Raises:
-        ConfigError: if ``per_class`` is no whole number from 0 on.
+        ConfigError: if ``per_class`` is not a whole number of at least 0.
         DataError: if a class has no photo left for the gallery.
     """
     inputs.whole(per_class, "per_class", 0)

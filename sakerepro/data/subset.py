@@ -1,4 +1,4 @@
-"""A small part of a big data set, by one rule for all classes, so that anybody who has the whole can repeat it."""
+"""A small part of a big data set by one rule for all classes, so that others can cut the same part from the whole."""
 
 from __future__ import annotations
 
@@ -22,18 +22,18 @@ from .packing import on_all_cores
 def first_of_each(names: set[str], per_class: int) -> set[str]:
     """The first ``per_class`` files of each class folder, by name, without photos of an extension.
 
-    ``names`` are the files of all splits together, since one split may leave some out.
+    ``names`` has the files of all splits, since a single split may lack some.
     """
     folders: dict[str, list[str]] = defaultdict(list)
     extensions = tuple(extension for _, extension in lists.doubles())
     for name in sorted(names):
         if not name.startswith(extensions):
             folders[str(PurePosixPath(name).parent)].append(name)
-    return {name for found in folders.values() for name in found[:per_class]}
+    return {name for members in folders.values() for name in members[:per_class]}
 
 
 def filtered_lists(root: Path, keep: set[str]) -> dict[str, str]:
-    """Every list of every split with the lines of ``keep`` only, in their order: ``zeroshot1/<list>.txt`` -> text."""
+    """All lists of all splits, cut to the lines of ``keep``: ``zeroshot1/<list>.txt`` -> text."""
     texts = {}
     for split in lists.split_names(root):
         for file in sorted((root / split).glob("*.txt*")):
@@ -47,15 +47,17 @@ def filtered_lists(root: Path, keep: set[str]) -> dict[str, str]:
 def write_subset(root: Path, to: Path, per_class: int | None, size: int = 224) -> Path:
     """Write the first ``per_class`` photos and sketches of every class, resized, with the lists filtered to them.
 
-    With ``per_class=None``: all files that the lists name, those of an extension included.
-
     The synsets of the classes go into ``synsets.csv``. Images become squares of ``size`` pixels and keep their names:
     JPEG at quality 90, but PNG sketches stay PNG, with 16 levels of grey.
 
-    ``root`` is a data set in the official list format.
+    Args:
+        root: a data set in the official list format.
+        to: a new folder.
+        per_class: ``None`` takes all files that the lists name, also those of an extension.
+        size: side in pixels.
 
     Raises:
-        ConfigError: if ``to`` is there already, or ``per_class`` or ``size`` is below 1.
+        ConfigError: if ``to`` exists already, or ``per_class`` or ``size`` is below 1.
         DataError: if the lists name too few files, or one of them is missing or damaged.
     """
     if (per_class is not None and per_class < 1) or size < 1:
@@ -63,7 +65,7 @@ def write_subset(root: Path, to: Path, per_class: int | None, size: int = 224) -
     if to.exists():
         raise ConfigError(f"{to}: is there already. Remove it, or name another folder with --to.")
     names = lists.listed_names(root)
-    keep = {k: found if per_class is None else first_of_each(found, per_class) for k, found in names.items()}
+    keep = {k: listed if per_class is None else first_of_each(listed, per_class) for k, listed in names.items()}
     if not keep[PHOTO] or not keep[SKETCH]:
         raise DataError(
             f"{root}: has no lists that name photos and sketches. Only a data set in the official list format is cut "
@@ -78,8 +80,8 @@ def write_subset(root: Path, to: Path, per_class: int | None, size: int = 224) -
             csv.writer(table, lineterminator="\n").writerows([("class", "wnid"), *(row[1:3] for row in rows)])
             files.write_text(new / "synsets.csv", table.getvalue())
         jobs = [(name, domain) for domain in keep for name in sorted(keep[domain])]
-        made = on_all_cores(lambda job: _resized(root, new, *job, size), jobs)
-        for _ in bar(made, "Resizing", total=len(jobs), unit=" images"):
+        resized = on_all_cores(lambda job: _resized(root, new, *job, size), jobs)
+        for _ in bar(resized, "Resizing", total=len(jobs), unit=" images"):
             pass
     return to
 

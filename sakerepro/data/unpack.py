@@ -1,4 +1,4 @@
-"""Unpack the wanted folder of an archive: nothing outside of the target, and all of it or nothing."""
+"""Unpack folders of an archive: completely or not at all, and only below the target."""
 
 from __future__ import annotations
 
@@ -19,18 +19,19 @@ _BROKEN = (zipfile.BadZipFile, tarfile.TarError, zlib.error, lzma.LZMAError, EOF
 
 
 def unpack(archive: Path, to: Path, takes: Mapping[str, str]) -> int:
-    """Unpack the files below some folders of a zip or tar archive, and count them; what else is in ``to`` stays.
+    """Unpack the files below some folders of a zip or tar archive, and count them; other files in ``to`` stay.
 
-    Everything is unpacked beside the target first, and moved in only when the whole archive was read. The caller must
+    The archive is unpacked beside the target, and its files are moved there once it was read whole. The caller must
     hold a lock.
 
     Args:
-        takes: the name of a folder, wherever it is in the archive -> where its files go, below ``to``. Hidden files in
-            it are left out.
+        takes: name of a folder, at any depth of the archive -> target of its files, relative to ``to``. Hidden files
+            are left out.
 
     Raises:
         DataError: if the archive is damaged or encrypted, holds a path that leaves its folder, or nothing that is
-            wanted. Nothing is changed then. RunError: if the disk has no space.
+            wanted; ``to`` is then unchanged.
+        RunError: if the disk has no space.
     """
     if not archive.is_file():
         raise DataError(f"{archive}: is {'no file' if archive.exists() else 'not there'}. Name the archive itself.")
@@ -50,7 +51,7 @@ def unpack(archive: Path, to: Path, takes: Mapping[str, str]) -> int:
         for path, place in files.items():
             place.parent.mkdir(parents=True, exist_ok=True)
             os.replace(path, place)
-    except RunError:  # first, as it is a RuntimeError too: the disk is full, the archive may be right
+    except RunError:  # is a RuntimeError too, but says that the disk is full
         raise
     except (*_BROKEN, OSError) as error:
         if isinstance(error, OSError) and error.errno is not None:  # from the disk, not from a decompressor
@@ -71,7 +72,7 @@ def _extract(archive: Path, room: Path) -> None:
     with tarfile.open(archive) as tar:
         _check(archive, room, {m.name: m.size for m in tar})
         tar.extractall(room, filter="data")
-        while tar.fileobj and tar.fileobj.read(1 << 20):  # read to the end, to have the checksum compared
+        while tar.fileobj and tar.fileobj.read(1 << 20):  # the checksum at the end is compared once it is read
             pass
 
 

@@ -1,4 +1,4 @@
-"""The compiled inner loop of :mod:`.augmentation`: in a module of its own, since importing numba takes a second."""
+"""The compiled inner loop of :mod:`.augmentation`; a separate module, since importing numba takes a second."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import numba
 import numpy as np
 
 Array = np.ndarray
-Line = tuple[float, float, float, float]  # where a row of the output starts in the input, and a step: x, y, dx, dy
+Line = tuple[float, float, float, float]  # start of an output row in the input, and its step: x, y, dx, dy
 
 
 @numba.njit(nogil=True, cache=True)
@@ -69,7 +69,7 @@ def _span(start: float, step: float, limit: int, length: int) -> tuple[int, int]
 
 @numba.njit(nogil=True, cache=True, fastmath=True)
 def _inner_rgb(image: Array, row: Array, first: int, last: int, line: Line, gain: Array, bias: Array) -> None:
-    """The part of a row whose four neighbours all lie inside: no bounds to check."""
+    """The pixels of a row whose four neighbours all lie inside the image, without bounds checks."""
     xs, ys, step_x, step_y = line
     flat, width = image.reshape(-1), image.shape[1]
     r_gain, g_gain, b_gain, r_bias, g_bias, b_bias = gain[0], gain[1], gain[2], bias[0], bias[1], bias[2]
@@ -109,7 +109,7 @@ def _inner_grey(image: Array, row: Array, first: int, last: int, line: Line, gai
 def _edge(
     image: Array, row: Array, first: int, last: int, line: Line, gain: Array, bias: Array, fill: np.float32
 ) -> None:
-    """The part of a row that is partly or wholly outside of the image, where everything has the value ``fill``."""
+    """The pixels of a row that are partly or wholly outside of the image, where every value is ``fill``."""
     xs, ys, step_x, step_y = line
     height, width, channels = image.shape
     for x in range(first, last):

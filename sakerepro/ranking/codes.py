@@ -25,6 +25,6 @@ def pack(bits: Array) -> np.ndarray:
 
 
 def whole_bytes(bits: int) -> None:
-    """Refuse a length of code that does not fill bytes with a :class:`ConfigError`."""
+    """Raise a ConfigError if codes of this length do not fill whole bytes."""
     if bits < 8 or bits % 8:
         raise ConfigError(f"bits={bits} does not fill whole bytes. Use a multiple of 8, such as 32, 64 or 128.")

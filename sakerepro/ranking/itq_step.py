@@ -17,16 +17,16 @@ def add_row(row, step, sums):
 
 @njit(**_fast)
 def any_turned(row, positive):
-    """Whether one of 64 values has another sign than noted; the fixed number lets LLVM compare many at once."""
-    found = False
+    """Whether the sign of one of 64 values has changed; the fixed number lets LLVM compare many at once."""
+    turned = False
     for j in range(64):
-        found |= (row[j] > 0) != positive[j]
-    return found
+        turned |= (row[j] > 0) != positive[j]
+    return turned
 
 
 @njit(**_fast)
 def turn_signs(rotation, tile, v, positive, change):
-    """Mend `positive` = (R^T V^T > 0) for one tile, and add to `change` what B^T V (bits, d) gains by it.
+    """Update `positive` = (R^T V^T > 0) for one tile, and add the resulting change of B^T V (bits, d) to `change`.
 
     `rotation` is R^T; `v` holds the photos of the tile as rows.
     """
@@ -39,7 +39,7 @@ def turn_signs(rotation, tile, v, positive, change):
                 if not any_turned(row, old):
                     continue
                 count = np.uint64(0)
-                for j in range(64):  # listed without a branch: which sign turns cannot be guessed
+                for j in range(64):  # without a branch, which could not be predicted
                     turned[count] = j
                     count += np.uint64((row[j] > 0) != old[j])
                 for j in turned[: np.int64(count)]:

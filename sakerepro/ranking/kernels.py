@@ -1,11 +1,11 @@
 """Compiled loops for ranking, search and ITQ: tiles of scores, histograms of distances.
 
-Photos are handled in tiles of :data:`TILE`, stored dimension by dimension, so that one score never leaves the cache
-between being computed and being counted, and so that each score is the same sum in the same order wherever the photo
-stands: equal features tie exactly. A *key* is a distance in the wide sense: the smaller, the nearer (minus the cosine).
+A *tile* holds :data:`TILE` photos, dimension by dimension. So a score stays in the cache until it is counted, and each
+score is the same sum in the same order at every place of a tile: equal features tie exactly. A *key* grows with the
+distance, such as minus the cosine: the smaller the key, the nearer the photo.
 
-Compiled code is kept on disk file by file: whoever changes a function that another file calls (`counting`,
-`ties`, `nearest`, `itq_step`) removes ``__pycache__``, or the other file goes on with the old one.
+Compiled code is cached on disk for each file. After a change of a function that another file calls (`counting`, `ties`,
+`nearest`, `itq_step`), remove ``__pycache__``, or the other file uses the old function.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ from numba import njit, types
 from numba.extending import intrinsic
 
 TILE = 1024
-CODES = 4096  # the same for codes, which are smaller
-STEP = 4  # queries and dimensions that one pass of `keys` takes together; both are padded to it
+CODES = 4096  # photos in a tile of codes, which are smaller
+STEP = 4  # queries and dimensions in one pass of `keys`; both are padded to a multiple
 
 _fast = {"nogil": True, "cache": True, "error_model": "numpy", "fastmath": {"contract"}}
 
@@ -34,7 +34,7 @@ def popcount(typingctx, word):
 
 @intrinsic
 def prefetch(typingctx, values, index):
-    """Ask for the cache line of values[index] without waiting for it."""
+    """Load the cache line of values[index] in the background."""
 
     def build(context, builder, signature, arguments):
         kind = signature.args[0]
@@ -42,8 +42,8 @@ def prefetch(typingctx, values, index):
         line = builder.bitcast(builder.gep(data, [arguments[1]]), ir.PointerType(ir.IntType(8)))
         word = ir.IntType(32)
         shape = ir.FunctionType(ir.VoidType(), [line.type, word, word, word])
-        ask = builder.module.declare_intrinsic("llvm.prefetch", [line.type], shape)
-        builder.call(ask, [line, word(0), word(3), word(1)])
+        instruction = builder.module.declare_intrinsic("llvm.prefetch", [line.type], shape)
+        builder.call(instruction, [line, word(0), word(3), word(1)])
         return context.get_dummy_value()
 
     return types.void(values, types.int64), build
@@ -63,7 +63,7 @@ def inverse_lengths(x, out):
 def fetch(values):
     """Read one value per cache line in sequence, so that the prefetcher loads the array before the random accesses.
 
-    The sum is returned for the compiler's sake, which would leave out a reading that serves nothing.
+    The sum is returned so that the compiler does not remove the reads.
     """
     total = values.dtype.type(0)
     for i in range(0, len(values), 64 // values.itemsize):
@@ -77,20 +77,20 @@ def fill_tile(x, rows, factor, tile):
     count, d = len(rows), x.shape[1]
     lines = np.empty((16, d), x.dtype)
     for start in range(0, count, 16):  # 16 photos at a time fill whole cache lines of the tile
-        some = min(16, count - start)
-        for j in range(some):
+        photos = min(16, count - start)
+        for j in range(photos):
             photo, later = rows[start + j], x[rows[min(start + j + 16, count - 1)]]
             for k in range(0, d, 64 // x.itemsize):
                 prefetch(later, np.int64(k))
             for k in range(d):
                 lines[j, k] = x[photo, k] * factor[photo]
         for k in range(d):
-            if some == 16:  # a length known beforehand is turned by vector instructions
+            if photos == 16:  # a fixed length is transposed by vector instructions
                 out = tile[k, start : start + 16]
                 for j in range(16):
                     out[j] = lines[j, k]
             else:
-                for j in range(some):
+                for j in range(photos):
                     tile[k, start + j] = lines[j, k]
     tile[:d, count:] = 0
     tile[d:] = 0
@@ -98,7 +98,7 @@ def fill_tile(x, rows, factor, tile):
 
 @njit(**_fast)
 def fill_tiles(x, start, stop, factor, tiles):
-    """`fill_tile` for photos start ... stop in their own order, or as many as the tiles have room for."""
+    """`fill_tile` for photos start ... stop in gallery order, as far as the tiles have room."""
     for t in range(len(tiles)):
         first = start + t * TILE
         fill_tile(x, np.arange(first, min(first + TILE, stop)), factor, tiles[t])
@@ -148,7 +148,7 @@ def bit_distances(query, words, start, stop, out):
 
 @njit(**_fast)
 def distance_histogram(query, words, start, stop, buffer, four, out):
-    """out[d] = photos of columns start ... stop at distance d; `four` counters in turn: none waits for itself."""
+    """out[d] = number of photos start ... stop at distance d; `four` counters take turns, so that none has to wait."""
     four[:] = 0
     for begin in range(start, stop, CODES):
         end = min(begin + CODES, stop)
@@ -167,15 +167,15 @@ def distance_histogram(query, words, start, stop, buffer, four, out):
 
 @njit(**_fast)
 def others_before(query, words, classes, wanted, first, buffer, others):
-    """others[p] = how many photos of other classes precede a relevant one at its distance d; d begins at first[d]."""
-    passed, found = np.zeros(len(first), np.int64), first.copy()
+    """others[p] = photos of other classes before a relevant photo at its distance d; those of d begin at first[d]."""
+    passed, place = np.zeros(len(first), np.int64), first.copy()
     for begin in range(0, words.shape[1], CODES):
         end = min(begin + CODES, words.shape[1])
         bit_distances(query, words, begin, end, buffer)
         for j in range(end - begin):
             d = buffer[j]
             if classes[begin + j] == wanted:
-                others[found[d]] = passed[d]
-                found[d] += 1
+                others[place[d]] = passed[d]
+                place[d] += 1
             else:
                 passed[d] += 1

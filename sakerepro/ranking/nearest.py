@@ -16,7 +16,7 @@ from .kernels import CODES, STEP, TILE, _fast, bit_distances, keys
 
 @njit(**_fast)
 def smallest(x, k):
-    """The k-th smallest of x (from 1), by quickselect; x is left in another order."""
+    """The k-th smallest of x (from 1), by quickselect; x is reordered."""
     low, high = 0, len(x) - 1
     while low < high:
         pivot, i, j = x[(low + high) >> 1], low, high
@@ -39,35 +39,35 @@ def smallest(x, k):
 
 @njit(**_fast)
 def shrink(keys_kept, index_kept, count, k):
-    """Keep the k smallest of `count` candidates, the earlier of equal ones, in their order; return the k-th key."""
+    """Keep the k smallest of `count` candidates in their order, of equal ones the earlier; return the k-th key."""
     bound = smallest(keys_kept[:count].copy(), k)
     equal = k
     for j in range(count):
         equal -= keys_kept[j] < bound
-    kept = 0
+    place = 0
     for j in range(count):
         key = keys_kept[j]
         if key < bound or (key == bound and equal > 0):
             equal -= key == bound
-            keys_kept[kept], index_kept[kept] = key, index_kept[j]
-            kept += 1
+            keys_kept[place], index_kept[place] = key, index_kept[j]
+            place += 1
     return bound
 
 
 @njit(**_fast)
 def any_below(row, bound):
     """Whether one of 128 keys is below the bound; the fixed number lets LLVM compare many at once."""
-    found = False
+    below = False
     for j in range(128):
-        found |= row[j] < bound
-    return found
+        below |= row[j] < bound
+    return below
 
 
 @njit(**_fast)
 def collect(row, width, offset, k, keys_kept, index_kept, count, bound):
-    """Add the photos of one tile that are nearer than the bound to the candidates; return their number and the bound.
+    """Add the photos of one tile below the bound to the candidates; return the number of candidates and the bound.
 
-    A later photo at the bound itself loses to the k earlier ones, so "nearer" is strict.
+    Photos at the bound are left out, since the k earlier ones win the tie.
     """
     for start in range(0, width, 128):
         stop = min(start + 128, width)
@@ -112,19 +112,19 @@ def nearest_codes(query, words, k, keys_kept, index_kept, counts, bounds):
 
 @njit(**_fast)
 def finish(k, keys_kept, index_kept, counts):
-    """Leave exactly the k nearest of each query in the first k columns, in the order of the gallery."""
+    """Move the k nearest of each query to the first k columns, in gallery order."""
     for s in range(len(counts)):
         if counts[s] > k:
             shrink(keys_kept[s], index_kept[s], counts[s], k)
 
 
 def of_features(query: np.ndarray, gallery: np.ndarray, k: int, unit: bool = True) -> tuple[np.ndarray, np.ndarray]:
-    """(Q, k) keys and gallery indices of the nearest, in the order of the gallery; ``unit`` scales to norm 1 first."""
+    """(Q, k) keys and gallery indices of the nearest, in gallery order; ``unit`` scales to norm 1 first."""
     tiles, padded = ranks.Tiles.of(gallery, unit), ranks.query_keys(query, unit)
 
     def search_block(first: int, width: int, block: np.ndarray, part: Part) -> None:
-        rows, kept = part
-        nearest_features(padded[rows.start : rows.stop + STEP], block, width, first, k, *kept)
+        rows, candidates = part
+        nearest_features(padded[rows.start : rows.stop + STEP], block, width, first, k, *candidates)
 
     def search(parts: list[Part]) -> None:
         for of_block in tiles.blocks():
@@ -134,7 +134,7 @@ def of_features(query: np.ndarray, gallery: np.ndarray, k: int, unit: bool = Tru
 
 
 def of_codes(query: np.ndarray, gallery: np.ndarray, k: int) -> tuple[np.ndarray, np.ndarray]:
-    """The same for packed codes."""
+    """Like :func:`of_features`, for packed codes."""
     rows, words = ranks.as_words(query), np.ascontiguousarray(ranks.as_words(gallery).T)
 
     def search(parts: list[Part]) -> None:
@@ -149,19 +149,21 @@ Part = tuple[slice, list[Any]]  # some queries, and their keys_kept, index_kept,
 def _chunks(
     queries: int, k: int, kind: np.dtype, search: Callable[[list[Part]], None]
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Keys and indices of all queries, as many at a time as the budget allows; ``search`` collects candidates."""
-    room = 2 * k + 64  # places for candidates; more than k, so that cutting back to k is rare
+    """Keys and indices of all queries, in chunks that fit the budget; ``search`` collects candidates."""
+    room = 2 * k + 64  # places for candidates; more than k, so that `shrink` is rare
     limit = np.inf if kind.kind == "f" else np.iinfo(kind).max
     keys_found, index_found = np.empty((queries, k), kind), np.empty((queries, k), np.int64)
     step = max(1, ranks.BUDGET // (16 * room))
     for start in range(0, queries, step):
         stop = min(start + step, queries)
-        some = stop - start
-        kept: list[Any] = [np.empty((some, room), kind), np.empty((some, room), np.int64)]
-        kept += [np.zeros(some, np.int64), np.full(some, limit, kind)]
+        count = stop - start
+        candidates: list[Any] = [np.empty((count, room), kind), np.empty((count, room), np.int64)]
+        candidates += [np.zeros(count, np.int64), np.full(count, limit, kind)]
         firsts = range(start, stop, ranks.BLOCK)
-        parts = [(slice(s, min(s + ranks.BLOCK, stop)), [x[s - start :][: ranks.BLOCK] for x in kept]) for s in firsts]
+        parts = [
+            (slice(s, min(s + ranks.BLOCK, stop)), [x[s - start :][: ranks.BLOCK] for x in candidates]) for s in firsts
+        ]
         search(parts)
         each(lambda part: finish(k, *part[1][:3]), parts)
-        keys_found[start:stop], index_found[start:stop] = kept[0][:, :k], kept[1][:, :k]
+        keys_found[start:stop], index_found[start:stop] = candidates[0][:, :k], candidates[1][:, :k]
     return keys_found, index_found

@@ -1,6 +1,6 @@
-"""Ranking and ITQ on an accelerator: it sorts and multiplies; conventions and rules for ties are those of the CPU.
+"""Ranking and ITQ on an accelerator, which sorts and multiplies; the CPU applies conventions and rules for ties.
 
-All sums are in float64, which neither TF32 nor an autocast touches. Codes are ranked on the CPU: a histogram of their
+All sums are in float64, which TF32 and autocast do not change. Codes are ranked on the CPU: a histogram of their
 distances takes less time than the transfer to the device.
 """
 
@@ -20,28 +20,28 @@ if TYPE_CHECKING:
 
     from torch import Tensor
 
-FROM = 10_000_000  # keys or features from which the device takes over: an estimate, until `make gpu` measures it
-CHUNK = 1 << 24  # keys that are sorted at a time
-BYTES = 240  # of the device's memory for each of them, if all photos are relevant; an estimate with room to spare
-LAST = torch.iinfo(torch.int64).max  # behind every note of `counting`
-FEATURE = 40  # bytes for each feature: the same in float64 and in another order, what is computed from them
+FROM = 10_000_000  # fewest keys or features for the device: an estimate, until `make gpu` measures it
+CHUNK = 1 << 24  # keys sorted at a time
+BYTES = 240  # device memory for each key if all photos are relevant: a generous estimate
+LAST = torch.iinfo(torch.int64).max  # sorts behind every note of `counting`
+FEATURE = 40  # device memory in bytes for each feature, with its copies in float64 and in another order
 
 
 def worthwhile(values: int, need: int) -> bool:
-    """Whether so many values are worth the transfer to the device, and half of its free memory holds ``need`` bytes."""
+    """Whether the device is faster for so many values, and half of its free memory holds ``need`` bytes."""
     if values < FROM or not devices.accelerated() or devices.device().type == "mps":  # which has no float64
         return False
     return need <= devices.free_memory() // 2
 
 
 def takes(task: ranks.Task) -> bool:
-    """Whether :func:`rank_features` is for this task."""
+    """Whether :func:`rank_features` should rank this task."""
     need = BYTES * max(CHUNK, len(task.gallery)) + FEATURE * (task.gallery.size + task.query.size)
     return worthwhile(len(task.query) * len(task.gallery), need)
 
 
 def rank_features(task: ranks.Task) -> np.ndarray:
-    """The rows of a task, its photos sorted and counted on the device, as many queries at a time as `CHUNK` allows."""
+    """The rows of a task; the device sorts and counts `CHUNK` keys at a time."""
     rows, step = np.empty((len(task.query), 2 + 4 * len(task.ks))), max(1, CHUNK // len(task.gallery))
     for start, keys in zip(range(0, len(rows), step), _keys(task, step), strict=True):
         rows[start : start + step] = _rank(task, task.wanted[start : start + step], keys)
@@ -49,18 +49,18 @@ def rank_features(task: ranks.Task) -> np.ndarray:
 
 
 def _keys(task: ranks.Task, step: int) -> Iterator[Tensor]:
-    """(step, G) keys of some queries after the other.
+    """Yield (step, G) keys of ``step`` queries at a time.
 
-    Equal photos have to tie exactly, but a library adds up in another order here and there in a large product. So keys
-    are those of the distinct photos, each computed once.
+    Equal photos have to tie exactly, but the order of sums in a large matrix product may differ between columns. So the
+    product has one column for each distinct photo.
     """
     query, gallery = (_send(x) for x in (task.query, task.gallery))
-    distinct, which = torch.unique(gallery, dim=0, return_inverse=True)
+    distinct, column_of = torch.unique(gallery, dim=0, return_inverse=True)
     del gallery
     query, distinct = (_unit(x.double()) if task.unit else x.double() for x in (query, distinct))
     kind = torch.float32 if task.query.dtype == np.float32 else torch.float64
-    for some in query.neg().split(step):
-        yield (some @ distinct.T).to(kind)[:, which]
+    for part in query.neg().split(step):
+        yield (part @ distinct.T).to(kind)[:, column_of]
 
 
 def _rank(task: ranks.Task, wanted: np.ndarray, keys: Tensor) -> np.ndarray:
@@ -82,14 +82,14 @@ def _rank(task: ranks.Task, wanted: np.ndarray, keys: Tensor) -> np.ndarray:
     others = place - before - column + first  # of equal key, in front
     notes = torch.where((others > 0) & (column < sizes), first << 32 | others, LAST).sort(dim=1).values
     notes[notes == LAST] = 0
-    kept = column < sizes + BEYOND
+    used = column < sizes + BEYOND
     at, overflows = np.concatenate([[0], np.cumsum(counts + BEYOND)]), np.zeros((len(keys), 1), np.uint32)
-    marks, counted, noted = (x[kept].flatten().cpu().numpy() for x in (thresholds, counters, notes))
+    marks, counted, noted = (x[used].flatten().cpu().numpy() for x in (thresholds, counters, notes))
     return ranks.rows_of(task, at, marks, counted, overflows, noted.view(np.uint64))
 
 
 def _send(x: np.ndarray) -> Tensor:
-    whole = np.require(x, requirements=["C", "W"])  # PyTorch warns of arrays that it may not write
+    whole = np.require(x, requirements=["C", "W"])  # PyTorch warns of read-only arrays
     return devices.send(torch.from_numpy(whole))
 
 
@@ -100,7 +100,7 @@ def _unit(x: Tensor) -> Tensor:
 
 
 def scatter(x: np.ndarray, mean: np.ndarray) -> np.ndarray:
-    """(d, d) sum of the products of centred features, as `hashing` has it for the CPU."""
+    """(d, d) sum of the products of centred features, as in `hashing` on the CPU."""
     total = torch.zeros(x.shape[1], x.shape[1], dtype=torch.float64, device=devices.device())
     for part in _send(x).split(max(1, CHUNK // x.shape[1])):
         centred = part.double() - _send(mean)
@@ -109,7 +109,7 @@ def scatter(x: np.ndarray, mean: np.ndarray) -> np.ndarray:
 
 
 class Signs:
-    """B = sign(V R) and V^T B, the whole product each time: updates, which save time on the CPU, save little here."""
+    """B = sign(V R) and V^T B as whole products; the updates that save time on the CPU save little here."""
 
     def __init__(self, v: np.ndarray) -> None:
         self.v = _send(v).double()

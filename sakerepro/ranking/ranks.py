@@ -1,8 +1,8 @@
-"""Ranking without a sort of the gallery: only the ranks of relevant photos count, and those are counted.
+"""Ranking without a sort of the gallery: metrics only need the ranks of relevant photos, which are counted.
 
 For embeddings the keys of the relevant photos (a small share of the gallery) are sorted, and the keys of all photos are
 counted between them, tile by tile, so that no score matrix exists. For codes a histogram of distances is enough. Memory
-does not grow with queries x photos: queries are taken in chunks that keep it at about `BUDGET`.
+does not grow with queries x photos: chunks of queries limit it to about `BUDGET`.
 """
 
 from __future__ import annotations
@@ -21,16 +21,16 @@ from . import counting, kernels, ties
 from .counting import BEYOND
 from .kernels import STEP, TILE
 
-BUDGET = 92 << 20  # bytes for the queries that are ranked together, the tiles, the threads' buffers and what follows
-PHOTO = 16  # bytes that are kept for each photo: its class, its place in `by_class`, its norm
-BLOCK = 16  # queries that one task takes, at most
+BUDGET = 92 << 20  # bytes for the queries ranked together, the tiles, the threads' buffers and `PHOTO`
+PHOTO = 16  # bytes for each photo: its class, its place in `by_class`, its norm
+BLOCK = 16  # most queries of a task
 _FAR = 400  # Euclidean embeddings are rescaled if their largest value is below 2^-400 or above 2^400
-SUPER = 16 << 20  # bytes of tiles that are made at a time, 64 tiles at most: all tables are read once for each
+SUPER = 16 << 20  # bytes of a super-block of at most 64 tiles; all tables are read once for each super-block
 
 
 @dataclass(frozen=True, eq=False)
 class Sums:
-    """The sums of a ranking, before a convention divides them. Q queries, K cut-offs; NaN if the class is absent."""
+    """Sums of a ranking, which a convention divides later. Q queries, K cut-offs; NaN if the class is absent."""
 
     relevant: np.ndarray  # (Q,) int64, gallery images of the query's class
     plain: np.ndarray  # (Q,) sum of the precisions at the relevant ranks
@@ -50,7 +50,7 @@ def rank(
     distance: str,
     rule: int,
 ) -> Sums:
-    """Rank a checked gallery, fewer than 2^31 photos, for checked queries. Classes count from 0; -1: none is there."""
+    """Rank a checked gallery of fewer than 2^31 photos for checked queries. Classes count from 0; -1: not in it."""
     if distance == "euclidean":
         query, gallery, _ = euclidean(query, gallery)
     sizes = np.bincount(class_g)
@@ -91,8 +91,8 @@ class Task:
 def euclidean(query: np.ndarray, gallery: np.ndarray) -> tuple[np.ndarray, np.ndarray, int]:
     """Float64 embeddings whose keys are |g|^2 - 2 q.g = |q - g|^2 - |q|^2: in the order of the distance.
 
-    They are not scaled, so that equal distances of embeddings of whole numbers tie exactly. Only where squares would
-    overflow or vanish, both are divided by the same power of two, which is exact; its exponent is the third value.
+    They are not scaled, so that equal distances of whole numbers tie exactly. If squares would overflow or vanish, both
+    are divided by a power of two, which is exact; its exponent is the third value.
     """
     exponent = int(np.frexp(max(np.abs(query).max(), np.abs(gallery).max()))[1])
     exponent = exponent if abs(exponent) > _FAR else 0
@@ -128,7 +128,7 @@ def _rank_codes(task: Task) -> np.ndarray:
 
 @dataclass(frozen=True, eq=False)
 class Tiles:
-    """A float gallery in tiles, as unit vectors or as it is, made a super-block at a time: no copy of it exists."""
+    """A float gallery in tiles, of unit vectors or unchanged; only one super-block is in memory."""
 
     gallery: np.ndarray  # (G, d)
     factor: np.ndarray  # (G,) float64, 1 / norm, or 1
@@ -160,7 +160,7 @@ class Tiles:
         return self._most() * lines * TILE * self.gallery.itemsize
 
     def blocks(self) -> Iterator[tuple[int, int, np.ndarray]]:
-        """First photo, number of photos and (tiles, d padded, TILE) of each super-block; its memory is used again."""
+        """First photo, number of photos and (tiles, d padded, TILE) of each super-block; all share their memory."""
         count, most = len(self.gallery), self._most()
         tiles = np.empty((most, padded(self.gallery.shape[1]), TILE), self.gallery.dtype)
 
@@ -194,11 +194,11 @@ def query_keys(query: np.ndarray, unit: bool = True) -> np.ndarray:
 def _rank_features(task: Task) -> np.ndarray:
     tiles, query = Tiles.of(task.gallery, task.unit), query_keys(task.query, task.unit)
     counts = task.last[task.wanted] - task.first[task.wanted]
-    own = query.itemsize + 4 + (8 if task.rule == ties.INDEX else 0)  # a threshold and its counters
-    cost = np.cumsum((counts + BEYOND) * own + (_buckets(counts) + BEYOND) * 2 + 4 * _wraps(task))
+    size = query.itemsize + 4 + (8 if task.rule == ties.INDEX else 0)  # a threshold and its counters
+    cost = np.cumsum((counts + BEYOND) * size + (_buckets(counts) + BEYOND) * 2 + 4 * _wraps(task))
     rows = np.empty((len(counts), 2 + 4 * len(task.ks)))
     room = max(BUDGET - tiles.shared(torch.get_num_threads()) - PHOTO * len(task.gallery), BUDGET // 4, 1)
-    chunks = -(-int(cost[-1]) // room) if len(cost) else 0  # of equal cost, so that none is left with a few queries
+    chunks = -(-int(cost[-1]) // room) if len(cost) else 0  # of equal cost, so that the last one is not small
     ends = np.searchsorted(cost, cost[-1:] * (np.arange(1, chunks) / max(chunks, 1))) + 1
     for start, stop in itertools.pairwise(np.unique([0, *ends, len(counts)])):
         rows[start:stop] = _rank_chunk(task, tiles, query[start : stop + STEP], slice(start, stop))
@@ -206,7 +206,7 @@ def _rank_features(task: Task) -> np.ndarray:
 
 
 def _buckets(counts: np.ndarray) -> np.ndarray:
-    """Buckets of each query's table: two to four a threshold, as long as the table stays in the cache."""
+    """Buckets of each query's table: two to four per threshold, limited so that the table stays in the cache."""
     return 2 ** np.ceil(np.log2(np.clip(2 * counts, 64, 1 << 16))).astype(np.int64)
 
 
@@ -216,7 +216,7 @@ def _wraps(task: Task) -> int:
 
 
 def _blocks(queries: int) -> list[tuple[int, int]]:
-    """First and last of the queries that each task takes: whole steps, tasks for all threads."""
+    """First query and end of each task: whole steps, and tasks for all threads."""
     steps, threads = -(-queries // STEP), torch.get_num_threads()
     tasks = min(steps, threads * -(-queries // (BLOCK * threads)))
     edges = np.minimum(np.arange(tasks + 1) * steps // tasks * STEP, queries).tolist()
@@ -224,24 +224,24 @@ def _blocks(queries: int) -> list[tuple[int, int]]:
 
 
 def _rank_chunk(task: Task, tiles: Tiles, query: np.ndarray, part: slice) -> np.ndarray:
-    """Rows of one chunk of queries, as many as the budget allows."""
+    """Rows of one chunk of queries."""
     wanted, rule = task.wanted[part], task.rule
     counts = task.last[wanted] - task.first[wanted]
     at = np.concatenate([[0], np.cumsum(counts + BEYOND)])
     thresholds = np.full(at[-1], np.inf, query.dtype)
     _sorted_thresholds(task, tiles, query, wanted, at, thresholds)
-    bits = thresholds.view(f"i{query.itemsize}")  # in whose place `build_tables` leaves integers of the same order
+    bits = thresholds.view(f"i{query.itemsize}")  # `build_tables` makes them integers of the same order
     table_at = np.concatenate([[0], np.cumsum(_buckets(counts) + BEYOND)])
     tables, counters = np.empty(table_at[-1], np.uint16), np.zeros(2 * at[-1], np.uint16)
     wraps = np.zeros((len(wanted), _wraps(task)), np.uint32)
     notes, noted = np.zeros(at[-1] if rule == ties.INDEX else 0, np.uint64), np.zeros(len(wanted), np.int64)
     scales, dropped = np.empty((2, len(wanted)), query.dtype), np.empty(len(wanted), np.uint64)
-    made, blocks = (at, bits, table_at, tables, scales, dropped), _blocks(len(wanted))
-    each(lambda some: counting.build_tables(some, thresholds, *made), blocks)
+    lookup, blocks = (at, bits, table_at, tables, scales, dropped), _blocks(len(wanted))
+    each(lambda some: counting.build_tables(some, thresholds, *lookup), blocks)
 
     def count(first: int, width: int, block: np.ndarray, some: tuple[int, int]) -> None:
         classes = task.classes[first : first + width]
-        counting.count_block(some, query, block, *made, counters, wraps, classes, wanted, notes, noted)
+        counting.count_block(some, query, block, *lookup, counters, wraps, classes, wanted, notes, noted)
 
     for first, width, block in tiles.blocks():
         each(partial(count, first, width, block), blocks)
@@ -251,7 +251,7 @@ def _rank_chunk(task: Task, tiles: Tiles, query: np.ndarray, part: slice) -> np.
 def rows_of(
     task: Task, at: np.ndarray, thresholds: np.ndarray, counters: np.ndarray, wraps: np.ndarray, notes: np.ndarray
 ) -> np.ndarray:
-    """Rows of some queries from what was counted, see `ties.rows_of_counts`."""
+    """Rows of some queries from their counts (`ties.rows_of_counts`)."""
     rows = np.empty((len(wraps), 2 + 4 * len(task.ks)))
 
     def fill(part: tuple[int, int]) -> None:
@@ -265,15 +265,15 @@ def rows_of(
 def _sorted_thresholds(
     task: Task, tiles: Tiles, query: np.ndarray, wanted: np.ndarray, at: np.ndarray, thresholds: np.ndarray
 ) -> None:
-    """Fill in, for each query, the sorted keys of the photos of its class; the places behind them stay infinite."""
+    """Fill in the sorted keys of the photos of each query's class; the places behind them stay infinite."""
 
     def one_class(c: int) -> None:
         a, b = np.searchsorted(wanted, [c, c + 1])
         rows = task.by_class[task.first[c] : task.last[c]].astype(np.int64)
         out = thresholds[at[a] : at[b]].reshape(b - a, len(rows) + BEYOND)
         for s in range(0, len(rows), TILE):
-            here = rows[s : s + TILE]
-            kernels.relevant_keys(query[a : b + STEP], tiles.one(here), len(here), out[:, s : s + len(here)])
+            photos = rows[s : s + TILE]
+            kernels.relevant_keys(query[a : b + STEP], tiles.one(photos), len(photos), out[:, s : s + len(photos)])
         out.sort(axis=1)
 
     each(one_class, np.unique(wanted))

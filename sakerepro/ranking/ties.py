@@ -1,6 +1,6 @@
-"""From ranks to sums of precisions, for tied ranks exactly (compiled).
+"""From ranks to sums of precisions, exact for tied ranks (compiled).
 
-Relevant photos come in groups of equal distance: `before` photos stand in front of a group of `size`, `good` of them
+Relevant photos form groups of equal distance: `before` photos precede a group of `size` photos, of which `good` are
 relevant. One query fills one row: the sum of precisions, the same interpolated, then for each cut-off the sum of
 precisions, the interpolated one, the relevant photos, and sum / relevant photos (see `columns`).
 """
@@ -58,7 +58,7 @@ def harmonic(n, count):
 
 @njit(**_exact)
 def harmonic_tail(n, count):
-    """The same by the asymptotic series of the harmonic numbers at n + 1/2, for n of at least 32."""
+    """`harmonic` by the asymptotic series of the harmonic numbers at n + 1/2, for n of at least 32."""
     a, b = n + 0.5, n + count + 0.5
     total = np.log1p(count / a)
     for power, factor in ((2, 1 / 24), (4, -7 / 960), (6, 31 / 8064)):
@@ -68,10 +68,11 @@ def harmonic_tail(n, count):
 
 @njit(**_exact)
 def expected_part(first, relevant, size, sums):
-    """Expected sum of precisions over the first `count` places of a group of which `sums` are `harmonic(.., count)`.
+    """Expected sum of precisions over the first `count` places of a group; `sums` are `harmonic(.., count)`.
 
-    `relevant` of `size` places are relevant, `first` relevant photos come before (McSherry and Najork, 2008): place t
-    is relevant with chance r / m, and then (t - 1) (r - 1) / (m - 1) of the places before it are expected to be.
+    `relevant` (r) of `size` (m) places are relevant, and `first` relevant photos precede the group. Place t is relevant
+    with probability r / m; then (t - 1) (r - 1) / (m - 1) of the places before it are relevant, in expectation
+    (McSherry and Najork, 2008).
     """
     slope = (relevant - 1) / (size - 1) if size > 1 else 0.0
     return relevant / size * ((first + 1) * sums[0] + slope * sums[1])
@@ -87,7 +88,7 @@ def expected_per_hit(before_sum, first, n, size, good, cut):
     mode = min(max((good + 1) * (cut + 1) // (size + 2), least), most)
     sums = harmonic(n, cut)
     weights, total = 0.0, 0.0
-    for side in range(2):  # from the mode up, then down, until chances no longer count
+    for side in range(2):  # up from the mode, then down, until the weights are negligible
         x, weight = mode, 1.0
         while least <= x <= most and weight > 1e-20:
             if side == 0 or x != mode:
@@ -114,7 +115,7 @@ def from_groups(groups, before, size, good, ks, row):
             n, m, r = before[g], size[g], good[g]
             if n >= k:
                 break
-            if m == 1:  # most groups, and what the lines below come to for them
+            if m == 1:  # most groups; equals the lines below
                 plain += (hits + 1) * (1 / (n + 1))
                 hits += 1
                 continue
@@ -135,7 +136,7 @@ def from_groups(groups, before, size, good, ks, row):
 def fill_row(groups, before, size, good, others, rule, ranks, precision, ks, row):
     """Fill `row` from groups under a rule.
 
-    For INDEX, `others` says of each relevant photo, group by group, how many others of its group precede it.
+    For INDEX, `others` holds, for each relevant photo, the number of other photos that precede it in its group.
     """
     mixed, count = False, 0
     for g in range(groups):
@@ -156,22 +157,22 @@ def fill_row(groups, before, size, good, others, rule, ranks, precision, ks, row
 
 @njit(**_exact)
 def rows_of_counts(at, thresholds, counts, wraps, notes, rule, ks, rows):
-    """`fill_row` for queries whose photos were counted as `counting` says."""
+    """`fill_row` for the counts of `counting`."""
     most = (at[1:] - at[:-1]).max()
     before, size, good = np.empty(most, np.int64), np.empty(most, np.int64), np.empty(most, np.int64)
     ranks, precision = np.empty(most, np.int64), np.empty(most)
     behind, others = np.empty(most, np.int64), np.empty(most, np.int64)
     for i in range(len(rows)):
         start, count = at[i], at[i + 1] - at[i] - BEYOND
-        groups, passed, p, own = 0, 0, 0, counts[2 * start : 2 * at[i + 1]]
+        groups, passed, p, counters = 0, 0, 0, counts[2 * start : 2 * at[i + 1]]
         while p < count:
-            run = 1
-            while p + run < count and thresholds[start + p + run] == thresholds[start + p]:
-                run += 1
-            passed += counted(own, wraps[i], 2 * p)
-            before[groups], size[groups], good[groups] = passed, counted(own, wraps[i], 2 * p + 1) + run, run
+            equal = 1
+            while p + equal < count and thresholds[start + p + equal] == thresholds[start + p]:
+                equal += 1
+            passed += counted(counters, wraps[i], 2 * p)
+            before[groups], size[groups], good[groups] = passed, counted(counters, wraps[i], 2 * p + 1) + equal, equal
             passed += size[groups]
-            behind[p] = p + run
+            behind[p] = p + equal
             groups, p = groups + 1, behind[p]
         if rule == INDEX:  # the photos without a note come first in their groups
             others[:count] = 0
@@ -189,8 +190,8 @@ def rows_of_counts(at, thresholds, counts, wraps, notes, rule, ks, rows):
 def rows_of_codes(query, words, in_order, classes, wanted, first, last, rule, ks, rows):
     """`fill_row` for binary codes: histograms of distances, no sort.
 
-    `words` holds the gallery class by class, first[i] ... last[i] being the class of query i; `in_order` and `classes`
-    hold it in its own order and are read under INDEX only.
+    `words` holds the gallery class by class; first[i] ... last[i] is the class of query i. `in_order` and `classes`
+    have the original order and are only read for INDEX.
     """
     bits = 64 * len(words)
     everything, relevant = np.empty(bits + 1, np.int64), np.empty(bits + 1, np.int64)

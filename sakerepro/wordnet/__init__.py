@@ -1,8 +1,8 @@
-"""WordNet 3.0 nouns: the small graph that ships with the package, and the whole of it through NLTK.
+"""WordNet 3.0 nouns: the small graph that ships with the package, and all nouns through NLTK.
 
 The shipped table (``tables/wordnet.csv.gz``) holds every synset that the package names (ImageNet-1k, TU-Berlin,
-Sketchy, the generated world) with all that lies above it, and the first noun sense of each of their words, so that
-nothing has to be downloaded. Other nouns come from NLTK's WordNet corpus (``python -m nltk.downloader wordnet``), which
+Sketchy, the generated world) with its ancestors, and the first noun sense of each of their words. These need no
+download. Other nouns come from NLTK's WordNet corpus (``python -m nltk.downloader wordnet``), which
 has to be version 3.0: the ids of ImageNet are byte offsets into the files of that version.
 
 Commands::
@@ -33,14 +33,14 @@ from .. import paths
 from ..errors import DataError
 
 MAX_NOUN_DEPTH = 19  # edges from the root to the deepest noun of WordNet 3.0: the D of Leacock and Chodorow
-UNRELATED = 10_000  # more than any path has edges
+UNRELATED = 10_000  # more edges than any path has
 
 _READING = threading.RLock()  # neither NLTK's lazy loader nor its reading (seek, then read) is thread-safe
 
 
 @dataclass(frozen=True)
 class Node:
-    """A noun synset: its id, its name as NLTK writes it, its words, and what it is a kind or an instance of."""
+    """A noun synset: its id, its name in NLTK, its words and its parents."""
 
     wnid: str  # "n" and the eight-digit offset in WordNet 3.0
     synset: str  # such as "dog.n.01"
@@ -49,7 +49,7 @@ class Node:
     first_for: tuple[str, ...] = ()  # in the shipped table: the words whose first noun sense this is
 
 
-Graph = dict[str, Node]  # by wnid; closed upwards: the parents of a node are in it
+Graph = dict[str, Node]  # by wnid; holds the parents of all its nodes
 
 
 def is_wnid(text: str) -> bool:
@@ -74,7 +74,7 @@ def table() -> Graph:
 
 @cache
 def first_senses() -> dict[str, str]:
-    """The wnid of the first noun sense of every word that the shipped table knows, by word in small letters."""
+    """The wnid of the first noun sense of each word in the shipped table, by word in small letters."""
     return {word.casefold(): node.wnid for node in table().values() for word in node.first_for}
 
 
@@ -83,7 +83,7 @@ def corpus() -> Iterator[Any]:
     """NLTK's WordNet, for one thread at a time; the first use loads it (about 5 s).
 
     Raises:
-        DataError: if NLTK's corpus is not there or is not WordNet 3.0.
+        DataError: if NLTK's corpus is missing or is not WordNet 3.0.
     """
     with _READING:
         try:
@@ -111,10 +111,10 @@ def wnid_of(synset: Any) -> str:
 
 
 def from_nltk(wnids: Iterable[str]) -> Graph:
-    """The graph of these synsets and all that lies above them, from NLTK's WordNet.
+    """The graph of these synsets and their ancestors, from NLTK's WordNet.
 
     Raises:
-        DataError: if an id is no noun of WordNet 3.0, or NLTK has no WordNet.
+        DataError: if an id is not a noun of WordNet 3.0, or NLTK has no WordNet.
     """
     graph: Graph = {}
     waiting = list(wnids)
@@ -133,7 +133,7 @@ def from_nltk(wnids: Iterable[str]) -> Graph:
 def _noun(wordnet: Any, wnid: str) -> Any:
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # NLTK warns of an odd offset, and then fails in one of several ways
+            warnings.simplefilter("ignore")  # NLTK warns of a wrong offset before it fails
             synset = wordnet.synset_from_pos_and_offset("n", int(wnid[1:]))
         if synset.offset() == int(wnid[1:]):
             return synset
@@ -143,10 +143,10 @@ def _noun(wordnet: Any, wnid: str) -> Any:
 
 
 def graph_with(wnids: Iterable[str]) -> Graph:
-    """A graph that holds all of ``wnids``: the shipped one, and NLTK's only where that is not enough.
+    """A graph that holds all of ``wnids``: the shipped one, extended from NLTK if it lacks some.
 
     Raises:
-        DataError: if an id is no noun of WordNet 3.0, or is not shipped and NLTK has no WordNet.
+        DataError: if an id is not a noun of WordNet 3.0, or is not shipped and NLTK has no WordNet.
     """
     missing = sorted(set(wnids) - set(table()))
     if odd := [wnid for wnid in missing if not is_wnid(wnid)]:
@@ -159,12 +159,13 @@ def graph_with(wnids: Iterable[str]) -> Graph:
 
 
 def ancestors(graph: Graph, wnid: str) -> dict[str, int]:
-    """``wnid`` itself (0) and all that lies above it, with the fewest edges to get there."""
-    found = {wnid: 0}
-    level = [wnid]
+    """``wnid`` (0) and its ancestors, with the number of edges of the shortest path."""
+    edges, level = {wnid: 0}, [wnid]
     while level:
-        level = [p for w in level for p in graph[w].parents if p not in found and not found.update({p: found[w] + 1})]
-    return found
+        parents = dict.fromkeys(p for w in level for p in graph[w].parents if p not in edges)
+        edges |= dict.fromkeys(parents, edges[level[0]] + 1)
+        level = list(parents)
+    return edges
 
 
 def distances(graph: Graph, rows: Iterable[str], columns: Iterable[str]) -> np.ndarray:

@@ -1,4 +1,4 @@
-"""``python -m sakerepro.wordnet``: make the shipped table anew, or an NLTK corpus of plain WordNet files."""
+"""``python -m sakerepro.wordnet``: make the shipped table, or an NLTK corpus from plain WordNet files."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from . import corpus, from_nltk, wnid_of
 
 
 def named_wnids() -> list[str]:
-    """Every synset that the package itself names: ImageNet-1k, and the class tables of its data sets."""
+    """All synsets that the package names: ImageNet-1k, and the class tables of its data sets."""
     from ..data.known import shipped
 
     with open(paths.package_data("imagenet1k.csv"), encoding="utf-8", newline="") as file:
@@ -25,7 +25,7 @@ def named_wnids() -> list[str]:
 
 
 def table_bytes() -> bytes:
-    """The content of ``wordnet.csv.gz``, made from NLTK's WordNet; the same bytes on every machine of one zlib."""
+    """The content of ``wordnet.csv.gz``, from NLTK's WordNet; the bytes depend on the version of zlib alone."""
     text = io.StringIO()
     writer = csv.writer(text, lineterminator="\n")
     writer.writerow(["wnid", "synset", "lemmas", "parents", "first_for"])
@@ -34,13 +34,13 @@ def table_bytes() -> bytes:
         first = {word: wnid_of(wordnet.synsets(word, pos="n")[0]) for word in words}
         graph = from_nltk([*named_wnids(), *first.values()])
     for wnid, node in sorted(graph.items()):
-        own = [word for word in words if first[word] == wnid]
-        writer.writerow([wnid, node.synset, *map(" ".join, (node.lemmas, node.parents, own))])
+        first_for = [word for word in words if first[word] == wnid]
+        writer.writerow([wnid, node.synset, *map(" ".join, (node.lemmas, node.parents, first_for))])
     return gzip.compress(text.getvalue().encode(), compresslevel=9, mtime=0)
 
 
 def build() -> Path:
-    """Write the shipped table again (after a change of a class or of the world) and return where it is."""
+    """Write the shipped table (after a change of a class or of the world) and return its path."""
     path = paths.package_data("wordnet.csv.gz")
     content = table_bytes()
     with write_whole(path) as temporary:
@@ -56,8 +56,8 @@ _FILES += ["index.sense"]
 def link(source: Path, nltk_data: Path) -> Path:
     """Make an NLTK corpus of plain WordNet 3.0 files (``/usr/share/wordnet`` on Debian) and return its folder.
 
-    The files are copied, since NLTK refuses what lies outside its data folders, and the list of lexicographer files
-    is added. NLTK finds the corpus if ``nltk_data`` is ``~/nltk_data`` or is named by ``NLTK_DATA``.
+    The files are copied, since NLTK reads only its data folders, and the list of lexicographer files is added. NLTK
+    finds the corpus if ``nltk_data`` is ``~/nltk_data`` or is named by ``NLTK_DATA``.
 
     Raises:
         DataError: if a file of WordNet is missing from ``source``.

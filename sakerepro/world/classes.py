@@ -3,7 +3,7 @@
 Three disjoint sets, as in the paper: the *original* domain of the teacher (mostly leaves of WordNet, as in ImageNet),
 *seen* classes for training (mostly more general nouns, as in the sketch data sets) and *unseen* classes for retrieval.
 Some seen classes are hypernyms of original ones (dog and beagle), some unseen ones only have relatives (horse and
-zebra). Classes close in WordNet share a plan and differ in traits, so that what is learned on one carries to the other.
+zebra). Classes close in WordNet share a plan and differ in traits, so that a network can transfer between them.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ Role = Literal["original", "seen", "unseen"]
 
 @dataclass(frozen=True)
 class WorldClass:
-    """One class: what it is called, what it is in WordNet and how it is drawn."""
+    """One class: its name, its WordNet synset and its drawing."""
 
     name: str
     wnid: str  # WordNet 3.0: "n" and the eight-digit offset of the noun synset
     role: Role
-    plan: str  # which plan of world_plans draws it
-    look: Mapping[str, Any]  # traits of that plan; "hue" names the usual colours, "any" is every colour
+    plan: str  # name of its plan, see `plans`
+    look: Mapping[str, Any]  # traits of the plan; "hue" names the usual colours, "any" allows all
 
 
 def _of(role: Role, *rows: tuple[str, str, str, dict[str, Any]]) -> tuple[WorldClass, ...]:

@@ -1,4 +1,4 @@
-"""Generated images as files: a plain folder, as data of one's own comes."""
+"""Write generated images as files: a plain folder, like a user's own data."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ def write_world(
     """Write ``photo/<class>/0000.jpg``, ``sketch/<class>/0000.png`` and ``unseen.txt``.
 
     Args:
-        folder: where to; must not exist, or be empty.
+        folder: a new or empty folder.
         seen, unseen: class names. Any name can be drawn.
-        per_class: photos of a class, and sketches.
+        per_class: number of photos of a class, and of sketches.
         size: side in pixels.
 
     Returns:

@@ -2,7 +2,7 @@
 
 Every image is a function of (seed, class, domain, index, size) alone. Classes are real WordNet nouns
 (:mod:`classes`), drawn from plans of parts (:mod:`plans`) as photos or sketches (:mod:`render`).
-The pictures are made up: numbers on them show that the pipeline works, they are no evidence for the paper.
+The pictures are synthetic: numbers on them show that the pipeline works, but are no evidence for the paper.
 """
 
 from __future__ import annotations
@@ -39,13 +39,13 @@ class Counts:
 class _Set(NamedTuple):
     """An image set: some images of each class of one role."""
 
-    pack: str  # the array that holds it, behind the sets before it
+    pack: str  # its array, which the sets share in this order
     role: Role
-    per_class: str  # the field of Counts that says how many of a class
+    per_class: str  # the field of Counts with the number of images of a class
     first: int = 0  # index of the first image
 
 
-_SETS = {  # what is drawn and kept together
+_SETS = {  # parts, each drawn and cached as a whole
     "dataset": {
         "train_sketch": _Set("sketches", "seen", "train_sketch"),
         "val_sketch": _Set("sketches", "seen", "val_sketch", HELD_OUT),
@@ -61,28 +61,28 @@ _SETS = {  # what is drawn and kept together
 
 
 def load_world(size: int = 48, seed: int = 0, *, progress: bool = True, **counts: int) -> Dataset:
-    """The task of the miniature world, drawn once and memory-mapped from the cache ever after.
+    """The task of the generated world, drawn once and then memory-mapped from the cache.
 
     Args:
         size: side of the images.
-        seed: of all pictures.
-        progress: show a bar with the time left on stderr.
-        counts: images a class where they differ from :class:`Counts`, such as ``query=5``.
+        seed: for all pictures.
+        progress: show a bar with the remaining time on stderr.
+        counts: images of a class that differ from :class:`Counts`, such as ``query=5``.
 
     Raises:
-        ConfigError: for an unknown count, or a value that cannot be.
+        ConfigError: for an unknown count, or a value out of range.
         RunError: if the cache cannot be written.
     """
     return _load("dataset", size, seed, progress, counts)
 
 
 def load_world_original(size: int = 48, seed: int = 0, *, progress: bool = True, **counts: int) -> OriginalDomain:
-    """The original domain of the same world, in the same way: most of its images, which few need."""
+    """The original domain of the same world, cached apart: it has most of the images, and few callers need it."""
     return _load("original", size, seed, progress, counts)
 
 
 def original_key(size: int = 48, seed: int = 0) -> str:
-    """12 digits that stand for the images of the original domain, without drawing one."""
+    """12 hexadecimal digits that identify the images of the original domain; none is drawn."""
     n = Counts()
     classes = [(c.name, c.wnid) for c in of_role("original")]
     return files.short_hash([PHOTOS, size, seed, n.original_train, n.original_val, classes])
@@ -108,10 +108,10 @@ def _load(part: str, size: int, seed: int, progress: bool, counts: dict[str, int
 
 def _checked(size: int, seed: int, counts: dict[str, Any]) -> Counts:
     check_size(size, seed)
-    known = tuple(asdict(Counts()))
+    names = tuple(asdict(Counts()))
     for name, value in counts.items():
-        if name not in known:
-            raise ConfigError(f"the generated world has no count {name!r}. {near_misses(name, known)}")
+        if name not in names:
+            raise ConfigError(f"the generated world has no count {name!r}. {near_misses(name, names)}")
         if not isinstance(value, int) or not 0 <= value <= HELD_OUT or (value == 0 and name != "val_sketch"):
             raise ConfigError(f"{name} = {value!r} images a class: has to be a whole number from 1 to {HELD_OUT}.")
     return replace(Counts(), **counts)
@@ -137,7 +137,7 @@ def _drawn(part: str, amount: Counts, size: int, seed: int, progress: bool) -> d
 
 
 def _assemble(part: str, amount: Counts, size: int, packs: dict[str, np.ndarray], fingerprint: str = "") -> Any:
-    """The image sets over the packs of a part, each a run of rows; the fingerprint is computed unless it is given."""
+    """The image sets of a part, each with its rows of a pack; the fingerprint is computed if it is not given."""
     images, end = _images(part, amount), dict.fromkeys(packs, 0)
     sets: dict[str, ImageSet] = {}
     for key, (pack, role, per_class, _) in _SETS[part].items():
@@ -163,7 +163,7 @@ def _file_name(name: str, domain: int, index: int) -> str:
 
 
 def _open(folder: Path, part: str, amount: Counts, size: int) -> Any:
-    """A part of the world in the cache, or ``None`` if it is not there or damaged."""
+    """A part of the world from the cache, or ``None`` if it is missing or damaged."""
     if not (folder / "index.json").is_file():
         return None
     try:

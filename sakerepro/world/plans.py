@@ -1,4 +1,4 @@
-"""Which plan draws a class, and a figure of any class name."""
+"""The plan of each class, and the figure of any class name."""
 
 from __future__ import annotations
 
@@ -21,19 +21,19 @@ PLANS: dict[str, Callable[[Figure], None]] = {
 
 
 def number_of(text: str) -> int:
-    """64 bits that only depend on the text (Python's ``hash`` differs between processes)."""
+    """A number of 64 bits that depends on the text alone (Python's ``hash`` differs between processes)."""
     return int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "little")
 
 
 def recipe(name: str) -> WorldClass:
-    """The class of that name; for any other name the class that shares a word with it, or a variant of some class.
+    """The class of that name; for any other name a class that shares a word with it, or a variant of some class.
 
-    The same name always gives the same recipe, so that a data set with own class names can be filled with drawings.
+    A name always gives the same recipe, so that drawings can fill a data set with other class names.
     """
     words = re.findall(r"[^\W\d_]+", name.lower())
-    for known in (name, " ".join(words), *reversed(words)):
-        if known in BY_NAME:
-            return BY_NAME[known]
+    for candidate in (name, " ".join(words), *reversed(words)):
+        if candidate in BY_NAME:
+            return BY_NAME[candidate]
     number = number_of(name)
     like = CLASSES[number % len(CLASSES)]
     return WorldClass(name, like.wnid, like.role, like.plan, _varied(like.look, np.random.default_rng(number)))
@@ -45,7 +45,7 @@ def _varied(look: Mapping[str, Any], rng: np.random.Generator) -> dict[str, Any]
 
 
 def figure_of(of: WorldClass, rng: np.random.Generator, spread: float) -> Figure:
-    """One instance of a class, as parts; ``spread`` is how much its measures vary (log-normal)."""
+    """One instance of a class, as parts; ``spread`` is the log-normal variation of its measures."""
     figure = Figure(of.look, rng, spread)
     PLANS[of.plan](figure)
     return figure

@@ -6,9 +6,11 @@ import json
 import sys
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
+from fakes import full_disk
 from PIL import Image
 from tiny import shape
 
@@ -107,6 +109,40 @@ def test_a_table_is_whole_or_not_there(groups, rng, tmp_path, monkeypatch):
             file.write_bytes(b"damaged")
     with pytest.raises(RunError, match="lance: is damaged .* Remove it"):
         nearest(folder, q, 3, "cosine")
+
+
+@pytest.mark.parametrize("text", ["[1, 2]", '{"3 nearest, domain 1": "all"}', "{"])
+def test_a_damaged_file_of_shares_is_named(text: str, tiny_run: Run, rng: np.random.Generator, tmp_path: Path) -> None:
+    pytest.importorskip("lancedb")
+    folder = write(tmp_path / "index", clustered(rng, 300, tiny_run.embeddings()["query"].shape[1]))
+    share = recall(folder, tiny_run, 3)
+    (folder / "lance/recall.json").write_text(text)
+    with pytest.raises(RunError, match=r"recall\.json: .* Remove it; the same command measures"):
+        recall(folder, tiny_run, 3)
+    (folder / "lance/recall.json").unlink()
+    assert recall(folder, tiny_run, 3) == share
+
+
+def test_shares_that_two_processes_measure_are_both_kept(groups, tiny_run, rng, tmp_path, monkeypatch):
+    folder = write(tmp_path / "index", clustered(rng, 300, tiny_run.embeddings()["query"].shape[1]))
+    file, measure = folder / "lance/recall.json", approximate.nearest
+
+    def meanwhile(*given: Any) -> Any:
+        """Another process writes its share while this one measures."""
+        file.write_text('{"7 nearest, domain 0": 0.5}')
+        return measure(*given)
+
+    monkeypatch.setattr(approximate, "nearest", meanwhile)
+    share, _ = recall(folder, tiny_run, 3)
+    assert json.loads(file.read_text()) == {"7 nearest, domain 0": 0.5, f"3 nearest, domain {SKETCH}": share}
+
+
+def test_a_full_disk_leaves_no_table(rng, tmp_path):
+    pytest.importorskip("lancedb")
+    folder = write(tmp_path / "index", clustered(rng, 2_000, 16))
+    with full_disk(20_000), pytest.raises(RunError, match="lance: could not be written .* Make room"):
+        nearest(folder, rng.normal(size=(1, 16)).astype(np.float32), 3, "cosine")
+    assert not (folder / "lance").exists()
 
 
 @pytest.fixture

@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from fakes import full_disk
 from PIL import Image
 from tiny import SIDE, shape
 
@@ -21,6 +22,7 @@ from sakerepro import files, paths
 from sakerepro.__main__ import main
 from sakerepro.apps import photos as collection
 from sakerepro.apps.photos import Collection, index_photos, open_collection, query
+from sakerepro.apps.retriever import Retriever
 from sakerepro.data import packing
 from sakerepro.data.dataset import PHOTO, SKETCH
 from sakerepro.data.images import read_image
@@ -221,6 +223,54 @@ def test_a_damaged_index_is_named(file: str, left: int | None, photos: Path, tin
     if (index.folder / "photos.sqlite").exists():
         with pytest.raises(RunError, match=r"Remove it, and make it anew with `sakerepro index`\."):
             index_photos(photos, tiny_run, progress=False)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        ("UPDATE photos SET sha256 = NULL WHERE row = 3", "row 3 of its table of photos lacks a value"),
+        ("UPDATE photos SET name = NULL", "row 1 of its table"),
+        ("UPDATE photos SET entry = 'x'", "row 1 of its table"),
+        ("UPDATE photos SET sha256 = x'00'", "row 1 of its table"),
+        ("UPDATE about SET value = NULL WHERE key = 'size'", "a value is missing"),
+        ("UPDATE bad SET why = NULL", "a value is missing"),
+    ],
+)
+def test_a_row_that_lacks_a_value_is_named(photos: Path, tiny_run: Run, change: str, says: str) -> None:
+    made, _ = index_photos(photos, tiny_run, progress=False)
+    with contextlib.closing(sqlite3.connect(made.folder / "photos.sqlite")) as db, db:
+        db.execute(change)
+    for use in (open_collection, lambda to: index_photos(photos, tiny_run, to, progress=False)):
+        with pytest.raises(RunError, match=rf"{made.folder.name}: the index is damaged.*{says}.*`sakerepro index`"):
+            use(made.folder)
+
+
+def test_embeddings_of_another_width_are_named(photos: Path, tiny_run: Run) -> None:
+    folder = index_photos(photos, tiny_run, progress=False)[0].folder
+    np.save(folder / "embeddings.npy", np.zeros((7, 99), np.float16))
+    says = r"embeddings.npy: has 99 numbers a photo, and the network of .* gives 16\. Remove the index"
+    with pytest.raises(RunError, match=says):
+        query(open_collection(folder), tiny_run, [photos / "0.png"], domain=PHOTO)
+    with pytest.raises(RunError, match=says):
+        index_photos(photos, tiny_run, progress=False)
+    with pytest.raises(RunError, match=says):
+        Retriever(tiny_run, open_collection(folder))
+    np.save(folder / "embeddings.npy", np.zeros((7, 16, 1), np.float16))
+    with pytest.raises(RunError, match="the index is damaged"):
+        open_collection(folder)
+
+
+@pytest.mark.parametrize("most", [1_000, 10_000, 50_000])
+def test_a_full_disk_leaves_the_old_index(photos: Path, tiny_run: Run, tmp_path: Path, most: int) -> None:
+    """The embeddings end in numpy's buffer, the database cannot be made, or numpy writes only a part."""
+    old, _ = index_photos(photos, tiny_run, dtype="float32", progress=False)
+    copies = 30 if most < 50_000 else 900
+    for i in range(copies):
+        shutil.copy(photos / "0.png", photos / f"copy {i}.png")
+    with full_disk(most), pytest.raises(RunError, match=rf"{old.folder.name}: could not be written .* Make room"):
+        index_photos(photos, tiny_run, dtype="float32", progress=False)
+    assert same(old, open_collection(old.folder)) and len(old) == 7
+    assert index_photos(photos, tiny_run, dtype="float32", progress=False)[1].added == copies
 
 
 def test_an_index_can_be_read_where_nothing_can_be_written(photos: Path, tiny_run: Run, tmp_path: Path) -> None:

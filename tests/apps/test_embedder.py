@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from fakes import full_disk
 from PIL import Image
 
 import sakerepro as sr
@@ -134,6 +135,16 @@ def test_a_network_with_frozen_stages_is_exported_for_any_number_of_images(tmp_p
     student = build_student("cse_resnet_mini", dim=8, num_seen=4, teacher=teacher, freeze=1).eval()
     sr.export_onnx(sr.Embedder(student, tiny.SIDE), "sketch", tmp_path / "sketch.onnx")
     assert [f.name for f in tmp_path.iterdir()] == ["sketch.onnx"]
+
+
+@pytest.mark.slow
+def test_a_full_disk_is_not_blamed_on_the_network(net, tmp_path):
+    pytest.importorskip("onnxruntime", reason="pip install 'sakerepro[onnx]'")
+    pytest.importorskip("onnxscript", reason="pip install 'sakerepro[onnx]'")
+    net.embed_photo(np.zeros((tiny.SIDE, tiny.SIDE), np.uint8))  # compiles what is kept on disk too
+    with full_disk(300), pytest.raises(RunError, match=r"x\.onnx: could not be written \(File too large\)\. Make room"):
+        sr.export_onnx(net, "photo", tmp_path / "x.onnx")
+    assert not list(tmp_path.glob("*.onnx"))
 
 
 @pytest.mark.slow

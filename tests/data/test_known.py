@@ -103,7 +103,12 @@ def test_the_original_domain_and_a_local_archive_go_by_the_record(toy: Path) -> 
         ("datasets = ['a']", r"datasets = \['a'\] has to be a table of records, \[datasets.<name>\]"),
         ("[datasets.x]\n[datasets.x.sources]\nurl = 'a'", "record 'x': sources = .* has to be a list of tables"),
         ("[datasets.x]\nsources = ['a']", r"record 'x': sources = \['a'\] has to be a list of tables"),
-        ("[datasets.x]\npublished = { a = 5 }", "record 'x': published needs seen, unseen, .*and has 5"),
+        ("[datasets.x]\npublished = { a = 5 }", "record 'x': published holds 5, and has to hold tables only"),
+        ("[datasets.x]\nper_class = true", "record 'x': per_class = True has to be of type int"),
+        ("[datasets.x]\nfolders = [1]", "record 'x': folders holds 1, and has to hold strings only"),
+        ("[datasets.x]\nfolders = []", r"record 'x': folders = \[\] names no folder"),
+        ("[datasets.x]\nbatches = { batch_sketch = 'a', batch_photo = 1 }", "batches holds 'a', and .* whole numbers"),
+        ("[datasets.x]\nlists = { sketch = 'a', photo = 2 }", "lists holds 2, and has to hold strings"),
         ("datasets = ", "known.toml: cannot be read as TOML"),
     ],
 )
@@ -111,6 +116,20 @@ def test_a_wrong_record_is_named(toy: Path, text: str, says: str) -> None:
     (toy / "known.toml").write_text(text)
     with pytest.raises(DataError, match=says):
         datasets()
+
+
+@pytest.mark.parametrize("name", ["no_such_module:read", "json:no_such_name", "json", ":x"])
+def test_a_record_that_names_what_cannot_be_imported(toy: Path, name: str) -> None:
+    (toy / "known.toml").write_text(
+        f"[datasets.x]\nreader = {name!r}\noriginal_reader = {name!r}\nclasses = 'no_such:x'"
+    )
+    for load in (lambda: load_dataset("x"), lambda: load_original("x", 32)):
+        with pytest.raises(
+            DataError, match=f"known.toml, record 'x': (original_)?reader = '{name}' cannot be imported"
+        ):
+            load()
+    with pytest.raises(DataError, match="record 'x': classes = 'no_such:x' cannot be imported"):
+        datasets()["x"].class_rows()
 
 
 def test_a_changed_file_is_read_again_and_a_bad_table_is_named(toy: Path) -> None:
