@@ -212,4 +212,6 @@ def preserving_text() -> str:
         return ""
     groups = {(by, task): gain_by(frame, by, task) for by in ORDERS for task in BOTH_TASKS}
     cells = {item: comparison(item, saved_rows(item, "small")).cells for item in ("images", "teachers")}
-    return filled("preserving.md", frame=frame, groups=groups, **cells)
+    length = saved_rows("length", "small").query("representation == '64-d' and convention == 'standard'")
+    epochs = length.set_index(["task", "method", "metric"])["value"]
+    return filled("preserving.md", frame=frame, groups=groups, epochs=epochs, **cells)
