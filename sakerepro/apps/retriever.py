@@ -109,7 +109,7 @@ class Retriever:
                 training embeddings.
 
         Returns:
-            A row for each photo, nearest first: ``rank`` from 1, ``class``, ``distance`` (1 - cosine, Euclidean, or
+            A row for each photo, nearest first, with ``rank`` from 1, ``class``, ``distance`` (1 - cosine, Euclidean, or
             differing bits), ``image`` (its name), ``photo`` (its position).
 
         Raises:
