@@ -55,7 +55,7 @@ class Features:
 
     @property
     def both(self) -> Tensor:
-        """(N + M, F): photos, then sketches."""
+        """Both as one (N + M, F) tensor, photos before sketches."""
         return torch.cat([self.photo, self.sketch])
 
 

@@ -109,8 +109,8 @@ class Retriever:
                 training embeddings.
 
         Returns:
-            A row for each photo, nearest first, with ``rank`` from 1, ``class``, ``distance`` (1 - cosine, Euclidean, or
-            differing bits), ``image`` (its name), ``photo`` (its position).
+            A row for each photo, nearest first, with ``rank`` from 1, ``class``, ``distance`` (1 - cosine, Euclidean,
+            or differing bits), ``image`` (its name), ``photo`` (its position).
 
         Raises:
             ConfigError: for an unknown representation, ``k`` below 1, or a sketch that is not a (H, W) uint8 array.
