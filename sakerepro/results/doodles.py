@@ -22,7 +22,7 @@ from ..metrics import retrieval_metrics
 from ..runs import Run
 from .kept import checksum, kept
 from .paper import DOODLE_METRICS, DOODLE_TASKS
-from .rows import Queries, class_means
+from .rows import Queries, class_means, one_setting
 from .verdicts import bootstrap
 
 SETTINGS = ["preset", "backbone", "representation", "settings"]  # columns that a mean over seeds must not mix
@@ -78,9 +78,7 @@ def doodle_frame(rows: pd.DataFrame) -> pd.DataFrame:
     rows = rows[rows["task"].isin(DOODLE_TASKS)]
     if rows.empty:
         raise ConfigError('None of the rows is of doodles. `sr.item_rows("quickdraw", runs)` gives some.')
-    settings = sorted(" ".join(filter(None, line)) for line in set(rows[SETTINGS].itertuples(index=False, name=None)))
-    if len(settings) > 1:
-        raise ConfigError(f"Rows of {' and of '.join(settings)} are mixed; a mean is over seeds. Give those of one.")
+    one_setting((" ".join(filter(None, row)) for row in rows[SETTINGS].itertuples(index=False, name=None)), "Rows")
     keys = ["dataset", "split", "task", "method"]
     means = rows.groupby([*keys, "metric"], sort=False)["value"].mean().unstack("metric", sort=False).reset_index()
     parts = []

@@ -31,7 +31,7 @@ from ..threads import one_thread
 from .doodles import ENDS, measured_doodles
 from .kept import checksum, kept
 from .paper import BEST, BEST_EPOCH, BOTH_TASKS, DOODLE_METRICS, FIRST, LATER, LEVELS
-from .rows import Row, code_variant, gain_groups
+from .rows import Row, code_variant, gain_groups, one_setting
 from .runrows import metric_row, run_row, settings_text
 
 TOP = 10  # photos of Figure 3
@@ -261,11 +261,7 @@ def class_gains(runs: Iterable[Run]) -> pd.DataFrame:
     if not (paired := pairs(runs)):
         raise ConfigError("None of these runs is one of SAKE, whose gain over L_B is asked for. Give some, with L_B's.")
     experiments = [sake.experiment for sake, _ in paired]
-    kinds = {f"{e.preset} {e.backbone} {e.dim}-d {settings_text(e)}".strip() for e in experiments}
-    if len(kinds) > 1:
-        raise ConfigError(
-            f"Runs of {' and of '.join(sorted(kinds))} are mixed; a mean is over seeds. Give those of one."
-        )
+    one_setting((f"{e.preset} {e.backbone} {e.dim}-d {settings_text(e)}".strip() for e in experiments), "Runs")
     frames = pd.concat(_gains(*pair) for pair in paired)
     return frames.groupby(["dataset", "split", "class"], sort=False, as_index=False).mean()
 

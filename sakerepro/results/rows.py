@@ -122,6 +122,13 @@ def one_preset(frame: pd.DataFrame) -> str:
     return presets[0] if presets else ""
 
 
+def one_setting(settings: Iterable[str], noun: str) -> None:
+    """Refuse ``"Runs"`` or ``"Rows"`` of several settings (ConfigError): their mean would not be over seeds alone."""
+    names = sorted(set(settings))
+    if len(names) > 1:
+        raise ConfigError(f"{noun} of {' and of '.join(names)} are mixed; a mean is over seeds. Give those of one.")
+
+
 def gain_groups(frame: pd.DataFrame, n: int = 3) -> pd.DataFrame:
     """Divide the classes of each ``split`` by ``gain`` (appendix A.1): column ``group``, 0 (lowest gain) ... n - 1.
 
